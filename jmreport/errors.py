@@ -1,0 +1,116 @@
+"""Everything that can go wrong in a way the user can act on, and the exit code of each.
+
+    JmreportError                     1   a failed write, or a bug
+    ├── UsageError                    2   flags and settings
+    ├── IncompleteError               3   built, but something could not be read
+    ├── NothingUsableError            4   nothing usable came; the old site is untouched
+    │   ├── ServerError                   the server does not answer, or not as a Job Manager
+    │   ├── RefusedError                  the server refuses the token
+    │   └── SnapshotError                 no snapshot, or one that cannot be read
+    ├── DeliveryError                 5   a bucket or a mailbox did not take it
+    ├── GateError                     6   built, and a limit is exceeded
+    ├── LockedError                   7   another run holds the lock
+    └── ActionError                   8   the server refused an action, or its outcome is unknown
+
+A message says what failed and on what; a hint says what to do next.
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit codes of every command (docs/exit-codes.md)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    NOTHING_USABLE = 4
+    NOT_DELIVERED = 5
+    GATE = 6
+    LOCKED = 7
+    REFUSED = 8
+    INTERRUPTED = 130
+
+
+#: Where several hold in one run, the first of these is the exit code.
+PRECEDENCE = (
+    Exit.FAILED,
+    Exit.USAGE,
+    Exit.LOCKED,
+    Exit.NOTHING_USABLE,
+    Exit.NOT_DELIVERED,
+    Exit.GATE,
+    Exit.INCOMPLETE,
+    Exit.REFUSED,
+)
+
+
+def first(*codes: Exit) -> Exit:
+    """The one exit code that stands for several."""
+    return next((code for code in PRECEDENCE if code in codes), Exit.DONE)
+
+
+class JmreportError(Exception):
+    """What failed and on what, with a hint on what to do next."""
+
+    code = Exit.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(JmreportError):
+    """A flag or a setting is wrong or missing."""
+
+    code = Exit.USAGE
+
+
+class IncompleteError(JmreportError):
+    """Something asked for could not be read; the rest was."""
+
+    code = Exit.INCOMPLETE
+
+
+class NothingUsableError(JmreportError):
+    """Nothing usable came: the old site is untouched."""
+
+    code = Exit.NOTHING_USABLE
+
+
+class ServerError(NothingUsableError):
+    """The server does not answer, or does not answer as a Job Manager does."""
+
+
+class RefusedError(NothingUsableError):
+    """The server refuses the token, or asks for one."""
+
+
+class SnapshotError(NothingUsableError):
+    """There is no snapshot, or it cannot be read."""
+
+
+class DeliveryError(JmreportError):
+    """A bucket or a mailbox did not take the report."""
+
+    code = Exit.NOT_DELIVERED
+
+
+class GateError(JmreportError):
+    """The report was written, and it exceeds a limit that was asked for."""
+
+    code = Exit.GATE
+
+
+class LockedError(JmreportError):
+    """Another run holds the lock."""
+
+    code = Exit.LOCKED
+
+
+class ActionError(JmreportError):
+    """The server refused an action, or its outcome is unknown."""
+
+    code = Exit.REFUSED

@@ -1,0 +1,269 @@
+"""jmreport's own nouns: what travels from the collectors through the store to the pages.
+
+    list row + detail + attempts  ->  Record  ->  JobRow  ->  Report, pages
+                                      (stored)    (indexed)
+
+A Record is what is stored of a job: JSON trees as a server sent them, secrets taken out. A JobRow
+is what counts, lists and charts need of it, small enough that a hundred thousand fit in memory.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from jmreport.models import TERMINAL_STATUSES, TimeFrame
+
+#: The snapshots' format; a newer one is refused, an older one is read.
+SNAPSHOT_FORMAT = 1
+
+FRAME_LENGTHS: dict[TimeFrame, timedelta | None] = {
+    "HOURS_1": timedelta(hours=1),
+    "HOURS_8": timedelta(hours=8),
+    "HOURS_24": timedelta(hours=24),
+    "DAYS_7": timedelta(days=7),
+    "DAYS_30": timedelta(days=30),
+    "ALL_TIME": None,
+}
+
+
+def moment(text: object) -> datetime | None:
+    """The instant a server's date-time names, in UTC; None where there is none to be read.
+
+    A naive date is read as UTC (the quality page says how many there were).
+
+    >>> moment("2026-11-23T17:11:43.638000+00:00").isoformat()
+    '2026-11-23T17:11:43.638000+00:00'
+    >>> moment("2026-11-23T17:11:43").isoformat()
+    '2026-11-23T17:11:43+00:00'
+    >>> moment("yesterday") is None
+    True
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def utc_text(at: datetime) -> str:
+    """A date-time as requests need it: in UTC with a Z, since both shims drop the offset.
+
+    >>> utc_text(datetime(2026, 11, 23, 2, 14, tzinfo=UTC))
+    '2026-11-23T02:14:00Z'
+    """
+    at = at.astimezone(UTC)
+    style = "milliseconds" if at.microsecond else "seconds"
+    return at.replace(tzinfo=None).isoformat(timespec=style) + "Z"
+
+
+def is_terminal(status: str) -> bool:
+    """Whether a job of this status will not change any more; an unknown word may still change."""
+    return status in TERMINAL_STATUSES
+
+
+class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that could not be read, and why: a report says what it lacks.
+
+    `what` names the thing in the field's words ("job", "attempts of AlignBwa", "page 3 of the
+    list", "aggregation DAYS_7"); `why` is a reason for readers ("server error 500").
+    """
+
+    what: str
+    why: str
+    job: str | None = None
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is stored of a job: one line of jobs-NNNN.jsonl.zst.
+
+        {"id": "…", "row": {…}, "detail": {…}, "attempts": {"AlignBwa": {"attempts": […]}}}
+
+    `row` is the list row as received (None for a sub-workflow, which no list names), `detail` the
+    body of GET /jobs/{id} (None when it could not be read: then `gaps` says why). `attempts` maps a
+    task's name to the body of its attempts, `shard_attempts` a task's name to index -> body, `logs`
+    a log's gs:// address to the body of tailFile, `operations` an operation's id to the body of
+    operationDetails. `taken_out` counts the secrets that were replaced before it was stored.
+    """
+
+    id: str
+    row: Any = None
+    detail: Any = None
+    parent: str | None = None
+    attempts: dict[str, Any] = field(default_factory=dict)
+    shard_attempts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    logs: dict[str, Any] = field(default_factory=dict)
+    operations: dict[str, Any] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    taken_out: int = 0
+
+
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The failure that says most about why a job failed: its deepest message, cut for lists."""
+
+    message: str
+    task: str | None = None
+    shard: int | None = None
+
+
+class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What lists, counts and charts need of a job. Times in UTC; None is "not known".
+
+    `name` is the workflow's name, "" where the server sent none. `start` is None for a job that has
+    not started (the Cromwell shim invents one). `labels` holds scalars as text. `key` tells runs of
+    the same work apart from other work: a digest of the inputs. `readable` is False when the detail
+    could not be read; `listed` is False for sub-workflows, which no list names.
+    """
+
+    id: str
+    name: str
+    status: str
+    submission: datetime | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    key: str = ""
+    failure: Failure | None = None
+    failed_tasks: tuple[str, ...] = ()
+    tasks: int = 0
+    shards: int = 0
+    retries: int = 0
+    preempted: int = 0
+    cached: int = 0
+    readable: bool = True
+    listed: bool = True
+    #: The server's own answers for columns it names and no other field here holds.
+    extra: dict[str, str] = field(default_factory=dict)
+    unknown_fields: tuple[str, ...] = ()
+    odd_dates: int = 0
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """Whether the job may still change."""
+        return not is_terminal(self.status)
+
+    @property
+    def archived(self) -> bool:
+        return self.labels.get("flag") == "archive"
+
+    @property
+    def took(self) -> timedelta | None:
+        """From start to end, never below zero; None unless both are known."""
+        if self.start is None or self.end is None:
+            return None
+        return max(self.end - self.start, timedelta(0))
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A job as the index knows it: its row, where its newest record lies, and what came of it.
+
+    `run` wrote the newest record; `digest` is that record's content. `first_run` saw it first,
+    `last_run` was the last to find it on the server. `row_digest` is the list row's content, by
+    which an unchanged finished job is recognised.
+    """
+
+    row: JobRow
+    run: str
+    shard: str
+    line: int
+    digest: str
+    row_digest: str
+    first_run: str
+    last_run: str
+
+
+Offer = Literal["offered", "not offered", "not asked"]
+
+
+class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one operation of the API fared in a run: shown on the quality page."""
+
+    name: str
+    offer: Offer = "not asked"
+    why: str = ""
+    requests: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which jobs are wanted; sent to the server where it honours them, applied here always."""
+
+    status: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    name: str | None = None
+    job_id: str | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    submission: datetime | None = None
+    hide_archived: bool = False
+
+
+class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run asked for: of whom, which window (by submission), which jobs."""
+
+    server: str
+    timeframe: TimeFrame
+    since: datetime | None = None
+    filters: Filters = field(default_factory=Filters)
+
+
+class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of it. listed = stored + unchanged + unreadable-and-never-read-before."""
+
+    listed: int = 0
+    fetched: int = 0
+    unchanged: int = 0
+    followed: int = 0
+    sub_workflows: int = 0
+    unreadable: int = 0
+    stored: int = 0
+    requests: int = 0
+    taken_out: int = 0
+
+
+RunState = Literal["complete", "incomplete", "failed", "interrupted"]
+
+
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run: run.json. Written last; a run directory without it was interrupted.
+
+    `failed` runs brought nothing usable: `reason` says why, and no page is made from them.
+    """
+
+    id: str
+    now: datetime
+    state: RunState
+    asked: Asked
+    format: int = SNAPSHOT_FORMAT
+    version: str = ""
+    reason: str = ""
+    capabilities: Any = None
+    health: str = ""
+    operations: tuple[Operation, ...] = ()
+    counts: Counts = field(default_factory=Counts)
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether pages may be made from it."""
+        return self.state in ("complete", "incomplete")
+
+
+def run_id(now: datetime) -> str:
+    """The name of a run's directory: its now, sortable.
+
+    >>> run_id(datetime(2026, 11, 23, 2, 14, tzinfo=UTC))
+    '20261123T021400Z'
+    """
+    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
