@@ -114,3 +114,15 @@ class ActionError(JmreportError):
     """The server refused an action, or its outcome is unknown."""
 
     code = Exit.REFUSED
+
+
+class UnreadableError(IncompleteError):
+    """One thing could not be read; becomes a Gap, and the rest goes on. `message` is the why."""
+
+    def __init__(self, message: str, *, status: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class NotOfferedError(UnreadableError):
+    """The server does not offer this operation: noted on the quality page, and no Gap."""

@@ -1,0 +1,231 @@
+"""What the analysis found: the values pages, mails and data files are made of.
+
+Numbers and rows only: words are chosen by `render`. Everything here is a pure function of the
+snapshots and `now`. Counts always come with the ids of exactly the jobs that they count.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct, field
+
+from jmreport.models import DisplayField
+from jmreport.records import Entry, Gap, JobRow, Operation, Run
+
+
+class Usual(Struct, frozen=True, kw_only=True):
+    """How long a workflow's successful runs usually take: the last `runs` of them, at most 30."""
+
+    median: timedelta
+    p10: timedelta
+    p90: timedelta
+    p95: timedelta
+    longest: timedelta
+    runs: int
+
+
+class JobContext(Struct, frozen=True, kw_only=True):
+    """What a job's page shows beside its record: only what belongs to the job.
+
+    `usual` is as of the job's own end and of the run that recorded it, so that it never changes
+    afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
+    is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
+    """
+
+    entry: Entry
+    usual: Usual | None = None
+    parent: JobRow | None = None
+    children: tuple[JobRow, ...] = ()
+    last_seen: datetime | None = None
+    cause: str | None = None
+    short_id: str = ""
+
+
+CauseClass = Literal[
+    "preempted",
+    "out of memory",
+    "disk full",
+    "quota",
+    "permission",
+    "missing input",
+    "image",
+    "return code",
+    "aborted",
+    "unknown",
+]
+
+State = Literal["new", "still failing", "failing", "fixed"]
+
+
+class CauseGroup(Struct, frozen=True, kw_only=True):
+    """Failing keys with one cause: one row of "Needs attention".
+
+    `title` is the normalised message, its varying parts as <path>, <id>, <n> …; `shared` are the
+    labels all its jobs have and others of the workflows don't, as (key, value). On a first run the
+    state is "failing". `jobs` are ids of the newest significant job of each key.
+    """
+
+    id: str
+    state: State
+    cause_class: CauseClass
+    title: str
+    rule: str
+    jobs: tuple[str, ...]
+    new_jobs: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    since: datetime | None = None
+    shared: tuple[tuple[str, str], ...] = ()
+    example: str = ""
+
+
+class StuckJob(Struct, frozen=True, kw_only=True):
+    """A job active longer than max(P95 x 1.5, P95 + 1 h) of its workflow, or waiting over 12 h."""
+
+    job: str
+    active_for: timedelta
+    waiting: bool
+    usual: Usual | None = None
+    where: str = ""
+
+
+class Day(Struct, frozen=True, kw_only=True):
+    """Jobs that ended on one calendar day of the report's zone; `running` only on the newest."""
+
+    day: str
+    succeeded: int = 0
+    failed: int = 0
+    aborted: int = 0
+
+
+class StatusSplit(Struct, frozen=True, kw_only=True):
+    """Jobs by the server's word for their status. failure rate = failed / (failed + succeeded)."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        return self.counts.get("Failed", 0)
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Of the jobs that ended by themselves; None where none did."""
+        ended = self.failed + self.counts.get("Succeeded", 0)
+        return self.failed / ended if ended else None
+
+
+class WorkflowReport(Struct, frozen=True, kw_only=True):
+    """A workflow: everything known of it, also from before the window (its page lasts).
+
+    `jobs` are the ids of its last 50 runs, newest first; `split` counts the window's jobs;
+    `days` its last 21 days; `usual` as of now.
+    """
+
+    name: str
+    split: StatusSplit
+    jobs: tuple[str, ...]
+    days: tuple[Day, ...] = ()
+    usual: Usual | None = None
+    causes: tuple[CauseGroup, ...] = ()
+    failed_tasks: tuple[tuple[str, int], ...] = ()
+    #: (ended, seconds, status) of its last finished runs, oldest first, for the duration chart.
+    durations: tuple[tuple[datetime, float, str], ...] = ()
+
+
+class LabelValue(Struct, frozen=True, kw_only=True):
+    """One value of a label (None: the jobs without it) and its jobs by status."""
+
+    value: str | None
+    split: StatusSplit
+    jobs: tuple[str, ...] = ()
+    #: The server's own numbers for it, where it was asked and answered.
+    server: StatusSplit | None = None
+
+
+class FrameReport(Struct, frozen=True, kw_only=True):
+    """A label's values in one time frame. `covered` is False where less was read than the frame."""
+
+    frame: str
+    values: tuple[LabelValue, ...]
+    covered: bool = True
+    server_asked: bool = False
+
+
+class LabelReport(Struct, frozen=True, kw_only=True):
+    """The aggregation of one label, or of `name` or `userId`, over the six time frames."""
+
+    key: str
+    title: str
+    frames: tuple[FrameReport, ...]
+
+
+class FrameDifference(Struct, frozen=True, kw_only=True):
+    """Where the server's aggregation and ours differ, summed over a frame."""
+
+    frame: str
+    ours: StatusSplit
+    server: StatusSplit
+    why: str = ""
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """What was asked, what failed, and what is odd about what came."""
+
+    run: Run
+    operations: tuple[Operation, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    unknown_fields: tuple[tuple[str, int], ...] = ()
+    unknown_statuses: tuple[tuple[str, int], ...] = ()
+    odd_dates: int = 0
+    notes: tuple[str, ...] = ()
+    failed_runs: tuple[Run, ...] = ()
+    differences: tuple[FrameDifference, ...] = ()
+
+
+class ReportCounts(Struct, frozen=True, kw_only=True):
+    """The verdict in numbers: keys, except stuck, running, unknown and total, which are jobs."""
+
+    new: int = 0
+    still_failing: int = 0
+    fixed: int = 0
+    failing: int = 0
+    missing: int = 0
+    stuck: int = 0
+    running: int = 0
+    unknown: int = 0
+    total: int = 0
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """A run, read: what the pages show. `now` is the newest usable run's now, never the clock's.
+
+    `jobs` are the window's jobs, newest submission first: those listed now, those followed, and
+    those listed before that the server has lost. Sub-workflows are not among them.
+    """
+
+    now: datetime
+    run: Run
+    previous: Run | None
+    runs: tuple[Run, ...]
+    counts: ReportCounts
+    jobs: tuple[Entry, ...]
+    split: StatusSplit
+    attention: tuple[CauseGroup, ...] = ()
+    stuck: tuple[StuckJob, ...] = ()
+    #: (job id, workflow) of the newest job of each key that is fixed.
+    fixed: tuple[str, ...] = ()
+    oldest_failing: datetime | None = None
+    days: tuple[Day, ...] = ()
+    workflows: tuple[WorkflowReport, ...] = ()
+    labels: tuple[LabelReport, ...] = ()
+    quality: Quality | None = None
+    columns: tuple[DisplayField, ...] = ()
+    #: Whole id -> its first 8 characters, lengthened until unique.
+    short_ids: dict[str, str] = field(default_factory=dict)
+    complete: bool = True
