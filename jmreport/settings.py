@@ -70,6 +70,9 @@ class Collect(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Sub-workflows within sub-workflows, at most; and how many of one job.
     max_depth: int = 10
     max_sub_workflows: int = 10_000
+    #: Ends of logs, and details of operations, read for each failed job, at most; 0 reads none.
+    log_tails: int = 5
+    operation_details: int = 2
 
 
 class ReportSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

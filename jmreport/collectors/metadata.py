@@ -1,0 +1,68 @@
+"""A job's detail with its attempts, log tails and operations, as the record that is stored."""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.client import Client
+from jmreport.collectors import attempts, logs
+from jmreport.errors import UnreadableError
+from jmreport.records import Gap, Record
+
+
+class Depth(Struct, frozen=True, kw_only=True):
+    """How much is read of each failed job: ends of logs, details of operations."""
+
+    log_tails: int
+    operation_details: int
+
+
+def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth) -> Record:
+    """Everything about one job. What can't be read is a gap in the record; never raises for it."""
+    try:
+        detail = client.job(job)
+    except UnreadableError as error:
+        gap = Gap(what="job", why=error.message, job=job)
+        return Record(id=job, row=row, parent=parent, gaps=(gap,))
+    if not isinstance(detail, dict):
+        gap = Gap(what="job", why="the answer is not an object", job=job)
+        return Record(id=job, row=row, detail=detail, parent=parent, gaps=(gap,))
+    bodies, gaps = attempts.read(client, job, detail)
+    record = Record(
+        id=job,
+        row=row,
+        detail=detail,
+        parent=parent or parent_of(detail),
+        attempts=bodies,
+        gaps=gaps,
+    )
+    return _explained(client, record, depth) if detail.get("status") == "Failed" else record
+
+
+def _explained(client: Client, record: Record, depth: Depth) -> Record:
+    """A failed job with the ends of its logs and the details of its operations."""
+    job, detail = record.id, record.detail
+    tails, unread_tails = logs.tails(client, job, detail, limit=depth.log_tails)
+    details, unread = logs.operations(client, job, detail, limit=depth.operation_details)
+    return replace(
+        record, logs=tails, operations=details, gaps=(*record.gaps, *unread_tails, *unread)
+    )
+
+
+def parent_of(detail: dict[str, Any]) -> str | None:
+    """The job that this one is a sub-workflow of, by its own word."""
+    extensions = detail.get("extensions")
+    found = extensions.get("parentJobId") if isinstance(extensions, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def children_of(detail: Any) -> tuple[str, ...]:
+    """Ids of the sub-workflows that a job's tasks and shards name, in order, each once."""
+    found: dict[str, None] = {}
+    for task in attempts.tasks_of(detail):
+        for part in (task, *attempts.shards_of(task)):
+            child = part.get("jobId")
+            if isinstance(child, str) and child:
+                found[child] = None
+    return tuple(found)
