@@ -37,7 +37,7 @@ from jmreport.records import (
     Gap,
     Run,
 )
-from jmreport.settings import Settings
+from jmreport.settings import Api, Settings
 
 if TYPE_CHECKING:
     from jmreport.client import Client
@@ -111,11 +111,11 @@ def collect(
 
     asked = _asked(settings, now=now, source=source)
     with ExitStack() as stack:
+        client = stack.enter_context(_client(settings, now=now, source=source, environ=environ))
         store = stack.enter_context(_open(settings, create=True))
         before = store.runs()
         writer = stack.enter_context(store.begin(now, Redaction.of(settings.redact), asked=asked))
         notes = _moved(before, asked)
-        client = stack.enter_context(_client(settings, now=now, source=source, environ=environ))
         try:
             run = _collect(
                 settings, asked, client=client, store=store, writer=writer, progress=progress
@@ -224,7 +224,7 @@ def _crawl(
 
     def known(job: str, row: Any) -> tuple[str, ...] | None:
         entry = store.entry(job)
-        if entry is None or entry.row.active or not entry.row.readable or entry.row.gaps:
+        if entry is None or entry.row.active or any(_worth_another_try(g) for g in entry.row.gaps):
             return None
         if row is not None and entry.row_digest != store.row_digest(row):
             return None
@@ -263,6 +263,11 @@ def _crawl(
         taken_out=writer.taken_out,
     )
     return counts, (*listing.gaps, *gaps, *crawl.gaps)
+
+
+def _worth_another_try(gap: Gap) -> bool:
+    """A log that could not be read stays unread; a job or its attempts may come next time."""
+    return gap.what == "job" or gap.what.startswith("attempts of ")
 
 
 def _as_row(row: Any) -> dict[str, Any]:
@@ -353,8 +358,20 @@ def _client(
         api = replace(settings.api, url="http://built-in.invalid/api/v1")
         return Client(api, respond=demo.respond)
     api = replace(settings.api, url=source.url)
-    found = credentials.find(api, environ, scopes=(), send=send)
+    scopes = _scopes(api) if api.google_auth else ()
+    found = credentials.find(api, environ, scopes=scopes, send=send)
     return Client(api, credentials=found)
+
+
+def _scopes(api: Api) -> tuple[str, ...]:
+    """The scopes that the server's capabilities name; they are given without a token."""
+    from jmreport.client import Client
+    from jmreport.collectors import capabilities
+
+    with Client(api) as client:
+        client.probe()
+        wanted = capabilities.read(client).view.authentication
+    return wanted.scopes if wanted else ()
 
 
 def _moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
