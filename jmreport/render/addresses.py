@@ -1,0 +1,97 @@
+"""Where each page lies below the site's directory, and how one page links to another.
+
+Addresses are made of ASCII letters, digits, `-`, `.` and `/` only, whatever a server calls its
+jobs: a slug to be recognised by, and a digest of the exact name so that no two share a page.
+They never change: a link to a job lasts.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from hashlib import sha256
+from posixpath import dirname
+
+OVERVIEW = "index.html"
+JOBS = "jobs/index.html"
+WORKFLOWS = "workflows/index.html"
+LABELS = "labels/index.html"
+QUALITY = "quality.html"
+ABOUT = "about.html"
+
+_OTHERS = re.compile(r"[^a-z0-9]+")
+
+
+def slug(text: str, longest: int = 40) -> str:
+    """Lower-case ASCII letters, digits and single dashes that recall the text; "" if none do."""
+    plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode()
+    return _OTHERS.sub("-", plain.lower()).strip("-")[:longest].strip("-")
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _stem(text: str, without: str) -> str:
+    return f"{slug(text) or without}-{_digest(text)}"
+
+
+@lru_cache(maxsize=4096)
+def job(job_id: str) -> str:
+    """The page of a job.
+
+    >>> job("../etc/passwd").startswith("jobs/etc-passwd-")
+    True
+    """
+    return f"jobs/{_stem(job_id, 'job')}.html"
+
+
+def job_raw(job_id: str) -> str:
+    """The JSON of a job as it was stored, beside its page."""
+    return job(job_id)[: -len("html")] + "json"
+
+
+def job_shards(job_id: str, position: int, task: str, page: int) -> str:
+    """A page of a large scatter: `position` is the task's place in the job, pages count from 1."""
+    name = slug(task, 24) or "task"
+    return f"{job(job_id)[: -len('.html')]}-{name}-{position}-shards-{page}.html"
+
+
+def jobs_page(page: int) -> str:
+    """A page of the list of all jobs, counted from 1."""
+    return JOBS if page == 1 else f"jobs/page-{page}.html"
+
+
+def jobs_status(key: str, page: int = 1) -> str:
+    """A page of the jobs of one status, by its key in `words.status`."""
+    return f"jobs/status-{key}.html" if page == 1 else f"jobs/status-{key}-page-{page}.html"
+
+
+def workflow(name: str) -> str:
+    """The page of a workflow, by its name; "" is the jobs without one."""
+    return f"workflows/{_stem(name, 'workflow')}.html"
+
+
+def label(key: str) -> str:
+    """The page of a label, by its key."""
+    return f"labels/{_stem(key, 'label')}.html"
+
+
+def anchor(kind: str, position: int) -> str:
+    """The id of a part of a page: by position, since names can hold anything."""
+    return f"{kind}-{position}"
+
+
+def relative(from_: str, to: str) -> str:
+    """The link from one page to another, so that it holds from disk and under any prefix.
+
+    >>> relative("jobs/a.html", "assets/site.css")
+    '../assets/site.css'
+    >>> relative("jobs/a.html", "jobs/b.html#task-1")
+    'b.html#task-1'
+    """
+    here = dirname(from_)
+    if not here:
+        return to
+    if to.startswith(here + "/"):
+        return to[len(here) + 1 :]
+    return "../" * (here.count("/") + 1) + to

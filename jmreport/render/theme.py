@@ -1,0 +1,130 @@
+"""The look: templates and assets, and the one function that turns a view into a page.
+
+Owner of jinja2. A template sees `view` (one frozen value a page, all text plain) and `site` (what
+every page carries); nothing else. Everything printed is escaped, and a name that a view lacks is
+an error. Assets are named by their content, so that a browser may keep them for ever:
+
+    assets/site-3f0c9a51.css    assets/icon-0b7d42aa.svg    assets/tables-91ee0c37.js
+"""
+
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from msgspec import Struct, json
+
+from jmreport.render import addresses, words
+from jmreport.settings import Settings
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+#: What the header links to: the words, the page, and the addresses that count as "here".
+_NAV = (
+    ("Overview", addresses.OVERVIEW, "index.html"),
+    ("Jobs", addresses.JOBS, "jobs/"),
+    ("Workflows", addresses.WORKFLOWS, "workflows/"),
+    ("By label", addresses.LABELS, "labels/"),
+    ("Data quality", addresses.QUALITY, "quality.html"),
+    ("About", addresses.ABOUT, "about.html"),
+)
+
+
+class NavEntry(Struct, frozen=True):
+    """A link of the header; `current` is "page", "true" (a page below it) or ""."""
+
+    text: str
+    href: str
+    current: str
+
+
+class SiteView(Struct, frozen=True, kw_only=True):
+    """What every page carries: hrefs are relative to the page's own address."""
+
+    title: str
+    home: str
+    nav: tuple[NavEntry, ...]
+    css: str
+    js: str
+    icon: str
+    version: str
+    as_of: words.Moment | None
+
+
+class Theme:
+    """Templates, assets and the settings that show. Making one reads every file it needs."""
+
+    def __init__(self, settings: Settings, *, version: str) -> None:
+        self._title = settings.site.title
+        self._version = version
+        self._assets = {
+            _named(path.name, data): data
+            for path in sorted((TEMPLATES / "assets").iterdir())
+            if path.is_file() and (data := path.read_bytes()) is not None
+        }
+        self._names = {_plain(name): name for name in self._assets}
+        self._digest = _digest_of(settings, version)
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+
+    @property
+    def digest(self) -> str:
+        """Changes when a template, an asset, a setting that shows, or the version changes."""
+        return self._digest
+
+    def assets(self) -> dict[str, bytes]:
+        """Every file that pages refer to: its address and its bytes."""
+        return dict(self._assets)
+
+    def render(
+        self, template: str, view: object, *, address: str, as_of: words.Moment | None = None
+    ) -> str:
+        """The page at `address`. `as_of` is when what it shows was read; None leaves it out."""
+        site = self._site(address, as_of)
+        return self._environment.get_template(template).render(view=view, site=site)
+
+    def _site(self, address: str, as_of: words.Moment | None) -> SiteView:
+        def href(to: str) -> str:
+            return addresses.relative(address, to)
+
+        return SiteView(
+            title=self._title,
+            home=href(addresses.OVERVIEW),
+            nav=tuple(NavEntry(text, href(to), _here(address, to, at)) for text, to, at in _NAV),
+            css=href(self._names["site.css"]),
+            js=href(self._names["tables.js"]) if "tables.js" in self._names else "",
+            icon=href(self._names["icon.svg"]),
+            version=self._version,
+            as_of=as_of,
+        )
+
+
+def _here(address: str, to: str, at: str) -> str:
+    if address == to:
+        return "page"
+    return "true" if address.startswith(at) else ""
+
+
+def _named(name: str, data: bytes) -> str:
+    path = PurePosixPath(name)
+    return f"assets/{path.stem}-{sha256(data).hexdigest()[:8]}{path.suffix}"
+
+
+def _plain(address: str) -> str:
+    path = PurePosixPath(address)
+    return path.stem[: -len("-00000000")] + path.suffix
+
+
+def _digest_of(settings: Settings, version: str) -> str:
+    shown = (version, settings.site.title, settings.site.url, settings.api.url, settings.report)
+    whole = sha256(json.encode(shown))
+    for path in sorted(TEMPLATES.rglob("*")):
+        if path.is_file():
+            whole.update(path.relative_to(TEMPLATES).as_posix().encode())
+            whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]

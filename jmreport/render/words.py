@@ -1,0 +1,239 @@
+"""How dates, durations, numbers and statuses read: every format a page shows is decided here.
+
+Where a value is not known the text is "" and the template prints a dash with a hidden word
+(`ui.known` in macros.html); `MISSING` is the dash for places without markup. Never 0.
+"""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
+
+#: The dash that stands for "not known" in plain text.
+MISSING = "—"
+#: Between thousands: a narrow space that never breaks.
+THIN = "\u202f"
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = (
+    "", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+
+
+class Moment(Struct, frozen=True):
+    """A point in time: words for the reader, and ISO 8601 for `<time datetime>`."""
+
+    text: str
+    iso: str
+
+
+class StatusWord(Struct, frozen=True):
+    """A status: `key` names its colours in CSS, `icon` its symbol in the sprite, `text` the word.
+
+    `key` is "" nowhere: a word no API names has the key "unknown" and its own word in the text.
+    """
+
+    key: str
+    text: str
+    icon: str
+
+
+_STATUSES = {
+    word: StatusWord(word.lower(), text, f"i-{word.lower()}")
+    for word, text in (
+        ("Submitted", "Submitted"),
+        ("OnHold", "On hold"),
+        ("Running", "Running"),
+        ("Aborting", "Aborting"),
+        ("Failed", "Failed"),
+        ("Succeeded", "Succeeded"),
+        ("Aborted", "Aborted"),
+    )
+}
+_UNKNOWN = StatusWord("unknown", "Unknown", "i-unknown")
+
+
+def status(word: str | None) -> StatusWord:
+    """A server's word for a status as the reader sees it; any other word is Unknown, with it.
+
+    >>> status("OnHold").text, status("Paused").text, status(None).text
+    ('On hold', 'Unknown (Paused)', 'Unknown')
+    """
+    known = _STATUSES.get(word or "")
+    if known is not None:
+        return known
+    if not word or word == "Unknown":
+        return _UNKNOWN
+    return StatusWord("unknown", f"Unknown ({cut_middle(word, 60)})", "i-unknown")
+
+
+def zone(name: str) -> tzinfo:
+    """The zone a setting names; UTC where this machine knows no such zone."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def when(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
+    """A date and time with its zone; None where none is known.
+
+    >>> when(datetime(2026, 11, 23, 2, 14, tzinfo=UTC)).text
+    'Mon 23 Nov 2026, 02:14 UTC'
+    """
+    if at is None:
+        return None
+    at = _local(at, where)
+    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {clock(at)} {_zone_name(at)}"
+    return Moment(text, _iso(at))
+
+
+def short_when(
+    at: datetime | None, where: tzinfo = UTC, *, near: datetime | None = None
+) -> Moment | None:
+    """A date and time for a table whose heading or page names the zone.
+
+    The year is left out when it is that of `near`, the date the page is about.
+
+    >>> short_when(datetime(2026, 11, 22, 22, 5, tzinfo=UTC)).text
+    '22 Nov 2026, 22:05'
+    >>> day = datetime(2026, 11, 23, tzinfo=UTC)
+    >>> short_when(datetime(2026, 11, 22, 22, 5, tzinfo=UTC), near=day).text
+    '22 Nov 22:05'
+    """
+    if at is None:
+        return None
+    at = _local(at, where)
+    if near is not None and _local(near, where).year == at.year:
+        return Moment(f"{_date(at)} {clock(at)}", _iso(at))
+    return Moment(f"{_date(at)} {at.year}, {clock(at)}", _iso(at))
+
+
+def day(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
+    """A date without its time: "Mon 23 Nov 2026"."""
+    if at is None:
+        return None
+    at = _local(at, where)
+    return Moment(f"{_DAYS[at.weekday()]} {_date(at)} {at.year}", at.date().isoformat())
+
+
+def clock(at: datetime) -> str:
+    """Hours and minutes of a time as it is (no zone is applied): "02:14"."""
+    return f"{at.hour:02}:{at.minute:02}"
+
+
+def zone_name(at: datetime | None, where: tzinfo = UTC) -> str:
+    """The zone's own name at that time: "UTC", "CET", "UTC+5:30"."""
+    return _zone_name(_local(at, where)) if at is not None else "UTC"
+
+
+def _local(at: datetime, where: tzinfo) -> datetime:
+    try:
+        return at.astimezone(where)
+    except (OverflowError, ValueError):  # a date at the edge of what a calendar holds
+        return at
+
+
+def _date(at: datetime) -> str:
+    return f"{at.day} {_MONTHS[at.month]}"
+
+
+def _zone_name(at: datetime) -> str:
+    name = at.tzname() or "UTC"
+    if name[0] not in "+-":
+        return name
+    hours, minutes = name[1:3].lstrip("0") or "0", name[3:].lstrip(":")
+    return f"UTC{name[0]}{hours}" + (f":{minutes}" if minutes.strip("0") else "")
+
+
+def _iso(at: datetime) -> str:
+    text = at.isoformat(timespec="seconds")
+    return text[:-6] + "Z" if text.endswith("+00:00") else text
+
+
+def duration(length: timedelta | None) -> str:
+    """How long, in the two largest units that matter; "" where it is not known.
+
+    >>> [duration(timedelta(seconds=s)) for s in (45, 720, 8040, 112800, 259200)]
+    ['45 s', '12 min', '2 h 14 min', '31 h 20 min', '3 days']
+    """
+    if length is None:
+        return ""
+    exact = max(length.total_seconds(), 0.0)
+    if 0 < exact < 1:
+        return "under 1 s"
+    seconds = int(exact + 0.5)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = (seconds + 30) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 72 * 60:
+        return _two(minutes // 60, "h", minutes % 60, "min")
+    hours = (minutes + 30) // 60
+    return _two(hours // 24, "days", hours % 24, "h")
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    text = f"{number(large)} {large_unit}"
+    return f"{text} {small} {small_unit}" if small else text
+
+
+def number(n: int) -> str:
+    """A whole number, its thousands apart by a narrow space.
+
+    >>> number(2598) == "2\u202f598"
+    True
+    """
+    return f"{n:,}".replace(",", THIN)
+
+
+def percent(fraction: float | None, decimals: int = 1) -> str:
+    """A fraction (0 to 1) as a percentage; almost all is never 100 %, hardly any never 0 %.
+
+    >>> [percent(x) for x in (0.0, 0.0004, 0.026, 0.9996, 1.0)]
+    ['0 %', '< 0.1 %', '2.6 %', '> 99.9 %', '100 %']
+    """
+    if fraction is None:
+        return ""
+    if fraction in (0, 1):
+        return f"{int(fraction) * 100} %"
+    step = 10.0**-decimals
+    text = f"{fraction * 100:.{decimals}f}"
+    if float(text) >= 100 > fraction * 100:
+        return f"> {100 - step:.{decimals}f} %"
+    if float(text) <= 0 < fraction:
+        return f"< {step:.{decimals}f} %"
+    return f"{text} %"
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """A count with its noun: "1 job", "2 jobs"; `many` where an s does not make the plural.
+
+    >>> plural(1, "job"), plural(0, "job"), plural(2, "retry", "retries")
+    ('1 job', '0 jobs', '2 retries')
+    """
+    return f"{number(n)} {one if n == 1 else many or one + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """Words as a sentence lists them: "a", "a and b", "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Text of at most `limit` characters: both ends stay, since messages end in their reason."""
+    if len(text) <= limit:
+        return text
+    keep = max(limit - 3, 2)
+    tail = keep // 2
+    return f"{text[: keep - tail]} … {text[-tail:]}"
+
+
+def cut_end(text: str, limit: int) -> str:
+    """Text of at most `limit` characters for a title or a cell, with an ellipsis where cut."""
+    return text if len(text) <= limit else text[: max(limit - 1, 1)].rstrip() + "…"

@@ -1,0 +1,337 @@
+// Filters, sorts and pages the list of all jobs. Without this script the page is a plain list.
+//
+// The rows come from assets/jobs-<hash>.js, column by column (render/joblists.py says how). A
+// server's text only ever becomes textContent, an option's value or an encoded hash; addresses of
+// pages are made by jmreport. The state of the form is the address' hash, so a view can be linked.
+(function () {
+  'use strict';
+
+  var data = window.jmreportJobs;
+  var form = document.getElementById('filter');
+  if (!data || !form) return;
+
+  var PAGE = 100;
+  var body = document.querySelector('#jobs tbody');
+  var heads = Array.prototype.slice.call(document.querySelectorAll('#jobs thead th'));
+  var said = document.getElementById('found');
+  var pager = document.getElementById('pages');
+  var none = document.getElementById('none');
+  var columns = data.columns;
+  var byKey = {};
+  columns.forEach(function (column) { byKey[column.key] = column; });
+  var state = {};
+  var shown = [];
+  var haystacks = null;
+
+  // --- what a cell says -----------------------------------------------------------------------
+
+  function value(column, row) {
+    var at = column.values[row];
+    return column.words && at !== null ? column.words[at] : at;
+  }
+
+  var MINUTE = 60, HOUR = 3600;
+  function two(number) { return (number < 10 ? '0' : '') + number; }
+  // The same words as render/words.py, from seconds.
+  function duration(seconds) {
+    if (seconds < MINUTE) return seconds + ' s';
+    if (seconds < HOUR) return Math.floor(seconds / MINUTE) + ' min';
+    var hours = Math.floor(seconds / HOUR), minutes = Math.floor(seconds % HOUR / MINUTE);
+    if (hours < 72) return hours + ' h ' + two(minutes) + ' min';
+    return Math.floor(hours / 24) + ' d ' + (hours % 24) + ' h';
+  }
+
+  var inZone = new Intl.DateTimeFormat('en-GB', {
+    timeZone: data.zone, day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23'
+  });
+  function parts(seconds) {
+    var found = {};
+    inZone.formatToParts(new Date(seconds * 1000)).forEach(function (part) { found[part.type] = part.value; });
+    return found;
+  }
+  var MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+  var monthIn = new Intl.DateTimeFormat('en-GB', { timeZone: data.zone, month: 'numeric' });
+  function time(seconds) {
+    var part = parts(seconds);
+    var month = MONTHS[Number(monthIn.format(new Date(seconds * 1000))) - 1];
+    return part.day + ' ' + month + ' ' + part.year + ' ' + part.hour + ':' + part.minute;
+  }
+
+  function thousands(number) { return String(number).replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f'); }
+
+  // --- a row ----------------------------------------------------------------------------------
+
+  function element(name, text, kind) {
+    var made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    if (kind) made.className = kind;
+    return made;
+  }
+
+  function template(name) { return document.getElementById(name).content.firstElementChild.cloneNode(true); }
+
+  function status(word) {
+    var known = document.getElementById('status-' + word.toLowerCase());
+    if (known) return known.content.firstElementChild.cloneNode(true);
+    var unknown = template('status-unknown');
+    unknown.lastChild.textContent = word ? 'Unknown (' + word + ')' : 'Unknown';
+    return unknown;
+  }
+
+  function link(text, address, kind) {
+    var made = element('a', text, kind);
+    made.href = address;
+    return made;
+  }
+
+  function cell(column, row) {
+    var what = value(column, row);
+    var td = element('td', undefined, column.look);
+    td.setAttribute('data-label', column.title);
+    if (what === null || what === '') td.appendChild(template('missing'));
+    else if (column.kind === 'status') td.appendChild(status(what));
+    else if (column.kind === 'job') td.appendChild(link(what, page(row), 'id'));
+    else if (column.kind === 'workflow') td.appendChild(link(what, data.workflows[column.values[row]]));
+    else if (column.kind === 'time') {
+      var at = element('time', time(what));
+      at.dateTime = new Date(what * 1000).toISOString();
+      td.appendChild(at);
+    } else td.textContent = column.kind === 'duration' ? duration(what) : column.kind === 'number' ? thousands(what) : what;
+    return td;
+  }
+
+  function page(row) {
+    var file = data.files[row];
+    return (file.charAt(0) === '+' ? data.ids[row] + file.slice(1) : file.slice(1)) + '.html';
+  }
+
+  function line(row) {
+    var tr = element('tr');
+    columns.forEach(function (column) { tr.appendChild(cell(column, row)); });
+    return tr;
+  }
+
+  // --- which rows, in which order -------------------------------------------------------------
+
+  function haystack(row) {
+    var words = [data.ids[row]];
+    columns.forEach(function (column) {
+      if (column.kind !== 'time' && column.kind !== 'duration') words.push(value(column, row));
+    });
+    data.labels[row].forEach(function (pair) { words.push(data.pairs[pair][0] + '=' + data.pairs[pair][1]); });
+    if (data.failures[row] !== null) words.push(data.causes[data.failures[row]]);
+    return words.join('\n').toLowerCase();
+  }
+
+  function pairsThat(matches) {
+    var set = {};
+    data.pairs.forEach(function (pair, at) { if (matches(pair)) set[at] = true; });
+    return set;
+  }
+
+  function hasPair(set) {
+    return function (row) { return data.labels[row].some(function (pair) { return set[pair]; }); };
+  }
+
+  // "owner=ana" is that value, "owner" is any value, "owner=" an empty one.
+  function labelTest(text) {
+    var split = text.indexOf('=');
+    var key = split < 0 ? text : text.slice(0, split), wanted = text.slice(split + 1);
+    return hasPair(pairsThat(function (pair) { return pair[0] === key && (split < 0 || pair[1] === wanted); }));
+  }
+
+  function not(test) { return function (row) { return !test(row); }; }
+
+  function wordTest(column, wanted) {
+    var at = column.words.indexOf(wanted);
+    return function (row) { return column.values[row] === at; };
+  }
+
+  function tests() {
+    var all = [];
+    if (state.status) all.push(wordTest(byKey.status, state.status));
+    if (state.workflow) all.push(wordTest(byKey.name, state.workflow));
+    if (state.label) all.push(labelTest(state.label));
+    if (state.flag) all.push(labelTest('flag=' + state.flag));
+    if (state.archived === 'off') all.push(not(labelTest('flag=archive')));
+    if (state.text) {
+      if (!haystacks) haystacks = data.ids.map(function (_, row) { return haystack(row); });
+      state.text.toLowerCase().split(/\s+/).forEach(function (word) {
+        all.push(function (row) { return haystacks[row].indexOf(word) >= 0; });
+      });
+    }
+    return all;
+  }
+
+  // Numbers a row is sorted by, made once a column: words by their place in the alphabet.
+  function ranks(column) {
+    if (column.ranks) return column.ranks;
+    if (!column.words) return (column.ranks = column.values);
+    var order = column.words.map(function (_, at) { return at; });
+    var collator = new Intl.Collator('en', { numeric: true });
+    order.sort(function (a, b) { return collator.compare(column.words[a], column.words[b]); });
+    var rank = [];
+    order.forEach(function (at, place) { rank[at] = place; });
+    return (column.ranks = column.values.map(function (at) { return at === null ? null : rank[at]; }));
+  }
+
+  function sorted(rows) {
+    var down = (state.sort || '').charAt(0) === '-';
+    var column = byKey[(state.sort || '').replace(/^-/, '')];
+    if (!column) return rows;
+    var rank = ranks(column), way = down ? -1 : 1;
+    // What is not known comes last either way; equals keep the list's order.
+    return rows.sort(function (a, b) {
+      var x = rank[a], y = rank[b];
+      if (x === y) return a - b;
+      if (x === null) return 1;
+      if (y === null) return -1;
+      return x < y ? -way : way;
+    });
+  }
+
+  function select() {
+    var all = tests();
+    var rows = [];
+    for (var row = 0; row < data.ids.length; row++) {
+      if (all.every(function (test) { return test(row); })) rows.push(row);
+    }
+    shown = sorted(rows);
+  }
+
+  // --- showing them ---------------------------------------------------------------------------
+
+  function show() {
+    var pages = Math.max(1, Math.ceil(shown.length / PAGE));
+    var current = Math.min(Math.max(1, Number(state.page) || 1), pages);
+    var lines = document.createDocumentFragment();
+    shown.slice((current - 1) * PAGE, current * PAGE).forEach(function (row) { lines.appendChild(line(row)); });
+    body.textContent = '';
+    body.appendChild(lines);
+    body.parentNode.hidden = !shown.length;
+    none.hidden = !!shown.length;
+    var all = data.ids.length;
+    said.textContent = shown.length === all
+      ? thousands(all) + (all === 1 ? ' job' : ' jobs')
+      : thousands(shown.length) + ' of ' + thousands(all) + (all === 1 ? ' job' : ' jobs');
+    showPager(current, pages);
+    showSort();
+  }
+
+  function showPager(current, pages) {
+    pager.hidden = pages < 2;
+    pager.textContent = '';
+    [['Previous', current - 1], ['Next', current + 1]].forEach(function (step, place) {
+      var button = element('button', step[0]);
+      button.type = 'button';
+      button.disabled = step[1] < 1 || step[1] > pages;
+      button.addEventListener('click', function () {
+        go({ page: step[1] > 1 ? String(step[1]) : '' });
+        document.getElementById('jobs').scrollIntoView();
+      });
+      if (place) pager.appendChild(element('span', 'Page ' + thousands(current) + ' of ' + thousands(pages)));
+      pager.appendChild(button);
+    });
+  }
+
+  function showSort() {
+    heads.forEach(function (head, at) {
+      var key = columns[at].key;
+      var how = state.sort === key ? 'ascending' : state.sort === '-' + key ? 'descending' : '';
+      if (how) head.setAttribute('aria-sort', how);
+      else head.removeAttribute('aria-sort');
+    });
+  }
+
+  // --- the form, the headings and the hash ----------------------------------------------------
+
+  var FIELDS = ['text', 'status', 'workflow', 'label', 'flag', 'archived', 'sort', 'page'];
+
+  function read() {
+    var found = new URLSearchParams(location.hash.slice(1));
+    state = {};
+    FIELDS.forEach(function (field) { if (found.get(field)) state[field] = found.get(field); });
+    ['text', 'status', 'workflow', 'label', 'flag'].forEach(function (field) {
+      var input = form.elements[field];
+      // A value that no job has any more is still shown, so that the filter can be seen and cleared.
+      if (input.options && state[field] && !Array.prototype.some.call(input.options, function (option) { return option.value === state[field]; })) {
+        input.appendChild(option(state[field], state[field]));
+      }
+      if (input.value !== (state[field] || '')) input.value = state[field] || '';
+    });
+    form.elements.archived.checked = state.archived !== 'off';
+    select();
+    show();
+  }
+
+  function go(changes) {
+    var wanted = new URLSearchParams();
+    FIELDS.forEach(function (field) {
+      var what = field in changes ? changes[field] : state[field];
+      if (what) wanted.set(field, what);
+    });
+    // A file's address takes a hash by replaceState too, and the way back stays short.
+    history.replaceState(null, '', wanted.toString() ? '#' + wanted : location.pathname + location.search);
+    read();
+  }
+
+  function fromForm() {
+    var fields = form.elements;
+    go({
+      text: fields.text.value.trim(), status: fields.status.value, workflow: fields.workflow.value,
+      label: fields.label.value.trim(), flag: fields.flag.value, archived: fields.archived.checked ? '' : 'off', page: ''
+    });
+  }
+
+  function option(text, of) {
+    var made = element('option', text);
+    made.value = of;
+    return made;
+  }
+
+  function fill(input, words) {
+    words.slice().sort(new Intl.Collator('en', { numeric: true }).compare).forEach(function (word) {
+      if (word) input.appendChild(option(word, word));
+    });
+  }
+
+  function dress() {
+    fill(form.elements.workflow, byKey.name.words);
+    fill(form.elements.flag, data.pairs.filter(function (pair) { return pair[0] === 'flag'; }).map(function (pair) { return pair[1]; }));
+    byKey.status.words.forEach(function (word) {
+      if (word) form.elements.status.appendChild(option(status(word).textContent.trim(), word));
+    });
+    // Labels that tell jobs apart in groups; a suggestion for each sample would be no help.
+    var offered = document.getElementById('labels');
+    data.offered.forEach(function (pair) { offered.appendChild(option(undefined, data.pairs[pair].join('='))); });
+    heads.forEach(function (head, at) {
+      var button = element('button', head.textContent, 'sort');
+      button.type = 'button';
+      button.addEventListener('click', function () {
+        var key = columns[at].key;
+        go({ sort: state.sort === key ? '-' + key : state.sort === '-' + key ? '' : key, page: '' });
+      });
+      head.textContent = '';
+      head.appendChild(button);
+    });
+    form.addEventListener('submit', function (event) { event.preventDefault(); fromForm(); });
+    form.addEventListener('change', fromForm);
+    form.addEventListener('reset', function (event) { event.preventDefault(); clear(); });
+    document.getElementById('clear').addEventListener('click', clear);
+    var typing;
+    form.elements.text.addEventListener('input', function () {
+      clearTimeout(typing);
+      typing = setTimeout(fromForm, 120);
+    });
+    window.addEventListener('hashchange', read);
+    document.querySelectorAll('[data-static]').forEach(function (other) { other.hidden = true; });
+    form.hidden = false;
+  }
+
+  function clear() {
+    go({ text: '', status: '', workflow: '', label: '', flag: '', archived: '', page: '' });
+  }
+
+  dress();
+  read();
+})();
