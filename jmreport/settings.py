@@ -1,12 +1,19 @@
-"""The settings: `jmreport.toml`, then `JMREPORT_*` from the environment, then flags.
+"""The settings: every key, its type, its limits, its default and its meaning.
 
-Every flag has a key, every key is documented in docs/settings.md, and a wrong key is named with
-its path. Secrets are never settings: they come from the environment, a file, or google-auth.
+`jmreport.settings_loading` reads them from `jmreport.toml`, `JMREPORT_*` and flags. The help, the
+file that `jmreport init` writes and the test of docs/settings.md all take a key's meaning from
+here. Secrets are never settings: they come from the environment, a file, or google-auth.
 """
 
-from msgspec import Struct, field
+from typing import Annotated, Any, get_args, get_origin
+
+from msgspec import NODEFAULT, Meta, Struct, field
+from msgspec.structs import FieldInfo, fields
 
 from jmreport.models import TimeFrame
+
+#: A path: one in a settings file is relative to that file.
+PATH = {"path": True}
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,89 +21,198 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Api(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[api]`: which Job Manager, and how to speak with it."""
+    """Which Job Manager, and how to speak with it."""
 
-    #: Address of the server, with or without /api/v1.
-    url: str | None = None
-    #: More headers for every request, for a proxy in front.
-    headers: dict[str, str] = field(default_factory=dict)
-    #: A file that holds the bearer token.
-    token_file: str | None = None
-    #: The project for servers that ask for one.
-    project_id: str | None = None
-    #: Use google-auth's default credentials.
-    google_auth: bool = False
-    #: Requests at a time.
-    concurrency: int = 6
-    #: Requests a second, at most; 0 is no limit.
-    rate: float = 0.0
-    #: Seconds to wait for a list page and for a job's detail.
-    timeout: float = 30.0
-    detail_timeout: float = 90.0
-    #: How often a request that may be repeated is tried.
-    tries: int = 4
-    #: Rows a page of the list; kept constant during a walk.
-    page_size: int = 256
+    url: Annotated[
+        str | None,
+        Meta(
+            description="Address of the Job Manager, with or without /api/v1.",
+            examples=["https://jobs.example.org"],
+        ),
+    ] = None
+    headers: Annotated[
+        dict[str, str],
+        Meta(
+            description="More headers for every request, for a proxy in front.",
+            examples=[{"X-Proxy-Team": "genomics"}],
+        ),
+    ] = field(default_factory=dict)
+    token_file: Annotated[
+        str | None,
+        Meta(
+            description="A file that holds the bearer token.",
+            examples=["/run/secrets/jobs-token"],
+            extra=PATH,
+        ),
+    ] = None
+    project_id: Annotated[
+        str | None,
+        Meta(description="The project, for servers that ask for one.", examples=["my-project"]),
+    ] = None
+    google_auth: Annotated[bool, Meta(description="Use google-auth's default credentials.")] = False
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="Requests at a time.")] = 6
+    rate: Annotated[
+        float, Meta(ge=0, le=10_000, description="Requests a second, at most; 0 is no limit.")
+    ] = 0.0
+    timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds to wait for a page of the list.")
+    ] = 30.0
+    detail_timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds to wait for a job's detail; large scatters take their time.",
+        ),
+    ] = 90.0
+    tries: Annotated[
+        int, Meta(ge=1, le=20, description="How often a request that may be repeated is tried.")
+    ] = 4
+    page_size: Annotated[
+        int, Meta(ge=1, le=10_000, description="Rows a page of the list; some servers cap it.")
+    ] = 256
 
 
 class Site(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[site]`: where the pages go, and what they are called."""
+    """Where the pages go, and what they are called."""
 
-    dir: str = "site"
-    #: The address under which the site is hosted; for mails and feeds.
-    url: str | None = None
-    title: str = "Batch report"
+    dir: Annotated[
+        str, Meta(min_length=1, description="The folder the pages are written to.", extra=PATH)
+    ] = "site"
+    url: Annotated[
+        str | None,
+        Meta(
+            description="The address under which the site is hosted.",
+            examples=["https://reports.example.org/jobs/"],
+        ),
+    ] = None
+    title: Annotated[
+        str, Meta(min_length=1, max_length=200, description="What the report is called.")
+    ] = "Batch report"
 
 
 class Snapshots(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[snapshots]`: where what was read is kept."""
+    """Where what was read is kept."""
 
-    dir: str = "snapshots"
+    dir: Annotated[
+        str, Meta(min_length=1, description="The folder that keeps what was read.", extra=PATH)
+    ] = "snapshots"
 
 
 class Collect(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[collect]`: what a run asks for."""
+    """Which jobs a run asks for."""
 
-    timeframe: TimeFrame = "DAYS_7"
-    status: tuple[str, ...] = ()
-    labels: dict[str, str] = field(default_factory=dict)
-    name: str | None = None
-    job_id: str | None = None
-    user_id: str | None = None
-    start: str | None = None
-    end: str | None = None
-    submission: str | None = None
-    hide_archived: bool = False
-    #: Sub-workflows within sub-workflows, at most; and how many of one job.
-    max_depth: int = 10
-    max_sub_workflows: int = 10_000
-    #: Ends of logs, and details of operations, read for each failed job, at most; 0 reads none.
-    log_tails: int = 5
-    operation_details: int = 2
+    timeframe: Annotated[
+        TimeFrame, Meta(description="How far back to look, by time of submission.")
+    ] = "DAYS_7"
+    status: Annotated[
+        tuple[str, ...],
+        Meta(description="Only jobs of these statuses.", examples=[["Failed", "Aborted"]]),
+    ] = ()
+    labels: Annotated[
+        dict[str, str],
+        Meta(description="Only jobs with all of these labels.", examples=[{"owner": "ana"}]),
+    ] = field(default_factory=dict)
+    name: Annotated[
+        str | None, Meta(description="Only jobs of this name.", examples=["germline"])
+    ] = None
+    job_id: Annotated[
+        str | None, Meta(description="Only the job of this id.", examples=["0a1b2c3d"])
+    ] = None
+    user_id: Annotated[
+        str | None, Meta(description="Only jobs of this user.", examples=["ana"])
+    ] = None
+    start: Annotated[
+        str | None,
+        Meta(
+            description="Only jobs that started at or after this date.",
+            examples=["2026-11-16T00:00:00Z"],
+        ),
+    ] = None
+    end: Annotated[
+        str | None,
+        Meta(
+            description="Only jobs that ended at or before this date; hides what still runs.",
+            examples=["2026-11-23T00:00:00Z"],
+        ),
+    ] = None
+    submission: Annotated[
+        str | None,
+        Meta(
+            description="Only jobs submitted at or after this date.",
+            examples=["2026-11-16T00:00:00Z"],
+        ),
+    ] = None
+    hide_archived: Annotated[bool, Meta(description="Leave out jobs flagged as archived.")] = False
+    max_depth: Annotated[
+        int, Meta(ge=0, le=100, description="Sub-workflows within sub-workflows, at most.")
+    ] = 10
+    max_sub_workflows: Annotated[
+        int, Meta(ge=0, description="Sub-workflows of one job, at most.")
+    ] = 10_000
+    log_tails: Annotated[
+        int,
+        Meta(ge=0, description="Ends of logs read for a failed job, at most; 0 reads none."),
+    ] = 5
+    operation_details: Annotated[
+        int,
+        Meta(ge=0, description="Details of operations read for a failed job, at most."),
+    ] = 2
 
 
 class ReportSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[report]`: how what was read is understood and shown."""
+    """How what was read is understood and shown."""
 
-    #: Labels that make the key of a job, beside its workflow's name.
-    identity_labels: tuple[str, ...] = ()
-    #: Labels with pages of their own, beside the server's common labels.
-    labels: tuple[str, ...] = ()
-    #: IANA name of the zone times are shown in.
-    timezone: str = "UTC"
+    identity_labels: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Labels that tell runs of a workflow apart, night after night.",
+            examples=[["sample"]],
+        ),
+    ] = ()
+    labels: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Labels with pages of their own, beside the server's common labels.",
+            examples=[["owner", "batch"]],
+        ),
+    ] = ()
+    timezone: Annotated[
+        str, Meta(min_length=1, description="The zone times are shown in, by its IANA name.")
+    ] = "UTC"
 
 
 class Redact(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[redact]`: what is taken out before anything is written."""
+    """What is taken out before anything is written."""
 
-    #: Whole words in key names whose values are taken out, beside the built-in ones.
-    keys: tuple[str, ...] = ()
-    #: Key names that are kept though a built-in word matches.
-    keep: tuple[str, ...] = ()
-    #: Key names whose values are replaced by a hash, stable within a site (sample names).
-    hash: tuple[str, ...] = ()
-    #: Regular expressions whose matches are taken out of every text.
-    patterns: tuple[str, ...] = ()
+    keys: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Words in key names whose values are taken out, beside the built-in ones.",
+            examples=[["passphrase"]],
+        ),
+    ] = ()
+    keep: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Key names that are kept though a built-in word matches.",
+            examples=[["token_count"]],
+        ),
+    ] = ()
+    hash: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Key names whose values are replaced by a hash, such as sample names.",
+            examples=[["sample_name"]],
+        ),
+    ] = ()
+    patterns: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Regular expressions whose matches are taken out of every text.",
+            examples=[["MRN[0-9]{8}"]],
+        ),
+    ] = ()
 
 
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,3 +224,51 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collect: Collect = field(default_factory=Collect)
     report: ReportSettings = field(default_factory=ReportSettings)
     redact: Redact = field(default_factory=Redact)
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """What is known of one key: `api.url`."""
+
+    path: str
+    type: Any
+    default: Any
+    meta: Meta
+
+    @property
+    def meaning(self) -> str:
+        return self.meta.description or ""
+
+    @property
+    def example(self) -> Any:
+        """A value worth showing: the default, or one made up where that says nothing."""
+        return self.meta.examples[0] if self.meta.examples else self.default
+
+    @property
+    def is_path(self) -> bool:
+        return self.meta.extra is PATH
+
+    @property
+    def scalar(self) -> bool:
+        """Whether the environment can hold it: text, a number, or true and false."""
+        return get_origin(get_args(self.type)[0]) not in (tuple, dict)
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment: `JMREPORT_API_URL`."""
+        return "JMREPORT_" + self.path.upper().replace(".", "_")
+
+
+def _key(section: str, info: FieldInfo) -> Key:
+    default = info.default if info.default is not NODEFAULT else info.default_factory()
+    meta = next(part for part in info.type.__metadata__ if isinstance(part, Meta))
+    return Key(path=f"{section}.{info.name}", type=info.type, default=default, meta=meta)
+
+
+#: The tables by name, in the order in which they are shown.
+SECTIONS: dict[str, type[Section]] = {info.name: info.type for info in fields(Settings)}
+#: Every key by its path.
+KEYS: dict[str, Key] = {
+    key.path: key
+    for section, struct in SECTIONS.items()
+    for key in (_key(section, info) for info in fields(struct))
+}

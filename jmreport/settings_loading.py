@@ -1,0 +1,322 @@
+"""Settings from where people put them: `jmreport.toml`, then `JMREPORT_*`, then flags.
+
+    [api]
+    url = "https://jobs.example.org"
+
+Every mistake names the place it was made in (`jmreport.toml: api.url`, `JMREPORT_API_URL`,
+`--api-url`) and what was expected there.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from jmreport.errors import UsageError
+from jmreport.models import TIME_FRAMES
+from jmreport.settings import KEYS, SECTIONS, Key, Settings
+
+#: The file that is read where no other is named.
+DEFAULT_FILE = "jmreport.toml"
+
+#: Variables that are no settings: a secret, where the settings are, and the tests' own.
+OTHER_VARIABLES = (
+    "JMREPORT_API_TOKEN",
+    "JMREPORT_CONFIG",
+    "JMREPORT_PRISM",
+    "JMREPORT_TESTS_COMPLETE",
+)
+
+#: Names under which people look for a place to write a secret down.
+SECRETS = ("token", "password", "secret", "bearer", "authorization")
+
+
+class Value(Struct, frozen=True):
+    """A value and the place it was written in, as a message names that place."""
+
+    place: str
+    value: Any
+
+
+def load(
+    *,
+    path: Path | None = None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, Value] | None = None,
+) -> Settings:
+    """The settings of a command: file < environment < flags, all of them checked.
+
+    `path` is the file that was asked for; without one `jmreport.toml` is read where it exists.
+    `flags` maps a key's path to what was given. Raises UsageError for the first mistake found.
+    """
+    if path is None and "JMREPORT_CONFIG" in environ:
+        path = Path(environ["JMREPORT_CONFIG"])
+    values: dict[str, Value] = {}
+    if path is not None or Path(DEFAULT_FILE).exists():
+        file = path or Path(DEFAULT_FILE)
+        values |= from_text(_read(file), file=file)
+    values |= from_environment(environ)
+    values |= flags or {}
+    return checked(values)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(
+            f"no settings file {file}", hint=f"`jmreport init --config {file}` writes one"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
+
+
+def from_text(text: str, *, file: Path) -> dict[str, Value]:
+    """What a settings file says, by key. Paths in it are relative to the file."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"{file}: {error}", hint='it is TOML: text in quotes, as in url = "https://…"'
+        ) from error
+    values: dict[str, Value] = {}
+    for section, table in tree.items():
+        if section not in SECTIONS:
+            raise _unknown(file, section, table)
+        if not isinstance(table, dict):
+            raise UsageError(f"{file}: {section}: expected a table, as in [{section}]")
+        for name, value in table.items():
+            key = KEYS.get(f"{section}.{name}")
+            if key is None:
+                raise _unknown(file, f"{section}.{name}", value)
+            values[key.path] = Value(f"{file}: {key.path}", _in_file(key, value, file.parent))
+    return values
+
+
+def _unknown(file: Path, path: str, value: object) -> UsageError:
+    """What to say of a key, or a table, that there isn't."""
+    is_table = isinstance(value, dict) and "." not in path
+    name = path.rpartition(".")[2]
+    if any(word in name.lower() for word in SECRETS):
+        return UsageError(
+            f"{file}: {path}: no such key, and secrets are never settings",
+            hint="put the token into JMREPORT_API_TOKEN, or into a file named by api.token_file",
+        )
+    if is_table:
+        near = [f"[{match}]" for match in get_close_matches(path, SECTIONS, n=1)]
+    else:
+        near = [key for key in KEYS if key.endswith(f".{name}")][:1]
+        near = get_close_matches(path, KEYS, n=1) or near
+    guess = f"; did you mean {near[0]}?" if near else ""
+    return UsageError(
+        f"{file}: {path}: no such {'table' if is_table else 'key'}{guess}",
+        hint="`jmreport init` writes a file that has every key",
+    )
+
+
+def _in_file(key: Key, value: Any, folder: Path) -> Any:
+    if key.is_path and isinstance(value, str) and value:
+        return str(folder / Path(value).expanduser())
+    if isinstance(value, datetime | date):  # TOML has dates of its own; the API wants text
+        return value.isoformat()
+    return value
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
+    """What `JMREPORT_<SECTION>_<KEY>` variables say, by key. An empty one counts as not set."""
+    known = {key.variable: key for key in KEYS.values()}
+    values: dict[str, Value] = {}
+    for name, text in sorted(environ.items()):
+        if not name.startswith("JMREPORT_") or name in OTHER_VARIABLES:
+            continue
+        key = known.get(name)
+        if key is None:
+            near = get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else ""),
+                hint="unset it, or see docs/settings.md for what the environment can set",
+            )
+        if not key.scalar:
+            raise UsageError(
+                f"{name}: lists and tables are not read from the environment",
+                hint=f"set {key.path} in {DEFAULT_FILE}",
+            )
+        if text:
+            values[key.path] = Value(name, _typed(key, text))
+    return values
+
+
+def _typed(key: Key, text: str) -> Any:
+    """The number, or true and false, that a variable's text stands for; else the text itself."""
+    if text == "null":  # text here as everywhere; msgspec would read None
+        return text
+    try:
+        return msgspec.convert(text, get_args(key.type)[0], strict=False)
+    except msgspec.ValidationError:
+        return text  # of the wrong type, which `checked` says in words
+
+
+def checked(values: Mapping[str, Value]) -> Settings:
+    """Settings of these values, each one of its type, within its limits and making sense."""
+    tree: dict[str, dict[str, Any]] = {}
+    for path, given in values.items():
+        section, name = path.split(".")
+        _check(KEYS[path], given)
+        tree.setdefault(section, {})[name] = given.value
+    settings = msgspec.convert(tree, Settings)
+    if Path(settings.site.dir).resolve() == Path(settings.snapshots.dir).resolve():
+        raise UsageError(
+            f"site.dir and snapshots.dir are both {settings.site.dir}",
+            hint="pages and snapshots need a folder each",
+        )
+    return settings
+
+
+def _check(key: Key, given: Value) -> None:
+    try:
+        value = msgspec.convert(given.value, key.type)
+    except msgspec.ValidationError as error:
+        # A header may carry a password, so its value is never shown.
+        found = "" if key.path == "api.headers" else f", not {_shown(given.value)}"
+        raise UsageError(
+            f"{given.place}: expected {_expected(key)}{found}", hint=key.meaning
+        ) from error
+    for text in _texts(value):
+        if "\0" in text:
+            raise UsageError(f"{given.place}: holds a NUL character")
+    wrong = CHECKS.get(key.path, _fine)(value) if value is not None else None
+    if wrong:
+        raise UsageError(f"{given.place}: {wrong}", hint=key.meaning)
+
+
+def _expected(key: Key) -> str:
+    """A key's type and limits in words: "a whole number from 1 to 64"."""
+    base, meta = get_args(key.type)[0], key.meta
+    if get_origin(base) is Literal:
+        return "one of " + ", ".join(TIME_FRAMES)
+    words = {int: "a whole number", float: "a number", bool: "true or false"}
+    origin = get_origin(base)
+    if origin is tuple:
+        return "a list of texts"
+    if origin is dict:
+        return "a table of texts"
+    if base not in words:
+        return "text" + (f" of 1 to {meta.max_length} characters" if meta.max_length else "")
+    return words[base] + _limits(meta)
+
+
+def _limits(meta: Meta) -> str:
+    if meta.gt is not None:
+        return f" above {meta.gt} and up to {meta.le}"
+    if meta.ge is None:
+        return ""
+    return f" of at least {meta.ge}" if meta.le is None else f" from {meta.ge} to {meta.le}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, dict):
+        return (*value.keys(), *value.values())
+    return value if isinstance(value, tuple) else ()
+
+
+# What a type cannot say. Each gives words for what is wrong, or None.
+
+
+def _fine(_value: object) -> None:
+    return None
+
+
+def _address(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"not an address: {error}"
+    if parts.username is not None or parts.password is not None:
+        return "holds a user or a password; secrets are never settings"
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return f"not an address with http:// or https://: {_shown(url)}"
+    if parts.query or parts.fragment or re.search(r"\s", url):
+        return f"an address without spaces, ? and #, not {_shown(url)}"
+    return None
+
+
+def _instant(text: str) -> str | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        return f"{_shown(text)} is not a date with an offset, like 2026-11-23T02:14:00Z"
+    return None
+
+
+def _zone(name: str) -> str | None:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(name)
+        return None
+    except (KeyError, ValueError, OSError):  # not known, not a name, a folder of zones
+        pass
+    near = get_close_matches(name, available_timezones(), n=1)
+    guess = f"; did you mean {near[0]}?" if near else ", such as UTC or Europe/Berlin"
+    return f"no time zone is called {_shown(name)}{guess}"
+
+
+def _patterns(patterns: tuple[str, ...]) -> str | None:
+    for pattern in patterns:
+        try:
+            matches_nothing = re.compile(pattern).match("") is not None
+        except re.error as error:
+            return f"not a regular expression: {_shown(pattern)} ({error})"
+        if matches_nothing:
+            return f"{_shown(pattern)} matches the empty text, so it would match everywhere"
+    return None
+
+
+def _headers(headers: dict[str, str]) -> str | None:
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            return f"{_shown(name)} is not a header's name"
+        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
+            return f"the value of {name} holds characters that a header cannot carry"
+    return None
+
+
+def _finite(number: float) -> str | None:
+    return None if math.isfinite(number) else "not a number that can be counted with"
+
+
+CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "api.url": _address,
+    "api.headers": _headers,
+    "api.rate": _finite,
+    "api.timeout": _finite,
+    "api.detail_timeout": _finite,
+    "site.url": _address,
+    "collect.start": _instant,
+    "collect.end": _instant,
+    "collect.submission": _instant,
+    "report.timezone": _zone,
+    "redact.patterns": _patterns,
+}
