@@ -1,0 +1,134 @@
+"""How the Client asks: paced, counted, with a token that is renewed once, and again where it helps.
+
+read   an object, from an operation that may be repeated
+once   the bare answer, sent a single time over a fresh connection: for actions
+"""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from jmreport.client import answers
+from jmreport.client.answers import Answer, Respond, Trouble
+from jmreport.client.authority import Authority
+from jmreport.client.offers import Name, Offers
+from jmreport.client.patience import Outage, Pace, Patience, persist
+
+_log = logging.getLogger("jmreport.client")
+
+
+class Asking:
+    """One session's requests. Thread-safe."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        *,
+        tries: int,
+        rate: float,
+        respond: Respond | None,
+        patience: Patience,
+    ) -> None:
+        # Here and not above: a program that only renders pages never loads a network library.
+        from jmreport.client.wire import Wire
+
+        self.offers = Offers()
+        self._authority = authority
+        self._tries = tries
+        self._patience = patience
+        self._stopping = threading.Event()
+        self._pace = Pace(rate, self._stopping)
+        self._outage = Outage(patience)
+        self._wire = Wire(respond=respond, patience=patience, stopping=self._stopping)
+
+    def close(self) -> None:
+        """Wake whoever waits, cut what is under way; nothing more is sent."""
+        self._stopping.set()
+        self._wire.close()
+
+    def read(
+        self,
+        name: Name,
+        method: str,
+        url: str,
+        *,
+        timeout: float,
+        body: bytes | None = None,
+        tries: int | None = None,
+    ) -> dict[str, Any]:
+        """The object that an operation answers with; a Trouble when it never does."""
+
+        def attempt() -> dict[str, Any]:
+            return self._attempt(name, method, url, body, timeout)
+
+        return persist(
+            attempt, tries=tries or self._tries, patience=self._patience, stopping=self._stopping
+        )
+
+    def once(
+        self, name: Name, method: str, url: str, *, timeout: float, body: bytes | None
+    ) -> Answer:
+        """The answer to an action if it succeeded; a Trouble when it did not, or nobody knows.
+
+        Never sent again, not even with another token: an action might then happen twice.
+        """
+        began = time.monotonic()
+        try:
+            answer = self._sent(self._authority.token(), method, url, body, timeout, fresh=True)
+            if not 200 <= answer.status < 300:
+                raise answers.refused(answer)
+        except Trouble:
+            self.offers.sent(name, seconds=time.monotonic() - began, usable=False)
+            raise
+        self.offers.sent(name, seconds=time.monotonic() - began, usable=True)
+        return answer
+
+    def _attempt(
+        self, name: Name, method: str, url: str, body: bytes | None, timeout: float
+    ) -> dict[str, Any]:
+        """One try: with a token that was refused, and its renewal, it is two requests."""
+        token = self._authority.token()
+        try:
+            return self._counted(name, token, method, url, body, timeout)
+        except Trouble as trouble:
+            if trouble.status != 401 or not self._authority.renewed(token):
+                raise
+        return self._counted(name, self._authority.token(), method, url, body, timeout)
+
+    def _counted(
+        self, name: Name, token: str, method: str, url: str, body: bytes | None, timeout: float
+    ) -> dict[str, Any]:
+        self._pace.wait()
+        self._outage.check()
+        began = time.monotonic()
+        try:
+            tree = answers.tree(self._sent(token, method, url, body, timeout))
+        except Trouble as trouble:
+            took = time.monotonic() - began
+            self.offers.sent(name, seconds=took, usable=False)
+            _log.debug("%s %s: %s", method, answers.plain(url), trouble.why)
+            raise
+        self.offers.sent(name, seconds=time.monotonic() - began, usable=True)
+        return tree
+
+    def _sent(
+        self,
+        token: str,
+        method: str,
+        url: str,
+        body: bytes | None,
+        timeout: float,
+        *,
+        fresh: bool = False,
+    ) -> Answer:
+        headers = self._authority.headers(token, json=body is not None)
+        try:
+            answer = self._wire.exchange(method, url, headers, body, timeout=timeout, fresh=fresh)
+        except Trouble:
+            self._outage.unheard()
+            raise
+        self._outage.heard()
+        if answer.status < 400:
+            self._authority.accepted()
+        return answer if 200 <= answer.status < 300 else self._authority.clean(answer, token)

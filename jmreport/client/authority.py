@@ -1,0 +1,124 @@
+"""The headers every request carries, and the secrets among them.
+
+Both shims read `Authentication: Bearer …`; a proxy in front reads `Authorization`. So a token goes
+into both, and headers from the settings come last and win.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from jmreport import __version__
+from jmreport.client.answers import Answer, Trouble
+from jmreport.errors import UnreadableError, UsageError
+
+GIVE_A_TOKEN = (
+    "give a token in JMREPORT_API_TOKEN, by [api] token_file, or by [api] google_auth = true"
+)
+#: Names and values of headers as HTTP allows them.
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"[\x20-\x7e\t]*")
+#: Shorter values of headers say too little to be secrets, and would blank whole texts.
+_SHORTEST_SECRET = 6
+
+
+class Credentials(Protocol):
+    """Where a bearer token comes from."""
+
+    def token(self) -> str: ...
+
+    def renew(self) -> bool: ...
+
+
+class Authority:
+    """What this session says it is. Thread-safe."""
+
+    def __init__(
+        self, headers: Mapping[str, str], *, basic: str, credentials: Credentials | None
+    ) -> None:
+        self._own = {"accept": "application/json", "accept-encoding": "gzip"}
+        self._own["user-agent"] = f"jmreport/{__version__}"
+        if basic:
+            self._own["authorization"] = basic
+        self._extra = _checked(headers)
+        self._basic = basic
+        self._credentials = credentials
+        self._renewing = threading.Lock()
+        self._in_vain = False
+
+    def token(self) -> str:
+        """The token to send, "" where none is configured; a Trouble when none is to be had."""
+        if self._credentials is None:
+            return ""
+        try:
+            return self._credentials.token()
+        except UnreadableError as error:
+            raise Trouble(error.message, again="as often as allowed") from error
+
+    def headers(self, token: str, *, json: bool) -> dict[str, str]:
+        """All headers of a request; `json` says that it has a JSON body."""
+        headers = dict(self._own)
+        if json:
+            headers["content-type"] = "application/json"
+        if token:
+            headers["authentication"] = f"Bearer {token}"
+            headers.setdefault("authorization", f"Bearer {token}")
+        return headers | self._extra
+
+    def renewed(self, token: str) -> bool:
+        """Whether there is another token than this refused one.
+
+        A renewed token that is refused too is not renewed again until one was accepted: otherwise
+        each of ten thousand jobs would ask for a new one.
+        """
+        if self._credentials is None or not token:
+            return False
+        with self._renewing:
+            if self.token() != token:
+                return True
+            if self._in_vain:
+                return False
+            self._in_vain = True
+            return self._credentials.renew() and self.token() != token
+
+    def accepted(self) -> None:
+        """An answer came that refused no token."""
+        self._in_vain = False
+
+    def clean(self, answer: Answer, token: str) -> Answer:
+        """An answer without the secrets that were sent, should the server repeat them."""
+        body, headers = answer.body, answer.headers
+        for secret in self._secrets(token):
+            body = body.replace(secret.encode(), b"[taken out]")
+            headers = {
+                name: value.replace(secret, "[taken out]") for name, value in headers.items()
+            }
+        return replace(answer, body=body, headers=headers)
+
+    def sent(self) -> str:
+        """Which headers told the server who asks, in words: "Authentication and Authorization"."""
+        carried = self.headers("token" if self._credentials else "", json=False)
+        names = [n.title() for n in ("authentication", "authorization", "cookie") if n in carried]
+        names += sorted(name.title() for name in self._extra if name.title() not in names)
+        return " and ".join(names)
+
+    def _secrets(self, token: str) -> list[str]:
+        values = [token, self._basic, *self._extra.values()]
+        values += [value.partition(" ")[2] for value in values]
+        return [value for value in values if len(value) >= _SHORTEST_SECRET]
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers from the settings, names in lower case; a UsageError for what HTTP cannot carry."""
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"api.headers: {name!r} is not a header's name")
+        if not _VALUE.fullmatch(value):
+            raise UsageError(
+                f"api.headers.{name}: its value holds a character that no header may",
+                hint="headers are one line of ASCII",
+            )
+    return {name.lower(): value for name, value in headers.items()}

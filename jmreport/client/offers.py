@@ -1,0 +1,123 @@
+"""What the server offers, as its answers show, and how each operation fared.
+
+Neither shim says what it lacks. 204, 405 and 501 mean that an optional operation is not offered;
+404 and 500 may be about one thing, until three in a row with no success ever.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+from jmreport.client.answers import Trouble
+from jmreport.errors import NotOfferedError, UnreadableError
+from jmreport.records import Offer, Operation
+
+Name = Literal[
+    "GetCapabilities",
+    "Health",
+    "QueryJobs",
+    "GetJob",
+    "GetTaskAttempts",
+    "GetShardAttempts",
+    "GetOperationDetails",
+    "TailFileContents",
+    "GetJobAggregations",
+    "AbortJob",
+    "UpdateJobLabels",
+]
+#: In the order of the quality page.
+NAMES: tuple[Name, ...] = Name.__args__  # type: ignore[attr-defined] # a Literal's own words
+#: What a Job Manager may do without.
+OPTIONAL = frozenset[Name](
+    (
+        "GetTaskAttempts",
+        "GetShardAttempts",
+        "GetOperationDetails",
+        "TailFileContents",
+        "GetJobAggregations",
+    )
+)
+_NOT_HERE = (204, 205, 405, 501)
+_DOUBTFUL = (404, 500)
+_IN_A_ROW = 3
+
+
+@dataclass
+class _Tally:
+    """How one operation fared so far."""
+
+    offer: Offer = "not asked"
+    why: str = ""
+    requests: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    doubtful: int = 0
+
+
+class Offers:
+    """The session's memory of every operation. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tallies: dict[Name, _Tally] = {name: _Tally() for name in NAMES}
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, repeated ones included."""
+        with self._lock:
+            return sum(tally.requests for tally in self._tallies.values())
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation of the API: offered or not, why, and what it cost."""
+        with self._lock:
+            return tuple(
+                Operation(
+                    name=name,
+                    offer=tally.offer,
+                    why=tally.why,
+                    requests=tally.requests,
+                    failed=tally.failed,
+                    seconds=round(tally.seconds, 3),
+                )
+                for name, tally in self._tallies.items()
+            )
+
+    def require(self, name: Name) -> None:
+        """Raise NotOfferedError at once for what is known not to be offered."""
+        with self._lock:
+            tally = self._tallies[name]
+            if tally.offer == "not offered":
+                raise NotOfferedError(tally.why)
+
+    def sent(self, name: Name, *, seconds: float, usable: bool) -> None:
+        """Count one request, and note what its answer proves."""
+        with self._lock:
+            tally = self._tallies[name]
+            tally.requests += 1
+            tally.seconds += seconds
+            if usable:
+                tally.offer, tally.why, tally.doubtful = "offered", "", 0
+            else:
+                tally.failed += 1
+
+    def failure(self, name: Name, trouble: Trouble) -> UnreadableError:
+        """What to raise for an operation that failed for good: a NotOfferedError once it shows."""
+        with self._lock:
+            tally = self._tallies[name]
+            if name in OPTIONAL and tally.offer != "offered":
+                self._doubt(tally, trouble)
+            if tally.offer == "not offered":
+                return NotOfferedError(tally.why, status=trouble.status)
+            return UnreadableError(trouble.why, status=trouble.status)
+
+    def _doubt(self, tally: _Tally, trouble: Trouble) -> None:
+        if trouble.status in _NOT_HERE:
+            tally.offer, tally.why = "not offered", trouble.short
+        elif trouble.status in _DOUBTFUL:
+            tally.doubtful += 1
+            if tally.doubtful >= _IN_A_ROW:
+                tally.offer = "not offered"
+                tally.why = f"{trouble.short} ({_IN_A_ROW} times in a row, and never a success)"
+        elif trouble.status is not None:
+            tally.doubtful = 0

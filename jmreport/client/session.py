@@ -1,0 +1,295 @@
+"""The Client: the API's eleven operations over one polite session.
+
+What one thing lacks is an UnreadableError (or NotOfferedError) that the rest survives; a server
+that cannot be spoken with at all is a ServerError or a RefusedError.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from jmreport.client import addresses, answers
+from jmreport.client.answers import Answer, Respond, Trouble
+from jmreport.client.asking import Asking
+from jmreport.client.authority import GIVE_A_TOKEN, Authority, Credentials
+from jmreport.client.offers import Name
+from jmreport.client.patience import Patience
+from jmreport.errors import ActionError, RefusedError, ServerError, UnreadableError
+from jmreport.models import QueryJobsRequest
+from jmreport.records import Operation
+from jmreport.settings import Api
+
+#: What makes an object a Job Manager's capabilities; all of them are optional.
+_SAYS_CAPABILITIES = frozenset(
+    ("authentication", "displayFields", "commonLabels", "queryExtensions", "aggregationTimeFrames")
+)
+#: After these an action was not done; after any other failure it may have been.
+_NOT_DONE = range(300, 500)
+_REFUSALS = {
+    # The Cromwell shim answers 404 where the API says 412.
+    404: "there is no such job, or it has ended already",
+    412: "the job has ended already",
+    401: GIVE_A_TOKEN,
+    403: GIVE_A_TOKEN,
+}
+
+
+class Client:
+    """A session with one Job Manager. Thread-safe; a context manager that closes it.
+
+    `api.url` may be given with or without /api/v1; `probe` finds out which. `respond` is a server
+    in process instead of a socket. Raises UsageError for settings no request can be made with.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        credentials: Credentials | None = None,
+        respond: Respond | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._api = api
+        self._address = addresses.read(api.url)
+        self._base = self._address.base
+        self._authority = Authority(api.headers, basic=self._address.basic, credentials=credentials)
+        self._asking = Asking(
+            self._authority,
+            tries=api.tries,
+            rate=api.rate,
+            respond=respond,
+            patience=patience or Patience(),
+        )
+        self._capabilities: dict[str, Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session: waits end at once, answers under way are cut, nothing more is sent."""
+        self._asking.close()
+
+    @property
+    def address(self) -> str:
+        """Where the API lies, as far as is known; never with a password."""
+        return self._base
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The OAuth scopes that the server asks for, once its capabilities were read."""
+        authentication = (self._capabilities or {}).get("authentication")
+        named = authentication.get("scopes") if isinstance(authentication, dict) else None
+        return tuple(s for s in named if isinstance(s, str)) if isinstance(named, list) else ()
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation of the API: offered or not, why, requests, failures, seconds."""
+        return self._asking.offers.operations
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, repeated ones included."""
+        return self._asking.offers.requests
+
+    # What a server is
+
+    def probe(self) -> str:
+        """Find where the API lies: at the address as given, or below /api/v1. Returns its base.
+
+        Raises RefusedError when the server wants another token, ServerError when no Job Manager
+        answers: the message names each address that was tried, and what it answered.
+        """
+        tried: list[str] = []
+        for base in self._address.candidates:
+            try:
+                tree = self._at(base, "GetCapabilities", "GET", "/capabilities")
+            except Trouble as trouble:
+                if trouble.status in (401, 403):
+                    raise self._refusal(trouble, base + "/capabilities") from trouble
+                tried.append(f"{base}/capabilities: {trouble.why}")
+                if trouble.status is None:
+                    break  # the same host would say the same
+                continue
+            if not _SAYS_CAPABILITIES.isdisjoint(tree) or not tree:
+                self._base, self._capabilities = base, tree
+                return base
+            tried.append(f"{base}/capabilities: JSON, but not a Job Manager's capabilities")
+        raise ServerError(
+            "no Job Manager answers: " + "; ".join(tried),
+            hint="check --api-url or [api] url, and whether the server is up",
+        )
+
+    def capabilities(self) -> dict[str, Any]:
+        """What the server says of itself; what `probe` read is not asked for again."""
+        if self._capabilities is None:
+            self._capabilities = self._essential("GetCapabilities", "GET", "/capabilities")
+        return self._capabilities
+
+    def health(self) -> str:
+        """The word "available", or words for why not; a server's bad health is no error."""
+        try:
+            tree = self._at(self._base, "Health", "GET", "/health", tries=1)
+        except Trouble as trouble:
+            return trouble.why
+        except UnreadableError as error:
+            return error.message
+        available = tree.get("available")
+        if available is True:
+            return "available"
+        return "not available" if available is False else "it does not say whether it is available"
+
+    # Jobs
+
+    def query(self, request: QueryJobsRequest) -> dict[str, Any]:
+        """A page of the list. Raises RefusedError for 401 and 403."""
+        return self._essential("QueryJobs", "POST", "/jobs/query", body=_json(request))
+
+    def job(self, id: str) -> dict[str, Any]:  # noqa: A002 - the API's own word
+        """A job's detail."""
+        return self._one("GetJob", addresses.target("jobs", id))
+
+    def task_attempts(self, id: str, task: str) -> dict[str, Any]:  # noqa: A002 - the API's word
+        """All attempts of a task; of a scattered one those of its shards, without their index."""
+        return self._one("GetTaskAttempts", addresses.target("jobs", id, task, "attempts"))
+
+    def shard_attempts(
+        self,
+        id: str,  # noqa: A002 - the API's own word
+        task: str,
+        index: int,
+    ) -> dict[str, Any]:
+        """All attempts of one shard; -1 is a task that is not scattered."""
+        target = addresses.target("jobs", id, task, str(index), "attempts")
+        return self._one("GetShardAttempts", target)
+
+    def operation_details(self, id: str, operation: str) -> dict[str, Any]:  # noqa: A002 - as above
+        """What the cloud says of an operation: JSON inside the string `details`."""
+        target = addresses.target("jobs", "operationDetails", job=id, operation=operation)
+        return self._one("GetOperationDetails", target)
+
+    def tail_file(self, bucket: str, object_: str) -> dict[str, Any]:
+        """The end of a file in a bucket, as the server reads it."""
+        target = addresses.target("jobs", "tailFile", bucket=bucket, object=object_)
+        return self._one("TailFileContents", target, timeout=self._api.timeout)
+
+    def aggregations(self, frame: str, project_id: str | None = None) -> dict[str, Any]:
+        """The server's own counts for a time frame."""
+        # Sent only when configured: dsub's local provider refuses any project.
+        project = {"projectId": project_id} if project_id else {}
+        return self._one(
+            "GetJobAggregations", addresses.target("aggregations", timeFrame=frame, **project)
+        )
+
+    # Actions, none of which is ever sent twice
+
+    def abort(self, id: str) -> None:  # noqa: A002 - the API's own word
+        """Ask the server to abort a job; ActionError when it refuses, or nobody knows."""
+        self._act("AbortJob", addresses.target("jobs", id, "abort"), f"abort {id}", body=None)
+
+    def update_labels(self, id: str, labels: Mapping[str, str]) -> dict[str, Any]:  # noqa: A002
+        """All labels of a job after these were merged in; ActionError as for `abort`.
+
+        {} where the server took them and its answer says nothing readable.
+        """
+        what = f"change labels of {id}"
+        body = _json({"labels": dict(labels)})
+        answer = self._act(
+            "UpdateJobLabels", addresses.target("jobs", id, "updateLabels"), what, body=body
+        )
+        try:
+            found = answers.tree(answer).get("labels")
+        except Trouble:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    # How it is asked
+
+    def _essential(
+        self, name: Name, method: str, target: str, *, body: bytes | None = None
+    ) -> dict[str, Any]:
+        """An operation without which nothing works: a refused token ends the run."""
+        try:
+            return self._at(self._base, name, method, target, body=body)
+        except Trouble as trouble:
+            if trouble.status in (401, 403):
+                raise self._refusal(trouble, self._base + target) from trouble
+            raise self._asking.offers.failure(name, trouble) from trouble
+
+    def _one(self, name: Name, target: str, *, timeout: float | None = None) -> dict[str, Any]:
+        """One thing of many: whatever is wrong with it, the rest goes on."""
+        self._asking.offers.require(name)
+        timeout = timeout or self._api.detail_timeout
+        try:
+            return self._at(self._base, name, "GET", target, timeout=timeout)
+        except Trouble as trouble:
+            raise self._asking.offers.failure(name, trouble) from trouble
+
+    def _at(
+        self,
+        base: str,
+        name: Name,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None = None,
+        timeout: float | None = None,
+        tries: int | None = None,
+    ) -> dict[str, Any]:
+        timeout = timeout or self._api.timeout
+        return self._asking.read(
+            name, method, base + target, timeout=timeout, body=body, tries=tries
+        )
+
+    def _act(self, name: Name, target: str, what: str, *, body: bytes | None) -> Answer:
+        """An action's answer; an ActionError that says whether it may have been done."""
+        url, timeout = self._base + target, self._api.detail_timeout
+        try:
+            return self._asking.once(name, "POST", url, timeout=timeout, body=body)
+        except Trouble as trouble:
+            if trouble.status == 501 or (trouble.status or 0) in _NOT_DONE:
+                raise ActionError(
+                    f"{what}: the server refused: {trouble.why}",
+                    hint=_REFUSALS.get(trouble.status or 0, ""),
+                ) from trouble
+            raise ActionError(
+                f"{what}: nobody knows whether it was done: {trouble.why}",
+                hint="read the job again before you try once more",
+            ) from trouble
+
+    def _refusal(self, trouble: Trouble, url: str) -> RefusedError:
+        """Which headers were sent, and which scopes the server asks for."""
+        sent = self._authority.sent()
+        said = f"{url}: {trouble.why}"
+        scopes = f"; the server asks for the scopes {', '.join(self.scopes)}" if self.scopes else ""
+        if not sent:
+            return RefusedError(f"the server asks for a token: {said}{scopes}", hint=GIVE_A_TOKEN)
+        return RefusedError(
+            f"the server refuses the token: {said}; sent in {sent}{scopes}", hint=GIVE_A_TOKEN
+        )
+
+
+def _json(body: object) -> bytes:
+    """A request's body; text that no JSON can hold is an UnreadableError."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:
+        raise UnreadableError("the request holds text that is not Unicode") from error
+
+
+def send(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+) -> tuple[int, dict[str, str], bytes]:
+    """One request to any server, without retries and redirects; UnreadableError with why not."""
+    from jmreport.client.wire import send as over_the_wire
+
+    return over_the_wire(method, url, headers, body, timeout)

@@ -1,0 +1,287 @@
+"""One request over one connection: the only module that knows httpx.
+
+A pool's cost a request grows with its connections, so there is one small httpx.Client for each
+request under way, handed back when it is done and used again. Nothing follows a redirect.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from jmreport.client.answers import Answer, Respond, Trouble
+from jmreport.client.patience import STOPPED, Patience
+from jmreport.errors import UnreadableError, UsageError
+
+#: How often answers are looked at for having taken too long, in seconds.
+_WATCH = 0.5
+
+
+class _InProcess(httpx.BaseTransport):
+    """A server without a socket; everything else on the way is the same."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        status, headers, body = self._respond(
+            request.method,
+            request.url.raw_path.decode("ascii"),
+            dict(request.headers),
+            request.read(),
+        )
+        return httpx.Response(status, headers=headers, content=body)
+
+
+class _Lane:
+    """A connection: its httpx client, the socket beneath it, and when its answer is overdue."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self.until = float("inf")
+        self.overdue = False
+        self._stream: Any = None
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember the socket when httpcore has opened one (its documented trace extension)."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = info.get("return_value")
+
+    def cut(self) -> None:
+        """Wake whoever waits on the socket. A close from another thread would not."""
+        found = self._stream.get_extra_info("socket") if self._stream is not None else None
+        if isinstance(found, socket.socket):
+            try:
+                # Past ssl's own shutdown, which would change an object that is being read.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+            except OSError:
+                return  # closed already
+
+
+class Wire:
+    """Sends requests, each over a connection of its own. Thread-safe; `close` ends what waits."""
+
+    def __init__(
+        self, *, respond: Respond | None, patience: Patience, stopping: threading.Event
+    ) -> None:
+        self._respond = respond
+        self._patience = patience
+        self._stopping = stopping
+        self._idle: deque[_Lane] = deque()
+        self._busy: set[_Lane] = set()
+        self._lock = threading.Lock()
+        self._watch: threading.Thread | None = None
+        self._trust = httpx.create_ssl_context() if respond is None else None
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        timeout: float,
+        fresh: bool = False,
+    ) -> Answer:
+        """The answer to one request, whatever its status; a Trouble when no whole answer came.
+
+        `timeout` is how long the server may be silent, in seconds. `fresh` takes a new connection,
+        for what must not be sent into one that the server has just given up.
+        """
+        with self._lane(timeout, fresh=fresh) as lane:
+            try:
+                return self._over(lane, method, url, headers, body, timeout)
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                raise self._trouble(error, lane, timeout) from error
+
+    def close(self) -> None:
+        """Close what is idle and cut what is under way; its threads soon hear of it."""
+        with self._lock:
+            idle, busy = list(self._idle), list(self._busy)
+            self._idle.clear()
+        for lane in busy:
+            lane.cut()
+        for lane in idle:
+            lane.client.close()
+
+    def _over(
+        self,
+        lane: _Lane,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+    ) -> Answer:
+        request = lane.client.build_request(
+            method,
+            url,
+            headers=dict(headers),
+            content=body,
+            timeout=timeout,
+            extensions={"trace": lane.trace},
+        )
+        response = lane.client.send(request, stream=True, follow_redirects=False)
+        try:
+            chunks = self._chunks(response)
+            return Answer(
+                status=response.status_code,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=b"".join(chunks),
+            )
+        finally:
+            response.close()
+
+    def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
+        """The body as it comes, unpacked; refused as soon as it is too large."""
+        size = 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > self._patience.largest_body:
+                limit = self._patience.largest_body // (1024 * 1024)
+                raise Trouble(f"answer is larger than {limit} MB")
+            yield chunk
+
+    @contextmanager
+    def _lane(self, timeout: float, *, fresh: bool) -> Iterator[_Lane]:
+        lane = self._take(fresh=fresh)
+        lane.overdue = False
+        lane.until = time.monotonic() + timeout * self._patience.drip
+        with self._lock:
+            self._busy.add(lane)
+            self._start_watching()
+        try:
+            yield lane
+        finally:
+            with self._lock:
+                self._busy.discard(lane)
+                kept = not (lane.overdue or self._stopping.is_set())
+                if kept:
+                    self._idle.append(lane)
+            if not kept:
+                lane.client.close()
+
+    def _take(self, *, fresh: bool) -> _Lane:
+        if not fresh:
+            try:
+                return self._idle.pop()
+            except IndexError:
+                pass  # all are under way
+        return _Lane(self._new_client())
+
+    def _new_client(self) -> httpx.Client:
+        if self._respond is not None:
+            return httpx.Client(transport=_InProcess(self._respond), trust_env=False)
+        try:
+            return httpx.Client(
+                verify=self._trust or True,
+                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise UsageError(
+                f"the proxy that the environment names cannot be used: {error}",
+                hint="see HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+            ) from error
+
+    def _start_watching(self) -> None:
+        if self._watch is None and self._respond is None:
+            self._watch = threading.Thread(
+                target=self._watch_busy, name="jmreport-overdue", daemon=True
+            )
+            self._watch.start()
+
+    def _watch_busy(self) -> None:
+        """Cut answers that drip: httpx's timeout is for silence, and begins anew with each byte."""
+        while not self._stopping.wait(_WATCH):
+            now = time.monotonic()
+            with self._lock:
+                late = [lane for lane in self._busy if now > lane.until]
+                for lane in late:
+                    lane.overdue = True
+                    lane.cut()
+
+    def _trouble(self, error: Exception, lane: _Lane, timeout: float) -> Trouble:
+        if self._stopping.is_set():
+            return Trouble(STOPPED)
+        if lane.overdue:
+            return Trouble(f"answer was not whole within {timeout * self._patience.drip:g} s")
+        return trouble(error, timeout)
+
+
+def trouble(error: Exception, timeout: float) -> Trouble:
+    """Why no answer came, in words, and whether it may pass."""
+    match error:
+        case httpx.ConnectTimeout():
+            return Trouble(f"no connection within {timeout:g} s", again="as often as allowed")
+        case httpx.TimeoutException():
+            # It may have been the work itself that took too long; then it does so every time.
+            return Trouble(f"no answer within {timeout:g} s", again="once")
+        case httpx.ConnectError():
+            return _unconnected(error)
+        case httpx.RemoteProtocolError():
+            return Trouble(_broken(str(error)), again="as often as allowed")
+        case httpx.NetworkError():
+            return Trouble("connection was reset", again="as often as allowed")
+        case httpx.DecodingError():
+            return Trouble("answer cannot be unpacked")
+        case httpx.ProxyError():
+            return Trouble("the proxy refused the connection", again="as often as allowed")
+        case httpx.LocalProtocolError():
+            return Trouble("the request cannot be sent: a header holds what no header may")
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return Trouble("its address is not one that can be asked for")
+        case _:
+            return Trouble(f"no answer ({type(error).__name__})")
+
+
+def _broken(message: str) -> str:
+    if "without sending a response" in message:
+        return "connection was closed without an answer"
+    if "without sending complete message" in message or "incomplete" in message:
+        return "answer was cut short"
+    return "answer is not HTTP"
+
+
+def _unconnected(error: BaseException) -> Trouble:
+    """The reason beneath httpx's and httpcore's: the operating system's, or that of TLS."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Trouble(f"its certificate is not trusted ({cause.verify_message})")
+    for cause in causes:
+        match cause:
+            case ssl.SSLError():
+                return Trouble("no secure connection (is it an https address?)")
+            case socket.gaierror():
+                return Trouble("host not found", again="as often as allowed")
+            case ConnectionRefusedError():
+                return Trouble("connection refused", again="as often as allowed")
+            case ConnectionResetError():
+                return Trouble("connection was reset", again="as often as allowed")
+    return Trouble("no connection", again="as often as allowed")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def send(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+) -> tuple[int, dict[str, str], bytes]:
+    """One request to any server, without retries and redirects; UnreadableError with why not."""
+    wire = Wire(respond=None, patience=Patience(), stopping=threading.Event())
+    try:
+        answer = wire.exchange(method, url, headers, body, timeout=timeout)
+    except Trouble as error:
+        raise UnreadableError(error.why) from error
+    finally:
+        wire.close()
+    return answer.status, answer.headers, answer.body

@@ -1,0 +1,237 @@
+"""Where a bearer token comes from: the environment, a file, or google-auth's default credentials.
+
+    JMREPORT_API_TOKEN        first, where it is set
+    [api] token_file          then; read again when the server refuses what it held
+    [api] google_auth = true  then; with the scopes that the server's capabilities name
+
+google-auth talks through a callable that is handed in, so nothing here knows an HTTP library.
+A token is in no repr, no error and no log.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jmreport.errors import RefusedError, UnreadableError, UsageError
+from jmreport.settings import Api
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials as GoogleCredentials
+    from google.auth.transport import Request
+
+VARIABLE = "JMREPORT_API_TOKEN"
+#: Method, URL, headers, body and timeout in seconds to status, headers and body of the answer.
+Send = Callable[
+    [str, str, Mapping[str, str], bytes | None, float], tuple[int, dict[str, str], bytes]
+]
+#: What a bearer token may hold: visible ASCII, as a header can carry it.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+#: google-auth leaves most of its timeouts to whoever sends, in seconds.
+_TIMEOUT = 30.0
+
+
+class Credentials(Protocol):
+    """A source of bearer tokens. Thread-safe."""
+
+    def token(self) -> str:
+        """The token to send now; UnreadableError while it cannot be had, RefusedError for good."""
+
+    def renew(self) -> bool:
+        """Look for a better token after a 401; whether there is one."""
+
+
+def find(
+    api: Api, environ: Mapping[str, str], *, scopes: Sequence[str], send: Send
+) -> Credentials | None:
+    """The credentials that are configured; None where none are.
+
+    `scopes` are those that the server names; only google-auth needs them. Raises UsageError naming
+    the variable, file or setting that holds no token.
+    """
+    if held := environ.get(VARIABLE, "").strip():
+        return _Fixed(_one_token(held, where=f"the environment variable {VARIABLE}"))
+    if api.token_file:
+        return _InFile(Path(api.token_file).expanduser())
+    if api.google_auth:
+        return _Google(tuple(scopes), send)
+    return None
+
+
+class _Fixed:
+    """A token that stays as it is for the whole run."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def token(self) -> str:
+        return self._token
+
+    def renew(self) -> bool:
+        return False
+
+
+class _InFile:
+    """A token in a file, which something else may rewrite while a run lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = self._read()
+
+    def token(self) -> str:
+        return self._token
+
+    def renew(self) -> bool:
+        """Read the file again. One that has gone meanwhile holds nothing better."""
+        before = self._token
+        try:
+            self._token = self._read()
+        except UsageError:
+            return False
+        return self._token != before
+
+    def _read(self) -> str:
+        where = f"api.token_file {self._path}"
+        try:
+            held = self._path.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"{where} cannot be read: {error.strerror or type(error).__name__}",
+                hint="the file must hold the bearer token, on one line",
+            ) from error
+        return _one_token(held.decode("ascii", "replace"), where=where)
+
+
+def _one_token(text: str, *, where: str) -> str:
+    """The token a text holds. No part of the text is ever in the message: it may be a secret."""
+    token = text.strip().removeprefix("Bearer ").strip()
+    if not token:
+        raise UsageError(f"{where} is empty", hint="it must hold the bearer token, on one line")
+    if len(token.splitlines()) > 1:
+        raise UsageError(
+            f"{where} holds more than one line",
+            hint="it must hold the bearer token alone; a service account's key belongs in "
+            "GOOGLE_APPLICATION_CREDENTIALS, with [api] google_auth = true",
+        )
+    if not _TOKEN.fullmatch(token):
+        raise UsageError(
+            f"{where} holds a character that no header may",
+            hint="it must hold the bearer token, on one line",
+        )
+    return token
+
+
+class _Google:
+    """google-auth's default credentials, refreshed some minutes before they expire."""
+
+    def __init__(self, scopes: tuple[str, ...], send: Send) -> None:
+        self._scopes = scopes
+        self._send = send
+        self._lock = threading.Lock()
+        self._found: GoogleCredentials | None = None
+
+    def token(self) -> str:
+        with self._lock:
+            found = self._default()
+            if not found.valid:  # false from 3 min 45 s before it expires
+                self._refresh(found)
+            return str(found.token)
+
+    def renew(self) -> bool:
+        with self._lock:
+            found = self._default()
+            before = found.token
+            self._refresh(found)
+            return bool(found.token != before)
+
+    def _default(self) -> "GoogleCredentials":
+        """The credentials of this machine, looked for once."""
+        import google.auth
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+
+        if self._found is None:
+            try:
+                self._found, _ = google.auth.default(
+                    scopes=self._scopes or None, request=_transport(self._send)
+                )
+            except DefaultCredentialsError as error:
+                raise UsageError(
+                    f"api.google_auth: {_said(error)}",
+                    hint="run `gcloud auth application-default login`, or name a key in "
+                    "GOOGLE_APPLICATION_CREDENTIALS",
+                ) from error
+            except GoogleAuthError as error:
+                raise UnreadableError(f"no token from Google: {_said(error)}") from error
+        return self._found
+
+    def _refresh(self, found: "GoogleCredentials") -> None:
+        from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+
+        try:
+            found.refresh(_transport(self._send))
+        except (RefreshError, TransportError) as error:
+            if error.retryable or _unreached(error):
+                raise UnreadableError(f"no token from Google: {_said(error)}") from error
+            raise RefusedError(
+                f"Google gives no token: {_said(error)}",
+                hint="run `gcloud auth application-default login` again, or check the key and "
+                f"the scopes {', '.join(self._scopes) or '(none)'}",
+            ) from error
+        except GoogleAuthError as error:
+            raise UnreadableError(f"no token from Google: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what google-auth says, within what a message can hold."""
+    words = str(error.args[0] if error.args else type(error).__name__).split()
+    return " ".join(words)[:200]
+
+
+def _unreached(error: BaseException | None) -> bool:
+    """Whether no answer came at all, rather than one that refuses."""
+    while error is not None:
+        if isinstance(error, UnreadableError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _transport(send: Send) -> "Request":
+    """google-auth's idea of a transport, over ours."""
+    from google.auth.exceptions import TransportError
+    from google.auth.transport import Request, Response
+
+    class Answer(Response):  # type: ignore[misc] # untyped base
+        def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
+            self._status, self._headers, self._data = status, headers, data
+
+        @property
+        def status(self) -> int:
+            return self._status
+
+        @property
+        def headers(self) -> Mapping[str, str]:
+            return self._headers
+
+        @property
+        def data(self) -> bytes:
+            return self._data
+
+    class Transport(Request):  # type: ignore[misc] # untyped base
+        def __call__(
+            self,
+            url: str,
+            method: str = "GET",
+            body: bytes | str | None = None,
+            headers: Mapping[str, str] | None = None,
+            timeout: float | None = None,
+            **_: Any,
+        ) -> Answer:
+            raw = body.encode() if isinstance(body, str) else body
+            try:
+                return Answer(*send(method, url, headers or {}, raw, timeout or _TIMEOUT))
+            except UnreadableError as error:
+                raise TransportError(error.message) from error
+
+    return Transport()
