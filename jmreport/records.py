@@ -86,6 +86,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     task's name to the body of its attempts, `shard_attempts` a task's name to index -> body, `logs`
     a log's gs:// address to the body of tailFile, `operations` an operation's id to the body of
     operationDetails. `taken_out` counts the secrets that were replaced before it was stored.
+    `detail_from` is set by the store where this run could not read the detail and an older one is
+    kept: the run that read it ("" where row and detail are of one run). The row is then the newer.
     """
 
     id: str
@@ -98,14 +100,19 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operations: dict[str, Any] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     taken_out: int = 0
+    detail_from: str = ""
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The failure that says most about why a job failed: its deepest message, cut for lists."""
+    """The failure that says most about why a job failed: its deepest message, cut for lists.
+
+    `cause` is the message with its varying parts replaced, kept only where the cut would change it.
+    """
 
     message: str
     task: str | None = None
     shard: int | None = None
+    cause: str = ""
 
 
 class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -141,6 +148,8 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     extra: dict[str, str] = field(default_factory=dict)
     unknown_fields: tuple[str, ...] = ()
     odd_dates: int = 0
+    #: What a running job is doing: a task's name, or the backend's last event.
+    where: str = ""
     gaps: tuple[Gap, ...] = ()
 
     @property

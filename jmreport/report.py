@@ -90,7 +90,7 @@ class StuckJob(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """Jobs that ended on one calendar day of the report's zone; `running` only on the newest."""
+    """Jobs that ended on one calendar day (2026-11-23) of the report's zone."""
 
     day: str
     succeeded: int = 0
@@ -137,7 +137,10 @@ class WorkflowReport(Struct, frozen=True, kw_only=True):
 
 
 class LabelValue(Struct, frozen=True, kw_only=True):
-    """One value of a label (None: the jobs without it) and its jobs by status."""
+    """One value of a label (None: the jobs without it) and its jobs by status.
+
+    `jobs` are the ids of the jobs that `split` counts, newest submission first.
+    """
 
     value: str | None
     split: StatusSplit
@@ -147,7 +150,11 @@ class LabelValue(Struct, frozen=True, kw_only=True):
 
 
 class FrameReport(Struct, frozen=True, kw_only=True):
-    """A label's values in one time frame. `covered` is False where less was read than the frame."""
+    """A label's values in one time frame. `covered` is False where less was read than the frame.
+
+    Values with most failures first, then most jobs; the jobs without the label last. Empty where no
+    job has it.
+    """
 
     frame: str
     values: tuple[LabelValue, ...]
@@ -161,6 +168,8 @@ class LabelReport(Struct, frozen=True, kw_only=True):
     key: str
     title: str
     frames: tuple[FrameReport, ...]
+    #: Every job has a value of its own (an id): only there because the server or settings name it.
+    distinct: bool = False
 
 
 class FrameDifference(Struct, frozen=True, kw_only=True):
@@ -220,6 +229,10 @@ class Report(Struct, frozen=True, kw_only=True):
     stuck: tuple[StuckJob, ...] = ()
     #: (job id, workflow) of the newest job of each key that is fixed.
     fixed: tuple[str, ...] = ()
+    #: Id of the newest job of each key that ran on 5 of the last 7 nights and not tonight.
+    missing: tuple[str, ...] = ()
+    #: Ids of jobs whose outcome nobody knows: unreadable, of an unknown status, lost while active.
+    unknown: tuple[str, ...] = ()
     oldest_failing: datetime | None = None
     days: tuple[Day, ...] = ()
     workflows: tuple[WorkflowReport, ...] = ()

@@ -1,0 +1,153 @@
+"""What needs attention: failing keys by cause, and jobs that are stuck."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from jmreport.analysis.causes import Cause, cause_of
+from jmreport.analysis.nights import Key, KeyState, Verdicts
+from jmreport.analysis.timing import WAITING_STATUSES
+from jmreport.models import JOB_STATUSES
+from jmreport.records import Entry, JobRow
+from jmreport.report import CauseGroup, State, StuckJob, Usual
+
+#: Waiting longer than this is stuck, whatever is usual.
+LONGEST_WAIT = timedelta(hours=12)
+#: Running longer than the P95 by this factor, and by this much, is stuck.
+STUCK_FACTOR = 1.5
+STUCK_MARGIN = timedelta(hours=1)
+
+_ORDER: dict[State, int] = {"new": 0, "failing": 1, "still failing": 2, "fixed": 3}
+Label = tuple[str, str]
+
+
+def state_of(key: Key, verdicts: Verdicts, *, first: bool) -> State:
+    """How a failing key stands; on a first run there is nothing to compare with."""
+    if first:
+        return "failing"
+    return "new" if key in verdicts.new else "still failing"
+
+
+class _Failing(NamedTuple):
+    state: KeyState
+    cause: Cause
+
+
+def groups(
+    failing: Iterable[KeyState], verdicts: Verdicts, window: Sequence[Entry], *, first: bool
+) -> tuple[CauseGroup, ...]:
+    """Failing keys by cause and state: new first, then the biggest.
+
+    `window` are the jobs among which a group's labels must stand out to be named.
+    """
+    by_cause: defaultdict[tuple[State, str], list[_Failing]] = defaultdict(list)
+    for one in failing:
+        if cause := cause_of(one.entry.row):
+            state = state_of(one.key, verdicts, first=first)
+            by_cause[state, cause.id].append(_Failing(one, cause))
+    common = {group: _common_labels(members) for group, members in by_cause.items()}
+    others = _Others(window, common.values(), by_cause.values())
+    made = [
+        _group(state, members, others.stand_out(common[state, cause], members))
+        for (state, cause), members in by_cause.items()
+    ]
+    return tuple(sorted(made, key=lambda made: (_ORDER[made.state], -len(made.jobs), made.id)))
+
+
+def _group(state: State, members: Sequence[_Failing], shared: Sequence[Label]) -> CauseGroup:
+    cause = members[0].cause
+    rows = [member.state.entry.row for member in members]
+    jobs = tuple(row.id for row in rows)
+    tasks = Counter(row.failure.task for row in rows if row.failure and row.failure.task)
+    return CauseGroup(
+        id=cause.id,
+        state=state,
+        cause_class=cause.cause_class,
+        title=cause.title,
+        rule=cause.rule,
+        jobs=jobs,
+        new_jobs=jobs if state == "new" else (),
+        workflows=tuple(sorted({row.name for row in rows})),
+        tasks=tuple(sorted(tasks, key=lambda task: (-tasks[task], task))),
+        since=min(member.state.since for member in members),
+        shared=tuple(shared),
+        example=next((row.failure.message for row in rows if row.failure), ""),
+    )
+
+
+def _common_labels(members: Sequence[_Failing]) -> frozenset[Label]:
+    """Labels that all jobs of a group have; none for a single job, all of whose labels would be."""
+    if len(members) < 2:
+        return frozenset()
+    first, *rest = (member.state.entry.row.labels.items() for member in members)
+    return frozenset(first).intersection(*rest)
+
+
+class _Others:
+    """How common labels are in a workflow's window, counted only for labels that groups share."""
+
+    def __init__(
+        self,
+        window: Sequence[Entry],
+        common: Iterable[frozenset[Label]],
+        members: Iterable[Sequence[_Failing]],
+    ) -> None:
+        self._in_window = {entry.row.id for entry in window}
+        wanted = frozenset[Label]().union(*common)
+        workflows = {one.state.entry.row.name for group in members for one in group}
+        self._with: Counter[tuple[str, Label]] = Counter()
+        self._jobs: Counter[str] = Counter()
+        for row in (entry.row for entry in window):
+            if wanted and row.name in workflows:
+                self._jobs[row.name] += 1
+                for label in wanted.intersection(row.labels.items()):
+                    self._with[row.name, label] += 1
+
+    def stand_out(self, common: frozenset[Label], members: Sequence[_Failing]) -> tuple[Label, ...]:
+        """Those of a group's common labels that fewer than half of the other jobs have."""
+        rows = [member.state.entry.row for member in members]
+        own = sum(row.id in self._in_window for row in rows)
+        workflows = {row.name for row in rows}
+        others = sum(self._jobs[name] for name in workflows) - own
+        if others <= 0:
+            return ()
+        return tuple(
+            label
+            for label in sorted(common)
+            if 2 * (sum(self._with[name, label] for name in workflows) - own) < others
+        )
+
+
+def stuck(active: Iterable[JobRow], usual: dict[str, Usual], now: datetime) -> tuple[StuckJob, ...]:
+    """Jobs active for longer than their workflow explains, the longest first."""
+    found = (_stuck(row, usual.get(row.name), now) for row in active)
+    return tuple(sorted((one for one in found if one), key=lambda one: (-one.active_for, one.job)))
+
+
+def _stuck(row: JobRow, usual: Usual | None, now: datetime) -> StuckJob | None:
+    waiting = row.status in WAITING_STATUSES
+    since = row.submission if waiting else row.start
+    if since is None:
+        return None
+    active_for = max(now - since, timedelta(0))
+    limit = LONGEST_WAIT if waiting else longest_expected(usual)
+    if limit is None or active_for <= limit:
+        return None
+    return StuckJob(
+        job=row.id, active_for=active_for, waiting=waiting, usual=usual, where=row.where
+    )
+
+
+def longest_expected(usual: Usual | None) -> timedelta | None:
+    """How long a run may take before it counts as stuck; None without a baseline."""
+    if usual is None:
+        return None
+    return max(usual.p95 * STUCK_FACTOR, usual.p95 + STUCK_MARGIN)
+
+
+def is_unknown(row: JobRow, *, lost: bool) -> bool:
+    """Whether nobody can say how a job stands. One that is listed as Failed did fail."""
+    if row.status not in JOB_STATUSES or (lost and row.active):
+        return True
+    return not row.readable and row.status != "Failed"

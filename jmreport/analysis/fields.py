@@ -1,0 +1,90 @@
+"""What a job's JSON holds beyond the API: properties it does not name, and dates that are odd.
+
+The API's names are read off the models, so there is one list of them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import fields
+
+from jmreport import models
+from jmreport.analysis.timing import is_odd
+
+
+class Oddities(NamedTuple):
+    """Dotted paths of unknown properties (sorted, without indexes), and the number of odd dates."""
+
+    unknown_fields: tuple[str, ...]
+    dates: int
+
+
+class _Shape(NamedTuple):
+    """A definition of the API: its property names, its dates, and its parts by their property."""
+
+    names: frozenset[str]
+    dates: tuple[str, ...]
+    parts: tuple[tuple[str, "_Shape"], ...] = ()
+
+
+def _names(model: type[Struct]) -> frozenset[str]:
+    return frozenset(field.encode_name for field in fields(model))
+
+
+_ATTEMPT = _Shape(_names(models.IndividualAttempt), ("start", "end"))
+_SHARD = _Shape(_names(models.Shard), ("start", "end"), (("attemptsData", _ATTEMPT),))
+_EXECUTION_EVENT = _Shape(_names(models.ExecutionEvent), ("start", "end"))
+_TASK = _Shape(
+    _names(models.TaskMetadata),
+    ("start", "end"),
+    (("shards", _SHARD), ("attemptsData", _ATTEMPT), ("executionEvents", _EXECUTION_EVENT)),
+)
+_EXTENSIONS = _Shape(
+    _names(models.ExtendedFields),
+    ("lastUpdate",),
+    (("tasks", _TASK), ("events", _Shape(_names(models.EventDetail), ("time",)))),
+)
+_FAILURE = _Shape(_names(models.FailureMessage), ("timestamp",))
+#: A server that makes up names has made its point by then, and a row stays small.
+MOST_PATHS = 50
+#: Properties of a job, as the list and the detail name them.
+JOB_FIELDS = _names(models.JobMetadataResponse)
+_JOB = _Shape(
+    JOB_FIELDS,
+    ("submission", "start", "end"),
+    (("failures", _FAILURE), ("extensions", _EXTENSIONS)),
+)
+
+
+def oddities(detail: Any, row: Any) -> Oddities:
+    """What is odd about a job's detail and list row, taken together.
+
+    Maps that belong to the user (inputs, outputs, labels, envs, logs) are not looked into. The
+    list's dates count only where there is no detail: they are the same dates.
+    """
+    unknown: set[str] = set()
+    dates = _look(detail, _JOB, "", unknown)
+    listed = _look(row, _JOB, "", unknown)
+    counted = dates if isinstance(detail, Mapping) else listed
+    return Oddities(tuple(sorted(unknown)[:MOST_PATHS]), counted)
+
+
+def _look(tree: Any, shape: _Shape, path: str, unknown: set[str]) -> int:
+    """Adds the unknown properties of one object and its parts; the number of its odd dates."""
+    if not isinstance(tree, dict):
+        return 0
+    if not tree.keys() <= shape.names:
+        unknown.update(f"{path}{name}" for name in tree.keys() - shape.names)
+    odd = 0
+    for name in shape.dates:
+        date = tree.get(name)
+        if date is not None and is_odd(date):
+            odd += 1
+    for name, part in shape.parts:
+        value = tree.get(name)
+        if not value:
+            continue
+        for item in value if isinstance(value, list) else (value,):
+            odd += _look(item, part, f"{path}{name}.", unknown)
+    return odd

@@ -1,0 +1,166 @@
+"""The report of the newest usable run: every number of the pages, from rows alone."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jmreport.analysis import aggregate, attention, usual, workflows
+from jmreport.analysis.coverage import covered_since
+from jmreport.analysis.days import Calendar, zone
+from jmreport.analysis.nights import Nights, verdicts
+from jmreport.analysis.quality import failed_since, quality
+from jmreport.analysis.short_ids import short_ids
+from jmreport.analysis.window import Window
+from jmreport.errors import SnapshotError
+from jmreport.models import ACTIVE_STATUSES
+from jmreport.records import Entry, JobRow, Run
+from jmreport.report import LabelReport, Quality, Report, ReportCounts, WorkflowReport
+from jmreport.settings import ReportSettings
+
+
+def analyse(
+    entries: Sequence[Entry],
+    runs: Sequence[Run],
+    aggregations: Mapping[str, Any],
+    *,
+    settings: ReportSettings,
+    now: datetime | None = None,
+) -> Report:
+    """What the newest usable run found, compared with the usable one before it.
+
+    `runs` oldest first, failed ones too; `aggregations` is the server's answer for each time frame
+    that has one; `now` is the run's own unless given. The order of entries changes nothing. Raises
+    SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
+    """
+    if not any(run.usable for run in runs):
+        raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
+    return _Making(entries, runs, aggregations, settings, now).report()
+
+
+class _Making:
+    """What several parts of a report are made from."""
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        runs: Sequence[Run],
+        aggregations: Mapping[str, Any],
+        settings: ReportSettings,
+        now: datetime | None,
+    ) -> None:
+        self.settings, self.runs = settings, runs
+        self.nights = Nights(runs, now)
+        self.first = self.nights.previous is None
+        self.entries = entries
+        self.listed = workflows.newest_first(entry for entry in entries if entry.row.listed)
+        window = Window(self.nights)
+        self.jobs = tuple(entry for entry in self.listed if window.holds(entry))
+        self.lost = frozenset(entry.row.id for entry in self.jobs if window.lost(entry))
+        self.verdicts = verdicts(self.listed, self.nights, settings.identity_labels)
+        self.usual = usual.as_of(self.listed, self.nights.now)
+        self.server = aggregate.answers(aggregations)
+        self.offered = aggregate.capabilities(self.nights.run)
+        self.covered = covered_since(self.nights.runs)
+        self.calendar = Calendar(
+            self.nights.now, _earliest(self.covered, self.listed), zone(settings.timezone)
+        )
+        self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
+
+    def report(self) -> Report:
+        nights, verdicts = self.nights, self.verdicts
+        active = [row for row in (entry.row for entry in self.jobs) if self._runs(row)]
+        stuck = attention.stuck(active, self.usual, nights.now)
+        unknown = tuple(
+            row.id
+            for row in (entry.row for entry in self.jobs)
+            if attention.is_unknown(row, lost=row.id in self.lost)
+        )
+        quality = self._quality()
+        return Report(
+            now=nights.now,
+            run=nights.run,
+            previous=nights.previous,
+            runs=tuple(self.runs),
+            counts=ReportCounts(
+                new=len(verdicts.new),
+                still_failing=0 if self.first else len(verdicts.failing) - len(verdicts.new),
+                fixed=len(verdicts.fixed),
+                failing=len(verdicts.failing),
+                missing=len(verdicts.missing),
+                stuck=len(stuck),
+                running=len(active),
+                unknown=len(unknown),
+                total=len(self.jobs),
+            ),
+            jobs=self.jobs,
+            split=workflows.split(entry.row for entry in self.jobs),
+            attention=attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first),
+            stuck=stuck,
+            fixed=tuple(state.entry.row.id for state in verdicts.fixed),
+            missing=tuple(entry.row.id for entry in verdicts.missing),
+            unknown=unknown,
+            oldest_failing=min((state.since for state in verdicts.failing), default=None),
+            days=self.calendar.days(self.listed),
+            workflows=self._workflows(),
+            labels=self._labels(),
+            quality=quality,
+            columns=self.offered.display_fields,
+            short_ids=short_ids(entry.row.id for entry in self.entries),
+            complete=nights.run.state == "complete" and not quality.failed_runs,
+        )
+
+    def _runs(self, row: JobRow) -> bool:
+        """Whether a job is active as far as anybody knows: one that is lost is not known to be."""
+        return row.status in ACTIVE_STATUSES and row.id not in self.lost
+
+    def _workflows(self) -> tuple[WorkflowReport, ...]:
+        return workflows.reports(
+            self.listed,
+            self.jobs,
+            verdicts=self.verdicts,
+            usual=self.usual,
+            calendar=self.calendar,
+            first=self.first,
+        )
+
+    def _labels(self) -> tuple[LabelReport, ...]:
+        return aggregate.labels(
+            self.frames,
+            self.jobs,
+            self.server,
+            offered=self.offered,
+            configured=self.settings.labels,
+        )
+
+    def _quality(self) -> Quality:
+        run = self.nights.run
+        return quality(
+            run,
+            jobs=self._with_sub_workflows(),
+            lost=self.lost,
+            failed_runs=failed_since(self.runs, self.nights.previous),
+            gaps=self.server.gaps,
+            differences=aggregate.differences(self.frames, self.server, run.asked.filters),
+        )
+
+    def _with_sub_workflows(self) -> tuple[Entry, ...]:
+        """The report's jobs and everything below them, each once."""
+        below: defaultdict[str, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            if entry.row.parent and not entry.row.listed:
+                below[entry.row.parent].append(entry)
+        found = {entry.row.id: entry for entry in self.jobs}
+        waiting = list(self.jobs)
+        while waiting:
+            for child in below.get(waiting.pop().row.id, ()):
+                if child.row.id not in found:
+                    found[child.row.id] = child
+                    waiting.append(child)
+        return tuple(sorted(found.values(), key=lambda entry: entry.row.id))
+
+
+def _earliest(covered: datetime, listed: Sequence[Entry]) -> datetime | None:
+    """Since when days can be shown: as far as was read, and no earlier than the first end."""
+    first = min((entry.row.end for entry in listed if entry.row.end), default=None)
+    return max(covered, first) if first else None

@@ -1,0 +1,48 @@
+"""What was asked, what could not be read, and what is odd about what came."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from jmreport.models import JOB_STATUSES
+from jmreport.records import Entry, Gap, Run
+from jmreport.report import FrameDifference, Quality
+
+
+def quality(
+    run: Run,
+    *,
+    jobs: Sequence[Entry],
+    lost: Iterable[str],
+    failed_runs: Sequence[Run],
+    gaps: Iterable[Gap],
+    differences: tuple[FrameDifference, ...],
+) -> Quality:
+    """`jobs` are the report's jobs and their sub-workflows; `gaps` are those found by analysis."""
+    rows = [entry.row for entry in jobs]
+    unknown_fields = Counter(path for row in rows for path in row.unknown_fields)
+    unknown_statuses = Counter(row.status for row in rows if row.status not in JOB_STATUSES)
+    own = (gap for row in rows for gap in row.gaps)
+    return Quality(
+        run=run,
+        operations=run.operations,
+        # A gap of tonight's is in the run and in the job's row: it is told once.
+        gaps=tuple(dict.fromkeys((*run.gaps, *gaps, *own))),
+        unreadable=tuple(sorted(row.id for row in rows if not row.readable)),
+        lost=tuple(sorted(lost)),
+        unknown_fields=_most_first(unknown_fields),
+        unknown_statuses=_most_first(unknown_statuses),
+        odd_dates=sum(row.odd_dates for row in rows),
+        notes=run.notes,
+        failed_runs=tuple(failed_runs),
+        differences=differences,
+    )
+
+
+def failed_since(runs: Sequence[Run], previous: Run | None) -> tuple[Run, ...]:
+    """Runs that brought nothing usable since the previous one that did."""
+    since = runs.index(previous) + 1 if previous else 0
+    return tuple(run for run in runs[since:] if not run.usable)
+
+
+def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,278 @@
+"""A record's row: what lists, counts and charts need of a job, from any tree a server may send.
+
+The newer of detail and list row speaks first and the other where it is silent, value by value, and
+only where a value has the type the API gives it. So one wrong value costs that value and nothing
+else; the detail as a whole counts as unreadable when it does not fit the API's model.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from jmreport.analysis import causes, fields, timing
+from jmreport.models import JobMetadataResponse
+from jmreport.records import Failure, Gap, JobRow, Record, is_terminal, moment
+
+#: Counts and indexes beyond this are a server's mistake, and no column or chart could show them.
+LARGEST = 1_000_000_000
+#: Longest text of a column that no other field of a row holds.
+COLUMN_LENGTH = 500
+#: Extensions that a row holds elsewhere, or that are whole files.
+_NOT_COLUMNS = {"userId", "parentJobId", "sourceFile"}
+
+Tree = Mapping[str, Any]
+_NOTHING: Tree = {}
+
+
+def summarise(record: Record) -> JobRow:
+    """The row of a job. Never raises: what does not fit becomes a Gap that names its path."""
+    detail, listed = _tree(record.detail), _tree(record.row)
+    # A detail that an older run read is older than the list row that this run brought.
+    newest, other = (listed, detail) if record.detail_from else (detail, listed)
+    own, row_extensions = _tree(detail.get("extensions")), _tree(listed.get("extensions"))
+    status = _text(newest, "status") or _text(other, "status") or "Unknown"
+    misfit = _misfit(record.detail)
+    calls = _Calls(own, record)
+    odd = fields.oddities(record.detail, record.row)
+    return JobRow(
+        id=record.id,
+        name=_text(newest, "name") or _text(other, "name") or "",
+        status=status,
+        submission=moment(detail.get("submission")) or moment(listed.get("submission")),
+        start=timing.believed_start(status, newest.get("start"))
+        or timing.believed_start(status, other.get("start")),
+        end=timing.believed_end(status, newest.get("end"))
+        or timing.believed_end(status, other.get("end")),
+        labels=_labels(newest, other),
+        user=_text(own, "userId") or _text(row_extensions, "userId"),
+        parent=record.parent or _text(own, "parentJobId"),
+        children=tuple(child for child in calls.children if child != record.id),
+        key=_inputs_digest(detail),
+        failure=_failure(status, detail, listed, calls),
+        failed_tasks=_failed_tasks(detail, calls),
+        tasks=len(calls.tasks),
+        shards=calls.shards,
+        retries=min(max(0, calls.repeated - calls.preempted), LARGEST),
+        preempted=calls.preempted,
+        cached=calls.cached,
+        readable=not misfit and _tells(record, status),
+        listed=record.row is not None or record.parent is None,
+        extra=_columns(listed, row_extensions) | _columns(detail, own),
+        unknown_fields=odd.unknown_fields,
+        odd_dates=odd.dates,
+        where=_where(status, own, row_extensions, calls),
+        gaps=record.gaps + _gap(record, misfit),
+    )
+
+
+def _tells(record: Record, status: str) -> bool:
+    """Whether the detail is there and tells of the job as it stands.
+
+    One that an older run read still does when the job had ended by then: only its labels change.
+    """
+    if not record.detail_from:
+        return record.detail is not None
+    return is_terminal(status) and _tree(record.detail).get("status") == status
+
+
+def label_text(value: object) -> str:
+    """A label's value as text: JSON's own words for what isn't text.
+
+    >>> label_text(2), label_text(True), label_text("a"), label_text(["a", 1])
+    ('2', 'true', 'a', '["a",1]')
+    """
+    return value if isinstance(value, str) else canonical(value)
+
+
+def canonical(value: object) -> str:
+    """A JSON tree as compact text with sorted keys; "" for one that is nested beyond reading."""
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except (RecursionError, TypeError, ValueError):
+        return ""
+
+
+def _misfit(detail: Any) -> str:
+    """Where and how a detail differs from the API's model, "" where it fits."""
+    if detail is None:
+        return ""
+    try:
+        msgspec.convert(detail, JobMetadataResponse)
+    except (msgspec.ValidationError, RecursionError, OverflowError, TypeError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _gap(record: Record, misfit: str) -> tuple[Gap, ...]:
+    if not misfit or any(gap.what == "job" for gap in record.gaps):
+        return ()
+    return (Gap(what="job", why=f"the answer does not fit the API: {misfit}", job=record.id),)
+
+
+def _tree(value: Any) -> Tree:
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def _text(tree: Tree, name: str) -> str | None:
+    value = tree.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int:
+    """A count as a server may send it: within 0 and LARGEST, 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(value, 0), LARGEST)
+
+
+def _trees(value: Any) -> list[Tree]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _labels(newest: Tree, other: Tree) -> dict[str, str]:
+    """The detail's labels before the list's of the same run, which learns of changes late."""
+    for tree in (newest, other):
+        labels = tree.get("labels")
+        if isinstance(labels, dict):
+            return {str(key): label_text(value) for key, value in labels.items()}
+    return {}
+
+
+def _inputs_digest(detail: Tree) -> str:
+    inputs = detail.get("inputs")
+    if not isinstance(inputs, dict):
+        return ""
+    text = canonical(inputs)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] if text else ""
+
+
+def _columns(tree: Tree, extensions: Tree) -> dict[str, str]:
+    """Scalars for columns that a server may name: `extensions.lastUpdate`, and its own words."""
+    columns = {
+        f"extensions.{key}": label_text(value)[:COLUMN_LENGTH]
+        for key, value in extensions.items()
+        if isinstance(value, str | int | float) and key not in _NOT_COLUMNS
+    }
+    for key in tree.keys() - fields.JOB_FIELDS:
+        if isinstance(value := tree[key], str | int | float):
+            columns[key] = label_text(value)[:COLUMN_LENGTH]
+    return columns
+
+
+class _Calls:
+    """What a job's tasks and shards add up to."""
+
+    def __init__(self, extensions: Tree, record: Record) -> None:
+        self.tasks = _trees(extensions.get("tasks"))
+        self.shards = self.repeated = self.preempted = self.cached = 0
+        self.failed: dict[str, None] = {}
+        self.running: str = ""
+        self.failures: list[tuple[str, str | None, int | None]] = []
+        children: dict[str, None] = {}
+        for task in self.tasks:
+            self._add(task, record, children)
+        self.children = tuple(children)
+
+    def _add(self, task: Tree, record: Record, children: dict[str, None]) -> None:
+        name = _text(task, "name")
+        shards = _trees(task.get("shards"))
+        self.shards += len(shards)
+        for call in (task, *shards):
+            if child := _text(call, "jobId"):
+                children[child] = None
+            self._judge(call, name)
+        # A scattered task's own `attempts` is its number of shards on Cromwell.
+        for call in shards or [task]:
+            self.repeated += max(0, _count(call.get("attempts")) - 1)
+        attempts = list(_attempts(task, shards, name, record))
+        preempted = sum(1 for attempt in attempts if _preempted(attempt))
+        # Without the attempts, a call's own messages tell at least of its last one.
+        self.preempted += preempted or sum(1 for call in (task, *shards) if _preempted(call))
+        if task.get("callCached") is True:
+            self.cached += 1
+        elif shards:
+            self.cached += sum(1 for attempt in attempts if attempt.get("callCached") is True)
+
+    def _judge(self, call: Tree, name: str | None) -> None:
+        status = call.get("executionStatus")
+        if status == "Failed":
+            if name:
+                self.failed[name] = None
+            for message in _messages(call):
+                self.failures.append((message, name, _shard(call)))
+        elif status in ("Running", "Aborting") and name and not self.running:
+            self.running = name
+
+
+def _attempts(task: Tree, shards: list[Tree], name: str | None, record: Record) -> Iterator[Tree]:
+    """The attempts of a task as far as they were read: once each, from where they are whole."""
+    body = _tree(record.attempts.get(name or ""))
+    by_shard = record.shard_attempts.get(name or "", {})
+    if body:
+        yield from _trees(body.get("attempts"))
+    elif by_shard:
+        for answer in by_shard.values():
+            yield from _trees(_tree(answer).get("attempts"))
+    else:
+        for call in (task, *shards):
+            yield from _trees(call.get("attemptsData"))
+
+
+def _preempted(call: Tree) -> bool:
+    return call.get("executionStatus") == "Preempted" or any(
+        causes.is_preemption(message) for message in _messages(call)
+    )
+
+
+def _messages(call: Tree) -> list[str]:
+    messages = call.get("failureMessages")
+    if not isinstance(messages, list):
+        return []
+    return [message for message in messages if isinstance(message, str)]
+
+
+def _shard(tree: Tree) -> int | None:
+    """A shard's index; None where nothing is scattered (Cromwell says -1)."""
+    index = tree.get("shardIndex")
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= LARGEST:
+        return None
+    return index
+
+
+def _task(failure: Tree) -> str | None:
+    name = _text(failure, "taskName")
+    return None if name == "Workflow Error" else name
+
+
+def _failure(status: str, detail: Tree, listed: Tree, calls: _Calls) -> Failure | None:
+    """The failure that says most: of a task before one of the workflow; dsub's last error line."""
+    told = [item for item in _trees(detail.get("failures")) if _text(item, "failure")]
+    best = next((item for item in told if _task(item)), told[0] if told else None)
+    if best is not None:
+        return causes.failure(str(best["failure"]), task=_task(best), shard=_shard(best))
+    if status != "Failed":
+        return None
+    for message, task, shard in calls.failures:
+        if message.strip():
+            return causes.failure(message, task=task, shard=shard)
+    for tree in (detail, listed):
+        detail_text = _text(_tree(tree.get("extensions")), "statusDetail") or ""
+        if line := causes.last_error_line(detail_text):
+            return causes.failure(line)
+    return None
+
+
+def _failed_tasks(detail: Tree, calls: _Calls) -> tuple[str, ...]:
+    told = (_task(item) for item in _trees(detail.get("failures")))
+    return tuple(dict.fromkeys((*calls.failed, *(name for name in told if name))))
+
+
+def _where(status: str, own: Tree, row_extensions: Tree, calls: _Calls) -> str:
+    """What a job that has started is doing: its first running task, or dsub's last event."""
+    if status not in ("Running", "Aborting"):
+        return ""
+    events = _trees(own.get("events")) or _trees(row_extensions.get("events"))
+    return calls.running or (_text(events[-1], "content") or "" if events else "")

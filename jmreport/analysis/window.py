@@ -1,0 +1,132 @@
+"""Which jobs a report is about, and which of them the server has lost.
+
+A run asks for the jobs of a window, for those still active, and for those that were active before.
+What it finds is in the report. What it should have found and did not is in the report too, and is
+named as lost: unless pages of the list are missing, or a filter looks at what may change (labels),
+for then absence proves nothing.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from jmreport.analysis.nights import Nights
+from jmreport.records import Asked, Entry, Filters, JobRow, Run
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+#: Filters (encoded, decoded) -> the earliest submission that runs with these filters asked for.
+_Earliest = dict[bytes, tuple[Filters, datetime]]
+
+
+class Window:
+    """The newest usable run's jobs, among everything ever known. `runs` are the usable ones."""
+
+    def __init__(self, nights: Nights) -> None:
+        self.run = nights.run
+        self._nights = nights
+        self._ids = [run.id for run in nights.runs]
+        self._after = _asked_after(nights.runs)
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether the report is about this job. Sub-workflows belong to their parent's page."""
+        if not entry.row.listed:
+            return False
+        if entry.last_run == self.run.id:
+            return True
+        asked = self.run.asked
+        if whole_list(self.run) and _may_change(asked.filters):
+            return False
+        if not _asks_for(entry.row, asked.filters, asked.since or _BEGINNING):
+            return False
+        return _in_frame(entry.row, asked) or self._nights.keeps(self._nights.seen(entry))
+
+    def lost(self, entry: Entry) -> bool:
+        """Whether a run after the last one that found this job asked for it in vain."""
+        if not entry.row.listed:
+            return False
+        last = bisect_right(self._ids, entry.last_run) - 1
+        return any(
+            _asks_for(entry.row, filters, since)
+            for filters, since in self._after[last + 1].values()
+        )
+
+    def last_seen(self, entry: Entry) -> datetime | None:
+        """When a lost job was found for the last time; None for a job that is not lost."""
+        return self._nights.seen(entry) if self.lost(entry) else None
+
+
+def whole_list(run: Run) -> bool:
+    """Whether every page of the list came."""
+    return not any(gap.job is None and "the list" in gap.what for gap in run.gaps)
+
+
+def _may_change(filters: Filters) -> bool:
+    """Whether a job may leave the list because somebody relabelled or archived it."""
+    return bool(filters.labels) or filters.hide_archived
+
+
+def _in_frame(row: JobRow, asked: Asked) -> bool:
+    return asked.since is None or (row.submission is not None and row.submission >= asked.since)
+
+
+def _asked_after(runs: Sequence[Run]) -> list[_Earliest]:
+    """For each position i, what runs[i:] asked for of the server that runs[i - 1] asked.
+
+    Position 0 is for jobs of runs that are gone. Another server's jobs are not lost when this one
+    does not list them.
+    """
+    of_server: dict[str, _Earliest] = {}
+    after: list[_Earliest] = []
+    for position in range(len(runs), -1, -1):
+        if position < len(runs):
+            _add(of_server, runs[position])
+        server = runs[position - 1].asked.server
+        after.append(dict(of_server.get(server, {})))
+    return after[::-1]
+
+
+def _add(of_server: dict[str, _Earliest], run: Run) -> None:
+    """Note what a run asked for, if it proves that a job is gone when it did not come."""
+    asked = run.asked
+    if not whole_list(run) or _may_change(asked.filters):
+        return
+    earliest = of_server.setdefault(asked.server, {})
+    code = msgspec.json.encode(asked.filters, order="sorted")
+    since = asked.since or _BEGINNING
+    if code in earliest:
+        since = min(since, earliest[code][1])
+    earliest[code] = (asked.filters, since)
+
+
+def _asks_for(row: JobRow, filters: Filters, since: datetime) -> bool:
+    """Whether a run would list this job: active ones whenever they were submitted."""
+    return (row.active or (row.submission is not None and row.submission >= since)) and (
+        matches(row, filters)
+    )
+
+
+def matches(row: JobRow, filters: Filters) -> bool:
+    """Whether a job passes filters, as far as its row can tell."""
+    if filters.hide_archived and row.archived:
+        return False
+    wanted = (
+        (filters.name, row.name),
+        (filters.job_id, row.id),
+        (filters.user_id, row.user),
+        *((value, row.labels.get(key)) for key, value in filters.labels.items()),
+    )
+    if any(asked is not None and asked != value for asked, value in wanted):
+        return False
+    if filters.status and row.status not in filters.status:
+        return False
+    return (
+        _not_before(row.start, filters.start)
+        and _not_before(row.submission, filters.submission)
+        and (filters.end is None or (row.end is not None and row.end <= filters.end))
+    )
+
+
+def _not_before(at: datetime | None, earliest: datetime | None) -> bool:
+    return earliest is None or (at is not None and at >= earliest)
