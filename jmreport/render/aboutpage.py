@@ -1,0 +1,164 @@
+"""The about page: what this is, how it was made, and what its words mean."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from jmreport.records import SNAPSHOT_FORMAT
+from jmreport.render import addresses, words
+from jmreport.render.page import Page, digest
+from jmreport.report import Report
+from jmreport.settings import Settings
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """A setting as it was."""
+
+    key: str
+    value: str
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """A word of these pages and what it means."""
+
+    word: str
+    meaning: str
+
+
+class AboutView(Struct, frozen=True, kw_only=True):
+    """The about page."""
+
+    version: str
+    snapshot_format: str
+    server: str
+    runs: str
+    command: str
+    render_command: str
+    settings: tuple[Setting, ...]
+    definitions: tuple[Definition, ...]
+    files: tuple[Setting, ...]
+    zone: str
+
+
+DEFINITIONS = (
+    Definition(
+        word="Night",
+        meaning="The time between two runs of jmreport. A job belongs to the night in which it "
+        "ended; on the first run, to the whole time frame.",
+    ),
+    Definition(
+        word="Key",
+        meaning="What is run again and again: a workflow's name with its identifying labels, or, "
+        "where none are configured, with its inputs.",
+    ),
+    Definition(
+        word="New",
+        meaning="The newest job of the key that succeeded or failed has failed, and the key was "
+        "not failing at the previous report.",
+    ),
+    Definition(word="Still failing", meaning="The key fails now, and did at the previous report."),
+    Definition(word="Fixed", meaning="The key failed at the previous report and succeeded since."),
+    Definition(
+        word="Failing",
+        meaning="On a first report nothing is new or fixed, since there is nothing to compare "
+        "with: keys whose newest job failed are counted as failing.",
+    ),
+    Definition(
+        word="Missing",
+        meaning="A key that ran on at least 5 of the last 7 nights and not in this one.",
+    ),
+    Definition(
+        word="Stuck",
+        meaning="Active for longer than the larger of 1.5 times the usual longest (95 of 100 "
+        "runs) and that plus one hour, by the last 30 successful runs of the workflow (at least "
+        "5); or waiting for over 12 hours.",
+    ),
+    Definition(
+        word="Cause",
+        meaning="The first line of the deepest failure message with its varying parts (paths, "
+        "ids, numbers, times) replaced. Jobs with one cause are one row.",
+    ),
+    Definition(
+        word="Failure rate",
+        meaning="Failed jobs among those that failed or succeeded. Aborted and active jobs are "
+        "left out.",
+    ),
+    Definition(
+        word="Usual",
+        meaning="The middle 80 % of the last 30 successful runs, or of the days shown; at least "
+        "5 are needed.",
+    ),
+    Definition(word="Archived", meaning="A job whose label flag is archive."),
+    Definition(
+        word="Unknown",
+        meaning="A job whose status is a word that the API does not name, or that could not be "
+        "read. Missing values are shown as a dash, never as zero.",
+    ),
+)
+
+_FILES = (
+    Setting(key="data/report.json", value="the verdict, counts, causes and gaps"),
+    Setting(key="data/jobs.csv", value="a line for each job, safe to open in a spreadsheet"),
+    Setting(key="data/jobs.ndjson", value="a line of JSON for each job"),
+)
+
+
+def pages(
+    report: Report, settings: Settings, *, version: str, as_of: words.Moment | None
+) -> Iterator[Page]:
+    """The one page, about.html."""
+    view = _view(report, settings, version)
+    yield Page(
+        address=addresses.ABOUT,
+        template="about.html",
+        content=digest(view, as_of),
+        view=lambda _charts: view,
+        as_of=as_of,
+    )
+
+
+def _view(report: Report, settings: Settings, version: str) -> AboutView:
+    asked = report.run.asked
+    where = f"--site {settings.site.dir} --snapshots {settings.snapshots.dir}"
+    usable = [run for run in report.runs if run.usable]
+    return AboutView(
+        version=version,
+        snapshot_format=str(SNAPSHOT_FORMAT),
+        server=asked.server,
+        runs=words.plural(len(usable), "run"),
+        command=f"jmreport build --timeframe {asked.timeframe} {_source(asked.server)} {where}",
+        render_command=f"jmreport render {where}",
+        settings=tuple(_settings(settings)),
+        definitions=DEFINITIONS,
+        files=_FILES,
+        zone=settings.report.timezone,
+    )
+
+
+def _source(server: str) -> str:
+    return f"--api-url {server}" if server.startswith(("http://", "https://")) else "--demo"
+
+
+def _settings(settings: Settings) -> Iterator[Setting]:
+    """Every setting by its key; header values may be secrets, so only their names are shown."""
+    tree: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
+    for section, values in tree.items():
+        for key, value in values.items():
+            name = f"{section}.{key}"
+            if name == "api.headers":
+                yield Setting(key=name, value=", ".join(sorted(value)) or "none")
+            elif isinstance(value, list):
+                yield Setting(key=name, value=", ".join(map(str, value)) or "none")
+            elif isinstance(value, dict):
+                pairs = ", ".join(f"{k}={v}" for k, v in sorted(value.items()))
+                yield Setting(key=name, value=pairs or "none")
+            else:
+                yield Setting(key=name, value=_plain(value))
+
+
+def _plain(value: object) -> str:
+    if value is None or value == "":
+        return "not set"
+    return {True: "yes", False: "no"}.get(value, "") if isinstance(value, bool) else str(value)

@@ -1,0 +1,100 @@
+"""Files of the site: each is written beside its place and moved in, so none is ever half there."""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from jmreport.errors import JmreportError
+
+#: What jmreport keeps for itself below the site's directory.
+OWN = ".jmreport"
+
+
+class WrittenFile(Struct, frozen=True, kw_only=True):
+    """A file as it was written: its address, its size in bytes and the digest of its bytes."""
+
+    address: str
+    size: int
+    sum: str
+
+
+class Files:
+    """A site's directory. Temporary files all lie in `.jmreport/tmp`, where a killed run's are found."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.own = root / OWN
+        self._temporary = self.own / "tmp"
+        self._made: set[str] = set()
+        self._number = 0
+
+    def prepare(self) -> None:
+        """Makes the directories and clears what a killed run left; JmreportError where it can't."""
+        try:
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            for left in self._temporary.iterdir():
+                left.unlink()
+            # Every write needs it, so a directory that takes no file is found before any work.
+            probe = self._temporary / "probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+
+    def spool(self, name: str) -> Path:
+        """A temporary file's path, gone after the run."""
+        return self._temporary / name
+
+    def write(self, address: str, data: bytes) -> WrittenFile:
+        """Puts a file in its place, whole; JmreportError naming it where that can't be done."""
+        place = self.root / address
+        self._number += 1
+        part = self._temporary / f"{os.getpid()}-{self._number}"
+        try:
+            self._folder(address)
+            part.write_bytes(data)
+            part.replace(place)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise cannot_write(place, error) from error
+        return WrittenFile(address=address, size=len(data), sum=sum_of(data))
+
+    def _folder(self, address: str) -> None:
+        folder = address.rpartition("/")[0]
+        if folder not in self._made:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+    def size(self, address: str) -> int | None:
+        """A file's size; None where there is none."""
+        try:
+            return (self.root / address).stat().st_size
+        except OSError:
+            return None
+
+    def remove(self, address: str) -> None:
+        """Takes a file away; one that is gone already is no mistake."""
+        try:
+            (self.root / address).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(self.root / address, error) from error
+
+
+def sum_of(data: bytes) -> str:
+    """The digest of a file's bytes."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def cannot_write(place: Path, error: OSError) -> JmreportError:
+    """A failed write, in words: on what, and what to do."""
+    reason = error.strerror or str(error)
+    hints = {
+        28: "free some space, or choose another directory with --site",
+        122: "the quota is used up; choose another directory with --site",
+    }
+    hint = hints.get(error.errno or 0, "check its permissions, or choose another directory with --site")
+    return JmreportError(f"{place} cannot be written: {reason}", hint=hint)

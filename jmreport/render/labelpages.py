@@ -1,0 +1,382 @@
+"""The pages of labels: each label's values by status, in each of the six time frames."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from jmreport.render import addresses, charts, words
+from jmreport.render.joblists import (
+    Lists,
+    PageLink,
+    filter_state,
+    list_name,
+    pager,
+    status_adjective,
+    status_order,
+)
+from jmreport.render.page import Page, digest
+from jmreport.report import FrameReport, LabelReport, LabelValue, Report, StatusSplit
+
+#: Values on a page; a label of samples can have as many values as there are jobs.
+VALUES = 200
+
+FRAME_WORDS = {
+    "HOURS_1": "last hour",
+    "HOURS_8": "last 8 hours",
+    "HOURS_24": "last 24 hours",
+    "DAYS_7": "last 7 days",
+    "DAYS_30": "last 30 days",
+    "ALL_TIME": "all time",
+}
+
+
+class Count(Struct, frozen=True, kw_only=True):
+    """A number and the list of what it counts; no link for none."""
+
+    label: str
+    text: str
+    href: str = ""
+
+
+class ValueRow(Struct, frozen=True, kw_only=True):
+    """A value of a label: its jobs by status. `server` is the server's total where it differs."""
+
+    text: str
+    absent: bool
+    href: str
+    total: Count
+    counts: tuple[Count, ...]
+    rate: str
+    segments: tuple[charts.Segment, ...]
+    split: str
+    server: str = ""
+
+
+class SplitTable(Struct, frozen=True, kw_only=True):
+    """Values by status. `server_asked` says whether the server's own numbers were read."""
+
+    heading: str
+    statuses: tuple[words.StatusWord, ...]
+    rows: tuple[ValueRow, ...]
+    server_asked: bool = False
+
+
+class FrameView(Struct, frozen=True, kw_only=True):
+    """A time frame of a label's page: its table, or what stands in its place."""
+
+    anchor: str
+    title: str
+    total: str
+    table: SplitTable
+    empty: str
+    note: str
+    open: bool
+
+
+class LabelView(Struct, frozen=True, kw_only=True):
+    """A label's page."""
+
+    title: str
+    lede: str
+    frames: tuple[FrameView, ...]
+    pages: tuple[PageLink, ...]
+    labels: str
+
+
+class LabelLine(Struct, frozen=True, kw_only=True):
+    """A label on the list of labels."""
+
+    title: str
+    key: str
+    href: str
+    values: str
+    jobs: str
+    failed: str
+    rate: str
+    segments: tuple[charts.Segment, ...]
+    split: str
+
+
+class LabelsView(Struct, frozen=True, kw_only=True):
+    """The list of labels, in the time frame that was asked for."""
+
+    frame: str
+    lines: tuple[LabelLine, ...]
+
+
+def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+    """The list of labels and every label's pages."""
+    view = _index(report)
+    yield Page(
+        address=addresses.LABELS,
+        template="labels.html",
+        content=digest(view, as_of),
+        view=lambda _charts: view,
+        as_of=as_of,
+    )
+    for label in report.labels:
+        yield from _label_pages(label, report, lists, as_of)
+
+
+def main_frame(label: LabelReport, report: Report) -> FrameReport | None:
+    """A label's frame that the run asked for."""
+    wanted = report.run.asked.timeframe
+    return next((frame for frame in label.frames if frame.frame == wanted), None)
+
+
+def frame_words(frame: str) -> str:
+    """A time frame as it reads inside a sentence."""
+    return FRAME_WORDS.get(frame, frame)
+
+
+def whole(splits: Sequence[StatusSplit]) -> StatusSplit:
+    """Several splits added up."""
+    counts: dict[str, int] = {}
+    for split in splits:
+        for status, count in split.counts.items():
+            counts[status] = counts.get(status, 0) + count
+    return StatusSplit(counts=counts)
+
+
+def split_words(counts: Mapping[str, int]) -> str:
+    """A split bar in words: "12 succeeded, 1 failed".
+
+    >>> split_words({"Failed": 1, "Succeeded": 12})
+    '12 succeeded, 1 failed'
+    """
+    present = sorted((status for status in counts if counts[status]), key=status_order)
+    return ", ".join(
+        f"{words.number(counts[status])} {status_adjective(words.status(status))}"
+        for status in present
+    )
+
+
+def bar(split: StatusSplit) -> tuple[charts.Segment, ...]:
+    """A split bar's parts, each named by its status' key."""
+    order = sorted(split.counts, key=status_order)
+    return tuple(
+        charts.Segment(status=words.status(part.status).key, x=part.x, width=part.width)
+        for part in charts.segments(split.counts, order)
+    )
+
+
+def _index(report: Report) -> LabelsView:
+    return LabelsView(
+        frame=frame_words(report.run.asked.timeframe),
+        lines=tuple(_line(label, report) for label in report.labels),
+    )
+
+
+def _line(label: LabelReport, report: Report) -> LabelLine:
+    frame = main_frame(label, report)
+    with_it = [value for value in (frame.values if frame else ()) if value.value is not None]
+    split = whole([value.split for value in with_it])
+    return LabelLine(
+        title=label.title,
+        key=label.key,
+        href=addresses.relative(addresses.LABELS, addresses.label(label.key)),
+        values=words.number(len(with_it)),
+        jobs=words.number(split.total),
+        failed=words.number(split.failed),
+        rate=words.percent(split.failure_rate),
+        segments=bar(split),
+        split=split_words(split.counts),
+    )
+
+
+def page_address(key: str, page: int) -> str:
+    """A page of a label's values, counted from 1."""
+    first = addresses.label(key)
+    return first if page == 1 else f"{first[: -len('.html')]}-page-{page}.html"
+
+
+def _label_pages(
+    label: LabelReport, report: Report, lists: Lists, as_of: words.Moment | None
+) -> Iterator[Page]:
+    longest = max((len(frame.values) for frame in label.frames), default=0)
+    last = max(1, -(-longest // VALUES))
+    for page in range(1, last + 1):
+        view = _label_view(label, report, lists, page, last)
+        yield Page(
+            address=page_address(label.key, page),
+            template="label.html",
+            content=digest(view, as_of),
+            view=_same(view),
+            as_of=as_of,
+        )
+
+
+def _same(view: LabelView) -> Callable[[Any], LabelView]:
+    return lambda _charts: view
+
+
+def _label_view(
+    label: LabelReport, report: Report, lists: Lists, page: int, last: int
+) -> LabelView:
+    at = page_address(label.key, page)
+    shown = label.frames
+    main = report.run.asked.timeframe
+    return LabelView(
+        title=label.title,
+        lede=_lede(label, report),
+        frames=tuple(
+            _frame(label, frame, lists, at, page=page, is_open=frame.frame == main)
+            for frame in shown
+        ),
+        pages=pager(
+            page, last, lambda n: addresses.relative(at, page_address(label.key, n))
+        ),
+        labels=addresses.relative(at, addresses.LABELS),
+    )
+
+
+def _lede(label: LabelReport, report: Report) -> str:
+    frame = main_frame(label, report)
+    if frame is None:
+        return ""
+    with_it = [value for value in frame.values if value.value is not None]
+    if not with_it:
+        return f"No job has {label.title} in this time frame ({frame_words(frame.frame)})."
+    worst = max(with_it, key=lambda value: value.split.failed)
+    start = (
+        f"{words.plural(len(with_it), 'value')} in the time frame of the report "
+        f"({frame_words(frame.frame)})"
+    )
+    if not worst.split.failed:
+        return f"{start}; none of their jobs failed."
+    return (
+        f"{start}. Most failures: {words.cut_middle(worst.value or '', 80)} with "
+        f"{words.number(worst.split.failed)} of {words.plural(worst.split.total, 'job')}."
+    )
+
+
+def _frame(
+    label: LabelReport, frame: FrameReport, lists: Lists, at: str, *, page: int, is_open: bool
+) -> FrameView:
+    values = frame.values[(page - 1) * VALUES : page * VALUES]
+    jobs = sum(value.split.total for value in frame.values)
+    said = frame_words(frame.frame)
+    return FrameView(
+        anchor=f"frame-{frame.frame.lower().replace('_', '-')}",
+        title=said[0].upper() + said[1:],
+        total=f"{words.plural(jobs, 'job')}, {words.plural(len(frame.values), 'value')}",
+        table=table(label, frame, values, lists, at),
+        empty="" if frame.values else f"No job has {label.title} in this time frame.",
+        note=_note(frame),
+        open=is_open,
+    )
+
+
+def _note(frame: FrameReport) -> str:
+    if frame.covered:
+        return ""
+    return "This run read less than this time frame: older jobs are counted as far as they are known."
+
+
+def table(
+    label: LabelReport,
+    frame: FrameReport,
+    values: Sequence[LabelValue],
+    lists: Lists,
+    at: str,
+) -> SplitTable:
+    """Values of a label by status, every number linked to its jobs."""
+    everything = whole([value.split for value in frame.values])
+    statuses = sorted((s for s in everything.counts if everything.counts[s]), key=status_order)
+    by_value = [_row(label, frame, value, statuses, lists, at) for value in values]
+    return SplitTable(
+        heading=label.title,
+        statuses=tuple(words.status(status) for status in statuses),
+        rows=tuple(by_value),
+        server_asked=frame.server_asked,
+    )
+
+
+def _row(
+    label: LabelReport,
+    frame: FrameReport,
+    value: LabelValue,
+    statuses: Sequence[str],
+    lists: Lists,
+    at: str,
+) -> ValueRow:
+    links = _Links(label, frame, value, lists, at)
+    total = Count(
+        label="Jobs", text=words.number(value.split.total), href=links.to(value.jobs, "")
+    )
+    return ValueRow(
+        text=words.cut_middle(value.value or "", 100),
+        absent=value.value is None,
+        href=links.workflow(),
+        total=total,
+        counts=tuple(links.count(status) for status in statuses),
+        rate=words.percent(value.split.failure_rate),
+        segments=bar(value.split),
+        split=split_words(value.split.counts),
+        server=_server(value),
+    )
+
+
+def _server(value: LabelValue) -> str:
+    """The server's total beside ours, with the difference: "14 (+2)"."""
+    if value.server is None:
+        return ""
+    difference = value.server.total - value.split.total
+    beside = f" ({difference:+,})".replace(",", words.THIN).replace("-", "−") if difference else ""
+    return f"{words.number(value.server.total)}{beside}"
+
+
+class _Links:
+    """The lists of one value of one label in one frame."""
+
+    def __init__(
+        self, label: LabelReport, frame: FrameReport, value: LabelValue, lists: Lists, at: str
+    ) -> None:
+        self._label, self._frame, self._value = label, frame, value
+        self._lists, self._at = lists, at
+        self._by_status: dict[str, list[str]] = {}
+        for job in value.jobs:
+            row = lists.jobs.row(job)
+            if row:
+                self._by_status.setdefault(row.status, []).append(job)
+
+    def count(self, status: str) -> Count:
+        count = self._value.split.counts.get(status, 0)
+        word = words.status(status)
+        href = self.to(self._by_status.get(status, []), status) if count else ""
+        return Count(label=word.text, text=words.number(count), href=href)
+
+    def to(self, jobs: Sequence[str], status: str) -> str:
+        label, value = self._label, self._value
+        said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
+        shown = words.cut_middle(value.value or "", 60)
+        about = f"without {label.title}" if value.value is None else f"with {label.title} {shown}"
+        known = "" if value.value is None else f"={value.value}"
+        kind = f"{label.key}\x00{known}\x00{status}"
+        address = self._lists.link_or_job(
+            list_name("label", label.key, known, status, self._frame.frame),
+            f"{said} {about}",
+            jobs,
+            scope=f"submitted in the {frame_words(self._frame.frame)}"
+            if self._frame.frame != "ALL_TIME"
+            else "of all time",
+            back=(label.title, addresses.label(label.key)),
+            filtered=self._filter(status),
+            same=kind,
+        )
+        return addresses.relative(self._at, address) if address else ""
+
+    def _filter(self, status: str) -> str:
+        value, key = self._value.value, self._label.key
+        state = {"status": status} if status else {}
+        if value is None or key == "userId":
+            return ""
+        if key == "name":
+            return filter_state(workflow=value, **state)
+        return filter_state(label=f"{key}={value}", **state)
+
+    def workflow(self) -> str:
+        if self._label.key != "name" or self._value.value is None:
+            return ""
+        return self._lists.jobs.workflow_href(self._value.value, self._at)

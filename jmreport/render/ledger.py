@@ -1,0 +1,114 @@
+"""What the site's pages were made of: `.jmreport/pages`, by which unchanged pages are left alone.
+
+    files: address | owner | content | size | sum | kept
+           jobs/a1-….html  | jobs/a1-….html | 5f0c… | 20481 | 77ab… | 1
+           jobs/a1-….json  | jobs/a1-….html | 5f0c… |  9120 | 01fe… | 1
+
+A job's page owns the files beside it. `content` is the digest of what went into the owner, `sum`
+that of the file's own bytes, `kept` is 1 for what is never removed. One transaction a run: its end
+is the commit point, and a run that is killed leaves the ledger of the run before.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from jmreport.errors import JmreportError, LockedError
+from jmreport.render.files import WrittenFile
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS files (
+  address TEXT PRIMARY KEY, owner TEXT NOT NULL, content TEXT NOT NULL,
+  size INTEGER NOT NULL, sum TEXT NOT NULL, kept INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_VERSION = 1
+
+
+class Ledger:
+    """The ledger, open for one run; leaving the context without `commit` changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._begun()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise LockedError(
+                    f"another run is writing {self._path.parent.parent}",
+                    hint="wait until it is done",
+                ) from error
+            raise JmreportError(f"{self._path} cannot be opened: {error}") from error
+        except sqlite3.DatabaseError:
+            # Only a memory of digests: without it every page is written again.
+            for name in ("", "-journal"):
+                with suppress(OSError):
+                    self._path.with_name(self._path.name + name).unlink(missing_ok=True)
+            return self._begun()
+
+    def _begun(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=0.2, isolation_level=None)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                database.execute("DROP TABLE IF EXISTS files")
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            database.execute(_TABLE)
+            database.execute("CREATE INDEX IF NOT EXISTS owners ON files (owner)")
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def files(self, owner: str) -> tuple[str, tuple[tuple[str, int], ...]]:
+        """What an owner was made of, and its files with their sizes; "" where it isn't known."""
+        rows = self._database.execute(
+            "SELECT content, address, size FROM files WHERE owner = ?", (owner,)
+        ).fetchall()
+        return (rows[0][0] if rows else "", tuple((address, size) for _, address, size in rows))
+
+    def put(self, owner: str, content: str, files: Iterable[WrittenFile], *, kept: bool) -> None:
+        """Remembers an owner's files in place of those that it had."""
+        self._database.execute("DELETE FROM files WHERE owner = ?", (owner,))
+        self._database.executemany(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
+            [(file.address, owner, content, file.size, file.sum, int(kept)) for file in files],
+        )
+
+    def removable(self) -> Iterator[str]:
+        """Addresses of what may go when nothing plans it any more."""
+        rows = self._database.execute("SELECT address FROM files WHERE NOT kept").fetchall()
+        yield from (address for (address,) in rows)
+
+    def forget(self, address: str) -> None:
+        """Drops a file that was removed."""
+        self._database.execute("DELETE FROM files WHERE address = ?", (address,))
+
+    def commit(self) -> None:
+        """Makes everything since the ledger was opened last: the run's commit point."""
+        try:
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise JmreportError(
+                f"{self._path} cannot be written: {error}", hint="free some space and run it again"
+            ) from error
+
+
+def all_files(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Every remembered file: its address, size and sum. For checks; nothing is locked."""
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        yield from database.execute("SELECT address, size, sum FROM files ORDER BY address")
+    finally:
+        database.close()

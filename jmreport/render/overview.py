@@ -1,0 +1,601 @@
+"""The overview: the verdict, what changed, what needs attention."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.render import addresses, charts, labelpages, verdict, words
+from jmreport.render.joblists import Lists, status_adjective
+from jmreport.render.page import Page, digest
+from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, WorkflowReport
+
+#: Values of the top label and workflows with small charts; both say where the others are.
+TOP_VALUES = 10
+MULTIPLES = 12
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A text and where it leads; no link where there is no page."""
+
+    text: str
+    href: str = ""
+
+
+class Lede(Struct, frozen=True, kw_only=True):
+    """A sentence around a link."""
+
+    before: str
+    link: Link | None = None
+    after: str = ""
+
+
+class Tile(Struct, frozen=True, kw_only=True):
+    """A number of the verdict."""
+
+    n: str
+    what: str
+    usual: str
+    kind: str
+    href: str = ""
+
+
+class AttentionRow(Struct, frozen=True, kw_only=True):
+    """A cause: how many jobs, where, since when, and what they share."""
+
+    state: str
+    state_kind: str
+    jobs: Link
+    new: Link | None
+    workflows: tuple[Link, ...]
+    more_workflows: str
+    tasks: str
+    title: str
+    cause_class: str
+    rule: str
+    since: words.Moment | None
+    shared: str
+    example: Link
+
+
+class StuckRow(Struct, frozen=True, kw_only=True):
+    """A job that has been active for too long."""
+
+    status: words.StatusWord
+    workflow: Link
+    job: Link
+    active_for: str
+    usual: str
+    where: str
+
+
+class FixedRow(Struct, frozen=True, kw_only=True):
+    """A job of a key that failed before and succeeded now."""
+
+    workflow: Link
+    job: Link
+    ended: words.Moment | None
+    took: str
+
+
+class DayRow(Struct, frozen=True, kw_only=True):
+    """A day's numbers, each with the list of its jobs where they are in the report."""
+
+    day: str
+    failed: Link
+    aborted: Link
+    succeeded: Link
+
+
+class Multiple(Struct, frozen=True, kw_only=True):
+    """A workflow's failure rate as a small chart, with its newest value in words."""
+
+    workflow: Link
+    line: charts.Sparkline
+    rate: str
+    outside: bool
+    day: str
+    said: str
+
+
+class OverviewView(Struct, frozen=True, kw_only=True):
+    """The overview, in the order shown."""
+
+    title: str
+    lede: Lede | None
+    rest: str
+    incomplete: tuple[str, ...]
+    incomplete_sentence: str
+    failed_run: str
+    quality: str
+    tiles: tuple[Tile, ...]
+    attention_note: str
+    attention: tuple[AttentionRow, ...]
+    stuck: tuple[StuckRow, ...]
+    days_heading: str
+    days: tuple[DayRow, ...]
+    days_said: str
+    multiples: tuple[Multiple, ...]
+    multiples_scale: str
+    multiples_more: str
+    workflows: str
+    label: labelpages.SplitTable | None
+    label_title: str
+    label_note: str
+    label_href: str
+    fixed: tuple[FixedRow, ...]
+    fixed_more: Link | None
+    zone: str
+    figures: tuple[charts.Days, ...] = ()
+    wide: Markup = Markup("")
+    narrow: Markup = Markup("")
+
+
+def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+    """The one page, index.html."""
+    view = _Overview(report, lists).view()
+
+    def drawn(draw: charts.Charts) -> OverviewView:
+        if not view.figures:
+            return view
+        return replace(view, wide=draw.svg(view.figures[0]), narrow=draw.svg(view.figures[1]))
+
+    yield Page(
+        address=addresses.OVERVIEW,
+        template="overview.html",
+        content=digest(replace(view, wide="", narrow=""), as_of),  # type: ignore[arg-type]  # msgspec encodes no Markup
+        view=drawn,
+        as_of=as_of,
+        charts=tuple(charts.key(chart) for chart in view.figures),
+    )
+
+
+class _Overview:
+    """One report's overview: its parts share the report and the lists."""
+
+    def __init__(self, report: Report, lists: Lists) -> None:
+        self.report, self.lists, self.jobs = report, lists, lists.jobs
+        self.zone = lists.jobs.zone
+
+    def view(self) -> OverviewView:
+        report = self.report
+        days = report.days
+        label = _top_label(report)
+        frame = labelpages.main_frame(label, report) if label else None
+        day_links = self._day_links()
+        shown = [flow for flow in report.workflows if flow.split.total]
+        return OverviewView(
+            title=verdict.title(report),
+            lede=self._lede(),
+            rest=verdict.rest(report),
+            incomplete=verdict.holes(report),
+            incomplete_sentence=verdict.incomplete(report),
+            failed_run=self._failed_run(),
+            quality=addresses.QUALITY,
+            tiles=tuple(self._tiles()),
+            attention_note=self._attention_note(),
+            attention=tuple(self._attention(group) for group in report.attention),
+            stuck=tuple(self._stuck(each) for each in report.stuck),
+            days_heading=f"Last {words.plural(len(days), 'day')}",
+            days=tuple(self._day_row(day, day_links) for day in reversed(days)),
+            days_said=_days_said(days),
+            multiples=self._multiples(shown[:MULTIPLES]),
+            multiples_scale=words.percent(_top_rate(shown[:MULTIPLES]), 0),
+            multiples_more=_more(len(shown) - MULTIPLES, "workflow"),
+            workflows=addresses.WORKFLOWS,
+            label=labelpages.table(
+                label, frame, frame.values[:TOP_VALUES], self.lists, addresses.OVERVIEW
+            )
+            if label and frame
+            else None,
+            label_title=f"By {label.title}" if label else "",
+            label_note=_label_note(label, report),
+            label_href=addresses.label(label.key) if label else "",
+            fixed=tuple(self._fixed(job) for job in report.fixed[:20]),
+            fixed_more=self._fixed_more(),
+            zone=words.zone_name(report.now, self.zone),
+            figures=_day_charts(days, day_links) if any(_ended(day) for day in days) else (),
+        )
+
+    # --- words at the top ---
+
+    def _lede(self) -> Lede | None:
+        report = self.report
+        if not report.attention:
+            return None
+        news = [group for group in report.attention if group.state in ("new", "failing")]
+        if not news:
+            return None
+        largest = max(news, key=lambda group: len(group.new_jobs or group.jobs))
+        count = len(largest.new_jobs if largest.state == "new" else largest.jobs)
+        total = report.counts.new if largest.state == "new" else report.counts.failing
+        flow = largest.workflows[0] if len(largest.workflows) == 1 else ""
+        what = CLASS_VERBS[largest.cause_class]
+        start = f"{_share(count, total)} {what}"
+        where = (
+            Link(
+                text=words.cut_middle(flow, 80),
+                href=self.jobs.workflow_href(flow, addresses.OVERVIEW),
+            )
+            if flow
+            else None
+        )
+        if not where and len(largest.workflows) > 1:
+            start += f" in {words.plural(len(largest.workflows), 'workflow')}"
+        shared = _shared(largest)
+        end = f", all with {shared}." if shared and count > 1 else "."
+        return Lede(before=f"{start} in " if where else start + end, link=where, after=end)
+
+    def _failed_run(self) -> str:
+        """What a run that brought nothing says on the last good page."""
+        runs = [run for run in self.report.runs if not run.usable and run.now > self.report.now]
+        if not runs:
+            return ""
+        newest = max(runs, key=lambda run: run.now)
+        at = words.when(newest.now, self.zone)
+        why = f": {newest.reason}" if newest.reason else ""
+        return f"The run of {at.text if at else 'later'} brought nothing{why}"
+
+    def _tiles(self) -> Iterator[Tile]:
+        report, counts = self.report, self.report.counts
+        if report.previous is None:
+            failing = _ids(group.jobs for group in report.attention)
+            yield self._tile(
+                counts.failing, "Failing", "", "failed", "failing", "failing jobs", failing
+            )
+        else:
+            new = _ids(group.new_jobs for group in report.attention)
+            known = set(new)
+            still = [
+                job for job in _ids(group.jobs for group in report.attention) if job not in known
+            ]
+            usual = _usual_day(report.days)
+            yield self._tile(
+                counts.new, "New failures", usual, "failed", "new", "newly failing jobs", new
+            )
+            yield self._tile(
+                counts.still_failing,
+                "Still failing",
+                self._oldest(),
+                "aborted",
+                "still-failing",
+                "jobs still failing",
+                still,
+            )
+        longest = max((each.active_for for each in report.stuck), default=None)
+        yield self._tile(
+            counts.stuck,
+            "Stuck",
+            f"longest: {words.duration(longest)}" if longest else "",
+            "aborting",
+            "stuck",
+            "stuck jobs",
+            [each.job for each in report.stuck],
+        )
+        if report.previous is not None:
+            yield self._tile(
+                counts.fixed,
+                "Fixed",
+                self._fixed_workflows(),
+                "succeeded",
+                "fixed",
+                "fixed jobs",
+                report.fixed,
+            )
+        yield self._running()
+
+    def _tile(
+        self,
+        count: int,
+        what: str,
+        usual: str,
+        kind: str,
+        name: str,
+        title: str,
+        jobs: Sequence[str],
+    ) -> Tile:
+        href = self.lists.link(name, title, jobs, back=("Overview", addresses.OVERVIEW))
+        return Tile(
+            n=words.number(count),
+            what=what,
+            usual=usual,
+            kind=kind if count else f"{kind} zero",
+            href=href,
+        )
+
+    def _running(self) -> Tile:
+        active = [entry for entry in self.report.jobs if entry.row.active]
+        running = [entry.row.id for entry in active if entry.row.status == "Running"]
+        others = Counter(entry.row.status for entry in active if entry.row.status != "Running")
+        beside = ", ".join(
+            f"{words.number(count)} {status_adjective(words.status(status))}"
+            for status, count in sorted(others.items())
+        )
+        return self._tile(
+            len(running), "Running now", beside, "running", "running", "running jobs", running
+        )
+
+    def _oldest(self) -> str:
+        since = self.report.oldest_failing
+        if not since:
+            return ""
+        return f"oldest: {words.duration(self.report.now - since)}"
+
+    def _fixed_workflows(self) -> str:
+        names = {row.name for job in self.report.fixed if (row := self.jobs.row(job))}
+        return words.plural(len(names), "workflow") if names else ""
+
+    # --- tables ---
+
+    def _attention_note(self) -> str:
+        previous = self.report.previous
+        if previous is None:
+            return "Failing in this report, grouped by cause"
+        at = words.when(previous.now, self.zone)
+        return f"Compared with the last report ({at.text if at else ''}), grouped by cause"
+
+    def _attention(self, group: CauseGroup) -> AttentionRow:
+        example = group.example or group.jobs[0]
+        name = f"cause-{group.id}-{group.state.replace(' ', '-')}"
+        back = ("Overview", addresses.OVERVIEW)
+        title = f"jobs failing with: {words.cut_middle(group.title, 120)}"
+        href = self.lists.link(name, title, group.jobs, back=back)
+        mixed = group.new_jobs and len(group.new_jobs) < len(group.jobs)
+        return AttentionRow(
+            state={"new": "New", "still failing": "Still failing"}.get(group.state, "Failing"),
+            state_kind={"new": "new", "still failing": "still"}.get(group.state, "failed"),
+            jobs=Link(text=words.number(len(group.jobs)), href=href),
+            new=Link(
+                text=f"{words.number(len(group.new_jobs))} new",
+                href=self.lists.link(f"{name}-new", f"new {title}", group.new_jobs, back=back),
+            )
+            if mixed
+            else None,
+            workflows=tuple(self._workflow(flow) for flow in group.workflows[:3]),
+            more_workflows=_more(len(group.workflows) - 3, "workflow"),
+            tasks=_tasks(group.tasks),
+            title=words.cut_middle(group.title, 200),
+            cause_class=group.cause_class,
+            rule=group.rule,
+            since=words.short_when(group.since, self.zone, near=self.report.now),
+            shared=_shared(group),
+            example=self._job(example),
+        )
+
+    def _workflow(self, name: str) -> Link:
+        href = self.jobs.workflow_href(name, addresses.OVERVIEW)
+        return Link(text=words.cut_middle(name, 80) or "(no name)", href=href)
+
+    def _job(self, job: str) -> Link:
+        known = self.jobs.row(job) is not None
+        return Link(text=self.jobs.short(job), href=addresses.job(job) if known else "")
+
+    def _stuck(self, each: StuckJob) -> StuckRow:
+        row = self.jobs.row(each.job)
+        usual = each.usual
+        return StuckRow(
+            status=words.status(row.status if row else ""),
+            workflow=self._workflow(row.name if row else ""),
+            job=self._job(each.job),
+            active_for=words.duration(each.active_for),
+            usual=f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
+            if usual
+            else "no usual duration yet",
+            where=each.where or ("waiting" if each.waiting else ""),
+        )
+
+    def _fixed(self, job: str) -> FixedRow:
+        row = self.jobs.row(job)
+        return FixedRow(
+            workflow=self._workflow(row.name if row else ""),
+            job=self._job(job),
+            ended=words.short_when(row.end if row else None, self.zone, near=self.report.now),
+            took=words.duration(row.took if row else None),
+        )
+
+    def _fixed_more(self) -> Link | None:
+        more = _more(len(self.report.fixed) - 20, "job")
+        return Link(text=f"All fixed jobs ({more})", href="jobs/fixed.html") if more else None
+
+    # --- days and workflows ---
+
+    def _day_links(self) -> dict[tuple[str, str], str]:
+        """(day, "bad", "Failed", "Aborted" or "Succeeded") -> its list, where all are at hand."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for entry in self.report.jobs:
+            row = entry.row
+            if row.end is not None and not row.active:
+                day = row.end.astimezone(self.zone).date().isoformat()
+                found.setdefault((day, row.status), []).append(row.id)
+                if row.status in ("Failed", "Aborted"):
+                    found.setdefault((day, "bad"), []).append(row.id)
+        links: dict[tuple[str, str], str] = {}
+        for day in self.report.days:
+            for kind, count, title in (
+                ("Failed", day.failed, "failed jobs"),
+                ("Aborted", day.aborted, "aborted jobs"),
+                ("Succeeded", day.succeeded, "succeeded jobs"),
+                ("bad", day.failed + day.aborted, "failed or aborted jobs"),
+            ):
+                jobs = found.get((day.day, kind), [])
+                # A day from before the window counts jobs that this report does not hold.
+                if count and len(jobs) == count:
+                    links[day.day, kind] = self.lists.link(
+                        f"ended-{day.day}-{kind.lower()}",
+                        f"{title} that ended on {day_words(day.day)}",
+                        jobs,
+                        back=("Overview", addresses.OVERVIEW),
+                    )
+        return links
+
+    def _day_row(self, day: Day, links: dict[tuple[str, str], str]) -> DayRow:
+        def link(count: int, kind: str) -> Link:
+            return Link(text=words.number(count), href=links.get((day.day, kind), ""))
+
+        return DayRow(
+            day=day_words(day.day),
+            failed=link(day.failed, "Failed"),
+            aborted=link(day.aborted, "Aborted"),
+            succeeded=link(day.succeeded, "Succeeded"),
+        )
+
+    def _multiples(self, flows: Sequence[WorkflowReport]) -> tuple[Multiple, ...]:
+        top = _top_rate(flows)
+        return tuple(
+            each for flow in flows if (each := self._multiple(flow, top)) is not None
+        )
+
+    def _multiple(self, flow: WorkflowReport, top: float) -> Multiple | None:
+        rates = day_rates(flow.days)
+        known = [place for place, rate in enumerate(rates) if rate is not None]
+        if not known:
+            return None
+        last = known[-1]
+        rate = words.percent(rates[last])
+        line = charts.sparkline(rates[: last + 1], charts.usual_band(rates[: last + 1]), top)
+        day = day_words(flow.days[last].day)
+        return Multiple(
+            workflow=self._workflow(flow.name),
+            line=line,
+            rate=rate,
+            outside=line.outside,
+            day=day,
+            said=f"Failure rate {rate} on {day}"
+            + (", above the usual range" if line.outside else ""),
+        )
+
+
+CLASS_VERBS = {
+    "preempted": "were preempted",
+    "out of memory": "ran out of memory",
+    "disk full": "ran out of disk space",
+    "quota": "met a quota",
+    "permission": "were refused permission",
+    "missing input": "lacked an input",
+    "image": "could not get their image",
+    "return code": "ended with an error code",
+    "aborted": "were aborted",
+    "unknown": "failed with one message",
+}
+
+
+def _share(count: int, total: int) -> str:
+    if count == total:
+        return "All of them" if total > 1 else "It"
+    if count * 2 > total:
+        return f"Most of them ({words.number(count)})"
+    return f"The most with one cause: {words.number(count)}"
+
+
+def _shared(group: CauseGroup) -> str:
+    pairs = [
+        f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in group.shared
+    ]
+    return words.listed(pairs[:3])
+
+
+def _tasks(tasks: Sequence[str]) -> str:
+    if not tasks:
+        return ""
+    shown = ", ".join(words.cut_middle(task, 40) for task in tasks[:3])
+    more = _more(len(tasks) - 3, "task")
+    return f"{'task' if len(tasks) == 1 else 'tasks'} {shown}" + (f" and {more}" if more else "")
+
+
+def _more(count: int, noun: str) -> str:
+    return f"{words.number(count)} more {noun if count == 1 else noun + 's'}" if count > 0 else ""
+
+
+def _ids(groups: Any) -> list[str]:
+    """Ids of several groups, each once, in order."""
+    return list(dict.fromkeys(job for group in groups for job in group))
+
+
+def _top_label(report: Report) -> LabelReport | None:
+    """The label on the overview: the first with several values, workflows' names aside."""
+    for label in report.labels:
+        frame = labelpages.main_frame(label, report)
+        if label.key != "name" and frame and sum(v.value is not None for v in frame.values) > 1:
+            return label
+    return None
+
+
+def _label_note(label: LabelReport | None, report: Report) -> str:
+    frame = labelpages.main_frame(label, report) if label else None
+    if label is None or frame is None:
+        return ""
+    more = len(frame.values) - TOP_VALUES
+    first = f" The first {TOP_VALUES} of {words.plural(len(frame.values), 'value')}."
+    said = labelpages.frame_words(frame.frame)
+    return f"Jobs submitted in the {said}." + (first if more > 0 else "")
+
+
+# --- days --------------------------------------------------------------------------------------
+
+
+def day_words(day: str) -> str:
+    """A calendar day as it reads on pages: "Mon 23 Nov"."""
+    try:
+        at = date.fromisoformat(day)
+    except ValueError:
+        return day
+    moment = words.day(datetime(at.year, at.month, at.day, tzinfo=UTC))
+    return moment.text.rsplit(" ", 1)[0] if moment else day
+
+
+def day_rates(days: Sequence[Day]) -> tuple[float | None, ...]:
+    """The failure rate of each day; None where nothing ended by itself."""
+    return tuple(
+        day.failed / (day.failed + day.succeeded) if day.failed + day.succeeded else None
+        for day in days
+    )
+
+
+def _top_rate(flows: Sequence[WorkflowReport]) -> float:
+    rates = [rate for flow in flows for rate in day_rates(flow.days) if rate is not None]
+    return max(rates, default=0.0)
+
+
+def _ended(day: Day) -> int:
+    return day.failed + day.aborted + day.succeeded
+
+
+def _usual_day(days: Sequence[Day]) -> str:
+    """The median of failed jobs on the days before the last; "" below five days."""
+    before = sorted(day.failed for day in days[:-1])
+    return f"usual day: {words.number(before[len(before) // 2])} failed" if len(before) > 4 else ""
+
+
+def _days_said(days: Sequence[Day]) -> str:
+    if not days:
+        return ""
+    last = days[-1]
+    return (
+        f"{day_words(last.day)}: {words.number(last.failed)} failed, "
+        f"{words.number(last.aborted)} aborted, {words.number(last.succeeded)} succeeded."
+    )
+
+
+def _day_charts(
+    days: Sequence[Day], links: dict[tuple[str, str], str]
+) -> tuple[charts.Days, charts.Days]:
+    bars = tuple(
+        charts.Bar(
+            day=day.day,
+            label=day_words(day.day),
+            succeeded=day.succeeded,
+            failed=day.failed,
+            aborted=day.aborted,
+            failed_link=links.get((day.day, "bad"), ""),
+            succeeded_link=links.get((day.day, "Succeeded"), ""),
+        )
+        for day in days
+    )
+    wide = charts.Days(
+        title="Jobs that ended, by day", take_away=_days_said(days), bars=bars, width="wide"
+    )
+    return wide, replace(wide, width="narrow")

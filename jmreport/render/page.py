@@ -1,0 +1,40 @@
+"""A page that is planned: where it lies, what goes into it, and how it is made when it must be."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from jmreport.render.charts import Charts
+from jmreport.render.words import Moment
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """A page other than a job's.
+
+    `content` is the digest of everything that the page shows (the theme's digest not included);
+    `view` makes what the template sees, with the drawings it asks for; `charts` are the keys of
+    those drawings.
+    """
+
+    address: str
+    template: str
+    content: str
+    view: Callable[[Charts], Any]
+    as_of: Moment | None = None
+    charts: tuple[str, ...] = ()
+
+
+def digest(*parts: Any) -> str:
+    """What tells two contents apart: Structs, texts, numbers and collections of them."""
+    return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).hexdigest()
+
+
+def digest_of_many(parts: Iterable[bytes]) -> str:
+    """The same for many digests in a row, without a list of them."""
+    whole = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        whole.update(part)
+    return whole.hexdigest()

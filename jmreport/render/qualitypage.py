@@ -1,0 +1,217 @@
+"""The page of data quality: what was asked, what failed, and what is odd about what came."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from jmreport.records import Gap, Operation, Run
+from jmreport.render import addresses, verdict, words
+from jmreport.render.joblists import Lists
+from jmreport.render.labelpages import frame_words
+from jmreport.render.overview import Link
+from jmreport.render.page import Page, digest
+from jmreport.report import FrameDifference, Quality, Report
+
+#: Gaps shown in the table; all of them are in data/report.json, which the page says.
+GAPS = 1000
+
+
+class OperationRow(Struct, frozen=True, kw_only=True):
+    """An operation of the API and how it fared."""
+
+    name: str
+    offer: str
+    why: str
+    requests: str
+    failed: str
+    took: str
+
+
+class GapRow(Struct, frozen=True, kw_only=True):
+    """Something that could not be read."""
+
+    what: str
+    why: str
+    job: Link | None
+
+
+class RunRow(Struct, frozen=True, kw_only=True):
+    """A run that brought nothing."""
+
+    at: words.Moment | None
+    state: str
+    why: str
+
+
+class DifferenceRow(Struct, frozen=True, kw_only=True):
+    """A time frame in which the server's aggregation and ours differ."""
+
+    frame: str
+    ours: str
+    server: str
+    failed_ours: str
+    failed_server: str
+    why: str
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """A fact with its name; `href` leads to a list, where one exists."""
+
+    name: str
+    text: str
+    href: str = ""
+    at: words.Moment | None = None
+
+
+class QualityView(Struct, frozen=True, kw_only=True):
+    """The page of data quality."""
+
+    title: str
+    lede: str
+    facts: tuple[Fact, ...]
+    gaps: tuple[GapRow, ...]
+    gaps_count: str
+    gaps_more: str
+    data: str
+    operations: tuple[OperationRow, ...]
+    odd: tuple[Fact, ...]
+    fields: tuple[Fact, ...]
+    statuses: tuple[Fact, ...]
+    notes: tuple[str, ...]
+    failed_runs: tuple[RunRow, ...]
+    differences: tuple[DifferenceRow, ...]
+
+
+def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+    """The one page, quality.html."""
+    quality = report.quality or Quality(run=report.run, gaps=report.run.gaps)
+    view = _view(report, quality, lists)
+    yield Page(
+        address=addresses.QUALITY,
+        template="quality.html",
+        content=digest(view, as_of),
+        view=lambda _charts: view,
+        as_of=as_of,
+    )
+
+
+def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
+    gaps = quality.gaps
+    return QualityView(
+        title="Everything asked for was read" if report.complete else "Data is incomplete",
+        lede=verdict.incomplete(report)
+        or "Every page of the list, every job and everything else the server offers was answered.",
+        facts=tuple(_facts(report, quality.run, lists)),
+        gaps=tuple(_gap(gap, lists) for gap in gaps[:GAPS]),
+        gaps_count=words.number(len(gaps)),
+        gaps_more=f"The first {words.number(GAPS)} of {words.number(len(gaps))} are shown."
+        if len(gaps) > GAPS
+        else "",
+        data="data/report.json",
+        operations=tuple(_operation(each) for each in quality.operations or quality.run.operations),
+        odd=tuple(_odd(quality, lists)),
+        fields=tuple(
+            Fact(name=words.cut_middle(name, 120), text=words.plural(count, "time"))
+            for name, count in quality.unknown_fields
+        ),
+        statuses=tuple(
+            Fact(name=words.status(name).text, text=words.plural(count, "job"))
+            for name, count in quality.unknown_statuses
+        ),
+        notes=tuple(dict.fromkeys((*quality.notes, *quality.run.notes))),
+        failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
+        differences=tuple(_difference(each) for each in quality.differences),
+    )
+
+
+def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
+    zone, counts = lists.jobs.zone, run.counts
+    yield Fact(name="Server", text=run.asked.server)
+    yield Fact(name="Read", text="", at=words.when(run.now, zone))
+    yield Fact(name="Time frame", text=f"{run.asked.timeframe}, {frame_words(run.asked.timeframe)}")
+    if run.asked.since:
+        yield Fact(name="Submitted since", text="", at=words.when(run.asked.since, zone))
+    filters = _filters(run)
+    yield Fact(name="Filters", text=filters or "none")
+    yield Fact(name="Health", text=run.health or "not asked")
+    yield Fact(name="Jobs listed", text=words.number(counts.listed))
+    yield Fact(name="Details read", text=words.number(counts.fetched))
+    yield Fact(name="Unchanged since the last run", text=words.number(counts.unchanged))
+    yield Fact(name="Followed from earlier runs", text=words.number(counts.followed))
+    yield Fact(name="Sub-workflows", text=words.number(counts.sub_workflows))
+    yield Fact(name="Requests", text=words.number(counts.requests))
+    yield Fact(name="Secrets taken out", text=words.number(counts.taken_out))
+    yield Fact(name="Jobs in this report", text=words.number(len(report.jobs)), href=addresses.JOBS)
+
+
+def _filters(run: Run) -> str:
+    filters = run.asked.filters
+    said = [f"status {words.listed(list(filters.status))}"] if filters.status else []
+    said += [f"label {key}={value}" for key, value in sorted(filters.labels.items())]
+    for name, value in (
+        ("name", filters.name),
+        ("job", filters.job_id),
+        ("project", filters.project_id),
+        ("user", filters.user_id),
+        ("start", filters.start),
+        ("end", filters.end),
+        ("submission", filters.submission),
+    ):
+        if value:
+            said.append(f"{name} {value}")
+    if filters.hide_archived:
+        said.append("archived jobs hidden")
+    return ", ".join(said)
+
+
+def _gap(gap: Gap, lists: Lists) -> GapRow:
+    job = None
+    if gap.job:
+        known = lists.jobs.row(gap.job) is not None
+        job = Link(
+            text=lists.jobs.short(gap.job), href=addresses.job(gap.job) if known else ""
+        )
+    return GapRow(what=words.cut_middle(gap.what, 160), why=words.cut_middle(gap.why, 400), job=job)
+
+
+def _operation(each: Operation) -> OperationRow:
+    return OperationRow(
+        name=each.name,
+        offer=each.offer[0].upper() + each.offer[1:],
+        why=words.cut_middle(each.why, 200),
+        requests=words.number(each.requests),
+        failed=words.number(each.failed),
+        took=f"{each.seconds:.1f} s",
+    )
+
+
+def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
+    back = ("Data quality", addresses.QUALITY)
+    yield Fact(
+        name="Jobs that could not be read whole",
+        text=words.number(len(quality.unreadable)),
+        href=lists.link("unreadable", "jobs that could not be read whole", quality.unreadable, back=back),
+    )
+    yield Fact(
+        name="Jobs that the server no longer lists",
+        text=words.number(len(quality.lost)),
+        href=lists.link("lost", "jobs that the server no longer lists", quality.lost, back=back),
+    )
+    yield Fact(
+        name="Dates without a zone, unreadable or out of order", text=words.number(quality.odd_dates)
+    )
+
+
+def _run(run: Run, lists: Lists) -> RunRow:
+    return RunRow(at=words.when(run.now, lists.jobs.zone), state=run.state, why=run.reason)
+
+
+def _difference(each: FrameDifference) -> DifferenceRow:
+    return DifferenceRow(
+        frame=frame_words(each.frame),
+        ours=words.number(each.ours.total),
+        server=words.number(each.server.total),
+        failed_ours=words.number(each.ours.failed),
+        failed_server=words.number(each.server.failed),
+        why=each.why,
+    )

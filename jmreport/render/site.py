@@ -1,0 +1,507 @@
+"""The site: every page, written only where what it shows has changed.
+
+    1  assets                        named by their content, so they disturb nothing
+    2  new job pages                 while contexts stream by; nothing links to them yet
+    3  other new pages
+    4  changed job pages             then other changed pages, the overview last
+    5  what nothing plans any more   paged lists past their end, rows of an older build
+    6  the ledger                    the commit point
+
+Killed at any moment, every file is whole and no page that can be reached links to one that isn't
+there; the next run completes. Job pages and workflow pages are never removed.
+"""
+
+import gc
+import hashlib
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import tzinfo
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.errors import JmreportError
+from jmreport.progress import Progress, Step
+from jmreport.records import Record
+from jmreport.render import (
+    aboutpage,
+    addresses,
+    data,
+    joblists,
+    labelpages,
+    overview,
+    qualitypage,
+    verdict,
+    words,
+    workflowpages,
+)
+from jmreport.render.charts import Charts
+from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
+from jmreport.render.jobfiles import job_files
+from jmreport.render.ledger import Ledger
+from jmreport.render.page import Page, digest
+from jmreport.render.theme import Theme
+from jmreport.report import JobContext, Report
+from jmreport.settings import Settings
+
+ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
+
+#: Jobs, and other pages, that a worker is given at a time.
+BATCH = 200
+#: Batches under way for each worker: what bounds memory.
+AHEAD = 3
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """What writing the site came to. Pages are counted with the files beside them."""
+
+    pages_total: int
+    rewritten: int
+    unchanged: int
+    removed: int
+    seconds: float
+
+    @property
+    def pages(self) -> int:
+        """The same as `pages_total`."""
+        return self.pages_total
+
+
+def write(
+    site_dir: Path,
+    report: Report,
+    contexts: Iterable[JobContext],
+    read_records: ReadRecords,
+    *,
+    settings: Settings,
+    version: str,
+    workers: int,
+    progress: Progress,
+) -> Written:
+    """Writes the whole site. The number of workers changes the time that it takes, not a byte.
+
+    0 workers is one for each core; 1 is this process.
+    `contexts` are those of every known job, read once; `read_records` must be picklable. Raises
+    JmreportError naming the file that cannot be written, and LockedError while another run writes.
+    """
+    started = time.perf_counter()
+    files = Files(site_dir)
+    files.prepare()
+    theme = Theme(settings, version=version)
+    with Ledger(files.own / "pages") as ledger:
+        maker = _Maker(files, theme, read_records, settings, digest(theme.digest, _code()))
+        site = _Site(maker, ledger, report, version, workers or os.cpu_count() or 1, progress)
+        try:
+            site.write(contexts)
+        finally:
+            _clear(files)
+    return replace(site.written(), seconds=time.perf_counter() - started)
+
+
+def _clear(files: Files) -> None:
+    with suppress(JmreportError):
+        files.prepare()
+
+
+def _code() -> str:
+    """The digest of the code that makes pages: another jmreport makes other pages."""
+    whole = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+# --- what workers do ---------------------------------------------------------------------------
+
+
+class _JobTask(Struct, frozen=True):
+    """A job's page to be made: its context and the digest of what goes into it."""
+
+    context: JobContext
+    content: str
+
+
+class _Done(Struct, frozen=True):
+    """An owner's files, written."""
+
+    owner: str
+    content: str
+    files: tuple[WrittenFile, ...]
+
+
+class _Maker:
+    """Makes pages and puts them in their places: in this process, or in forked ones."""
+
+    def __init__(
+        self,
+        files: Files,
+        theme: Theme,
+        read_records: ReadRecords,
+        settings: Settings,
+        base: str,
+    ) -> None:
+        self.files, self.theme, self.settings = files, theme, settings
+        self.read_records, self.base = read_records, base
+        self.zone: tzinfo = words.zone(settings.report.timezone)
+        self.charts = Charts(files.own / "charts")
+        self.pages: list[Page] = []
+
+    def jobs(self, shard: str, tasks: Sequence[_JobTask]) -> list[_Done]:
+        """Makes the pages of some jobs whose records lie in one shard."""
+        by_id = {task.context.entry.row.id: task for task in tasks}
+        lines = sorted(task.context.entry.line for task in tasks)
+        done = []
+        for record in self.read_records(shard, lines):
+            task = by_id[record.id]
+            made = tuple(
+                self.files.write(address, content)
+                for address, content in job_files(
+                    record, task.context, theme=self.theme, settings=self.settings
+                )
+            )
+            done.append(
+                _Done(owner=addresses.job(record.id), content=task.content, files=made)
+            )
+        return done
+
+    def others(self, places: Sequence[int]) -> list[_Done]:
+        """Makes some of the planned pages."""
+        return [self._other(self.pages[place]) for place in places]
+
+    def _other(self, page: Page) -> _Done:
+        text = self.theme.render(
+            page.template, page.view(self.charts), address=page.address, as_of=page.as_of
+        )
+        made = self.files.write(page.address, encoded(text))
+        return _Done(owner=page.address, content=self.content(page), files=(made,))
+
+    def content(self, page: Page) -> str:
+        """The digest of all that goes into a page, the theme included."""
+        return f"{self.base}{page.content}"
+
+
+def encoded(text: str) -> bytes:
+    """A page's bytes; a lone surrogate, which broken JSON can hold, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
+#: The maker of the process that was forked; set just before, so that nothing has to be pickled.
+_forked: list[_Maker] = []
+
+
+def _jobs_in_fork(shard: str, tasks: Sequence[_JobTask]) -> list[_Done]:
+    return _forked[-1].jobs(shard, tasks)
+
+
+def _others_in_fork(places: Sequence[int]) -> list[_Done]:
+    return _forked[-1].others(places)
+
+
+class _Workers:
+    """A few forked processes, or none: results come in the order in which work was given."""
+
+    def __init__(self, maker: _Maker, pool: Executor | None, workers: int) -> None:
+        self._maker, self._pool = maker, pool
+        self._most = workers * AHEAD
+        self._waiting: list[Future[list[_Done]]] = []
+
+    def jobs(self, shard: str, tasks: Sequence[_JobTask]) -> Iterator[_Done]:
+        if self._pool is None:
+            yield from self._maker.jobs(shard, tasks)
+        else:
+            yield from self._give(self._pool.submit(_jobs_in_fork, shard, tasks))
+
+    def others(self, places: Sequence[int]) -> Iterator[_Done]:
+        if self._pool is None:
+            yield from self._maker.others(places)
+        else:
+            yield from self._give(self._pool.submit(_others_in_fork, places))
+
+    def _give(self, work: "Future[list[_Done]]") -> Iterator[_Done]:
+        self._waiting.append(work)
+        while len(self._waiting) > self._most:
+            yield from self._waiting.pop(0).result()
+
+    def rest(self) -> Iterator[_Done]:
+        """What is still under way."""
+        while self._waiting:
+            yield from self._waiting.pop(0).result()
+
+
+@contextmanager
+def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
+    if workers == 1:
+        yield _Workers(maker, None, 1)
+        return
+    _forked.append(maker)
+    # Frozen objects are left alone by the collector, so the children share their memory.
+    gc.freeze()
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    try:
+        yield _Workers(maker, pool, workers)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        gc.unfreeze()
+        _forked.pop()
+
+
+# --- the plan and its order --------------------------------------------------------------------
+
+
+class _Site:
+    """One writing of the site."""
+
+    def __init__(
+        self,
+        maker: _Maker,
+        ledger: Ledger,
+        report: Report,
+        version: str,
+        workers: int,
+        progress: Progress,
+    ) -> None:
+        self.maker, self.ledger, self.report = maker, ledger, report
+        self.files, self.version = maker.files, version
+        self.workers, self.progress = workers, progress
+        self.rewritten = self.unchanged = self.removed = 0
+        self.planned: set[str] = set()
+        pages = {flow.name for flow in report.workflows}
+        self.jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
+
+    def written(self) -> Written:
+        """What it came to so far."""
+        return Written(
+            pages_total=self.rewritten + self.unchanged,
+            rewritten=self.rewritten,
+            unchanged=self.unchanged,
+            removed=self.removed,
+            seconds=0.0,
+        )
+
+    def write(self, contexts: Iterable[JobContext]) -> None:
+        for address, content in sorted(self.maker.theme.assets().items()):
+            self._file(address, content)
+        changed = self.files.spool("changed-jobs")
+        with self.progress.step("write job pages", None) as step:
+            self._new_jobs(contexts, changed, step)
+        self._plan()
+        new, old = self._to_make()
+        with self.progress.step("write other pages", len(new) + len(old)) as step:
+            self._others(new, step)
+            self._changed_jobs(changed, step)
+            self._data()
+            # The overview is the last of its plan, and is made alone when all others are there.
+            last = [place for place in old if self.maker.pages[place].address == addresses.OVERVIEW]
+            self._others([place for place in old if place not in last], step)
+            self._others(last, step)
+        self._clean()
+        self.ledger.commit()
+
+    # --- job pages ---
+
+    def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
+        """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
+        wanted = _mentioned(self.report) - self.jobs.entries.keys()
+        with _spooling(changed) as spool, _working(self.maker, self.workers) as workers:
+            for done in _batched(self._fresh(contexts, wanted, spool, step), workers):
+                self._done(done, step, kept=True)
+
+    def _fresh(
+        self, contexts: Iterable[JobContext], wanted: set[str], spool: BinaryIO, step: Step
+    ) -> Iterator[_JobTask]:
+        for context in contexts:
+            job = context.entry.row.id
+            if job in wanted:
+                self.jobs.add(context.entry)
+            task = _JobTask(context, self._job_content(context))
+            owner = addresses.job(job)
+            content, files = self.ledger.files(owner)
+            if content == task.content and self._whole(files):
+                self.unchanged += len(files)
+                step.advance()
+            elif self.files.size(owner) is None:
+                yield task
+            else:
+                packed = msgspec.msgpack.encode(task)
+                spool.write(len(packed).to_bytes(4, "big") + packed)
+
+    def _changed_jobs(self, changed: Path, step: Step) -> None:
+        with _working(self.maker, self.workers if changed.stat().st_size > 200_000 else 1) as work:
+            for done in _batched(_spooled(changed), work):
+                self._done(done, step, kept=True)
+
+    def _job_content(self, context: JobContext) -> str:
+        """The digest of what a job's page shows: where its record lies, and when, aren't shown."""
+        entry = replace(context.entry, shard="", line=0, last_run="", row_digest="")
+        return f"{self.maker.base}{digest(replace(context, entry=entry))}"
+
+    def _whole(self, files: Sequence[tuple[str, int]]) -> bool:
+        return all(self.files.size(address) == size for address, size in files)
+
+    # --- the other pages ---
+
+    def _plan(self) -> None:
+        """Plans every page but the jobs'; lists come after the pages that ask for them."""
+        report, jobs, maker = self.report, self.jobs, self.maker
+        as_of = words.when(report.now, maker.zone)
+        lists = joblists.Lists(jobs)
+        front = list(overview.pages(report, lists, as_of=as_of))
+        middle = [
+            *workflowpages.pages(report, lists, as_of=as_of),
+            *labelpages.pages(report, lists, as_of=as_of),
+            *qualitypage.pages(report, lists, as_of=as_of),
+            *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),
+        ]
+        rows = joblists.rows_script(report, jobs, zone=maker.settings.report.timezone)
+        rows_file = f"assets/jobs-{sum_of(rows)[:8]}.js"
+        self._file(rows_file, rows)
+        index = joblists.index_pages(
+            report,
+            jobs,
+            lists,
+            rows_file=rows_file,
+            incomplete=verdict.incomplete(report),
+            as_of=as_of,
+        )
+        middle += index
+        maker.pages = [*lists.pages(), *middle, *front]
+
+    def _to_make(self) -> tuple[list[int], list[int]]:
+        """Places in the plan of pages that aren't there yet, and of those that have changed."""
+        new, old = [], []
+        for place, page in enumerate(self.maker.pages):
+            self.planned.add(page.address)
+            content, files = self.ledger.files(page.address)
+            if content == self.maker.content(page) and self._whole(files):
+                self.unchanged += 1
+            elif self.files.size(page.address) is None:
+                new.append(place)
+            else:
+                old.append(place)
+        return new, old
+
+    def _others(self, places: Sequence[int], step: Step) -> None:
+        few = len(places) < 40 and not any(self.maker.pages[place].charts for place in places)
+        with _working(self.maker, 1 if few else self.workers) as workers:
+            for start in range(0, len(places), 20):
+                self._all_done(workers.others(places[start : start + 20]), step)
+            self._all_done(workers.rest(), step)
+
+    def _all_done(self, done: Iterable[_Done], step: Step) -> None:
+        for each in done:
+            self._done(each, step, kept=each.owner.startswith("workflows/"))
+
+    def _done(self, done: _Done, step: Step, *, kept: bool) -> None:
+        self.ledger.put(done.owner, done.content, done.files, kept=kept)
+        self.rewritten += len(done.files)
+        step.advance()
+
+    # --- files that are no pages ---
+
+    def _file(self, address: str, content: bytes) -> None:
+        """A file named by its content, or one that is cheap to compare by it."""
+        self.planned.add(address)
+        total = sum_of(content)
+        known, files = self.ledger.files(address)
+        if known == total and self._whole(files):
+            self.unchanged += 1
+            return
+        self.ledger.put(address, total, (self.files.write(address, content),), kept=False)
+        self.rewritten += 1
+
+    def _data(self) -> None:
+        report = self.report
+        self._stream("data/jobs.ndjson", data.ndjson(report.jobs, addresses.job))
+        self._stream("data/jobs.csv", data.table(report.jobs, addresses.job))
+        self._file("data/report.json", data.report_json(report))
+
+    def _stream(self, address: str, pieces: Iterable[bytes]) -> None:
+        """A file that is never in memory as a whole; moved in only where it differs."""
+        self.planned.add(address)
+        part = self.files.spool(address.replace("/", "-"))
+        total, size = hashlib.blake2b(digest_size=16), 0
+        try:
+            with part.open("wb") as out:
+                for piece in pieces:
+                    total.update(piece)
+                    size += len(piece)
+                    out.write(piece)
+            written = WrittenFile(address=address, size=size, sum=total.hexdigest())
+            known, files = self.ledger.files(address)
+            if known == written.sum and self._whole(files):
+                self.unchanged += 1
+                return
+            (self.files.root / address).parent.mkdir(parents=True, exist_ok=True)
+            part.replace(self.files.root / address)
+        except OSError as error:
+            raise cannot_write(self.files.root / address, error) from error
+        self.ledger.put(address, written.sum, (written,), kept=False)
+        self.rewritten += 1
+
+    def _clean(self) -> None:
+        """Removes what no page links to any more, and drawings that none shows."""
+        for address in sorted(set(self.ledger.removable()) - self.planned):
+            self.files.remove(address)
+            self.ledger.forget(address)
+            self.removed += 1
+        self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})
+
+
+def _mentioned(report: Report) -> set[str]:
+    """Ids of jobs that some page lists, also from before the window."""
+    found: set[str] = {*report.fixed, *report.missing, *report.unknown}
+    found.update(each.job for each in report.stuck)
+    for group in report.attention:
+        found.update(group.jobs)
+    for flow in report.workflows:
+        found.update(flow.jobs)
+        for group in flow.causes:
+            found.update(group.jobs)
+    for label in report.labels:
+        for frame in label.frames:
+            for value in frame.values:
+                found.update(value.jobs)
+    if report.quality:
+        found.update(report.quality.unreadable, report.quality.lost)
+        found.update(gap.job for gap in report.quality.gaps if gap.job)
+    return found
+
+
+def _batched(tasks: Iterable[_JobTask], workers: _Workers) -> Iterator[_Done]:
+    """Makes jobs' pages a batch at a time, each batch of one shard."""
+    batch: list[_JobTask] = []
+    place = ("", "")
+    for task in tasks:
+        entry = task.context.entry
+        here = (entry.run, entry.shard)
+        if batch and (here != place or len(batch) >= BATCH):
+            yield from workers.jobs(place[1], batch)
+            batch = []
+        place = here
+        batch.append(task)
+    if batch:
+        yield from workers.jobs(place[1], batch)
+    yield from workers.rest()
+
+
+@contextmanager
+def _spooling(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("wb") as spool:
+            yield spool
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _spooled(path: Path) -> Iterator[_JobTask]:
+    decoder = msgspec.msgpack.Decoder(_JobTask)
+    with path.open("rb") as spool:
+        while length := spool.read(4):
+            yield decoder.decode(spool.read(int.from_bytes(length, "big")))

@@ -1,0 +1,370 @@
+"""The pages of workflows: the list of them, and each one's history."""
+
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.render import addresses, charts, labelpages, words
+from jmreport.render.joblists import (
+    NO_NAME,
+    Cell,
+    Column,
+    Lists,
+    list_name,
+    status_adjective,
+    status_order,
+)
+from jmreport.render.overview import Link, day_rates, day_words
+from jmreport.render.page import Page, digest
+from jmreport.report import CauseGroup, Report, WorkflowReport
+
+
+class CauseRow(Struct, frozen=True, kw_only=True):
+    """A cause of this workflow's failures."""
+
+    state: str
+    state_kind: str
+    jobs: Link
+    tasks: str
+    title: str
+    cause_class: str
+    since: words.Moment | None
+
+
+class TaskRow(Struct, frozen=True, kw_only=True):
+    """A task and how many jobs of the window failed in it."""
+
+    task: str
+    jobs: Link
+
+
+class Point(Struct, frozen=True, kw_only=True):
+    """A day of the failure rate chart, in its table."""
+
+    day: str
+    failed: str
+    succeeded: str
+    rate: str
+
+
+class WorkflowView(Struct, frozen=True, kw_only=True):
+    """A workflow's page."""
+
+    name: str
+    title: str
+    lede: str
+    workflows: str
+    usual: str
+    counts: tuple[labelpages.Count, ...]
+    rate: str
+    causes: tuple[CauseRow, ...]
+    tasks: tuple[TaskRow, ...]
+    days: tuple[Point, ...]
+    columns: tuple[Column, ...]
+    runs: tuple[tuple[Cell, ...], ...]
+    zone: str
+    figures: tuple[charts.Rates | charts.Durations, ...] = ()
+    drawings: tuple[Markup, ...] = ()
+
+
+class WorkflowLine(Struct, frozen=True, kw_only=True):
+    """A workflow on the list of workflows."""
+
+    name: str
+    href: str
+    jobs: labelpages.Count
+    failed: labelpages.Count
+    rate: str
+    usual: str
+    segments: tuple[charts.Segment, ...]
+    split: str
+    verdict: str
+
+
+class WorkflowsView(Struct, frozen=True, kw_only=True):
+    """The list of workflows: those of this report first."""
+
+    title: str
+    lines: tuple[WorkflowLine, ...]
+    earlier: tuple[WorkflowLine, ...]
+
+
+def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+    """The list of workflows, and a page for each, also for those of earlier reports."""
+    by_name = _window(report)
+    lines = [_line(flow, by_name.get(flow.name, {}), lists) for flow in report.workflows]
+    known = {flow.name for flow in report.workflows if flow.split.total}
+    view = WorkflowsView(
+        title=words.plural(len(known), "workflow"),
+        lines=tuple(line for line, flow in zip(lines, report.workflows, strict=True) if flow.name in known),
+        earlier=tuple(
+            line for line, flow in zip(lines, report.workflows, strict=True) if flow.name not in known
+        ),
+    )
+    yield Page(
+        address=addresses.WORKFLOWS,
+        template="workflows.html",
+        content=digest(view, as_of),
+        view=lambda _charts: view,
+        as_of=as_of,
+    )
+    for flow in report.workflows:
+        yield _page(_view(flow, by_name.get(flow.name, {}), report, lists))
+
+
+def _page(view: WorkflowView) -> Page:
+    def drawn(draw: charts.Charts) -> WorkflowView:
+        return replace(view, drawings=tuple(draw.svg(chart) for chart in view.figures))
+
+    return Page(
+        address=addresses.workflow(view.name),
+        template="workflow.html",
+        content=digest(view),
+        view=drawn,
+        charts=tuple(charts.key(chart) for chart in view.figures),
+    )
+
+
+Window = dict[str, list[str]]
+
+
+def _window(report: Report) -> dict[str, Window]:
+    """Workflow -> status -> ids of the report's jobs."""
+    found: dict[str, Window] = {}
+    for entry in report.jobs:
+        by_status = found.setdefault(entry.row.name, {})
+        by_status.setdefault(entry.row.status, []).append(entry.row.id)
+    return found
+
+
+def _link(flow: WorkflowReport, by_status: Window, status: str, lists: Lists, at: str) -> str:
+    """The list of a workflow's jobs of one status ("" for all); "" where it isn't these jobs."""
+    jobs = (
+        by_status.get(status, [])
+        if status
+        else [job for word in sorted(by_status, key=status_order) for job in by_status[word]]
+    )
+    if len(jobs) != (flow.split.counts.get(status, 0) if status else flow.split.total):
+        return ""
+    said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
+    address = lists.link_or_job(
+        list_name("workflow", flow.name, status),
+        f"{said} of {words.cut_middle(flow.name, 80) or NO_NAME}",
+        jobs,
+        back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
+    )
+    return addresses.relative(at, address) if address else ""
+
+
+def _line(flow: WorkflowReport, by_status: Window, lists: Lists) -> WorkflowLine:
+    at = addresses.WORKFLOWS
+    split = flow.split
+    return WorkflowLine(
+        name=words.cut_middle(flow.name, 100) or NO_NAME,
+        href=addresses.relative(at, addresses.workflow(flow.name)),
+        jobs=labelpages.Count(
+            label="Jobs",
+            text=words.number(split.total),
+            href=_link(flow, by_status, "", lists, at),
+        ),
+        failed=labelpages.Count(
+            label="Failed",
+            text=words.number(split.failed),
+            href=_link(flow, by_status, "Failed", lists, at) if split.failed else "",
+        ),
+        rate=words.percent(split.failure_rate),
+        usual=words.duration(flow.usual.median) if flow.usual else "",
+        segments=labelpages.bar(split),
+        split=labelpages.split_words(split.counts),
+        verdict=_verdict(flow),
+    )
+
+
+def _verdict(flow: WorkflowReport) -> str:
+    """A workflow in a sentence: what is new, what still fails, or that nothing does."""
+    new = sum(len(group.new_jobs) for group in flow.causes)
+    failing = sum(len(group.jobs) for group in flow.causes) - new
+    if new:
+        after = f", {words.number(failing)} still failing" if failing else ""
+        return words.plural(new, "new failure") + after
+    if failing:
+        return f"{words.number(failing)} failing"
+    if not flow.split.total:
+        return "No run in this report"
+    return "No failures" if not flow.split.failed else "Nothing is failing now"
+
+
+def _view(
+    flow: WorkflowReport, by_status: Window, report: Report, lists: Lists
+) -> WorkflowView:
+    at = addresses.workflow(flow.name)
+    jobs = lists.jobs
+    rates = day_rates(flow.days)
+    return WorkflowView(
+        name=flow.name,
+        title=words.cut_middle(flow.name, 120) or NO_NAME,
+        lede=_lede(flow),
+        workflows=addresses.relative(at, addresses.WORKFLOWS),
+        usual=_usual(flow),
+        counts=tuple(_counts(flow, by_status, lists, at)),
+        rate=words.percent(flow.split.failure_rate),
+        causes=tuple(_cause(group, flow, lists, at) for group in flow.causes),
+        tasks=tuple(_tasks(flow, by_status, lists, at)),
+        days=tuple(
+            Point(
+                day=day_words(day.day),
+                failed=words.number(day.failed),
+                succeeded=words.number(day.succeeded),
+                rate=words.percent(rate),
+            )
+            for day, rate in zip(reversed(flow.days), reversed(rates), strict=True)
+        ),
+        columns=tuple(column for column in jobs.columns if column.key != "name"),
+        runs=tuple(
+            tuple(
+                cell
+                for column, cell in zip(jobs.columns, jobs.cells(job, at), strict=True)
+                if column.key != "name"
+            )
+            for job in flow.jobs
+        ),
+        zone=words.zone_name(report.now, jobs.zone),
+        figures=tuple(_charts(flow, rates, lists)),
+    )
+
+
+def _counts(
+    flow: WorkflowReport, by_status: Window, lists: Lists, at: str
+) -> Iterator[labelpages.Count]:
+    for status in sorted(flow.split.counts, key=status_order):
+        count = flow.split.counts[status]
+        if count:
+            yield labelpages.Count(
+                label=words.status(status).text,
+                text=words.number(count),
+                href=_link(flow, by_status, status, lists, at),
+            )
+
+
+def _lede(flow: WorkflowReport) -> str:
+    start = f"{_verdict(flow)}."
+    if flow.split.total:
+        start += f" {words.plural(flow.split.total, 'job')} in this report."
+    return start
+
+
+def _usual(flow: WorkflowReport) -> str:
+    usual = flow.usual
+    if usual is None:
+        seen = sum(status == "Succeeded" for _, _, status in flow.durations)
+        times = {0: "Never seen to succeed", 1: "Seen to succeed once"}.get(
+            seen, f"Seen to succeed {words.number(seen)} times"
+        )
+        return f"{times}; no usual duration yet (needs 5)."
+    return (
+        f"{words.duration(usual.median)}; the middle 80 % take {words.duration(usual.p10)} to "
+        f"{words.duration(usual.p90)}, the longest {words.duration(usual.longest)} "
+        f"(last {words.plural(usual.runs, 'successful run')})."
+    )
+
+
+def _cause(group: CauseGroup, flow: WorkflowReport, lists: Lists, at: str) -> CauseRow:
+    href = lists.link_or_job(
+        list_name("cause", group.id, flow.name, group.state),
+        f"jobs of {words.cut_middle(flow.name, 60)} failing with: "
+        f"{words.cut_middle(group.title, 100)}",
+        group.jobs,
+        back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
+    )
+    return CauseRow(
+        state={"new": "New", "still failing": "Still failing"}.get(group.state, "Failing"),
+        state_kind={"new": "new", "still failing": "still"}.get(group.state, "failed"),
+        jobs=Link(
+            text=words.number(len(group.jobs)), href=addresses.relative(at, href) if href else ""
+        ),
+        tasks=", ".join(words.cut_middle(task, 60) for task in group.tasks),
+        title=words.cut_middle(group.title, 300),
+        cause_class=group.cause_class,
+        since=words.short_when(group.since, lists.jobs.zone),
+    )
+
+
+def _tasks(
+    flow: WorkflowReport, by_status: Window, lists: Lists, at: str
+) -> Iterator[TaskRow]:
+    everybody = [job for jobs in by_status.values() for job in jobs]
+    for task, count in flow.failed_tasks:
+        jobs = [
+            job
+            for job in everybody
+            if (row := lists.jobs.row(job)) and task in row.failed_tasks
+        ]
+        href = ""
+        if len(jobs) == count:
+            address = lists.link_or_job(
+                list_name("task", flow.name, task),
+                f"jobs of {words.cut_middle(flow.name, 60)} that failed in "
+                f"{words.cut_middle(task, 60)}",
+                jobs,
+                back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
+            )
+            href = addresses.relative(at, address) if address else ""
+        yield TaskRow(
+            task=words.cut_middle(task, 100), jobs=Link(text=words.number(count), href=href)
+        )
+
+
+def _charts(
+    flow: WorkflowReport, rates: Sequence[float | None], lists: Lists
+) -> Iterator[charts.Rates | charts.Durations]:
+    known = [place for place, rate in enumerate(rates) if rate is not None]
+    if len(known) > 1:
+        last = known[-1]
+        band = charts.usual_band(rates[: last + 1])
+        yield charts.Rates(
+            title="Failure rate by day",
+            take_away=_rate_said(flow, rates, last, band),
+            days=tuple(day_words(day.day) for day in flow.days),
+            rates=tuple(rates),
+            band=band,
+        )
+    if len(flow.durations) > 1:
+        yield _durations(flow, lists)
+
+
+def _rate_said(
+    flow: WorkflowReport,
+    rates: Sequence[float | None],
+    last: int,
+    band: tuple[float, float] | None,
+) -> str:
+    said = f"{words.percent(rates[last])} failed on {day_words(flow.days[last].day)}"
+    if band is None:
+        return f"{said}."
+    return f"{said}; usually {words.percent(band[0])} to {words.percent(band[1])} (grey band)."
+
+
+def _durations(flow: WorkflowReport, lists: Lists) -> charts.Durations:
+    usual = flow.usual
+    runs = flow.durations
+
+    def day(place: int) -> str:
+        return day_words(runs[place][0].astimezone(lists.jobs.zone).date().isoformat())
+
+    said = f"The last {words.plural(len(runs), 'finished run')}, oldest first"
+    band = (
+        f"; usually {words.duration(usual.p10)} to {words.duration(usual.p90)} (grey band)"
+        if usual
+        else ""
+    )
+    return charts.Durations(
+        title="How long its runs took",
+        take_away=f"{said}{band}. Dots succeeded, crosses failed, squares were aborted.",
+        runs=tuple(charts.Run(ended=at, seconds=took, status=status) for at, took, status in runs),
+        first_day=day(0),
+        last_day=day(-1),
+        band=(usual.p10.total_seconds(), usual.p90.total_seconds()) if usual else None,
+        median=usual.median.total_seconds() if usual else None,
+    )
