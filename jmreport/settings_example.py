@@ -30,9 +30,8 @@ def commented(values: Mapping[str, Any]) -> str:
     parts = [HEAD]
     for section, struct in SECTIONS.items():
         parts.append(f"\n[{section}]\n# {struct.__doc__}\n")
-        for key in KEYS.values():
-            if key.path.startswith(f"{section}."):
-                parts.append(_entry(key, values))
+        keys = (key for key in KEYS.values() if key.path.startswith(f"{section}."))
+        parts.extend(_entry(key, values) for key in keys)
     return "".join(parts)
 
 

@@ -1,0 +1,215 @@
+"""The commands, and the flags of each.
+
+A command gets its settings, hands over to `jmreport.pipeline`, and says what came of it. What a
+command needs is imported inside it, so that `--help` loads nothing else.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jmreport import __version__
+from jmreport.errors import Exit, UsageError
+from jmreport.flags import ASKING, SITE, SNAPSHOTS
+from jmreport.options import (
+    Given,
+    Jobs,
+    Like,
+    Now,
+    Seed,
+    UseDemo,
+    Workers,
+    command,
+    demo_options,
+    now_from,
+    source_from,
+)
+
+app = typer.Typer(
+    help="Reports of the Job Manager's batch jobs: snapshots, linked pages and charts.",
+    epilog="Every command has a --help of its own. Settings come from jmreport.toml, then "
+    "JMREPORT_* in the environment, then flags.",
+    # Typer's own help is drawn by rich, which takes longer to load than all the rest.
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
+) -> None:
+    if version:
+        context.obj.say(f"jmreport {__version__}")
+        raise typer.Exit(Exit.DONE)
+    if context.invoked_subcommand is None:
+        context.obj.say(context.get_help())
+        raise typer.Exit(Exit.USAGE)
+
+
+@command(app, *ASKING, SNAPSHOTS, SITE)
+def build(
+    given: Given,
+    *,
+    demo: UseDemo = False,
+    like: Like = None,
+    jobs: Jobs = None,
+    seed: Seed = None,
+    now: Now = None,
+    workers: Workers = 0,
+) -> None:
+    """Collect, then render: pull jobs, keep them, and write the pages."""
+    from jmreport import pipeline
+
+    outcome = pipeline.build(
+        given.settings,
+        now=now_from(now),
+        source=source_from(given.settings, demo=demo, options=demo_options(like, jobs, seed)),
+        environ=os.environ,
+        progress=given.console.progress(),
+        workers=workers,
+    )
+    given.end(outcome)
+
+
+@command(app, *ASKING, SNAPSHOTS)
+def collect(
+    given: Given,
+    *,
+    demo: UseDemo = False,
+    like: Like = None,
+    jobs: Jobs = None,
+    seed: Seed = None,
+    now: Now = None,
+) -> None:
+    """Pull jobs from a Job Manager into the snapshots."""
+    from jmreport import pipeline
+
+    outcome = pipeline.collect(
+        given.settings,
+        now=now_from(now),
+        source=source_from(given.settings, demo=demo, options=demo_options(like, jobs, seed)),
+        environ=os.environ,
+        progress=given.console.progress(),
+    )
+    given.end(outcome)
+
+
+@command(app, SNAPSHOTS, SITE)
+def render(given: Given, *, workers: Workers = 0) -> None:
+    """Write the pages from the snapshots; needs no network."""
+    from jmreport import pipeline
+
+    given.end(pipeline.render(given.settings, progress=given.console.progress(), workers=workers))
+
+
+@command(app, SNAPSHOTS, SITE)
+def check(given: Given) -> None:
+    """Say whether the snapshots and the links of the pages are whole."""
+    from jmreport import pipeline
+
+    faults = pipeline.check(given.settings)
+    for fault in faults:
+        given.console.say(f"{fault.what}: {fault.why}")
+    if faults:
+        raise typer.Exit(Exit.FAILED)
+    given.console.say("snapshots and pages are whole")
+
+
+@command(app)
+def demo(
+    given: Given,
+    *,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Default: 0, any free one.",
+            show_default=False,
+        ),
+    ] = 0,
+    like: Like = None,
+    jobs: Jobs = None,
+    seed: Seed = None,
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="TEXT", help="Ask for this bearer token.")
+    ] = None,
+    now: Now = None,
+) -> None:
+    """Serve the built-in Job Manager on 127.0.0.1, until interrupted."""
+    from jmreport import pipeline
+
+    options = demo_options(like, jobs, seed)
+    server = pipeline.demo_server(now=now_from(now), port=port, token=token, **options)
+    given.console.say(f"the built-in Job Manager answers on {server.url}")
+    try:
+        server.serve_forever()
+    finally:
+        server.close()
+
+
+@command(app, loads=False)
+def init(
+    given: Given,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that is there.")
+    ] = False,
+) -> None:
+    """Write a commented settings file; asks on a terminal."""
+    from jmreport.settings_example import commented
+    from jmreport.settings_loading import DEFAULT_FILE
+
+    file = given.config or Path(DEFAULT_FILE)
+    if file.exists() and not force:
+        raise UsageError(f"{file} is there already", hint="--force writes over it")
+    values = _asked() if sys.stdin.isatty() and sys.stdout.isatty() else {}
+    whole = file.with_name(f".{file.name}.new")
+    whole.write_text(commented(values), encoding="utf-8")
+    whole.replace(file)
+    given.console.say(f"wrote {file}")
+
+
+#: What `init` asks: a key, the question, and what an empty answer stands for.
+QUESTIONS = (
+    ("api.url", "Address of the Job Manager", ""),
+    ("site.title", "Title of the report", "Batch report"),
+    ("report.timezone", "Time zone to show times in", "UTC"),
+    ("site.dir", "Folder for the pages", "site"),
+    ("snapshots.dir", "Folder for the snapshots", "snapshots"),
+)
+
+
+def _asked() -> dict[str, str]:
+    """Answers by key; asks again until an answer can be a setting."""
+    answers: dict[str, str] = {}
+    for key, question, default in QUESTIONS:
+        answer = typer.prompt(question, default=default, value_proc=_answer_for(key))
+        if answer:
+            answers[key] = answer
+    return answers
+
+
+def _answer_for(key: str) -> Callable[[str], str]:
+    from jmreport.settings_loading import Value, checked
+
+    def read(text: str) -> str:
+        text = text.strip()
+        if text:
+            try:
+                checked({key: Value(key, text)})
+            except UsageError as error:
+                raise typer.BadParameter(error.message) from error
+        return text
+
+    return read

@@ -1,0 +1,230 @@
+"""How options reach commands: those that are settings, those that are not, those all have."""
+
+import inspect
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from msgspec import Struct
+
+from jmreport import flags
+from jmreport.console import Console, LogFormat
+from jmreport.errors import UsageError
+from jmreport.flags import Flag
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.pipeline import Outcome, Source
+
+# What every command is given
+
+
+class Given(Struct, frozen=True):
+    """The settings of a command, and the console it speaks on."""
+
+    settings: Settings
+    console: Console
+    #: The settings file that was named.
+    config: Path | None = None
+
+    def end(self, outcome: "Outcome") -> None:
+        """Say what came of it, and stop with its exit code."""
+        self.console.say(*outcome.summary)
+        raise typer.Exit(outcome.exit)
+
+
+_KINDS: dict[str, Any] = {
+    "text": str | None,
+    "number": int | None,
+    "switch": bool | None,
+    "list": list[str] | None,
+    "pairs": list[str] | None,
+}
+
+
+def _parameter(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, annotation=annotation, default=default)
+
+
+def _option(flag: Flag) -> inspect.Parameter:
+    """A flag that stands for a setting, as Typer reads it."""
+    if flag.kind == "switch":
+        option = typer.Option(flag.name, help=flag.help, show_default=False)
+    else:
+        option = typer.Option(flag.name, metavar=flag.metavar, help=flag.help)
+    return _parameter(flag.parameter, Annotated[_KINDS[flag.kind], option])
+
+
+_COMMON = (
+    _parameter(
+        "config",
+        Annotated[
+            Path | None,
+            typer.Option("--config", metavar="FILE", help="Settings. Default: jmreport.toml."),
+        ],
+    ),
+    _parameter(
+        "log_format",
+        Annotated[
+            str,
+            typer.Option("--log-format", metavar="FORMAT", help="text, or json: an event a line."),
+        ],
+        "text",
+    ),
+    _parameter(
+        "quiet",
+        Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")],
+        False,
+    ),
+    _parameter(
+        "verbose",
+        Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv says all.")],
+        0,
+    ),
+)
+
+
+def command(
+    app: typer.Typer, *keyed: Flag, loads: bool = True
+) -> Callable[[Callable[..., None]], None]:
+    """Make a function a command: with flags for settings, and the options every command has.
+
+    The function gets a `Given`, then its own options by name; its docstring is the help. Without
+    `loads` no settings are read: for the command that writes them.
+    """
+
+    def register(function: Callable[..., None]) -> None:
+        @wraps(function)
+        def called(context: typer.Context, **options: Any) -> None:
+            chosen = {flag.parameter: options.pop(flag.parameter) for flag in keyed}
+            config = options.pop("config")
+            console = _console(context, options)
+            given = flags.values(keyed, chosen)
+            settings = _settings(config, given) if loads else Settings()
+            with console.logs():
+                function(Given(settings, console, config), **options)
+
+        _describe(called, function, tuple(_option(flag) for flag in keyed))
+        app.command(name=function.__name__)(called)
+
+    return register
+
+
+def _describe(
+    called: Callable[..., None],
+    function: Callable[..., None],
+    keyed: tuple[inspect.Parameter, ...],
+) -> None:
+    """Tell Typer which options a command takes: those of settings, its own, and the common ones."""
+    context = _parameter("context", typer.Context, inspect.Parameter.empty)
+    own = list(inspect.signature(function).parameters.values())[1:]
+    signature = inspect.Signature([context, *keyed, *own, *_COMMON])
+    called.__signature__ = signature  # type: ignore[attr-defined]  # inspect's documented hook
+    called.__annotations__ = {}
+
+
+def _console(context: typer.Context, options: dict[str, Any]) -> Console:
+    """The console of this run of the program, set up as the common options say."""
+    console: Console = context.obj
+    log_format = options.pop("log_format")
+    if log_format not in get_args(LogFormat):
+        raise UsageError(f"--log-format {log_format}: no such format", hint="one of text, json")
+    console.log_format = log_format
+    quiet, verbose = options.pop("quiet"), options.pop("verbose")
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    console.verbosity = -1 if quiet else verbose
+    return console
+
+
+def _settings(config: Path | None, given: dict[str, Any]) -> Settings:
+    from jmreport.settings_loading import load
+
+    return load(path=config, environ=os.environ, flags=given)
+
+
+# Options that are no settings
+
+
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now", metavar="DATE", help="The time to work with, with an offset. Default: the clock's."
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=0,
+        help="Processes that render. Default: one a core.",
+        show_default=False,
+    ),
+]
+UseDemo = Annotated[
+    bool, typer.Option("--demo", help="Use the built-in server instead of --api-url.")
+]
+Like = Annotated[
+    str | None,
+    typer.Option(
+        "--like", metavar="SERVER", help="Demo: which server's habits: spec, cromwell, dsub."
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", min=0, help="Demo: how many jobs. Default: 2000."),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Demo: same seed, same jobs. Default: 1.")
+]
+
+
+def now_from(text: str | None) -> datetime:
+    """The clock's time, or the one that was asked for."""
+    if text is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--now {text}: not a date", hint="write it like 2026-11-23T02:14:00+00:00"
+        ) from None
+    if at.tzinfo is None:
+        raise UsageError(
+            f"--now {text}: says no offset from UTC",
+            hint=f"write {text}Z, or an offset such as +01:00",
+        )
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"--now {text}: out of the calendar's range") from None
+
+
+def demo_options(like: str | None, jobs: int | None, seed: int | None) -> dict[str, Any]:
+    given = {"like": like, "jobs": jobs, "seed": seed}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def source_from(settings: Settings, *, demo: bool, options: dict[str, Any]) -> "Source":
+    """Whom to ask: the server of the settings or the built-in one, and never one unasked."""
+    from jmreport.pipeline import DemoOptions, Source
+
+    if demo:
+        return Source(demo=DemoOptions(**options))
+    if options:
+        raise UsageError(
+            f"--{next(iter(options))} is about the built-in server, and --demo was not given"
+        )
+    if settings.api.url is None:
+        raise UsageError(
+            "no Job Manager to ask: neither --api-url nor --demo is given",
+            hint="give --api-url URL (or set api.url in jmreport.toml), or try --demo for the "
+            "built-in server",
+        )
+    return Source(url=settings.api.url)
