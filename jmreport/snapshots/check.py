@@ -1,0 +1,156 @@
+"""Whether a store is whole: every file read, every line decoded, everything compared."""
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+import msgspec
+
+from jmreport.errors import JmreportError, SnapshotError
+from jmreport.records import SNAPSHOT_FORMAT
+from jmreport.snapshots import files, index, runs
+from jmreport.snapshots.index import Index, Summarise
+from jmreport.snapshots.lock import NAME as LOCK
+
+FORMAT = "format.json"
+SALT = "salt"
+_OF_ROOT = frozenset({FORMAT, SALT, LOCK, runs.RUNS, index.NAME})
+
+
+class Format(msgspec.Struct, frozen=True):
+    """format.json: {"format": 1, "about": "…"}."""
+
+    format: int
+    about: str = ""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """Something wrong with a store: which file, and why it matters."""
+
+    what: str
+    why: str
+
+
+def check_format(root: Path) -> None:
+    """Raises SnapshotError unless the folder holds a store that can be read."""
+    path = root / FORMAT
+    if root.exists() and not root.is_dir():
+        raise SnapshotError(f"{root} is not a folder", hint="name a folder with --snapshots")
+    if not path.exists():
+        raise SnapshotError(f"no snapshot in {root}", hint="run `jmreport collect` first")
+    try:
+        found = msgspec.json.decode(files.read(path), type=Format)
+    except (msgspec.DecodeError, RecursionError) as error:
+        known = f'{{"format": {SNAPSHOT_FORMAT}}}'
+        raise SnapshotError(
+            f"cannot read {path}: {error}",
+            hint=f"restore the file from a copy; this jmreport writes {known}",
+        ) from error
+    if found.format > SNAPSHOT_FORMAT:
+        raise runs.newer(root, found.format)
+    if found.format < 1:
+        raise SnapshotError(f"{path} names no format", hint="restore the file from a copy")
+
+
+def check(root: Path, summarise: Summarise) -> tuple[Fault, ...]:
+    """Everything that is wrong with a store, also with one that cannot be opened.
+
+    Changes nothing. Leftovers of a killed run are named too, though the next run removes them.
+    """
+    try:
+        check_format(root)
+    except SnapshotError as error:
+        return (Fault(what=FORMAT, why=error.message),)
+    found = [*_strangers(root)]
+    for folder in runs.folders(root):
+        found.extend(_check_run(root, folder))
+    if not any(fault.what.startswith(runs.RUNS) for fault in found):
+        found.extend(_check_index(root, summarise))
+    return tuple(found)
+
+
+def _strangers(root: Path) -> Iterator[Fault]:
+    for path in sorted(root.iterdir()):
+        yield from _stranger(root, path, _OF_ROOT)
+
+
+def _stranger(root: Path, path: Path, known: frozenset[str]) -> Iterator[Fault]:
+    name = path.relative_to(root).as_posix()
+    if path.name.endswith(files.TEMPORARY):
+        yield Fault(what=name, why="left by a run that was killed; the next run removes it")
+    elif path.name not in known:
+        yield Fault(what=name, why="no file of a snapshot store")
+
+
+def _check_run(root: Path, folder: Path) -> Iterator[Fault]:
+    name = folder.relative_to(root).as_posix()
+    if not (folder / runs.RUN).exists():
+        yield Fault(what=name, why="interrupted, or still being written; the next run ends it")
+        return
+    try:
+        run = runs.decode(files.read(folder / runs.RUN), folder / runs.RUN)
+    except SnapshotError as error:
+        yield Fault(what=f"{name}/{runs.RUN}", why=error.message)
+        return
+    if run.id != folder.name:
+        yield Fault(what=f"{name}/{runs.RUN}", why=f"is of run {run.id}")
+    known = frozenset({runs.RUN, runs.BEGUN, *run.files})
+    for path in sorted(folder.iterdir()):
+        yield from _stranger(root, path, known)
+    for file, written in run.files.items():
+        yield from _check_file(root, folder / file, written)
+
+
+def _check_file(root: Path, path: Path, written: files.Written) -> Iterator[Fault]:
+    what = path.relative_to(root).as_posix()
+    try:
+        if not path.exists():
+            yield Fault(what=what, why="is missing")
+            return
+        there = files.measure(path)
+        if there != written:
+            yield Fault(what=what, why=f"changed: {_difference(written, there)}")
+        if path.match(runs.SHARDS):
+            for _ in runs.records(path):
+                pass
+        elif path.name in (runs.QUERY, runs.SEEN):
+            for line in files.lines(path):
+                msgspec.json.decode(line)
+        else:
+            msgspec.json.decode(files.read(path))
+    except SnapshotError as error:
+        yield Fault(what=what, why=error.message)
+    except (msgspec.DecodeError, RecursionError) as error:
+        yield Fault(what=what, why=f"is no JSON: {error}")
+
+
+def _difference(before: files.Written, now: files.Written) -> str:
+    if before.lines != now.lines:
+        return f"{now.lines} lines instead of {before.lines}"
+    if before.bytes != now.bytes:
+        return f"{now.bytes} bytes instead of {before.bytes}"
+    return "other contents of the same length"
+
+
+def _check_index(root: Path, summarise: Summarise) -> Iterator[Fault]:
+    """The index must be what its runs make of it. Only asked of a store whose runs are whole."""
+    there = index.existing(root, index.made_by(summarise))
+    if there is None:
+        return  # missing, damaged or older: made anew when next needed
+    try:
+        made = index.rebuilt(root, summarise, only=tuple(there.stamps()))
+    except JmreportError as error:
+        there.close()
+        yield Fault(what=index.NAME, why=error.message)
+        return
+    try:
+        if not same(there, made):
+            yield Fault(what=index.NAME, why="differs from the runs; delete it, it is only a cache")
+    finally:
+        there.close()
+        made.close()
+
+
+def same(one: Index, other: Index) -> bool:
+    """Whether two indexes say the same of every job and run."""
+    return all(left == right for left, right in zip_longest(one.dump(), other.dump()))

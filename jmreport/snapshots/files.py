@@ -1,0 +1,262 @@
+"""Files that are whole or absent: written beside their place, synced, and moved in.
+
+A kill at any moment leaves the file as it was before, and at most one `*.tmp` beside it, which the
+next run removes. Lines of JSON are kept in zstd frames with a checksum (`zstdcat` reads them).
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from jmreport.errors import JmreportError, SnapshotError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+#: What a file is called until it is whole.
+TEMPORARY = ".tmp"
+#: Bytes of text that are compressed at a time, so that memory does not grow with a shard.
+_BATCH = 512 * 1024
+_PARAMETERS = {
+    int(zstd.CompressionParameter.compression_level): 3,
+    int(zstd.CompressionParameter.checksum_flag): 1,
+}
+_MORE: Literal[0] = 0  # zstd's own CONTINUE and FLUSH_FRAME, which are typed as any number
+_LAST: Literal[2] = 2
+_HINTS = {
+    errno.ENOSPC: "free some space and run again; what was written before is untouched",
+    errno.EDQUOT: "free some space and run again; what was written before is untouched",
+    errno.EACCES: "check who owns the folder, or name another with --snapshots",
+    errno.EPERM: "check who owns the folder, or name another with --snapshots",
+    errno.EROFS: "the disk is read-only: name another folder with --snapshots",
+    errno.ENOTDIR: "name a folder with --snapshots",
+}
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """A file as it was written, so that damage shows: its lines, its bytes and their SHA-256."""
+
+    lines: int
+    bytes: int
+    sha256: str
+
+
+def failed(path: Path, error: OSError) -> JmreportError:
+    """A write that failed, in one line that names the file, with what to do about it."""
+    hint = _HINTS.get(error.errno or 0, "run again once the cause is mended; the store is whole")
+    return JmreportError(f"cannot write {path}: {error.strerror or error}", hint=hint)
+
+
+def temporary(path: Path) -> Path:
+    """A name beside `path` that no other process uses."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a folder last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path, *, parents: bool = False) -> None:
+    """A folder that lasts through a power cut; one that exists is fine."""
+    try:
+        path.mkdir(parents=parents, exist_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
+def write(path: Path, body: bytes, *, mode: int = 0o644) -> Written:
+    """Write a whole file at once. Raises JmreportError, and then the old file still stands."""
+    pending = _Pending(path, mode)
+    try:
+        pending.write(body)
+        pending.commit()
+    except BaseException:
+        pending.discard()
+        raise
+    return Written(lines=body.count(b"\n"), bytes=len(body), sha256=_sha256(body))
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
+def remove_quietly(path: Path) -> None:
+    """Remove a temporary file if that can be done; the next run removes what is left."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def move_in(temporary_path: Path, path: Path) -> None:
+    """Sync a finished temporary file and put it in its place. Raises JmreportError."""
+    try:
+        descriptor = os.open(temporary_path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary_path.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
+class _Pending:
+    """A file on its way: `commit` moves it into its place, `discard` leaves no trace of it."""
+
+    def __init__(self, path: Path, mode: int = 0o644) -> None:
+        self.path = path
+        self._temporary = temporary(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            self._descriptor = os.open(self._temporary, flags, mode)
+        except OSError as error:
+            raise failed(path, error) from error
+
+    def write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(self._descriptor, left) :]
+            except OSError as error:
+                raise failed(self.path, error) from error
+
+    def commit(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+            self._close()
+            self._temporary.replace(self.path)
+            sync_directory(self.path.parent)
+        except OSError as error:
+            raise failed(self.path, error) from error
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def discard(self) -> None:
+        try:
+            self._close()
+        except OSError:  # what hinders the closing hindered the write, which is what is told
+            self._descriptor = -1
+        remove_quietly(self._temporary)
+
+
+class LineFile:
+    """A `.jsonl.zst` being written: lines are compressed as they come, the file appears when whole.
+
+    Holds at most half a megabyte of text. A write that failed or was interrupted half-way leaves
+    the file `broken`: it can only be discarded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines = 0
+        self.text_bytes = 0
+        self.broken = False
+        self._bytes = 0
+        self._digest = hashlib.sha256()
+        self._buffer = bytearray()
+        self._compressor = zstd.ZstdCompressor(options=_PARAMETERS)
+        self._file = _Pending(path)
+
+    def write(self, line: bytes) -> int:
+        """Append a line (without its newline) and return its number, from 0."""
+        self.broken = True
+        self._buffer += line
+        self._buffer += b"\n"
+        if len(self._buffer) >= _BATCH:
+            self._compress()
+        self.lines += 1
+        self.text_bytes += len(line) + 1
+        self.broken = False
+        return self.lines - 1
+
+    def _compress(self, *, last: bool = False) -> None:
+        if last:
+            data = self._compressor.compress(bytes(self._buffer), mode=_LAST)
+        else:
+            data = self._compressor.compress(bytes(self._buffer), mode=_MORE)
+        self._buffer.clear()
+        self._digest.update(data)
+        self._bytes += len(data)
+        self._file.write(data)
+
+    def commit(self) -> Written:
+        """Put the whole file in its place. Raises JmreportError, and then there is no file."""
+        try:
+            self._compress(last=True)
+            self._file.commit()
+        except BaseException:
+            self.discard()
+            raise
+        return Written(lines=self.lines, bytes=self._bytes, sha256=self._digest.hexdigest())
+
+    def discard(self) -> None:
+        """Leave no trace of it."""
+        self.broken = True
+        self._file.discard()
+
+
+def read(path: Path) -> bytes:
+    """A whole file. Raises SnapshotError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a `.jsonl.zst`, streamed. Raises SnapshotError where it is damaged."""
+    try:
+        with zstd.open(path, "rb") as file:
+            yield from file
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except (zstd.ZstdError, EOFError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def measure(path: Path) -> Written:
+    """What a file holds, read from it. Raises SnapshotError where it is damaged."""
+    body = read(path)
+    count = sum(1 for _ in lines(path)) if path.suffix == ".zst" else body.count(b"\n")
+    return Written(lines=count, bytes=len(body), sha256=_sha256(body))
+
+
+def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
+    """Files of writers that were stopped, in these folders."""
+    for folder in folders:
+        yield from sorted(folder.glob(f"*{TEMPORARY}"))
+
+
+def _unreadable(path: Path, why: str) -> SnapshotError:
+    return SnapshotError(
+        f"cannot read {path}: {why}",
+        hint="run `jmreport check` to see what else is damaged; restore the file from a copy",
+    )
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

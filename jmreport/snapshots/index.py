@@ -1,0 +1,397 @@
+"""index.sqlite: a cache of what the runs say of each job, rebuilt from them at will.
+
+It is never changed in its place: a copy is brought up to date and moved in, so a reader sees one
+state from beginning to end, no lock is needed, and a kill leaves the old file. Tables:
+
+    meta(key, value)                      the schema, and the summariser that made the rows
+    runs(id, stamp, body)                 run.json as it is; which runs the index knows
+    entries(id, run, shard, line, digest, row_digest, active, parts, row)
+    seen(id, first_run, last_run)         apart, since every run touches nearly all of it
+"""
+
+import hashlib
+import inspect
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from jmreport import models
+from jmreport import records as nouns
+from jmreport.errors import JmreportError
+from jmreport.records import Entry, JobRow, Record
+from jmreport.snapshots import contents, files, runs
+
+NAME = "index.sqlite"
+SCHEMA = 1
+Summarise = Callable[[Record], JobRow]
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE runs (id TEXT PRIMARY KEY, stamp TEXT, body BLOB) WITHOUT ROWID;
+CREATE TABLE entries (
+    id TEXT PRIMARY KEY, run TEXT, shard TEXT, line INTEGER, digest TEXT, row_digest TEXT,
+    active INTEGER, parts BLOB, row BLOB
+) WITHOUT ROWID;
+CREATE INDEX active ON entries (id) WHERE active;
+CREATE TABLE seen (id TEXT PRIMARY KEY, first_run TEXT, last_run TEXT) WITHOUT ROWID;
+"""
+_ENTRY = (
+    "SELECT entries.id, run, shard, line, digest, row_digest, row, first_run, last_run "
+    "FROM entries JOIN seen USING (id) "
+)
+_encode_row = msgspec.msgpack.Encoder().encode
+_decode_row = msgspec.msgpack.Decoder(JobRow).decode
+_decode_parts = msgspec.msgpack.Decoder(frozenset[str]).decode
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the writer must know of a job's newest record."""
+
+    entry: Entry
+    parts: frozenset[str]
+
+
+class Index:
+    """One state of the index, open for reading, or a copy of it that is being brought forward."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None = None) -> None:
+        self.connection = connection
+        self._path = path
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def runs(self) -> list[tuple[str, bytes]]:
+        """(id, run.json) of every run, oldest first."""
+        rows = self.connection.execute("SELECT id, body FROM runs").fetchall()
+        return sorted(rows, key=lambda row: runs.order(row[0]))
+
+    def stamps(self) -> dict[str, str]:
+        return dict(self.connection.execute("SELECT id, stamp FROM runs"))
+
+    def entry(self, job: str) -> Entry | None:
+        row = self.connection.execute(_ENTRY + "WHERE entries.id = ?", (job,)).fetchone()
+        return None if row is None else _entry(row)
+
+    def known(self, job: str) -> Known | None:
+        entry = self.entry(job)
+        if entry is None:
+            return None
+        (parts,) = self.connection.execute(
+            "SELECT parts FROM entries WHERE id = ?", (job,)
+        ).fetchone()
+        return Known(entry, _decode_parts(parts))
+
+    def entries(self, after: str = "") -> Iterator[Entry]:
+        """Every job behind `after`, sorted by id; the whole of one state."""
+        cursor = self.connection.execute(
+            _ENTRY + "WHERE entries.id > ? ORDER BY entries.id", (after,)
+        )
+        while rows := cursor.fetchmany(2000):
+            yield from map(_entry, rows)
+
+    def active(self) -> list[Entry]:
+        """The jobs whose newest record says that they may still change."""
+        rows = self.connection.execute(_ENTRY + "WHERE active ORDER BY entries.id").fetchall()
+        return [_entry(row) for row in rows]
+
+    def dump(self) -> Iterator[tuple[object, ...]]:
+        """Everything it says but for the stamps of files, an empty row behind each table."""
+        for query in (
+            "SELECT id, body FROM runs ORDER BY id",
+            "SELECT * FROM entries ORDER BY id",
+            "SELECT * FROM seen ORDER BY id",
+        ):
+            yield from self.connection.execute(query)
+            yield ()
+
+    def put(
+        self, record: Record, row: JobRow, *, run: str, shard: str, line: int, digest: str
+    ) -> None:
+        """Take in a record that was written."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.id,
+                run,
+                shard,
+                line,
+                digest,
+                contents.row_digest(record.row),
+                row.active,
+                _encode_row(sorted(contents.parts(record))),
+                _encode_row(row),
+            ),
+        )
+        self.connection.execute(
+            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (record.id, run, run)
+        )
+
+    def expect_found(self) -> None:
+        """Make room for the jobs that a run finds. On disk if many, and for this process only."""
+        self.connection.execute(
+            "CREATE TEMP TABLE found (id TEXT PRIMARY KEY, listed INTEGER) WITHOUT ROWID"
+        )
+
+    def note_found(self, job: str, *, listed: bool) -> None:
+        """A job was found on the server."""
+        self.connection.execute(
+            "INSERT INTO found VALUES (?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET listed = max(listed, excluded.listed)",
+            (job, listed),
+        )
+
+    def found_unlisted(self) -> Iterator[str]:
+        """The jobs that were found though no list named them, sorted."""
+        rows = self.connection.execute("SELECT id FROM found WHERE NOT listed ORDER BY id")
+        return (job for (job,) in rows)
+
+    def end_run(self, run: str, stamp: str, body: bytes, *, usable: bool) -> None:
+        """The run that was being written is over: what it found was last seen by it."""
+        if usable:
+            self.connection.execute(
+                "UPDATE seen SET last_run = ? WHERE id IN (SELECT id FROM found)", (run,)
+            )
+        self.add_run(run, stamp, body)
+
+    def mark_found(self, jobs: Iterable[str], run: str) -> None:
+        """These jobs were found on the server by a run that is usable."""
+        self.connection.executemany(
+            "UPDATE seen SET last_run = ? WHERE id = ?", ((run, job) for job in jobs)
+        )
+
+    def take_in(self, root: Path, run: str, summarise: Summarise) -> None:
+        """Take in a run from its files."""
+        folder = root / runs.RUNS / run
+        body = files.read(folder / runs.RUN)
+        stored = runs.decode(body, folder / runs.RUN)
+        for shard in runs.shards(folder):
+            for line, record in enumerate(runs.records(shard)):
+                self.put(
+                    record,
+                    summarise(record),
+                    run=run,
+                    shard=shard.relative_to(root).as_posix(),
+                    line=line,
+                    digest=contents.digest(record),
+                )
+        if stored.usable:
+            self.mark_found(runs.found(folder), run)
+        self.add_run(run, runs.stamp(folder), body)
+
+    def add_run(self, run: str, stamp: str, body: bytes) -> None:
+        """Note that a run is in: the last step of taking it in."""
+        self.connection.execute("INSERT INTO runs VALUES (?, ?, ?)", (run, stamp, body))
+
+    def commit(self, place: Path) -> None:
+        """Make the copy the index. It stays open for reading. Raises JmreportError."""
+        try:
+            self.connection.commit()
+        except sqlite3.Error as error:
+            raise broken(place, error) from error
+        if self._path is not None:
+            files.move_in(self._path, place)
+            self._path = None
+
+    def forget_place(self) -> None:
+        """Go on with the copy under no name: it vanishes when it is closed."""
+        if self._path is not None:
+            files.remove_quietly(self._path)
+            self._path = None
+
+    def discard(self) -> None:
+        """Leave no trace of the copy."""
+        self.connection.close()
+        if self._path is not None:
+            files.remove_quietly(self._path)
+
+
+def broken(place: Path, error: sqlite3.Error) -> JmreportError:
+    """The index could not be written, in one line."""
+    return JmreportError(
+        f"cannot write {place}: {error}",
+        hint="free some space and run again; the index is only a cache, the runs are whole",
+    )
+
+
+def current(root: Path, summarise: Summarise) -> Index:
+    """The index as the runs say, brought up to date where it is not.
+
+    Costs what the runs cost that it does not know. Where the folder cannot be written the newer
+    state is private to this process. Raises SnapshotError for a run that cannot be read.
+    """
+    stamps, maker = runs.committed(root), made_by(summarise)
+    index = existing(root, maker)
+    known = {} if index is None else _confirmed(root, index, stamps)
+    if index is not None and known == stamps:
+        return index
+    missing = [run for run in stamps if run not in known]
+    newest = max(known, key=runs.order, default="")
+    if index is None or known.keys() - stamps or runs.order(missing[0]) < runs.order(newest):
+        return _rebuilt(root, index, list(stamps), summarise)
+    return _forward(root, index, missing, summarise)
+
+
+def rebuilt(root: Path, summarise: Summarise, *, only: Iterable[str] | None = None) -> Index:
+    """A private index made from the runs alone: all of them, or only some."""
+    index = _private(made_by(summarise))
+    for run in runs.committed(root) if only is None else sorted(only, key=runs.order):
+        index.take_in(root, run, summarise)
+    index.connection.commit()
+    return index
+
+
+def copy(root: Path, index: Index) -> Index:
+    """A copy beside the index's place, to be brought forward. Raises JmreportError."""
+    path = files.temporary(root / NAME)
+    try:
+        fresh = Index(_connect(str(path)), path)
+    except sqlite3.Error as error:
+        raise broken(root / NAME, error) from error
+    try:
+        index.connection.backup(fresh.connection)
+        _prepare(fresh.connection)
+    except sqlite3.Error as error:
+        fresh.discard()
+        raise broken(root / NAME, error) from error
+    return fresh
+
+
+def made_by(summarise: Summarise) -> str:
+    """What made the rows: another schema, version or summariser makes them anew.
+
+    The summariser is known by its source and that of the modules beside it, so that a change to it
+    is never forgotten.
+    """
+    function = summarise.func if isinstance(summarise, partial) else inspect.unwrap(summarise)
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{SCHEMA} {function.__module__} {function.__qualname__}".encode())
+    for path in _sources(function):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(function: Callable[..., JobRow]) -> list[Path]:
+    module = inspect.getmodule(function)
+    own = [Path(source) for source in (nouns.__file__, models.__file__) if source]
+    if module is None or not getattr(module, "__file__", None):
+        return own
+    at = Path(str(module.__file__))
+    beside = sorted(at.parent.glob("*.py")) if module.__package__ else [at]
+    return [path for path in (*own, *beside) if path.is_file()]
+
+
+def existing(root: Path, maker: str) -> Index | None:
+    """The index as it lies there; None where it is missing, damaged, or made by another version."""
+    path = root / NAME
+    if not path.exists():
+        return None
+    try:
+        connection = _connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
+    except sqlite3.Error:
+        return None
+    try:
+        made = connection.execute("SELECT value FROM meta WHERE key = 'made by'").fetchone()
+        connection.execute("SELECT count(*) FROM runs, (SELECT 1 FROM entries, seen LIMIT 1)")
+    except sqlite3.Error:
+        made = None
+    if made != (maker,):
+        connection.close()
+        return None
+    return Index(connection)
+
+
+def _confirmed(root: Path, index: Index, stamps: Mapping[str, str]) -> dict[str, str]:
+    """The runs in the index, as stamped on disk: a copied store has other times, same contents."""
+    known = {}
+    for run, stamp in index.stamps().items():
+        same = stamps.get(run) == stamp or (run in stamps and _same_body(root, index, run))
+        known[run] = stamps[run] if same else ""
+    return {run: stamp or "gone" for run, stamp in known.items()}
+
+
+def _same_body(root: Path, index: Index, run: str) -> bool:
+    (body,) = index.connection.execute("SELECT body FROM runs WHERE id = ?", (run,)).fetchone()
+    return bool(body == files.read(root / runs.RUNS / run / runs.RUN))
+
+
+def _forward(root: Path, index: Index, missing: list[str], summarise: Summarise) -> Index:
+    try:
+        fresh = copy(root, index)
+    except JmreportError:
+        fresh = Index(_connect(""))
+        index.connection.backup(fresh.connection)
+    index.close()
+    return _filled(root, fresh, missing, summarise)
+
+
+def _rebuilt(root: Path, index: Index | None, all_runs: list[str], summarise: Summarise) -> Index:
+    if index is not None:
+        index.close()
+    maker, path = made_by(summarise), files.temporary(root / NAME)
+    try:
+        fresh = Index(_fresh(str(path), maker), path)
+    except sqlite3.Error:
+        fresh = _private(maker)
+    return _filled(root, fresh, all_runs, summarise)
+
+
+def _filled(root: Path, fresh: Index, missing: list[str], summarise: Summarise) -> Index:
+    try:
+        for run in missing:
+            fresh.take_in(root, run, summarise)
+        fresh.connection.commit()
+    except BaseException:
+        fresh.discard()
+        raise
+    try:
+        fresh.commit(root / NAME)
+    except JmreportError:
+        # A cache that cannot be kept is still a cache: this process goes on with it.
+        fresh.forget_place()
+    return fresh
+
+
+def _private(maker: str) -> Index:
+    return Index(_fresh("", maker))
+
+
+def _fresh(path: str, maker: str) -> sqlite3.Connection:
+    connection = _connect(path)
+    try:
+        connection.executescript(_TABLES)
+        connection.execute("INSERT INTO meta VALUES ('made by', ?)", (maker,))
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, uri=path.startswith("file:"), check_same_thread=False)
+    _prepare(connection)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    # Nothing is ever rolled back: a copy that was not finished is thrown away.
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA cache_size = -65536")
+
+
+def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str]) -> Entry:
+    _, run, shard, line, digest, row_digest, body, first_run, last_run = row
+    return Entry(
+        row=_decode_row(body),
+        run=run,
+        shard=shard,
+        line=line,
+        digest=digest,
+        row_digest=row_digest,
+        first_run=first_run,
+        last_run=last_run,
+    )

@@ -1,0 +1,234 @@
+"""The folders of runs: which there are, what each was, and what it found.
+
+runs/20261123T021400Z/
+  run.json                what was asked and what came of it; written last, it is the commit
+  query.jsonl.zst         the list rows as received
+  seen.jsonl.zst          ids that the server knew and no list named
+  aggregations.json       the server's own numbers, by time frame
+  jobs-0000.jsonl.zst ..  shards of records whose content is new
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from jmreport.errors import SnapshotError
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Record, Run
+from jmreport.snapshots import files
+from jmreport.snapshots.files import Written
+
+RUNS = "runs"
+RUN = "run.json"
+#: What a run is about, while it goes on; gone once run.json says it.
+BEGUN = "begun.json"
+QUERY = "query.jsonl.zst"
+SEEN = "seen.jsonl.zst"
+AGGREGATIONS = "aggregations.json"
+SHARDS = "jobs-*.jsonl.zst"
+
+_record = msgspec.json.Decoder(Record)
+
+
+class StoredRun(Run, frozen=True, kw_only=True, omit_defaults=True):
+    """run.json: a Run, and the files that belong to it, so that a missing one shows."""
+
+    files: dict[str, Written] = field(default_factory=dict)
+
+
+class Begun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """begun.json: what is known of a run that has not ended."""
+
+    now: datetime
+    version: str = ""
+    asked: Asked | None = None
+
+
+def order(run: str) -> tuple[str, int]:
+    """What runs are sorted by: 20261123T021400Z comes before 20261123T021400Z-0002."""
+    stamp, _, turn = run.partition("-")
+    return stamp, int(turn) if turn.isdigit() else 1
+
+
+def next_id(wanted: str, taken: Sequence[str]) -> str:
+    """An id behind all that are taken, so that ids sort as runs were made, whatever clocks say.
+
+    >>> next_id("20261123T021400Z", ["20261122T021400Z", "20261123T021400Z"])
+    '20261123T021400Z-0002'
+    """
+    newest = max(taken, key=order, default="")
+    if order(wanted) > order(newest):
+        return wanted
+    stamp, turn = order(newest)
+    return f"{stamp}-{turn + 1:04}"
+
+
+def folders(root: Path) -> list[Path]:
+    """All folders of runs, oldest first, those of interrupted runs too."""
+    try:
+        found = [path for path in (root / RUNS).iterdir() if path.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SnapshotError(
+            f"cannot read {root / RUNS}: {error.strerror}", hint="check who owns the folder"
+        ) from error
+    return sorted(found, key=lambda path: order(path.name))
+
+
+def committed(root: Path) -> dict[str, str]:
+    """The runs that ended, oldest first, each with a stamp that changes when its run.json does."""
+    stamps = {}
+    for folder in folders(root):
+        try:
+            stamps[folder.name] = stamp(folder)
+        except FileNotFoundError:
+            continue
+    return stamps
+
+
+def stamp(folder: Path) -> str:
+    """Changes when a run's run.json does. Raises FileNotFoundError where there is none."""
+    about = (folder / RUN).stat()
+    return f"{about.st_size}-{about.st_mtime_ns}"
+
+
+def decode(body: bytes, path: Path) -> StoredRun:
+    """A run from its run.json. Raises SnapshotError for garbage and for newer formats."""
+    try:
+        run = msgspec.json.decode(body, type=StoredRun)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SnapshotError(
+            f"cannot read {path}: {error}",
+            hint="restore the file from a copy, or move the run's folder away",
+        ) from error
+    if run.format > SNAPSHOT_FORMAT:
+        raise newer(path, run.format)
+    return run
+
+
+def encode(run: Run, written: dict[str, Written]) -> bytes:
+    """run.json, indented for those who open it."""
+    about = {name: getattr(run, name) for name in Run.__struct_fields__}
+    body = msgspec.json.encode(StoredRun(**about, files=written))
+    return msgspec.json.format(body, indent=1) + b"\n"
+
+
+def read_begun(folder: Path) -> Begun:
+    """What is known of a run that was killed: at least when it began, by its folder's name."""
+    try:
+        return msgspec.json.decode(files.read(folder / BEGUN), type=Begun)
+    except (SnapshotError, msgspec.DecodeError, RecursionError):
+        stamp = order(folder.name)[0]
+    try:
+        return Begun(now=datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
+    except ValueError:
+        return Begun(now=datetime(1970, 1, 1, tzinfo=UTC))
+
+
+def newer(path: Path, number: int) -> SnapshotError:
+    """What to say of a format that is not known yet."""
+    return SnapshotError(
+        f"{path} was made by a newer jmreport (format {number}, this one reads {SNAPSHOT_FORMAT})",
+        hint="update jmreport and run again",
+    )
+
+
+def plain(run: StoredRun) -> Run:
+    """The run without the store's own notes."""
+    return Run(**{name: getattr(run, name) for name in Run.__struct_fields__})
+
+
+def shards(folder: Path) -> list[Path]:
+    """The shards of a run in order."""
+    return sorted(folder.glob(SHARDS), key=lambda path: (len(path.name), path.name))
+
+
+def name_of_shard(number: int) -> str:
+    return f"jobs-{number:04}.jsonl.zst"
+
+
+def records(path: Path) -> Iterator[Record]:
+    """All records of a shard. Raises SnapshotError where it is damaged."""
+    for at, line in enumerate(files.lines(path)):
+        yield decode_record(line, path, at)
+
+
+def decode_record(line: bytes, path: Path, at: int) -> Record:
+    try:
+        return _record.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SnapshotError(
+            f"cannot read line {at + 1} of {path}: {error}",
+            hint="run `jmreport check` to see what else is damaged; restore the file from a copy",
+        ) from error
+
+
+def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Record]:
+    """The records on these lines (from 0) of one shard, in the order of the file.
+
+    `shard` is an Entry's: "runs/20261123T021400Z/jobs-0000.jsonl.zst". Only the wanted lines are
+    decoded, and reading stops after the last. Raises SnapshotError.
+    """
+    path, wanted = root / shard, set(lines)
+    last = max(wanted, default=-1)
+    if last < 0:
+        return
+    for at, line in enumerate(files.lines(path)):
+        if at in wanted:
+            wanted.discard(at)
+            yield decode_record(line, path, at)
+        if at >= last:
+            break
+    if wanted:
+        raise SnapshotError(
+            f"{path} has no line {min(wanted) + 1}",
+            hint="run `jmreport check`; restore the file from a copy",
+        )
+
+
+def found(folder: Path) -> Iterator[str]:
+    """The ids that a run found on the server: listed ones first, then the others."""
+    query, seen = folder / QUERY, folder / SEEN
+    if query.exists():
+        for line in files.lines(query):
+            name = id_of(_tree(line, query))
+            if name is not None:
+                yield name
+    if seen.exists():
+        for line in files.lines(seen):
+            name = _tree(line, seen)
+            if isinstance(name, str):
+                yield name
+
+
+def id_of(row: Any) -> str | None:
+    """The id of a list row; None where it has none."""
+    name = row.get("id") if isinstance(row, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def aggregations(root: Path, run: str) -> dict[str, Any]:
+    """The server's answers by time frame; empty where it was not asked or did not answer."""
+    path = root / RUNS / run / AGGREGATIONS
+    if not path.exists():
+        return {}
+    try:
+        return msgspec.json.decode(files.read(path), type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SnapshotError(
+            f"cannot read {path}: {error}", hint="restore the file from a copy"
+        ) from error
+
+
+def _tree(line: bytes, path: Path) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SnapshotError(
+            f"cannot read {path}: {error}",
+            hint="run `jmreport check` to see what else is damaged; restore the file from a copy",
+        ) from error

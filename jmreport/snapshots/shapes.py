@@ -1,0 +1,252 @@
+"""What secrets look like: words in the names of keys, and shapes inside any text.
+
+Each shape names a few lower-case fragments, one of which is in every text it can match, so that a
+text without them costs a substring search and no regular expression.
+"""
+
+import re
+from collections.abc import Callable
+from re import Match, Pattern
+
+from msgspec import Struct
+
+#: What stands where a secret was.
+TAKEN_OUT = "[taken out]"
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: Words that make a key's value a secret, singular.
+_SECRET_WORDS = _set(
+    "accesskey accesstoken apikey apitoken authkey authorization authtoken bearer clientsecret "
+    "cookie cred credential idtoken jwt passcode passphrase passwd password privatekey "
+    "refreshtoken secret secretkey sessionid sessionkey sessiontoken token"
+)
+_SECRET_PAIRS = frozenset(
+    {
+        (first, "key")
+        for first in _set(
+            "access account api auth encryption master private session shared signing ssh "
+            "storage subscription"
+        )
+    }
+    | {("session", "id"), ("connection", "string"), ("api", "token")}
+)
+#: nextPageToken, max_tokens, pad_token …: tokens that open nothing.
+_HARMLESS_BEFORE_TOKEN = _set(
+    "page next continuation sync max min num total pad eos bos unk sep cls mask"
+)
+#: token_count, password_file, secretName …: they speak about a secret.
+_HARMLESS_LAST = _set(
+    "count counts limit limits length size type index budget expiry expires ttl path file dir "
+    "enabled required policy name version"
+)
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+
+#: In the lower-case text of every name that `is_secret_name` may say yes to.
+NAME_FRAGMENTS: tuple[str, ...] = (
+    "pass",
+    "secret",
+    "token",
+    "key",
+    "cred",
+    "auth",
+    "cookie",
+    "jwt",
+    "bearer",
+    "pwd",
+    "session",
+    "connection",
+)
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a key's name, lower-case.
+
+    >>> words("germline.dbPassword_2")
+    ('germline', 'db', 'password', '2')
+    """
+    return tuple(word.lower() for word in _WORD.findall(name))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a key of this name holds a secret, by whole words.
+
+    >>> [is_secret_name(n) for n in ("api_key", "dbPassword", "tokenizer", "nextPageToken")]
+    [True, True, False, False]
+    """
+    parts = words(name)
+    if not parts or parts[-1] in _HARMLESS_LAST:
+        return False
+    if any(pair in _SECRET_PAIRS for pair in zip(parts, map(_singular, parts[1:]), strict=False)):
+        return True
+    return any(_is_secret_word(parts, at) for at in range(len(parts)))
+
+
+def _is_secret_word(parts: tuple[str, ...], at: int) -> bool:
+    word = _singular(parts[at])
+    if word == "token":
+        return at == 0 or parts[at - 1] not in _HARMLESS_BEFORE_TOKEN
+    if word in ("auth", "pwd"):
+        # "auth" in a Docker configuration; PWD alone is the working directory.
+        return at == len(parts) - 1 and (word == "auth" or len(parts) > 1)
+    return word in _SECRET_WORDS or word.endswith(("password", "passwd"))
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") else word
+
+
+def is_harmless_value(name: str, text: str) -> bool:
+    """Whether a text is no secret even under a secret's name: nothing, or a number of tokens."""
+    if not text or text == TAKEN_OUT or text.lower() in ("true", "false", "null", "none"):
+        return True
+    return text.isdigit() and _singular((words(name) or ("",))[-1]) == "token"
+
+
+class Shape(Struct, frozen=True):
+    """A shape of secrets: what it looks like, and what stays of a match."""
+
+    fragments: tuple[str, ...]
+    pattern: Pattern[str]
+    replacement: str | Callable[[Match[str]], str]
+
+
+_FLAGS = re.IGNORECASE | re.ASCII
+#: The rest of a value in a URL or a line, percent-encoded ends included.
+_VALUE = r"(?:(?!%26)[^&\s\"'<>#,;\[\]\\])+"
+
+SHAPES = (
+    Shape(
+        ("private key-----",),
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:(?!-----END ).)*+"
+            r"(?:-----END [A-Z0-9 ]{0,40}-----)?",
+            re.DOTALL,
+        ),
+        TAKEN_OUT,
+    ),
+    Shape(
+        ("signature", "sig=", "sig%3d", "credential", "security-token"),
+        re.compile(
+            r"(?<![a-z0-9])((?:x-(?:goog|amz)-)?(?:signature|credential|security-token|sig)"
+            rf"(?:=|%3D)){_VALUE}",
+            _FLAGS,
+        ),
+        rf"\1{TAKEN_OUT}",
+    ),
+    Shape(
+        ("authorization", "authentication"),
+        re.compile(
+            r"(\b(?:authorization|authentication)\\?[\"']?\s{0,2}[:=]\s{0,2}\\?[\"']?"
+            r"(?:(?:bearer|basic|token|digest|negotiate)\s{1,3})?)[^\s\"',;\\\[\](){}<>]{6,}",
+            _FLAGS,
+        ),
+        rf"\1{TAKEN_OUT}",
+    ),
+    Shape(
+        ("bearer",),
+        re.compile(
+            r"(\bbearer\s{1,3})(?!(?:authentication|authorization|credentials?|tokens?|realm|"
+            r"scheme|header)\b)[A-Za-z0-9._~+/=-]{6,}",
+            _FLAGS,
+        ),
+        rf"\1{TAKEN_OUT}",
+    ),
+    Shape(
+        ("eyj",),
+        re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", re.ASCII),
+        TAKEN_OUT,
+    ),
+    Shape(
+        ("ya29.", "1//0"),
+        re.compile(r"(?<!\w)(?:ya29\.[\w.-]{10,}|1//0[\w-]{20,})", re.ASCII),
+        TAKEN_OUT,
+    ),
+    Shape(("aiza",), re.compile(r"(?<!\w)AIza[\w-]{30,}", re.ASCII), TAKEN_OUT),
+    Shape(
+        ("akia", "asia"),
+        re.compile(
+            r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
+            r"(?:[^A-Za-z0-9/+=]{1,5}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+]))?"
+        ),
+        TAKEN_OUT,
+    ),
+    Shape(
+        (
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_pat_",
+            "glpat-",
+            "xox",
+            "hf_",
+            "sk_",
+            "rk_",
+        ),
+        re.compile(
+            r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
+            r"xox[abeoprs]-[\w-]{10,}|hf_[A-Za-z0-9]{30,}|[sr]k_(?:live|test)_\w{10,})",
+            re.ASCII,
+        ),
+        TAKEN_OUT,
+    ),
+    Shape(
+        ("hooks.slack.com",),
+        re.compile(r"(hooks\.slack\.com/services/)[\w/-]{10,}", _FLAGS),
+        rf"\1{TAKEN_OUT}",
+    ),
+    Shape(
+        ("://",),
+        re.compile(
+            r"(?<=://)[^\s/@:\"'<>\[\]]*:[^\s/@\"'<>\[\]]+@|"
+            r"(?:(?<=http://)|(?<=https://))[^\s/@:\"'<>\[\]]+@",
+            _FLAGS,
+        ),
+        f"{TAKEN_OUT}@",
+    ),
+    Shape(
+        ("cookie",),
+        re.compile(r"(?<![\w-])((?:set-)?cookie:\s{0,3})[^\r\n\"'\[]+", _FLAGS),
+        rf"\1{TAKEN_OUT}",
+    ),
+)
+
+_ASSIGNMENT = (
+    r"(?<![\w.-])(?P<flag>--?)?(?P<name>(?=[\w.-]*?(?:{fragments}))[\w.-]{{1,120}})"
+    r"(?P<between>\\*[\"']?\s{{0,2}}[:=]\s{{0,2}}|\s{{1,3}}(?=[^-\s]))"
+    r"(?P<value>\\+\"[^\"\\]*\\+\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|{value})"
+)
+
+
+def assignments(decide: Callable[[str], bool], fragments: tuple[str, ...]) -> Shape:
+    """Names with values inside a text: `DB_PASSWORD=x`, `--token x`, `"apiKey": "x"`.
+
+    `decide` says of a name whether its value is a secret.
+    """
+
+    def without(match: Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        bare = value.strip("\\\"'")
+        if is_harmless_value(name, bare) or not _binds(match) or not decide(name):
+            return match[0]
+        return match[0][: -len(value)] + value.replace(bare, TAKEN_OUT, 1)
+
+    source = _ASSIGNMENT.format(fragments="|".join(map(re.escape, fragments)), value=_VALUE)
+    return Shape(fragments, re.compile(source, _FLAGS), without)
+
+
+def _binds(match: Match[str]) -> bool:
+    """Whether what follows a name is its value: "unexpected token: foo" is prose."""
+    between = match["between"]
+    if "=" in between:
+        return True
+    if not between.strip():
+        return match["flag"] == "--"
+    quoted = between[0] in "\\\"'"
+    parts = words(match["name"])
+    return quoted or len(parts) > 1 or parts[-1] in ("password", "passwd", "passphrase", "apikey")

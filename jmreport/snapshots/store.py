@@ -1,0 +1,240 @@
+"""The store: what was read of a Job Manager, run by run, kept for good.
+
+    with Store.open(Path("snapshots"), summarise=summarise, create=True) as store:
+        with store.begin(now, redaction) as run:
+            run.list_row(row)
+            run.add(record)
+            run.finish(about)
+        for entry in store.entries(): ...
+
+The format is told in docs/snapshots.md.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from jmreport.errors import JmreportError, SnapshotError
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Record, Run, run_id
+from jmreport.snapshots import contents, files, index, runs
+from jmreport.snapshots.check import FORMAT, SALT, Fault, Format, check, check_format
+from jmreport.snapshots.index import Index, Summarise
+from jmreport.snapshots.lock import NAME as LOCK
+from jmreport.snapshots.lock import WritersLock
+from jmreport.snapshots.redaction import Redaction, whole
+from jmreport.snapshots.writing import RunWriter, finish_interrupted
+
+_ABOUT = (
+    "Snapshots of a Job Manager, made by jmreport. runs/*/run.json says what was asked and what "
+    "came of it; the *.jsonl.zst are lines of JSON, compressed (zstdcat shows them); index.sqlite "
+    "is a cache. docs/snapshots.md of jmreport tells the format."
+)
+
+
+class Store:
+    """A store that is open. Readers need no lock and see the runs that ended before they opened.
+
+    `summarise` makes the row of a job from its record; its rows are kept in the index.
+    """
+
+    def __init__(self, root: Path, summarise: Summarise) -> None:
+        self.root = root
+        self._summarise = summarise
+        self._index: Index | None = None
+        self._former: list[Index] = []
+        self._redaction: Redaction | None = None
+
+    @classmethod
+    def open(cls, root: Path, *, summarise: Summarise, create: bool = False) -> Self:
+        """The store in a folder, made where it is missing and `create` says so.
+
+        Raises SnapshotError where there is none, where it is damaged or of a newer format, and
+        JmreportError where it cannot be made.
+        """
+        if create:
+            _create(root)
+        check_format(root)
+        store = cls(root, summarise)
+        if create:
+            store._current()
+        return store
+
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that ended, oldest first; those that failed too."""
+        return tuple(
+            runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
+            for run, body in self._current().runs()
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        """Every job that is known, sorted by id: one state of the store, streamed."""
+        state, last = self._current(), ""
+        while True:
+            try:
+                for entry in state.entries(after=last):
+                    last = entry.row.id
+                    yield entry
+            except (sqlite3.DatabaseError, msgspec.DecodeError):
+                state = self._remade(state)
+            else:
+                return
+
+    def entry(self, job: str) -> Entry | None:
+        """A job by its id; None where it is not known. For any thread."""
+        state = self._current()
+        try:
+            return state.entry(whole(job))
+        except (sqlite3.DatabaseError, msgspec.DecodeError):
+            return self._remade(state).entry(whole(job))
+
+    def active(self) -> tuple[Entry, ...]:
+        """The jobs that were active when they were last read, sorted by id."""
+        state = self._current()
+        try:
+            return tuple(state.active())
+        except (sqlite3.DatabaseError, msgspec.DecodeError):
+            return tuple(self._remade(state).active())
+
+    def row_digest(self, row: Any) -> str:
+        """The content of a list row, to compare with an Entry's `row_digest`, during a run.
+
+        Secrets are taken out as `begin` was told: only then are two rows compared alike.
+        """
+        redaction = self._redaction or Redaction()
+        return contents.row_digest(redaction.row(row))
+
+    def record(self, job: str) -> Record:
+        """The newest record of a job. Raises SnapshotError where it is not known."""
+        entry = self.entry(job)
+        if entry is None:
+            raise SnapshotError(
+                f"no job {job} in {self.root}", hint="see `jmreport snapshots show` for the ids"
+            )
+        return next(runs.read_records(self.root, entry.shard, (entry.line,)))
+
+    def aggregations(self, run: str) -> dict[str, Any]:
+        """The server's own numbers as a run read them, by time frame; empty where it has none."""
+        return runs.aggregations(self.root, run)
+
+    def begin(
+        self, now: datetime, redaction: Redaction, *, asked: Asked | None = None, version: str = ""
+    ) -> RunWriter:
+        """A new run, to be written under the one lock.
+
+        Runs that were killed are ended first, as interrupted; what whole shards they left is known
+        from then on. `asked` and `version` tell of this run if it is killed itself. Raises
+        LockedError where another run is writing, JmreportError where nothing can be written.
+        """
+        lock = WritersLock(self.root, now.astimezone(UTC))
+        try:
+            self._tidy()
+            self._renew()
+            self._redaction = salted = self._salted(redaction)
+            taken = [folder.name for folder in runs.folders(self.root)]
+            return RunWriter(
+                self.root,
+                runs.next_id(run_id(now), taken),
+                base=self._current(),
+                redaction=salted,
+                summarise=self._summarise,
+                begun=runs.Begun(now=now, asked=asked, version=version),
+                ended=lambda: self._ended(lock),
+            )
+        except BaseException:
+            lock.release()
+            raise
+
+    def check(self) -> tuple[Fault, ...]:
+        """Everything that is wrong with the store; empty where it is whole."""
+        return check(self.root, self._summarise)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        for state in (*self._former, *((self._index,) if self._index else ())):
+            state.close()
+        self._former, self._index = [], None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _folder(self, run: str) -> Path:
+        return self.root / runs.RUNS / run
+
+    def _current(self) -> Index:
+        if self._index is None:
+            self._index = index.current(self.root, self._summarise)
+        return self._index
+
+    def _renew(self) -> None:
+        """Look at the runs again: what streams from the former state goes on undisturbed."""
+        if self._index is not None:
+            self._former.append(self._index)
+            self._index = None
+
+    def _remade(self, damaged: Index) -> Index:
+        """The index made anew, since reading it failed. It is only a cache."""
+        if self._index is damaged:
+            self._renew()
+            files.remove_quietly(self.root / index.NAME)
+        return self._current()
+
+    def _tidy(self) -> None:
+        """End what was killed, and remove what it left."""
+        folders = runs.folders(self.root)
+        for left in files.leftovers((self.root, *folders)):
+            files.remove(left)
+        for folder in folders:
+            if (folder / runs.RUN).exists():
+                files.remove(folder / runs.BEGUN)
+            else:
+                finish_interrupted(folder)
+
+    def _salted(self, redaction: Redaction) -> Redaction:
+        if not redaction.hashes:
+            return redaction
+        path = self.root / SALT
+        if not path.exists():
+            files.write(path, secrets.token_hex(32).encode() + b"\n", mode=0o600)
+        return redaction.salted(files.read(path).strip())
+
+    def _ended(self, lock: WritersLock) -> None:
+        self._renew()
+        lock.release()
+
+
+def _create(root: Path) -> None:
+    """Make a store where there is none, in a folder that is new, empty, or half made."""
+    if root.exists() and not root.is_dir():
+        raise JmreportError(f"{root} is not a folder", hint="name a folder with --snapshots")
+    files.make_directory(root, parents=True)
+    if (root / FORMAT).exists():
+        return
+    try:
+        others = [path for path in root.iterdir() if not _of_a_store(path)]
+    except OSError as error:
+        raise files.failed(root, error) from error
+    if others:
+        raise JmreportError(
+            f"{root} holds other files ({others[0].name}) and no snapshots",
+            hint="name a new or empty folder with --snapshots",
+        )
+    files.make_directory(root / runs.RUNS)
+    files.write(root / FORMAT, msgspec.json.encode(Format(SNAPSHOT_FORMAT, _ABOUT)) + b"\n")
+
+
+def _of_a_store(path: Path) -> bool:
+    return path.name in (runs.RUNS, LOCK, FORMAT) or path.name.endswith(files.TEMPORARY)

@@ -1,0 +1,270 @@
+"""One run being written: rows and records stream into files, run.json makes them a run."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from jmreport.errors import JmreportError
+from jmreport.records import Asked, Counts, Record, Run
+from jmreport.snapshots import contents, files, index, runs
+from jmreport.snapshots.files import LineFile, Written
+from jmreport.snapshots.index import Index, Known, Summarise
+from jmreport.snapshots.redaction import Redaction, whole
+
+SHARD_RECORDS = 1000
+#: A shard also ends here: what a kill can lose stays small when jobs are large.
+SHARD_BYTES = 64 * 1024 * 1024
+_encode = msgspec.json.Encoder().encode
+_UNKNOWN = Asked(server="", timeframe="ALL_TIME")
+
+
+class RunWriter:
+    """A run while it goes on. `list_row`, `seen` and `add` may be called from any thread.
+
+    End it with `finish` or `fail`; leaving its context otherwise ends it as failed, or as
+    interrupted by a signal. Every write that fails raises JmreportError and leaves the store whole.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        run: str,
+        *,
+        base: Index,
+        redaction: Redaction,
+        summarise: Summarise,
+        begun: runs.Begun,
+        ended: Callable[[], None],
+    ) -> None:
+        self.id = run
+        self.now = begun.now
+        #: Records written, and secrets taken out of them, so far.
+        self.stored = 0
+        self.taken_out = 0
+        self._root, self._folder = root, root / runs.RUNS / run
+        self._redaction, self._summarise, self._begun = redaction, summarise, begun
+        self._after = ended
+        self._mutex = threading.RLock()
+        self._written: dict[str, Written] = {}
+        self._shard: LineFile | None = None
+        self._shards = 0
+        self._over = False
+        files.make_directory(self._folder)
+        files.write(self._folder / runs.BEGUN, _encode(begun))
+        self._index = index.copy(root, base)
+        try:
+            self._index.expect_found()
+            self._query = LineFile(self._folder / runs.QUERY)
+        except BaseException:
+            self._index.discard()
+            raise
+
+    def row_digest(self, row: Any) -> str:
+        """The content of a list row, to compare with an Entry's `row_digest`."""
+        return contents.row_digest(self._redaction.row(row))
+
+    def list_row(self, row: Any) -> str:
+        """Keep a row of the list, and return its `row_digest`. Its job counts as found."""
+        clean = self._redaction.row(row)
+        line, job = _encode(clean), runs.id_of(clean)
+        with self._mutex:
+            self._query.write(line)
+            if job is not None:
+                self._index.note_found(job, listed=True)
+        return contents.row_digest(clean)
+
+    def seen(self, job: str) -> None:
+        """A job was found on the server, though nothing new is to be kept of it."""
+        with self._mutex:
+            self._index.note_found(whole(job), listed=False)
+
+    def add(self, record: Record) -> None:
+        """Keep a record if its content is new, without its secrets.
+
+        What an earlier record holds and this one lacks is kept (contents.grown). The job counts as
+        found unless neither its row nor its detail could be read.
+        """
+        clean = self._redaction.record(record)
+        with self._mutex:
+            if clean.row is not None or contents.is_read(clean.detail):
+                self._index.note_found(clean.id, listed=False)
+            known = self._index.known(clean.id)
+            if known is not None:
+                clean = self._grown(clean, known)
+            digest = contents.digest(clean)
+            if known is None or known.entry.digest != digest:
+                self._store(clean, digest)
+
+    def aggregations(self, trees: dict[str, Any]) -> None:
+        """Keep the server's own numbers, by time frame."""
+        clean, _ = self._redaction.tree(trees)
+        path = self._folder / runs.AGGREGATIONS
+        self._written[path.name] = files.write(path, _encode(clean) + b"\n")
+
+    def finish(self, run: Run) -> Run:
+        """End the run, and return it as it is kept: with its id, its counts, without secrets."""
+        with self._mutex:
+            self._close_files()
+            return self._commit(run)
+
+    def fail(self, run: Run) -> Run:
+        """End a run that brought nothing usable. What was read of jobs until then stays known."""
+        if run.usable:
+            run = msgspec.structs.replace(run, state="failed")
+        return self.finish(run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._over:
+            return
+        try:
+            self._end_early(error)
+        finally:
+            self._release()
+
+    def _end_early(self, error: BaseException | None) -> None:
+        # A disk that is full may have room again once the half-written shard is gone, and none
+        # for more: then the next run ends this one.
+        if error is None or not isinstance(error, Exception):
+            state, reason = "interrupted", "stopped before it ended"
+        else:
+            state, reason = "failed", str(error) or type(error).__name__
+        try:
+            self._close_whole_files()
+            self._commit(ended(self.id, self._begun, state=state, reason=reason))
+        except JmreportError:
+            if error is None:
+                raise
+
+    def _grown(self, clean: Record, known: Known) -> Record:
+        if known.parts <= contents.parts(clean):
+            return clean
+        entry = known.entry
+        if self._shard is not None and entry.shard == self._name(self._shard.path):
+            self._close_shard()
+        earlier = next(runs.read_records(self._root, entry.shard, (entry.line,)))
+        return contents.grown(clean, earlier, earlier_run=entry.run)
+
+    def _store(self, record: Record, digest: str) -> None:
+        shard = self._open_shard()
+        line = shard.write(_encode(record))
+        self._index.put(
+            record,
+            self._summarise(record),
+            run=self.id,
+            shard=self._name(shard.path),
+            line=line,
+            digest=digest,
+        )
+        self.stored += 1
+        self.taken_out += record.taken_out
+        if shard.lines >= SHARD_RECORDS or shard.text_bytes >= SHARD_BYTES:
+            self._close_shard()
+
+    def _open_shard(self) -> LineFile:
+        if self._shard is None:
+            self._shard = LineFile(self._folder / runs.name_of_shard(self._shards))
+            self._shards += 1
+        return self._shard
+
+    def _close_shard(self) -> None:
+        if self._shard is not None:
+            shard, self._shard = self._shard, None
+            self._written[shard.path.name] = shard.commit()
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _close_files(self) -> None:
+        self._close_shard()
+        self._written[runs.QUERY] = self._query.commit()
+        self._write_seen()
+
+    def _write_seen(self) -> None:
+        path = self._folder / runs.SEEN
+        seen = LineFile(path)
+        try:
+            for job in self._index.found_unlisted():
+                seen.write(_encode(job))
+        except BaseException:
+            seen.discard()
+            raise
+        self._written[path.name] = seen.commit()
+
+    def _close_whole_files(self) -> None:
+        """After an exception: keep what is whole, leave no trace of the rest."""
+        broken = [file for file in (self._shard, self._query) if file is not None and file.broken]
+        for file in broken:
+            file.discard()
+        if self._shard in broken:
+            self._shard = None
+        self._close_shard()
+        if self._query not in broken:
+            self._written[runs.QUERY] = self._query.commit()
+            self._write_seen()
+
+    def _commit(self, run: Run) -> Run:
+        kept = self._redaction.run(
+            msgspec.structs.replace(run, id=self.id, counts=self._counted(run))
+        )
+        path = self._folder / runs.RUN
+        body = runs.encode(kept, dict(sorted(self._written.items())))
+        files.write(path, body)
+        try:
+            self._over = True
+            files.remove(self._folder / runs.BEGUN)
+            self._index.end_run(self.id, runs.stamp(self._folder), body, usable=kept.usable)
+            self._index.commit(self._root / index.NAME)
+        finally:
+            self._release()
+        return kept
+
+    def _counted(self, run: Run) -> Counts:
+        return msgspec.structs.replace(run.counts, stored=self.stored, taken_out=self.taken_out)
+
+    def _release(self) -> None:
+        self._over = True
+        if self._shard is not None:
+            self._shard.discard()
+        self._query.discard()
+        self._index.discard()
+        self._after()
+
+
+def ended(run: str, begun: runs.Begun, *, state: Any, reason: str, stored: int = 0) -> Run:
+    """A run that did not end by itself, as far as it is known."""
+    return Run(
+        id=run,
+        now=begun.now,
+        state=state,
+        asked=begun.asked or _UNKNOWN,
+        version=begun.version,
+        reason=reason,
+        counts=Counts(stored=stored),
+    )
+
+
+def finish_interrupted(folder: Path) -> None:
+    """End a run that was killed: its whole shards are kept, and known from then on."""
+    written = {shard.name: files.measure(shard) for shard in runs.shards(folder)}
+    begun = runs.read_begun(folder)
+    stored = sum(file.lines for file in written.values())
+    run = ended(
+        folder.name, begun, state="interrupted", reason="killed before it ended", stored=stored
+    )
+    for name in (runs.QUERY, runs.SEEN, runs.AGGREGATIONS):
+        if (folder / name).exists():
+            written[name] = files.measure(folder / name)
+    files.write(folder / runs.RUN, runs.encode(run, written))
+    files.remove(folder / runs.BEGUN)
