@@ -1,0 +1,112 @@
+"""What all tests share: no network but loopback, a browser and Prism where there are some.
+
+A test that needs what this machine lacks says so in a plain line and is skipped. With
+JMREPORT_TESTS_COMPLETE=1, as in CI, it fails instead.
+"""
+
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: A browser that asks nobody anything by itself, and finds no host but this one.
+BROWSER_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+
+
+class OutsideError(AssertionError):
+    """A test tried to leave this machine."""
+
+
+def is_here(host: object) -> bool:
+    """Whether a host is this machine: loopback by number, localhost by name, or nothing."""
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def guard(event: str, args: tuple[Any, ...]) -> None:
+    """Refuse what leaves this machine: names to be looked up, connections, datagrams."""
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
+        allowed = is_here(args[0])
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        address = args[1]
+        inet = args[0].family in (socket.AF_INET, socket.AF_INET6)
+        allowed = not inet or not address or is_here(address[0])
+    else:
+        return
+    if not allowed:
+        raise OutsideError(f"{event} {args[1:] or args}: tests stay on this machine")
+
+
+# An audit hook, since nothing in the process can go around it; it cannot be taken away again.
+sys.addaudithook(guard)
+
+
+def lacking(what: str, how: str) -> NoReturn:
+    """Skip with a plain line, or fail where everything must be there."""
+    if os.environ.get("JMREPORT_TESTS_COMPLETE") == "1":
+        pytest.fail(f"{what} is not here, and JMREPORT_TESTS_COMPLETE=1: {how}")
+    pytest.skip(f"needs {what}: {how}")
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the settings or the token of the person who runs it."""
+    for name in os.environ:
+        if name.startswith("JMREPORT_") and name not in (
+            "JMREPORT_TESTS_COMPLETE",
+            "JMREPORT_PRISM",
+        ):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a browser."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    return found or lacking("chromium", "apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """A running chromium, for playwright; take a context of its own for each test."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lacking("playwright", "pip install playwright")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER_FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def prism() -> str:
+    """The path of Prism, an independent reading of the API's definition."""
+    found = os.environ.get("JMREPORT_PRISM") or shutil.which("prism")
+    return found or lacking("Prism", "npm install @stoplight/prism-cli, and set JMREPORT_PRISM")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).parent.parent
