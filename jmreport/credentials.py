@@ -8,11 +8,16 @@ google-auth talks through a callable that is handed in, so nothing here knows an
 A token is in no repr, no error and no log.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from urllib.parse import quote
+
+import msgspec
 
 from jmreport.errors import RefusedError, UnreadableError, UsageError
 from jmreport.settings import Api
@@ -55,7 +60,7 @@ def find(
     if api.token_file:
         return _InFile(Path(api.token_file).expanduser())
     if api.google_auth:
-        return _Google(tuple(scopes), send)
+        return _Google(tuple(scopes), send, environ)
     return None
 
 
@@ -105,7 +110,7 @@ class _InFile:
 
 def _one_token(text: str, *, where: str) -> str:
     """The token a text holds. No part of the text is ever in the message: it may be a secret."""
-    token = text.strip().removeprefix("Bearer ").strip()
+    token = re.sub(r"^Bearer\b", "", text.strip()).strip()
     if not token:
         raise UsageError(f"{where} is empty", hint="it must hold the bearer token, on one line")
     if len(token.splitlines()) > 1:
@@ -125,9 +130,10 @@ def _one_token(text: str, *, where: str) -> str:
 class _Google:
     """google-auth's default credentials, refreshed some minutes before they expire."""
 
-    def __init__(self, scopes: tuple[str, ...], send: Send) -> None:
+    def __init__(self, scopes: tuple[str, ...], send: Send, environ: Mapping[str, str]) -> None:
         self._scopes = scopes
         self._send = send
+        self._environ = environ
         self._lock = threading.Lock()
         self._found: GoogleCredentials | None = None
 
@@ -150,27 +156,41 @@ class _Google:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
-        if self._found is None:
-            try:
-                self._found, _ = google.auth.default(
-                    scopes=self._scopes or None, request=_transport(self._send)
-                )
-            except DefaultCredentialsError as error:
-                raise UsageError(
-                    f"api.google_auth: {_said(error)}",
-                    hint="run `gcloud auth application-default login`, or name a key in "
-                    "GOOGLE_APPLICATION_CREDENTIALS",
-                ) from error
-            except GoogleAuthError as error:
-                raise UnreadableError(f"no token from Google: {_said(error)}") from error
+        if self._found is not None:
+            return self._found
+        # It warns that it cannot ask the metadata server without requests: that is asked below.
+        logging.getLogger("google.auth").addHandler(logging.NullHandler())
+        try:
+            self._found, _ = google.auth.default(
+                scopes=self._scopes or None, request=_transport(self._send)
+            )
+        except DefaultCredentialsError as error:
+            self._found = self._machine() or _missing(error)
+        except GoogleAuthError as error:
+            raise UnreadableError(f"no token from Google: {_said(error)}") from error
         return self._found
 
+    def _machine(self) -> "GoogleCredentials | None":
+        """The service account of the machine this runs on; None where it is not Google's."""
+        from google.auth.exceptions import GoogleAuthError
+
+        if self._environ.get("NO_GCE_CHECK", "").lower() == "true":
+            return None
+        found: GoogleCredentials = _metadata_credentials(
+            self._environ.get("GCE_METADATA_HOST", ""), self._scopes
+        )
+        try:
+            found.refresh(_transport(self._send))  # type: ignore[no-untyped-call] # google-auth's
+        except (GoogleAuthError, UnreadableError):
+            return None
+        return found
+
     def _refresh(self, found: "GoogleCredentials") -> None:
-        from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+        from google.auth.exceptions import GoogleAuthError, RefreshError
 
         try:
-            found.refresh(_transport(self._send))
-        except (RefreshError, TransportError) as error:
+            found.refresh(_transport(self._send))  # type: ignore[no-untyped-call] # google-auth's
+        except RefreshError as error:
             if error.retryable or _unreached(error):
                 raise UnreadableError(f"no token from Google: {_said(error)}") from error
             raise RefusedError(
@@ -180,6 +200,50 @@ class _Google:
             ) from error
         except GoogleAuthError as error:
             raise UnreadableError(f"no token from Google: {_said(error)}") from error
+
+
+def _missing(error: Exception) -> NoReturn:
+    raise UsageError(
+        f"api.google_auth: {_said(error)}",
+        hint="run `gcloud auth application-default login`, or name a key in "
+        "GOOGLE_APPLICATION_CREDENTIALS",
+    ) from error
+
+
+def _metadata_credentials(host: str, scopes: tuple[str, ...]) -> Any:
+    """Credentials of the machine's own service account, by Google's metadata server.
+
+    google-auth has them too, but loads `requests` for it, which is not installed here.
+    https://cloud.google.com/compute/docs/access/authenticate-workloads#applications
+    """
+    from google.auth.credentials import Credentials as Base
+
+    query = f"?scopes={quote(','.join(scopes), safe='')}" if scopes else ""
+    path = "/computeMetadata/v1/instance/service-accounts/default/token"
+    url = f"http://{host or 'metadata.google.internal'}{path}{query}"
+
+    class Machine(Base):
+        def refresh(self, request: "Request") -> None:
+            answer = request(url, headers={"Metadata-Flavor": "Google"}, timeout=3)
+            if answer.status != 200:
+                raise UnreadableError(f"Google's metadata server answers {answer.status}")
+            try:
+                grant = msgspec.json.decode(answer.data, type=_Grant)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise UnreadableError("Google's metadata server answers no token") from error
+            self.token = grant.access_token
+            # google-auth compares naive instants in UTC.
+            now = datetime.now(UTC).replace(tzinfo=None)
+            self.expiry = now + timedelta(seconds=grant.expires_in)
+
+    return Machine()  # type: ignore[no-untyped-call] # google-auth's
+
+
+class _Grant(msgspec.Struct, frozen=True):
+    """A token as the metadata server gives it."""
+
+    access_token: str
+    expires_in: int
 
 
 def _said(error: Exception) -> str:
@@ -202,7 +266,7 @@ def _transport(send: Send) -> "Request":
     from google.auth.exceptions import TransportError
     from google.auth.transport import Request, Response
 
-    class Answer(Response):  # type: ignore[misc] # untyped base
+    class Answer(Response):
         def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
             self._status, self._headers, self._data = status, headers, data
 
@@ -218,7 +282,7 @@ def _transport(send: Send) -> "Request":
         def data(self) -> bytes:
             return self._data
 
-    class Transport(Request):  # type: ignore[misc] # untyped base
+    class Transport(Request):
         def __call__(
             self,
             url: str,
@@ -232,6 +296,6 @@ def _transport(send: Send) -> "Request":
             try:
                 return Answer(*send(method, url, headers or {}, raw, timeout or _TIMEOUT))
             except UnreadableError as error:
-                raise TransportError(error.message) from error
+                raise TransportError(error.message) from error  # type: ignore[no-untyped-call] # google-auth's
 
     return Transport()

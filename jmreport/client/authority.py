@@ -15,7 +15,7 @@ from jmreport import __version__
 from jmreport.client.answers import Answer, Trouble
 from jmreport.errors import UnreadableError, UsageError
 
-GIVE_A_TOKEN = (
+HOW_TO_SIGN_IN = (
     "give a token in JMREPORT_API_TOKEN, by [api] token_file, or by [api] google_auth = true"
 )
 #: Names and values of headers as HTTP allows them.

@@ -109,6 +109,7 @@ class Offers:
                 self._doubt(tally, trouble)
             if tally.offer == "not offered":
                 return NotOfferedError(tally.why, status=trouble.status)
+            tally.why = tally.why if tally.offer == "offered" else trouble.short
             return UnreadableError(trouble.why, status=trouble.status)
 
     def _doubt(self, tally: _Tally, trouble: Trouble) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from jmreport.client import addresses, answers
 from jmreport.client.answers import Answer, Respond, Trouble
 from jmreport.client.asking import Asking
-from jmreport.client.authority import GIVE_A_TOKEN, Authority, Credentials
+from jmreport.client.authority import HOW_TO_SIGN_IN, Authority, Credentials
 from jmreport.client.offers import Name
 from jmreport.client.patience import Patience
 from jmreport.errors import ActionError, RefusedError, ServerError, UnreadableError
@@ -31,8 +31,8 @@ _REFUSALS = {
     # The Cromwell shim answers 404 where the API says 412.
     404: "there is no such job, or it has ended already",
     412: "the job has ended already",
-    401: GIVE_A_TOKEN,
-    403: GIVE_A_TOKEN,
+    401: HOW_TO_SIGN_IN,
+    403: HOW_TO_SIGN_IN,
 }
 
 
@@ -110,24 +110,46 @@ class Client:
         answers: the message names each address that was tried, and what it answered.
         """
         tried: list[str] = []
+        answered: list[str] = []
+        refusal: RefusedError | None = None
         for base in self._address.candidates:
+            url = base + "/capabilities"
             try:
                 tree = self._at(base, "GetCapabilities", "GET", "/capabilities")
             except Trouble as trouble:
-                if trouble.status in (401, 403):
-                    raise self._refusal(trouble, base + "/capabilities") from trouble
-                tried.append(f"{base}/capabilities: {trouble.why}")
+                tried.append(f"{url}: {trouble.why}")
                 if trouble.status is None:
                     break  # the same host would say the same
+                if trouble.status in (401, 403):
+                    refusal = self._refusal(trouble, url)
+                answered.append(base)
                 continue
             if not _SAYS_CAPABILITIES.isdisjoint(tree) or not tree:
                 self._base, self._capabilities = base, tree
                 return base
-            tried.append(f"{base}/capabilities: JSON, but not a Job Manager's capabilities")
+            answered.append(base)
+            tried.append(f"{url}: JSON, but not a Job Manager's capabilities")
+        if refusal is not None:
+            raise refusal
+        if base := self._listing(answered):
+            self._base = base
+            return base
         raise ServerError(
             "no Job Manager answers: " + "; ".join(tried),
             hint="check --api-url or [api] url, and whether the server is up",
         )
+
+    def _listing(self, bases: list[str]) -> str:
+        """The base that lists jobs though its capabilities are broken; "" where none does."""
+        body = _json(QueryJobsRequest(page_size=1))
+        for base in bases:
+            try:
+                tree = self._at(base, "QueryJobs", "POST", "/jobs/query", body=body, tries=1)
+            except Trouble:
+                continue
+            if isinstance(tree.get("results"), list):
+                return base
+        return ""
 
     def capabilities(self) -> dict[str, Any]:
         """What the server says of itself; what `probe` read is not asked for again."""
@@ -272,9 +294,9 @@ class Client:
         said = f"{url}: {trouble.why}"
         scopes = f"; the server asks for the scopes {', '.join(self.scopes)}" if self.scopes else ""
         if not sent:
-            return RefusedError(f"the server asks for a token: {said}{scopes}", hint=GIVE_A_TOKEN)
+            return RefusedError(f"the server asks for a token: {said}{scopes}", hint=HOW_TO_SIGN_IN)
         return RefusedError(
-            f"the server refuses the token: {said}; sent in {sent}{scopes}", hint=GIVE_A_TOKEN
+            f"the server refuses the token: {said}; sent in {sent}{scopes}", hint=HOW_TO_SIGN_IN
         )
 
 

@@ -1,0 +1,361 @@
+"""Where tokens come from: environment, file, Google; and that none is ever said aloud."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from jmreport.client import send
+from jmreport.credentials import Credentials, find
+from jmreport.errors import RefusedError, UnreadableError, UsageError
+from jmreport.settings import Api
+
+CANARY = "ya29.canary"
+SCOPES = ("openid", "https://www.googleapis.com/auth/genomics")
+Reply = tuple[int, Mapping[str, str], bytes]
+
+
+def unasked(*_: Any) -> tuple[int, dict[str, str], bytes]:
+    raise AssertionError("nothing may be sent")
+
+
+def found(
+    api: Api, environ: Mapping[str, str] | None = None, *, scopes: tuple[str, ...] = ()
+) -> Credentials:
+    credentials = find(api, environ or {}, scopes=scopes, send=unasked)
+    assert credentials is not None
+    return credentials
+
+
+# The environment and files
+
+
+def test_nothing_configured_is_no_credentials() -> None:
+    assert find(Api(), {}, scopes=(), send=unasked) is None
+    assert find(Api(), {"JMREPORT_API_TOKEN": "  "}, scopes=(), send=unasked) is None
+
+
+def test_the_environment_comes_first(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file")
+    api = Api(token_file=str(file), google_auth=True)
+    credentials = found(api, {"JMREPORT_API_TOKEN": f" {CANARY}\n"})
+    assert credentials.token() == CANARY
+    assert credentials.renew() is False
+
+
+def test_a_file_is_read_again_when_its_token_was_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    credentials = found(Api(token_file=str(file)))
+    assert credentials.token() == "first"
+    assert credentials.renew() is False
+    file.write_text("Bearer second\n")
+    assert credentials.token() == "first"
+    assert credentials.renew() is True
+    assert credentials.token() == "second"
+    file.unlink()
+    assert credentials.renew() is False
+    assert credentials.token() == "second"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        (b"Bearer \n", "is empty"),
+        (b"canary-one\ncanary-two\n", "more than one line"),
+        (b'{\n "private_key": "canary"\n}', "more than one line"),
+        (b"canary two words", "a character that no header may"),
+        (b"canary\x00", "a character that no header may"),
+        ("canary-ü".encode(), "a character that no header may"),
+        (b"\xff\xfecanary", "a character that no header may"),
+    ],
+)
+def test_a_file_without_a_token_is_named_and_not_quoted(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError, match=words) as caught:
+        found(Api(token_file=str(file)))
+    assert str(file) in caught.value.message
+    assert "canary" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+
+
+def test_a_directory_is_no_token_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"api\.token_file .* cannot be read"):
+        found(Api(token_file=str(tmp_path)))
+
+
+def test_a_variable_that_is_no_token_is_named_and_not_quoted() -> None:
+    with pytest.raises(UsageError, match="JMREPORT_API_TOKEN") as caught:
+        found(Api(), {"JMREPORT_API_TOKEN": "canary\r\nX-Evil: 1"})
+    assert "canary" not in caught.value.message
+
+
+def test_no_token_is_in_a_repr(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(CANARY)
+    for credentials in (
+        found(Api(), {"JMREPORT_API_TOKEN": CANARY}),
+        found(Api(token_file=str(file))),
+    ):
+        assert CANARY not in repr(credentials) + str(credentials)
+
+
+# Google
+
+
+class Seen:
+    def __init__(self, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.target, self.body = target, body
+        self.headers = {name.lower(): value for name, value in headers.items()}
+
+
+class Issuer:
+    """Google's token endpoint and metadata server on loopback."""
+
+    def __init__(self, answer: Callable[[Seen], Reply]) -> None:
+        self.seen: list[Seen] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _serve(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                seen = Seen(self.path, dict(self.headers), self.rfile.read(length))
+                outer.seen.append(seen)
+                status, headers, body = answer(seen)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = _serve  # noqa: N815 - names of the base class
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def issuing(answer: Callable[[Seen], Reply]) -> Iterator[Issuer]:
+    issuer = Issuer(answer)
+    try:
+        yield issuer
+    finally:
+        issuer.close()
+
+
+def granting(seconds: int) -> Callable[[Seen], Reply]:
+    """A new token each time, good for so many seconds."""
+    given = iter(range(1, 1000))
+    headers = {"Content-Type": "application/json", "Metadata-Flavor": "Google"}
+
+    def answer(_seen: Seen) -> Reply:
+        grant = {"access_token": f"{CANARY}-{next(given)}", "expires_in": seconds}
+        return 200, headers, json.dumps(grant).encode()
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def private_key() -> str:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return made.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+@pytest.fixture
+def key_file(
+    tmp_path: Path, private_key: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Path]:
+    """Writes a service account's key whose tokens come from this host, and makes it the default."""
+
+    def write(host: str) -> Path:
+        key = {
+            "type": "service_account",
+            "project_id": "p",
+            "private_key_id": "1",
+            "private_key": private_key,
+            "client_email": "reporter@p.iam.gserviceaccount.com",
+            "client_id": "1",
+            "token_uri": f"http://{host}/token",
+        }
+        path = tmp_path / "key.json"
+        path.write_text(json.dumps(key))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+        return path
+
+    return write
+
+
+def google(scopes: tuple[str, ...] = SCOPES, environ: Mapping[str, str] | None = None) -> Any:
+    return find(Api(google_auth=True), environ or {}, scopes=scopes, send=send)
+
+
+def claims(seen: Seen) -> dict[str, Any]:
+    """What the signed assertion says."""
+    assertion = parse_qs(seen.body.decode())["assertion"][0]
+    payload = assertion.split(".")[1]
+    said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    return said
+
+
+def test_a_service_account_asks_for_the_scopes_that_the_server_names(
+    key_file: Callable[[str], Path],
+) -> None:
+    with issuing(granting(3600)) as issuer:
+        key_file(issuer.host)
+        credentials = google()
+        assert issuer.seen == []
+        assert credentials.token() == credentials.token() == f"{CANARY}-1"
+    assert len(issuer.seen) == 1
+    assert claims(issuer.seen[0])["scope"].split() == list(SCOPES)
+
+
+def test_a_token_about_to_expire_is_refreshed_before_it_does(
+    key_file: Callable[[str], Path],
+) -> None:
+    """google-auth counts a token as expired 3 min 45 s early, so 60 s are none."""
+    with issuing(granting(60)) as issuer:
+        key_file(issuer.host)
+        credentials = google()
+        assert [credentials.token(), credentials.token()] == [f"{CANARY}-1", f"{CANARY}-2"]
+
+
+def test_a_refused_token_is_renewed_at_google(key_file: Callable[[str], Path]) -> None:
+    with issuing(granting(3600)) as issuer:
+        key_file(issuer.host)
+        credentials = google()
+        assert credentials.token() == f"{CANARY}-1"
+        assert credentials.renew() is True
+        assert credentials.token() == f"{CANARY}-2"
+
+
+def test_many_threads_ask_google_once(key_file: Callable[[str], Path]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with issuing(granting(3600)) as issuer:
+        key_file(issuer.host)
+        credentials = google()
+        with ThreadPoolExecutor(8) as pool:
+            tokens = set(pool.map(lambda _: credentials.token(), range(40)))
+    assert tokens == {f"{CANARY}-1"}
+    assert len(issuer.seen) == 1
+
+
+def test_google_refusing_is_refused_for_good(key_file: Callable[[str], Path]) -> None:
+    said = json.dumps({"error": "invalid_scope", "error_description": "no such scope"}).encode()
+    with issuing(lambda _: (400, {"Content-Type": "application/json"}, said)) as issuer:
+        key_file(issuer.host)
+        with pytest.raises(RefusedError, match="invalid_scope") as caught:
+            google().token()
+    assert "openid" in caught.value.hint
+    assert "\n" not in caught.value.message
+
+
+def test_google_not_answering_may_pass(key_file: Callable[[str], Path]) -> None:
+    with issuing(granting(1)) as issuer:
+        host = issuer.host
+    key_file(host)
+    with pytest.raises(UnreadableError, match="connection refused"):
+        google().token()
+
+
+@pytest.mark.parametrize("content", ["not json", "{}", '{"type": "service_account"}'])
+def test_a_key_that_is_none_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    key = tmp_path / "key.json"
+    key.write_text(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    with pytest.raises(UsageError, match=r"api\.google_auth: ") as caught:
+        google(environ={"NO_GCE_CHECK": "true"}).token()
+    assert "\n" not in caught.value.message
+
+
+# The machine's own account. google-auth reads these variables when it is imported, so each runs in
+# an interpreter of its own, away from the keys of whoever runs the tests.
+
+PROGRAM = """
+import os
+from jmreport.client import send
+from jmreport.credentials import find
+from jmreport.errors import JmreportError
+from jmreport.settings import Api
+found = find(Api(google_auth=True), os.environ, scopes=("a", "b c"), send=send)
+try:
+    print(found.token(), found.token(), found.renew(), found.token())
+except JmreportError as error:
+    print(type(error).__name__, error.message, "|", error.hint)
+"""
+
+
+def on_a_machine(home: Path, **environ: str) -> str:
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", PROGRAM],
+        cwd=Path(__file__).parent.parent,
+        env=kept | {"HOME": str(home), "CLOUDSDK_CONFIG": str(home)} | environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_a_machine_of_googles_has_its_own_account(tmp_path: Path) -> None:
+    with issuing(granting(3600)) as issuer:
+        said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host)
+    assert said == f"{CANARY}-1 {CANARY}-1 True {CANARY}-2"
+    asked = [seen for seen in issuer.seen if "/token" in seen.target]
+    assert asked[0].target.endswith("/service-accounts/default/token?scopes=a%2Cb%20c")
+    assert asked[0].headers["metadata-flavor"] == "Google"
+
+
+@pytest.mark.parametrize("answer", [(404, b"none"), (200, b"<html>"), (200, b"{}")])
+def test_a_machine_without_an_account_says_how_to_get_one(
+    tmp_path: Path, answer: tuple[int, bytes]
+) -> None:
+    status, body = answer
+    with issuing(lambda _: (status, {}, body)) as issuer:
+        said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host)
+    assert said.startswith("UsageError api.google_auth: ")
+    assert "gcloud auth application-default login" in said
+
+
+def test_no_machine_is_asked_where_that_is_switched_off(tmp_path: Path) -> None:
+    with issuing(granting(3600)) as issuer:
+        said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host, NO_GCE_CHECK="true")
+    assert said.startswith("UsageError api.google_auth: ")
+    assert issuer.seen == []
