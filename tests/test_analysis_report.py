@@ -1,0 +1,406 @@
+"""The numbers of a report by their definitions, and the laws that hold for any history."""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from analysis_cases import DAY, HOUR, job, night, run, runs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jmreport.analysis import analyse, contexts
+from jmreport.analysis.short_ids import short_ids
+from jmreport.errors import SnapshotError, UsageError
+from jmreport.records import Entry, Failure, Filters, Gap, Run
+from jmreport.report import FrameReport, Report
+from jmreport.settings import ReportSettings
+
+
+def report(entries: list[Entry], of: list[Run], **more: Any) -> Report:
+    chosen = ReportSettings(**{"identity_labels": ("sample",), **more})
+    return analyse(entries, of, {}, settings=chosen)
+
+
+def verdict(found: Report) -> tuple[int, int, int, int]:
+    """new, still failing, fixed, failing."""
+    counts = found.counts
+    return counts.new, counts.still_failing, counts.fixed, counts.failing
+
+
+def ended(number: int, status: str, *, as_id: str = "", **row: Any) -> Entry:
+    """A job that ended an hour before a night's run, and was found by it."""
+    return job(as_id or f"{status}-{number}", night(number) - HOUR, status, found=number, **row)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (["Failed"], (0, 0, 0, 1)),
+        (["Succeeded", "Failed"], (1, 0, 0, 1)),
+        ([None, "Failed"], (1, 0, 0, 1)),
+        (["Failed", "Failed"], (0, 1, 0, 1)),
+        (["Failed", None], (0, 1, 0, 1)),
+        (["Failed", "Succeeded"], (0, 0, 1, 0)),
+        (["Failed", "Aborted"], (0, 1, 0, 1)),
+        (["Failed", "Succeeded", "Failed"], (1, 0, 0, 1)),
+        (["Failed", "Succeeded", "Succeeded"], (0, 0, 0, 0)),
+        (["Failed", *[None] * 7], (0, 1, 0, 1)),
+        (["Failed", *[None] * 8], (0, 0, 0, 0)),
+    ],
+)
+def test_a_keys_verdict_follows_from_its_nights(
+    statuses: list[str | None], expected: tuple[int, ...]
+) -> None:
+    """One status a night, None where it did not run; a state is kept for seven nights."""
+    entries = [ended(number, status) for number, status in enumerate(statuses) if status]
+    assert verdict(report(entries, runs(len(statuses)))) == expected
+
+
+def test_of_several_jobs_in_one_night_the_newest_counts() -> None:
+    entries = [
+        job("early", night(1) - 5 * HOUR, "Failed", found=1),
+        job("late", night(1) - HOUR, found=1),
+    ]
+    assert verdict(report(entries, runs(2))) == (0, 0, 0, 0)
+
+
+def test_a_job_that_runs_leaves_the_state_as_it_was() -> None:
+    active = job("now", None, "Running", found=1, submission=night(1) - HOUR)
+    assert verdict(report([ended(0, "Failed"), active], runs(2))) == (0, 1, 0, 1)
+
+
+def test_a_job_that_cannot_be_read_fixes_nothing() -> None:
+    """It is unknown and named, and the key goes on failing until a success was read."""
+    found = report([ended(0, "Failed"), ended(1, "Succeeded", readable=False)], runs(2))
+    assert verdict(found) == (0, 1, 0, 1)
+    assert found.unknown == ("Succeeded-1",)
+    assert found.counts.unknown == 1
+
+
+def test_a_job_listed_as_failed_counts_though_its_detail_cannot_be_read() -> None:
+    found = report([ended(1, "Failed", readable=False, key="")], runs(2))
+    assert verdict(found) == (1, 0, 0, 1)
+    assert found.counts.unknown == 0
+
+
+def test_identity_labels_tell_keys_apart_and_inputs_do_where_there_are_none() -> None:
+    entries = [
+        ended(1, "Failed", as_id="a", labels={"sample": "A"}, key="x"),
+        ended(1, "Failed", as_id="b", labels={"sample": "B"}, key="x"),
+        ended(1, "Failed", as_id="c", labels={"sample": "B"}, key="y"),
+    ]
+    assert report(entries, runs(2)).counts.failing == 2
+    assert report(entries, runs(2), identity_labels=()).counts.failing == 2
+    assert report(entries, runs(2), identity_labels=("none",)).counts.failing == 2
+
+
+def test_what_the_previous_run_missed_in_its_window_is_new() -> None:
+    missed = job("missed", night(0) - HOUR, "Failed", found=1)
+    assert verdict(report([missed], runs(2))) == (1, 0, 0, 1)
+
+
+def test_a_wider_window_brings_no_flood_of_new_failures() -> None:
+    old = job("old", night(0) - 20 * DAY, "Failed", found=1)
+    assert report([old], [run(0), run(1, window=None)]).counts.new == 0
+
+
+def test_a_servers_clock_ahead_of_ours_hides_no_failure() -> None:
+    ahead = job("ahead", night(1) + 400 * DAY, "Failed", found=1)
+    assert report([ahead], runs(2)).counts.new == 1
+    assert report([ahead], runs(3)).counts.still_failing == 1
+
+
+@pytest.mark.parametrize(("nights", "missing"), [(4, 0), (5, 1)])
+def test_a_key_of_five_of_the_last_seven_nights_is_missed(nights: int, missing: int) -> None:
+    entries = [ended(number, "Succeeded") for number in range(8 - nights, 8)]
+    found = report(entries, runs(9))
+    assert found.counts.missing == missing == len(found.missing)
+    again = job("now", None, "Running", found=8, submission=night(8) - HOUR)
+    assert report([*entries, again], runs(9)).counts.missing == 0
+
+
+def test_a_group_holds_the_keys_with_one_cause_and_what_they_share() -> None:
+    def failed(sample: str, shard: int, batch: str) -> Entry:
+        message = f"Job wf.Align:{shard}:1 exited with return code 137"
+        return ended(
+            1,
+            "Failed",
+            as_id=f"f{sample}",
+            labels={"sample": sample, "batch": batch, "site": "eu"},
+            failure=Failure(message=message, task="Align", shard=shard),
+        )
+
+    good = [
+        ended(
+            1,
+            "Succeeded",
+            as_id=f"g{n}",
+            labels={"sample": f"g{n}", "batch": "1", "site": "eu" if n else "us"},
+        )
+        for n in range(3)
+    ]
+    (group,) = report([failed("A", 1, "7"), failed("B", 2, "7"), *good], runs(2)).attention
+    assert group.title == "Job wf.Align:<shard>:<attempt> exited with return code 137"
+    assert (group.state, group.cause_class, group.tasks) == ("new", "out of memory", ("Align",))
+    assert sorted(group.jobs) == sorted(group.new_jobs) == ["fA", "fB"]
+    assert group.shared == (("batch", "7"),)
+
+
+def _hours(*hours: float) -> list[Entry]:
+    return [
+        job(f"s{n}", night(0) - (n + 1) * DAY, found=0, took=timedelta(hours=h))
+        for n, h in enumerate(hours)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "history", "hours", "stuck"),
+    [
+        ("Running", [10.0] * 5, 15.0, False),
+        ("Running", [10.0] * 5, 15.1, True),
+        ("Running", [0.5] * 5, 1.5, False),
+        ("Running", [0.5] * 5, 1.6, True),
+        ("Running", [0.5] * 4, 500.0, False),
+        ("Submitted", [], 12.0, False),
+        ("OnHold", [], 12.1, True),
+    ],
+)
+def test_stuck_is_longer_than_the_workflow_explains(
+    status: str, history: list[float], hours: float, stuck: bool
+) -> None:
+    """max(P95 x 1.5, P95 + 1 h) of at least five successes; waiting, 12 h."""
+    since = night(1) - timedelta(hours=hours)
+    start = since if status == "Running" else None
+    active = job("a", None, status, found=1, submission=since, start=start)
+    found = report([*_hours(*history), active], runs(2))
+    assert [one.job for one in found.stuck] == (["a"] if stuck else [])
+
+
+def test_what_is_usual_is_interpolated_between_runs() -> None:
+    (workflow,) = report(_hours(1, 2, 3, 4, 5), runs(1)).workflows
+    assert workflow.usual is not None
+    assert workflow.usual.median == timedelta(hours=3)
+    assert workflow.usual.p10 == timedelta(hours=1.4)
+    assert workflow.usual.p95 == timedelta(hours=4.8)
+    assert workflow.usual.runs == 5
+
+
+def test_what_was_usual_for_a_job_never_changes_afterwards() -> None:
+    """Neither by later runs nor by older jobs that are found later."""
+    before = [*_hours(1, 2, 3, 4, 5), ended(1, "Failed", as_id="j")]
+    after = [
+        *before,
+        *[ended(2, "Succeeded", as_id=f"later{n}", took=9 * HOUR) for n in range(9)],
+        *[job(f"old{n}", night(0) - 2 * DAY, found=2, took=9 * HOUR) for n in range(9)],
+    ]
+    first = {c.entry.row.id: c.usual for c in contexts(before, runs(2))}
+    later = {c.entry.row.id: c.usual for c in contexts(after, runs(3))}
+    assert first["j"] is not None
+    assert first["j"] == later["j"]
+    assert first["s0"] is None
+
+
+def test_a_job_the_server_no_longer_lists_is_lost_and_stays() -> None:
+    gone = ended(0, "Succeeded", as_id="gone")
+    here = job("here", night(0) - HOUR, found=0, last=1)
+    found = report([gone, here], runs(2))
+    assert found.quality is not None
+    assert found.quality.lost == ("gone",)
+    assert {entry.row.id for entry in found.jobs} == {"gone", "here"}
+    seen = {c.entry.row.id: c.last_seen for c in contexts([gone, here], runs(2))}
+    assert seen == {"gone": night(0), "here": None}
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        run(1, gaps=(Gap(what="page 2 of the list", why="500"),)),
+        run(1, filters=Filters(hide_archived=True)),
+        run(1, filters=Filters(name="another")),
+        run(1, server="http://another"),
+        run(1, window=HOUR),
+        run(1, state="failed"),
+    ],
+    ids=["page missing", "archived hidden", "other name", "other server", "window", "failed"],
+)
+def test_absence_proves_nothing_where_the_job_was_not_looked_for(second: Run) -> None:
+    gone = ended(0, "Succeeded", as_id="gone")
+    assert [c.last_seen for c in contexts([gone], [run(0), second])] == [None]
+
+
+def test_a_failed_run_makes_the_report_incomplete_until_the_one_after_the_next() -> None:
+    history = [run(0), run(1, state="failed"), run(2)]
+    found = report([], history)
+    assert not found.complete
+    assert found.quality is not None
+    assert found.quality.failed_runs == (history[1],)
+    assert found.previous == history[0]
+    assert report([], [*history, run(3)]).complete
+    assert not report([], [*history[:1], run(1, state="incomplete")]).complete
+
+
+def test_days_are_those_of_the_reports_zone() -> None:
+    """01:00 UTC is still yesterday in New York."""
+    entries = [ended(1, "Failed")]
+    assert report(entries, runs(2)).days[-1].failed == 1
+    found = report(entries, runs(2), timezone="America/New_York").days
+    assert [(day.day, day.failed) for day in found] == [("2026-11-01", 1)]
+
+
+def test_a_zone_that_nobody_knows_is_a_mistake_with_a_hint() -> None:
+    with pytest.raises(UsageError, match="Mars"):
+        report([], runs(1), timezone="Mars/Base")
+
+
+def test_without_a_usable_run_there_is_no_report() -> None:
+    with pytest.raises(SnapshotError):
+        report([], [run(0, state="failed")])
+
+
+AGGREGATION = {
+    "summary": {"counts": [{"status": "Failed", "count": 1}, {"status": "Succeeded", "count": 1}]},
+    "aggregations": [
+        {
+            "key": "attempt",
+            "name": "Attempt",
+            "entries": [
+                {"label": 2, "statusCounts": {"counts": [{"status": "Failed", "count": 1}]}},
+                {"label": 9, "statusCounts": {"counts": [{"status": "Failed", "count": 4}]}},
+            ],
+        }
+    ],
+}
+
+
+def _frames(found: Report, key: str) -> dict[str, FrameReport]:
+    (label,) = [label for label in found.labels if label.key == key]
+    return {frame.frame: frame for frame in label.frames}
+
+
+def test_the_servers_numbers_stand_beside_ours() -> None:
+    """dsub's integer labels are the same values as our text."""
+    entries = [
+        ended(1, "Failed", as_id="a", labels={"attempt": "2"}),
+        ended(1, "Succeeded", as_id="b"),
+        job("c", night(1) - 3 * DAY, found=1),
+    ]
+    trees = {"HOURS_24": AGGREGATION, "DAYS_7": AGGREGATION, "DAYS_30": {"summary": 7}}
+    found = analyse(entries, runs(2), trees, settings=ReportSettings())
+    frames = _frames(found, "attempt")
+    values = {v.value: v for v in frames["HOURS_24"].values}
+    assert values["2"].split == values["2"].server
+    assert values["2"].jobs == ("a",)
+    assert (values["9"].split.total, values["9"].jobs) == (0, ())
+    assert values[None].jobs == ("b",)
+    assert [f.server_asked for f in frames.values()] == [False, False, True, True, False, False]
+    assert found.quality is not None
+    assert [d.frame for d in found.quality.differences] == ["DAYS_7"]
+    assert "aggregation DAYS_30" in [gap.what for gap in found.quality.gaps]
+
+
+def test_a_frame_is_covered_where_runs_read_all_of_it() -> None:
+    """A first run of a day knows no week; seven of them do, and a hole between them shows."""
+
+    def covered(of: list[Run]) -> list[str]:
+        return [frame.frame for frame in _frames(report([], of), "name").values() if frame.covered]
+
+    day = ["HOURS_1", "HOURS_8", "HOURS_24"]
+    nights = [run(number, window=DAY) for number in range(8)]
+    assert covered(nights[:1]) == day
+    assert covered(nights) == [*day, "DAYS_7"]
+    assert covered([*nights[:5], *nights[6:]]) == day
+    assert covered([run(0, window=None)])[-1] == "ALL_TIME"
+
+
+def test_labels_with_a_value_a_job_are_marked_and_not_proposed() -> None:
+    entries = [
+        ended(1, "Succeeded", as_id=f"j{n}", labels={"id": str(n), "own": str(n), "team": "a"})
+        for n in range(4)
+    ]
+    named = run(1, capabilities={"commonLabels": ["id", "own"]})
+    found = analyse(entries, [run(0), named], {}, settings=ReportSettings())
+    assert [(label.key, label.distinct) for label in found.labels] == [
+        ("name", False),
+        ("own", True),
+        ("team", False),
+    ]
+    assert "own" not in [label.key for label in report(entries, runs(2)).labels]
+
+
+HISTORIES = st.lists(
+    st.tuples(
+        st.integers(0, 9),
+        st.sampled_from(["Failed", "Succeeded", "Aborted", "Running", "Paused"]),
+        st.sampled_from("abc"),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+def _history(drawn: list[tuple[int, str, str, bool]]) -> list[Entry]:
+    made = []
+    for place, (number, status, key, readable) in enumerate(drawn):
+        at = night(number) - HOUR - timedelta(seconds=place)
+        done = at if status in ("Failed", "Succeeded", "Aborted") else None
+        made.append(
+            job(
+                f"j{place}",
+                done,
+                status,
+                found=number,
+                last=9,
+                readable=readable,
+                submission=at - HOUR,
+                labels={"sample": key, "team": key},
+                key=key,
+            )
+        )
+    return made
+
+
+@settings(max_examples=150, deadline=None)
+@given(HISTORIES, st.integers(1, 10), st.randoms(use_true_random=False))
+def test_the_laws_of_a_report(
+    drawn: list[tuple[int, str, str, bool]], nights: int, chance: random.Random
+) -> None:
+    """Totals add, states exclude each other, and the order of entries changes nothing."""
+    entries = [e for e in _history(drawn) if e.run <= runs(nights)[-1].id]
+    found = report(entries, runs(nights))
+    counts = found.counts
+    if nights > 1:
+        assert counts.new + counts.still_failing == counts.failing
+    else:
+        assert counts.new == counts.still_failing == counts.fixed == 0
+    in_groups = [job for group in found.attention for job in group.jobs]
+    assert len(in_groups) == len(set(in_groups)) == counts.failing
+    assert sum(len(group.new_jobs) for group in found.attention) == counts.new
+    keys = {e.row.id: e.row.labels["sample"] for e in entries}
+    assert not {keys[i] for i in in_groups} & {keys[i] for i in found.fixed}
+    assert found.split.total == counts.total == len(found.jobs)
+    assert sum(w.split.total for w in found.workflows) == counts.total
+    for frame in _frames(found, "name").values():
+        assert all(value.split.total == len(value.jobs) for value in frame.values)
+    everything = _frames(found, "name")["ALL_TIME"]
+    assert sum(value.split.total for value in everything.values) == len(entries)
+    shuffled = list(entries)
+    chance.shuffle(shuffled)
+    assert msgspec.json.encode(report(shuffled, runs(nights))) == msgspec.json.encode(found)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sets(st.one_of(st.text("ab+-…1", max_size=40), st.uuids().map(str), st.text())))
+def test_no_two_ids_look_alike(ids: set[str]) -> None:
+    forms = short_ids(ids)
+    assert forms.keys() == ids
+    assert len(set(forms.values())) == len(ids)
+
+
+def test_a_short_id_is_a_beginning_or_is_cut_in_the_middle() -> None:
+    array = "+align--root--261123-195941-511590+{}+"
+    assert short_ids(["03a7491c-76c1-40f4-93d5-222d0ac2be70", array.format(30)]) == {
+        "03a7491c-76c1-40f4-93d5-222d0ac2be70": "03a7491c",
+        array.format(30): "align--r…11590+30",
+    }

@@ -1,0 +1,194 @@
+"""A row says what a job's trees say, and no tree makes it raise."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jmreport import models
+from jmreport.analysis import summarise
+from jmreport.records import JobRow, Record
+
+RECORDED = Path(__file__).parents[2] / "shared" / "recorded"
+NOON = "2026-11-23T12:00:00+00:00"
+
+
+def detail(**more: Any) -> dict[str, Any]:
+    return {"id": "j", "status": "Failed", "submission": NOON, "name": "wf", **more}
+
+
+def row_of(tree: Any, **more: Any) -> JobRow:
+    return summarise(Record(id="j", row={"id": "j"}, detail=tree, **more))
+
+
+def test_labels_are_text_whatever_a_server_puts_there() -> None:
+    """dsub sends integers; JSON's own words stand for the rest."""
+    row = row_of(
+        detail(labels={"attempt": 2, "ok": True, "none": None, "list": ["a", 1], "t": "x"})
+    )
+    assert row.labels == {"attempt": "2", "ok": "true", "none": "null", "list": '["a",1]', "t": "x"}
+
+
+@pytest.mark.parametrize("status", ["Submitted", "OnHold"])
+def test_a_job_that_waits_has_no_start_though_cromwell_sends_one(status: str) -> None:
+    assert row_of(detail(status=status, start=NOON)).start is None
+
+
+def test_a_job_that_runs_has_no_end_though_a_server_sends_one() -> None:
+    assert row_of(detail(status="Running", start=NOON, end=NOON)).end is None
+    assert row_of(detail(start=NOON, end=NOON)).end == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def test_a_body_that_does_not_fit_is_a_gap_with_the_path_and_still_a_row() -> None:
+    row = row_of(detail(failures=[{"failure": "boom", "shardIndex": "x"}]))
+    assert not row.readable
+    assert row.name == "wf"
+    assert row.failure is not None
+    assert row.failure.message == "boom"
+    assert "$.failures[0].shardIndex" in row.gaps[0].why
+
+
+def test_a_detail_that_could_not_be_read_leaves_the_list_row() -> None:
+    row = summarise(Record(id="j", row=detail(labels={"a": "b"}), detail=None))
+    assert (row.status, row.name, row.labels, row.readable) == ("Failed", "wf", {"a": "b"}, False)
+
+
+def test_a_detail_of_an_older_run_gives_way_to_the_newer_list_row() -> None:
+    """The list says that it failed; the detail of last night says that it runs."""
+    row = summarise(
+        Record(id="j", row=detail(end=NOON), detail=detail(status="Running"), detail_from="r0")
+    )
+    assert (row.status, row.readable) == ("Failed", False)
+    ended = detail(inputs={"a": 1})
+    assert summarise(Record(id="j", row=detail(), detail=ended, detail_from="r0")).readable
+
+
+def test_inputs_in_another_order_are_the_same_work() -> None:
+    one = row_of(detail(inputs={"a": 1, "b": [None, 2]}))
+    assert one.key == row_of(detail(inputs={"b": [None, 2], "a": 1})).key
+    assert one.key != row_of(detail(inputs={"a": 2, "b": [None, 2]})).key
+
+
+def test_the_failure_of_a_task_is_told_before_that_of_the_workflow() -> None:
+    failures = [
+        {"taskName": "Workflow Error", "failure": "Workflow failed"},
+        {"taskName": "Align", "failure": "disk full", "shardIndex": 0},
+        {"taskName": "Sort", "failure": "later", "shardIndex": -1},
+    ]
+    row = row_of(detail(failures=failures))
+    assert row.failure is not None
+    assert (row.failure.message, row.failure.task, row.failure.shard) == ("disk full", "Align", 0)
+    assert row.failed_tasks == ("Align", "Sort")
+
+
+def test_without_failures_a_shard_or_dsubs_last_error_line_tells() -> None:
+    shard = {"executionStatus": "Failed", "shardIndex": 3, "failureMessages": ["no end"]}
+    row = row_of(detail(extensions={"tasks": [{"name": "s", "shards": [shard]}]}))
+    assert row.failure is not None
+    assert (row.failure.message, row.failure.task, row.failure.shard) == ("no end", "s", 3)
+    lines = "2026-11-23 19:59:42 I: a\n2026-11-23 19:59:43 E: exit code 137"
+    row = row_of(detail(extensions={"statusDetail": lines}))
+    assert row.failure is not None
+    assert row.failure.message == "2026-11-23 19:59:43 E: exit code 137"
+
+
+def test_a_scattered_tasks_attempts_are_its_shards_and_no_retries() -> None:
+    """Cromwell's habit: `attempts` of a scatter is its number of shards."""
+    shards = [{"attempts": 3, "jobId": "c1"}, {"attempts": 1, "jobId": "c2"}]
+    tasks = [
+        {"name": "s", "attempts": 2, "shards": shards},
+        {"name": "t", "attempts": 2, "callCached": True, "jobId": "c1"},
+    ]
+    row = row_of(detail(extensions={"tasks": tasks}))
+    assert (row.tasks, row.shards, row.retries, row.cached) == (2, 2, 3, 1)
+    assert row.children == ("c1", "c2")
+
+
+def test_preempted_attempts_are_no_retries() -> None:
+    attempts = [
+        {"executionStatus": "Failed", "failureMessages": ["the VM was preempted"]},
+        {"executionStatus": "Failed", "failureMessages": ["boom"]},
+        {"executionStatus": "Succeeded"},
+    ]
+    tree = detail(extensions={"tasks": [{"name": "t", "attempts": 3}]})
+    row = row_of(tree, attempts={"t": {"attempts": attempts}})
+    assert (row.preempted, row.retries) == (1, 1)
+
+
+def test_unknown_properties_are_named_and_the_users_own_are_not() -> None:
+    task = {"name": "t", "cost": 1, "inputs": {"x": 1}}
+    tree = detail(region="eu", inputs={"y": 1}, labels={"z": "1"}, extensions={"tasks": [task]})
+    row = row_of(tree)
+    assert row.unknown_fields == ("extensions.tasks.cost", "region")
+    assert row.extra == {"region": "eu"}
+
+
+def test_dates_without_a_zone_or_meaning_are_counted() -> None:
+    assert row_of(detail(start="2026-11-23T12:00:00", end="soon")).odd_dates == 2
+
+
+def test_counts_beyond_reason_still_fit_a_row() -> None:
+    tree = detail(extensions={"tasks": [{"name": "t", "attempts": 10**40}]})
+    msgspec.json.encode(row_of(tree))
+
+
+DEFINITIONS = (
+    models.JobMetadataResponse,
+    models.ExtendedFields,
+    models.TaskMetadata,
+    models.Shard,
+    models.FailureMessage,
+    models.JobAttemptsResponse,
+    models.IndividualAttempt,
+    models.ExecutionEvent,
+)
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    sorted({field.encode_name for model in DEFINITIONS for field in msgspec.structs.fields(model)})
+)
+WORDS = st.sampled_from(["Failed", "Running", "Paused", NOON, "(Caused by [reason 1 of 1]: ("])
+LIKE_JOBS = st.recursive(
+    TREES | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=8),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LIKE_JOBS, LIKE_JOBS, LIKE_JOBS)
+def test_no_tree_makes_it_raise(tree: Any, listed: Any, attempts: Any) -> None:
+    """And what comes of it can be stored."""
+    bodies = attempts if isinstance(attempts, dict) else {}
+    row = summarise(Record(id="j", row=listed, detail=tree, attempts=bodies))
+    assert msgspec.json.decode(msgspec.json.encode(row), type=JobRow) == row
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 100_000])
+def test_a_tree_nested_beyond_reading_is_a_row_all_the_same(depth: int) -> None:
+    nested: Any = 1
+    for _ in range(depth):
+        nested = [nested]
+    row = row_of(detail(inputs={"x": nested}, labels={"deep": nested}))
+    assert row.status == "Failed"
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="recorded answers are not here")
+@pytest.mark.parametrize("path", sorted(RECORDED.glob("*-job_*.txt")), ids=lambda path: path.stem)
+def test_recorded_answers_become_rows(path: Path) -> None:
+    head, body = path.read_text().split("\n\n", 1)
+    tree = json.loads(body)
+    row = row_of(tree)
+    assert row.readable == (" 200 " in head.splitlines()[0])
+    if row.readable:
+        assert row.status == tree["status"]
+        assert (row.failure is not None) == bool(tree.get("failures"))
+        assert row.unknown_fields == ()
