@@ -24,23 +24,6 @@ class Usual(Struct, frozen=True, kw_only=True):
     runs: int
 
 
-class JobContext(Struct, frozen=True, kw_only=True):
-    """What a job's page shows beside its record: only what belongs to the job.
-
-    `usual` is as of the job's own end and of the run that recorded it, so that it never changes
-    afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
-    is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
-    """
-
-    entry: Entry
-    usual: Usual | None = None
-    parent: JobRow | None = None
-    children: tuple[JobRow, ...] = ()
-    last_seen: datetime | None = None
-    cause: str | None = None
-    short_id: str = ""
-
-
 CauseClass = Literal[
     "preempted",
     "out of memory",
@@ -53,6 +36,26 @@ CauseClass = Literal[
     "aborted",
     "unknown",
 ]
+
+
+class JobContext(Struct, frozen=True, kw_only=True):
+    """What a job's page shows beside its record: only what belongs to the job.
+
+    `usual` is as of the job's own end and of the run that recorded it, so that it never changes
+    afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
+    is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
+    `cause` is the id of the cause it failed of, `cause_class` that cause's class.
+    """
+
+    entry: Entry
+    usual: Usual | None = None
+    parent: JobRow | None = None
+    children: tuple[JobRow, ...] = ()
+    last_seen: datetime | None = None
+    cause: str | None = None
+    cause_class: CauseClass | None = None
+    short_id: str = ""
+
 
 State = Literal["new", "still failing", "failing", "fixed"]
 

@@ -202,6 +202,16 @@ def test_what_was_usual_for_a_job_never_changes_afterwards() -> None:
     assert first["s0"] is None
 
 
+def test_a_failed_jobs_context_names_its_cause_and_the_class_of_it() -> None:
+    entries = [
+        ended(0, "Failed", as_id="bad", failure=Failure(message="Killed")),
+        ended(0, "Succeeded", as_id="good"),
+    ]
+    (group,) = report(entries, runs(1)).attention
+    found = {c.entry.row.id: (c.cause, c.cause_class) for c in contexts(entries, runs(1))}
+    assert found == {"bad": (group.id, "out of memory"), "good": (None, None)}
+
+
 def test_a_job_the_server_no_longer_lists_is_lost_and_stays() -> None:
     gone = ended(0, "Succeeded", as_id="gone")
     here = job("here", night(0) - HOUR, found=0, last=1)

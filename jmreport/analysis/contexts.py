@@ -33,6 +33,7 @@ def contexts(entries: Sequence[Entry], runs: Sequence[Run]) -> Iterator[JobConte
             children=_children(entry.row, rows),
             last_seen=window.last_seen(entry),
             cause=cause.id if cause else None,
+            cause_class=cause.cause_class if cause else None,
             short_id=short[entry.row.id],
         )
 
