@@ -205,7 +205,7 @@ def test_what_was_usual_for_a_job_never_changes_afterwards() -> None:
 def test_a_failed_jobs_context_names_its_cause_and_the_class_of_it() -> None:
     entries = [
         ended(0, "Failed", as_id="bad", failure=Failure(message="Killed")),
-        ended(0, "Succeeded", as_id="good"),
+        ended(0, "Succeeded", as_id="good", key="other"),
     ]
     (group,) = report(entries, runs(1)).attention
     found = {c.entry.row.id: (c.cause, c.cause_class) for c in contexts(entries, runs(1))}
