@@ -1,0 +1,518 @@
+"""The server as the API's definition has it: every operation, every filter, every type.
+
+The servers that exist are variations of it (`cromwell`, `dsub`), each overriding what it does
+differently.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from . import asking, details, logs, places, rows, workflows
+from .answers import Answer, Refusal
+from .asking import Asked
+from .changes import Changes
+from .details import Look
+from .ids import Path, Uuids, is_uuid
+from .plan import of_job
+from .timeline import DAY, HOUR, Timeline, iso
+from .world import STATUSES, TERMINAL, Job, World
+
+JSON = dict[str, Any]
+
+FRAMES = {
+    "HOURS_1": HOUR,
+    "HOURS_8": 8 * HOUR,
+    "HOURS_24": DAY,
+    "DAYS_7": 7 * DAY,
+    "DAYS_30": 30 * DAY,
+    "ALL_TIME": None,
+}
+
+#: Up to so many jobs are looked at only to say how many fit; a larger total is left out, which the
+#: definition allows.
+_COUNTED = 20_000
+_PAGE, _LARGEST_PAGE = 64, 1_000
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server was set up; see `Demo` for what each of them does. `born`: its first `now`."""
+
+    seed: int
+    jobs: int
+    token: str | None
+    archived: float
+    same_second: int
+    outside_auth: bool
+    born: int
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for one operation, at one moment."""
+
+    params: Mapping[str, str]
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    now: int
+    healthy: bool
+
+    def argument(self, name: str) -> str | None:
+        """A query parameter, or None."""
+        found = parse_qs(self.query, keep_blank_values=True).get(name)
+        return found[0] if found else None
+
+
+class Spec:
+    """A server that obeys the definition. One method an operation, named by its operationId."""
+
+    default_page = _PAGE
+    slash_redirects = False
+    label_lag = 0
+    step = 1_000
+    aggregated: tuple[tuple[str, str], ...] = (
+        ("userId", "User"),
+        ("name", "Workflow"),
+        ("labels.owner", "Owner"),
+        ("labels.project", "Project"),
+        ("labels.batch", "Batch"),
+    )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.world = World(seed=options.seed, timeline=self.timeline(options))
+        self.ids = Uuids(options.seed)
+        self.changes = Changes(lag=self.label_lag)
+        self._matches: dict[Any, array[int]] = {}
+        self.operations: dict[str, Callable[[Call], Answer]] = {
+            "Health": self.health,
+            "GetCapabilities": self.get_capabilities,
+            "QueryJobs": self.query_jobs,
+            "GetJob": self.get_job,
+            "GetTaskAttempts": self.get_task_attempts,
+            "GetShardAttempts": self.get_shard_attempts,
+            "GetOperationDetails": self.get_operation_details,
+            "TailFileContents": self.tail_file,
+            "GetJobAggregations": self.get_job_aggregations,
+            "AbortJob": self.abort_job,
+            "UpdateJobLabels": self.update_job_labels,
+        }
+
+    def timeline(self, options: Options) -> Timeline:
+        """When this server's jobs were submitted."""
+        return Timeline(
+            seed=options.seed, jobs=options.jobs, step=self.step, same_second=options.same_second
+        )
+
+    # How an answer looks.
+
+    def encode(self, body: Any) -> bytes:
+        """A body as bytes."""
+        return msgspec.json.encode(body)
+
+    def headers(self, kind: str | None, length: int) -> dict[str, str]:
+        """The headers of an answer."""
+        found = {"Content-Length": str(length)}
+        return {"Content-Type": kind, **found} if kind else found
+
+    def ok(self, body: Any) -> Answer:
+        """A JSON answer of status 200."""
+        raw = self.encode(body)
+        return 200, self.headers("application/json", len(raw)), raw
+
+    def refuse(self, refusal: Refusal) -> Answer:
+        """An answer that says no."""
+        raw = self.encode(refusal.problem)
+        return refusal.status, self.headers("application/problem+json", len(raw)), raw
+
+    def empty(self, status: int, kind: str | None = None) -> Answer:
+        """An answer without a body."""
+        return status, self.headers(kind, 0), b""
+
+    def redirect(self, location: str) -> Answer:
+        """Sends the client elsewhere."""
+        return 307, {"Location": location, **self.headers(None, 0)}, b""
+
+    # Who may ask.
+
+    def authorize(self, operation: str, headers: Mapping[str, str]) -> None:
+        """Raises Refusal unless the request may be answered. Headers are in lower case."""
+        token = self.options.token
+        if token is None or operation in ("Health", "GetCapabilities"):
+            return
+        wanted = f"bearer {token}"
+        for name in ("authorization", "authentication"):
+            scheme, _, given = headers.get(name, "").partition(" ")
+            if f"{scheme.lower()} {given.strip()}" == wanted:
+                return
+        raise Refusal(401, "A bearer token is needed")
+
+    # The operations.
+
+    def health(self, call: Call) -> Answer:
+        if call.healthy:
+            return self.ok({"available": True})
+        raw = self.encode({"available": False})
+        return 503, self.headers("application/json", len(raw)), raw
+
+    def get_capabilities(self, call: Call) -> Answer:  # noqa: ARG002 - all operations look alike
+        found: JSON = {}
+        if self.options.token is not None:
+            found["authentication"] = {
+                "isRequired": True,
+                "scopes": ["openid", "email"],
+                "forcedLogoutDomains": [],
+                "forcedLogoutTime": 1_200_000,
+                "outsideAuth": self.options.outside_auth,
+            }
+        found["displayFields"] = _DISPLAY_FIELDS
+        found["commonLabels"] = ["owner", "batch", "project", "flag"]
+        found["queryExtensions"] = ["projectId", "userId", "hideArchived"]
+        found["aggregationTimeFrames"] = list(FRAMES)
+        return self.ok(found)
+
+    def body(self, call: Call) -> Any:
+        """The decoded body of a POST."""
+        try:
+            return msgspec.json.decode(call.body)
+        except (msgspec.DecodeError, RecursionError):
+            raise Refusal(400, "Request body is not valid JSON") from None
+
+    def query_jobs(self, call: Call) -> Answer:
+        asked = asking.read(self.body(call), drop_offset=False, bad_date=400)
+        size = self.default_page if asked.page_size is None else asked.page_size
+        if size < 1:
+            raise Refusal(400, "pageSize must be at least 1")
+        size = min(size, _LARGEST_PAGE)
+        span = asking.candidates(asked, self.world, self.held(call.now), call.now)
+        total = len(span) if asked.plain else None
+        if total is None and len(span) <= _COUNTED:
+            total = len(self.matches(asked, span, call.now))
+        if asked.page_token is not None:
+            span = range(span.start, max(span.start, min(span.stop, _before(asked.page_token))))
+        results: list[JSON] = []
+        token = None
+        for job in self.select(asked, reversed(span), call.now):
+            if len(results) == size:
+                token = urlsafe_b64encode(b"before:%d" % (job.k + 1)).decode()
+                break
+            results.append(self.row(job, call.now))
+        self.changes.count_query()
+        answer: JSON = {"results": results}
+        if total is not None:
+            answer["totalSize"] = total
+        if token is not None:
+            answer["nextPageToken"] = token
+        return self.ok(answer)
+
+    def get_job(self, call: Call) -> Answer:
+        k, path, job = self.find(call.params["id"], call.now)
+        look = self.look(job, path, call.now)
+        if not path:
+            self.changes.read(k, call.now)
+        return self.ok(self.detail(job, look))
+
+    def get_task_attempts(self, call: Call) -> Answer:
+        look = self._look_up(call)
+        for task in look.tasks:
+            if task.task.name == call.params["task"]:
+                return self.ok({"attempts": details.attempts(look, task)})
+        raise Refusal(404, f"Job {look.id} has no task {call.params['task']!r:.80}")
+
+    def get_shard_attempts(self, call: Call) -> Answer:
+        look = self._look_up(call)
+        index = call.params["index"]
+        shard = int(index) if re.fullmatch(r"-?\d{1,6}", index, re.ASCII) else None
+        for task in look.tasks:
+            if task.task.name == call.params["task"] and shard is not None:
+                found = details.attempts(look, task, shard)
+                if found:
+                    return self.ok({"attempts": found})
+        raise Refusal(404, f"Job {look.id} has no shard {index!r:.80} of that task")
+
+    def get_operation_details(self, call: Call) -> Answer:
+        text, operation, _ = self._operation(call)
+        return self.ok({"details": text, "id": operation})
+
+    def tail_file(self, call: Call) -> Answer:
+        contents, truncated = self._tail(call)
+        return self.ok({"contents": contents, "truncated": "true" if truncated else "false"})
+
+    def get_job_aggregations(self, call: Call) -> Answer:
+        frame = call.argument("timeFrame")
+        if frame not in FRAMES:
+            raise Refusal(400, f"timeFrame must be one of {', '.join(FRAMES)}")
+        project = call.argument("projectId")
+        summary: Counter[str] = Counter()
+        groups: list[dict[Any, Counter[str]]] = [{} for _ in self.aggregated]
+        length = FRAMES[frame]
+        asked = Asked(
+            submission=None if length is None else call.now - length, project_id=project or None
+        )
+        span = asking.candidates(asked, self.world, self.held(call.now), call.now)
+        for job in self.select(asked, reversed(span), call.now):
+            status = job.status(call.now)
+            summary[status] += 1
+            known = self.labels(job, call.now)
+            for (key, _), group in zip(self.aggregated, groups, strict=True):
+                value = self.value(job, key, known)
+                if value is not None:
+                    group.setdefault(value, Counter())[status] += 1
+        return self.ok(
+            {
+                "summary": _counts(summary),
+                "aggregations": [
+                    {
+                        "name": name,
+                        "key": key.removeprefix("labels."),
+                        "entries": [
+                            {"label": label, "statusCounts": _counts(counts)}
+                            for label, counts in group.items()
+                        ],
+                    }
+                    for (key, name), group in zip(self.aggregated, groups, strict=True)
+                    if group
+                ],
+            }
+        )
+
+    def abort_job(self, call: Call) -> Answer:
+        k, path, job = self.find(call.params["id"], call.now)
+        status = details.status_of(self.look(job, path, call.now).run, call.now)
+        if status in TERMINAL:
+            raise Refusal(412, f"Job is already {status}")
+        # Stopping a sub-workflow stops the job that it is part of.
+        self.changes.abort(k, call.now)
+        return self.empty(200)
+
+    def update_job_labels(self, call: Call) -> Answer:
+        k, path, job = self.find(call.params["id"], call.now)
+        body = self.body(call)
+        new = body.get("labels", {}) if isinstance(body, dict) else None
+        if not isinstance(new, dict):
+            raise Refusal(400, "labels must be an object")
+        self.check_labels(new)
+        before = self.first_labels(job, call.now) if not path else {}
+        return self.ok({"labels": self.changes.set_labels((k, path), before, new)})
+
+    # What the operations are made of.
+
+    def held(self, now: int) -> range:
+        """The numbers of the jobs that the server holds."""
+        return self.world.timeline.held(now)
+
+    def job(self, k: int) -> Job:
+        """Job `k` as it goes, aborts included."""
+        return self.changes.apply(self.world.job(k))
+
+    def find(self, job_id: str, now: int) -> tuple[int, Path, Job]:
+        """The job, or the sub-workflow's place in it, that has an id. Raises Refusal 404."""
+        found = self.ids.find(job_id) if is_uuid(job_id) else None
+        if found is None or found[0] not in self.held(now):
+            raise Refusal(404, f"Unrecognized workflow ID: {job_id:.80}")
+        k, path = found
+        return k, path, self.job(k)
+
+    def look(self, job: Job, path: Path, now: int) -> Look:
+        """A job or a sub-workflow at a moment. Raises Refusal 500 for an archived one (backends
+        habit 19) and 404 for a sub-workflow that doesn't exist."""
+        if self.options.archived and self.archived(job, now):
+            raise Refusal(500)
+        look = Look(of_job(job), ids=self.ids, now=now)
+        below = details.child_path(look, path)
+        if below is None:
+            raise Refusal(404, f"Unrecognized workflow ID: {self.ids.of(job.k, path)}")
+        return below
+
+    def archived(self, job: Job, now: int) -> bool:
+        """Whether a job's detail is gone while its row is still listed."""
+        part = int.from_bytes(job.dice[20:24], "big") / (1 << 32)
+        return part < self.options.archived and job.end <= now
+
+    def _look_up(self, call: Call) -> Look:
+        _, path, job = self.find(call.params["id"], call.now)
+        return self.look(job, path, call.now)
+
+    def detail(self, job: Job, look: Look) -> JSON:
+        """The JSON of a job."""
+        path = look.run.path
+        status = details.status_of(look.run, look.now) if path else job.status(look.now)
+        extensions = details.extras(
+            look,
+            status=status,
+            user=rows.user(job),
+            source=workflows.source(look.run.workflow),
+        )
+        if path:
+            extensions["parentJobId"] = self.ids.of(job.k, path[:-1])
+        first = {} if path else self.first_labels(job, look.now)
+        return details.job(
+            look,
+            status=status,
+            labels=self.changes.labels((job.k, path), first),
+            extensions=extensions,
+            submitted=iso(look.run.submitted - look.run.submitted % 1_000),
+        )
+
+    def first_labels(self, job: Job, now: int) -> JSON:
+        """A job's labels before anybody changed them."""
+        return rows.labels(job, now)
+
+    def labels(self, job: Job, now: int) -> JSON:
+        """A job's labels as the list shows them."""
+        return self.changes.listed(job.k, self.first_labels(job, now))
+
+    def row(self, job: Job, now: int) -> JSON:
+        """A job's row in the list."""
+        return rows.row(
+            job,
+            job_id=self.ids.of(job.k),
+            labels=self.labels(job, now),
+            status=job.status(now),
+            extensions={"userId": rows.user(job)},
+            now=now,
+        )
+
+    def value(self, job: Job, key: str, known: JSON) -> Any:
+        """What the aggregations count a job under; None: not at all."""
+        if key == "userId":
+            return rows.user(job)
+        if key == "name":
+            return job.routine.workflow.name
+        return known.get(key.removeprefix("labels."))
+
+    def select(self, asked: Asked, numbers: Iterator[int], now: int) -> Iterator[Job]:
+        """The jobs that fit a question."""
+        only = None
+        if asked.id is not None:
+            found = self.ids.find(asked.id) if is_uuid(asked.id) else None
+            only = found[0] if found and not found[1] else -(1 << 62)
+        labelled = bool(asked.labels) or asked.hide_archived or asked.project_id is not None
+        for k in numbers:
+            if only is not None and k != only:
+                continue
+            job = self.job(k)
+            if not asking.fits(asked, job, job.status(now), now):
+                continue
+            if asked.user_id is not None and rows.user(job) != asked.user_id:
+                continue
+            if labelled:
+                known = self.labels(job, now)
+                if any(known.get(key) != value for key, value in asked.labels):
+                    continue
+                if asked.hide_archived and known.get("flag") == "archive":
+                    continue
+                if asked.project_id is not None and known["project"] != asked.project_id:
+                    continue
+            yield job
+
+    def matches(self, asked: Asked, span: range, now: int) -> array[int]:
+        """The numbers of all jobs that fit, in the server's order; remembered for the next page."""
+        key = (asked.filters, span, now, self.changes.version)
+        found = self._matches.get(key)
+        if found is None:
+            if len(self._matches) >= 8:
+                self._matches.clear()
+            found = array("q", (job.k for job in self.select(asked, self.order(span), now)))
+            self._matches[key] = found
+        return found
+
+    def order(self, span: range) -> Iterator[int]:
+        """Job numbers in the server's order: newest first."""
+        return iter(reversed(span))
+
+    def check_labels(self, new: Mapping[str, Any]) -> None:
+        """Raises Refusal 400 for labels that nobody can have."""
+        for key, value in new.items():
+            if not isinstance(value, str) or len(value) > 255 or not 0 < len(key) <= 255:
+                raise Refusal(400, f"Invalid label: {key!r:.80} has value {value!r:.80}")
+
+    def _operation(self, call: Call) -> tuple[str, str, str]:
+        """The details of an operation, its id, and its job's id."""
+        job_id, operation = call.argument("job"), call.argument("operation")
+        if not job_id:
+            raise Refusal(400, "Missing query parameter 'job'")
+        _, path, job = self.find(job_id, call.now)
+        look = self.look(job, path, call.now)
+        found = logs.find_operation(look, operation) if operation else None
+        if found is None or not operation:
+            raise Refusal(404, f"Job {look.id} has no operation {operation!r:.120}")
+        return logs.operation_details(look, found, operation), operation, look.id
+
+    def _tail(self, call: Call) -> tuple[str, bool]:
+        """The end of a file, and whether there is more before it."""
+        bucket, name = call.argument("bucket"), call.argument("object")
+        if not bucket or not name:
+            raise Refusal(400, "Missing query parameter 'bucket' or 'object'")
+        missing = Refusal(404, f"gs://{bucket:.80}/{name:.200} does not exist")
+        engine = logs.WORKFLOW_LOG.search(name)
+        place = places.read(name)
+        job_id = engine["job"] if engine else place.job if place else ""
+        try:
+            _, path, job = self.find(job_id, call.now)
+        except Refusal:
+            raise missing from None
+        look = self.look(job, path, call.now)
+        if not f"gs://{bucket}/{name}".startswith(f"{look.root}/"):
+            raise missing
+        if place is None:
+            return logs.workflow_log(look), False
+        found = logs.find_attempt(look, place.task, place.shard, place.attempt)
+        if found is None or place.file not in (
+            places.log_name(place.task, place.shard), "stderr", "stdout", "rc", "script",
+        ):  # fmt: skip
+            raise missing
+        return logs.tail(look, *found, place.file)
+
+
+def _before(token: str) -> int:
+    """The number of the job that a page begins below."""
+    try:
+        text = urlsafe_b64decode(token.encode("ascii")).decode("ascii")
+        if not text.startswith("before:"):
+            raise ValueError(text)
+        return int(text[7:])
+    except ValueError:
+        raise Refusal(400, "Invalid pageToken") from None
+
+
+def _counts(counts: Mapping[str, int]) -> JSON:
+    return {
+        "counts": [
+            {"status": status, "count": counts[status]} for status in STATUSES if counts.get(status)
+        ]
+    }
+
+
+def _field(field: str, display: str, **more: Any) -> JSON:
+    return {"field": field, "display": display, **more}
+
+
+_DISPLAY_FIELDS = [
+    _field("id", "Workflow ID", primary=True),
+    _field("name", "Name", primary=True, filterable=True),
+    _field("status", "Status", primary=True),
+    _field("submission", "Submitted", fieldType="date", primary=True),
+    _field("labels.owner", "Owner", primary=True, filterable=True),
+    _field("labels.batch", "Batch", primary=True, filterable=True),
+    _field("labels.sample", "Sample", primary=False, filterable=True),
+    _field("extensions.userId", "User", primary=False),
+    _field("labels.label", "Label", editable=True, bulkEditable=True, fieldType="text"),
+    _field(
+        "labels.flag",
+        "Flag",
+        editable=True,
+        bulkEditable=True,
+        fieldType="list",
+        validFieldValues=["archive", "follow-up"],
+    ),
+    _field("labels.comment", "Comment", editable=True, fieldType="text"),
+]
