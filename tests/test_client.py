@@ -4,17 +4,23 @@
 # ruff: noqa: SIM117
 
 import gzip
+import ipaddress
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -963,6 +969,75 @@ def test_send_makes_one_request_and_follows_nothing() -> None:
     assert len(server.seen) == 1
     with pytest.raises(UnreadableError, match="connection refused"):
         send("GET", server.url, {}, None, 5.0)
+
+
+# https
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 and its key, in one file, signed by nobody else."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+def secured(server: Served, certificate: Path) -> str:
+    """The server's address once it speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    listening = server._server.socket
+    server._server.socket = context.wrap_socket(
+        listening, server_side=True, do_handshake_on_connect=False
+    )
+    return server.url.replace("http:", "https:")
+
+
+def test_a_certificate_that_is_not_trusted_is_named_and_not_tried_again(certificate: Path) -> None:
+    with served(always(200, {})) as server, client(secured(server, certificate)) as session:
+        with pytest.raises(UnreadableError, match="its certificate is not trusted"):
+            session.job("a")
+    assert session.requests == 1
+    assert server.seen == []
+
+
+def test_a_certificate_that_the_environment_trusts_is_trusted(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with served(always(200, {"id": "a"})) as server:
+        with client(secured(server, certificate), token=TOKEN) as session:
+            assert session.job("a") == session.job("a") == {"id": "a"}
+
+
+def test_an_https_address_of_a_plain_server_says_so() -> None:
+    with served(always(200, {})) as server:
+        with client(server.url.replace("http:", "https:"), tries=1) as session:
+            with pytest.raises(UnreadableError, match="no secure connection"):
+                session.job("a")
 
 
 def test_importing_the_client_loads_no_network_library() -> None:

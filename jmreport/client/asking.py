@@ -73,6 +73,7 @@ class Asking:
 
         Never sent again, not even with another token: an action might then happen twice.
         """
+        self._pace.wait()
         began = time.monotonic()
         try:
             answer = self._sent(self._authority.token(), method, url, body, timeout, fresh=True)
