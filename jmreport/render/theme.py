@@ -7,6 +7,7 @@ an error. Assets are named by their content, so that a browser may keep them for
     assets/site-3f0c9a51.css    assets/icon-0b7d42aa.svg    assets/tables-91ee0c37.js
 """
 
+import re
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,10 @@ _NAV = (
     ("Data quality", addresses.QUALITY, "quality.html"),
     ("About", addresses.ABOUT, "about.html"),
 )
+
+#: Characters that no page may hold as they are: controls, half surrogates, and those that turn the
+#: direction of all text that follows.
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class NavEntry(Struct, frozen=True):
@@ -86,7 +91,8 @@ class Theme:
     ) -> str:
         """The page at `address`. `as_of` is when what it shows was read; None leaves it out."""
         site = self._site(address, as_of)
-        return self._environment.get_template(template).render(view=view, site=site)
+        page = self._environment.get_template(template).render(view=view, site=site)
+        return _UNSEEN.sub(_visible, page)
 
     def _site(self, address: str, as_of: words.Moment | None) -> SiteView:
         def href(to: str) -> str:
@@ -102,6 +108,14 @@ class Theme:
             version=self._version,
             as_of=as_of,
         )
+
+
+def _visible(found: re.Match[str]) -> str:
+    """A control character as its picture (␛), anything else unseen as a replacement mark."""
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else "\ufffd"
 
 
 def _here(address: str, to: str, at: str) -> str:

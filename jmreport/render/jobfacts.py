@@ -1,0 +1,89 @@
+"""What every part of a job's page is made with: the zone, the links, and which pages exist."""
+
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+
+from msgspec import Struct
+
+from jmreport.render import addresses, words
+from jmreport.render.links import Links
+from jmreport.render.values import Budget
+from jmreport.settings import Settings
+
+
+class SiteFacts(Struct, frozen=True, kw_only=True):
+    """What job pages know of the site: `labels` and `workflows` are those that have pages."""
+
+    zone: tzinfo
+    links: Links
+    labels: frozenset[str] = frozenset()
+    workflows: frozenset[str] = frozenset()
+
+
+def site_facts(
+    settings: Settings, *, labels: Iterable[str] = (), workflows: Iterable[str] = ()
+) -> SiteFacts:
+    """The facts that hold for all job pages of a site; safe to send to worker processes."""
+    return SiteFacts(
+        zone=words.zone(settings.report.timezone),
+        links=Links((settings.api.url, settings.site.url)),
+        labels=frozenset(labels),
+        workflows=frozenset(workflows),
+    )
+
+
+class Link(Struct, frozen=True):
+    """A link, or plain text where `href` is None."""
+
+    text: str
+    href: str | None
+
+
+class Making(Struct, frozen=True, kw_only=True):
+    """One page of the job `id` in the making: where it is, where it may link, how much it takes.
+
+    `near` is the job's own date, so that dates in tables leave out its year. `jobs` maps the ids of
+    jobs with pages to their names. `operations` are those whose details stand on the page.
+    """
+
+    id: str
+    short_id: str
+    address: str
+    facts: SiteFacts
+    budget: Budget
+    near: datetime | None
+    jobs: dict[str, str]
+    operations: dict[str, str]
+
+    def link(self, to: str) -> str:
+        return addresses.relative(self.address, to)
+
+    def short(self, at: datetime | None) -> words.Moment | None:
+        return words.short_when(at, self.facts.zone, near=self.near)
+
+    def job(self, job_id: str | None) -> Link | None:
+        """A sub-job: linked where it has a page."""
+        if not job_id:
+            return None
+        href = self.link(addresses.job(job_id)) if job_id in self.jobs else None
+        return Link(words.cut_middle(job_id, 80), href)
+
+    def places(
+        self, log: str | None, folder: str | None, operation: str | None
+    ) -> tuple[Link, ...]:
+        """Log, folder and operation of a task, a shard, an attempt or a failure."""
+        links = self.facts.links
+        found = []
+        if log:
+            found.append(_place("log", log, links.href(log)))
+        if folder:
+            found.append(_place("folder", folder, links.folder(folder)))
+        if operation:
+            anchor = self.operations.get(operation)
+            href = f"#{anchor}" if anchor else links.operation(operation)
+            found.append(_place("operation", operation, href))
+        return tuple(found)
+
+
+def _place(kind: str, text: str, href: str | None) -> Link:
+    return Link(kind, href) if href else Link(f"{kind} {words.cut_middle(text, 120)}", None)

@@ -1,0 +1,122 @@
+"""The sentence that says how a job stands and why: only from facts that are there."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import Struct
+
+from jmreport.models import TaskMetadata
+from jmreport.records import JobRow
+from jmreport.render import words
+from jmreport.report import JobContext
+
+_CAUSES = {
+    "preempted": "its machine was preempted",
+    "out of memory": "ran out of memory",
+    "disk full": "ran out of disk space",
+    "quota": "hit a quota",
+    "permission": "was refused permission",
+    "missing input": "did not find an input",
+    "image": "could not get its container image",
+}
+#: Characters of a message that a sentence still holds.
+_QUOTE = 220
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """`before`, then `task` (linked to `href`), then `after`, then `quote` verbatim in mono."""
+
+    before: str
+    task: str = ""
+    href: str = ""
+    after: str = ""
+    quote: str = ""
+
+
+def verdict(
+    context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str], *, readable: bool
+) -> Verdict:
+    """How the job stands; `anchors` maps a task's name to its place on the page."""
+    row = context.entry.row
+    if row.status == "Failed":
+        return _failed(context, tasks, anchors)
+    done = f"{_tasks(row)}." if readable and row.tasks else ""
+    if row.status == "Succeeded":
+        return Verdict(before=f"Succeeded{_after(row.took, 'in')}. {done}".rstrip())
+    if row.status == "Aborted":
+        return Verdict(before=f"Aborted{_after(row.took, 'after')}. {done}".rstrip())
+    if row.status in ("Running", "Aborting"):
+        state = "Running" if row.status == "Running" else "Being aborted"
+        where = f" {words.cut_middle(row.where, 120)}." if row.where else ""
+        return Verdict(before=f"{state} when last read.{where} {_progress(tasks)}".rstrip())
+    if row.status == "Submitted":
+        return Verdict(before="Submitted, and not started when last read.")
+    if row.status == "OnHold":
+        return Verdict(before="On hold: the server starts it when it is released.")
+    return Verdict(before="The server gave a status that this report does not know.")
+
+
+def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str]) -> Verdict:
+    row, failure = context.entry.row, context.entry.row.failure
+    lead = f"Failed{_after(row.took, 'after')}"
+    if failure is None:
+        return Verdict(before=f"{lead}.")
+    name = failure.task or ""
+    where = f", shard {failure.shard}," if failure.shard is not None and failure.shard >= 0 else ""
+    attempts = _attempts(name, failure.shard, tasks)
+    every = f" on all {attempts} attempts" if attempts > 1 else ""
+    did = _CAUSES.get(context.cause_class or "")
+    message = words.cut_middle(" ".join(failure.message.split()), _QUOTE)
+    if did and name:
+        return Verdict(
+            before=f"{lead}: ",
+            task=words.cut_middle(name, 120),
+            href=anchors.get(name, ""),
+            after=f"{where} {did}{every}.",
+            quote=message,
+        )
+    if name:
+        after = f"{where.rstrip(',')}{',' if where and every else ''}{every}:"
+        return Verdict(
+            before=f"{lead} in ",
+            task=words.cut_middle(name, 120),
+            href=anchors.get(name, ""),
+            after=after,
+            quote=message,
+        )
+    return Verdict(before=f"{lead}:", quote=message)
+
+
+def _after(took: timedelta | None, word: str) -> str:
+    return f" {word} {words.duration(took)}" if took is not None else ""
+
+
+def _attempts(name: str, shard: int | None, tasks: Sequence[TaskMetadata]) -> int:
+    """How often the failed task or shard ran; 0 where the server does not say."""
+    for task in tasks:
+        if task.name != name or task.execution_status != "Failed":
+            continue
+        if not task.shards:
+            return task.attempts or 0
+        return next((s.attempts or 0 for s in task.shards if s.shard_index == shard), 0)
+    return 0
+
+
+def _tasks(row: JobRow) -> str:
+    said = [words.plural(row.tasks, "task")]
+    if row.shards:
+        said.append(words.plural(row.shards, "shard"))
+    if row.cached:
+        said.append(f"{words.number(row.cached)} from the call cache")
+    if row.retries:
+        said.append(words.plural(row.retries, "retry", "retries"))
+    if row.preempted:
+        said.append(words.plural(row.preempted, "preemption"))
+    return ", ".join(said)
+
+
+def _progress(tasks: Sequence[TaskMetadata]) -> str:
+    if not tasks:
+        return ""
+    done = sum(1 for task in tasks if task.execution_status == "Succeeded")
+    return f"{words.number(done)} of {words.plural(len(tasks), 'task')} succeeded."

@@ -1,0 +1,462 @@
+"""The timing diagram of a job: where each bar lies, in percent across and pixels down.
+
+    name    |  waiting  preparing  running  finishing |  22 min
+
+A row a task, its attempts left to right; up to 20 shards each have a thin line of their own; a
+larger scatter is one band as dense as shards were running, with its failed and its slowest shards
+below. At most 400 bars. A bar with a bad or missing end is drawn to where the job was last known,
+and says so. Positions across are percentages, so the diagram fits any screen and any paper.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+
+from msgspec import Struct
+
+from jmreport.models import ACTIVE_STATUSES
+from jmreport.render import words
+from jmreport.render.calls import Call, Kind
+
+MOST_BARS = 400
+MOST_LANES = 20
+MOST_ROWS = 150
+_SLOWEST = 5
+_FAILED = 10
+_BINS = 60
+#: Seconds between ticks that read well.
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200,
+          86400, 172800, 432000, 864000, 2592000, 7776000, 31536000)  # fmt: skip
+_KINDS: tuple[Kind, ...] = ("waiting", "preparing", "running", "finishing")
+
+
+class Bar(Struct, frozen=True):
+    """A rectangle: `x` and `width` in percent with their sign, `y` and `height` in pixels."""
+
+    x: str
+    y: int
+    width: str
+    height: int
+    look: str
+
+
+class Band(Struct, frozen=True):
+    """A scatter's density: a closed path in a box of 60 by 100 from `x`, `width` wide."""
+
+    x: str
+    width: str
+    path: str
+
+
+class Lane(Struct, frozen=True):
+    """A task's row; `note` stands beside it and `said` is the sentence for who cannot see it."""
+
+    name: str
+    href: str
+    height: int
+    bars: tuple[Bar, ...]
+    band: Band | None
+    note: str
+    said: str
+
+
+class Tick(Struct, frozen=True):
+    """A line across all rows with the time that it marks."""
+
+    x: str
+    text: str
+    anchor: str
+
+
+class Spell(Struct, frozen=True, kw_only=True):
+    """A row of the table twin: an attempt in words."""
+
+    task: str
+    part: str
+    status: words.StatusWord
+    started: words.Moment | None
+    took: str
+    spent: tuple[str, ...]
+    note: str
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """The whole diagram; `legend` holds (look, word)."""
+
+    lanes: tuple[Lane, ...]
+    ticks: tuple[Tick, ...]
+    legend: tuple[tuple[str, str], ...]
+    caption: str
+    spells: tuple[Spell, ...]
+    spells_left_out: int
+    lanes_left_out: int
+
+
+class TaskCalls(Struct, frozen=True, kw_only=True):
+    """A task as the diagram needs it: `until` is where its unfinished bars end."""
+
+    name: str
+    href: str
+    status: str
+    calls: tuple[Call, ...]
+    cached: bool = False
+
+
+class _Span(Struct, frozen=True):
+    """A call with both its ends: `sure` is False where the end was not known."""
+
+    call: Call
+    start: datetime
+    end: datetime
+    sure: bool
+
+
+class _Scale:
+    """Percent across for an instant between two."""
+
+    def __init__(self, start: datetime, end: datetime) -> None:
+        self.start = start
+        self.end = end
+        self._seconds = (end - start).total_seconds()
+
+    def at(self, instant: datetime) -> float:
+        across = (instant - self.start).total_seconds() / self._seconds * 100
+        return min(max(across, 0.0), 100.0)
+
+    def bar(self, start: datetime, end: datetime, y: int, height: int, look: str) -> Bar:
+        left = self.at(start)
+        width = max(self.at(end) - left, 0.25)
+        return Bar(f"{min(left, 99.75):.2f}%", y, f"{width:.2f}%", height, look)
+
+
+def timing(
+    tasks: Sequence[TaskCalls],
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    read_at: datetime | None,
+    zone: tzinfo,
+) -> Timing | None:
+    """The diagram of a job's tasks from its start to its end (or to when it was read).
+
+    None where no task has a time to show.
+    """
+    starts = [call.start for task in tasks for call in task.calls if call.start]
+    if not starts:
+        return None
+    scale = _window(tasks, starts, start, end, read_at)
+    if scale is None:
+        return None
+    spans = [_spans(task, scale) for task in tasks]
+    critical = _critical(span for own in spans for span in own)
+    shown = list(zip(tasks, spans, strict=True))[:MOST_ROWS]
+    split = _split(shown)
+    lanes = tuple(_lane(task, own, scale, critical, split) for task, own in shown)
+    spells = _spells(tasks, spans, zone, scale.start, critical)
+    return Timing(
+        lanes=lanes,
+        ticks=_ticks(scale, zone),
+        legend=_legend(lanes),
+        caption=_caption(scale, zone),
+        spells=tuple(spells[:MOST_BARS]),
+        spells_left_out=max(0, len(spells) - MOST_BARS),
+        lanes_left_out=max(0, len(tasks) - MOST_ROWS),
+    )
+
+
+def _window(
+    tasks: Sequence[TaskCalls],
+    starts: list[datetime],
+    start: datetime | None,
+    end: datetime | None,
+    read_at: datetime | None,
+) -> _Scale | None:
+    """From the job's start to its end; where those are lacking or absurd, what the calls say."""
+    ends = [call.end for task in tasks for call in task.calls if call.end]
+    last = end or max([*ends, *([read_at] if read_at else [])], default=None)
+    first = start or min(starts)
+    if last is None or last <= first:
+        first, last = min(starts), max([*starts, *ends])
+    if last <= first:
+        last = first + timedelta(seconds=1)
+    return _Scale(first, last)
+
+
+def _spans(task: TaskCalls, scale: _Scale) -> list[_Span]:
+    """The task's calls with both ends inside the window, in the order given."""
+    found = []
+    for call in task.calls:
+        if call.start is None:
+            continue
+        begin = min(max(call.start, scale.start), scale.end)
+        sure = call.end is not None and call.end >= call.start
+        finish = call.end if call.end is not None and sure else scale.end
+        found.append(_Span(call, begin, min(max(finish, begin), scale.end), sure))
+    return found
+
+
+def _critical(spans: Iterable[_Span]) -> frozenset[int]:
+    """The chain of calls in which each ends last before the next starts, by identity."""
+    ordered = sorted((s for s in spans if s.sure), key=lambda s: s.end)
+    ends = [span.end for span in ordered]
+    chain: list[_Span] = []
+    at = len(ordered) - 1
+    while at >= 0:
+        span = ordered[at]
+        chain.append(span)
+        at = min(bisect_right(ends, span.start + timedelta(seconds=1)), at) - 1
+    return frozenset(id(span.call) for span in chain) if len(chain) > 1 else frozenset()
+
+
+def _split(shown: Sequence[tuple[TaskCalls, list[_Span]]]) -> str:
+    """How finely calls can be drawn within the limit: by part, by attempt, or by task."""
+    drawn = [span for _, own in shown for span in _drawn(own)]
+    if sum(max(1, min(len(span.call.parts), 6)) for span in drawn) + len(shown) <= MOST_BARS:
+        return "part"
+    return "attempt" if len(drawn) + len(shown) <= MOST_BARS else "task"
+
+
+def _scattered(spans: list[_Span]) -> bool:
+    return len({span.call.shard for span in spans}) > MOST_LANES
+
+
+def _drawn(spans: list[_Span]) -> list[_Span]:
+    """The spans with bars of their own: all, or of a large scatter the failed and the slowest."""
+    if not _scattered(spans):
+        return spans
+    failed = [s for s in spans if s.call.status == "Failed" and not s.call.preempted]
+    chosen = dict.fromkeys(span.call.shard for span in failed[-_FAILED:])
+    longest = sorted(spans, key=lambda s: s.start - s.end)
+    for span in longest:
+        if len(chosen) >= len(failed[-_FAILED:]) + _SLOWEST:
+            break
+        chosen[span.call.shard] = None
+    return [span for span in spans if span.call.shard in chosen]
+
+
+def _lane(
+    task: TaskCalls, spans: list[_Span], scale: _Scale, critical: frozenset[int], split: str
+) -> Lane:
+    band = _band(spans, scale) if _scattered(spans) else None
+    drawn = _drawn(spans)
+    shards = list(dict.fromkeys(span.call.shard for span in drawn))
+    top = 26 if band else 4
+    thick = 14 if len(shards) <= 1 and not band else 5
+    rows = {shard: top + at * (thick + 1) for at, shard in enumerate(shards)}
+    bars: list[Bar] = []
+    if split == "task" and spans:
+        bars = [_whole(task, spans, scale)]
+        band, rows = None, {}
+    else:
+        for span in drawn:
+            bars.extend(_bars(span, scale, rows[span.call.shard], thick, critical, split))
+    note = _note(task, spans)
+    height = max([y + thick for y in rows.values()], default=22 if band else 18) + 4
+    return Lane(
+        name=words.cut_middle(task.name, 80),
+        href=task.href,
+        height=height,
+        bars=tuple(bars),
+        band=band,
+        note=note,
+        said=_said(task, spans, note),
+    )
+
+
+def _bars(
+    span: _Span, scale: _Scale, y: int, height: int, critical: frozenset[int], split: str
+) -> Iterable[Bar]:
+    call = span.call
+    look = _look(span)
+    if split == "part" and len(call.parts) > 1:
+        for kind, start, end in _merged(span, scale):
+            yield scale.bar(start, end, y, height, look if kind == "running" else f"t-{kind}")
+    else:
+        yield scale.bar(span.start, span.end, y, height, look)
+    if id(call) in critical:
+        yield scale.bar(span.start, span.end, y - 1, height + 2, "t-critical")
+
+
+def _merged(span: _Span, scale: _Scale) -> list[tuple[Kind, datetime, datetime]]:
+    """The parts of a call without overlaps: neighbours of one kind are one, at most six."""
+    cuts: list[tuple[Kind, datetime, datetime]] = []
+    reached = span.start
+    for part in span.call.parts:
+        start = max(min(part.start, span.end), reached)
+        end = min(part.end or span.end, span.end, scale.end)
+        if end <= start:
+            continue
+        if cuts and cuts[-1][0] == part.kind:
+            cuts[-1] = (part.kind, cuts[-1][1], end)
+        else:
+            cuts.append((part.kind, start, end))
+        reached = end
+    if not cuts or len(cuts) > 6:
+        return [("running", span.start, span.end)]
+    if reached < span.end:
+        cuts.append(("running" if not span.sure else "finishing", reached, span.end))
+    return cuts
+
+
+def _look(span: _Span) -> str:
+    if span.call.preempted:
+        return "t-preempted"
+    look = f"f-{words.status(span.call.status).key}"
+    return look if span.sure or span.call.status in ACTIVE_STATUSES else f"{look} t-open"
+
+
+def _whole(task: TaskCalls, spans: list[_Span], scale: _Scale) -> Bar:
+    look = f"f-{words.status(task.status).key}"
+    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    return scale.bar(first, last, 4, 14, look)
+
+
+def _band(spans: list[_Span], scale: _Scale) -> Band:
+    """How many shards ran at a time, over sixty steps of the scatter's own length."""
+    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    step = (last - first).total_seconds() / _BINS or 1.0
+    change = [0] * (_BINS + 1)
+    for span in spans:
+        begin = min(int((span.start - first).total_seconds() / step), _BINS - 1)
+        finish = min(int((span.end - first).total_seconds() / step), _BINS - 1)
+        change[begin] += 1
+        change[finish + 1] -= 1
+    running, heights = 0, []
+    for at in range(_BINS):
+        running += change[at]
+        heights.append(running)
+    most = max(heights) or 1
+    path = "M0 100" + "".join(f"V{100 - 94 * n // most}h1" for n in heights) + "V100Z"
+    left = scale.at(first)
+    return Band(f"{min(left, 99.5):.2f}%", f"{max(scale.at(last) - left, 0.5):.2f}%", path)
+
+
+def _note(task: TaskCalls, spans: list[_Span]) -> str:
+    if not spans:
+        return "not started" if task.status in ("Submitted", "OnHold", "") else "no times"
+    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    said = []
+    shards = len({span.call.shard for span in spans})
+    attempts = max(span.call.attempt for span in spans)
+    running = any(span.call.status in ACTIVE_STATUSES for span in spans)
+    said.append("still active" if running else words.duration(last - first))
+    if shards > 1:
+        said.append(words.plural(shards, "shard"))
+    elif attempts > 1:
+        said.append(f"attempt {attempts}")
+    if task.cached:
+        said.append("cached")
+    unsure = any(not s.sure and s.call.status not in ACTIVE_STATUSES for s in spans)
+    return " · ".join([*said, *(["end unknown"] if unsure else [])])
+
+
+def _said(task: TaskCalls, spans: list[_Span], note: str) -> str:
+    failed = sum(1 for span in spans if span.call.status == "Failed")
+    more = f", {words.plural(failed, 'failed attempt')}" if failed else ""
+    return f"{words.status(task.status).text}: {note}{more}"
+
+
+def _legend(lanes: Sequence[Lane]) -> tuple[tuple[str, str], ...]:
+    used = {bar.look for lane in lanes for bar in lane.bars}
+    plain = {look.split(" ")[0] for look in used}
+    legend = [(f"t-{kind}", kind.capitalize()) for kind in _KINDS if f"t-{kind}" in plain]
+    for word in ("Succeeded", "Failed", "Running", "Aborted", "Aborting", "Submitted", "OnHold"):
+        look = words.status(word)
+        if f"f-{look.key}" in plain:
+            legend.append((f"f-{look.key}", f"Ran: {look.text.lower()}"))
+    if "f-unknown" in plain:
+        legend.append(("f-unknown", "Unknown"))
+    if "t-preempted" in plain:
+        legend.append(("t-preempted", "Preempted"))
+    if any("t-open" in look for look in used):
+        legend.append(("f-submitted t-open", "End unknown"))
+    if any(lane.band for lane in lanes):
+        legend.append(("t-band", "Shards at a time"))
+    if "t-critical" in plain:
+        legend.append(("t-critical", "Critical path"))
+    return tuple(legend)
+
+
+def _caption(scale: _Scale, zone: tzinfo) -> str:
+    first, last = words.day(scale.start, zone), words.day(scale.end, zone)
+    named = words.zone_name(scale.start, zone)
+    if first is None or last is None or first.text == last.text:
+        return f"{first.text if first else ''}, times in {named}."
+    return f"{first.text} to {last.text}, times in {named}."
+
+
+def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
+    """At most five round times, as the zone's clocks show them."""
+    seconds = (scale.end - scale.start).total_seconds()
+    step = next((s for s in _STEPS if seconds / s <= 5), _STEPS[-1])
+    try:
+        local = scale.start.astimezone(zone)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        passed = (local - midnight).total_seconds()
+        at = midnight + timedelta(seconds=(int(passed // step) + 1) * step)
+        found: list[datetime] = []
+        while at <= scale.end and len(found) < 8:
+            found.append(at)
+            at += timedelta(seconds=step)
+    except OverflowError:  # a date at the edge of what a calendar holds
+        return ()
+    return tuple(_tick(scale.at(at), at, step) for at in found)
+
+
+def _tick(x: float, at: datetime, step: int) -> Tick:
+    anchor = "start" if x < 6 else "end" if x > 94 else "middle"
+    if step >= 31536000:
+        text = str(at.year)
+    elif step >= 86400:
+        text = words.short_when(at, at.tzinfo, near=at).text[:-6]  # type: ignore[union-attr,arg-type]  # a time that is there has words
+    else:
+        text = f"{words.clock(at)}:{at.second:02}" if step < 60 else words.clock(at)
+    return Tick(f"{x:.2f}%", text, anchor)
+
+
+def _spells(
+    tasks: Sequence[TaskCalls],
+    spans: Sequence[list[_Span]],
+    zone: tzinfo,
+    near: datetime,
+    critical: frozenset[int],
+) -> list[Spell]:
+    """Every attempt in words, failed ones first where not all of them can be shown."""
+    found = [(task, span) for task, own in zip(tasks, spans, strict=True) for span in own]
+    if len(found) > MOST_BARS:
+        found.sort(key=lambda pair: pair[1].call.status != "Failed")
+    shown = [_spell(task, span, zone, near, critical) for task, span in found[:MOST_BARS]]
+    return shown + [shown[-1]] * (len(found) - len(shown))
+
+
+def _spell(
+    task: TaskCalls, span: _Span, zone: tzinfo, near: datetime, critical: frozenset[int]
+) -> Spell:
+    call = span.call
+    shard = f"shard {call.shard}, " if call.shard is not None else ""
+    notes = []
+    if call.preempted:
+        notes.append("preempted")
+    if not span.sure:
+        active = call.status in ACTIVE_STATUSES
+        notes.append("still active when read" if active else "end unknown")
+    if id(call) in critical:
+        notes.append("critical path")
+    return Spell(
+        task=words.cut_middle(task.name, 80),
+        part=f"{shard}attempt {call.attempt}",
+        status=words.status(call.status),
+        started=words.short_when(call.start, zone, near=near),
+        took=words.duration(span.end - span.start) if span.sure else "",
+        spent=_spent(call),
+        note=", ".join(notes),
+    )
+
+
+def _spent(call: Call) -> tuple[str, ...]:
+    """Time spent waiting, preparing, running and finishing; "" where nothing tells."""
+    totals = dict.fromkeys(_KINDS, timedelta(0))
+    for part in call.parts:
+        if part.end and part.end > part.start:
+            totals[part.kind] += part.end - part.start
+    return tuple(words.duration(totals[kind]) if totals[kind] else "" for kind in _KINDS)

@@ -1,0 +1,111 @@
+"""Values a server sent, as rows of two: inputs, outputs, labels, environment, logs, unknown fields.
+
+A page stays small whatever a job holds: long values are cut in the middle, long tables at their
+end, and each says how much is left out. The whole is in the job's raw JSON.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from jmreport.render import words
+from jmreport.render.links import Links
+
+#: Characters shown of one value, and rows shown of one table.
+LONGEST_VALUE = 4_000
+MOST_ROWS = 200
+#: Values up to this length stand in their line; longer ones get a box.
+_SHORT = 160
+
+
+class Value(Struct, frozen=True):
+    """A name and what it holds: `block` is for a box of its own, `href` where it may lead."""
+
+    name: str
+    text: str
+    href: str | None
+    block: bool
+
+
+class Values(Struct, frozen=True, kw_only=True):
+    """A closed table of values: `title`, how many there are, and how many are not shown."""
+
+    id: str
+    title: str
+    rows: tuple[Value, ...]
+    count: str
+    left_out: int = 0
+
+
+class Budget:
+    """How many characters of values a page still takes."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def take(self, text: str, longest: int) -> str:
+        """The text, cut in the middle to `longest` and to what is left on this page."""
+        longest = min(longest, max(self._left, 200))
+        shown = text
+        if len(text) > longest:
+            gone = words.number(len(text) - longest)
+            half = longest // 2
+            shown = f"{text[:half]}\n… {gone} characters left out …\n{text[len(text) - half :]}"
+        self._left -= len(shown)
+        return shown
+
+
+def table(
+    anchor: str,
+    title: str,
+    held: Mapping[str, Any],
+    *,
+    links: Links,
+    budget: Budget,
+    noun: str = "value",
+) -> Values | None:
+    """The table of a mapping in the server's order; None where it is empty."""
+    if not held:
+        return None
+    rows = tuple(
+        value(name, content, links=links, budget=budget)
+        for name, content in list(held.items())[:MOST_ROWS]
+    )
+    return Values(
+        id=anchor,
+        title=title,
+        rows=rows,
+        count=words.plural(len(held), noun),
+        left_out=max(0, len(held) - MOST_ROWS),
+    )
+
+
+def value(name: str, content: Any, *, links: Links, budget: Budget) -> Value:
+    """One name and its value: text as it is, anything else as JSON."""
+    shown = words.cut_middle(name, 300)
+    if isinstance(content, str):
+        text = budget.take(content, LONGEST_VALUE)
+        return Value(shown, text, links.href(content), len(text) > _SHORT or "\n" in text)
+    text = budget.take(pretty(content), LONGEST_VALUE)
+    return Value(shown, text, None, len(text) > _SHORT or "\n" in text)
+
+
+def pretty(content: Any) -> str:
+    """JSON as people read it, one value a line; the same tree gives the same text."""
+    if isinstance(content, str) or content is None or isinstance(content, bool | int):
+        return plain(content)
+    try:
+        return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError):
+        return repr(content)
+
+
+def plain(content: Any) -> str:
+    """A scalar as JSON writes it; text without its quotes."""
+    if isinstance(content, str):
+        return content
+    if content is None or isinstance(content, bool):
+        return {None: "null", True: "true", False: "false"}[content]
+    return pretty(content) if not isinstance(content, int) else str(content)
