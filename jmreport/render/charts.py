@@ -462,7 +462,7 @@ def _rename(
     element: ElementTree.Element, names: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
     own = element.attrib.pop("id", None)
-    if own in names:
+    if own is not None and own in names:
         element.set("id", names[own])
     for name, value in list(element.attrib.items()):
         if "url(#" in value:
@@ -471,7 +471,7 @@ def _rename(
         target = element.attrib.pop(_XLINK)
         is_use = element.tag == f"{_SVG}use"
         element.set("href", f"#{names[target[1:]]}" if is_use else target)
-    if own in labels:
+    if own is not None and own in labels:
         _label(element, labels[own])
 
 
@@ -555,7 +555,8 @@ def sparkline(
     rates: Sequence[float | None], band: tuple[float, float] | None, top: float
 ) -> Sparkline:
     """Where a line through the rates runs when `top` is the highest rate of all its neighbours."""
-    scale = (SPARK_HEIGHT - 8) / (top or 1.0)
+    # A rate can't be less than one failure among very many.
+    scale = (SPARK_HEIGHT - 8) / max(top, 1e-9)
     step = (SPARK_WIDTH - 8) / max(len(rates) - 1, 1)
     spots: list[tuple[float, float] | None] = [
         None if rate is None else (round(4 + step * place, 1), _height(rate, scale))

@@ -22,7 +22,7 @@ class WrittenFile(Struct, frozen=True, kw_only=True):
 
 
 class Files:
-    """A site's directory. Temporary files all lie in `.jmreport/tmp`, where a killed run's are found."""
+    """A site's directory. Temporary files all lie in `.jmreport/tmp`, to be found after a kill."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -96,5 +96,7 @@ def cannot_write(place: Path, error: OSError) -> JmreportError:
         28: "free some space, or choose another directory with --site",
         122: "the quota is used up; choose another directory with --site",
     }
-    hint = hints.get(error.errno or 0, "check its permissions, or choose another directory with --site")
+    hint = hints.get(
+        error.errno or 0, "check its permissions, or choose another directory with --site"
+    )
     return JmreportError(f"{place} cannot be written: {reason}", hint=hint)

@@ -224,9 +224,7 @@ def _label_view(
             _frame(label, frame, lists, at, page=page, is_open=frame.frame == main)
             for frame in shown
         ),
-        pages=pager(
-            page, last, lambda n: addresses.relative(at, page_address(label.key, n))
-        ),
+        pages=pager(page, last, lambda n: addresses.relative(at, page_address(label.key, n))),
         labels=addresses.relative(at, addresses.LABELS),
     )
 
@@ -271,7 +269,9 @@ def _frame(
 def _note(frame: FrameReport) -> str:
     if frame.covered:
         return ""
-    return "This run read less than this time frame: older jobs are counted as far as they are known."
+    return (
+        "This run read less than this time frame: older jobs are counted as far as they are known."
+    )
 
 
 def table(
@@ -302,9 +302,7 @@ def _row(
     at: str,
 ) -> ValueRow:
     links = _Links(label, frame, value, lists, at)
-    total = Count(
-        label="Jobs", text=words.number(value.split.total), href=links.to(value.jobs, "")
-    )
+    total = Count(label="Jobs", text=words.number(value.split.total), href=links.to(value.jobs, ""))
     return ValueRow(
         text=words.cut_middle(value.value or "", 100),
         absent=value.value is None,

@@ -1,4 +1,4 @@
-"""Whether a site is whole: every link leads somewhere, and every file is the one that was written."""
+"""Whether a site is whole: every link leads somewhere, every file is as it was written."""
 
 import os
 from collections.abc import Iterator
@@ -26,9 +26,7 @@ def check(site_dir: Path) -> tuple[Fault, ...]:
     Each page is read once; of other pages only the names of their anchors are kept, and only while
     someone links to them.
     """
-    return tuple(
-        [*_files(site_dir), *_left(site_dir), *_links(site_dir)]
-    )
+    return (*_files(site_dir), *_left(site_dir), *_links(site_dir))
 
 
 def _files(site: Path) -> Iterator[Fault]:

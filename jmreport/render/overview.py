@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from jmreport.render import addresses, charts, labelpages, verdict, words
 from jmreport.render.joblists import Lists, status_adjective
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, WorkflowReport
+from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, Usual, WorkflowReport
 
 #: Values of the top label and workflows with small charts; both say where the others are.
 TOP_VALUES = 10
 MULTIPLES = 12
+#: Rows of the tables of stuck and fixed jobs; the whole lists are a link away.
+ROWS = 15
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -116,6 +118,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     attention_note: str
     attention: tuple[AttentionRow, ...]
     stuck: tuple[StuckRow, ...]
+    stuck_more: Link | None
     days_heading: str
     days: tuple[DayRow, ...]
     days_said: str
@@ -147,7 +150,7 @@ def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterat
     yield Page(
         address=addresses.OVERVIEW,
         template="overview.html",
-        content=digest(replace(view, wide="", narrow=""), as_of),  # type: ignore[arg-type]  # msgspec encodes no Markup
+        content=digest(replace(view, wide="", narrow=""), as_of),
         view=drawn,
         as_of=as_of,
         charts=tuple(charts.key(chart) for chart in view.figures),
@@ -179,7 +182,8 @@ class _Overview:
             tiles=tuple(self._tiles()),
             attention_note=self._attention_note(),
             attention=tuple(self._attention(group) for group in report.attention),
-            stuck=tuple(self._stuck(each) for each in report.stuck),
+            stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
+            stuck_more=self._all(len(report.stuck), "stuck"),
             days_heading=f"Last {words.plural(len(days), 'day')}",
             days=tuple(self._day_row(day, day_links) for day in reversed(days)),
             days_said=_days_said(days),
@@ -195,8 +199,8 @@ class _Overview:
             label_title=f"By {label.title}" if label else "",
             label_note=_label_note(label, report),
             label_href=addresses.label(label.key) if label else "",
-            fixed=tuple(self._fixed(job) for job in report.fixed[:20]),
-            fixed_more=self._fixed_more(),
+            fixed=tuple(self._fixed(job) for job in report.fixed[:ROWS]),
+            fixed_more=self._all(len(report.fixed), "fixed"),
             zone=words.zone_name(report.now, self.zone),
             figures=_day_charts(days, day_links) if any(_ended(day) for day in days) else (),
         )
@@ -286,6 +290,16 @@ class _Overview:
                 "fixed jobs",
                 report.fixed,
             )
+        if counts.missing:
+            yield self._tile(
+                counts.missing,
+                "Missing",
+                "",
+                "aborted",
+                "missing",
+                "last jobs of missing work",
+                report.missing,
+            )
         yield self._running()
 
     def _tile(
@@ -339,7 +353,7 @@ class _Overview:
         return f"Compared with the last report ({at.text if at else ''}), grouped by cause"
 
     def _attention(self, group: CauseGroup) -> AttentionRow:
-        example = group.example or group.jobs[0]
+        example = (group.new_jobs or group.jobs)[0]
         name = f"cause-{group.id}-{group.state.replace(' ', '-')}"
         back = ("Overview", addresses.OVERVIEW)
         title = f"jobs failing with: {words.cut_middle(group.title, 120)}"
@@ -382,9 +396,7 @@ class _Overview:
             workflow=self._workflow(row.name if row else ""),
             job=self._job(each.job),
             active_for=words.duration(each.active_for),
-            usual=f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
-            if usual
-            else "no usual duration yet",
+            usual=_usual(usual),
             where=each.where or ("waiting" if each.waiting else ""),
         )
 
@@ -397,9 +409,11 @@ class _Overview:
             took=words.duration(row.took if row else None),
         )
 
-    def _fixed_more(self) -> Link | None:
-        more = _more(len(self.report.fixed) - 20, "job")
-        return Link(text=f"All fixed jobs ({more})", href="jobs/fixed.html") if more else None
+    def _all(self, count: int, name: str) -> Link | None:
+        """The whole list, where a table shows only its first rows."""
+        if count <= ROWS:
+            return None
+        return Link(text=f"All {words.number(count)} {name} jobs", href=f"jobs/{name}.html")
 
     # --- days and workflows ---
 
@@ -414,19 +428,19 @@ class _Overview:
                 if row.status in ("Failed", "Aborted"):
                     found.setdefault((day, "bad"), []).append(row.id)
         links: dict[tuple[str, str], str] = {}
-        for day in self.report.days:
+        for each in self.report.days:
             for kind, count, title in (
-                ("Failed", day.failed, "failed jobs"),
-                ("Aborted", day.aborted, "aborted jobs"),
-                ("Succeeded", day.succeeded, "succeeded jobs"),
-                ("bad", day.failed + day.aborted, "failed or aborted jobs"),
+                ("Failed", each.failed, "failed jobs"),
+                ("Aborted", each.aborted, "aborted jobs"),
+                ("Succeeded", each.succeeded, "succeeded jobs"),
+                ("bad", each.failed + each.aborted, "failed or aborted jobs"),
             ):
-                jobs = found.get((day.day, kind), [])
+                jobs = found.get((each.day, kind), [])
                 # A day from before the window counts jobs that this report does not hold.
                 if count and len(jobs) == count:
-                    links[day.day, kind] = self.lists.link(
-                        f"ended-{day.day}-{kind.lower()}",
-                        f"{title} that ended on {day_words(day.day)}",
+                    links[each.day, kind] = self.lists.link(
+                        f"ended-{each.day}-{kind.lower()}",
+                        f"{title} that ended on {day_words(each.day)}",
                         jobs,
                         back=("Overview", addresses.OVERVIEW),
                     )
@@ -445,9 +459,7 @@ class _Overview:
 
     def _multiples(self, flows: Sequence[WorkflowReport]) -> tuple[Multiple, ...]:
         top = _top_rate(flows)
-        return tuple(
-            each for flow in flows if (each := self._multiple(flow, top)) is not None
-        )
+        return tuple(each for flow in flows if (each := self._multiple(flow, top)) is not None)
 
     def _multiple(self, flow: WorkflowReport, top: float) -> Multiple | None:
         rates = day_rates(flow.days)
@@ -489,6 +501,12 @@ def _share(count: int, total: int) -> str:
     if count * 2 > total:
         return f"Most of them ({words.number(count)})"
     return f"The most with one cause: {words.number(count)}"
+
+
+def _usual(usual: Usual | None) -> str:
+    if usual is None:
+        return "no usual duration yet"
+    return f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
 
 
 def _shared(group: CauseGroup) -> str:

@@ -168,9 +168,7 @@ def _gap(gap: Gap, lists: Lists) -> GapRow:
     job = None
     if gap.job:
         known = lists.jobs.row(gap.job) is not None
-        job = Link(
-            text=lists.jobs.short(gap.job), href=addresses.job(gap.job) if known else ""
-        )
+        job = Link(text=lists.jobs.short(gap.job), href=addresses.job(gap.job) if known else "")
     return GapRow(what=words.cut_middle(gap.what, 160), why=words.cut_middle(gap.why, 400), job=job)
 
 
@@ -190,7 +188,9 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
     yield Fact(
         name="Jobs that could not be read whole",
         text=words.number(len(quality.unreadable)),
-        href=lists.link("unreadable", "jobs that could not be read whole", quality.unreadable, back=back),
+        href=lists.link(
+            "unreadable", "jobs that could not be read whole", quality.unreadable, back=back
+        ),
     )
     yield Fact(
         name="Jobs that the server no longer lists",
@@ -198,7 +198,8 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
         href=lists.link("lost", "jobs that the server no longer lists", quality.lost, back=back),
     )
     yield Fact(
-        name="Dates without a zone, unreadable or out of order", text=words.number(quality.odd_dates)
+        name="Dates without a zone, unreadable or out of order",
+        text=words.number(quality.odd_dates),
     )
 
 

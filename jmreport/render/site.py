@@ -35,6 +35,7 @@ from jmreport.render import (
     addresses,
     data,
     joblists,
+    jobpage,
     labelpages,
     overview,
     qualitypage,
@@ -44,7 +45,7 @@ from jmreport.render import (
 )
 from jmreport.render.charts import Charts
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
-from jmreport.render.jobfiles import job_files
+from jmreport.render.jobfacts import SiteFacts, site_facts
 from jmreport.render.ledger import Ledger
 from jmreport.render.page import Page, digest
 from jmreport.render.theme import Theme
@@ -96,7 +97,13 @@ def write(
     files.prepare()
     theme = Theme(settings, version=version)
     with Ledger(files.own / "pages") as ledger:
-        maker = _Maker(files, theme, read_records, settings, digest(theme.digest, _code()))
+        facts = site_facts(
+            settings,
+            labels=(label.key for label in report.labels),
+            workflows=(flow.name for flow in report.workflows),
+        )
+        base = digest(theme.digest, _code())
+        maker = _Maker(files, theme, read_records, settings, facts, base)
         site = _Site(maker, ledger, report, version, workers or os.cpu_count() or 1, progress)
         try:
             site.write(contexts)
@@ -145,10 +152,11 @@ class _Maker:
         theme: Theme,
         read_records: ReadRecords,
         settings: Settings,
+        facts: SiteFacts,
         base: str,
     ) -> None:
         self.files, self.theme, self.settings = files, theme, settings
-        self.read_records, self.base = read_records, base
+        self.read_records, self.facts, self.base = read_records, facts, base
         self.zone: tzinfo = words.zone(settings.report.timezone)
         self.charts = Charts(files.own / "charts")
         self.pages: list[Page] = []
@@ -162,13 +170,15 @@ class _Maker:
             task = by_id[record.id]
             made = tuple(
                 self.files.write(address, content)
-                for address, content in job_files(
-                    record, task.context, theme=self.theme, settings=self.settings
+                for address, content in jobpage.pages(
+                    record,
+                    task.context,
+                    theme=self.theme,
+                    settings=self.settings,
+                    facts=self.facts,
                 )
             )
-            done.append(
-                _Done(owner=addresses.job(record.id), content=task.content, files=made)
-            )
+            done.append(_Done(owner=addresses.job(record.id), content=task.content, files=made))
         return done
 
     def others(self, places: Sequence[int]) -> list[_Done]:
@@ -340,7 +350,16 @@ class _Site:
     def _job_content(self, context: JobContext) -> str:
         """The digest of what a job's page shows: where its record lies, and when, aren't shown."""
         entry = replace(context.entry, shard="", line=0, last_run="", row_digest="")
-        return f"{self.maker.base}{digest(replace(context, entry=entry))}"
+        return f"{self.maker.base}{digest(replace(context, entry=entry), self._linked(context))}"
+
+    def _linked(self, context: JobContext) -> tuple[list[str], list[str]]:
+        """The labels and workflows that a job's page links to, since not all have a page."""
+        row, facts = context.entry.row, self.maker.facts
+        near = [row, *context.children, *((context.parent,) if context.parent else ())]
+        return (
+            sorted(facts.labels & row.labels.keys()),
+            sorted(facts.workflows & {each.name for each in near}),
+        )
 
     def _whole(self, files: Sequence[tuple[str, int]]) -> bool:
         return all(self.files.size(address) == size for address, size in files)

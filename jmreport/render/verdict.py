@@ -1,4 +1,4 @@
-"""The verdict: the sentence that is the overview's title, and what report.json and mails say first."""
+"""The verdict: the overview's title, and what report.json and mails say first."""
 
 from collections import Counter
 
@@ -61,8 +61,8 @@ def incomplete(report: Report) -> str:
     unreadable = len(report.quality.unreadable) if report.quality else 0
     if unreadable:
         return (
-            f"{words.number(unreadable)} of {words.plural(report.counts.total, 'job')} could not be "
-            "read whole."
+            f"{words.number(unreadable)} of {words.plural(report.counts.total, 'job')} "
+            "could not be read whole."
         )
     return "Something that was asked for could not be read."
 

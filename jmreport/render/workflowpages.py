@@ -98,9 +98,13 @@ def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterat
     known = {flow.name for flow in report.workflows if flow.split.total}
     view = WorkflowsView(
         title=words.plural(len(known), "workflow"),
-        lines=tuple(line for line, flow in zip(lines, report.workflows, strict=True) if flow.name in known),
+        lines=tuple(
+            line for line, flow in zip(lines, report.workflows, strict=True) if flow.name in known
+        ),
         earlier=tuple(
-            line for line, flow in zip(lines, report.workflows, strict=True) if flow.name not in known
+            line
+            for line, flow in zip(lines, report.workflows, strict=True)
+            if flow.name not in known
         ),
     )
     yield Page(
@@ -196,9 +200,7 @@ def _verdict(flow: WorkflowReport) -> str:
     return "No failures" if not flow.split.failed else "Nothing is failing now"
 
 
-def _view(
-    flow: WorkflowReport, by_status: Window, report: Report, lists: Lists
-) -> WorkflowView:
+def _view(flow: WorkflowReport, by_status: Window, report: Report, lists: Lists) -> WorkflowView:
     at = addresses.workflow(flow.name)
     jobs = lists.jobs
     rates = day_rates(flow.days)
@@ -291,15 +293,11 @@ def _cause(group: CauseGroup, flow: WorkflowReport, lists: Lists, at: str) -> Ca
     )
 
 
-def _tasks(
-    flow: WorkflowReport, by_status: Window, lists: Lists, at: str
-) -> Iterator[TaskRow]:
+def _tasks(flow: WorkflowReport, by_status: Window, lists: Lists, at: str) -> Iterator[TaskRow]:
     everybody = [job for jobs in by_status.values() for job in jobs]
     for task, count in flow.failed_tasks:
         jobs = [
-            job
-            for job in everybody
-            if (row := lists.jobs.row(job)) and task in row.failed_tasks
+            job for job in everybody if (row := lists.jobs.row(job)) and task in row.failed_tasks
         ]
         href = ""
         if len(jobs) == count:

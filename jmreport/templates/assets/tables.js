@@ -30,31 +30,32 @@
     return column.words && at !== null ? column.words[at] : at;
   }
 
-  var MINUTE = 60, HOUR = 3600;
-  function two(number) { return (number < 10 ? '0' : '') + number; }
   // The same words as render/words.py, from seconds.
-  function duration(seconds) {
-    if (seconds < MINUTE) return seconds + ' s';
-    if (seconds < HOUR) return Math.floor(seconds / MINUTE) + ' min';
-    var hours = Math.floor(seconds / HOUR), minutes = Math.floor(seconds % HOUR / MINUTE);
-    if (hours < 72) return hours + ' h ' + two(minutes) + ' min';
-    return Math.floor(hours / 24) + ' d ' + (hours % 24) + ' h';
+  function duration(exact) {
+    if (exact > 0 && exact < 1) return 'under 1 s';
+    var seconds = Math.floor(exact + 0.5);
+    if (seconds < 60) return seconds + ' s';
+    var minutes = Math.floor((seconds + 30) / 60);
+    if (minutes < 60) return minutes + ' min';
+    if (minutes < 72 * 60) return pair(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+    var hours = Math.floor((minutes + 30) / 60);
+    return pair(Math.floor(hours / 24), 'days', hours % 24, 'h');
+  }
+  function pair(large, unit, small, smaller) {
+    return thousands(large) + ' ' + unit + (small ? ' ' + small + ' ' + smaller : '');
   }
 
-  var inZone = new Intl.DateTimeFormat('en-GB', {
-    timeZone: data.zone, day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23'
-  });
-  function parts(seconds) {
-    var found = {};
-    inZone.formatToParts(new Date(seconds * 1000)).forEach(function (part) { found[part.type] = part.value; });
-    return found;
-  }
   var MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-  var monthIn = new Intl.DateTimeFormat('en-GB', { timeZone: data.zone, month: 'numeric' });
+  var inZone = new Intl.DateTimeFormat('en-GB', {
+    timeZone: data.zone, day: 'numeric', month: 'numeric', year: 'numeric',
+    hour: '2-digit', minute: '2-digit', hourCycle: 'h23'
+  });
   function time(seconds) {
-    var part = parts(seconds);
-    var month = MONTHS[Number(monthIn.format(new Date(seconds * 1000))) - 1];
-    return part.day + ' ' + month + ' ' + part.year + ' ' + part.hour + ':' + part.minute;
+    var part = {};
+    inZone.formatToParts(new Date(seconds * 1000)).forEach(function (each) { part[each.type] = each.value; });
+    var day = Number(part.day) + ' ' + MONTHS[Number(part.month) - 1];
+    var clock = part.hour + ':' + part.minute;
+    return Number(part.year) === data.year ? day + ' ' + clock : day + ' ' + part.year + ', ' + clock;
   }
 
   function thousands(number) { return String(number).replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f'); }
@@ -86,18 +87,25 @@
 
   function cell(column, row) {
     var what = value(column, row);
-    var td = element('td', undefined, column.look);
+    var td = element('td');
     td.setAttribute('data-label', column.title);
+    if (column.look) td.className = column.look;
     if (what === null || what === '') td.appendChild(template('missing'));
     else if (column.kind === 'status') td.appendChild(status(what));
-    else if (column.kind === 'job') td.appendChild(link(what, page(row), 'id'));
-    else if (column.kind === 'workflow') td.appendChild(link(what, data.workflows[column.values[row]]));
+    else if (column.kind === 'job') td.appendChild(link('', page(row), 'id')).appendChild(element('code', what));
+    else if (column.kind === 'workflow') workflow(td, column, row);
     else if (column.kind === 'time') {
       var at = element('time', time(what));
       at.dateTime = new Date(what * 1000).toISOString();
       td.appendChild(at);
     } else td.textContent = column.kind === 'duration' ? duration(what) : column.kind === 'number' ? thousands(what) : what;
     return td;
+  }
+
+  function workflow(td, column, row) {
+    var at = column.values[row], address = data.workflows[at];
+    td.appendChild(address ? link(column.words[at], address) : document.createTextNode(column.words[at]));
+    if (data.failures[row] !== null) td.appendChild(element('span', data.causes[data.failures[row]], 'sub'));
   }
 
   function page(row) {

@@ -1,0 +1,137 @@
+"""Charts: the same bytes for the same data, readable without seeing them, safe inside a page."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jmreport.render import charts
+from jmreport.render.charts import Bar, Days, Durations, Rates, Run
+
+DAYS = tuple(
+    Bar(
+        day=f"2026-11-{day:02}",
+        label=f"{day} Nov",
+        succeeded=2000 + day,
+        failed=7 * day % 40,
+        aborted=day % 3,
+        failed_link=f"jobs/ended-{day}.html",
+    )
+    for day in range(1, 22)
+)
+CHARTS: tuple[charts.Chart, ...] = (
+    Days(title="Jobs that ended", take_away="Mon 21 Nov: 27 failed.", bars=DAYS),
+    Days(title="Jobs that ended", take_away="27 failed.", bars=DAYS, width="narrow"),
+    Rates(
+        title="Failure rate",
+        take_away="Usually 4 %.",
+        days=tuple(bar.label for bar in DAYS),
+        rates=tuple(None if day % 5 == 0 else day / 100 for day in range(21)),
+        band=(0.02, 0.1),
+    ),
+    Durations(
+        title="How long",
+        take_away="Usually 2 h.",
+        runs=tuple(
+            Run(
+                ended=datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=n),
+                seconds=7000.0 + n,
+                status=("Succeeded", "Failed", "Aborted")[n % 3],
+            )
+            for n in range(30)
+        ),
+        first_day="1 Nov",
+        last_day="2 Nov",
+        band=(6000, 9000),
+        median=7000,
+    ),
+)
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
+def test_the_same_data_is_the_same_drawing(chart: charts.Chart) -> None:
+    """Drawn twice, byte for byte the same."""
+    assert charts.draw(chart) == charts.draw(chart)
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
+def test_a_drawing_keeps_to_the_page_s_policy_and_follows_its_colours(chart: charts.Chart) -> None:
+    """No style, no script, no fixed size, no colour without its token; a title and a take-away."""
+    svg = charts.draw(chart)
+    root = ElementTree.fromstring(svg)  # noqa: S314
+    assert root.attrib.keys() >= {"viewBox", "role", "aria-labelledby"}
+    assert not root.attrib.keys() & {"width", "height"}
+    named = root.attrib["aria-labelledby"].split()
+    by_id = {element.get("id"): element for element in root.iter() if element.get("id")}
+    assert [by_id[name].text for name in named] == [chart.title, chart.take_away]
+    assert not re.search(r"<style|<script|style=|metadata|xlink|target=", svg)
+    for element in root.iter():
+        for name in ("fill", "stroke"):
+            value = element.get(name, "none")
+            assert value == "none" or value.startswith("var(--"), (element.tag, value)
+    assert set(re.findall(r"#(c[0-9a-f]+-\d+)", svg)) <= set(by_id)
+    assert not re.search(r"\d\.\d{3}", svg)
+
+
+def test_bars_lead_to_the_jobs_they_count() -> None:
+    """A bar with a list is a link whose name says the day and the number."""
+    root = ElementTree.fromstring(charts.draw(CHARTS[0]))  # noqa: S314
+    links = [element for element in root.iter() if element.tag.endswith("}a")]
+    assert {link.get("href") for link in links} == {bar.failed_link for bar in DAYS}
+    assert "20 Nov: 20 failed" in {link.get("aria-label") for link in links}
+    assert root.get("role") == "group"
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        Days(title="a", take_away="b", bars=()),
+        Days(title="a", take_away="b", bars=(Bar(day="2026-11-23", label="23 Nov"),)),
+        Rates(title="a", take_away="b", days=("23 Nov",), rates=(None,)),
+        Durations(title="a", take_away="b", runs=(), first_day="", last_day=""),
+        Durations(
+            title="a",
+            take_away="b",
+            runs=(Run(ended=datetime(2026, 1, 1, tzinfo=UTC), seconds=0.0, status="Odd"),),
+            first_day="1 Jan",
+            last_day="1 Jan",
+        ),
+    ],
+)
+def test_little_or_no_data_is_drawn_too(chart: charts.Chart) -> None:
+    """Nothing, one day, one run of an unknown status: a drawing, and no warning as an error."""
+    assert charts.draw(chart).startswith("<svg")
+
+
+def test_a_drawing_is_kept_until_nobody_wants_it(tmp_path: Path) -> None:
+    """The second asking reads what the first drew; forgetting removes what is not wanted."""
+    kept = charts.Charts(tmp_path)
+    first = kept.svg(CHARTS[0])
+    (tmp_path / f"{charts.key(CHARTS[0])}.svg").write_text("<svg>kept</svg>")
+    assert kept.svg(CHARTS[0]) == "<svg>kept</svg>" != first
+    kept.forget(set())
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**6), max_size=6))
+def test_a_split_bar_is_always_full(counts: dict[str, int]) -> None:
+    """Its parts lie side by side and add up to the whole."""
+    parts = charts.segments(counts, ("c", "a"))
+    assert len(parts) == sum(count > 0 for count in counts.values())
+    if parts:
+        assert abs(sum(part.width for part in parts) - 100) < 0.1
+        assert all(0 <= part.x <= 100 for part in parts)
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=30))
+def test_a_small_chart_stays_in_its_box(rates: list[float | None]) -> None:
+    """Whatever is known, no place lies outside of 180 by 48."""
+    top = max((rate for rate in rates if rate is not None), default=0.0)
+    line = charts.sparkline(rates, charts.usual_band(rates), top)
+    numbers = [float(number) for number in re.findall(r"[\d.]+(?:e-?\d+)?", line.path)]
+    assert all(0 <= x <= 180 for x in numbers[::2])
+    assert all(0 <= y <= 48 for y in numbers[1::2])

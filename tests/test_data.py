@@ -1,0 +1,52 @@
+"""The data files: whole, safe in a spreadsheet, and one line a job."""
+
+import csv
+import io
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from site_cases import HOSTILE, entries, report, runs
+
+from jmreport.render import addresses, data
+
+OVER = runs(2)
+JOBS = entries(80, OVER)
+_ANY_TEXT = st.text(st.characters(blacklist_categories=("Cs",)), max_size=40)
+
+
+def test_ndjson_has_a_line_for_each_job() -> None:
+    """Each line is JSON by itself, with the address of the job's page."""
+    lines = b"".join(data.ndjson(JOBS, addresses.job)).splitlines()
+    trees = [json.loads(line) for line in lines]
+    assert [tree["id"] for tree in trees] == [entry.row.id for entry in JOBS]
+    assert trees[0]["page"] == addresses.job(JOBS[0].row.id)
+
+
+def test_csv_has_a_column_for_each_label() -> None:
+    """A label is `label:<key>`; a job without it has an empty cell."""
+    text = b"".join(data.table(JOBS, addresses.job)).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["id"] for row in rows] == [entry.row.id for entry in JOBS]
+    for row, entry in zip(rows, JOBS, strict=True):
+        assert row["label:batch"] == entry.row.labels.get("batch", "")
+    assert text.count("\r\n") == len(JOBS) + 1
+
+
+@given(name=_ANY_TEXT, value=_ANY_TEXT)
+def test_csv_brings_back_any_text_and_starts_no_formula(name: str, value: str) -> None:
+    """Every cell reads back as it was, but for the quote that stops a spreadsheet from running it."""
+    entry = replace(JOBS[0], row=replace(JOBS[0].row, name=name, labels={"x": value}))
+    text = b"".join(data.table([entry], addresses.job)).decode()
+    _, cells = list(csv.reader(io.StringIO(text, newline="")))
+    for shown, was in ((cells[1], name), (cells[-1], value)):
+        assert not shown.startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert shown in (was, f"'{was}")
+
+
+def test_report_json_holds_hostile_text_as_text() -> None:
+    """JSON needs no more escaping than JSON has."""
+    tree = json.loads(data.report_json(report(entries(80, OVER, text=HOSTILE), OVER)))
+    assert any("onerror" in cause["title"] for cause in tree["causes"])
+    assert tree["previous"] == "2026-11-22T02:14:00Z"

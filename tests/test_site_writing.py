@@ -1,0 +1,269 @@
+"""Writing the site: only what changed, whole files, and one commit point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+from site_cases import NOW, contents, entries, runs, write
+
+from jmreport.errors import JmreportError, LockedError
+from jmreport.records import Entry, Run
+from jmreport.render import addresses, linkcheck
+from jmreport.render.ledger import Ledger
+
+OVER = runs(2)
+JOBS = entries(160, OVER)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site that was written once; tests read it."""
+    where = tmp_path_factory.mktemp("built") / "site"
+    write(where, JOBS, OVER)
+    return where
+
+
+def test_every_job_has_its_page_and_every_link_leads_somewhere(built: Path) -> None:
+    """Each known job has a page, and the site's own check finds nothing."""
+    for entry in JOBS:
+        assert (built / addresses.job(entry.row.id)).is_file()
+    assert linkcheck.check(built) == ()
+
+
+def test_writing_twice_changes_no_byte(tmp_path: Path) -> None:
+    """The second run rewrites nothing, and counts every page as unchanged."""
+    first = write(tmp_path, JOBS, OVER)
+    before = contents(tmp_path)
+    second = write(tmp_path, JOBS, OVER)
+    assert contents(tmp_path) == before
+    assert (second.rewritten, second.removed) == (0, 0)
+    assert second.unchanged == second.pages_total == first.pages_total == len(before)
+
+
+def test_workers_change_the_time_and_not_a_byte(tmp_path: Path, built: Path) -> None:
+    """Forked processes make the same files as one process does."""
+    write(tmp_path, JOBS, OVER, workers=2)
+    assert contents(tmp_path) == contents(built)
+
+
+def test_the_order_of_jobs_changes_nothing(tmp_path: Path, built: Path) -> None:
+    """The same jobs in another order are the same site."""
+    shuffled = list(JOBS)
+    Random(3).shuffle(shuffled)
+    write(tmp_path, shuffled, OVER)
+    assert contents(tmp_path) == contents(built)
+
+
+def test_one_more_night_leaves_the_pages_of_finished_jobs_as_they_lie(tmp_path: Path) -> None:
+    """Jobs that the newest run brought get pages; those that ended before are not touched."""
+    earlier = [entry for entry in JOBS if entry.run == OVER[0].id and not entry.row.active]
+    later = [entry for entry in JOBS if entry.run == OVER[1].id]
+    write(tmp_path, earlier, OVER)
+    pages = [addresses.job(entry.row.id) for entry in earlier]
+    before = {page: (tmp_path / page).stat().st_mtime_ns for page in pages}
+    write(tmp_path, [*earlier, *later], OVER)
+    assert {page: (tmp_path / page).stat().st_mtime_ns for page in pages} == before
+    assert all((tmp_path / addresses.job(entry.row.id)).is_file() for entry in later)
+    assert linkcheck.check(tmp_path) == ()
+
+
+def test_a_changed_record_rewrites_its_page(tmp_path: Path) -> None:
+    """A job that ended is shown as ended."""
+    running = next(entry for entry in JOBS if entry.row.status == "Running")
+    ended = replace(running, digest="other", row=replace(running.row, status="Succeeded", end=NOW))
+    write(tmp_path, JOBS, OVER)
+    page = tmp_path / addresses.job(running.row.id)
+    before = page.read_text()
+    write(tmp_path, [ended if entry is running else entry for entry in JOBS], OVER)
+    assert page.read_text() != before
+    assert "Succeeded" in page.read_text()
+
+
+def test_a_file_that_was_cut_or_lost_is_written_again(tmp_path: Path) -> None:
+    """After a power cut a page can be empty though it is remembered: its size tells."""
+    write(tmp_path, JOBS, OVER)
+    whole = contents(tmp_path)
+    (tmp_path / addresses.job(JOBS[0].row.id)).write_bytes(b"")
+    (tmp_path / addresses.OVERVIEW).unlink()
+    assert {fault.what for fault in linkcheck.check(tmp_path)} >= {
+        addresses.job(JOBS[0].row.id),
+        addresses.OVERVIEW,
+    }
+    assert write(tmp_path, JOBS, OVER).rewritten >= 2
+    assert contents(tmp_path) == whole
+
+
+def test_lists_past_their_end_go_and_pages_of_jobs_stay(tmp_path: Path) -> None:
+    """Fewer jobs need fewer lists; a link to a job lasts."""
+    write(tmp_path, JOBS, OVER)
+    assert (tmp_path / "jobs/page-2.html").exists()
+    assert write(tmp_path, JOBS[:50], OVER).removed > 0
+    assert not (tmp_path / "jobs/page-2.html").exists()
+    assert all((tmp_path / addresses.job(entry.row.id)).exists() for entry in JOBS)
+
+
+def test_a_damaged_ledger_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    """It only remembers digests: every page is written again."""
+    write(tmp_path, JOBS, OVER)
+    before = contents(tmp_path)
+    (tmp_path / ".jmreport/pages").write_bytes(b"no database at all" * 100)
+    assert write(tmp_path, JOBS, OVER).rewritten > len(JOBS)
+    assert contents(tmp_path) == before
+    assert linkcheck.check(tmp_path) == ()
+
+
+def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    """Two runs would mix their pages."""
+    write(tmp_path, JOBS[:20], OVER)
+    with Ledger(tmp_path / ".jmreport/pages"), pytest.raises(LockedError):
+        write(tmp_path, JOBS[:20], OVER)
+
+
+def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_half(tmp_path: Path) -> None:
+    """A folder lies where a page belongs: the error names it, and no temporary file is left."""
+    write(tmp_path, JOBS[:20], OVER)
+    before = (tmp_path / addresses.OVERVIEW).read_bytes()
+    place = tmp_path / addresses.job(JOBS[21].row.id)
+    place.mkdir()
+    with pytest.raises(JmreportError) as error:
+        write(tmp_path, JOBS[:30], OVER)
+    assert str(place) in error.value.message
+    assert error.value.hint
+    assert list((tmp_path / ".jmreport/tmp").iterdir()) == []
+    assert (tmp_path / addresses.OVERVIEW).read_bytes() == before
+    place.rmdir()
+    write(tmp_path, JOBS[:30], OVER)
+    assert linkcheck.check(tmp_path) == ()
+
+
+def reachable(where: Path) -> Iterator[str]:
+    """Links that a reader who starts at the overview can follow and that lead nowhere."""
+    seen, todo = set(), [addresses.OVERVIEW]
+    while todo:
+        address = todo.pop()
+        if address in seen or not address.endswith((".html", ".json", ".csv", ".ndjson")):
+            continue
+        seen.add(address)
+        place = where / address
+        if not place.is_file():
+            yield address
+        elif address.endswith(".html"):
+            for link in linkcheck._read(place).links:
+                target, _ = linkcheck._target(address, link)
+                if target:
+                    todo.append(target)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 60, 130, 200, 260, 330])
+def test_stopped_after_any_file_no_reader_meets_a_dead_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """One more night with new jobs and a new workflow, stopped after some files were moved in."""
+    write(tmp_path, JOBS[:60], OVER)
+    grown = [
+        *JOBS[:60],
+        *(replace(entry, row=replace(entry.row, name="new_flow")) for entry in JOBS[60:]),
+    ]
+    from jmreport.render.files import Files
+
+    real, left = Files.write, [stop]
+
+    def write_until(self: Files, address: str, data: bytes) -> object:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return real(self, address, data)
+
+    monkeypatch.setattr(Files, "write", write_until)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, grown, OVER)
+    monkeypatch.undo()
+    assert list(reachable(tmp_path)) == []
+    write(tmp_path, grown, OVER)
+    assert linkcheck.check(tmp_path) == ()
+
+
+def test_killed_at_any_moment_the_next_run_completes(tmp_path: Path, root: Path) -> None:
+    """SIGKILL while pages are written by two processes: every file is whole, the next run is clean."""
+    program = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from site_cases import entries, runs, write
+        write(Path(sys.argv[1]), entries(int(sys.argv[2]), runs(2)), runs(2), workers=2)
+    """)
+    path = os.pathsep.join((str(root / "tests"), str(root)))
+    started = [sys.executable, "-c", program, str(tmp_path / "site"), "160"]
+    for delay in (0.7, 1.1):
+        process = subprocess.Popen(  # noqa: S603
+            started, env={**os.environ, "PYTHONPATH": path}, start_new_session=True
+        )
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    write(tmp_path / "site", JOBS, OVER)
+    assert linkcheck.check(tmp_path / "site") == ()
+
+
+def test_nothing_changed_loads_no_drawing_and_no_network_library(
+    tmp_path: Path, root: Path
+) -> None:
+    """matplotlib and httpx cost the better part of a second each."""
+    write(tmp_path, JOBS, OVER)
+    program = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from site_cases import entries, runs, write
+        print(write(Path(sys.argv[1]), entries(160, runs(2)), runs(2)).rewritten)
+        print([name for name in ("matplotlib", "httpx", "markdown", "google.auth") if name in sys.modules])
+    """)
+    path = os.pathsep.join((str(root / "tests"), str(root)))
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\n")[:2] == ["0", "[]"]
+
+
+def test_an_empty_window_says_so_and_loses_no_page(tmp_path: Path) -> None:
+    """Nothing was submitted: the verdict says it, and what was written before stays."""
+    write(tmp_path, (), OVER)
+    assert "No jobs in this time frame" in (tmp_path / addresses.OVERVIEW).read_text()
+    assert linkcheck.check(tmp_path) == ()
+
+
+def test_report_json_names_the_jobs_behind_its_numbers(built: Path) -> None:
+    """Its causes hold the ids of exactly as many jobs as its counts say."""
+    tree = json.loads((built / "data/report.json").read_bytes())
+    assert tree["format"] == 1
+    assert tree["counts"]["new"] == sum(len(cause["new_jobs"]) for cause in tree["causes"])
+    known = {entry.row.id for entry in JOBS}
+    assert all(set(cause["jobs"]) <= known for cause in tree["causes"])
+
+
+@pytest.mark.parametrize("jobs", [JOBS[:0], JOBS[:1], JOBS[:100], JOBS[:101]])
+def test_lists_of_any_length_are_paged(tmp_path: Path, jobs: tuple[Entry, ...]) -> None:
+    """None, one, a full page, and one row more."""
+    write(tmp_path, jobs, OVER)
+    assert (tmp_path / "jobs/page-2.html").exists() == (len(jobs) > 100)
+    assert linkcheck.check(tmp_path) == ()
+
+
+def test_a_first_run_has_nothing_to_compare_with(tmp_path: Path) -> None:
+    """Nothing is called new, and the page says why."""
+    first: tuple[Run, ...] = runs(1)
+    write(tmp_path, entries(60, first), first)
+    page = (tmp_path / addresses.OVERVIEW).read_text()
+    assert "First report: nothing to compare with yet." in page
+    assert "new failure" not in page
