@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
+from urllib.parse import parse_qs
 
 from msgspec import Struct
 
@@ -27,8 +28,8 @@ _TITLES = {
     503: "Service Unavailable",
 }
 
-#: What both real servers say whenever their own code stumbles, be it over an outage or over what the
-#: client sent (backends habit 17).
+#: What both real servers say whenever their own code stumbles, be it over an outage or over what
+#: the client sent (backends habit 17).
 STUMBLED = (
     "The server encountered an internal error and was unable to complete your request. Either the "
     "server is overloaded or there is an error in the application."
@@ -66,6 +67,22 @@ class Request(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes
     status: int
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One request for one operation, at one moment."""
+
+    params: Mapping[str, str]
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    now: int
+    healthy: bool
+
+    def argument(self, name: str) -> str | None:
+        """A query parameter, or None."""
+        found = parse_qs(self.query, keep_blank_values=True).get(name)
+        return found[0] if found else None
 
 
 class Requests:

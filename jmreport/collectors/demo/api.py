@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Literal, get_args
 from urllib.parse import unquote
 
-from .answers import Answer, Refusal, Request, Requests
+from .answers import Answer, Call, Refusal, Request, Requests
 from .cromwell import Cromwell
 from .dsub import Dsub
-from .spec import Call, Options, Spec
+from .holdings import Options
+from .spec import Spec
 from .timeline import micros, moment
 
 BASE = "/api/v1"
@@ -41,13 +42,13 @@ _ROUTES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 class Demo:
     """A Job Manager with a believable laboratory behind it.
 
-    Pure but for aborts, label updates and the record of `requests`: the same seed and the same `now`
-    give the same answers. Job numbers and their moments belong to the seed and the number of
-    `jobs`, so a later `now` shows the same jobs further along. Safe to use from several threads.
+    Pure but for aborts, label updates and the record of `requests`: the same seed and `now` give
+    the same answers. Job numbers and their moments belong to the seed and the number of `jobs`,
+    so a later `now` shows the same jobs further along. Safe to use from several threads.
 
-    `like` chooses whom it takes after: the API's definition (`spec`), or one of the two servers that
-    exist with all their habits. `jobs` are spread over the last 35 days. `token`: the bearer token
-    that it wants; a dsub server with one is one on Google Cloud, one without is local. `archived`:
+    `like` chooses whom it takes after: the API's definition (`spec`), or one of the two servers
+    that exist with all their habits. `jobs` are spread over the last 35 days. `token`: the bearer
+    token that it wants; a dsub server with one is on Google Cloud, one without local. `archived`:
     the part of ended jobs that stay in the list and answer 500 in detail (0.5 % like cromwell, else
     none). `same_second`: so many neighbours share a second, which breaks dsub's paging.
     `outside_auth`: a Cromwell server that has the service which operation details and logs need;
@@ -102,7 +103,7 @@ class Demo:
     def respond(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        """The answer to a request: status, headers, body. `target` is the raw path with its query."""
+        """The answer to a request: status, headers, body. `target` is the raw path and query."""
         lower = {name.lower(): value for name, value in headers.items()}
         path, _, query = target.partition("?")
         operation, answer = self._answer(method.upper(), path, query, lower, body)

@@ -93,6 +93,8 @@ def read(body: Any, *, drop_offset: bool, bad_date: int, name: re.Pattern[str] =
     for key, pattern in (("id", _ID), ("name", name)):
         if key in body and not pattern.match(body[key]):
             raise Refusal(400, f"{body[key]!r:.60} does not match {pattern.pattern!r}")
+    for key, value in body.get("labels", {}).items():
+        _check(f"labels.{key}", value, (str, int, float))
     dates: dict[str, int | None] = {}
     for key in ("start", "end", "submission"):
         dates[key] = _date(body[key], drop_offset, bad_date) if key in body else None

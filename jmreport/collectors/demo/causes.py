@@ -1,4 +1,4 @@
-"""Why jobs fail in the demo laboratory: the message a server shows, and the end of the log behind it.
+"""Why jobs fail in the demo laboratory: the message a server shows, and the end of its log.
 
 Numbers, paths and ids inside the messages vary from job to job, as they do in real ones, so that a
 reader has something to see through.
@@ -70,7 +70,6 @@ def _java_heap_log(scene: Scene) -> list[str]:
     return [
         f"INFO  {scene.task}  Tracking {pairs:,} as yet unmatched pairs.",
         'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space',
-        f"\tat picard.sam.markduplicates.{scene.task}.buildSortedReadEndLists({scene.task}.java:516)",
         f"\tat picard.sam.markduplicates.{scene.task}.doWork({scene.task}.java:262)",
         "\tat picard.cmdline.CommandLineProgram.instanceMain(CommandLineProgram.java:280)",
         "Runtime.totalMemory()=7516192768",
@@ -180,7 +179,7 @@ def preemption(scene: Scene) -> str:
     """What is said of an attempt whose machine was taken away."""
     return (
         f"Task {scene.tag} failed. The job was stopped before the command finished. PAPI error "
-        f"code 10. {14}: VM ended unexpectedly: the assigned worker "
+        f"code 10. VM ended unexpectedly: the assigned worker "
         f"google-pipelines-worker-{scene.dice & 0xFFFF_FFFF_FFFF:012x} has failed to complete the "
         "operation: it was preempted"
     )

@@ -14,19 +14,20 @@ from typing import Any
 
 import msgspec
 
-from . import asking, causes, details
-from .answers import Answer, Refusal
+from . import asking, calls, causes, details, display
+from .answers import Answer, Call, Refusal
 from .asking import Asked
-from .details import Look
+from .holdings import JSON, Options
 from .ids import Path, is_uuid
-from .spec import JSON, Call, Options, Spec
+from .look import Look
+from .spec import Spec
 from .timeline import HOUR, iso
 from .world import TERMINAL, Job
 
-#: It refuses `-` in names although the definition allows it (habit 11).
+#: Names with `-` are refused although the definition allows them (habit 11).
 _NAME = re.compile(r"^[a-zA-Z][a-zA-Z0-9_]*$")
 
-#: Its workers were started one after the other; each fills in its own start where a time is missing.
+#: When each of its workers was started; each fills in its own start where a time is missing.
 _WORKERS = (0, 31_242_336, 31_242_666, 94_018_771)
 
 
@@ -92,7 +93,7 @@ class Cromwell(Spec):
                 "scopes": ["openid", "email", "profile"],
                 "outsideAuth": self.options.outside_auth,
             }
-        found["displayFields"] = _DISPLAY_FIELDS
+        found["displayFields"] = display.CROMWELL
         found["commonLabels"] = ["id", "name", "label", "flag"]
         found["queryExtensions"] = ["hideArchived"]
         return self.ok(found)
@@ -167,7 +168,7 @@ class Cromwell(Spec):
     def detail(self, job: Job, look: Look) -> JSON:
         path = look.run.path
         extensions = {"parentJobId": self.ids.of(job.k, path[:-1])} if path else {}
-        status = details.status_of(look.run, look.now) if path else job.status(look.now)
+        status = look.status if path else job.status(look.now)
         first = {} if path else self.first_labels(job, look.now)
         found = details.job(
             look,
@@ -192,7 +193,7 @@ class Cromwell(Spec):
         return found
 
     def _bypass(self, look: Look, tasks: list[JSON]) -> None:
-        """Now and then a task was passed over, which arrives as Submitted, with an end (habit 34)."""
+        """Now and then a task was passed over: it arrives as Submitted, with an end (habit 34)."""
         if look.run.dice % 41 or look.run.fate != "Succeeded" or look.now < look.run.end:
             return
         task = tasks[-1]
@@ -214,7 +215,7 @@ class Cromwell(Spec):
         look = self._looked_up(call)
         for task in look.tasks:
             if task.task.name.endswith(call.params["task"]):
-                return self.ok({"attempts": self._attempts(details.attempts(look, task))})
+                return self.ok({"attempts": self._attempts(calls.attempts(look, task))})
         raise Refusal(500)
 
     def get_shard_attempts(self, call: Call) -> Answer:
@@ -224,7 +225,7 @@ class Cromwell(Spec):
         shard = int(index) if re.fullmatch(r"-?\d{1,6}", index, re.ASCII) else None
         for task in look.tasks:
             if task.task.name.endswith(call.params["task"]):
-                found = [] if shard is None else details.attempts(look, task, shard)
+                found = [] if shard is None else calls.attempts(look, task, shard)
                 return self.ok({"attempts": self._attempts(found)})
         raise Refusal(500)
 
@@ -272,7 +273,7 @@ class Cromwell(Spec):
         )
         try:
             k, path, job = self.find(asked_id, call.now)
-            status = details.status_of(self.look(job, path, call.now).run, call.now)
+            status = self.look(job, path, call.now).status
         except Refusal:
             raise over from None
         if status in TERMINAL:
@@ -315,41 +316,3 @@ def _offset(token: str) -> int:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refusal(500) from None
     return offset
-
-
-def _field(
-    field: str,
-    display: str,
-    *,
-    edit: bool = False,
-    bulk: bool = False,
-    find: bool = False,
-    **more: Any,
-) -> JSON:
-    return {
-        "field": field,
-        "display": display,
-        "editable": edit,
-        "bulkEditable": bulk,
-        **more,
-        "primary": True,
-        "filterable": find,
-    }
-
-
-_DISPLAY_FIELDS = [
-    _field("id", "Workflow ID"),
-    _field("name", "Name", find=True),
-    _field("status", "Status"),
-    _field("submission", "Submitted", fieldType="date"),
-    _field("labels.label", "Label", edit=True, bulk=True, fieldType="text"),
-    _field(
-        "labels.flag",
-        "Flag",
-        edit=True,
-        bulk=True,
-        fieldType="list",
-        validFieldValues=["archive", "follow-up"],
-    ),
-    _field("labels.comment", "Comment", edit=True, fieldType="text"),
-]

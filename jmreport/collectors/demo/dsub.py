@@ -11,18 +11,20 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from . import asking, causes, details, rows, workflows
-from .answers import Answer, Refusal
+from . import asking, causes, details, display, dsub_texts, rows
+from .answers import Answer, Call, Refusal
 from .arrays import ArrayTimeline
 from .asking import Asked
+from .holdings import JSON, Options
 from .ids import Path
-from .plan import Run, of_job
-from .spec import JSON, Call, Options, Spec
+from .plan import of_job
+from .spec import Spec
 from .timeline import SECOND, iso, micros, moment
 from .world import NEVER, TERMINAL, Job
 
@@ -33,7 +35,7 @@ USER = "ana"
 
 
 class Dsub(Spec):
-    """A server that takes after the dsub shim: on Google Cloud when it wants a token, else local."""
+    """A server that takes after the dsub shim: on Google Cloud if it wants a token, else local."""
 
     default_page = 32
     slash_redirects = True
@@ -51,6 +53,7 @@ class Dsub(Spec):
             seed=options.seed, jobs=options.jobs, step=self.step, same_second=options.same_second
         )
         super().__init__(options)
+        self._named = lru_cache(maxsize=4_096)(self._name)
 
     def timeline(self, options: Options) -> ArrayTimeline:  # noqa: ARG002 - made before
         return self._groups
@@ -103,7 +106,7 @@ class Dsub(Spec):
         """Without time frames, though the aggregations work."""
         found: JSON = {
             "commonLabels": ["job-id", "task-id", "attempt"],
-            "displayFields": _DISPLAY_FIELDS,
+            "displayFields": display.DSUB,
             "queryExtensions": ["userId", "projectId"] if self.on_google else ["userId"],
         }
         if self.on_google:
@@ -150,7 +153,7 @@ class Dsub(Spec):
     def _token(last: int, following: int, size: int) -> str:
         """The next page's token: only the second of its first job (habit 1).
 
-        All jobs of that second come on the next page, so those that were on this one come again, and
+        All jobs of that second come on the next page: those that were on this one come again, and
         a second with more jobs than a page has the same token for ever. In some seconds it goes
         wrong the other way round and the rest of the second is dropped; never on the largest page,
         so that a careful client gets everything.
@@ -260,7 +263,9 @@ class Dsub(Spec):
 
     def _job_id(self, k: int) -> str:
         """What dsub calls a job: its name's beginning, its user, and when it was submitted."""
-        lead = self._groups.member(k).lead
+        return self._named(self._groups.member(k).lead)
+
+    def _name(self, lead: int) -> str:
         job = self.world.job(lead, lead=lead)
         name = job.workflow.name[:10].replace("_", "-").strip("-")
         when = moment(self._groups.time(lead))
@@ -316,7 +321,7 @@ class Dsub(Spec):
 
     def _extensions(self, job: Job, now: int) -> JSON:
         run = of_job(job)
-        seen = _events(job, now)
+        seen = dsub_texts.events(job, now)
         last = seen[-1]["time"] if seen else iso(job.submitted)
         folder = (
             "/var/dsub/dsub-logs" if not self.on_google else f"gs://demo-lab-{run.routine.owner}"
@@ -325,7 +330,7 @@ class Dsub(Spec):
         log = f"{folder}/{self._job_id(job.k)}" + (f".{task}" if task else "")
         return {
             "userId": job.routine.owner,
-            "statusDetail": _status_detail(job, now),
+            "statusDetail": dsub_texts.status_detail(job, now),
             "lastUpdate": last,
             "logs": {
                 "Controller Log": f"{log}.log",
@@ -334,43 +339,8 @@ class Dsub(Spec):
             },
             "events": seen,
             "envs": {"SAMPLE": run.subject, "THREADS": "8"},
-            "sourceFile": _script(run),
+            "sourceFile": dsub_texts.script(run),
         }
-
-
-def _events(job: Job, now: int) -> list[JSON]:
-    """dsub's own events, each only with the moment that it began."""
-    steps = [("start", 0.01), ("pulling-image", 0.02), ("localizing-files", 0.05)]
-    steps += [("running-docker", 0.1), ("delocalizing-files", 0.97)]
-    whole = job.end - job.start
-    seen = [(name, job.start + int(whole * part)) for name, part in steps]
-    seen.append(({"Succeeded": "ok", "Failed": "fail", "Aborted": "canceled"}[job.fate], job.end))
-    return [{"content": name, "time": iso(at)} for name, at in seen if at <= now]
-
-
-def _status_detail(job: Job, now: int) -> str:
-    """The last lines of the runner's log."""
-    if job.start > now:
-        return "Waiting for a machine"
-    begun = iso(job.start - job.start % SECOND)[:19].replace("T", " ")
-    if job.end > now:
-        return f"{begun} I: Localizing inputs.\n{begun} I: Running Docker image."
-    ended = iso(job.end - job.end % SECOND)[:19].replace("T", " ")
-    if job.fate == "Aborted":
-        return f"{ended} I: Canceled."
-    if job.fate == "Succeeded":
-        return f"{ended} I: Copying the logs before cleanup\n{ended} I: Done."
-    code = (job.cause.code if job.cause else None) or 1
-    return (
-        f"{ended} I: Delocalize logs and cleanup.\n{ended} I: Copying the logs before cleanup\n"
-        f"{ended} E: Docker exit code {code} (check stderr)."
-    )
-
-
-def _script(run: Run) -> str:
-    task = max(run.workflow.tasks, key=lambda task: task.share)
-    line = re.sub(r"~\{[^}]*?(\w+)\}", r"${\1}", workflows.command(task))
-    return f"#!/bin/bash\nset -euo pipefail\n{line}\n"
 
 
 def _second(token: str) -> int:
@@ -387,27 +357,3 @@ def _second(token: str) -> int:
 
 def _frame(call: Call) -> str:
     return call.argument("timeFrame") or ""
-
-
-def _field(field: str, display: str, *, find: bool = False, **more: Any) -> JSON:
-    return {
-        "bulkEditable": False,
-        "display": display,
-        "editable": False,
-        "field": field,
-        **more,
-        "filterable": find,
-        "primary": True,
-    }
-
-
-_DISPLAY_FIELDS = [
-    _field("name", "Name", find=True),
-    _field("status", "Status"),
-    _field("submission", "Submitted", fieldType="date"),
-    _field("labels.job-id", "Job ID"),
-    _field("labels.task-id", "Task ID"),
-    _field("labels.attempt", "Attempt"),
-    _field("extensions.userId", "User ID"),
-    _field("extensions.statusDetail", "Status Detail"),
-]

@@ -96,7 +96,7 @@ def add(
     image: str,
     dice: int,
 ) -> None:
-    """Appends the events of one attempt from `start` to `end`, as far as they can be seen at `seen`.
+    """Appends the events of one attempt from `start` to `end`, as far as can be seen at `seen`.
 
     `taken`: its machine was preempted. An event still going on has no end. The last events come
     first, since real servers don't sort them either (backends habit 30).

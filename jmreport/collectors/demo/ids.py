@@ -51,7 +51,9 @@ class Uuids:
         mixed ^= mixed >> 24
         proof = blake2b(mixed.to_bytes(6, "big"), key=self._key, digest_size=10).hexdigest()
         head = f"{mixed:012x}"
-        return f"{head[:8]}-{head[8:]}-4{proof[:3]}-{'89ab'[int(proof[3], 16) & 3]}{proof[4:7]}-{proof[7:19]}"
+        variant = "89ab"[int(proof[3], 16) & 3]
+        tail = f"4{proof[:3]}-{variant}{proof[4:7]}-{proof[7:19]}"
+        return f"{head[:8]}-{head[8:]}-{tail}"
 
     def find(self, uuid: str) -> tuple[int, Path] | None:
         """The job number and path of an id in any case, or None for an id of some other world."""

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from . import causes, events, places
-from .details import Look
+from .look import Look
 from .plan import Attempt, Call, TaskRun
 from .timeline import SECOND, iso
 from .workflows import command
@@ -15,9 +15,10 @@ from .workflows import command
 _TAIL_LINES = 120
 
 _CHATTER = {
-    "picard": "INFO\t{time}\t{task}\tProcessed {n:>10,} records.  Elapsed time: {clock}s.  Last read "
-    "position: chr{chrom}:{pos:,}",
-    "gatk": "{time} INFO  ProgressMeter -  chr{chrom}:{pos:<12} {minutes:>8.1f} {n:>12} {rate:>10.1f}",
+    "picard": "INFO\t{time}\t{task}\tProcessed {n:>10,} records.  Elapsed time: {clock}s.  "
+    "Last read position: chr{chrom}:{pos:,}",
+    "gatk": "{time} INFO  ProgressMeter -  chr{chrom}:{pos:<12} {minutes:>8.1f} {n:>12} "
+    "{rate:>10.1f}",
     "bwa": "[M::mem_process_seqs] Processed {n} reads in {rate:.3f} CPU sec",
     "star": "{time} ..... mapped {n:,} reads, {rate:.1f} M/hr",
     "samtools": "[bam_sort_core] {time} wrote block {n}, {pos:,} records",

@@ -38,7 +38,7 @@ def root(run: Run, job_id: str) -> str:
 
 
 def call_root(job_root: str, task: str, shard: int, attempt: int) -> str:
-    """The folder of one attempt: its task's, its shard's within that, its number's from the second."""
+    """The folder of one attempt: its task's, its shard's within that, its own from the second."""
     folder = f"{job_root}/call-{task}"
     if shard >= 0:
         folder += f"/shard-{shard}"

@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if http.clock is not None and isinstance(http.demo, Demo):
             http.demo.now = http.clock()
-        headers = {name: value for name, value in self.headers.items()}
+        headers = dict(self.headers.items())
         status, answered, raw = http.demo.respond(self.command, self.path, headers, body)
         self._send(status, answered, raw)
 

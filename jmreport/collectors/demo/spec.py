@@ -7,26 +7,19 @@ differently.
 from __future__ import annotations
 
 import re
-from array import array
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 
-from . import asking, details, logs, places, rows, workflows
-from .answers import Answer, Refusal
+from . import asking, calls, display, logs, places
+from .answers import Answer, Call, Refusal
 from .asking import Asked
-from .changes import Changes
-from .details import Look
-from .ids import Path, Uuids, is_uuid
-from .plan import of_job
-from .timeline import DAY, HOUR, Timeline, iso
-from .world import STATUSES, TERMINAL, Job, World
-
-JSON = dict[str, Any]
+from .holdings import JSON, Holdings, Options
+from .timeline import DAY, HOUR
+from .world import STATUSES, TERMINAL
 
 FRAMES = {
     "HOURS_1": HOUR,
@@ -43,41 +36,11 @@ _COUNTED = 20_000
 _PAGE, _LARGEST_PAGE = 64, 1_000
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How a server was set up; see `Demo` for what each of them does. `born`: its first `now`."""
-
-    seed: int
-    jobs: int
-    token: str | None
-    archived: float
-    same_second: int
-    outside_auth: bool
-    born: int
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request for one operation, at one moment."""
-
-    params: Mapping[str, str]
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    now: int
-    healthy: bool
-
-    def argument(self, name: str) -> str | None:
-        """A query parameter, or None."""
-        found = parse_qs(self.query, keep_blank_values=True).get(name)
-        return found[0] if found else None
-
-
-class Spec:
+class Spec(Holdings):
     """A server that obeys the definition. One method an operation, named by its operationId."""
 
     default_page = _PAGE
     slash_redirects = False
-    label_lag = 0
-    step = 1_000
     aggregated: tuple[tuple[str, str], ...] = (
         ("userId", "User"),
         ("name", "Workflow"),
@@ -87,11 +50,7 @@ class Spec:
     )
 
     def __init__(self, options: Options) -> None:
-        self.options = options
-        self.world = World(seed=options.seed, timeline=self.timeline(options))
-        self.ids = Uuids(options.seed)
-        self.changes = Changes(lag=self.label_lag)
-        self._matches: dict[Any, array[int]] = {}
+        super().__init__(options)
         self.operations: dict[str, Callable[[Call], Answer]] = {
             "Health": self.health,
             "GetCapabilities": self.get_capabilities,
@@ -105,12 +64,6 @@ class Spec:
             "AbortJob": self.abort_job,
             "UpdateJobLabels": self.update_job_labels,
         }
-
-    def timeline(self, options: Options) -> Timeline:
-        """When this server's jobs were submitted."""
-        return Timeline(
-            seed=options.seed, jobs=options.jobs, step=self.step, same_second=options.same_second
-        )
 
     # How an answer looks.
 
@@ -173,7 +126,7 @@ class Spec:
                 "forcedLogoutTime": 1_200_000,
                 "outsideAuth": self.options.outside_auth,
             }
-        found["displayFields"] = _DISPLAY_FIELDS
+        found["displayFields"] = display.SPEC
         found["commonLabels"] = ["owner", "batch", "project", "flag"]
         found["queryExtensions"] = ["projectId", "userId", "hideArchived"]
         found["aggregationTimeFrames"] = list(FRAMES)
@@ -224,7 +177,7 @@ class Spec:
         look = self._look_up(call)
         for task in look.tasks:
             if task.task.name == call.params["task"]:
-                return self.ok({"attempts": details.attempts(look, task)})
+                return self.ok({"attempts": calls.attempts(look, task)})
         raise Refusal(404, f"Job {look.id} has no task {call.params['task']!r:.80}")
 
     def get_shard_attempts(self, call: Call) -> Answer:
@@ -233,7 +186,7 @@ class Spec:
         shard = int(index) if re.fullmatch(r"-?\d{1,6}", index, re.ASCII) else None
         for task in look.tasks:
             if task.task.name == call.params["task"] and shard is not None:
-                found = details.attempts(look, task, shard)
+                found = calls.attempts(look, task, shard)
                 if found:
                     return self.ok({"attempts": found})
         raise Refusal(404, f"Job {look.id} has no shard {index!r:.80} of that task")
@@ -286,7 +239,7 @@ class Spec:
 
     def abort_job(self, call: Call) -> Answer:
         k, path, job = self.find(call.params["id"], call.now)
-        status = details.status_of(self.look(job, path, call.now).run, call.now)
+        status = self.look(job, path, call.now).status
         if status in TERMINAL:
             raise Refusal(412, f"Job is already {status}")
         # Stopping a sub-workflow stops the job that it is part of.
@@ -303,131 +256,9 @@ class Spec:
         before = self.first_labels(job, call.now) if not path else {}
         return self.ok({"labels": self.changes.set_labels((k, path), before, new)})
 
-    # What the operations are made of.
-
-    def held(self, now: int) -> range:
-        """The numbers of the jobs that the server holds."""
-        return self.world.timeline.held(now)
-
-    def job(self, k: int) -> Job:
-        """Job `k` as it goes, aborts included."""
-        return self.changes.apply(self.world.job(k))
-
-    def find(self, job_id: str, now: int) -> tuple[int, Path, Job]:
-        """The job, or the sub-workflow's place in it, that has an id. Raises Refusal 404."""
-        found = self.ids.find(job_id) if is_uuid(job_id) else None
-        if found is None or found[0] not in self.held(now):
-            raise Refusal(404, f"Unrecognized workflow ID: {job_id:.80}")
-        k, path = found
-        return k, path, self.job(k)
-
-    def look(self, job: Job, path: Path, now: int) -> Look:
-        """A job or a sub-workflow at a moment. Raises Refusal 500 for an archived one (backends
-        habit 19) and 404 for a sub-workflow that doesn't exist."""
-        if self.options.archived and self.archived(job, now):
-            raise Refusal(500)
-        look = Look(of_job(job), ids=self.ids, now=now)
-        below = details.child_path(look, path)
-        if below is None:
-            raise Refusal(404, f"Unrecognized workflow ID: {self.ids.of(job.k, path)}")
-        return below
-
-    def archived(self, job: Job, now: int) -> bool:
-        """Whether a job's detail is gone while its row is still listed."""
-        part = int.from_bytes(job.dice[20:24], "big") / (1 << 32)
-        return part < self.options.archived and job.end <= now
-
     def _look_up(self, call: Call) -> Look:
         _, path, job = self.find(call.params["id"], call.now)
         return self.look(job, path, call.now)
-
-    def detail(self, job: Job, look: Look) -> JSON:
-        """The JSON of a job."""
-        path = look.run.path
-        status = details.status_of(look.run, look.now) if path else job.status(look.now)
-        extensions = details.extras(
-            look,
-            status=status,
-            user=rows.user(job),
-            source=workflows.source(look.run.workflow),
-        )
-        if path:
-            extensions["parentJobId"] = self.ids.of(job.k, path[:-1])
-        first = {} if path else self.first_labels(job, look.now)
-        return details.job(
-            look,
-            status=status,
-            labels=self.changes.labels((job.k, path), first),
-            extensions=extensions,
-            submitted=iso(look.run.submitted - look.run.submitted % 1_000),
-        )
-
-    def first_labels(self, job: Job, now: int) -> JSON:
-        """A job's labels before anybody changed them."""
-        return rows.labels(job, now)
-
-    def labels(self, job: Job, now: int) -> JSON:
-        """A job's labels as the list shows them."""
-        return self.changes.listed(job.k, self.first_labels(job, now))
-
-    def row(self, job: Job, now: int) -> JSON:
-        """A job's row in the list."""
-        return rows.row(
-            job,
-            job_id=self.ids.of(job.k),
-            labels=self.labels(job, now),
-            status=job.status(now),
-            extensions={"userId": rows.user(job)},
-            now=now,
-        )
-
-    def value(self, job: Job, key: str, known: JSON) -> Any:
-        """What the aggregations count a job under; None: not at all."""
-        if key == "userId":
-            return rows.user(job)
-        if key == "name":
-            return job.routine.workflow.name
-        return known.get(key.removeprefix("labels."))
-
-    def select(self, asked: Asked, numbers: Iterator[int], now: int) -> Iterator[Job]:
-        """The jobs that fit a question."""
-        only = None
-        if asked.id is not None:
-            found = self.ids.find(asked.id) if is_uuid(asked.id) else None
-            only = found[0] if found and not found[1] else -(1 << 62)
-        labelled = bool(asked.labels) or asked.hide_archived or asked.project_id is not None
-        for k in numbers:
-            if only is not None and k != only:
-                continue
-            job = self.job(k)
-            if not asking.fits(asked, job, job.status(now), now):
-                continue
-            if asked.user_id is not None and rows.user(job) != asked.user_id:
-                continue
-            if labelled:
-                known = self.labels(job, now)
-                if any(known.get(key) != value for key, value in asked.labels):
-                    continue
-                if asked.hide_archived and known.get("flag") == "archive":
-                    continue
-                if asked.project_id is not None and known["project"] != asked.project_id:
-                    continue
-            yield job
-
-    def matches(self, asked: Asked, span: range, now: int) -> array[int]:
-        """The numbers of all jobs that fit, in the server's order; remembered for the next page."""
-        key = (asked.filters, span, now, self.changes.version)
-        found = self._matches.get(key)
-        if found is None:
-            if len(self._matches) >= 8:
-                self._matches.clear()
-            found = array("q", (job.k for job in self.select(asked, self.order(span), now)))
-            self._matches[key] = found
-        return found
-
-    def order(self, span: range) -> Iterator[int]:
-        """Job numbers in the server's order: newest first."""
-        return iter(reversed(span))
 
     def check_labels(self, new: Mapping[str, Any]) -> None:
         """Raises Refusal 400 for labels that nobody can have."""
@@ -490,29 +321,3 @@ def _counts(counts: Mapping[str, int]) -> JSON:
             {"status": status, "count": counts[status]} for status in STATUSES if counts.get(status)
         ]
     }
-
-
-def _field(field: str, display: str, **more: Any) -> JSON:
-    return {"field": field, "display": display, **more}
-
-
-_DISPLAY_FIELDS = [
-    _field("id", "Workflow ID", primary=True),
-    _field("name", "Name", primary=True, filterable=True),
-    _field("status", "Status", primary=True),
-    _field("submission", "Submitted", fieldType="date", primary=True),
-    _field("labels.owner", "Owner", primary=True, filterable=True),
-    _field("labels.batch", "Batch", primary=True, filterable=True),
-    _field("labels.sample", "Sample", primary=False, filterable=True),
-    _field("extensions.userId", "User", primary=False),
-    _field("labels.label", "Label", editable=True, bulkEditable=True, fieldType="text"),
-    _field(
-        "labels.flag",
-        "Flag",
-        editable=True,
-        bulkEditable=True,
-        fieldType="list",
-        validFieldValues=["archive", "follow-up"],
-    ),
-    _field("labels.comment", "Comment", editable=True, fieldType="text"),
-]

@@ -1,13 +1,13 @@
 """When each job was submitted: an endless, fixed timeline that needs no list of jobs.
 
-Job number `k` (any integer) is submitted at a moment fixed by the timeline alone, never by the clock,
-so two servers at two moments hold the same jobs, further along. Both directions are computations:
-`time(k)`, and `first_at(moment)`, the first job at or after a moment. All moments are microseconds
-since 1970 (UTC).
+Job number `k` (any integer) is submitted at a moment fixed by the timeline alone, never by the
+clock, so two servers at two moments hold the same jobs, further along. Both directions are
+computations: `time(k)`, and `first_at(moment)`, the first job at or after a moment. All moments are
+microseconds since 1970 (UTC).
 
-Jobs follow the week: most are submitted in the evening, few in the morning, somewhat fewer at weekends.
-A *night* is a day that begins at noon UTC; the n-th job of every night is the same piece of routine work
-(see `world`), as it is where cron submits a batch every evening.
+Jobs follow the week: most are submitted in the evening, few in the morning, somewhat fewer at
+weekends. A *night* is a day that begins at noon UTC; the n-th job of every night is the same piece
+of routine work (see `world`), as it is where cron submits a batch every evening.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 WEEK = 7 * DAY
 WINDOW_WEEKS = 5
-"""A server holds its newest jobs, spread over 35 days. Whole weeks, so that any 35 days hold as many."""
+"""A server's jobs are spread over 35 days; with whole weeks, any 35 days hold as many."""
 
 ORIGIN = 4 * DAY + 12 * HOUR
 """Monday 5 January 1970, noon: the first night of the timeline's first week."""
@@ -80,8 +80,8 @@ def night_of(instant: int) -> int:
 class Timeline:
     """The submission times of all jobs, for a server that holds `jobs` of them.
 
-    `step` is the resolution in microseconds. `same_second` > 1 presses that many neighbours into one
-    second, to provoke the paging defect of dsub (backends habit 1).
+    `step` is the resolution in microseconds. `same_second` > 1 presses that many neighbours into
+    one second, to provoke the paging defect of dsub (backends habit 1).
     """
 
     def __init__(self, *, seed: int, jobs: int, step: int, same_second: int) -> None:
@@ -119,8 +119,8 @@ class Timeline:
         hour, inside = divmod(rest, HOUR)
         units = (week * _TOTAL + _BEFORE[hour]) * HOUR + _WEIGHTS[hour] * inside
         about = units * max(1, self.jobs) // (WINDOW_WEEKS * _TOTAL * HOUR)
-        # A job lies within one place of where its number alone would put it, or within its group, or
-        # within the second that a group was pulled back by.
+        # A job lies within one place of where its number alone would put it, or within its group,
+        # or within the second that a group was pulled back by.
         slack = 12 + 2 * self._together
         while self.time(about - slack) >= instant or self.time(about + slack) < instant:
             slack *= 2

@@ -1,7 +1,7 @@
 """The workflows of the demo laboratory: their tasks, how long these take, and their sources.
 
-A workflow runs its stages one after the other; tasks of one stage run side by side. A `share` is the
-part of the workflow's time that the task's stage takes.
+A workflow runs its stages one after the other; tasks of one stage run side by side. A `share` is
+the part of the workflow's time that the task's stage takes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class Workflow(Struct, frozen=True, kw_only=True, eq=False):
 
 _PICARD = "us.gcr.io/broad-gotc-prod/picard-cloud:3.1.1"
 _GATK = "us.gcr.io/broad-gatk/gatk:4.6.0.0"
-_SAMTOOLS = "quay.io/biocontainers/samtools:1.20"
-_BCFTOOLS = "quay.io/biocontainers/bcftools:1.20"
+_BIO = "quay.io/biocontainers"
+_SAMTOOLS = f"{_BIO}/samtools:1.20"
+_BCFTOOLS = f"{_BIO}/bcftools:1.20"
 
 
 def _task(
@@ -85,7 +86,7 @@ TOP = (
         minutes=185,
         tasks=(
             _task("FastqToBam", 0, 0.12, "gatk", _GATK, (4, 12), cpu=4, memory=16),
-            _task("AlignBwa", 1, 0.30, "bwa", "quay.io/biocontainers/bwa:0.7.18", (4, 24), cpu=16),
+            _task("AlignBwa", 1, 0.30, "bwa", f"{_BIO}/bwa:0.7.18", (4, 24), cpu=16),
             _task("MarkDuplicates", 2, 0.22, "picard", _PICARD, (4, 12), memory=14),
             _task("CollectMetrics", 2, 0.10, "picard", _PICARD),
             _task("BaseRecalibrator", 3, 0.10, "gatk", _GATK),
@@ -99,11 +100,9 @@ TOP = (
         minutes=75,
         tasks=(
             _task("FetchReads", 0, 0.12, "gsutil", "google/cloud-sdk:slim"),
-            _task(
-                "StarAlign", 1, 0.50, "star", "quay.io/biocontainers/star:2.7.11b", (2, 8), cpu=16
-            ),
+            _task("StarAlign", 1, 0.50, "star", f"{_BIO}/star:2.7.11b", (2, 8), cpu=16),
             _task("SortBam", 2, 0.16, "samtools", _SAMTOOLS, cpu=8),
-            _task("FeatureCounts", 3, 0.12, "subread", "quay.io/biocontainers/subread:2.0.6"),
+            _task("FeatureCounts", 3, 0.12, "subread", f"{_BIO}/subread:2.0.6"),
             _task("RnaQc", 3, 0.08, "picard", _PICARD),
         ),
     ),
@@ -114,12 +113,8 @@ TOP = (
         subject="cohort",
         tasks=(
             _task("SplitChromosomes", 0, 0.08, "bcftools", _BCFTOOLS),
-            _task(
-                "Phase", 1, 0.46, "beagle", "quay.io/biocontainers/beagle:5.4", (22, 22), memory=32
-            ),
-            _task(
-                "Impute", 2, 0.36, "beagle", "quay.io/biocontainers/beagle:5.4", (22, 22), memory=32
-            ),
+            _task("Phase", 1, 0.46, "beagle", f"{_BIO}/beagle:5.4", (22, 22), memory=32),
+            _task("Impute", 2, 0.36, "beagle", f"{_BIO}/beagle:5.4", (22, 22), memory=32),
             _task("MergeVcf", 3, 0.10, "bcftools", _BCFTOOLS, preemptible=False),
         ),
     ),
@@ -139,11 +134,9 @@ TOP = (
         weight=9,
         minutes=110,
         tasks=(
-            _task("TrimReads", 0, 0.15, "trimgalore", "quay.io/biocontainers/trim-galore:0.6.10"),
-            _task(
-                "BismarkAlign", 1, 0.55, "bismark", "quay.io/biocontainers/bismark:0.24.2", (2, 6)
-            ),
-            _task("CallMethylation", 2, 0.20, "bismark", "quay.io/biocontainers/bismark:0.24.2"),
+            _task("TrimReads", 0, 0.15, "trimgalore", f"{_BIO}/trim-galore:0.6.10"),
+            _task("BismarkAlign", 1, 0.55, "bismark", f"{_BIO}/bismark:0.24.2", (2, 6)),
+            _task("CallMethylation", 2, 0.20, "bismark", f"{_BIO}/bismark:0.24.2"),
             _task("Fingerprint", 3, 0.10, "picard", _PICARD),
         ),
     ),
@@ -153,13 +146,9 @@ TOP = (
         minutes=130,
         subject="cohort",
         tasks=(
-            _task(
-                "MantaCall", 0, 0.48, "manta", "quay.io/biocontainers/manta:1.6.0", (4, 40), cpu=8
-            ),
+            _task("MantaCall", 0, 0.48, "manta", f"{_BIO}/manta:1.6.0", (4, 40), cpu=8),
             _task("FilterCalls", 1, 0.14, "bcftools", _BCFTOOLS),
-            _task(
-                "MergeVcfs", 2, 0.26, "survivor", "quay.io/biocontainers/survivor:1.0.7", (8, 40)
-            ),
+            _task("MergeVcfs", 2, 0.26, "survivor", f"{_BIO}/survivor:1.0.7", (8, 40)),
             _task("AnnotateSv", 3, 0.12, "bcftools", _BCFTOOLS),
         ),
     ),
@@ -170,7 +159,7 @@ TOP = (
         tasks=(
             _task("IndexCram", 0, 0.15, "samtools", _SAMTOOLS),
             _task("CramToFastq", 1, 0.65, "samtools", _SAMTOOLS, (4, 16), cpu=4),
-            _task("ValidateFastq", 2, 0.20, "fastqc", "quay.io/biocontainers/fastqc:0.12.1"),
+            _task("ValidateFastq", 2, 0.20, "fastqc", f"{_BIO}/fastqc:0.12.1"),
         ),
     ),
     Workflow(
@@ -250,7 +239,7 @@ SUB = {
             minutes=100,
             subject="lane",
             tasks=(
-                _task("AlignLane", 0, 0.75, "bwa", "quay.io/biocontainers/bwa:0.7.18", cpu=16),
+                _task("AlignLane", 0, 0.75, "bwa", f"{_BIO}/bwa:0.7.18", cpu=16),
                 _task("lane_qc", 1, 0.25, sub="lane_qc"),
             ),
         ),
