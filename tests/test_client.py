@@ -907,6 +907,9 @@ def test_closing_wakes_what_waits_and_cuts_what_is_under_way() -> None:
         for thread in threads:
             thread.start()
         waiting.wait(10)
+        while not any(operation.failed for operation in session.operations):
+            time.sleep(0.01)
+        time.sleep(0.1)  # by now the refused one waits for its next try
         session.close()
         for thread in threads:
             thread.join(20)
