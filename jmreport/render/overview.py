@@ -534,10 +534,11 @@ def _ids(groups: Any) -> list[str]:
 
 
 def _top_label(report: Report) -> LabelReport | None:
-    """The label on the overview: the first with several values, workflows' names aside."""
-    for label in report.labels:
+    """The label on the overview: the first that groups jobs, real labels before the user."""
+    wanted = [label for label in report.labels if label.key != "name" and not label.distinct]
+    for label in sorted(wanted, key=lambda label: label.key == "userId"):
         frame = labelpages.main_frame(label, report)
-        if label.key != "name" and frame and sum(v.value is not None for v in frame.values) > 1:
+        if frame and sum(value.value is not None for value in frame.values) > 1:
             return label
     return None
 

@@ -72,7 +72,7 @@ def holes(report: Report) -> tuple[str, ...]:
     if report.complete:
         return ()
     gaps = report.quality.gaps if report.quality else report.run.gaps
-    counted = Counter((_kind(gap.what), gap.why) for gap in gaps)
+    counted = Counter((_kind(gap.what), _reason(gap.why)) for gap in gaps)
     return tuple(
         f"{words.cut_middle(what, 80)}: {words.cut_middle(why, 160)}"
         + (f" ({words.plural(count, 'time')})" if count > 1 else "")
@@ -83,3 +83,8 @@ def holes(report: Report) -> tuple[str, ...]:
 def _kind(what: str) -> str:
     """What of a gap many share: "attempts of AlignBwa" and "attempts of Phase" are one kind."""
     return what.split(" of ", 1)[0] if what.startswith(("attempts of", "log of")) else what
+
+
+def _reason(why: str) -> str:
+    """What of a reason many share: what follows its first colon names the one thing."""
+    return why.split(": ", 1)[0]
