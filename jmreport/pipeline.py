@@ -248,7 +248,7 @@ def _crawl(
     with progress.step("read jobs", None) as step:
         for record in crawl.records(jobs()):
             fetched += 1
-            unreadable += record.detail is None
+            unreadable += any(gap.what == "job" for gap in record.gaps)
             gaps.extend(record.gaps)
             writer.add(record)
             step.advance()
@@ -267,7 +267,10 @@ def _crawl(
 
 def _worth_another_try(gap: Gap) -> bool:
     """A log that could not be read stays unread; a job or its attempts may come next time."""
-    return gap.what == "job" or gap.what.startswith("attempts of ")
+    from jmreport.collectors.metadata import MISFIT
+
+    unread = gap.what == "job" and not gap.why.startswith(MISFIT)
+    return unread or gap.what.startswith("attempts of ")
 
 
 def _as_row(row: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reading jobs: details with sub-workflows, attempts, logs and operations, and what fails of them."""
+"""Reading jobs: details, sub-workflows, attempts, logs, operations, and what fails of them."""
 
 import json
 from collections.abc import Mapping
@@ -121,6 +121,14 @@ def test_a_job_that_cannot_be_read_is_a_record_with_a_reason_and_the_rest_goes_o
     assert records["a"].gaps[0].what == "job"
     assert "404" in records["a"].gaps[0].why
     assert records["b"].detail is not None
+
+
+def test_a_body_that_does_not_fit_the_api_is_kept_and_says_where():
+    """It stays raw, its page shows it, and the job counts as unknown."""
+    detail = job("a", failures=[{"failure": "x", "shardIndex": "seven"}])
+    records, _ = crawl(Server({"/jobs/a": detail}), "a")
+    assert records["a"].detail == detail
+    assert "$.failures[0].shardIndex" in records["a"].gaps[0].why
 
 
 def test_a_known_finished_job_is_not_asked_for_and_its_unknown_children_are():

@@ -85,6 +85,10 @@ class Crawl:
                     raise outcome
                 self._follow(job, metadata.children_of(outcome.detail))
                 yield outcome
+        except BaseException:
+            # Requests under way end at once, so nobody who stops a run waits for their answers.
+            self._client.close()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -2,13 +2,18 @@
 
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.client import Client
 from jmreport.collectors import attempts, logs
 from jmreport.errors import UnreadableError
+from jmreport.models import JobMetadataResponse
 from jmreport.records import Gap, Record
+
+#: Why a body that came whole counts as unread; asking again would bring it again.
+MISFIT = "the answer does not fit the API"
 
 
 class Depth(Struct, frozen=True, kw_only=True):
@@ -29,6 +34,7 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
         gap = Gap(what="job", why="the answer is not an object", job=job)
         return Record(id=job, row=row, detail=detail, parent=parent, gaps=(gap,))
     bodies, gaps = attempts.read(client, job, detail)
+    gaps += _misfits(job, detail)
     record = Record(
         id=job,
         row=row,
@@ -38,6 +44,15 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
         gaps=gaps,
     )
     return _explained(client, record, depth) if detail.get("status") == "Failed" else record
+
+
+def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
+    """Where a body differs from the API's model: it is stored raw, and counts as unknown."""
+    try:
+        msgspec.convert(detail, JobMetadataResponse)
+    except (msgspec.ValidationError, RecursionError, OverflowError) as error:
+        return (Gap(what="job", why=f"{MISFIT}: {error}", job=job),)
+    return ()
 
 
 def _explained(client: Client, record: Record, depth: Depth) -> Record:

@@ -8,7 +8,7 @@ Every filter is applied here as well: each shim ignores some of them without a w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -120,7 +120,7 @@ class Listing:
                 "The server's paging repeated a token; the list was read again for each status."
             )
 
-    def _walk(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
+    def _walk(self, request: QueryJobsRequest) -> Generator[dict[str, Any], None, bool]:
         """Follow the tokens to the end. Its value: whether the walk jammed before the end."""
         tokens: set[str] = set()
         distinct: set[str] = set()
@@ -243,8 +243,7 @@ def wanted(row: dict[str, Any], asked: Asked) -> bool:
     since = filters.submission or asked.since
     if since and submission and submission < since and (ended or filters.submission):
         return False
-    labels = row.get("labels") if isinstance(row.get("labels"), dict) else {}
-    extensions = row.get("extensions") if isinstance(row.get("extensions"), dict) else {}
+    labels, extensions = _map(row, "labels"), _map(row, "extensions")
     start, end = moment(row.get("start")), moment(row.get("end"))
     return (
         (not filters.status or status in filters.status)
@@ -265,6 +264,11 @@ def label_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else None
+
+
+def _map(row: dict[str, Any], key: str) -> dict[str, Any]:
+    found = row.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _second(row: dict[str, Any]) -> str:
