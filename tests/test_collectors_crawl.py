@@ -24,7 +24,7 @@ class Server:
         self.asked: list[str] = []
 
     def respond(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        self, _method: str, target: str, _headers: Mapping[str, str], _body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         parts = urlsplit(target)
         path = unquote(parts.path).removeprefix("/api/v1")
@@ -64,7 +64,7 @@ def crawl(
     return {record.id: record for record in found.records(wanted)}, found
 
 
-def test_sub_workflows_are_read_through_tasks_and_shards_to_any_depth():
+def test_sub_workflows_are_read_through_tasks_and_shards_to_any_depth() -> None:
     """No list names them: they are found through jobId, and each names its parent."""
     server = Server(
         {
@@ -84,7 +84,7 @@ def test_sub_workflows_are_read_through_tasks_and_shards_to_any_depth():
     assert found.sub_workflows == 3
 
 
-def test_a_job_that_names_itself_or_its_parent_ends():
+def test_a_job_that_names_itself_or_its_parent_ends() -> None:
     """Cycles are met once."""
     server = Server(
         {
@@ -97,7 +97,7 @@ def test_a_job_that_names_itself_or_its_parent_ends():
     assert sorted(server.asked) == ["/jobs/a", "/jobs/b"]
 
 
-def test_depth_and_number_are_limited_and_what_is_left_out_is_said():
+def test_depth_and_number_are_limited_and_what_is_left_out_is_said() -> None:
     """The gap names the setting that is the limit."""
     chain = {
         f"/jobs/{n}": job(f"{n}", tasks=[{"name": "t", "jobId": f"{n + 1}"}]) for n in range(9)
@@ -114,7 +114,7 @@ def test_depth_and_number_are_limited_and_what_is_left_out_is_said():
     assert "max_sub_workflows" in found.gaps[0].why
 
 
-def test_a_job_that_cannot_be_read_is_a_record_with_a_reason_and_the_rest_goes_on():
+def test_a_job_that_cannot_be_read_is_a_record_with_a_reason_and_the_rest_goes_on() -> None:
     """The Cromwell shim lists archived workflows and answers 500 for their detail."""
     records, _ = crawl(Server({"/jobs/b": job("b")}), "a", "b")
     assert records["a"].detail is None
@@ -123,7 +123,7 @@ def test_a_job_that_cannot_be_read_is_a_record_with_a_reason_and_the_rest_goes_o
     assert records["b"].detail is not None
 
 
-def test_a_body_that_does_not_fit_the_api_is_kept_and_says_where():
+def test_a_body_that_does_not_fit_the_api_is_kept_and_says_where() -> None:
     """It stays raw, its page shows it, and the job counts as unknown."""
     detail = job("a", failures=[{"failure": "x", "shardIndex": "seven"}])
     records, _ = crawl(Server({"/jobs/a": detail}), "a")
@@ -131,7 +131,7 @@ def test_a_body_that_does_not_fit_the_api_is_kept_and_says_where():
     assert "$.failures[0].shardIndex" in records["a"].gaps[0].why
 
 
-def test_a_known_finished_job_is_not_asked_for_and_its_unknown_children_are():
+def test_a_known_finished_job_is_not_asked_for_and_its_unknown_children_are() -> None:
     """A run that was killed may have stored a job and not yet its sub-workflows."""
     server = Server({"/jobs/child": job("child")})
     records, found = crawl(server, "known", known=lambda j, _: ("child",) if j == "known" else None)
@@ -140,7 +140,7 @@ def test_a_known_finished_job_is_not_asked_for_and_its_unknown_children_are():
     assert found.unchanged == 1
 
 
-def test_attempts_are_asked_once_a_task_and_only_where_there_was_a_retry():
+def test_attempts_are_asked_once_a_task_and_only_where_there_was_a_retry() -> None:
     """A scattered task's `attempts` counts its shards, so only its shards' attempts tell."""
     tasks = [
         {"name": "once", "attempts": 1},
@@ -165,7 +165,7 @@ def test_attempts_are_asked_once_a_task_and_only_where_there_was_a_retry():
     assert server.asked == ["/jobs/a", "/jobs/a/twice/attempts", "/jobs/a/retried/attempts"]
 
 
-def test_a_failed_job_brings_the_ends_of_its_logs_and_its_operations():
+def test_a_failed_job_brings_the_ends_of_its_logs_and_its_operations() -> None:
     """Failures first, gs:// only, each once, and no more than the settings say."""
     failures = [
         {"failure": "x", "backendLog": f"gs://bucket/log-{n}.txt", "operationId": f"op/{n}"}
@@ -188,7 +188,7 @@ def test_a_failed_job_brings_the_ends_of_its_logs_and_its_operations():
     assert [gap.what for gap in records["a"].gaps] == ["log gs://bucket/log-3.txt"]
 
 
-def test_a_job_that_succeeded_asks_for_no_logs():
+def test_a_job_that_succeeded_asks_for_no_logs() -> None:
     """Its logs are linked; nobody needs their ends at 7:00."""
     detail = job("a", tasks=[{"name": "t", "backendLog": "gs://b/l", "operationId": "o"}])
     server = Server({"/jobs/a": detail})
@@ -196,10 +196,10 @@ def test_a_job_that_succeeded_asks_for_no_logs():
     assert server.asked == ["/jobs/a"]
 
 
-def test_what_is_not_offered_is_no_gap_and_is_asked_for_once():
+def test_what_is_not_offered_is_no_gap_and_is_asked_for_once() -> None:
     """The Cromwell shim without its auth service answers 204 to both."""
     detail = {"failures": [{"failure": "x", "backendLog": "gs://b/l", "operationId": "o"}]}
-    answers = {f"/jobs/{n}": job(n, status="Failed", **detail) for n in "ab"}
+    answers: dict[str, Any] = {f"/jobs/{n}": job(n, status="Failed", **detail) for n in "ab"}
     answers["/jobs/tailFile bucket=b object=l"] = 204
     for n in "ab":
         answers[f"/jobs/operationDetails job={n} operation=o"] = 501
@@ -222,9 +222,11 @@ def test_what_is_not_offered_is_no_gap_and_is_asked_for_once():
     }
 
 
-def test_aggregations_are_asked_for_every_frame_where_none_is_named():
+def test_aggregations_are_asked_for_every_frame_where_none_is_named() -> None:
     """dsub answers though its capabilities name no frame; those that are named limit the asking."""
-    answers = {f"/aggregations timeFrame={frame}": {"aggregations": []} for frame in TIME_FRAMES}
+    answers: dict[str, Any] = {
+        f"/aggregations timeFrame={frame}": {"aggregations": []} for frame in TIME_FRAMES
+    }
     server = Server(answers)
     bodies, gaps = aggregations.read(server.client(), CapabilitiesResponse(), project_id=None)
     assert tuple(bodies) == TIME_FRAMES
@@ -234,7 +236,7 @@ def test_aggregations_are_asked_for_every_frame_where_none_is_named():
     assert tuple(bodies) == ("DAYS_7",)
 
 
-def test_aggregations_that_are_not_offered_are_no_gap():
+def test_aggregations_that_are_not_offered_are_no_gap() -> None:
     """The Cromwell shim answers 501; a server whose every answer is 500 doesn't offer them."""
     for status in (501, 500, 404):
         server = Server({f"/aggregations timeFrame={frame}": status for frame in TIME_FRAMES})
@@ -242,7 +244,7 @@ def test_aggregations_that_are_not_offered_are_no_gap():
         assert (bodies, gaps) == ({}, ())
 
 
-def test_one_frame_that_cannot_be_read_is_a_gap_by_its_name():
+def test_one_frame_that_cannot_be_read_is_a_gap_by_its_name() -> None:
     """The others stay."""
     answers: dict[str, Any] = {
         f"/aggregations timeFrame={frame}": {"aggregations": []} for frame in TIME_FRAMES
@@ -255,7 +257,7 @@ def test_one_frame_that_cannot_be_read_is_a_gap_by_its_name():
     assert [gap.what for gap in gaps] == ["aggregation DAYS_30"]
 
 
-def test_capabilities_that_do_not_fit_keep_what_fits():
+def test_capabilities_that_do_not_fit_keep_what_fits() -> None:
     """One wrong property is named, and hides no other."""
     tree = {"displayFields": [{"field": 1}], "commonLabels": ["owner"]}
     server = Server({"/capabilities": tree, "/health": {"available": True}})

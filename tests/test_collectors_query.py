@@ -55,9 +55,7 @@ def listing(
         filters=filters or Filters(),
     )
     client = Client(Api(url="http://test.invalid/api/v1", tries=1), respond=server.respond)
-    return Listing(
-        client, asked, CapabilitiesResponse(query_extensions=tuple(offers)), page_size=2
-    )
+    return Listing(client, asked, CapabilitiesResponse(query_extensions=tuple(offers)), page_size=2)
 
 
 def ids(found: Listing) -> list[str]:
@@ -81,7 +79,7 @@ def paged(rows: list[dict[str, Any]], *, total: bool = True, trailing: bool = Fa
     return page
 
 
-def test_every_page_is_followed_with_one_page_size():
+def test_every_page_is_followed_with_one_page_size() -> None:
     """Five rows in pages of two come once each, and each page is asked for with the same size."""
     server = Server(paged([row(n) for n in range(5)]))
     found = listing(server, days=None)
@@ -90,14 +88,14 @@ def test_every_page_is_followed_with_one_page_size():
     assert not found.gaps
 
 
-def test_the_first_page_is_asked_for_without_a_token():
+def test_the_first_page_is_asked_for_without_a_token() -> None:
     """Both shims answer 500 to an empty token."""
     server = Server(paged([row(0)]))
     ids(listing(server))
     assert all("pageToken" not in query for query in server.queries)
 
 
-def test_an_empty_page_with_a_token_is_the_end():
+def test_an_empty_page_with_a_token_is_the_end() -> None:
     """The Cromwell shim's last page carries a token unless the total is a multiple of the size."""
     server = Server(paged([row(n) for n in range(3)], trailing=True))
     found = listing(server, days=None)
@@ -105,7 +103,7 @@ def test_an_empty_page_with_a_token_is_the_end():
     assert not found.gaps
 
 
-def test_a_page_that_repeats_the_one_before_brings_no_job_twice():
+def test_a_page_that_repeats_the_one_before_brings_no_job_twice() -> None:
     """Rows move while the Cromwell shim is read by offset."""
     pages = {None: [row(0), row(1)], "a": [row(1), row(2)], "b": [row(2), row(3)]}
     after = {None: "a", "a": "b"}
@@ -118,7 +116,7 @@ def test_a_page_that_repeats_the_one_before_brings_no_job_twice():
     assert ids(listing(server, days=None)) == ["job-0000", "job-0001", "job-0002", "job-0003"]
 
 
-def test_a_token_that_never_changes_ends_the_walk_and_is_said():
+def test_a_token_that_never_changes_ends_the_walk_and_is_said() -> None:
     """dsub's tokens hold whole seconds: more jobs in a second than a page holds jam its paging."""
     server = Server(lambda _: {"results": [row(0), row(1)], "nextPageToken": "again"})
     found = listing(server, days=None)
@@ -127,7 +125,7 @@ def test_a_token_that_never_changes_ends_the_walk_and_is_said():
     assert len(server.queries) < 40
 
 
-def test_tokens_without_end_that_bring_nothing_new_end_the_walk():
+def test_tokens_without_end_that_bring_nothing_new_end_the_walk() -> None:
     """A server that hands out a new token for the same page for ever is left."""
     count = iter(range(10**9))
     server = Server(lambda _: {"results": [row(0)], "nextPageToken": f"t{next(count)}"})
@@ -136,7 +134,7 @@ def test_tokens_without_end_that_bring_nothing_new_end_the_walk():
     assert found.gaps
 
 
-def test_a_jam_is_passed_by_asking_for_each_status():
+def test_a_jam_is_passed_by_asking_for_each_status() -> None:
     """Where one status alone does not jam, the list is whole, and the detour is noted."""
     rows = [row(n, status="Failed" if n % 2 else "Succeeded") for n in range(4)]
 
@@ -151,7 +149,7 @@ def test_a_jam_is_passed_by_asking_for_each_status():
     assert "repeated a token" in found.notes[0]
 
 
-def test_a_later_page_that_cannot_be_read_is_a_gap_with_its_number():
+def test_a_later_page_that_cannot_be_read_is_a_gap_with_its_number() -> None:
     """What came before is kept."""
     rows = paged([row(n) for n in range(5)])
     server = Server(lambda q: 400 if q.get("pageToken") == "2" else rows(q))
@@ -160,13 +158,13 @@ def test_a_later_page_that_cannot_be_read_is_a_gap_with_its_number():
     assert found.gaps[0].what == "page 2 of the list"
 
 
-def test_a_first_page_that_cannot_be_read_stops_the_run():
+def test_a_first_page_that_cannot_be_read_stops_the_run() -> None:
     """Without a list there is nothing to report on."""
     with pytest.raises(UnreadableError):
         ids(listing(Server(lambda _: 400)))
 
 
-def test_fewer_rows_than_the_servers_own_total_is_a_gap():
+def test_fewer_rows_than_the_servers_own_total_is_a_gap() -> None:
     """A list that shrank while it was read lost rows between its pages."""
     server = Server(lambda _: {"results": [row(0)], "totalSize": 3})
     found = listing(server, days=None)
@@ -174,7 +172,7 @@ def test_fewer_rows_than_the_servers_own_total_is_a_gap():
     assert "counts 3" in found.gaps[0].why
 
 
-def test_a_row_without_an_id_is_a_gap_and_the_rest_stays():
+def test_a_row_without_an_id_is_a_gap_and_the_rest_stays() -> None:
     """One bad row never hides the others."""
     server = Server(lambda _: {"results": [{"status": "Failed"}, None, row(1)]})
     found = listing(server, days=None)
@@ -183,7 +181,7 @@ def test_a_row_without_an_id_is_a_gap_and_the_rest_stays():
 
 
 @pytest.mark.parametrize("answer", [[], "text", {"results": None}, {"results": {}}, {}])
-def test_an_answer_that_is_not_a_list_of_jobs_is_never_taken_for_an_empty_one(answer: Any):
+def test_an_answer_that_is_not_a_list_of_jobs_is_never_taken_for_an_empty_one(answer: Any) -> None:
     """Missing data never looks like good news."""
     found = listing(Server(lambda _: answer), days=None)
     try:
@@ -193,7 +191,7 @@ def test_an_answer_that_is_not_a_list_of_jobs_is_never_taken_for_an_empty_one(an
     assert found.gaps
 
 
-def test_jobs_still_active_are_listed_whenever_they_were_submitted():
+def test_jobs_still_active_are_listed_whenever_they_were_submitted() -> None:
     """The window is by submission; a job that has run for a month is still news."""
     old = row(1, status="Running", submission=(NOW - timedelta(days=30)).isoformat())
 
@@ -203,7 +201,7 @@ def test_jobs_still_active_are_listed_whenever_they_were_submitted():
     assert ids(listing(Server(page))) == ["job-0000", "job-0001"]
 
 
-def test_labels_are_never_sent_and_always_applied():
+def test_labels_are_never_sent_and_always_applied() -> None:
     """A non-empty label filter is 500 on the Cromwell shim."""
     server = Server(paged([row(0, labels={"owner": "ana"}), row(1, labels={"owner": "li"})]))
     found = listing(server, Filters(labels={"owner": "ana"}))
@@ -211,7 +209,7 @@ def test_labels_are_never_sent_and_always_applied():
     assert all("labels" not in query for query in server.queries)
 
 
-def test_extensions_are_sent_only_where_the_server_offers_them():
+def test_extensions_are_sent_only_where_the_server_offers_them() -> None:
     """dsub's local provider answers 400 to any project."""
     wish = Filters(project_id="p", user_id="u", hide_archived=True)
     server = Server(paged([]))
@@ -222,7 +220,7 @@ def test_extensions_are_sent_only_where_the_server_offers_them():
     assert server.queries[0]["extensions"] == {"projectId": "p", "hideArchived": True}
 
 
-def test_a_query_refused_for_its_filters_is_asked_again_without_them():
+def test_a_query_refused_for_its_filters_is_asked_again_without_them() -> None:
     """dsub answers 500 to another user's id; the filter is applied here, and the detour noted."""
     mine, other = row(0, extensions={"userId": "u"}), row(1, extensions={"userId": "v"})
     server = Server(lambda q: 500 if "extensions" in q else {"results": [mine, other]})
@@ -253,7 +251,7 @@ def test_a_query_refused_for_its_filters_is_asked_again_without_them():
         (Filters(submission=NOW), False),
     ],
 )
-def test_every_filter_is_applied_here_too(filters: Filters, kept: bool):
+def test_every_filter_is_applied_here_too(filters: Filters, kept: bool) -> None:
     """Cromwell ignores projectId and userId, dsub ignores id and hideArchived, without a word."""
     job = row(
         0,
@@ -266,7 +264,7 @@ def test_every_filter_is_applied_here_too(filters: Filters, kept: bool):
     assert wanted(job, asked) is kept
 
 
-def test_a_finished_job_from_before_the_window_is_not_wanted_and_a_running_one_is():
+def test_a_finished_job_from_before_the_window_is_not_wanted_and_a_running_one_is() -> None:
     """A server may ignore `submission`; a job without a readable one is kept."""
     asked = Asked(server="test", timeframe="HOURS_1", since=NOW - timedelta(hours=1))
     old = {"submission": (NOW - timedelta(days=2)).isoformat()}

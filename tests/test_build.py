@@ -1,0 +1,259 @@
+"""The main job, end to end: a real server on a socket, snapshots on disk, a linked site."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from jmreport import pipeline
+from jmreport.collectors.demo import Demo, Like, serve
+from jmreport.errors import Exit, NothingUsableError
+from jmreport.models import TIME_FRAMES
+from jmreport.progress import SilentProgress
+from jmreport.records import FRAME_LENGTHS, moment
+from jmreport.settings import Collect, Settings, Site, Snapshots
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+
+
+@pytest.fixture(params=["spec", "cromwell", "dsub"])
+def like(request: pytest.FixtureRequest) -> Like:
+    return cast(Like, request.param)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        site=Site(dir=str(tmp_path / "site")), snapshots=Snapshots(dir=str(tmp_path / "snapshots"))
+    )
+
+
+def build(settings: Settings, url: str, now: datetime = NOW) -> pipeline.Outcome:
+    return pipeline.build(
+        settings,
+        now=now,
+        source=pipeline.Source(url=url),
+        environ={},
+        progress=SilentProgress(),
+        workers=1,
+    )
+
+
+def bytes_of(folder: str) -> dict[str, str]:
+    """Address -> digest of every page and file a reader can open."""
+    root = Path(folder)
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file() and ".jmreport" not in path.parts
+    }
+
+
+def listed_ids(demo: Demo, since: datetime) -> set[str]:
+    """What a patient client would be told: the whole list in one page, or in many."""
+    found: dict[str, Any] = {}
+    token = None
+    for _ in range(10_000):
+        body: dict[str, Any] = {"pageSize": 256}
+        if token:
+            body["pageToken"] = token
+        headers = {"Content-Type": "application/json"}
+        status, _, raw = demo.respond(
+            "POST", "/api/v1/jobs/query", headers, json.dumps(body).encode()
+        )
+        assert status == 200
+        answer = json.loads(raw)
+        before = len(found)
+        found.update((row["id"], row) for row in answer["results"])
+        token = answer.get("nextPageToken")
+        if not token or len(found) == before:
+            break
+    return {
+        job
+        for job, row in found.items()
+        if (moment(row["submission"]) or NOW) >= since
+        or row["status"] not in ("Succeeded", "Failed", "Aborted")
+    }
+
+
+def test_every_listed_job_has_its_page_and_no_link_is_dead(settings: Settings, like: Like) -> None:
+    """Pages for all jobs of the window and all active ones, on each kind of server."""
+    demo = Demo(now=NOW, jobs=300, like=like)
+    with serve(demo, port=0) as server:
+        server.start()
+        outcome = build(settings, server.url)
+    assert outcome.exit in (Exit.DONE, Exit.INCOMPLETE)
+    rows = [
+        json.loads(line)
+        for line in Path(settings.site.dir, "data/jobs.ndjson").read_text().splitlines()
+    ]
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert listed_ids(demo, NOW - timedelta(days=7)) <= {row["id"] for row in rows}
+    for row in rows:
+        assert Path(settings.site.dir, row["page"]).is_file()
+    assert pipeline.check(settings) == ()
+
+
+def test_a_second_run_asks_for_the_list_and_for_what_is_active(
+    settings: Settings, like: Like
+) -> None:
+    """Finished jobs whose row is unchanged are never fetched again."""
+    demo = Demo(now=NOW, jobs=300, like=like, archived=0.0)
+    with serve(demo, port=0) as server:
+        server.start()
+        build(settings, server.url)
+        details = demo.requests.count("GetJob")
+        again = build(settings, server.url, NOW + timedelta(seconds=1))
+    assert again.run is not None
+    active = sum(
+        1
+        for line in Path(settings.site.dir, "data/jobs.ndjson").read_text().splitlines()
+        if json.loads(line)["status"] not in ("Succeeded", "Failed", "Aborted")
+    )
+    assert again.run.counts.unchanged + active == again.run.counts.listed
+    assert demo.requests.count("GetJob") - details <= 1.05 * active + again.run.counts.sub_workflows
+
+
+def test_the_same_night_rendered_twice_changes_no_byte(settings: Settings) -> None:
+    """`render` is a pure function of the snapshots; its now is the newest run's."""
+    demo = Demo(now=NOW, jobs=200)
+    with serve(demo, port=0) as server:
+        server.start()
+        build(settings, server.url)
+    before = bytes_of(settings.site.dir)
+    outcome = pipeline.render(settings, progress=SilentProgress(), workers=1)
+    assert bytes_of(settings.site.dir) == before
+    assert " 0 rewritten" in outcome.summary[-1]
+
+
+def test_one_process_and_two_write_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
+    """How the work is divided never shows."""
+    demo = Demo(now=NOW, jobs=200)
+    with serve(demo, port=0) as server:
+        server.start()
+        build(settings, server.url)
+    other = Settings(site=Site(dir=str(tmp_path / "other")), snapshots=settings.snapshots)
+    pipeline.render(other, progress=SilentProgress(), workers=2)
+    assert bytes_of(other.site.dir) == bytes_of(settings.site.dir)
+
+
+@pytest.mark.parametrize("frame", TIME_FRAMES)
+def test_each_time_frame_builds_and_holds_its_jobs(settings: Settings, frame: Any) -> None:
+    """A job is in the report when it was submitted in the frame, or is still active."""
+    wish = Settings(
+        site=settings.site, snapshots=settings.snapshots, collect=Collect(timeframe=frame)
+    )
+    demo = Demo(now=NOW, jobs=400)
+    with serve(demo, port=0) as server:
+        server.start()
+        build(wish, server.url)
+    length = FRAME_LENGTHS[frame]
+    since = NOW - length if length else datetime(2000, 1, 1, tzinfo=UTC)
+    lines = Path(settings.site.dir, "data/jobs.ndjson").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == listed_ids(demo, since)
+
+
+def test_a_server_that_is_gone_leaves_the_site_as_it_was(settings: Settings) -> None:
+    """Exit 4, nothing touched; the next page tells of the night that brought nothing."""
+    demo = Demo(now=NOW, jobs=100)
+    with serve(demo, port=0) as server:
+        server.start()
+        url = server.url
+        build(settings, url)
+    before = bytes_of(settings.site.dir)
+    with pytest.raises(NothingUsableError) as gone:
+        build(settings, url, NOW + timedelta(days=1))
+    assert gone.value.code == Exit.NOTHING_USABLE
+    assert gone.value.hint
+    assert bytes_of(settings.site.dir) == before
+    with serve(Demo(now=NOW + timedelta(days=2), jobs=100), port=0) as server:
+        server.start()
+        outcome = build(settings, server.url, NOW + timedelta(days=2))
+    assert outcome.exit == Exit.INCOMPLETE
+    assert "24 Nov" in Path(settings.site.dir, "index.html").read_text()
+
+
+class Emptied:
+    """A server that lost its database: alive, polite, and without a job."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo = demo
+
+    def respond(self, method: str, target: str, headers: Any, body: bytes) -> Any:
+        if target.endswith("/jobs/query"):
+            return 200, {"Content-Type": "application/json"}, b'{"results": []}'
+        return self.demo.respond(method, target, headers, body)
+
+
+def test_a_list_that_is_suddenly_empty_never_replaces_a_good_page(settings: Settings) -> None:
+    """Jobs known to be in the window cannot have been unsubmitted."""
+    demo = Demo(now=NOW, jobs=100)
+    with serve(demo, port=0) as server:
+        server.start()
+        build(settings, server.url)
+    before = bytes_of(settings.site.dir)
+    with serve(Emptied(demo), port=0) as server:
+        server.start()
+        with pytest.raises(NothingUsableError, match="lists no job"):
+            build(settings, server.url, NOW + timedelta(minutes=1))
+    assert bytes_of(settings.site.dir) == before
+
+
+def test_a_job_whose_detail_is_gone_is_still_listed(settings: Settings) -> None:
+    """The Cromwell shim lists archived workflows and answers 500 in detail; the run exits 3."""
+    demo = Demo(now=NOW, jobs=200, like="cromwell", archived=0.2)
+    with serve(demo, port=0) as server:
+        server.start()
+        outcome = build(settings, server.url)
+    assert outcome.exit == Exit.INCOMPLETE
+    lines = Path(settings.site.dir, "data/jobs.ndjson").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == listed_ids(demo, NOW - timedelta(days=7))
+    assert "incomplete" in Path(settings.site.dir, "index.html").read_text().lower()
+    assert pipeline.check(settings) == ()
+
+
+def jmreport(*words: str, **options: Any) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "jmreport", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+@pytest.fixture
+def served() -> Iterator[str]:
+    with serve(Demo(now=NOW, jobs=400), port=0) as server:
+        server.start()
+        yield server.url
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_at_any_moment_the_next_build_completes(
+    settings: Settings, served: str, seed: int
+) -> None:
+    """kill -9 in the middle of a build: nothing is half written, and the next run finishes."""
+    words = [
+        "build", "--api-url", served, "--timeframe", "DAYS_7", "--now", NOW.isoformat(),
+        "--site", settings.site.dir, "--snapshots", settings.snapshots.dir,
+    ]  # fmt: skip
+    killed = jmreport(*words, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+    time.sleep(random.Random(seed).uniform(0.4, 4.0))  # noqa: S311 - when to kill
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    for page in Path(settings.site.dir).rglob("*.html"):
+        if not page.name.startswith("."):
+            assert page.read_text().rstrip().endswith("</html>"), page
+    outcome = build(settings, served, NOW + timedelta(minutes=1))
+    assert outcome.exit == Exit.DONE
+    assert pipeline.check(settings) == ()
