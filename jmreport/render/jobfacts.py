@@ -75,15 +75,16 @@ class Making(Struct, frozen=True, kw_only=True):
         links = self.facts.links
         found = []
         if log:
-            found.append(_place("log", log, links.href(log)))
+            found.append(self._place("log", log, links.href(log)))
         if folder:
-            found.append(_place("folder", folder, links.folder(folder)))
+            found.append(self._place("folder", folder, links.folder(folder)))
         if operation:
             anchor = self.operations.get(operation)
             href = f"#{anchor}" if anchor else links.operation(operation)
-            found.append(_place("operation", operation, href))
+            found.append(self._place("operation", operation, href))
         return tuple(found)
 
-
-def _place(kind: str, text: str, href: str | None) -> Link:
-    return Link(kind, href) if href else Link(f"{kind} {words.cut_middle(text, 120)}", None)
+    def _place(self, kind: str, text: str, href: str | None) -> Link:
+        if href and self.budget.affords(href):
+            return Link(kind, href)
+        return Link(f"{kind} {words.cut_middle(text, 120)}", None)

@@ -15,7 +15,7 @@ MOST_FAILURES = 30
 OPEN_MESSAGE = 2_000
 WHOLE_MESSAGE = 60_000
 #: Lines of a log that stand open, and characters of it that a page holds.
-LOG_LINES = 30
+LOG_LINES = 12
 LOG_CHARACTERS = 20_000
 _TELLING = re.compile(
     r"\berror\b|exception|fatal|\bkilled\b|out of memory|no space left|denied|traceback", re.I
@@ -30,10 +30,12 @@ class LogLine(Struct, frozen=True):
 
 
 class LogTail(Struct, frozen=True, kw_only=True):
-    """The end of a log, or why there is none."""
+    """The end of a log, the lines before it (closed), or why there is none."""
 
     said: str
     lines: tuple[LogLine, ...]
+    earlier: str = ""
+    earlier_said: str = ""
     why_not: str = ""
 
 
@@ -164,7 +166,13 @@ def _log(body: FileContents | None, why_not: str | None, making: Making) -> LogT
         said = f"last {words.number(len(shown))} of {words.number(len(lines))} lines"
     else:
         said = f"last {words.plural(len(shown), 'line')}"
-    return LogTail(said=said, lines=tuple(_lines(shown, making)))
+    earlier = lines[:-LOG_LINES]
+    return LogTail(
+        said=said,
+        lines=tuple(_lines(shown, making)),
+        earlier=making.budget.take("\n".join(earlier), LOG_CHARACTERS) if earlier else "",
+        earlier_said=words.plural(len(earlier), "earlier line"),
+    )
 
 
 def _lines(lines: Iterable[str], making: Making) -> Iterable[LogLine]:

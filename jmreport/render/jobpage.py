@@ -32,8 +32,8 @@ from jmreport.render.values import Budget, Values
 from jmreport.report import JobContext
 from jmreport.settings import Settings
 
-#: Characters of a server's text on a page, before markup; what is beyond is in the raw JSON.
-PAGE_CHARACTERS = 400_000
+#: Bytes of a server's text on a page, as HTML; what is beyond is in the raw JSON.
+PAGE_TEXT = 350_000
 _RAW_CHARACTERS = 60_000
 _MOST_CHILDREN = 500
 
@@ -187,7 +187,7 @@ def _making(record: Record, context: JobContext, facts: SiteFacts, read: Reading
         short_id=words.cut_end(context.short_id or record.id[:8], 60),
         address=addresses.job(record.id),
         facts=facts,
-        budget=Budget(PAGE_CHARACTERS),
+        budget=Budget(PAGE_TEXT),
         near=row.submission or row.start,
         jobs=jobs,
         operations={name: f"operation-{at}" for at, name in enumerate(read.operations, 1)},

@@ -17,11 +17,11 @@ from jmreport.render.values import Budget, Value, Values
 #: Shards shown at once, shards on the job's own page, and shards of all its tasks together there.
 FIRST_SHARDS = 50
 MOST_SHARDS = 500
-MOST_SHARDS_TOGETHER = 800
+MOST_SHARDS_TOGETHER = 600
 #: Tasks with a part of their own below the table; attempts and events shown of each.
 MOST_TASKS = 200
-MOST_ATTEMPTS = 200
-MOST_EVENTS = 60
+MOST_ATTEMPTS = 100
+MOST_EVENTS = 40
 _MESSAGE = 1_500
 
 
@@ -169,7 +169,13 @@ def _task(
     shown = shards[:FIRST_SHARDS] if own_pages else shards
     rows = tuple(_shard(anchor, shard, making) for shard in shown)
     told = [call for call in found if call.data is not None]
+    retried = Counter(call.shard for call in told)
+    told.sort(key=lambda call: retried[call.shard] < 2)
     tries = told if len(told) > 1 or any(_says_more(call.data, task) for call in told) else []
+    told_of = tuple(
+        _try(call, making) for call in tries[: making.budget.rows(len(tries), MOST_ATTEMPTS)]
+    )
+    events = _events(task, making)
     pages = _shard_pages(position, task, making) if own_pages else ()
     return TaskView(
         anchor=anchor,
@@ -189,10 +195,10 @@ def _task(
         rows=rows[:FIRST_SHARDS],
         more_rows=rows[FIRST_SHARDS:],
         shard_pages=pages,
-        tries=tuple(_try(call, making) for call in tries[:MOST_ATTEMPTS]),
-        tries_left_out=max(0, len(tries) - MOST_ATTEMPTS),
-        events=_events(task, making),
-        events_left_out=max(0, len(task.execution_events) - MOST_EVENTS),
+        tries=told_of,
+        tries_left_out=len(tries) - len(told_of),
+        events=events,
+        events_left_out=len(task.execution_events) - len(events),
         tables=_tables(anchor, task, making),
     )
 
@@ -218,6 +224,8 @@ def _order(shard: Shard) -> tuple[int, int]:
 def _summary(shards: Sequence[Shard]) -> str:
     """How many shards stand how: "1 failed, 23 succeeded"."""
     counts = Counter(words.status(shard.execution_status).text for shard in shards)
+    if len(counts) < 2:
+        return ""
     return ", ".join(f"{words.number(n)} {text.lower()}" for text, n in counts.most_common())
 
 
@@ -300,7 +308,7 @@ def _events(task: TaskMetadata, making: Making) -> tuple[EventRow, ...]:
             making.short(moment(event.start)),
             making.short(moment(event.end)),
         )
-        for event in ordered[:MOST_EVENTS]
+        for event in ordered[: making.budget.rows(len(ordered), MOST_EVENTS)]
     )
 
 
@@ -349,7 +357,7 @@ def shards_pages(scatters: Sequence[tuple[int, TaskMetadata]], making: Making) -
                     job=Link(making.short_id, here.link(addresses.job(making.id))),
                     rows=tuple(_shard(f"task-{position}", shard, here) for shard in part),
                     said=f"Shards {which} of {words.number(len(ordered))}, failed ones first: "
-                    f"{_summary(ordered)}.",
+                    f"{_summary(ordered) or 'all of one status'}.",
                     pages=_shard_pages(position, task, here) if count > 1 else (),
                 )
             )

@@ -40,21 +40,43 @@ class Values(Struct, frozen=True, kw_only=True):
 
 
 class Budget:
-    """How many characters of values a page still takes."""
+    """How much of a server's text a page still takes, in bytes of HTML, and how many rows."""
 
-    def __init__(self, characters: int) -> None:
-        self._left = characters
+    def __init__(self, size: int, rows: int = 800) -> None:
+        self._left = size
+        self._rows = rows
 
     def take(self, text: str, longest: int) -> str:
         """The text, cut in the middle to `longest` and to what is left on this page."""
-        longest = min(longest, max(self._left, 200))
+        longest = min(longest, max(self._left // 2, 60))
         shown = text
         if len(text) > longest:
             gone = words.number(len(text) - longest)
             half = longest // 2
             shown = f"{text[:half]}\n… {gone} characters left out …\n{text[len(text) - half :]}"
-        self._left -= len(shown)
+        self._left -= _size(shown)
         return shown
+
+    def affords(self, text: str) -> bool:
+        """Whether the whole text still finds its place; it is taken if so."""
+        if len(text) > self._left:
+            return False
+        self._left -= len(text)
+        return True
+
+    def rows(self, wanted: int, most: int) -> int:
+        """How many of the rows wanted are given, at most `most`."""
+        given = max(0, min(wanted, most, self._rows))
+        self._rows -= given
+        return given
+
+
+def _size(text: str) -> int:
+    """Bytes of the text as HTML: what is escaped becomes five, and most other letters three."""
+    if len(text) < 40:
+        return len(text) * 2
+    escaped = sum(map(text.count, "<>&\"'"))
+    return (len(text) if text.isascii() else len(text) * 3) + 4 * escaped
 
 
 def table(
