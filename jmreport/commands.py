@@ -71,7 +71,7 @@ def build(
     outcome = pipeline.build(
         given.settings,
         now=now_from(now),
-        source=source_from(given.settings, demo=demo, options=demo_options(like, jobs, seed)),
+        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed)),
         environ=os.environ,
         progress=given.console.progress(),
         workers=workers,
@@ -95,7 +95,7 @@ def collect(
     outcome = pipeline.collect(
         given.settings,
         now=now_from(now),
-        source=source_from(given.settings, demo=demo, options=demo_options(like, jobs, seed)),
+        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed)),
         environ=os.environ,
         progress=given.console.progress(),
     )

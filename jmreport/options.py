@@ -30,6 +30,8 @@ class Given(Struct, frozen=True):
     console: Console
     #: The settings file that was named.
     config: Path | None = None
+    #: Keys that flags were given for.
+    by_flag: frozenset[str] = frozenset()
 
     def end(self, outcome: "Outcome") -> None:
         """Say what came of it, and stop with its exit code."""
@@ -107,7 +109,7 @@ def command(
             given = flags.values(keyed, chosen)
             settings = _settings(config, given) if loads else Settings()
             with console.logs():
-                function(Given(settings, console, config), **options)
+                function(Given(settings, console, config, frozenset(given)), **options)
 
         _describe(called, function, tuple(_option(flag) for flag in keyed))
         app.command(name=function.__name__)(called)
@@ -211,20 +213,23 @@ def demo_options(like: str | None, jobs: int | None, seed: int | None) -> dict[s
     return {name: value for name, value in given.items() if value is not None}
 
 
-def source_from(settings: Settings, *, demo: bool, options: dict[str, Any]) -> "Source":
+def source_from(given: Given, *, demo: bool, options: dict[str, Any]) -> "Source":
     """Whom to ask: the server of the settings or the built-in one, and never one unasked."""
     from jmreport.pipeline import DemoOptions, Source
 
+    if demo and "api.url" in given.by_flag:
+        raise UsageError("--demo and --api-url contradict each other")
     if demo:
         return Source(demo=DemoOptions(**options))
     if options:
         raise UsageError(
             f"--{next(iter(options))} is about the built-in server, and --demo was not given"
         )
-    if settings.api.url is None:
+    url = given.settings.api.url
+    if url is None:
         raise UsageError(
             "no Job Manager to ask: neither --api-url nor --demo is given",
             hint="give --api-url URL (or set api.url in jmreport.toml), or try --demo for the "
             "built-in server",
         )
-    return Source(url=settings.api.url)
+    return Source(url=url)

@@ -107,7 +107,7 @@ def _owns(module: str, owners: tuple[str, ...]) -> bool:
     )
 
 
-def test_the_house_is_as_in_the_picture(root: Path):
+def test_the_house_is_as_in_the_picture(root: Path) -> None:
     """Arrows go down only; rooms in one row meet as values in pipeline; one owner per library."""
     assert faults(root / "jmreport") == []
 
@@ -132,7 +132,7 @@ def test_the_house_is_as_in_the_picture(root: Path):
         ("stuff.py", "", "no such room"),
     ],
 )
-def test_a_reversed_arrow_is_found(tmp_path: Path, module: str, text: str, complaint: str):
+def test_a_reversed_arrow_is_found(tmp_path: Path, module: str, text: str, complaint: str) -> None:
     """The test above can fail: each fault, put into a small house of its own, is named."""
     package = tmp_path / "jmreport"
     (package / module).parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def test_a_reversed_arrow_is_found(tmp_path: Path, module: str, text: str, compl
     assert complaint in fault
 
 
-def test_a_house_in_order_has_no_fault(tmp_path: Path):
+def test_a_house_in_order_has_no_fault(tmp_path: Path) -> None:
     package = tmp_path / "jmreport"
     (package / "render").mkdir(parents=True)
     (package / "render/theme.py").write_text("import jinja2\nfrom jmreport.records import Run\n")
@@ -164,14 +164,14 @@ def loaded_by(code: str, folder: Path) -> set[str]:
     return set(done.stdout.splitlines()[-1].split()[1:])
 
 
-def test_help_loads_nothing_that_takes_long(tmp_path: Path):
+def test_help_loads_nothing_that_takes_long(tmp_path: Path) -> None:
     """So that it is there at once."""
     heavy = {"httpx", "google", "jinja2", "matplotlib", "numpy", "rich", "markdown", "pydantic"}
     code = "from jmreport.cli import main\nassert main(['--help']) == 0"
     assert loaded_by(code, tmp_path) & heavy == set()
 
 
-def test_render_loads_no_network_library(tmp_path: Path):
+def test_render_loads_no_network_library(tmp_path: Path) -> None:
     """Pages are made from disk alone."""
     assert "httpx" in loaded_by("import jmreport.client.wire", tmp_path)
     made = "from jmreport.cli import main\n" + (

@@ -1,0 +1,292 @@
+"""Settings: the file, then the environment, then flags; every mistake named with its place."""
+
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jmreport.errors import Exit, UsageError
+from jmreport.settings import KEYS, SECTIONS, Settings
+from jmreport.settings_example import commented, toml
+from jmreport.settings_loading import Value, from_environment, from_text, load
+
+FILE = Path("jmreport.toml")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without a settings file."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def loaded(text: str, **environ: str) -> Settings:
+    FILE.write_text(text, encoding="utf-8")
+    return load(environ=environ)
+
+
+def mistake(text: str = "", **environ: str) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        loaded(text, **environ)
+    assert caught.value.code == Exit.USAGE
+    return caught.value
+
+
+def test_without_a_file_everything_has_its_default() -> None:
+    assert load(environ={}) == Settings()
+
+
+def test_a_file_is_read_where_it_stands() -> None:
+    settings = loaded('[api]\nurl = "https://jobs.example.org"\n[collect]\nstatus = ["Failed"]\n')
+    assert settings.api.url == "https://jobs.example.org"
+    assert settings.collect.status == ("Failed",)
+
+
+def test_flags_go_before_the_environment_and_that_before_the_file() -> None:
+    FILE.write_text('[site]\ntitle = "file"\ndir = "file"\n[snapshots]\ndir = "file-too"\n')
+    settings = load(
+        environ={"JMREPORT_SITE_TITLE": "environment", "JMREPORT_SITE_DIR": "environment"},
+        flags={"site.dir": Value("--site", "flag")},
+    )
+    assert settings.site.dir == "flag"
+    assert settings.site.title == "environment"
+    assert settings.snapshots.dir == "file-too"
+
+
+def test_paths_in_a_file_are_relative_to_it(folder: Path) -> None:
+    """So that cron may name it from anywhere; those of flags and the environment are not."""
+    (folder / "etc").mkdir()
+    named = folder / "etc/reports.toml"
+    named.write_text('[site]\ndir = "site"\n[api]\ntoken_file = "/run/token"\n')
+    settings = load(path=named, environ={"JMREPORT_SNAPSHOTS_DIR": "kept"})
+    assert settings.site.dir == str(folder / "etc/site")
+    assert settings.api.token_file == "/run/token"  # noqa: S105 - where one would be
+    assert settings.snapshots.dir == "kept"
+
+
+def test_the_environment_can_name_the_file(folder: Path) -> None:
+    other = folder / "other.toml"
+    other.write_text('[site]\ntitle = "Other"\n')
+    assert load(environ={"JMREPORT_CONFIG": str(other)}).site.title == "Other"
+
+
+def test_a_date_may_be_a_date_of_toml() -> None:
+    settings = loaded("[collect]\nstart = 2026-11-16T00:00:00Z\n")
+    assert settings.collect.start == "2026-11-16T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[api]\nulr = "x"', "jmreport.toml: api.ulr: no such key; did you mean api.url?"),
+        ("[repotr]\n", "jmreport.toml: repotr: no such table; did you mean [report]?"),
+        ('url = "x"', "jmreport.toml: url: no such key; did you mean api.url?"),
+        ("api = 3", "jmreport.toml: api: expected a table, as in [api]"),
+        (
+            '[api]\nconcurrency = "six"',
+            "jmreport.toml: api.concurrency: expected a whole number from 1 to 64, not 'six'",
+        ),
+        (
+            "[api]\nconcurrency = 0",
+            "jmreport.toml: api.concurrency: expected a whole number from 1 to 64, not 0",
+        ),
+        (
+            "[api]\ntimeout = 0.0",
+            "jmreport.toml: api.timeout: expected a number above 0 and up to 3600, not 0.0",
+        ),
+        (
+            "[api]\nrate = nan",
+            "jmreport.toml: api.rate: expected a number from 0 to 10000, not nan",
+        ),
+        (
+            "[api]\ngoogle_auth = 1",
+            "jmreport.toml: api.google_auth: expected true or false, not 1",
+        ),
+        (
+            '[collect]\nstatus = "Failed"',
+            "jmreport.toml: collect.status: expected a list of texts, not 'Failed'",
+        ),
+        (
+            '[collect]\ntimeframe = "DAYS_8"',
+            "jmreport.toml: collect.timeframe: expected one of HOURS_1, HOURS_8, HOURS_24, "
+            "DAYS_7, DAYS_30, ALL_TIME, not 'DAYS_8'",
+        ),
+        (
+            '[collect]\nend = "2026-11-23T02:14:00"',
+            "jmreport.toml: collect.end: '2026-11-23T02:14:00' is not a date with an offset, "
+            "like 2026-11-23T02:14:00Z",
+        ),
+        (
+            '[report]\ntimezone = "Europe/Berlim"',
+            "jmreport.toml: report.timezone: no time zone is called 'Europe/Berlim'; "
+            "did you mean Europe/Berlin?",
+        ),
+        (
+            '[redact]\npatterns = ["("]',
+            "jmreport.toml: redact.patterns: not a regular expression: '(' "
+            "(missing ), unterminated subpattern at position 0)",
+        ),
+        (
+            '[redact]\npatterns = ["x*"]',
+            "jmreport.toml: redact.patterns: 'x*' matches the empty text, so it would match "
+            "everywhere",
+        ),
+        (
+            '[site]\ndir = "same"\n[snapshots]\ndir = "same"',
+            "site.dir and snapshots.dir are both same",
+        ),
+        ('[site]\ndir = "a\\u0000b"', "jmreport.toml: site.dir: holds a NUL character"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_its_path(text: str, message: str) -> None:
+    assert mistake(text).message == message
+
+
+@pytest.mark.parametrize("zone", ["../etc/passwd", "/etc/localtime", "Europe", "", "\x00"])
+def test_a_zone_is_a_name_and_never_a_path(zone: str) -> None:
+    assert "report.timezone" in mistake(f"[report]\ntimezone = {toml(zone)}").message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "jobs.example.org",
+        "ftp://jobs.example.org",
+        "javascript:alert(1)",
+        "https://",
+        "https://[",
+        "https://a:99999",
+        "https://a b",
+        "https://a/?x=1",
+    ],
+)
+def test_an_address_is_http_or_https(url: str) -> None:
+    assert mistake(JMREPORT_API_URL=url).message.startswith("JMREPORT_API_URL: ")
+
+
+@pytest.mark.parametrize("name", ["api.token", "api.password", "api.client_secret", "token"])
+def test_secrets_are_never_settings(name: str) -> None:
+    """Nor shown again by the message that says so."""
+    section, _, key = name.rpartition(".")
+    error = mistake(f'[{section}]\n{key} = "hunter2"' if section else f'{key} = "hunter2"')
+    assert "secrets are never settings" in error.message
+    assert "JMREPORT_API_TOKEN" in error.hint
+    assert "hunter2" not in error.message + error.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[api]\nurl = "https://ana:hunter2@jobs.example.org"',
+        '[api]\nheaders = "hunter2"',
+        '[api]\nheaders = { Authorization = "hunter2\\n" }',
+    ],
+)
+def test_what_may_hold_a_secret_is_not_shown(text: str) -> None:
+    error = mistake(text)
+    assert "hunter2" not in error.message + error.hint
+
+
+def test_what_is_not_toml_says_where() -> None:
+    error = mistake("[api]\nurl = https://x\n")
+    assert error.message == "jmreport.toml: Invalid value (at line 2, column 7)"
+    FILE.write_bytes(b'[site]\ntitle = "\xff"\n')
+    with pytest.raises(UsageError, match="not UTF-8 text"):
+        load(environ={})
+
+
+def test_a_file_that_was_asked_for_must_be_there(folder: Path) -> None:
+    with pytest.raises(UsageError, match="no settings file") as caught:
+        load(path=folder / "not-here.toml", environ={})
+    assert "jmreport init" in caught.value.hint
+    with pytest.raises(UsageError, match="directory"):
+        load(path=folder, environ={})
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.scalar], ids=lambda k: k.path)
+def test_every_scalar_key_can_come_from_the_environment(key: Any) -> None:
+    """As JMREPORT_<SECTION>_<KEY>, read by the key's type."""
+    example = {
+        "collect.timeframe": "HOURS_8",
+        "report.timezone": "Asia/Tokyo",
+        "site.dir": "other",
+    }.get(key.path, key.example)
+    text = str(example).lower() if isinstance(example, bool) else str(example)
+    settings = load(environ={key.variable: text})
+    section, name = key.path.split(".")
+    assert getattr(getattr(settings, section), name) == example
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("JMREPORT_API_ULR", "x", "JMREPORT_API_ULR: no such setting; did you mean JMREPORT_API_U"),
+        ("JMREPORT_API_TRIES", "0", "JMREPORT_API_TRIES: expected a whole number from 1 to 20, no"),
+        ("JMREPORT_API_TRIES", "x", "JMREPORT_API_TRIES: expected a whole number from 1 to 20, no"),
+        ("JMREPORT_COLLECT_STATUS", "Failed", "JMREPORT_COLLECT_STATUS: lists and tables are not"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_named_with_its_variable(
+    name: str, text: str, message: str
+) -> None:
+    assert mistake(**{name: text}).message.startswith(message)
+
+
+def test_variables_that_are_no_settings_are_left_alone() -> None:
+    """An empty one counts as not set, as does everything that is not jmreport's."""
+    environ = {"JMREPORT_API_TOKEN": "t", "JMREPORT_SITE_TITLE": "", "PATH": "/bin"}
+    assert from_environment(environ) == {}
+
+
+def test_text_that_looks_like_nothing_is_text() -> None:
+    assert load(environ={"JMREPORT_COLLECT_NAME": "null"}).collect.name == "null"
+
+
+def uncommented(text: str) -> str:
+    """The written file with every shown key set."""
+    return "\n".join(
+        line[1:] if line[:1] == "#" and line[1:2] not in ("", " ") else line
+        for line in text.splitlines()
+    )
+
+
+def test_the_written_file_changes_nothing_until_it_is_changed() -> None:
+    assert loaded(commented({})) == Settings()
+
+
+def test_the_written_file_shows_every_key_with_its_meaning_and_decodes_when_uncommented() -> None:
+    text = commented({})
+    tree = tomllib.loads(uncommented(text))
+    assert {f"{section}.{name}" for section in tree for name in tree[section]} == set(KEYS)
+    assert all(f"# {key.meaning}\n" in text for key in KEYS.values())
+    settings = loaded(uncommented(text))
+    assert isinstance(settings, Settings)
+    for key in KEYS.values():
+        section, name = key.path.split(".")
+        if not key.meta.examples:
+            assert getattr(getattr(settings, section), name) == key.default
+
+
+def test_every_key_has_a_meaning_and_every_default_passes_its_own_check() -> None:
+    assert len(KEYS) > 30
+    assert all(key.meaning.endswith(".") for key in KEYS.values())
+    assert set(SECTIONS) == {path.partition(".")[0] for path in KEYS}
+    assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_any_text_survives_the_written_file(text: str) -> None:
+    """Quotes, line ends, control characters and all."""
+    written = from_text(commented({"site.title": text}), file=FILE)
+    assert written["site.title"].value == text
+
+
+@given(st.text(max_size=200))
+def test_no_file_makes_a_traceback(text: str) -> None:
+    with suppress(UsageError):
+        from_text(text, file=FILE)
