@@ -14,7 +14,7 @@ from jmreport.snapshots.lock import NAME as LOCK
 
 FORMAT = "format.json"
 SALT = "salt"
-_OF_ROOT = frozenset({FORMAT, SALT, LOCK, runs.RUNS, index.NAME})
+OF_ROOT = frozenset({FORMAT, SALT, LOCK, runs.RUNS, index.NAME})
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def check(root: Path, summarise: Summarise) -> tuple[Fault, ...]:
 
 def _strangers(root: Path) -> Iterator[Fault]:
     for path in sorted(root.iterdir()):
-        yield from _stranger(root, path, _OF_ROOT)
+        yield from _stranger(root, path, OF_ROOT)
 
 
 def _stranger(root: Path, path: Path, known: frozenset[str]) -> Iterator[Fault]:

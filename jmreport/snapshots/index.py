@@ -223,16 +223,20 @@ def current(root: Path, summarise: Summarise) -> Index:
     Costs what the runs cost that it does not know. Where the folder cannot be written the newer
     state is private to this process. Raises SnapshotError for a run that cannot be read.
     """
-    stamps, maker = runs.committed(root), made_by(summarise)
-    index = existing(root, maker)
-    known = {} if index is None else _confirmed(root, index, stamps)
-    if index is not None and known == stamps:
-        return index
-    missing = [run for run in stamps if run not in known]
-    newest = max(known, key=runs.order, default="")
-    if index is None or known.keys() - stamps or runs.order(missing[0]) < runs.order(newest):
-        return _rebuilt(root, index, list(stamps), summarise)
-    return _forward(root, index, missing, summarise)
+    stamps = runs.committed(root)
+    index = existing(root, made_by(summarise))
+    if index is None:
+        return _anew(root, stamps, summarise)
+    try:
+        known = index.stamps()
+        if not _continues(root, index, known, stamps):
+            index.close()
+            return _anew(root, stamps, summarise)
+        missing = [run for run in stamps if run not in known]
+        return _forward(root, index, missing, summarise) if missing else index
+    except (sqlite3.DatabaseError, msgspec.DecodeError):
+        index.close()
+        return _anew(root, stamps, summarise)
 
 
 def rebuilt(root: Path, summarise: Summarise, *, only: Iterable[str] | None = None) -> Index:
@@ -295,7 +299,6 @@ def existing(root: Path, maker: str) -> Index | None:
         return None
     try:
         made = connection.execute("SELECT value FROM meta WHERE key = 'made by'").fetchone()
-        connection.execute("SELECT count(*) FROM runs, (SELECT 1 FROM entries, seen LIMIT 1)")
     except sqlite3.Error:
         made = None
     if made != (maker,):
@@ -304,13 +307,16 @@ def existing(root: Path, maker: str) -> Index | None:
     return Index(connection)
 
 
-def _confirmed(root: Path, index: Index, stamps: Mapping[str, str]) -> dict[str, str]:
-    """The runs in the index, as stamped on disk: a copied store has other times, same contents."""
-    known = {}
-    for run, stamp in index.stamps().items():
-        same = stamps.get(run) == stamp or (run in stamps and _same_body(root, index, run))
-        known[run] = stamps[run] if same else ""
-    return {run: stamp or "gone" for run, stamp in known.items()}
+def _continues(
+    root: Path, index: Index, known: Mapping[str, str], stamps: Mapping[str, str]
+) -> bool:
+    """Whether the runs on disk begin with those in the index, unchanged.
+
+    A store that was copied has other times and the same contents, so contents decide.
+    """
+    if list(stamps)[: len(known)] != sorted(known, key=runs.order):
+        return False
+    return all(stamps[run] == known[run] or _same_body(root, index, run) for run in known)
 
 
 def _same_body(root: Path, index: Index, run: str) -> bool:
@@ -328,18 +334,16 @@ def _forward(root: Path, index: Index, missing: list[str], summarise: Summarise)
     return _filled(root, fresh, missing, summarise)
 
 
-def _rebuilt(root: Path, index: Index | None, all_runs: list[str], summarise: Summarise) -> Index:
-    if index is not None:
-        index.close()
+def _anew(root: Path, stamps: Iterable[str], summarise: Summarise) -> Index:
     maker, path = made_by(summarise), files.temporary(root / NAME)
     try:
         fresh = Index(_fresh(str(path), maker), path)
     except sqlite3.Error:
         fresh = _private(maker)
-    return _filled(root, fresh, all_runs, summarise)
+    return _filled(root, fresh, stamps, summarise)
 
 
-def _filled(root: Path, fresh: Index, missing: list[str], summarise: Summarise) -> Index:
+def _filled(root: Path, fresh: Index, missing: Iterable[str], summarise: Summarise) -> Index:
     try:
         for run in missing:
             fresh.take_in(root, run, summarise)

@@ -37,8 +37,11 @@ _REMEMBERED = 50_000
 #: Longest JSON inside a text that is looked into as JSON.
 _INNER = 1_000_000
 
+#: A shape, and those of its fragments of which one is in a text that it matches.
+_Suspect = tuple[Shape, tuple[str, ...]]
 _Fate = Literal["keep", "take", "take all", "hash"]
 _HASHED = re.compile(r"hash:[0-9a-f]{16}")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,13 +58,14 @@ class Redaction:
         self._own = tuple(words(name) for name in self.settings.keys if words(name))
         self._keep = frozenset(map(_bare, self.settings.keep))
         self._hash = frozenset(map(_bare, self.settings.hash))
-        self._fates: dict[str, _Fate] = {}
+        self._keys: dict[str, tuple[_Fate, str, int]] = {}
         self._patterns = tuple(
             map(_compiled, range(len(self.settings.patterns)), self.settings.patterns)
         )
         fragments = (*NAME_FRAGMENTS, *(name[0] for name in self._own))
         self._names = assignments(lambda name: self._fate(name).startswith("take"), fragments)
         self._shapes = (*SHAPES, self._names, *self._patterns)
+        self._all = tuple((shape, shape.fragments) for shape in self._shapes)
         self._fragments = tuple(sorted({f for shape in self._shapes for f in shape.fragments}))
 
     @classmethod
@@ -143,12 +147,22 @@ class Redaction:
         return f"hash:{digest.hexdigest()[:16]}"
 
     def _fate(self, name: str) -> _Fate:
-        fate = self._fates.get(name)
-        if fate is None:
-            if len(self._fates) >= _REMEMBERED:
-                self._fates.clear()
-            fate = self._fates[name] = self._decide(name)
-        return fate
+        return self._key(name)[0]
+
+    def _key(self, name: str) -> tuple[_Fate, str, int]:
+        """What becomes of a key's value, the key without secrets, and how many it held."""
+        known = self._keys.get(name)
+        if known is None:
+            if len(self._keys) >= _REMEMBERED:
+                self._keys.clear()
+            known = self._keys[name] = (self._decide(name), *self._clean_key(name))
+        return known
+
+    def _clean_key(self, name: str) -> tuple[str, int]:
+        clean = name
+        for shape in self._shapes:
+            clean = shape.pattern.sub(shape.replacement, clean)
+        return whole(clean), clean.count(TAKEN_OUT) - name.count(TAKEN_OUT)
 
     def _decide(self, name: str) -> _Fate:
         bare = {_bare(name), _bare(name.rpartition(".")[2])}
@@ -161,18 +175,21 @@ class Redaction:
             return "take all"
         return "take" if is_secret_name(name) else "keep"
 
-    def _suspects(self, tree: Any) -> tuple[bool, tuple[Shape, ...]]:
+    def _suspects(self, tree: Any) -> tuple[bool, tuple[_Suspect, ...]]:
         """Whether a tree needs a closer look, and which shapes can be in it at all."""
         try:
             body = _encode(tree).lower()
         except (UnicodeEncodeError, RecursionError, TypeError, ValueError, OverflowError):
-            return True, self._shapes
+            return True, self._all
+        if _is_deep(body):
+            return True, self._all
         there = {fragment for fragment in self._fragments if fragment.encode() in body}
-        shapes = tuple(
-            s for s in self._shapes if not s.fragments or not there.isdisjoint(s.fragments)
+        suspects = tuple(
+            (shape, tuple(there.intersection(shape.fragments)))
+            for shape in self._shapes
+            if not shape.fragments or not there.isdisjoint(shape.fragments)
         )
-        named = self._names in shapes or bool(self._own) or self.hashes
-        return named or bool(shapes), shapes
+        return bool(suspects) or bool(self._own) or self.hashes, suspects
 
 
 class _Cleaning:
@@ -181,11 +198,11 @@ class _Cleaning:
     def __init__(self, redaction: Redaction) -> None:
         self._redaction = redaction
         self._fate = redaction._fate
-        self._shapes: tuple[Shape, ...] = ()
+        self._suspects: tuple[_Suspect, ...] = ()
         self.count = 0
 
     def tree(self, tree: Any) -> Any:
-        suspicious, self._shapes = self._redaction._suspects(tree)
+        suspicious, self._suspects = self._redaction._suspects(tree)
         return self._walk(tree, 0) if suspicious else tree
 
     def text(self, text: str) -> str:
@@ -213,25 +230,26 @@ class _Cleaning:
 
     def _walk_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
+        key_of, keys = self._redaction._key, self._redaction._keys
         for key, item in value.items():
-            name = key if type(key) is str else str(key)
-            fate = self._fate(name)
-            if fate == "keep":
-                clean = self._walk(item, depth)
+            fate, name, secrets = keys.get(key) or key_of(str(key))
+            if name in out:
+                name = _another(name, out)
+            self.count += secrets
+            if fate != "keep":
+                out[name] = self._replace(str(key), item, fate, depth)
+            elif type(item) is str:
+                out[name] = self._clean_text(item)
             else:
-                clean = self._replace(name, item, fate, depth)
-            if self._shapes:
-                name = self._clean_text(name)
-                while name in out:  # two secret keys that now look alike
-                    name += "·"
-            out[name] = clean
-        self._walk_pair(value, out)
+                out[name] = self._walk(item, depth)
+        if "value" in value:
+            self._walk_pair(value, out)
         return out
 
     def _walk_pair(self, value: dict[Any, Any], out: dict[str, Any]) -> None:
         """{"name": "DB_PASSWORD", "value": "x"}: how environments are listed."""
         name = value.get("name", value.get("key"))
-        if "value" in value and isinstance(name, str) and self._fate(name) != "keep":
+        if isinstance(name, str) and self._fate(name) != "keep":
             out["value"] = self._replace(name, out["value"], self._fate(name), 1)
 
     def _replace(self, name: str, value: Any, fate: _Fate, depth: int) -> Any:
@@ -240,10 +258,7 @@ class _Cleaning:
             if depth > MAX_DEPTH:
                 return TOO_DEEP
             if isinstance(value, dict):
-                return {
-                    self._clean_text(str(key)): self._replace(name, item, fate, depth + 1)
-                    for key, item in value.items()
-                }
+                return self._replace_dict(name, value, fate, depth + 1)
             return [self._replace(name, item, fate, depth + 1) for item in value]
         if value is None or isinstance(value, bool):
             return value
@@ -254,6 +269,16 @@ class _Cleaning:
                 return value
             return self._take(value)
         return self._take(str(value)) if fate == "take all" else value
+
+    def _replace_dict(
+        self, name: str, value: dict[Any, Any], fate: _Fate, depth: int
+    ) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            _, inner, secrets = self._redaction._key(str(key))
+            self.count += secrets
+            out[_another(inner, out)] = self._replace(name, item, fate, depth)
+        return out
 
     def _hash(self, value: Any) -> str:
         if isinstance(value, str) and _HASHED.fullmatch(value):
@@ -267,19 +292,22 @@ class _Cleaning:
         return TAKEN_OUT
 
     def _clean_text(self, text: str) -> str:
-        if not self._shapes:
-            return text
         lowered = text.lower()
-        for shape in self._shapes:
-            if not shape.fragments or any(f in lowered for f in shape.fragments):
-                if shape is self._redaction._names and lowered[:1] in ("{", "["):
-                    text = self._clean_inner(text)
-                text = self._apply(shape, text)
+        for shape, fragments in self._suspects:
+            for fragment in fragments:
+                if fragment in lowered:
+                    text = self._apply(shape, text)
+                    break
+            else:
+                if not fragments:
+                    text = self._apply(shape, text)
         return whole(text)
 
     def _apply(self, shape: Shape, text: str) -> str:
-        clean, times = shape.pattern.subn(shape.replacement, text)
-        if times and clean != text:
+        if shape is self._redaction._names and text[:1] in ("{", "["):
+            text = self._clean_inner(text)
+        clean = shape.pattern.sub(shape.replacement, text)
+        if clean != text:
             self.count += clean.count(TAKEN_OUT) - text.count(TAKEN_OUT)
         return clean
 
@@ -291,10 +319,17 @@ class _Cleaning:
             inner = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
             return text
-        before, shapes = self.count, self._shapes
+        before, suspects = self.count, self._suspects
         clean = self.tree(inner)
-        self._shapes = shapes
+        self._suspects = suspects
         return text if self.count == before else _encode(clean).decode()
+
+
+def _another(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, marked where another key looks alike without its secrets."""
+    while name in taken:
+        name += "·"
+    return name
 
 
 def _identified(clean: Any, raw: Any) -> Any:
@@ -303,6 +338,19 @@ def _identified(clean: Any, raw: Any) -> Any:
     if identified and isinstance(clean, dict) and clean.get("id") != raw["id"]:
         clean["id"] = whole(raw["id"])
     return clean
+
+
+def _is_deep(body: bytes) -> bool:
+    """Whether JSON may be nested deeper than can be read back anywhere: sure only of its no.
+
+    Brackets are taken away from the inside out; those in texts can only make it seem deeper.
+    """
+    brackets = body.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH // 2):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(brackets)
 
 
 def whole(text: str) -> str:

@@ -147,6 +147,17 @@ def shards(folder: Path) -> list[Path]:
     return sorted(folder.glob(SHARDS), key=lambda path: (len(path.name), path.name))
 
 
+def measured(folder: Path) -> dict[str, Written]:
+    """The files of a run as they lie there. Raises SnapshotError where one is damaged."""
+    others = [folder / name for name in (QUERY, SEEN, AGGREGATIONS)]
+    there = (*shards(folder), *(path for path in others if path.exists()))
+    return {path.name: files.measure(path) for path in there}
+
+
+def is_shard(name: str) -> bool:
+    return name.startswith("jobs-") and name.endswith(".jsonl.zst")
+
+
 def name_of_shard(number: int) -> str:
     return f"jobs-{number:04}.jsonl.zst"
 

@@ -141,7 +141,7 @@ SHAPES = (
         ("authorization", "authentication"),
         re.compile(
             r"(\b(?:authorization|authentication)\\?[\"']?\s{0,2}[:=]\s{0,2}\\?[\"']?"
-            r"(?:(?:bearer|basic|token|digest|negotiate)\s{1,3})?)[^\s\"',;\\\[\](){}<>]{6,}",
+            r"(?:(?:bearer|basic|token|digest|negotiate)\s{1,3})?+)[^\s\"',;\\\[\](){}<>]{6,}",
             _FLAGS,
         ),
         rf"\1{TAKEN_OUT}",
@@ -201,7 +201,7 @@ SHAPES = (
         rf"\1{TAKEN_OUT}",
     ),
     Shape(
-        ("://",),
+        ("@",),
         re.compile(
             r"(?<=://)[^\s/@:\"'<>\[\]]*:[^\s/@\"'<>\[\]]+@|"
             r"(?:(?<=http://)|(?<=https://))[^\s/@:\"'<>\[\]]+@",
@@ -211,7 +211,7 @@ SHAPES = (
     ),
     Shape(
         ("cookie",),
-        re.compile(r"(?<![\w-])((?:set-)?cookie:\s{0,3})[^\r\n\"'\[]+", _FLAGS),
+        re.compile(r"(?<![\w-])((?:set-)?cookie:\s{0,3}+)[^\r\n\"'\[]+", _FLAGS),
         rf"\1{TAKEN_OUT}",
     ),
 )

@@ -23,9 +23,8 @@ import msgspec
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Record, Run, run_id
 from jmreport.snapshots import contents, files, index, runs
-from jmreport.snapshots.check import FORMAT, SALT, Fault, Format, check, check_format
+from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
 from jmreport.snapshots.index import Index, Summarise
-from jmreport.snapshots.lock import NAME as LOCK
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.writing import RunWriter, finish_interrupted
@@ -60,10 +59,7 @@ class Store:
         if create:
             _create(root)
         check_format(root)
-        store = cls(root, summarise)
-        if create:
-            store._current()
-        return store
+        return cls(root, summarise)
 
     def runs(self) -> tuple[Run, ...]:
         """Every run that ended, oldest first; those that failed too."""
@@ -232,9 +228,14 @@ def _create(root: Path) -> None:
             f"{root} holds other files ({others[0].name}) and no snapshots",
             hint="name a new or empty folder with --snapshots",
         )
-    files.make_directory(root / runs.RUNS)
-    files.write(root / FORMAT, msgspec.json.encode(Format(SNAPSHOT_FORMAT, _ABOUT)) + b"\n")
+    try:
+        files.make_directory(root / runs.RUNS)
+        files.write(root / FORMAT, msgspec.json.encode(Format(SNAPSHOT_FORMAT, _ABOUT)) + b"\n")
+    except JmreportError:
+        # Another process that made the same store may have tidied our file away: its own is there.
+        if not (root / FORMAT).exists():
+            raise
 
 
 def _of_a_store(path: Path) -> bool:
-    return path.name in (runs.RUNS, LOCK, FORMAT) or path.name.endswith(files.TEMPORARY)
+    return path.name in OF_ROOT or path.name.endswith(files.TEMPORARY)

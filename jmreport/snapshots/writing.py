@@ -1,7 +1,9 @@
 """One run being written: rows and records stream into files, run.json makes them a run."""
 
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,7 +60,7 @@ class RunWriter:
         self._index = index.copy(root, base)
         try:
             self._index.expect_found()
-            self._query = LineFile(self._folder / runs.QUERY)
+            self._query: LineFile | None = LineFile(self._folder / runs.QUERY)
         except BaseException:
             self._index.discard()
             raise
@@ -71,15 +73,15 @@ class RunWriter:
         """Keep a row of the list, and return its `row_digest`. Its job counts as found."""
         clean = self._redaction.row(row)
         line, job = _encode(clean), runs.id_of(clean)
-        with self._mutex:
-            self._query.write(line)
+        with self._writing():
+            self._listing().write(line)
             if job is not None:
                 self._index.note_found(job, listed=True)
         return contents.row_digest(clean)
 
     def seen(self, job: str) -> None:
         """A job was found on the server, though nothing new is to be kept of it."""
-        with self._mutex:
+        with self._writing():
             self._index.note_found(whole(job), listed=False)
 
     def add(self, record: Record) -> None:
@@ -89,7 +91,7 @@ class RunWriter:
         found unless neither its row nor its detail could be read.
         """
         clean = self._redaction.record(record)
-        with self._mutex:
+        with self._writing():
             if clean.row is not None or contents.is_read(clean.detail):
                 self._index.note_found(clean.id, listed=False)
             known = self._index.known(clean.id)
@@ -107,7 +109,7 @@ class RunWriter:
 
     def finish(self, run: Run) -> Run:
         """End the run, and return it as it is kept: with its id, its counts, without secrets."""
-        with self._mutex:
+        with self._writing():
             self._close_files()
             return self._commit(run)
 
@@ -141,7 +143,11 @@ class RunWriter:
         else:
             state, reason = "failed", str(error) or type(error).__name__
         try:
-            self._close_whole_files()
+            with self._writing():
+                # A shard that is lost would leave the copy of the index with jobs that are not
+                # there: who opens the store next takes the run in from its files.
+                self._index.discard()
+                self._close_whole_files()
             self._commit(ended(self.id, self._begun, state=state, reason=reason))
         except JmreportError:
             if error is None:
@@ -186,9 +192,24 @@ class RunWriter:
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time, whose failures are told in the store's words."""
+        try:
+            with self._mutex:
+                yield
+        except sqlite3.Error as error:
+            raise index.broken(self._root / index.NAME, error) from error
+
+    def _listing(self) -> LineFile:
+        if self._query is None:
+            raise ValueError(f"run {self.id} is over")  # a caller's mistake, not a user's
+        return self._query
+
     def _close_files(self) -> None:
         self._close_shard()
-        self._written[runs.QUERY] = self._query.commit()
+        query, self._query = self._listing(), None
+        self._written[runs.QUERY] = query.commit()
         self._write_seen()
 
     def _write_seen(self) -> None:
@@ -204,40 +225,45 @@ class RunWriter:
 
     def _close_whole_files(self) -> None:
         """After an exception: keep what is whole, leave no trace of the rest."""
-        broken = [file for file in (self._shard, self._query) if file is not None and file.broken]
-        for file in broken:
-            file.discard()
-        if self._shard in broken:
+        if self._shard is not None and self._shard.broken:
+            self._shard.discard()
             self._shard = None
         self._close_shard()
-        if self._query not in broken:
-            self._written[runs.QUERY] = self._query.commit()
-            self._write_seen()
+        query, self._query = self._query, None
+        if query is not None and query.broken:
+            query.discard()
+        elif query is not None:
+            query.commit()
+        # A file may have come into its place though its commit failed behind that.
+        self._written = runs.measured(self._folder)
 
     def _commit(self, run: Run) -> Run:
-        kept = self._redaction.run(
-            msgspec.structs.replace(run, id=self.id, counts=self._counted(run))
-        )
-        path = self._folder / runs.RUN
+        replaced = msgspec.structs.replace(run, id=self.id, counts=self._counted(run))
+        kept = self._redaction.run(replaced)
         body = runs.encode(kept, dict(sorted(self._written.items())))
-        files.write(path, body)
+        files.write(self._folder / runs.RUN, body)
+        self._over = True
         try:
-            self._over = True
             files.remove(self._folder / runs.BEGUN)
             self._index.end_run(self.id, runs.stamp(self._folder), body, usable=kept.usable)
             self._index.commit(self._root / index.NAME)
+        except (JmreportError, sqlite3.Error):
+            # The run is kept; its cache is brought up to date by whoever opens the store next.
+            self._index.discard()
         finally:
             self._release()
         return kept
 
     def _counted(self, run: Run) -> Counts:
-        return msgspec.structs.replace(run.counts, stored=self.stored, taken_out=self.taken_out)
+        kept = _records_in(self._written)
+        return msgspec.structs.replace(run.counts, stored=kept, taken_out=self.taken_out)
 
     def _release(self) -> None:
         self._over = True
         if self._shard is not None:
             self._shard.discard()
-        self._query.discard()
+        if self._query is not None:
+            self._query.discard()
         self._index.discard()
         self._after()
 
@@ -255,16 +281,17 @@ def ended(run: str, begun: runs.Begun, *, state: Any, reason: str, stored: int =
     )
 
 
+def _records_in(written: dict[str, Written]) -> int:
+    return sum(file.lines for name, file in written.items() if runs.is_shard(name))
+
+
 def finish_interrupted(folder: Path) -> None:
     """End a run that was killed: its whole shards are kept, and known from then on."""
-    written = {shard.name: files.measure(shard) for shard in runs.shards(folder)}
+    written = runs.measured(folder)
     begun = runs.read_begun(folder)
-    stored = sum(file.lines for file in written.values())
+    stored = _records_in(written)
     run = ended(
         folder.name, begun, state="interrupted", reason="killed before it ended", stored=stored
     )
-    for name in (runs.QUERY, runs.SEEN, runs.AGGREGATIONS):
-        if (folder / name).exists():
-            written[name] = files.measure(folder / name)
     files.write(folder / runs.RUN, runs.encode(run, written))
     files.remove(folder / runs.BEGUN)

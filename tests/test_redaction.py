@@ -1,0 +1,291 @@
+"""Secrets are taken out before anything is written, and nothing else is."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snapshot_cases import NOW, opened, record, row, run_of
+
+from jmreport.errors import Exit, UsageError
+from jmreport.records import Gap, Record
+from jmreport.settings import Redact
+from jmreport.snapshots import Redaction
+
+CANARY = "canary-8f3Kq2zL9w"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlY2FuYXJ5"
+PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n{CANARY}\n-----END RSA PRIVATE KEY-----"
+
+
+def clean(tree: Any, **settings: Any) -> Any:
+    return Redaction(Redact(**settings)).tree(tree)[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token", "accessToken", "access_token", "X-Auth-Token", "germline.db_password", "DB_PASSWD",
+        "userpassword", "secret", "clientSecret", "Authorization", "Proxy-Authorization", "apikey",
+        "api_key", "API key", "APIKey", "privateKey", "private_key_id", "AWS_SECRET_ACCESS_KEY",
+        "aws.access.key.id", "Cookie", "sessionKey", "session_id", "credentials", "tokens", "jwt",
+        "bearer", "passphrase", "storageAccountKey", "DB_PWD", "auth",
+    ],
+)  # fmt: skip
+def test_the_text_under_a_secrets_name_is_taken_out(name: str) -> None:
+    """By whole words, in any spelling, in the key, in name-and-value pairs, and inside texts."""
+    assert clean({name: CANARY}) == {name: "[taken out]"}
+    assert clean({name: [{"x": CANARY, "n": 1}]}) == {name: [{"x": "[taken out]", "n": 1}]}
+    assert clean([{"name": name, "value": CANARY}]) == [{"name": name, "value": "[taken out]"}]
+    assert CANARY not in str(clean(msgspec.json.encode({"a": {name: CANARY}}).decode()))
+    if " " not in name:
+        assert clean(f"run --x=1 {name}={CANARY} --y") == f"run --x=1 {name}=[taken out] --y"
+        assert CANARY not in clean(f'export {name}="{CANARY}"')
+        assert clean(f"run --{name} {CANARY} in.bam") == f"run --{name} [taken out] in.bam"
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"tokenizer": "bpe"},
+        {"secretary": "Ada"},
+        {"nextPageToken": "abcdef"},
+        {"max_tokens": "4096"},
+        {"max_tokens": 4096},
+        {"tokens": 12, "token": "17"},
+        {"token_count": "many"},
+        {"password_file": "gs://bucket/file"},
+        {"PWD": "/home/ada"},
+        {"author": "Ada", "keyboard": "qwertz", "monkey": "x", "passed": "PASS"},
+        {"requires_password": True, "password": None, "secret": ""},
+        {"id": "job", "status": "Failed", "operationId": "projects/p/operations/9675"},
+        {"callRoot": "gs://bucket/wf/call-Align/shard-3", "start": "2026-11-23T17:11:43+00:00"},
+        {"email": "ada@example.org", "url": "https://example.org/a?page=2&sign=1"},
+        "Unexpected token: foo in line 3",
+        "the secret of success",
+        "Bearer authentication required",
+        "WWW-Authenticate: Bearer realm=x",
+        "key: value, sample=NA12878, reads=12",
+        "gs://bucket/wf/call-A/stderr: exit code=137",
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(tree: Any) -> None:
+    assert Redaction().tree(tree) == (tree, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        (f"https://s.example/o?X-Goog-Date=1&X-Goog-Signature={CANARY}&x=1", "X-Goog-Date=1"),
+        (f"https://s.example/o?Expires=1&Signature={CANARY}", "Expires=1"),
+        (f"https://a.example/c?se=2026&sig={CANARY}%3D", "se=2026"),
+        (f"https://s.example/o?X-Amz-Signature={CANARY}", "s.example"),
+        (f"next%3Fa%3D1%26X-Goog-Signature%3D{CANARY}%26b%3D2", "%26b%3D2"),
+        (f"curl -H 'Authorization: Bearer {CANARY}' https://x", "https://x"),
+        (f"Authentication: Bearer {CANARY}", "Bearer"),
+        (f"authorization: Basic {CANARY}==", "Basic"),
+        (f"got bearer {CANARY}, tried again", "tried again"),
+        (f"header {JWT} refused", "refused"),
+        (f"key:\n{PEM}\nend", "end"),
+        (f"cut short {PEM[:80]}", "cut short"),
+        (f"ya29.{CANARY}{CANARY} expired", "expired"),
+        ("AIzaSyCanary0123456789canary0123456789x", ""),
+        ("AKIAIOSFODNN7CANARYX wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYXKEY", ""),
+        ("ghp_canary0123456789canary0123456789ab pushed", "pushed"),
+        ("github_pat_canary0123456789canary0123456789", ""),
+        ("xoxb-canary-0123456789-canary", ""),
+        ("https://hooks.slack.com/services/T000/B000/canary0123", "hooks.slack.com"),
+        (f"postgres://jm:{CANARY}@db.example/jobs", "db.example/jobs"),
+        (f"https://{CANARY}@git.example/x.git", "git.example/x.git"),
+        (f"Set-Cookie: sid={CANARY}; Path=/\nnext", "next"),
+        (f'{{"error": {{"password": "{CANARY}"}}}}', "error"),
+        (f'say "{{\\"password\\": \\"{CANARY}\\"}}" twice', "twice"),
+        (f"X-Api-Key: {CANARY}\nAccept: text/plain", "text/plain"),
+    ],
+)  # fmt: skip
+def test_a_secrets_shape_is_taken_out_of_any_text(text: str, stays: str) -> None:
+    """The rest of the text stays; a second time finds nothing more; keys of objects are texts."""
+    for tree in (text, {"x": [text]}, {text: 1}):
+        found, count = Redaction().tree(tree)
+        shown = str(found)
+        assert "canary" not in shown.lower()
+        assert "[taken out]" in shown
+        assert stays in shown
+        assert count >= 1
+        assert Redaction().tree(found) == (found, 0)
+
+
+def test_a_record_is_cleaned_everywhere_and_counts_what_it_lost() -> None:
+    """Names of tasks are names: a task called GetToken keeps its attempts."""
+    secret = {"password": CANARY}
+    found = Redaction().record(
+        Record(
+            id="x",
+            row=secret,
+            detail=secret,
+            attempts={"GetToken": {"attempts": [{"executionStatus": "Failed", "inputs": secret}]}},
+            shard_attempts={"GetToken": {"0": secret}},
+            logs={f"gs://b/log?sig={CANARY}": {"contents": f"password={CANARY}"}},
+            operations={"op": {"details": msgspec.json.encode(secret).decode()}},
+            gaps=(Gap(what="job", why=f"401 Bearer {CANARY}"),),
+        )
+    )
+    assert CANARY not in msgspec.json.encode(found).decode()
+    assert found.taken_out == 8
+    assert found.attempts["GetToken"]["attempts"][0]["executionStatus"] == "Failed"
+    assert found.operations["op"]["details"] == '{"password":"[taken out]"}'
+
+
+def test_a_job_keeps_its_id_whatever_it_looks_like() -> None:
+    """An id is an address: everything hangs on it."""
+    odd = "ghp_canary0123456789canary0123456789ab"
+    found = Redaction().record(Record(id=odd, row={"id": odd}, detail={"id": odd, "x": odd}))
+    assert (found.id, found.row["id"], found.detail["id"]) == (odd, odd, odd)
+    assert found.detail["x"] == "[taken out]"
+
+
+def test_settings_add_names_keep_names_and_add_patterns() -> None:
+    """A name of one's own takes numbers out too; `keep` wins; spelling does not matter."""
+    tree = {"wf.patientMRN": 12345, "accessToken": CANARY, "note": "case P-1234 seen"}
+    found = clean(tree, keys=("patient mrn",), keep=("access_token",), patterns=(r"P-\d+",))
+    assert found == {
+        "wf.patientMRN": "[taken out]",
+        "accessToken": CANARY,
+        "note": "case [taken out] seen",
+    }
+
+
+def test_a_bad_pattern_is_named_with_its_place() -> None:
+    with pytest.raises(UsageError, match=r"redact\.patterns\[1\]") as told:
+        Redaction.of(Redact(patterns=("fine", "(broken")))
+    assert told.value.code is Exit.USAGE
+    assert "(broken" in told.value.hint
+
+
+def test_hashed_values_are_equal_within_a_store_and_differ_between_stores(tmp_path: Path) -> None:
+    """The salt is the store's own; no one else may read it."""
+
+    def samples(root: Path) -> list[str]:
+        with opened(root) as store:
+            redaction = Redaction.of(Redact(hash=("sample",)))
+            with store.begin(NOW, redaction) as writer:
+                writer.add(record(1))
+                writer.add(record(2, detail={"labels": {"Sample": "NA1"}, "wf.sample": ["NA1"]}))
+                writer.finish(run_of(writer))
+            first, second = store.record("job-1").detail, store.record("job-2").detail
+        return [first["inputs"]["sample"], second["labels"]["Sample"], second["wf.sample"][0]]
+
+    one, other = samples(tmp_path / "one"), samples(tmp_path / "other")
+    assert len(set(one)) == len(set(other)) == 1
+    assert one[0].startswith("hash:")
+    assert one[0] != other[0]
+    assert (tmp_path / "one" / "salt").stat().st_mode & 0o077 == 0
+    assert samples(tmp_path / "one") == one
+
+
+def test_no_secret_reaches_any_file_of_a_store(tmp_path: Path) -> None:
+    """Whatever a run hands over: rows, details, what the server said of itself, reasons, gaps."""
+    with opened(tmp_path) as store, store.begin(NOW, Redaction()) as writer:
+        writer.list_row({**row(1), "labels": {"token": CANARY}})
+        writer.add(record(1, logs={"gs://b/x": {"contents": f"Authorization: Bearer {CANARY}"}}))
+        writer.aggregations({"DAYS_7": {"secret": CANARY}})
+        told = msgspec.structs.replace(
+            run_of(writer),
+            capabilities={"apiKey": CANARY},
+            health=f"token={CANARY}",
+            reason=f"https://x:{CANARY}@host",
+            gaps=(Gap(what="job", why=f"Bearer {CANARY}"),),
+            notes=(f"password={CANARY}",),
+        )
+        kept = writer.finish(told)
+    assert kept.counts.taken_out == 2
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            body = path.read_bytes()
+            if path.suffix == ".zst":
+                from jmreport.snapshots import files
+
+                body = b"".join(files.lines(path))
+            assert CANARY.encode() not in body, path
+            assert b"canary-hunter2" not in body, path
+
+
+def test_no_tree_is_too_deep_or_too_broken() -> None:
+    """Nesting without end, half surrogate pairs, NUL and numbers without end can be written."""
+    deep: Any = "bottom"
+    for _ in range(100_000):
+        deep = [deep]
+    tree = {
+        "deep": deep,
+        "half \ud800": "\udfff token=x",
+        "nul": "\x00",
+        "big": 10**400,
+        "inf": 1e999,
+    }
+    found, _ = Redaction().tree(tree)
+    text = msgspec.json.encode(found)
+    assert b"nested more than 200 deep" in text
+    assert msgspec.json.decode(text)["big"] == 10**400
+    assert msgspec.json.decode(text)["half ?"] == "? token=[taken out]"
+    while deep != "bottom":  # taken apart by hand: freeing it at once would overflow the stack
+        deep = deep[0]
+
+
+_words = st.sampled_from(
+    ["token", "x", "password=", "Bearer ", "eyJ", "://", "@", CANARY, ":", '"']
+)
+_text = st.lists(_words | st.text(max_size=4), max_size=6).map("".join)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | _text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_text, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def shape(tree: Any) -> Any:
+    """A tree without its texts and the names of its keys."""
+    if isinstance(tree, dict):
+        return sorted((repr(shape(value)) for value in tree.values()), key=str)
+    if isinstance(tree, list):
+        return [shape(item) for item in tree]
+    return "text" if isinstance(tree, str) else tree
+
+
+@settings(max_examples=200, deadline=None)
+@given(tree=_json)
+def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
+    """Law: same shape, same numbers; a second time changes nothing; what is left can be written."""
+    found, count = Redaction().tree(tree)
+    assert shape(found) == shape(tree)
+    assert count >= 0
+    again, more = Redaction().tree(found)
+    assert again == found
+    assert more == 0
+    msgspec.json.encode(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["://" * 50_000, "a" * 200_000 + "token", "password=" * 20_000, "eyJ" * 60_000, "@:" * 90_000,
+     "-----BEGIN PRIVATE KEY-----" * 5_000, "bearer " * 30_000, "cookie: " * 20_000,
+     "sig=" * 50_000, "token \\" * 30_000, "AKIA" * 50_000],
+)  # fmt: skip
+def test_no_text_makes_it_slow(text: str) -> None:
+    """A log made to match nearly everywhere is done in time that grows with its length."""
+    began = time.process_time()
+    Redaction().text(text + "@ bearer token sig= private key-----")
+    assert time.process_time() - began < 5
+
+
+def test_its_files_are_private_to_nobody_but_the_salt() -> None:
+    """Snapshots are for reading, as the umask says."""
+    with tempfile.TemporaryDirectory() as folder:
+        with opened(Path(folder)) as store:
+            assert store.runs() == ()
+        before = os.umask(0)
+        os.umask(before)
+        assert (Path(folder) / "format.json").stat().st_mode & 0o777 == 0o644 & ~before
