@@ -18,6 +18,7 @@ from . import asking, calls, display, logs, places
 from .answers import Answer, Call, Refusal
 from .asking import Asked
 from .holdings import JSON, Holdings, Options
+from .look import Look
 from .timeline import DAY, HOUR
 from .world import STATUSES, TERMINAL
 
