@@ -66,7 +66,7 @@ class Making(Struct, frozen=True, kw_only=True):
         if not job_id:
             return None
         href = self.link(addresses.job(job_id)) if job_id in self.jobs else None
-        return Link(words.cut_middle(job_id, 80), href)
+        return Link(self.budget.name(job_id, 80), href)
 
     def places(
         self, log: str | None, folder: str | None, operation: str | None
@@ -87,4 +87,4 @@ class Making(Struct, frozen=True, kw_only=True):
     def _place(self, kind: str, text: str, href: str | None) -> Link:
         if href and self.budget.affords(href):
             return Link(kind, href)
-        return Link(f"{kind} {words.cut_middle(text, 120)}", None)
+        return Link(f"{kind} {self.budget.name(text, 120)}", None)

@@ -121,7 +121,7 @@ def _failure(
 ) -> FailureView:
     message = making.budget.take(failure.failure, OPEN_MESSAGE)
     long = len(message) < len(failure.failure)
-    name = words.cut_middle(failure.task_name or "", 200)
+    name = making.budget.name(failure.task_name or "", 200)
     sharded = failure.shard_index is not None and failure.shard_index >= 0
     return FailureView(
         anchor=addresses.anchor("failure", at),

@@ -27,15 +27,17 @@ from jmreport.render.jobtasks import ShardsPage, Tasks
 from jmreport.render.jobverdict import Verdict
 from jmreport.render.reading import Reading
 from jmreport.render.theme import Theme
-from jmreport.render.timing import TaskCalls, Timing, timing
+from jmreport.render.timing import MOST_BARS, TaskCalls, Timing, timing
 from jmreport.render.values import Budget, Values
 from jmreport.report import JobContext
 from jmreport.settings import Settings
 
 #: Bytes of a server's text on a page, as HTML; what is beyond is in the raw JSON.
-PAGE_TEXT = 350_000
+PAGE_TEXT = 300_000
 _RAW_CHARACTERS = 60_000
-_MOST_CHILDREN = 500
+_MOST_CHILDREN = 300
+#: Longer names are cut in the heading and stand whole among the details.
+_LONG_NAME = 200
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     children_left_out: int
     tables: tuple[Values, ...]
     events: tuple[EventLine, ...]
+    events_left_out: int
     misfits: tuple[values.Value, ...]
     raw: str
     raw_href: str
@@ -137,13 +140,18 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     making = _making(record, context, facts, read)
     row, detail = context.entry.row, read.detail
     job_tasks = detail.extensions.tasks if detail else ()
-    tasks = jobtasks.read(job_tasks, read, making)
+    # The page's room is given in this order: what matters most is cut last.
     read_at = _read_at(context)
     failures = jobfailures.read(
         detail.failures if detail else (), job_tasks, read.logs, record.gaps, making
     )
+    children = _children(row, job_tasks, context, making)
+    tables = tuple(_tables(record, read, making))
+    misfits = _misfits(read, making)
+    events = _events(read, making)
+    tasks = jobtasks.read(job_tasks, read, making)
     anchors = {task.name: f"#task-{at}" for at, task in enumerate(job_tasks, 1) if task.name}
-    name = words.cut_middle(row.name or row.id, 200)
+    name = words.cut_middle(row.name or row.id, _LONG_NAME)
     status = words.status(row.status)
     return JobPage(
         address=making.address,
@@ -165,11 +173,12 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         no_tasks=""
         if job_tasks or detail is None
         else "No tasks: this server does not report them.",
-        children=_children(row, job_tasks, context, making),
+        children=children,
         children_left_out=max(0, len(context.children) - _MOST_CHILDREN),
-        tables=tuple(_tables(record, read, making)),
-        events=_events(read, making),
-        misfits=_misfits(read, making),
+        tables=tables,
+        events=events,
+        events_left_out=_event_count(read) - len(events),
+        misfits=misfits,
         raw=_raw(record, read),
         raw_href=making.link(addresses.job_raw(record.id)),
         as_of=words.when(read_at, facts.zone),
@@ -258,8 +267,6 @@ def _facts(record: Record, context: JobContext, read: Reading, making: Making) -
     user = row.user or extensions.user_id
     facts.append(Fact(name="User", text=words.cut_middle(user or "", 120)))
     facts.append(Fact(name="Job ID", text=words.cut_middle(row.id, 400), mono=True))
-    if len(row.name) > 200:
-        facts.append(Fact(name="Name", text=words.cut_middle(row.name, 2_000)))
     if extensions.last_update:
         facts.append(
             Fact(name="Last update", when=words.when(moment(extensions.last_update), zone))
@@ -273,7 +280,7 @@ def _facts(record: Record, context: JobContext, read: Reading, making: Making) -
 def _usual(context: JobContext) -> str:
     usual, row = context.usual, context.entry.row
     if usual is None:
-        return "" if row.parent else "no usual duration yet"
+        return "no usual duration yet" if row.took and not row.parent else ""
     return f"usually {words.duration(usual.median)}, of {words.plural(usual.runs, 'run')}"
 
 
@@ -302,7 +309,14 @@ def _timing(tasks: Tasks, row: JobRow, read_at: datetime | None, making: Making)
         )
         for task, anchor, found in tasks.ordered
     ]
-    return timing(calls, start=row.start, end=row.end, read_at=read_at, zone=making.facts.zone)
+    return timing(
+        calls,
+        start=row.start,
+        end=row.end,
+        read_at=read_at,
+        zone=making.facts.zone,
+        most_spells=making.budget.rows(sum(len(task.calls) for task in calls), MOST_BARS),
+    )
 
 
 def _children(
@@ -341,6 +355,7 @@ def _tables(record: Record, read: Reading, making: Making) -> Iterator[Values]:
     extensions = source.extensions
     detail = read.detail
     held: list[tuple[str, Mapping[str, Any]]] = [
+        ("Name", {"name": source.name} if len(source.name or "") > _LONG_NAME else {}),
         ("Inputs", detail.inputs if detail else {}),
         ("Outputs", detail.outputs if detail else {}),
         ("Labels", source.labels),
@@ -427,8 +442,13 @@ def _events(read: Reading, making: Making) -> tuple[EventLine, ...]:
             words.when(moment(event.time), making.facts.zone),
             making.budget.take(event.content or "", 2_000),
         )
-        for event in events[: values.MOST_ROWS]
+        for event in events[: making.budget.rows(len(events), values.MOST_ROWS)]
     )
+
+
+def _event_count(read: Reading) -> int:
+    source = read.detail or read.row
+    return len(source.extensions.events) if source else 0
 
 
 def _misfits(read: Reading, making: Making) -> tuple[values.Value, ...]:

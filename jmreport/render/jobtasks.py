@@ -17,7 +17,7 @@ from jmreport.render.values import Budget, Value, Values
 #: Shards shown at once, shards on the job's own page, and shards of all its tasks together there.
 FIRST_SHARDS = 50
 MOST_SHARDS = 500
-MOST_SHARDS_TOGETHER = 600
+MOST_SHARDS_TOGETHER = 500
 #: Tasks with a part of their own below the table; attempts and events shown of each.
 MOST_TASKS = 200
 MOST_ATTEMPTS = 100
@@ -123,11 +123,12 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
         ordered.append((task, addresses.anchor("task", position), found))
         if len(rows) >= MOST_TASKS:
             continue
-        own_pages = len(task.shards) > min(MOST_SHARDS, max(room, FIRST_SHARDS))
+        own_pages = len(task.shards) > min(MOST_SHARDS, room, making.budget.rows_left)
+        most = min(FIRST_SHARDS, max(room, 0)) if own_pages else MOST_SHARDS
         if own_pages:
             scatters.append((position, task))
-        room -= 0 if own_pages else len(task.shards)
-        rows.append(_task(position, task, found, making, own_pages=own_pages))
+        room -= min(len(task.shards), FIRST_SHARDS if own_pages else MOST_SHARDS, max(room, 0))
+        rows.append(_task(position, task, found, making, most))
     return Tasks(
         rows=tuple(rows),
         left_out=len(tasks) - len(rows),
@@ -161,12 +162,12 @@ def took(start: datetime | None, end: datetime | None) -> str:
 
 
 def _task(
-    position: int, task: TaskMetadata, found: tuple[Call, ...], making: Making, *, own_pages: bool
+    position: int, task: TaskMetadata, found: tuple[Call, ...], making: Making, most_shards: int
 ) -> TaskView:
     anchor = addresses.anchor("task", position)
     start, end = span(task)
     shards = sorted(task.shards, key=_order)
-    shown = shards[:FIRST_SHARDS] if own_pages else shards
+    shown = shards[: making.budget.rows(len(shards), most_shards)]
     rows = tuple(_shard(anchor, shard, making) for shard in shown)
     told = [call for call in found if call.data is not None]
     retried = Counter(call.shard for call in told)
@@ -176,10 +177,10 @@ def _task(
         _try(call, making) for call in tries[: making.budget.rows(len(tries), MOST_ATTEMPTS)]
     )
     events = _events(task, making)
-    pages = _shard_pages(position, task, making) if own_pages else ()
+    pages = _shard_pages(position, task, making) if len(shown) < len(shards) else ()
     return TaskView(
         anchor=anchor,
-        name=words.cut_middle(task.name or "(no name)", 200),
+        name=making.budget.name(task.name or "(no name)", 200),
         status=words.status(task.execution_status),
         note=_note(task, found),
         started=making.short(start),
@@ -303,7 +304,7 @@ def _events(task: TaskMetadata, making: Making) -> tuple[EventRow, ...]:
     ordered = sorted(task.execution_events, key=lambda event: event.start or "")
     return tuple(
         EventRow(
-            words.cut_middle(event.name or "", 120),
+            making.budget.name(event.name or "", 120),
             _of(event.shard_index, event.attempt_number),
             making.short(moment(event.start)),
             making.short(moment(event.end)),

@@ -47,8 +47,8 @@ def verdict(
         return Verdict(before=f"Aborted{_after(row.took, 'after')}. {done}".rstrip())
     if row.status in ("Running", "Aborting"):
         state = "Running" if row.status == "Running" else "Being aborted"
-        where = f" {words.cut_middle(row.where, 120)}." if row.where else ""
-        return Verdict(before=f"{state} when last read.{where} {_progress(tasks)}".rstrip())
+        where = f", in {words.cut_middle(row.where, 120)}" if row.where else ""
+        return Verdict(before=f"{state} when last read{where}. {_progress(tasks)}".rstrip())
     if row.status == "Submitted":
         return Verdict(before="Submitted, and not started when last read.")
     if row.status == "OnHold":

@@ -136,10 +136,11 @@ def timing(
     end: datetime | None,
     read_at: datetime | None,
     zone: tzinfo,
+    most_spells: int = MOST_BARS,
 ) -> Timing | None:
     """The diagram of a job's tasks from its start to its end (or to when it was read).
 
-    None where no task has a time to show.
+    Its table twin has at most `most_spells` rows. None where no task has a time to show.
     """
     starts = [call.start for task in tasks for call in task.calls if call.start]
     if not starts:
@@ -152,14 +153,14 @@ def timing(
     shown = list(zip(tasks, spans, strict=True))[:MOST_ROWS]
     split = _split(shown)
     lanes = tuple(_lane(task, own, scale, critical, split) for task, own in shown)
-    spells = _spells(tasks, spans, zone, scale.start, critical)
+    spells = _spells(tasks, spans, zone, scale.start, critical, most_spells)
     return Timing(
         lanes=lanes,
         ticks=_ticks(scale, zone),
         legend=_legend(lanes),
         caption=_caption(scale, zone),
-        spells=tuple(spells[:MOST_BARS]),
-        spells_left_out=max(0, len(spells) - MOST_BARS),
+        spells=tuple(spells),
+        spells_left_out=sum(map(len, spans)) - len(spells),
         lanes_left_out=max(0, len(tasks) - MOST_ROWS),
     )
 
@@ -231,7 +232,8 @@ def _drawn(spans: list[_Span]) -> list[_Span]:
         if len(chosen) >= len(failed[-_FAILED:]) + _SLOWEST:
             break
         chosen[span.call.shard] = None
-    return [span for span in spans if span.call.shard in chosen]
+    shown = [span for span in spans if span.call.shard in chosen]
+    return sorted(shown, key=lambda span: span.call.status != "Failed")
 
 
 def _lane(
@@ -420,13 +422,13 @@ def _spells(
     zone: tzinfo,
     near: datetime,
     critical: frozenset[int],
+    most: int,
 ) -> list[Spell]:
     """Every attempt in words, failed ones first where not all of them can be shown."""
     found = [(task, span) for task, own in zip(tasks, spans, strict=True) for span in own]
-    if len(found) > MOST_BARS:
+    if len(found) > most:
         found.sort(key=lambda pair: pair[1].call.status != "Failed")
-    shown = [_spell(task, span, zone, near, critical) for task, span in found[:MOST_BARS]]
-    return shown + [shown[-1]] * (len(found) - len(shown))
+    return [_spell(task, span, zone, near, critical) for task, span in found[:most]]
 
 
 def _spell(

@@ -5,6 +5,7 @@ end, and each says how much is left out. The whole is in the job's raw JSON.
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -42,18 +43,31 @@ class Values(Struct, frozen=True, kw_only=True):
 class Budget:
     """How much of a server's text a page still takes, in bytes of HTML, and how many rows."""
 
-    def __init__(self, size: int, rows: int = 800) -> None:
+    def __init__(self, size: int, rows: int = 1_100) -> None:
         self._left = size
         self._rows = rows
 
+    @property
+    def rows_left(self) -> int:
+        """How many rows there are still to give."""
+        return self._rows
+
     def take(self, text: str, longest: int) -> str:
         """The text, cut in the middle to `longest` and to what is left on this page."""
-        longest = min(longest, max(self._left // 2, 60))
+        longest = min(longest, max(self._left // 2, 0))
+        if longest < 60 < len(text):
+            return f"… {words.number(len(text))} characters left out …"
         shown = text
         if len(text) > longest:
             gone = words.number(len(text) - longest)
             half = longest // 2
             shown = f"{text[:half]}\n… {gone} characters left out …\n{text[len(text) - half :]}"
+        self._left -= _size(shown)
+        return shown
+
+    def name(self, text: str, longest: int) -> str:
+        """A name in one line, cut in the middle; short where the page is full."""
+        shown = words.cut_middle(text, longest if self._left > 0 else min(longest, 30))
         self._left -= _size(shown)
         return shown
 
@@ -91,25 +105,29 @@ def table(
     """The table of a mapping in the server's order; None where it is empty."""
     if not held:
         return None
+    given = budget.rows(len(held), MOST_ROWS)
     rows = tuple(
         value(name, content, links=links, budget=budget)
-        for name, content in list(held.items())[:MOST_ROWS]
+        for name, content in islice(held.items(), given)
     )
     return Values(
         id=anchor,
         title=title,
         rows=rows,
         count=words.plural(len(held), noun),
-        left_out=max(0, len(held) - MOST_ROWS),
+        left_out=len(held) - given,
     )
 
 
 def value(name: str, content: Any, *, links: Links, budget: Budget) -> Value:
     """One name and its value: text as it is, anything else as JSON."""
-    shown = words.cut_middle(name, 300)
+    shown = budget.name(name, 300)
     if isinstance(content, str):
         text = budget.take(content, LONGEST_VALUE)
-        return Value(shown, text, links.href(content), len(text) > _SHORT or "\n" in text)
+        href = links.href(content)
+        if href and not budget.affords(href):
+            href = None
+        return Value(shown, text, href, len(text) > _SHORT or "\n" in text)
     text = budget.take(pretty(content), LONGEST_VALUE)
     return Value(shown, text, None, len(text) > _SHORT or "\n" in text)
 

@@ -1,0 +1,407 @@
+"""A job's page says how the job stands and why, and has a place for everything a server tells."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jmreport import models
+from jmreport.analysis.rows import summarise
+from jmreport.records import Entry, Gap, Record
+from jmreport.render import addresses, jobpage, reading
+from jmreport.render.jobfacts import site_facts
+from jmreport.render.links import Links
+from jmreport.render.theme import Theme
+from jmreport.report import JobContext, Usual
+from jmreport.settings import Settings
+
+THEME = Theme(Settings(), version="0.0.0")
+RUN = "20261123T021400Z"
+JOB = "a3f9c21e-84d1-4c1b-9b60-0f6a2c4d77e1"
+
+
+def detail(**more: Any) -> dict[str, Any]:
+    """A failed job as a server describes it."""
+    return {
+        "id": JOB,
+        "name": "germline_joint_calling",
+        "status": "Failed",
+        "submission": "2026-11-22T21:58:00+00:00",
+        "start": "2026-11-22T22:05:00+00:00",
+        "end": "2026-11-23T00:19:00+00:00",
+        "labels": {"owner": "ana", "attempt": 2},
+        "failures": [
+            {
+                "taskName": "MarkDuplicates",
+                "shardIndex": 3,
+                "failure": "java.lang.OutOfMemoryError: Java heap space",
+                "timestamp": "2026-11-23T00:03:00+00:00",
+                "backendLog": "gs://bucket/call-MarkDuplicates/shard-3/stderr",
+                "callRoot": "gs://bucket/call-MarkDuplicates/shard-3",
+                "operationId": "projects/p/operations/7",
+            }
+        ],
+        "extensions": {
+            "tasks": [
+                {
+                    "name": "MarkDuplicates",
+                    "executionStatus": "Failed",
+                    "start": "2026-11-22T23:23:00+00:00",
+                    "end": "2026-11-23T00:03:00+00:00",
+                    "attempts": 4,
+                    "shards": [
+                        {"shardIndex": n, "executionStatus": "Failed" if n == 3 else "Succeeded",
+                         "start": "2026-11-22T23:23:00+00:00", "end": "2026-11-22T23:30:00+00:00",
+                         "attempts": 3 if n == 3 else 1}
+                        for n in range(4)
+                    ],
+                },
+                {"name": "Later", "executionStatus": "Submitted", "start": "2026-01-01T00:00:00"},
+            ]
+        },
+        **more,
+    }  # fmt: skip
+
+
+def record(tree: Any = None, **more: Any) -> Record:
+    return Record(id=JOB, detail=detail() if tree is None else tree, **more)
+
+
+def context(of: Record, **more: Any) -> JobContext:
+    entry = Entry(
+        row=summarise(of), run=RUN, shard="jobs-0000", line=0, digest="d", row_digest="r",
+        first_run=RUN, last_run=RUN,
+    )  # fmt: skip
+    return JobContext(entry=entry, short_id=JOB[:8], **more)
+
+
+def files(of: Record, **more: Any) -> dict[str, bytes]:
+    facts = site_facts(Settings(), labels={"owner"}, workflows={"germline_joint_calling"})
+    ctx = context(of, **more)
+    return dict(jobpage.pages(of, ctx, theme=THEME, settings=Settings(), facts=facts))
+
+
+def page(of: Record, **more: Any) -> str:
+    return files(of, **more)[addresses.job(of.id)].decode()
+
+
+def text(html: str) -> str:
+    """What a reader sees: no tags, spaces as one."""
+    body = html.partition("<main")[2]
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def test_the_title_is_the_verdict() -> None:
+    assert "<title>Failed: germline_joint_calling a3f9c21e · Batch report</title>" in page(record())
+
+
+def test_the_first_sentence_says_what_failed_why_and_how_often() -> None:
+    shown = text(page(record(), cause_class="out of memory"))
+    assert (
+        "Failed after 2 h 14 min: MarkDuplicates , shard 3, ran out of memory on all 3 attempts."
+        in shown
+    )
+
+
+def test_a_cause_that_no_rule_knows_is_quoted() -> None:
+    shown = text(page(record()))
+    assert "Failed after 2 h 14 min in MarkDuplicates , shard 3, on all 3 attempts:" in shown
+
+
+def test_failures_come_first_and_lead_to_log_folder_and_operation() -> None:
+    html = page(record(operations={"projects/p/operations/7": {"details": '{"done": true}'}}))
+    assert html.index("Failures") < html.index(">Timing<") < html.index(">Tasks ")
+    console = "https://console.cloud.google.com/storage/browser"
+    assert f'href="{console}/_details/bucket/call-MarkDuplicates/shard-3/stderr"' in html
+    assert f'href="{console}/bucket/call-MarkDuplicates/shard-3"' in html
+    assert 'href="#operation-1"' in html
+    assert 'id="operation-1"' in html
+
+
+def test_the_end_of_the_log_stands_open_with_its_telling_line_marked() -> None:
+    log = "\n".join([f"line {n}" for n in range(40)] + ["Exception in thread main"])
+    address = "gs://bucket/call-MarkDuplicates/shard-3/stderr"
+    html = page(record(logs={address: {"contents": log, "truncated": False}}))
+    assert "last 12 of 41 lines" in html
+    assert "<mark>Exception in thread main</mark>" in html
+    assert "29 earlier lines" in html
+
+
+def test_a_log_that_could_not_be_read_says_why() -> None:
+    address = "gs://bucket/call-MarkDuplicates/shard-3/stderr"
+    gap = Gap(what=f"log {address}", why="403", job=JOB)
+    assert "Log could not be read (403)." in page(record(gaps=(gap,)))
+
+
+def test_a_failed_job_without_failures_says_so() -> None:
+    tree = detail(failures=[], extensions={})
+    shown = text(page(record(tree)))
+    assert "No failure was reported, though the job failed." in shown
+    assert "No tasks: this server does not report them." in shown
+
+
+def test_a_job_whose_detail_could_not_be_read_still_has_its_page() -> None:
+    row = {key: value for key, value in detail().items() if key != "failures"}
+    gone = Record(id=JOB, row=row, gaps=(Gap(what="job", why="server error 500"),))
+    shown = text(page(gone))
+    assert "could not be read" in shown
+    assert "job: server error 500" in shown
+    assert "germline_joint_calling" in shown
+
+
+def test_a_task_that_has_not_started_shows_no_invented_start() -> None:
+    """The Cromwell shim sends its own start time where there is none."""
+    assert "1 Jan" not in text(page(record()))
+
+
+def test_the_usual_duration_stands_beside_the_jobs_own() -> None:
+    hours = [timedelta(hours=n) for n in (3, 2, 4, 5, 6)]
+    usual = Usual(
+        median=hours[0], p10=hours[1], p90=hours[2], p95=hours[3], longest=hours[4], runs=30
+    )
+    assert "2 h 14 min (usually 3 h, of 30 runs)" in text(page(record(), usual=usual))
+
+
+def test_labels_lead_to_their_pages_only_where_there_are_some() -> None:
+    html = page(record())
+    assert f'class="chip" href="../{addresses.label("owner")}"' in html
+    assert addresses.label("attempt") not in html
+
+
+def test_a_job_that_the_server_lost_says_when_it_was_seen() -> None:
+    seen = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+    assert "Last seen Fri 20 Nov 2026, 02:00 UTC." in text(page(record(), last_seen=seen))
+
+
+def test_sub_jobs_are_linked_where_they_were_read_and_named_where_not() -> None:
+    child = summarise(Record(id="child-1", detail=detail(id="child-1", name="sub")))
+    tree = detail()
+    tree["extensions"]["tasks"][0]["jobId"] = "child-1"
+    tree["extensions"]["tasks"][1]["jobId"] = "child-2"
+    html = page(record(tree), children=(child,))
+    assert f'href="{addresses.job("child-1").removeprefix("jobs/")}"' in html
+    assert addresses.job("child-2").removeprefix("jobs/") not in html
+    assert "child-2" in html
+
+
+def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:
+    tree = detail()
+    tree["extensions"]["tasks"][0]["shards"] = [
+        {"shardIndex": n, "executionStatus": "Failed" if n == 1_100 else "Succeeded"}
+        for n in range(1_200)
+    ]
+    made = files(record(tree))
+    shards = [address for address in made if "-shards-" in address]
+    assert len(shards) == 3
+    assert list(made)[-1] == addresses.job(JOB)
+    first = made[shards[0]].decode()
+    assert "Shards 1 to 500 of 1\u202f200, failed ones first" in first
+    assert first.index("shard 1100") < first.index("shard 0")
+    html = made[addresses.job(JOB)].decode()
+    assert all(address.removeprefix("jobs/") in html for address in shards)
+
+
+def test_no_page_is_larger_than_a_megabyte() -> None:
+    """Whatever a job holds: the page says what it leaves out, and the raw JSON has it."""
+    long = "<&\"'é" * 4_000
+    shard = {"executionStatus": "Failed", "failureMessages": [long], "callRoot": "gs://b/" + long,
+             "backendLog": f"https://example.org/{'x' * 1_900}", "operationId": long}  # fmt: skip
+    attempt = {**shard, "inputs": {long: long}, "outputs": {long: [long]}}
+    event = {"name": long, "start": "2026-11-22T23:23:00+00:00", "attemptNumber": 1}
+    tasks = [
+        {"name": f"{n}{long}", "executionStatus": "Failed", "inputs": {long: long},
+         "failureMessages": [long], "executionEvents": [event] * 90,
+         "attemptsData": [attempt] * 20 if n % 2 else [],
+         "shards": [] if n % 2 else [{**shard, "shardIndex": k} for k in range(120)]}
+        for n in range(40)
+    ]  # fmt: skip
+    whole = detail(
+        inputs={str(n): long for n in range(500)},
+        failures=[{"failure": long, "backendLog": long}] * 90,
+        extensions={"tasks": tasks, "statusDetail": long, "events": [{"content": long}] * 300},
+    )
+    for content in files(record(whole)).values():
+        if content.startswith(b"<!doctype"):
+            assert len(content) < 1_000_000
+            assert b"left out" in content
+
+
+def test_raw_json_is_the_record_and_always_the_same_bytes() -> None:
+    of = record()
+    raw = files(of)[addresses.job_raw(JOB)]
+    assert msgspec.json.decode(raw, type=Record) == of
+    assert files(of) == files(of)
+
+
+def test_a_part_that_does_not_fit_hides_only_itself() -> None:
+    """One odd shard index, named with its path; the failure around it is shown."""
+    tree = detail()
+    tree["failures"][0]["shardIndex"] = "three"
+    shown = text(page(record(tree)))
+    assert "detail: $.failures[0].shardIndex" in shown
+    assert "java.lang.OutOfMemoryError" in shown
+    assert "MarkDuplicates" in shown
+
+
+def test_what_is_no_job_at_all_is_shown_as_it_came() -> None:
+    assert "proxy says no" in text(page(record(["proxy says no"])))
+
+
+def test_fields_the_api_does_not_know_are_shown() -> None:
+    tree = detail(costCenter="42")
+    tree["extensions"]["tasks"][0]["zone"] = "europe-west4-b"
+    shown = text(page(record(tree)))
+    assert "costCenter 42" in shown
+    assert "extensions.tasks[0].zone europe-west4-b" in shown
+
+
+def _told(model: type[Any], marks: dict[str, str]) -> dict[str, Any]:
+    """An instance of a definition in which every text is a mark of its own."""
+    tree: dict[str, Any] = {}
+    for field in msgspec.structs.fields(model):
+        kind = str(field.type)
+        name = field.encode_name
+        if "status" in name.lower():
+            tree[name] = "Failed"
+        elif name in ("start", "end", "submission", "timestamp", "time", "lastUpdate"):
+            tree[name] = "2026-11-22T22:05:00+00:00"
+        elif "dict" in kind:
+            marks[name] = f"mark{len(marks)}{name}"
+            tree[name] = {"key": marks[name]}
+        elif "tuple[str" in kind:
+            marks[name] = f"mark{len(marks)}{name}"
+            tree[name] = [marks[name]]
+        elif "str" in kind and "tuple" not in kind:
+            marks[name] = f"mark{len(marks)}{name}"
+            tree[name] = marks[name]
+    return tree
+
+
+@pytest.mark.parametrize(
+    "model",
+    [models.FailureMessage, models.TaskMetadata, models.Shard, models.IndividualAttempt,
+     models.ExtendedFields, models.ExecutionEvent, models.EventDetail, models.JobMetadataResponse],
+    ids=lambda model: model.__name__,
+)  # fmt: skip
+def test_every_property_of_the_api_has_its_place(model: type[Any]) -> None:
+    """Each text of each definition is found on the page of a job that holds it."""
+    marks: dict[str, str] = {}
+    part = _told(model, marks)
+    task: dict[str, Any] = {"name": "Some", "executionStatus": "Failed", "attempts": 1}
+    tree = detail(failures=[], extensions={"tasks": [task]})
+    if model is models.JobMetadataResponse:
+        tree = {**part, "id": JOB, "extensions": {}, "failures": []}
+        marks.pop("id", None)
+    elif model is models.FailureMessage:
+        tree["failures"] = [part]
+    elif model is models.ExtendedFields:
+        tree["extensions"] = part
+    elif model is models.EventDetail:
+        tree["extensions"]["events"] = [part]
+    elif model is models.TaskMetadata:
+        tree["extensions"]["tasks"] = [part]
+    elif model is models.Shard:
+        task["shards"] = [{**part, "shardIndex": 0}]
+    elif model is models.IndividualAttempt:
+        task["attemptsData"] = [{**part, "attemptNumber": 1}, {"attemptNumber": 2}]
+    else:
+        task["executionEvents"] = [part]
+    html = page(record(tree))
+    lacking = [name for name, mark in marks.items() if mark not in html]
+    assert lacking == []
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)  # fmt: skip
+_PLACES = (
+    ("status",), ("name",), ("submission",), ("start",), ("end",), ("labels",), ("inputs",),
+    ("failures",), ("failures", 0), ("failures", 0, "failure"), ("failures", 0, "shardIndex"),
+    ("extensions",), ("extensions", "tasks"), ("extensions", "tasks", 0),
+    ("extensions", "tasks", 0, "name"), ("extensions", "tasks", 0, "shards"),
+    ("extensions", "tasks", 0, "shards", 0), ("extensions", "tasks", 0, "shards", 0, "start"),
+    ("extensions", "tasks", 0, "shards", 0, "shardIndex"), ("extensions", "tasks", 0, "attempts"),
+    ("extensions", "tasks", 0, "executionEvents"), ("extensions", "events"),
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
+@given(st.lists(st.tuples(st.sampled_from(_PLACES), anything), min_size=1, max_size=3))
+def test_no_answer_of_a_server_keeps_a_job_from_its_page(
+    changes: list[tuple[tuple[str | int, ...], Any]],
+) -> None:
+    """Any JSON anywhere: the page is made, and nothing unescaped is on it."""
+    tree: Any = detail()
+    for path, value in changes:
+        part = tree
+        try:
+            for step in path[:-1]:
+                part = part[step]
+            part[path[-1]] = value
+        except (KeyError, IndexError, TypeError):
+            continue
+    assert "</html>" in page(record(tree))
+
+
+@settings(deadline=None)
+@given(anything, anything, anything)
+def test_attempts_logs_and_operations_of_any_shape_are_borne(
+    attempts: Any, log: Any, operation: Any
+) -> None:
+    address = "gs://bucket/call-MarkDuplicates/shard-3/stderr"
+    of = record(
+        attempts={"MarkDuplicates": attempts}, logs={address: log}, operations={"op": operation}
+    )
+    assert "</html>" in page(of)
+
+
+@pytest.mark.parametrize(
+    ("address", "href"),
+    [
+        ("https://example.org/a?b=c", "https://example.org/a?b=c"),
+        ("http://jobs.example.org:8080/x", "http://jobs.example.org:8080/x"),
+        ("gs://bucket/a b/c#d.log", "/_details/bucket/a%20b/c%23d.log"),
+        ("gs://bucket/folder/", "/browser/bucket/folder"),
+        ("gs://bucket", "/browser/bucket"),
+        ("gs://bucket/../../x", "/_details/bucket/../../x"),
+        ("http://example.org/", None),
+        ("javascript:alert(1)", None),
+        ("java\tscript:alert(1)", None),
+        ("https:alert(1)", None),
+        ("https://user@example.org/", None),
+        ("https://example.org/ x", None),
+        ("https://example.org/\"onclick=1", None),
+        ("https://exаmple.org/", None),
+        ("data:text/html,x", None),
+        ("file:///etc/passwd", None),
+        ("//example.org", None),
+        ("gs://BUCKET/x", None),
+        ("gs:///x", None),
+        ("/var/log/x", None),
+        (" https://example.org", None),
+        (7, None),
+    ],
+)  # fmt: skip
+def test_only_https_and_buckets_become_links(address: object, href: str | None) -> None:
+    """http is for the configured addresses; a bucket's objects open in the storage console."""
+    found = Links(["http://jobs.example.org:8080/api/v1", None]).href(address)
+    if href is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.endswith(href)
+        assert found.startswith(("https://", "http://jobs.example.org:8080/"))
+
+
+def test_misfits_end() -> None:
+    """A tree in which nothing fits is given up on, not tried for ever."""
+    tree = detail(failures=[{"failure": n} for n in range(500)])
+    read = reading.read(record(tree))
+    assert len(read.misfits) <= reading.MOST_MISFITS

@@ -1,0 +1,204 @@
+"""The timing diagram shows every attempt that is known, whatever its times are worth."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jmreport.models import IndividualAttempt, Shard, TaskMetadata
+from jmreport.records import Record
+from jmreport.render import calls, reading
+from jmreport.render.calls import Call, Part, regroup
+from jmreport.render.timing import MOST_BARS, TaskCalls, Timing, timing
+
+START = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def call(start: float | None, end: float | None, **more: object) -> Call:
+    known = {"shard": None, "attempt": 1, "status": "Succeeded", **more}
+    return Call(
+        start=None if start is None else at(start),
+        end=None if end is None else at(end),
+        **known,  # type: ignore[arg-type]  # the keywords are Call's own
+    )
+
+
+def drawn(*tasks: TaskCalls, end: float | None = 60) -> Timing | None:
+    until = None if end is None else at(end)
+    return timing(tasks, start=START, end=until, read_at=at(90), zone=UTC)
+
+
+def task(*own: Call, status: str = "Succeeded") -> TaskCalls:
+    return TaskCalls(name="Align", href="#task-1", status=status, calls=own)
+
+
+def looks(diagram: Timing | None) -> list[str]:
+    assert diagram is not None
+    return [bar.look for lane in diagram.lanes for bar in lane.bars]
+
+
+def number(percent: str) -> float:
+    assert re.fullmatch(r"\d+\.\d\d%", percent)
+    return float(percent[:-1])
+
+
+def test_a_bar_lies_where_its_attempt_lay() -> None:
+    """The middle third of an hour is the middle third of the diagram."""
+    diagram = drawn(task(call(20, 40)))
+    assert diagram is not None
+    (bar,) = diagram.lanes[0].bars
+    assert (bar.x, bar.width, bar.look) == ("33.33%", "33.33%", "f-succeeded")
+    assert diagram.lanes[0].note == "20 min"
+
+
+def test_attempts_lie_left_to_right_on_one_row_and_preempted_ones_are_hatched() -> None:
+    first = call(0, 10, status="Failed", preempted=True)
+    second = call(12, 30, attempt=2)
+    diagram = drawn(task(first, second))
+    assert diagram is not None
+    bars = [bar for bar in diagram.lanes[0].bars if bar.look != "t-critical"]
+    assert [bar.look for bar in bars] == ["t-preempted", "f-succeeded"]
+    assert number(bars[0].x) < number(bars[1].x)
+    assert bars[0].y == bars[1].y
+
+
+def test_the_parts_of_an_attempt_are_told_apart() -> None:
+    parts = (
+        Part("waiting", at(0), at(5)),
+        Part("preparing", at(5), at(8)),
+        Part("running", at(8), at(50)),
+        Part("finishing", at(50), at(52)),
+    )
+    diagram = drawn(task(call(0, 52, parts=parts)))
+    assert looks(diagram) == ["t-waiting", "t-preparing", "f-succeeded", "t-finishing"]
+    assert diagram is not None
+    assert diagram.spells[0].spent == ("5 min", "3 min", "42 min", "2 min")
+
+
+def test_an_end_before_its_start_is_marked_and_never_dropped() -> None:
+    """The Cromwell shim invents an attempt's end; the bar goes to the job's end and says so."""
+    diagram = drawn(task(call(20, -400, status="Failed")))
+    assert looks(diagram) == ["f-failed t-open"]
+    assert diagram is not None
+    assert "end unknown" in diagram.lanes[0].note
+    assert diagram.spells[0].note == "end unknown"
+
+
+def test_a_running_attempt_goes_on_to_when_it_was_read() -> None:
+    diagram = drawn(task(call(0, None, status="Running"), status="Running"), end=None)
+    assert looks(diagram) == ["f-running"]
+    assert diagram is not None
+    assert diagram.lanes[0].bars[0].width == "100.00%"
+    assert diagram.lanes[0].note == "still active"
+
+
+def test_a_large_scatter_is_a_band_with_its_failed_and_its_five_slowest_shards() -> None:
+    shards = [call(n / 10, n / 10 + 5, shard=n) for n in range(200)]
+    shards[7] = call(1, 6, shard=7, status="Failed")
+    diagram = drawn(task(*shards, status="Failed"))
+    assert diagram is not None
+    lane = diagram.lanes[0]
+    assert lane.band is not None
+    assert len([bar for bar in lane.bars if bar.look == "f-failed"]) == 1
+    assert len([bar for bar in lane.bars if bar.look == "f-succeeded"]) == 5
+    assert "200 shards" in lane.note
+
+
+def test_twenty_shards_have_a_line_each() -> None:
+    diagram = drawn(task(*(call(0, 10, shard=n) for n in range(20))))
+    assert diagram is not None
+    assert diagram.lanes[0].band is None
+    assert len({bar.y for bar in diagram.lanes[0].bars}) == 20
+
+
+def test_a_task_that_never_started_has_its_row() -> None:
+    waiting = TaskCalls(name="Later", href="#task-2", status="Submitted", calls=())
+    diagram = drawn(task(call(0, 60)), waiting)
+    assert diagram is not None
+    assert (diagram.lanes[1].bars, diagram.lanes[1].note) == ((), "not started")
+
+
+def test_the_critical_path_is_outlined() -> None:
+    """Each of its attempts ends last before the next one starts."""
+    quick, slow, last = call(0, 10), call(0, 30), call(30, 60)
+    diagram = drawn(task(quick), task(slow), task(last))
+    assert diagram is not None
+    outlined = [any(bar.look == "t-critical" for bar in lane.bars) for lane in diagram.lanes]
+    assert outlined == [False, True, True]
+
+
+def test_without_any_time_there_is_no_diagram() -> None:
+    assert drawn(task(call(None, None))) is None
+    assert drawn() is None
+
+
+minutes = st.one_of(st.none(), st.floats(-1e7, 1e7))
+words_of_servers = st.sampled_from(["Failed", "Succeeded", "Running", "Submitted", "Paused", ""])
+any_call = st.builds(
+    call,
+    minutes,
+    minutes,
+    shard=st.one_of(st.none(), st.integers(0, 60)),
+    attempt=st.integers(1, 4),
+    status=words_of_servers,
+    preempted=st.booleans(),
+)
+
+
+@given(st.lists(st.lists(any_call, max_size=60), max_size=12), minutes)
+def test_no_bar_leaves_the_diagram_and_there_are_never_too_many(
+    tasks: list[list[Call]], end: float | None
+) -> None:
+    """Positions and widths stay between 0 and 100 percent, whatever a server's clock says."""
+    diagram = drawn(*(task(*own) for own in tasks), end=end)
+    if diagram is None:
+        return
+    bars = [bar for lane in diagram.lanes for bar in lane.bars if bar.look != "t-critical"]
+    assert len(bars) <= MOST_BARS
+    for bar in bars:
+        assert 0 <= number(bar.x) <= 100
+        assert 0 < number(bar.width) <= 100
+        assert bar.height > 0
+    assert len(diagram.ticks) <= 8
+
+
+def attempt(number: int, folder: str = "") -> IndividualAttempt:
+    return IndividualAttempt(attempt_number=number, call_root=folder or None)
+
+
+SHARDS = (Shard(shard_index=0), Shard(shard_index=4))
+
+
+def test_a_scatters_attempts_are_regrouped_by_their_folder() -> None:
+    flat = (attempt(1, "gs://b/call-A/shard-4"), attempt(2, "gs://b/call-A/shard-4/attempt-2"))
+    assert regroup(flat, SHARDS) == {4: flat}
+
+
+def test_without_folders_a_shard_begins_where_the_numbers_restart() -> None:
+    flat = (attempt(1), attempt(2), attempt(1))
+    assert regroup(flat, SHARDS) == {0: flat[:2], 4: flat[2:]}
+
+
+def test_attempts_that_fit_no_shard_are_kept() -> None:
+    flat = (attempt(1), attempt(1), attempt(1))
+    assert regroup(flat, SHARDS) == {None: flat}
+
+
+def test_execution_events_tell_of_attempts_that_no_other_answer_names() -> None:
+    """Cromwell's events cover all attempts, so a diagram needs no attempts call."""
+    read = reading.read(Record(id="a"))
+    events = [
+        {"name": "RunningJob", "start": "2026-11-22T22:00:00+00:00",
+         "end": "2026-11-22T22:10:00+00:00", "attemptNumber": 1, "shardIndex": -1},
+        {"name": "RunningJob", "start": "2026-11-22T22:11:00+00:00",
+         "end": "2026-11-22T22:30:00+00:00", "attemptNumber": 2, "shardIndex": -1},
+    ]  # fmt: skip
+    tree = {"name": "A", "executionStatus": "Succeeded", "attempts": 2, "executionEvents": events}
+    found = calls.of_task(msgspec.convert(tree, TaskMetadata), read)
+    assert [(one.attempt, one.status) for one in found] == [(1, "Failed"), (2, "Succeeded")]
