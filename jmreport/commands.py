@@ -117,7 +117,7 @@ def check(given: Given) -> None:
 
     faults = pipeline.check(given.settings)
     for fault in faults:
-        given.console.say(f"{fault.what}: {fault.why}")
+        given.console.say(f"{fault.what}: {fault.why}", wrong=True)
     if faults:
         raise typer.Exit(Exit.FAILED)
     given.console.say("snapshots and pages are whole")

@@ -56,12 +56,12 @@ class Console:
         self.verbosity = verbosity
         self._now = now
 
-    def say(self, *lines: str) -> None:
-        """The outcome of a command."""
+    def say(self, *lines: str, wrong: bool = False) -> None:
+        """The outcome of a command; quiet hides it, unless it tells of something wrong."""
         for line in lines:
             if self.log_format == "json":
                 self._json(sys.stdout, event="outcome", text=line)
-            elif self.verbosity >= 0:
+            elif wrong or self.verbosity >= 0:
                 write(sys.stdout, plain(line))
 
     def note(self, text: str, **more: object) -> None:

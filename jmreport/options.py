@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from jmreport import flags
 from jmreport.console import Console, LogFormat
-from jmreport.errors import UsageError
+from jmreport.errors import Exit, UsageError
 from jmreport.flags import Flag
 from jmreport.settings import Settings
 
@@ -35,7 +35,7 @@ class Given(Struct, frozen=True):
 
     def end(self, outcome: "Outcome") -> None:
         """Say what came of it, and stop with its exit code."""
-        self.console.say(*outcome.summary)
+        self.console.say(*outcome.summary, wrong=outcome.exit != Exit.DONE)
         raise typer.Exit(outcome.exit)
 
 

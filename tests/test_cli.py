@@ -359,6 +359,17 @@ def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr() == ("", "jmreport: not fine\n  hint: do that\n")
 
 
+def test_quiet_still_says_that_a_report_is_incomplete(
+    asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Silence in cron never looks like success."""
+    assert main(["build", "--demo", "-q"]) == Exit.DONE
+    assert capsys.readouterr() == ("", "")
+    asked["exit"] = Exit.INCOMPLETE
+    assert main(["build", "--demo", "-q"]) == Exit.INCOMPLETE
+    assert capsys.readouterr().out == "a line\n"
+
+
 @pytest.mark.usefixtures("asked")
 def test_json_is_an_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     def at() -> datetime:
