@@ -114,7 +114,9 @@ def collect(
         client = stack.enter_context(_client(settings, now=now, source=source, environ=environ))
         store = stack.enter_context(_open(settings, create=True))
         before = store.runs()
-        writer = stack.enter_context(store.begin(now, Redaction.of(settings.redact), asked=asked))
+        writer = stack.enter_context(
+            store.begin(now, Redaction.of(settings.redact), asked=asked, version=__version__)
+        )
         notes = _moved(before, asked)
         try:
             run = _collect(
@@ -126,7 +128,7 @@ def collect(
                 hint=error.hint or "see what the server answers to POST /jobs/query",
             ) from error
         run = replace(run, notes=(*notes, *run.notes))
-        writer.finish(run)
+        run = writer.finish(run)
     code = Exit.INCOMPLETE if run.gaps else Exit.DONE
     return Outcome(exit=code, summary=(_summary(run),), run=run)
 

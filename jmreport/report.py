@@ -244,4 +244,5 @@ class Report(Struct, frozen=True, kw_only=True):
     columns: tuple[DisplayField, ...] = ()
     #: Whole id -> its first 8 characters, lengthened until unique.
     short_ids: dict[str, str] = field(default_factory=dict)
+    #: Whether everything asked for was read; runs that failed before it are in `quality`.
     complete: bool = True

@@ -107,7 +107,7 @@ class _Making:
             quality=quality,
             columns=self.offered.display_fields,
             short_ids=short_ids(entry.row.id for entry in self.entries),
-            complete=nights.run.state == "complete" and not quality.failed_runs,
+            complete=nights.run.state == "complete" and not quality.unreadable,
         )
 
     def _runs(self, row: JobRow) -> bool:

@@ -235,14 +235,20 @@ class _Overview:
         return Lede(before=f"{start} in " if where else start + end, link=where, after=end)
 
     def _failed_run(self) -> str:
-        """What a run that brought nothing says on the last good page."""
-        runs = [run for run in self.report.runs if not run.usable and run.now > self.report.now]
-        if not runs:
+        """What the runs that brought nothing, since the last report or this one, say."""
+        quality = self.report.quality
+        later = [run for run in self.report.runs if not run.usable and run.now > self.report.now]
+        failed = [*(quality.failed_runs if quality else ()), *later]
+        if not failed:
             return ""
-        newest = max(runs, key=lambda run: run.now)
+        newest = max(failed, key=lambda run: run.now)
         at = words.when(newest.now, self.zone)
-        why = f": {newest.reason}" if newest.reason else ""
-        return f"The run of {at.text if at else 'later'} brought nothing{why}"
+        why = f" ({newest.reason})" if newest.reason else ""
+        others = f", as did {words.plural(len(failed) - 1, 'run')} before it" if failed[1:] else ""
+        said = f"The run of {at.text if at else 'later'} brought no report{why}{others}."
+        if later:
+            said += " This page still shows the last run that could be read."
+        return said
 
     def _tiles(self) -> Iterator[Tile]:
         report, counts = self.report, self.report.counts

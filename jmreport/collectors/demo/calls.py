@@ -187,6 +187,8 @@ def attempts(look: Look, task: TaskRun, shard: int | None = None) -> list[JSON]:
 def where(look: Look, task: TaskRun, call: Call, attempt: Attempt) -> JSON:
     """The files and the operation of an attempt, or the job behind it."""
     if task.task.sub is not None:
+        if call.attempts[0].start > look.cut:
+            return {}  # no job is behind it yet
         place = (*look.run.path, max(call.shard, 0) + 1)
         return {"jobId": look.ids.of(look.run.k, place)}
     folder = places.call_root(look.root, task.task.name, call.shard, attempt.number)
