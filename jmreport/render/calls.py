@@ -8,6 +8,7 @@ the shard), and the task's or shard's own row (its latest attempt).
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -135,6 +136,7 @@ def _by_attempt(
     return found
 
 
+@lru_cache(maxsize=1024)
 def kind_of(event: str | None) -> Kind:
     """Which part of a run an event tells of, by its name.
 

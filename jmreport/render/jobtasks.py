@@ -21,7 +21,7 @@ MOST_SHARDS_TOGETHER = 500
 #: Tasks with a part of their own below the table; attempts and events shown of each.
 MOST_TASKS = 200
 MOST_ATTEMPTS = 100
-MOST_EVENTS = 40
+MOST_EVENTS = 24
 _MESSAGE = 1_500
 
 

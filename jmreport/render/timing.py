@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from msgspec import Struct
 
-from jmreport.models import ACTIVE_STATUSES
+from jmreport.models import ACTIVE_STATUSES, TERMINAL_STATUSES
 from jmreport.render import words
 from jmreport.render.calls import Call, Kind
 
@@ -365,7 +365,9 @@ def _legend(lanes: Sequence[Lane]) -> tuple[tuple[str, str], ...]:
     for word in ("Succeeded", "Failed", "Running", "Aborted", "Aborting", "Submitted", "OnHold"):
         look = words.status(word)
         if f"f-{look.key}" in plain:
-            legend.append((f"f-{look.key}", f"Ran: {look.text.lower()}"))
+            ended = word in TERMINAL_STATUSES
+            said = f"Ran: {look.text.lower()}" if ended else look.text
+            legend.append((f"f-{look.key}", said))
     if "f-unknown" in plain:
         legend.append(("f-unknown", "Unknown"))
     if "t-preempted" in plain:

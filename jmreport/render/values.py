@@ -43,7 +43,7 @@ class Values(Struct, frozen=True, kw_only=True):
 class Budget:
     """How much of a server's text a page still takes, in bytes of HTML, and how many rows."""
 
-    def __init__(self, size: int, rows: int = 1_100) -> None:
+    def __init__(self, size: int, rows: int = 900) -> None:
         self._left = size
         self._rows = rows
 

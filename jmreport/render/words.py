@@ -130,6 +130,8 @@ def zone_name(at: datetime | None, where: tzinfo = UTC) -> str:
 
 
 def _local(at: datetime, where: tzinfo) -> datetime:
+    if at.tzinfo is where:
+        return at
     try:
         return at.astimezone(where)
     except (OverflowError, ValueError):  # a date at the edge of what a calendar holds
