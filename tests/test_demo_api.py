@@ -27,7 +27,7 @@ def all_rows(demo: Demo) -> list[dict[str, Any]]:
 # Capabilities, health.
 
 
-def test_capabilities_name_fields_labels_extensions_and_time_frames(demo: Demo):
+def test_capabilities_name_fields_labels_extensions_and_time_frames(demo: Demo) -> None:
     found = get(demo, "/capabilities").json
     assert "authentication" not in found
     assert {"id", "name", "status", "submission"} <= {f["field"] for f in found["displayFields"]}
@@ -35,7 +35,7 @@ def test_capabilities_name_fields_labels_extensions_and_time_frames(demo: Demo):
     assert len(found["aggregationTimeFrames"]) == 6
 
 
-def test_health_is_available_or_503():
+def test_health_is_available_or_503() -> None:
     demo = Demo(now=NOW, jobs=1)
     assert get(demo, "/health").json == {"available": True}
     demo.healthy = False
@@ -46,7 +46,7 @@ def test_health_is_available_or_503():
 # Lists.
 
 
-def test_rows_come_newest_first_with_a_total(demo: Demo):
+def test_rows_come_newest_first_with_a_total(demo: Demo) -> None:
     page = query(demo)
     times = [row["submission"] for row in page["results"]]
     assert len(times) == 64
@@ -55,7 +55,7 @@ def test_rows_come_newest_first_with_a_total(demo: Demo):
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 250, 1000])
-def test_pages_of_any_size_hold_each_job_once(size: int):
+def test_pages_of_any_size_hold_each_job_once(size: int) -> None:
     demo = Demo(now=NOW, jobs=100)
     found = list(pages(demo, pageSize=size))
     ids = [row["id"] for page in found for row in page["results"]]
@@ -65,7 +65,7 @@ def test_pages_of_any_size_hold_each_job_once(size: int):
     assert "nextPageToken" not in found[-1]
 
 
-def test_pages_stay_whole_while_time_goes_on():
+def test_pages_stay_whole_while_time_goes_on() -> None:
     """A token names a job, not a place: what is submitted meanwhile shifts nothing."""
     demo = Demo(now=NOW, jobs=1000)
     first = query(demo, pageSize=300)
@@ -74,33 +74,33 @@ def test_pages_stay_whole_while_time_goes_on():
     assert second["results"][0]["submission"] < first["results"][-1]["submission"]
 
 
-def test_a_page_holds_at_most_1000_rows():
+def test_a_page_holds_at_most_1000_rows() -> None:
     assert len(query(Demo(now=NOW, jobs=1500), pageSize=5000)["results"]) == 1000
 
 
 @pytest.mark.parametrize("status", sorted(ACTIVE | {"Failed", "Succeeded", "Aborted"}))
-def test_status_filter(demo: Demo, all_rows: list[Any], status: str):
+def test_status_filter(demo: Demo, all_rows: list[Any], status: str) -> None:
     wanted = [row for row in all_rows if row["status"] == status]
     assert rows(demo, status=[status], pageSize=1000) == wanted
 
 
-def test_several_statuses_are_any_of_them(demo: Demo, all_rows: list[Any]):
+def test_several_statuses_are_any_of_them(demo: Demo, all_rows: list[Any]) -> None:
     wanted = [row for row in all_rows if row["status"] in ACTIVE]
     assert rows(demo, status=sorted(ACTIVE)) == wanted
 
 
-def test_name_filter(demo: Demo, all_rows: list[Any]):
+def test_name_filter(demo: Demo, all_rows: list[Any]) -> None:
     wanted = [row for row in all_rows if row["name"] == "sv_merge"]
     assert wanted
     assert rows(demo, name="sv_merge", pageSize=1000) == wanted
 
 
-def test_id_filter(demo: Demo, all_rows: list[Any]):
+def test_id_filter(demo: Demo, all_rows: list[Any]) -> None:
     assert rows(demo, id=all_rows[77]["id"]) == [all_rows[77]]
     assert rows(demo, id=NOBODY) == []
 
 
-def test_labels_filter_is_all_of_them_exactly(demo: Demo, all_rows: list[Any]):
+def test_labels_filter_is_all_of_them_exactly(demo: Demo, all_rows: list[Any]) -> None:
     labels = {"owner": "ana", "project": "rare-disease"}
     wanted = [row for row in all_rows if row["labels"].items() >= labels.items()]
     assert wanted
@@ -108,12 +108,12 @@ def test_labels_filter_is_all_of_them_exactly(demo: Demo, all_rows: list[Any]):
     assert rows(demo, labels={"owner": "an"}) == []
 
 
-def test_submission_filter(demo: Demo, all_rows: list[Any]):
+def test_submission_filter(demo: Demo, all_rows: list[Any]) -> None:
     at = all_rows[333]["submission"]
     assert rows(demo, submission=at, pageSize=1000) == all_rows[:334]
 
 
-def test_start_and_end_filters_leave_out_jobs_without_them(demo: Demo, all_rows: list[Any]):
+def test_start_and_end_filters_leave_out_jobs_without_them(demo: Demo, all_rows: list[Any]) -> None:
     """(backends habit 10)"""
     at = when("2026-11-20T02:14:00+00:00")
     started = [row for row in all_rows if "start" in row and when(row["start"]) >= at]
@@ -123,7 +123,7 @@ def test_start_and_end_filters_leave_out_jobs_without_them(demo: Demo, all_rows:
     assert rows(demo, end="2026-11-20T04:14:00+02:00", pageSize=1000) == ended
 
 
-def test_extension_filters(demo: Demo, all_rows: list[Any]):
+def test_extension_filters(demo: Demo, all_rows: list[Any]) -> None:
     user = [row for row in all_rows if row["extensions"]["userId"] == "li@example.org"]
     assert rows(demo, extensions={"userId": "li@example.org"}, pageSize=1000) == user
     project = [row for row in all_rows if row["labels"]["project"] == "biobank"]
@@ -133,7 +133,7 @@ def test_extension_filters(demo: Demo, all_rows: list[Any]):
     assert rows(demo, extensions={"hideArchived": True}, pageSize=1000) == shown
 
 
-def test_filters_page_like_everything_else(demo: Demo, all_rows: list[Any]):
+def test_filters_page_like_everything_else(demo: Demo, all_rows: list[Any]) -> None:
     wanted = [row for row in all_rows if row["status"] == "Failed"]
     found = list(pages(demo, status=["Failed"], pageSize=10))
     assert [row for page in found for row in page["results"]] == wanted
@@ -162,21 +162,21 @@ def test_filters_page_like_everything_else(demo: Demo, all_rows: list[Any]):
         ["a list"],
     ],
 )
-def test_a_question_that_the_definition_rules_out_is_400(demo: Demo, body: Any):
+def test_a_question_that_the_definition_rules_out_is_400(demo: Demo, body: Any) -> None:
     answer = post(demo, "/jobs/query", body)
     assert answer.status == 400
     assert answer.json["status"] == 400
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-def test_a_body_that_is_no_json_is_400(demo: Demo, raw: bytes):
+def test_a_body_that_is_no_json_is_400(demo: Demo, raw: bytes) -> None:
     assert demo.respond("POST", "/api/v1/jobs/query", {}, raw)[0] == 400
 
 
 # Details, attempts.
 
 
-def test_a_detail_agrees_with_its_row(demo: Demo, all_rows: list[Any]):
+def test_a_detail_agrees_with_its_row(demo: Demo, all_rows: list[Any]) -> None:
     for row in all_rows[::7]:
         job = detail(demo, row["id"])
         same = ("id", "name", "status", "submission", "start", "end", "labels")
@@ -184,7 +184,7 @@ def test_a_detail_agrees_with_its_row(demo: Demo, all_rows: list[Any]):
         assert job["extensions"]["userId"] == row["extensions"]["userId"]
 
 
-def test_a_detail_has_all_extended_fields(demo: Demo):
+def test_a_detail_has_all_extended_fields(demo: Demo) -> None:
     found = detail(demo, in_status(demo, "Failed"))["extensions"]
     assert found.keys() >= {
         "userId", "statusDetail", "lastUpdate", "sourceFile", "envs", "events", "logs", "tasks",
@@ -193,11 +193,11 @@ def test_a_detail_has_all_extended_fields(demo: Demo):
 
 
 @pytest.mark.parametrize("job_id", [NOBODY, "no-uuid", "%2e%2e%2f", "a%00b"])
-def test_an_unknown_job_is_404(demo: Demo, job_id: str):
+def test_an_unknown_job_is_404(demo: Demo, job_id: str) -> None:
     assert get(demo, f"/jobs/{job_id}").status == 404
 
 
-def test_attempts_of_a_task_and_of_a_shard(demo: Demo):
+def test_attempts_of_a_task_and_of_a_shard(demo: Demo) -> None:
     job = next(
         job
         for row in rows(demo, name="imputation_beagle", status=["Succeeded"])
@@ -220,7 +220,7 @@ def test_attempts_of_a_task_and_of_a_shard(demo: Demo):
     assert all(key.startswith("imputation_beagle.") for key in last["inputs"])
 
 
-def test_unknown_tasks_and_shards_are_404(demo: Demo):
+def test_unknown_tasks_and_shards_are_404(demo: Demo) -> None:
     job_id = in_status(demo, "Succeeded")
     task = detail(demo, job_id)["extensions"]["tasks"][0]["name"]
     for path in (
@@ -248,7 +248,7 @@ def log(demo: Demo, path: str) -> Any:
     return get(demo, f"/jobs/tailFile?{urlencode({'bucket': bucket, 'object': name})}")
 
 
-def test_a_log_tail_ends_with_the_error(demo: Demo):
+def test_a_log_tail_ends_with_the_error(demo: Demo) -> None:
     _, failure = failed_call(demo)
     for path in (failure["backendLog"], f"{failure['callRoot']}/stderr"):
         found = log(demo, path).json
@@ -258,7 +258,7 @@ def test_a_log_tail_ends_with_the_error(demo: Demo):
         assert "USER ERROR" in "\n".join(lines[-6:])
 
 
-def test_long_logs_are_cut_from_the_front(demo: Demo, all_rows: list[Any]):
+def test_long_logs_are_cut_from_the_front(demo: Demo, all_rows: list[Any]) -> None:
     cut = set()
     for row in all_rows[:60]:
         for task in detail(demo, row["id"])["extensions"]["tasks"]:
@@ -271,11 +271,11 @@ def test_long_logs_are_cut_from_the_front(demo: Demo, all_rows: list[Any]):
 
 
 @pytest.mark.parametrize("name", ["nowhere.log", "../../etc/passwd", f"{NOBODY}/call-A/A.log"])
-def test_files_that_are_not_there_are_404(demo: Demo, name: str):
+def test_files_that_are_not_there_are_404(demo: Demo, name: str) -> None:
     assert log(demo, f"gs://demo-lab-ana/{name}").status == 404
 
 
-def test_operation_details_are_json_in_a_string(demo: Demo):
+def test_operation_details_are_json_in_a_string(demo: Demo) -> None:
     job_id, failure = failed_call(demo)
     which = urlencode({"job": job_id, "operation": failure["operationId"]})
     found = get(demo, f"/jobs/operationDetails?{which}").json
@@ -287,7 +287,7 @@ def test_operation_details_are_json_in_a_string(demo: Demo):
     assert details["metadata"]["events"]
 
 
-def test_operations_that_are_not_there_are_404(demo: Demo):
+def test_operations_that_are_not_there_are_404(demo: Demo) -> None:
     job_id = in_status(demo, "Succeeded")
     assert get(demo, f"/jobs/operationDetails?job={job_id}&operation=1").status == 404
     assert get(demo, f"/jobs/operationDetails?job={NOBODY}").status == 404
@@ -303,18 +303,18 @@ def test_operations_that_are_not_there_are_404(demo: Demo):
 )
 def test_aggregations_count_the_jobs_of_their_time_frame(
     demo: Demo, all_rows: list[Any], frame: str, hours: int
-):
+) -> None:
     inside = [r for r in all_rows if when(r["submission"]) >= NOW - timedelta(hours=hours)]
     found = get(demo, f"/aggregations?timeFrame={frame}").json
     assert sum(count["count"] for count in found["summary"]["counts"]) == len(inside)
-    names = next((a for a in found["aggregations"] if a["key"] == "name"), {"entries": []})
+    names: Any = next((a for a in found["aggregations"] if a["key"] == "name"), {"entries": []})
     for entry in names["entries"]:
         for count in entry["statusCounts"]["counts"]:
             alike = [r for r in inside if r["name"] == entry["label"]]
             assert count["count"] == sum(r["status"] == count["status"] for r in alike) > 0
 
 
-def test_aggregations_of_all_time_and_of_one_project(demo: Demo, all_rows: list[Any]):
+def test_aggregations_of_all_time_and_of_one_project(demo: Demo, all_rows: list[Any]) -> None:
     whole = get(demo, "/aggregations?timeFrame=ALL_TIME").json
     assert sum(count["count"] for count in whole["summary"]["counts"]) == len(all_rows)
     one = get(demo, "/aggregations?timeFrame=ALL_TIME&projectId=biobank").json
@@ -323,14 +323,14 @@ def test_aggregations_of_all_time_and_of_one_project(demo: Demo, all_rows: list[
 
 
 @pytest.mark.parametrize("query_string", ["", "?timeFrame=", "?timeFrame=DAYS_8"])
-def test_another_time_frame_is_400(demo: Demo, query_string: str):
+def test_another_time_frame_is_400(demo: Demo, query_string: str) -> None:
     assert get(demo, f"/aggregations{query_string}").status == 400
 
 
 # What clients change.
 
 
-def test_an_aborted_job_is_aborting_and_then_aborted():
+def test_an_aborted_job_is_aborting_and_then_aborted() -> None:
     """After a minute of the server's time, and what was running ends with it."""
     demo = Demo(now=NOW, jobs=500)
     job_id = in_status(demo, "Running")
@@ -346,7 +346,7 @@ def test_an_aborted_job_is_aborting_and_then_aborted():
     assert "Aborted" in states
 
 
-def test_an_abort_comes_to_an_end_even_where_time_stands_still():
+def test_an_abort_comes_to_an_end_even_where_time_stands_still() -> None:
     """The third look at the job finds it Aborted, and so does the list."""
     demo = Demo(now=NOW, jobs=500)
     job_id = in_status(demo, "Running")
@@ -356,7 +356,7 @@ def test_an_abort_comes_to_an_end_even_where_time_stands_still():
     assert query(demo, id=job_id)["results"][0]["status"] == "Aborted"
 
 
-def test_a_job_that_is_aborted_before_it_starts_never_does():
+def test_a_job_that_is_aborted_before_it_starts_never_does() -> None:
     demo = Demo(now=NOW, jobs=2000)
     job_id = in_status(demo, "Submitted")
     post(demo, f"/jobs/{job_id}/abort")
@@ -368,21 +368,21 @@ def test_a_job_that_is_aborted_before_it_starts_never_does():
 
 
 @pytest.mark.parametrize("status", ["Succeeded", "Failed", "Aborted"])
-def test_a_job_that_has_ended_cannot_be_aborted(status: str):
+def test_a_job_that_has_ended_cannot_be_aborted(status: str) -> None:
     demo = Demo(now=NOW, jobs=500)
     job_id = in_status(demo, status)
     assert post(demo, f"/jobs/{job_id}/abort").status == 412
     assert detail(demo, job_id)["status"] == status
 
 
-def test_aborting_twice_changes_nothing_and_a_stranger_is_404():
+def test_aborting_twice_changes_nothing_and_a_stranger_is_404() -> None:
     demo = Demo(now=NOW, jobs=500)
     job_id = in_status(demo, "Running")
     assert [post(demo, f"/jobs/{job_id}/abort").status for _ in range(2)] == [200, 200]
     assert post(demo, f"/jobs/{NOBODY}/abort").status == 404
 
 
-def test_labels_are_merged_and_stay():
+def test_labels_are_merged_and_stay() -> None:
     demo = Demo(now=NOW, jobs=100)
     row = query(demo)["results"][5]
     new = {"flag": "archive", "owner": "somebody", "größe": ""}
@@ -396,7 +396,7 @@ def test_labels_are_merged_and_stay():
 
 
 @pytest.mark.parametrize("labels", [{"a": None}, {"a": 1}, {"a": "x" * 256}, {"": "x"}, ["a"]])
-def test_labels_that_nobody_can_have_are_400(labels: Any):
+def test_labels_that_nobody_can_have_are_400(labels: Any) -> None:
     demo = Demo(now=NOW, jobs=10)
     job_id = query(demo)["results"][0]["id"]
     before = detail(demo, job_id)["labels"]
@@ -404,7 +404,7 @@ def test_labels_that_nobody_can_have_are_400(labels: Any):
     assert detail(demo, job_id)["labels"] == before
 
 
-def test_a_sub_workflow_takes_labels_of_its_own():
+def test_a_sub_workflow_takes_labels_of_its_own() -> None:
     demo = Demo(now=NOW)
     parent = query(demo, name="cohort_panel", status=["Succeeded"])["results"][0]["id"]
     child = detail(demo, parent)["extensions"]["tasks"][1]["shards"][0]["jobId"]
@@ -417,7 +417,7 @@ def test_a_sub_workflow_takes_labels_of_its_own():
 
 
 @pytest.mark.parametrize("header", ["Authorization", "Authentication", "authorization"])
-def test_a_token_is_wanted_for_all_but_health_and_capabilities(header: str):
+def test_a_token_is_wanted_for_all_but_health_and_capabilities(header: str) -> None:
     demo = Demo(now=NOW, jobs=5, token="t-1")  # noqa: S106 - opens nothing
     assert get(demo, "/capabilities").json["authentication"]["isRequired"] is True
     assert get(demo, "/health").status == 200
@@ -439,11 +439,13 @@ def test_a_token_is_wanted_for_all_but_health_and_capabilities(header: str):
         ("GET", f"/api/v1/jobs/{NOBODY}/abort", 405),
     ],
 )
-def test_other_paths_are_404_and_other_methods_405(demo: Demo, method: str, path: str, status: int):
+def test_other_paths_are_404_and_other_methods_405(
+    demo: Demo, method: str, path: str, status: int
+) -> None:
     assert demo.respond(method, path, {}, b"")[0] == status
 
 
-def test_requests_are_counted_by_operation():
+def test_requests_are_counted_by_operation() -> None:
     demo = Demo(now=NOW, jobs=5)
     ids = [row["id"] for row in query(demo)["results"]]
     for job_id in ids:
@@ -459,7 +461,7 @@ def test_requests_are_counted_by_operation():
     assert demo.requests.total == 0
 
 
-def test_only_the_last_requests_are_kept_whole():
+def test_only_the_last_requests_are_kept_whole() -> None:
     demo = Demo(now=NOW, jobs=1)
     for _ in range(600):
         get(demo, "/health")
@@ -467,7 +469,7 @@ def test_only_the_last_requests_are_kept_whole():
     assert len(demo.requests.last) == 500
 
 
-def test_a_part_of_the_details_can_be_made_to_fail_and_their_rows_stay():
+def test_a_part_of_the_details_can_be_made_to_fail_and_their_rows_stay() -> None:
     demo = Demo(now=NOW, jobs=400, archived=0.2)
     states = [get(demo, f"/jobs/{row['id']}").status for row in rows(demo)]
     assert set(states) == {200, 500}
@@ -477,6 +479,6 @@ def test_a_part_of_the_details_can_be_made_to_fail_and_their_rows_stay():
 @pytest.mark.parametrize(
     "wrong", [{"like": "other"}, {"jobs": -1}, {"same_second": 0}, {"jobs": 10**9}]
 )
-def test_a_server_that_cannot_be_is_refused(wrong: dict[str, Any]):
+def test_a_server_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Demo(now=NOW, **wrong)

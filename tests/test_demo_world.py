@@ -33,7 +33,7 @@ def details(demo: Demo) -> list[Any]:
 
 
 @pytest.mark.parametrize("like", LIKES)
-def test_the_same_seed_and_now_give_the_same_bytes(like: Like):
+def test_the_same_seed_and_now_give_the_same_bytes(like: Like) -> None:
     one, other = Demo(now=NOW, jobs=120, like=like), Demo(now=NOW, jobs=120, like=like)
     for server in (one, other):
         assert len(rows(server, pageSize=256)) == 120
@@ -44,19 +44,19 @@ def test_the_same_seed_and_now_give_the_same_bytes(like: Like):
         assert get(one, path) == get(other, path)
 
 
-def test_another_seed_is_another_world():
+def test_another_seed_is_another_world() -> None:
     ids = [{row["id"] for row in rows(Demo(now=NOW, jobs=50, seed=seed))} for seed in (1, 2)]
     assert ids[0].isdisjoint(ids[1])
 
 
-def test_a_job_is_made_alone_in_whatever_order_jobs_are_asked_for():
+def test_a_job_is_made_alone_in_whatever_order_jobs_are_asked_for() -> None:
     whole = {row["id"]: row for row in rows(Demo(now=NOW, jobs=80))}
     fresh = Demo(now=NOW, jobs=80)
     for job_id in reversed(whole):
         assert detail(fresh, job_id)["submission"] == whole[job_id]["submission"]
 
 
-def test_later_the_same_jobs_are_further_along():
+def test_later_the_same_jobs_are_further_along() -> None:
     """Six hours on: same ids and submissions, and no job goes back to an earlier status."""
     order = {"OnHold": 0, "Submitted": 1, "Running": 2, "Aborting": 3}
     before = {row["id"]: row for row in rows(Demo(now=NOW, jobs=900))}
@@ -74,7 +74,7 @@ def test_later_the_same_jobs_are_further_along():
     assert moved >= 2
 
 
-def test_time_may_be_moved_on_under_a_running_server():
+def test_time_may_be_moved_on_under_a_running_server() -> None:
     demo = Demo(now=NOW, jobs=300)
     running = in_status(demo, "Running")
     demo.now = NOW + timedelta(days=4)
@@ -82,14 +82,14 @@ def test_time_may_be_moved_on_under_a_running_server():
 
 
 @pytest.mark.parametrize("jobs", [0, 1, 7, 200])
-def test_it_holds_as_many_jobs_as_it_was_told_all_from_the_last_35_days(jobs: int):
+def test_it_holds_as_many_jobs_as_it_was_told_all_from_the_last_35_days(jobs: int) -> None:
     found = rows(Demo(now=NOW, jobs=jobs), pageSize=50)
     assert len({row["id"] for row in found}) == jobs
     for row in found:
         assert NOW - timedelta(days=36) < when(row["submission"]) <= NOW
 
 
-def test_a_million_jobs_need_no_list_of_jobs():
+def test_a_million_jobs_need_no_list_of_jobs() -> None:
     """Nothing is made ahead: the newest page and any single job are there at once."""
     demo = Demo(now=NOW, jobs=1_000_000)
     page = query(demo, pageSize=10)
@@ -102,7 +102,7 @@ def test_a_million_jobs_need_no_list_of_jobs():
 # What is in it.
 
 
-def test_every_status_is_there_and_about_one_job_in_fifteen_failed(demo: Demo):
+def test_every_status_is_there_and_about_one_job_in_fifteen_failed(demo: Demo) -> None:
     counts = Counter(row["status"] for row in rows(demo, pageSize=500))
     assert set(counts) == {
         "Submitted", "OnHold", "Running", "Aborting", "Failed", "Succeeded", "Aborted",
@@ -110,7 +110,7 @@ def test_every_status_is_there_and_about_one_job_in_fifteen_failed(demo: Demo):
     assert 0.05 < counts["Failed"] / 2000 < 0.09
 
 
-def test_there_are_a_dozen_workflows_with_three_to_nine_tasks(details: list[Any]):
+def test_there_are_a_dozen_workflows_with_three_to_nine_tasks(details: list[Any]) -> None:
     sizes: dict[str, int] = {}
     for job in details:
         sizes[job["name"]] = max(sizes.get(job["name"], 0), len(job["extensions"]["tasks"]))
@@ -118,8 +118,8 @@ def test_there_are_a_dozen_workflows_with_three_to_nine_tasks(details: list[Any]
     assert all(3 <= size <= 9 for size in sizes.values())
 
 
-@pytest.mark.parametrize("day", range(0, 14))
-def test_scatters_of_200_and_300_shards_are_among_the_jobs_of_any_week(day: int):
+@pytest.mark.parametrize("day", range(14))
+def test_scatters_of_200_and_300_shards_are_among_the_jobs_of_any_week(day: int) -> None:
     now = NOW + timedelta(days=day, hours=3 * day)
     since = (now - timedelta(days=7)).isoformat().replace("+00:00", "Z")
     found = {
@@ -130,7 +130,7 @@ def test_scatters_of_200_and_300_shards_are_among_the_jobs_of_any_week(day: int)
     assert {200, 300} <= found
 
 
-def test_a_dozen_reasons_for_failures():
+def test_a_dozen_reasons_for_failures() -> None:
     messages = set()
     for row in rows(Demo(now=NOW), status=["Failed"], pageSize=500):
         for failure in detail(Demo(now=NOW), row["id"])["failures"]:
@@ -153,7 +153,7 @@ def test_a_dozen_reasons_for_failures():
         assert part in whole, part
 
 
-def test_one_night_most_jobs_of_one_batch_failed_alike():
+def test_one_night_most_jobs_of_one_batch_failed_alike() -> None:
     """The outage: a workflow, a batch, one cause, within a night; in any week."""
     demo = Demo(now=NOW)
     found: Counter[tuple[str, str, str]] = Counter()
@@ -168,7 +168,7 @@ def test_one_night_most_jobs_of_one_batch_failed_alike():
     assert jobs / len(all_of_it) > 0.4
 
 
-def test_routine_work_comes_back_every_night(demo: Demo):
+def test_routine_work_comes_back_every_night(demo: Demo) -> None:
     """The same sample of the same workflow on most nights, so that a report can compare."""
     nights: dict[tuple[str, str], set[str]] = {}
     for row in rows(demo, submission=WEEK_AGO, pageSize=500):
@@ -178,14 +178,14 @@ def test_routine_work_comes_back_every_night(demo: Demo):
     assert sum(len(seen) >= 6 for seen in nights.values()) >= 40
 
 
-def test_one_job_runs_far_too_long_and_one_has_waited_half_a_day(demo: Demo):
+def test_one_job_runs_far_too_long_and_one_has_waited_half_a_day(demo: Demo) -> None:
     running = rows(demo, status=["Running"], pageSize=500)
     assert max(NOW - when(row["start"]) for row in running) > timedelta(hours=24)
     waiting = rows(demo, status=["Submitted"], pageSize=500)
     assert max(NOW - when(row["submission"]) for row in waiting) > timedelta(hours=12)
 
 
-def test_times_are_in_order_everywhere(details: list[Any]):
+def test_times_are_in_order_everywhere(details: list[Any]) -> None:
     """Submission, start, end; tasks within their job, attempts' events within their task."""
     for job in details:
         assert job["submission"] <= job.get("start", "9")
@@ -201,7 +201,7 @@ def test_times_are_in_order_everywhere(details: list[Any]):
                 assert when(job["start"]) <= when(event["start"]) <= end <= last
 
 
-def test_events_cover_every_attempt_of_every_shard(details: list[Any]):
+def test_events_cover_every_attempt_of_every_shard(details: list[Any]) -> None:
     """Without gaps, so that a timing diagram needs nothing else."""
     for job in details:
         for task in job["extensions"]["tasks"]:
@@ -221,7 +221,7 @@ def test_events_cover_every_attempt_of_every_shard(details: list[Any]):
                     assert one["end"] == following["start"]
 
 
-def test_preempted_attempts_leave_a_job_that_succeeds(demo: Demo):
+def test_preempted_attempts_leave_a_job_that_succeeds(demo: Demo) -> None:
     """Their attempts are Failed with the cloud's text, the task is not."""
     for job_id, task in tasks_of(demo, status=["Succeeded"], submission=WEEK_AGO):
         if "shards" not in task and task["attempts"] > 1:
@@ -235,7 +235,7 @@ def test_preempted_attempts_leave_a_job_that_succeeds(demo: Demo):
     pytest.fail("no job had a preempted attempt")
 
 
-def test_sub_workflows_go_three_deep(demo: Demo):
+def test_sub_workflows_go_three_deep(demo: Demo) -> None:
     """Children name their parents, are Gettable and aren't listed."""
     listed = {row["id"] for row in rows(demo, pageSize=500)}
 
@@ -255,7 +255,7 @@ def test_sub_workflows_go_three_deep(demo: Demo):
     assert depth(nested["id"], None) == 4
 
 
-def test_a_failure_below_is_told_above_with_its_own_words():
+def test_a_failure_below_is_told_above_with_its_own_words() -> None:
     """The parent's failure carries the deepest message and the id of the job that it came from."""
     for seed in range(1, 12):
         demo = Demo(now=NOW, seed=seed)
@@ -269,21 +269,21 @@ def test_a_failure_below_is_told_above_with_its_own_words():
     pytest.fail("no cohort_panel failed below in any of these worlds")
 
 
-def test_call_caching_shows_where_work_was_not_done_again(details: list[Any]):
+def test_call_caching_shows_where_work_was_not_done_again(details: list[Any]) -> None:
     tasks = [task for job in details for task in job["extensions"]["tasks"]]
     cached = [task for task in tasks if task["callCached"]]
     assert 0 < len(cached) < len(tasks) / 4
     assert all("operationId" not in task for task in cached)
 
 
-def test_inputs_and_outputs_hold_any_json(details: list[Any]):
+def test_inputs_and_outputs_hold_any_json(details: list[Any]) -> None:
     """Numbers, null, lists, objects: not "stringified values" (backends habit 24)."""
     job = next(job for job in details if job["status"] == "Succeeded")
     kinds = {type(value) for value in (*job["inputs"].values(), *job["outputs"].values())}
     assert {str, int, float, bool, list, dict, type(None)} <= kinds
 
 
-def test_some_failed_jobs_give_no_reason_at_all():
+def test_some_failed_jobs_give_no_reason_at_all() -> None:
     """`failures` is empty though the status is Failed (backends habit 25)."""
     demo = Demo(now=NOW)
     silent = [
@@ -294,14 +294,16 @@ def test_some_failed_jobs_give_no_reason_at_all():
     assert silent
 
 
-def test_labels_may_hold_any_unicode(demo: Demo):
+def test_labels_may_hold_any_unicode(demo: Demo) -> None:
     """(backends habit 27)"""
     keys = {key for row in rows(demo, pageSize=500) for key in row["labels"]}
     assert {"owner", "batch", "project", "sample", "cohort", "panel", "flag", "comment"} <= keys
     assert any(not key.isascii() for key in keys)
 
 
-def test_folders_are_in_a_bucket_or_on_a_disk_and_operations_of_three_kinds(details: list[Any]):
+def test_folders_are_in_a_bucket_or_on_a_disk_and_operations_of_three_kinds(
+    details: list[Any],
+) -> None:
     """Pipelines API, GCP Batch, and a process's number (backends habit 28)."""
     parts = [
         part
@@ -318,7 +320,7 @@ def test_folders_are_in_a_bucket_or_on_a_disk_and_operations_of_three_kinds(deta
     assert any("callRoot" in part and "backendLog" not in part for part in parts)
 
 
-def test_a_typical_detail_weighs_5_to_40_kilobytes(demo: Demo, details: list[Any]):
+def test_a_typical_detail_weighs_5_to_40_kilobytes(demo: Demo, details: list[Any]) -> None:
     sizes = sorted(len(get(demo, f"/jobs/{job['id']}").raw) for job in details)
     assert 5_000 < sizes[len(sizes) // 2] < 40_000
 
@@ -328,13 +330,13 @@ def test_a_typical_detail_weighs_5_to_40_kilobytes(demo: Demo, details: list[Any
 
 @given(seed=st.integers(-(2**60), 2**60), k=st.integers(-(2**32), 2**32), path=st.lists(
     st.integers(1, 15), max_size=3).map(tuple))  # fmt: skip
-def test_an_id_leads_back_to_its_job(seed: int, k: int, path: tuple[int, ...]):
+def test_an_id_leads_back_to_its_job(seed: int, k: int, path: tuple[int, ...]) -> None:
     ids = Uuids(seed)
     assert ids.find(ids.of(k, path)) == ids.find(ids.of(k, path).upper()) == (k, path)
 
 
 @given(text=st.uuids(version=4).map(str))
-def test_an_id_of_another_world_leads_nowhere(text: str):
+def test_an_id_of_another_world_leads_nowhere(text: str) -> None:
     assert Uuids(1).find(text) is None
 
 
@@ -345,7 +347,7 @@ def test_an_id_of_another_world_leads_nowhere(text: str):
 )
 def test_the_first_job_at_a_moment_is_found_without_a_search(
     jobs: int, together: int, at: datetime
-):
+) -> None:
     """`first_at` is the inverse of `time`, and time never runs backwards."""
     timeline = Timeline(seed=1, jobs=jobs, step=1_000, same_second=together)
     instant = micros(at)
@@ -356,7 +358,7 @@ def test_the_first_job_at_a_moment_is_found_without_a_search(
 
 
 @given(at=st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001 - taken as UTC
-def test_moments_are_written_as_both_servers_write_them(at: datetime):
+def test_moments_are_written_as_both_servers_write_them(at: datetime) -> None:
     """An offset, never a Z; a fraction only where there is one (backends habit 21)."""
     text = iso(micros(at))
     assert datetime.fromisoformat(text) == moment(micros(at))
@@ -364,5 +366,5 @@ def test_moments_are_written_as_both_servers_write_them(at: datetime):
     assert ("." in text) == bool(at.microsecond)
 
 
-def test_every_answer_is_json_that_any_reader_reads(details: list[Any]):
+def test_every_answer_is_json_that_any_reader_reads(details: list[Any]) -> None:
     assert json.loads(json.dumps(details, allow_nan=False)) == details

@@ -88,12 +88,12 @@ def ask(prism: str, definition: Path) -> Iterator[Asker]:
         yield Asker(url)
 
 
-def test_what_the_server_is_and_whether_it_is_well(ask: Asker):
+def test_what_the_server_is_and_whether_it_is_well(ask: Asker) -> None:
     assert ask.good("GET", "/health") == {"available": True}
     assert ask.good("GET", "/capabilities")["authentication"]["isRequired"] is True
 
 
-def test_lists_with_every_filter_and_over_every_page(ask: Asker):
+def test_lists_with_every_filter_and_over_every_page(ask: Asker) -> None:
     week: dict[str, Any] = {"status": ["Succeeded"], "submission": "2026-11-17T00:00:00Z"}
     week["extensions"] = {"hideArchived": True}
     row = ask.good("POST", "/jobs/query", week)["results"][0]
@@ -109,7 +109,7 @@ def test_lists_with_every_filter_and_over_every_page(ask: Asker):
     assert len(set(ids)) == 300
 
 
-def test_a_job_of_every_kind_with_its_attempts_logs_and_operations(ask: Asker):
+def test_a_job_of_every_kind_with_its_attempts_logs_and_operations(ask: Asker) -> None:
     """A job of each workflow in each status; failed, scattered, retried and nested tasks."""
     rows = ask.good("POST", "/jobs/query", {"pageSize": 300})["results"]
     kinds = {(row["name"], row["status"]): row for row in rows}
@@ -142,11 +142,11 @@ def test_a_job_of_every_kind_with_its_attempts_logs_and_operations(ask: Asker):
 @pytest.mark.parametrize(
     "frame", ["HOURS_1", "HOURS_8", "HOURS_24", "DAYS_7", "DAYS_30", "ALL_TIME"]
 )
-def test_aggregations_for_every_time_frame(ask: Asker, frame: str):
+def test_aggregations_for_every_time_frame(ask: Asker, frame: str) -> None:
     assert "summary" in ask.good("GET", f"/aggregations?timeFrame={frame}")
 
 
-def test_aborts_and_labels(ask: Asker):
+def test_aborts_and_labels(ask: Asker) -> None:
     running = ask.good("POST", "/jobs/query", {"status": ["Running"]})["results"][0]["id"]
     done = ask.good("POST", "/jobs/query", {"status": ["Succeeded"]})["results"][0]["id"]
     assert ask.good("POST", f"/jobs/{running}/abort") is None
@@ -157,7 +157,7 @@ def test_aborts_and_labels(ask: Asker):
     assert answer["labels"] | labels["labels"] == answer["labels"]
 
 
-def test_refusals_are_those_of_the_definition(ask: Asker):
+def test_refusals_are_those_of_the_definition(ask: Asker) -> None:
     missing = "/jobs/11111111-1111-4111-8111-111111111111"
     ask.good("GET", missing, status=404)
     ask.good("GET", f"{missing}/Task/attempts", status=404)
@@ -165,7 +165,7 @@ def test_refusals_are_those_of_the_definition(ask: Asker):
     ask.good("POST", "/jobs/query", {"pageToken": "no such token"}, status=400)
 
 
-def test_the_judge_would_have_noticed(prism: str, definition: Path):
+def test_the_judge_would_have_noticed(prism: str, definition: Path) -> None:
     """A server that says `truncated: false` instead of `"false"` is caught, so is one with a job
     that has no status."""
 

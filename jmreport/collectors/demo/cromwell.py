@@ -186,9 +186,9 @@ class Cromwell(Spec):
             self._invent_start(task)
             for shard in task.get("shards", ()):
                 self._invent_start(shard)
-            if look.run.dice % 97 == 0 and task["executionStatus"] == "Submitted":
-                # A word that no enum names (habit 34).
-                task["executionStatus"] = "QueuedInCromwell"
+                if look.run.dice % 3 == 0 and shard["executionStatus"] == "Submitted":
+                    # A word that no enum names (habit 34).
+                    shard["executionStatus"] = "QueuedInCromwell"
         self._bypass(look, found["extensions"]["tasks"])
         return found
 

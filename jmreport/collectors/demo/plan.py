@@ -119,16 +119,17 @@ def of_child(parent: Run, task: Task, call: Call) -> Run:
         within = reached(workflow)[failing.stage] - before
         span = int(span / (before + 0.7 * within))
     stopped = attempt.end > parent.aborting
+    start, due = attempt.start - attempt.start % 1_000, attempt.end - attempt.end % 1_000
     return Run(
         k=parent.k,
         path=(*parent.path, place),
         workflow=workflow,
         routine=parent.routine,
         subject=f"{parent.subject}-{'SL'[len(parent.path) > 0]}{place}",
-        submitted=attempt.start,
-        start=attempt.start,
-        due=attempt.end,
-        end=parent.end if stopped else attempt.end,
+        submitted=start,
+        start=start,
+        due=due,
+        end=parent.end if stopped else due,
         fate="Aborted" if stopped else "Failed" if cause else "Succeeded",
         aborting=parent.aborting if stopped else NEVER,
         cause=cause,

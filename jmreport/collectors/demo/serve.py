@@ -21,7 +21,7 @@ class Responder(Protocol):
     """What can be served: `Demo`, or something that stands before one."""
 
     def respond(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, /
     ) -> tuple[int, dict[str, str], bytes]: ...
 
 
@@ -44,6 +44,7 @@ class Server:
         self._http.demo = demo
         self._http.clock = clock
         self._thread: Thread | None = None
+        self._served = False
         self._closed = False
 
     @property
@@ -58,21 +59,25 @@ class Server:
     def start(self) -> Self:
         """Answers from a background thread."""
         if self._thread is None:
-            self._thread = Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+            self._thread = Thread(target=self.serve_forever, daemon=True)
+            self._served = True
             self._thread.start()
         return self
 
     def serve_forever(self) -> None:
         """Answers in this thread."""
-        self._http.serve_forever(0.2)
+        self._served = True
+        self._http.serve_forever(0.05)
 
     def close(self) -> None:
         """Stops answering and frees the port. Closing twice is fine."""
         if self._closed:
             return
         self._closed = True
-        if self._thread is not None:
+        if self._served:
+            # Waits until whichever thread answers has stopped; for ever, if none ever began.
             self._http.shutdown()
+        if self._thread is not None:
             self._thread.join()
         self._http.server_close()
         self._http.hang_up()
