@@ -258,6 +258,44 @@ def test_a_log_tail_ends_with_the_error(demo: Demo) -> None:
         assert "USER ERROR" in "\n".join(lines[-6:])
 
 
+def test_every_failed_call_has_a_log_that_says_more_than_its_message() -> None:
+    """Of whatever kind its failure is; and its script, return code and standard output."""
+    demo = Demo(now=NOW)
+    seen = 0
+    for row in rows(demo, status=["Failed"], pageSize=500):
+        for failure in detail(demo, row["id"])["failures"]:
+            if "backendLog" in failure:
+                seen += 1
+                assert len(log(demo, failure["backendLog"]).json["contents"].splitlines()) > 30
+                folder = failure["callRoot"]
+                assert log(demo, f"{folder}/script").json["contents"].startswith("#!/bin/bash")
+                assert log(demo, f"{folder}/rc").json["contents"].strip().isdigit()
+                assert "records: " in log(demo, f"{folder}/stdout").json["contents"]
+                assert log(demo, f"{folder}/core").status == 404
+                assert log(demo, f"gs://elsewhere/{folder[5:]}/rc").status == 404
+    assert seen > 50
+
+
+def test_a_preempted_attempts_log_just_stops(demo: Demo, all_rows: list[Any]) -> None:
+    for row in all_rows:
+        for task in detail(demo, row["id"])["extensions"]["tasks"]:
+            if task["attempts"] > 1 and "backendLog" in task and "shards" not in task:
+                name = f"/jobs/{row['id']}/{task['name']}/attempts"
+                first = get(demo, name).json["attempts"][0]
+                if "preempted" in first["failureMessages"][0]:
+                    assert "rc:" not in log(demo, first["backendLog"]).json["contents"]
+                    return
+    raise AssertionError("no preempted attempt")
+
+
+def test_the_engines_own_log_tells_of_every_call(demo: Demo) -> None:
+    job = detail(demo, in_status(demo, "Failed"))
+    found = log(demo, job["extensions"]["logs"]["Workflow Log"]).json
+    assert f"{job['id']} is Failed" in found["contents"]
+    for task in job["extensions"]["tasks"]:
+        assert f".{task['name']}:" in found["contents"]
+
+
 def test_long_logs_are_cut_from_the_front(demo: Demo, all_rows: list[Any]) -> None:
     cut = set()
     for row in all_rows[:60]:
@@ -292,6 +330,7 @@ def test_operations_that_are_not_there_are_404(demo: Demo) -> None:
     assert get(demo, f"/jobs/operationDetails?job={job_id}&operation=1").status == 404
     assert get(demo, f"/jobs/operationDetails?job={NOBODY}").status == 404
     assert get(demo, "/jobs/operationDetails").status == 400
+    assert get(demo, "/jobs/tailFile?bucket=demo-lab-ana").status == 400
 
 
 # Aggregations.

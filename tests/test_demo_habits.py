@@ -405,6 +405,12 @@ def test_16_each_server_writes_in_its_own_style(cromwell: Demo, dsub: Demo) -> N
 
 
 @pytest.mark.parametrize("like", SHIMS)
+def test_16_a_body_that_is_no_json_is_a_problem_too(like: Like) -> None:
+    kind = {"Content-Type": "application/json"}
+    assert server(like).respond("POST", "/api/v1/jobs/query", kind, b"{")[0] == 400
+
+
+@pytest.mark.parametrize("like", SHIMS)
 def test_17_the_same_500_is_for_outages_and_for_mistakes(like: Like) -> None:
     detail = post(server(like), "/jobs/query", {"pageToken": ""}).json["detail"]
     assert "Either the server is overloaded or there is an error" in detail
@@ -426,6 +432,12 @@ def test_19_archived_jobs_stay_in_the_list_and_are_500_in_detail() -> None:
     for row in gone:
         assert row["status"] in ("Succeeded", "Failed", "Aborted")
         assert get(demo, f"/jobs/{row['id']}/Any/attempts").status == 500
+
+
+def test_19_dsub_can_lose_details_too() -> None:
+    demo = server("dsub", archived=1.0)
+    done = quote(in_status(demo, "Succeeded"), safe="")
+    assert get(demo, f"/jobs/{done}").status == 500
 
 
 def test_20_optional_endpoints_say_so_in_many_ways(cromwell: Demo, dsub: Demo) -> None:

@@ -320,11 +320,10 @@ class Dsub(Spec):
         return found
 
     def _extensions(self, job: Job, now: int) -> JSON:
-        run = of_job(job)
         seen = dsub_texts.events(job, now)
         last = seen[-1]["time"] if seen else iso(job.submitted)
         folder = (
-            "/var/dsub/dsub-logs" if not self.on_google else f"gs://demo-lab-{run.routine.owner}"
+            "/var/dsub/dsub-logs" if not self.on_google else f"gs://demo-lab-{job.routine.owner}"
         )
         task = self._groups.member(job.k).task
         log = f"{folder}/{self._job_id(job.k)}" + (f".{task}" if task else "")
@@ -338,8 +337,8 @@ class Dsub(Spec):
                 "Output Log": f"{log}-stdout.log",
             },
             "events": seen,
-            "envs": {"SAMPLE": run.subject, "THREADS": "8"},
-            "sourceFile": dsub_texts.script(run),
+            "envs": {"SAMPLE": job.routine.subject, "THREADS": "8"},
+            "sourceFile": dsub_texts.script(job.workflow),
         }
 
 

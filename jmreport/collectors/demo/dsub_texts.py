@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from . import workflows
-from .plan import Run
 from .timeline import SECOND, iso
+from .workflows import Workflow
 from .world import Job
 
 JSON = dict[str, Any]
@@ -42,8 +43,9 @@ def status_detail(job: Job, now: int) -> str:
     )
 
 
-def script(run: Run) -> str:
-    """The shell script of a job's longest task."""
-    task = max(run.workflow.tasks, key=lambda task: task.share)
+@cache
+def script(workflow: Workflow) -> str:
+    """The shell script of a workflow's longest task."""
+    task = max(workflow.tasks, key=lambda task: task.share)
     line = re.sub(r"~\{[^}]*?(\w+)\}", r"${\1}", workflows.command(task))
     return f"#!/bin/bash\nset -euo pipefail\n{line}\n"

@@ -154,7 +154,7 @@ TOP = (
     ),
     Workflow(
         name="cram_to_fastq",
-        weight=9,
+        weight=11,
         minutes=50,
         tasks=(
             _task("IndexCram", 0, 0.15, "samtools", _SAMTOOLS),
@@ -176,12 +176,12 @@ TOP = (
     ),
     Workflow(
         name="cohort_panel",
-        weight=4,
+        weight=2,
         minutes=220,
         subject="cohort",
         tasks=(
             _task("PreparePanel", 0, 0.06, "bcftools", _BCFTOOLS),
-            _task("sample_pipeline", 1, 0.82, scatter=(3, 9), sub="sample_pipeline"),
+            _task("sample_pipeline", 1, 0.82, scatter=(2, 5), sub="sample_pipeline"),
             _task("CohortReport", 2, 0.12, "rscript", "rocker/r-ver:4.4"),
         ),
     ),
@@ -230,7 +230,7 @@ SUB = {
             minutes=170,
             tasks=(
                 _task("StageSample", 0, 0.10, "gsutil", "google/cloud-sdk:slim"),
-                _task("lane_alignment", 1, 0.60, scatter=(2, 4), sub="lane_alignment"),
+                _task("lane_alignment", 1, 0.60, scatter=(2, 3), sub="lane_alignment"),
                 _task("CallVariants", 2, 0.30, "gatk", _GATK, (3, 8)),
             ),
         ),
