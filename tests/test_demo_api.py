@@ -7,9 +7,14 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from demo_cases import NOBODY, NOW, detail, get, in_status, pages, post, query, rows, when
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from jmreport.collectors.demo import Demo
+from jmreport.collectors.demo import LIKES, Demo
 
+SERVERS = [Demo(now=NOW, jobs=20, like=like) for like in LIKES]
+IDS = [row["id"] for server in SERVERS for row in query(server)["results"][:2]]
+WORDS = ["jobs", "attempts", "abort", "updateLabels", "tailFile", "operationDetails", "0", "-1"]
 ACTIVE = {"Submitted", "OnHold", "Running", "Aborting"}
 
 
@@ -482,6 +487,53 @@ def test_other_paths_are_404_and_other_methods_405(
     demo: Demo, method: str, path: str, status: int
 ) -> None:
     assert demo.respond(method, path, {}, b"")[0] == status
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_request_makes_it_raise(data: st.DataObject) -> None:
+    """Whatever is asked of whichever server, there is an answer with a status."""
+    demo = data.draw(st.sampled_from(SERVERS))
+    known = data.draw(st.sampled_from([*IDS, NOBODY, "query", "..", "%00", "é", "+a+b+c"]))
+    part = st.one_of(st.just(quote(known, safe="")), st.sampled_from(WORDS), st.text(max_size=8))
+    path = "/".join(data.draw(st.lists(part, max_size=5)))
+    target = f"/api/v1/{path}{data.draw(st.sampled_from(['', '?', '?timeFrame=DAYS_7', '?a=%ff']))}"
+    value = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+        max_leaves=6,
+    )
+    key = st.sampled_from(["name", "status", "labels", "start", "pageSize", "pageToken", "id"])
+    body = data.draw(st.dictionaries(key, value) | value)
+    method = data.draw(st.sampled_from(["GET", "POST", "PUT", ""]))
+    kind = {"content-type": "application/json"}
+    status, headers, raw = demo.respond(method, target, kind, json.dumps(body).encode())
+    assert 200 <= status < 600
+    assert isinstance(raw, bytes)
+    assert all(isinstance(item, str) for pair in headers.items() for item in pair)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_question_makes_it_raise(data: st.DataObject) -> None:
+    """Filters at their edges: far dates, odd labels, huge pages, tokens of other servers."""
+    demo = data.draw(st.sampled_from(SERVERS))
+    dates = st.datetimes().map(lambda at: f"{at.isoformat()}Z") | st.just("x")
+    labels = st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(), max_size=2)
+    known = {
+        "start": dates,
+        "end": dates,
+        "submission": dates,
+        "status": st.lists(st.sampled_from(["Running", "Failed", "OnHold", "Paused"])),
+        "labels": labels,
+        "pageSize": st.integers(),
+        "pageToken": st.sampled_from(
+            ["eyJvZiI6IDk5OTk5OTk5OTk5OX0", "eyJjYiI6IDE3OTU0NjQwMTJ9", "é"]
+        ),
+        "extensions": st.just({"hideArchived": True, "userId": "ana"}),
+    }
+    body = data.draw(st.fixed_dictionaries({}, optional=known))
+    assert post(demo, "/jobs/query", body).status in (200, 400, 500)
 
 
 def test_requests_are_counted_by_operation() -> None:

@@ -221,6 +221,51 @@ def test_events_cover_every_attempt_of_every_shard(details: list[Any]) -> None:
                     assert one["end"] == following["start"]
 
 
+def agrees(
+    demo: Demo, job_id: str, parent: str | None, earliest: datetime, latest: datetime
+) -> None:
+    """Asserts that a job and all below it agree with each other: times, statuses, parents."""
+    job = detail(demo, job_id)
+    assert job["extensions"].get("parentJobId") == parent
+    last = when(job["end"]) if "end" in job else latest
+    if "start" in job:
+        assert earliest <= when(job["start"]) <= last <= latest
+    over = job["status"] in ("Succeeded", "Failed", "Aborted")
+    tasks = job["extensions"]["tasks"]
+    states = {task["executionStatus"] for task in tasks}
+    if over:
+        assert states <= {"Succeeded", "Failed", "Aborted"}
+    if job["status"] == "Succeeded":
+        assert states == {"Succeeded"}
+    if job["status"] == "Failed" and tasks:
+        assert "Failed" in states
+        assert job["failures"]
+    for task in tasks:
+        for part in (task, *task.get("shards", ())):
+            ended = when(part["end"]) if "end" in part else last
+            if "start" in part:
+                assert when(job["start"]) <= when(part["start"]) <= ended <= last
+                assert "end" in part or not over
+                if "jobId" in part:
+                    agrees(demo, part["jobId"], job_id, when(part["start"]), ended)
+
+
+@pytest.mark.parametrize("seed", [2, 6, -3])
+def test_jobs_agree_with_all_that_is_below_them_also_when_aborted(seed: int) -> None:
+    """In any world, at any moment, whatever was aborted in the middle."""
+    now = NOW + timedelta(hours=31 * seed, minutes=7)
+    demo = Demo(now=now, seed=seed, jobs=500)
+    listed = rows(demo, pageSize=1000)
+    active = [row for row in listed if row["status"] in ("Running", "Submitted", "OnHold")]
+    for row in active[::2]:
+        assert post(demo, f"/jobs/{row['id']}/abort").status == 200
+    for row in listed:
+        agrees(demo, row["id"], None, when(row["submission"]), now)
+    demo.now = now + timedelta(minutes=5)
+    for row in active:
+        agrees(demo, row["id"], None, when(row["submission"]), demo.now)
+
+
 def test_preempted_attempts_leave_a_job_that_succeeds(demo: Demo) -> None:
     """Their attempts are Failed with the cloud's text, the task is not."""
     for job_id, task in tasks_of(demo, status=["Succeeded"], submission=WEEK_AGO):

@@ -197,7 +197,7 @@ def _calls(
             # Tasks beside the longest of their stage are done before it.
             part = task.share / max(t.share for t in run.workflow.tasks if t.stage == task.stage)
             end = begin + int((end - begin) * part)
-            if not cached and rng() < 0.05:
+            if not cached and task.sub is None and rng() < 0.05:
                 return (Call(-1, (Attempt(1, begin, begin + 9 * SECOND, None, False),), True),)
         return (Call(-1, _attempts(run, task, begin, end, cause, rng), cached),)
     low, high = task.scatter
@@ -232,7 +232,7 @@ def _attempts(
         if cause is not None:
             tries = cause.tries
             lost = tries if cause is causes.PREEMPTED else 0
-        elif task.preemptible and not run.workflow.local and task.stage >= run.fresh:
+        elif _preemptible(run, task) and end - begin > 120 * SECOND:
             luck = rng()
             lost = (luck < 0.055) + (luck < 0.012)
             tries = 1 + lost
@@ -240,13 +240,19 @@ def _attempts(
         return (Attempt(1, begin, end, cause, False),)
     weights = [0.35 + rng() for _ in range(tries - 1)] + [1.2]
     ends = _fill(begin, end, weights)
+    gap = min(SECOND, (end - begin) // (8 * tries))
     found = []
     start = begin
     for number, stop in enumerate(ends, 1):
         taken = number <= lost
         found.append(Attempt(number, start, stop, None if taken else cause, taken))
-        start = stop + SECOND
+        start = stop + gap
     if lost == tries:
         last = found[-1]
         found[-1] = Attempt(last.number, last.start, last.end, cause, True)
     return tuple(found)
+
+
+def _preemptible(run: Run, task: Task) -> bool:
+    """Whether machines can be taken away: not the server's own, nor where nothing runs."""
+    return task.preemptible and not run.workflow.local and task.stage >= run.fresh
