@@ -178,6 +178,16 @@ def test_routine_work_comes_back_every_night(demo: Demo) -> None:
     assert sum(len(seen) >= 6 for seen in nights.values()) >= 40
 
 
+def test_routine_work_has_the_same_inputs_every_night(demo: Demo) -> None:
+    """So that a report knows it again even where no label says so."""
+    found: dict[str, set[str]] = {}
+    for row in rows(demo, submission=WEEK_AGO, name="rna_align_star", pageSize=500):
+        inputs = json.dumps(detail(demo, row["id"])["inputs"])
+        found.setdefault(row["labels"]["sample"], set()).add(inputs)
+    assert {len(inputs) for inputs in found.values()} == {1}
+    assert len({next(iter(inputs)) for inputs in found.values()}) == len(found) > 5
+
+
 def test_one_job_runs_far_too_long_and_one_has_waited_half_a_day(demo: Demo) -> None:
     running = rows(demo, status=["Running"], pageSize=500)
     assert max(NOW - when(row["start"]) for row in running) > timedelta(hours=24)

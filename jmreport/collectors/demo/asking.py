@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .answers import Refusal
 from .timeline import DAY, micros
@@ -68,8 +69,6 @@ class Asked(Struct, frozen=True, kw_only=True):
     @property
     def filters(self) -> Asked:
         """The same question without its page: what a count of all that fit depends on."""
-        from msgspec.structs import replace
-
         return replace(self, page_size=None, page_token=None)
 
 

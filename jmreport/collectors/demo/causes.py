@@ -192,7 +192,7 @@ def preemption_log(scene: Scene) -> list[str]:
 
 def _papi9(scene: Scene) -> str:
     return (
-        f"Task {scene.tag} failed. Job exit code {_pick(scene, 2, 3)}. PAPI error code 9. "
+        f"Task {scene.tag} failed. Job exit code 2. PAPI error code 9. "
         f"Please check the log file for more details: {scene.log}."
     )
 

@@ -18,7 +18,7 @@ from . import asking, calls, causes, details, display
 from .answers import Answer, Call, Refusal
 from .asking import Asked
 from .holdings import JSON, Options
-from .ids import Path, is_uuid
+from .ids import is_uuid
 from .look import Look
 from .spec import Spec
 from .timeline import HOUR, iso
@@ -289,12 +289,6 @@ class Cromwell(Spec):
     def first_labels(self, job: Job, now: int) -> JSON:
         mark = f"cromwell-{self.ids.of(job.k)}"
         return {"cromwell-workflow-id": mark, **super().first_labels(job, now)}
-
-    def find(self, job_id: str, now: int) -> tuple[int, Path, Job]:
-        try:
-            return super().find(job_id, now)
-        except Refusal:
-            raise Refusal(404, f"Unrecognized workflow ID: {job_id:.80}") from None
 
     def select(self, asked: Asked, numbers: Iterator[int], now: int) -> Iterator[Job]:
         jobs = super().select(asked, numbers, now)

@@ -45,8 +45,11 @@ def job(look: Look, *, status: str, labels: JSON, extensions: JSON, submitted: s
 
 
 def inputs(run: Run) -> JSON:
-    """A job's inputs: any JSON, not only text (backends habit 24)."""
-    dice = run.dice
+    """A job's inputs: any JSON, not only text (backends habit 24).
+
+    The same every night for the same routine work, so that a reader can tell that it is the same.
+    """
+    dice = run.routine.dice
     found: JSON = {
         run.workflow.subject: run.subject,
         "reference_fasta": "gs://demo-lab-reference/hg38/Homo_sapiens_assembly38.fasta",

@@ -82,7 +82,7 @@ def _task(
 TOP = (
     Workflow(
         name="germline_joint_calling",
-        weight=20,
+        weight=26,
         minutes=185,
         tasks=(
             _task("FastqToBam", 0, 0.12, "gatk", _GATK, (4, 12), cpu=4, memory=16),

@@ -54,6 +54,7 @@ class Routine(Struct, frozen=True, kw_only=True, eq=False):
     speed: float  # how long it takes, against other jobs of its workflow
     phase: int
     labelled: bool  # whether anybody told the server whose it is
+    dice: int  # what is the same in all its jobs, its inputs among it
 
 
 class Job(Struct, frozen=True, kw_only=True, eq=False):
@@ -150,6 +151,7 @@ class World:
             speed=0.75 + dice[6] / 400,
             phase=dice[7],
             labelled=dice[8] >= 24,
+            dice=int.from_bytes(dice[1:9], "big"),
         )
 
     def job(self, k: int, *, lead: int | None = None) -> Job:
