@@ -114,6 +114,7 @@ def collect(
         client = stack.enter_context(_client(settings, now=now, source=source, environ=environ))
         store = stack.enter_context(_open(settings, create=True))
         before = store.runs()
+        _keep_invented_jobs_apart(before, source, settings)
         writer = stack.enter_context(
             store.begin(now, Redaction.of(settings.redact), asked=asked, version=__version__)
         )
@@ -377,6 +378,15 @@ def _scopes(api: Api) -> tuple[str, ...]:
         client.probe()
         wanted = capabilities.read(client).view.authentication
     return wanted.scopes if wanted else ()
+
+
+def _keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
+    """The built-in server's jobs never go among those of a real one."""
+    if source.demo and any(run.usable and run.asked.server != source.name for run in before):
+        raise UsageError(
+            f"{settings.snapshots.dir} holds the jobs of a real server, and --demo invents some",
+            hint="give the demo directories of its own with --snapshots and --site",
+        )
 
 
 def _moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A page's address is made of plain characters whatever a job is called, and is its own for ever."""
+"""A page's address is made of plain characters whatever a job is called, and is its own."""
 
 import re
 

@@ -17,7 +17,7 @@ import pytest
 
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, Like, serve
-from jmreport.errors import Exit, NothingUsableError
+from jmreport.errors import Exit, NothingUsableError, UsageError
 from jmreport.models import TIME_FRAMES
 from jmreport.progress import SilentProgress
 from jmreport.records import FRAME_LENGTHS, moment
@@ -185,6 +185,23 @@ def test_a_server_that_is_gone_leaves_the_site_as_it_was(settings: Settings) -> 
         "24 Nov 2026, 02:14 UTC brought no report"
         in Path(settings.site.dir, "index.html").read_text()
     )
+
+
+def test_invented_jobs_never_go_among_those_of_a_real_server(settings: Settings) -> None:
+    """--demo in a folder with real snapshots is refused, and nothing is written."""
+    with serve(Demo(now=NOW, jobs=20), port=0) as server:
+        server.start()
+        build(settings, server.url)
+    before = bytes_of(settings.snapshots.dir)
+    with pytest.raises(UsageError, match="holds the jobs of a real server"):
+        pipeline.collect(
+            settings,
+            now=NOW + timedelta(minutes=1),
+            source=pipeline.Source(demo=pipeline.DemoOptions(jobs=20)),
+            environ={},
+            progress=SilentProgress(),
+        )
+    assert bytes_of(settings.snapshots.dir) == before
 
 
 class Emptied:

@@ -52,7 +52,10 @@ def test_every_link_is_relative_https_or_a_fragment(site: Path) -> None:
     """javascript:, data:, file: and tabs inside schemes never become links."""
     for page in pages(site):
         for link in re.findall(r'(?:href|src|action)="([^"]*)"', page.read_text()):
-            assert re.fullmatch(r"https://.*|([A-Za-z0-9._/-]|%[0-9A-F]{2})*(#.*)?", link), (page, link)
+            assert re.fullmatch(r"https://.*|([A-Za-z0-9._/-]|%[0-9A-F]{2})*(#.*)?", link), (
+                page,
+                link,
+            )
 
 
 @pytest.mark.parametrize("policy", ["with its policy", "without it"])

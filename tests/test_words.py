@@ -1,4 +1,4 @@
-"""Dates, durations, numbers and statuses read as the reader's language does: tables of edge cases."""
+"""Dates, durations, numbers and statuses read as readers expect: tables of edge cases."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

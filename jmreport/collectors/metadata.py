@@ -15,6 +15,10 @@ from jmreport.records import Gap, Record
 #: Why a body that came whole counts as unread; asking again would bring it again.
 MISFIT = "the answer does not fit the API"
 
+# msgspec learns a Struct's fields when they are first needed, and two threads that do so at once
+# crash the interpreter (seen with 0.22 on Python 3.11): so it is done here, before any thread.
+msgspec.json.Decoder(JobMetadataResponse)
+
 
 class Depth(Struct, frozen=True, kw_only=True):
     """How much is read of each failed job: ends of logs, details of operations."""

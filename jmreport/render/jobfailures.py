@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from jmreport.models import FailureMessage, FileContents, TaskMetadata
+from jmreport.models import FailureMessage, FileContents, Shard, TaskMetadata
 from jmreport.records import Gap, moment
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
@@ -85,7 +85,8 @@ def read(
 
 def _of_tasks(tasks: Iterable[TaskMetadata]) -> Iterable[FailureMessage]:
     for task in tasks:
-        for part in (task, *task.shards):
+        parts: tuple[TaskMetadata | Shard, ...] = (task, *task.shards)
+        for part in parts:
             if part.execution_status != "Failed":
                 continue
             shard = getattr(part, "shard_index", None)

@@ -116,8 +116,9 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
     placed = list(enumerate(tasks, 1))
     placed.sort(key=lambda pair: (_rank(pair[1]), pair[1].start or "~"))
     room = MOST_SHARDS_TOGETHER
-    rows, scatters = [], []
-    ordered = []
+    rows: list[TaskView] = []
+    scatters: list[tuple[int, TaskMetadata]] = []
+    ordered: list[tuple[TaskMetadata, str, tuple[Call, ...]]] = []
     for position, task in placed:
         found = calls.of_task(task, reading)
         ordered.append((task, addresses.anchor("task", position), found))

@@ -11,10 +11,13 @@ Killed at any moment, every file is whole and no page that can be reached links 
 there; the next run completes. Job pages and workflow pages are never removed.
 """
 
+import ctypes
 import gc
 import hashlib
 import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -214,6 +217,22 @@ def _others_in_fork(places: Sequence[int]) -> list[_Done]:
     return _forked[-1].others(places)
 
 
+#: PR_SET_PDEATHSIG of prctl(2).
+_PARENT_DEATH_SIGNAL = 1
+
+
+def _die_with(parent: int) -> None:
+    """Ends a worker as soon as the run that forked it is killed.
+
+    One that lived on would write its pages over those of the next run. Linux does it by a signal;
+    elsewhere nothing does, and a worker ends with its batch.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 class _Workers:
     """A few forked processes, or none: results come in the order in which work was given."""
 
@@ -253,7 +272,12 @@ def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
     _forked.append(maker)
     # Frozen objects are left alone by the collector, so the children share their memory.
     gc.freeze()
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=_die_with,
+        initargs=(os.getpid(),),
+    )
     try:
         yield _Workers(maker, pool, workers)
     finally:
