@@ -68,8 +68,10 @@ class Listing:
         """The filters that servers take; labels never, a non-empty filter is 500 on Cromwell."""
         name = filters.name if filters.name and _NAME.fullmatch(filters.name) else None
         job = filters.job_id if filters.job_id and _ID.fullmatch(filters.job_id) else None
+        # A start before the submissions asked for says nothing, and servers answer 400 to it.
+        start = filters.start if filters.start and not (since and since > filters.start) else None
         return QueryJobsRequest(
-            start=utc_text(filters.start) if filters.start else None,
+            start=utc_text(start) if start else None,
             end=utc_text(filters.end) if filters.end else None,
             submission=utc_text(since) if since else None,
             status=filters.status or None,
