@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, Like, serve
@@ -21,7 +22,7 @@ from jmreport.errors import Exit, NothingUsableError, UsageError
 from jmreport.models import TIME_FRAMES
 from jmreport.progress import SilentProgress
 from jmreport.records import FRAME_LENGTHS, moment
-from jmreport.settings import Collect, Settings, Site, Snapshots
+from jmreport.settings import Api, Collect, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 
@@ -125,11 +126,15 @@ def test_a_second_run_asks_for_the_list_and_for_what_is_active(
 
 
 def test_the_same_night_rendered_twice_changes_no_byte(settings: Settings) -> None:
-    """`render` is a pure function of the snapshots; its now is the newest run's."""
+    """`render` is a pure function of the snapshots; its now is the newest run's.
+
+    It need not be told what the collecting was told: whom to ask, for which time frame.
+    """
     demo = Demo(now=NOW, jobs=200)
     with serve(demo, port=0) as server:
         server.start()
-        build(settings, server.url)
+        told = replace(settings, api=Api(url=server.url), collect=Collect(timeframe="HOURS_24"))
+        build(told, server.url)
     before = bytes_of(settings.site.dir)
     outcome = pipeline.render(settings, progress=SilentProgress(), workers=1)
     assert bytes_of(settings.site.dir) == before

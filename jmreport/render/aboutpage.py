@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jmreport.records import SNAPSHOT_FORMAT
+from jmreport.records import SNAPSHOT_FORMAT, Filters
 from jmreport.render import addresses, words
 from jmreport.render.page import Page, digest
 from jmreport.report import Report
@@ -130,7 +130,7 @@ def _view(report: Report, settings: Settings, version: str) -> AboutView:
         runs=words.plural(len(usable), "run"),
         command=f"jmreport build --timeframe {asked.timeframe} {_source(asked.server)} {where}",
         render_command=f"jmreport render {where}",
-        settings=tuple(_settings(settings)),
+        settings=tuple(_settings(settings, asked.filters)),
         definitions=DEFINITIONS,
         files=_FILES,
         zone=settings.report.timezone,
@@ -141,21 +141,25 @@ def _source(server: str) -> str:
     return f"--api-url {server}" if server.startswith(("http://", "https://")) else "--demo"
 
 
-def _settings(settings: Settings) -> Iterator[Setting]:
-    """Every setting by its key; header values may be secrets, so only their names are shown."""
+def _settings(settings: Settings, filters: Filters) -> Iterator[Setting]:
+    """What shaped the report, by key: the run's own filters, and the settings that pages follow.
+
+    How the server was asked belongs to the run, and pages rendered elsewhere must not differ.
+    """
     tree: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
-    for section, values in tree.items():
+    shown = {section: tree[section] for section in ("site", "snapshots", "report", "redact")}
+    shown["collect"] = msgspec.to_builtins(filters)
+    for section, values in shown.items():
         for key, value in values.items():
-            name = f"{section}.{key}"
-            if name == "api.headers":
-                yield Setting(key=name, value=", ".join(sorted(value)) or "none")
-            elif isinstance(value, list):
-                yield Setting(key=name, value=", ".join(map(str, value)) or "none")
-            elif isinstance(value, dict):
-                pairs = ", ".join(f"{k}={v}" for k, v in sorted(value.items()))
-                yield Setting(key=name, value=pairs or "none")
-            else:
-                yield Setting(key=name, value=_plain(value))
+            yield Setting(key=f"{section}.{key}", value=_text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={each}" for key, each in sorted(value.items())) or "none"
+    return _plain(value)
 
 
 def _plain(value: object) -> str:

@@ -26,7 +26,7 @@ def site_facts(
     """The facts that hold for all job pages of a site; safe to send to worker processes."""
     return SiteFacts(
         zone=words.zone(settings.report.timezone),
-        links=Links((settings.api.url, settings.site.url)),
+        links=Links((settings.site.url,)),
         labels=frozenset(labels),
         workflows=frozenset(workflows),
     )

@@ -21,8 +21,8 @@ _LONGEST = 2000
 class Links:
     """Turns a server's text into an href, or into None where it must stay text.
 
-    `addresses` are those of the settings (the Job Manager's, the site's): http is allowed to their
-    hosts only.
+    `addresses` are those of the settings (the site's): http is allowed to their hosts only. The
+    Job Manager's is not among them: the same snapshots make the same pages wherever they came from.
     """
 
     def __init__(self, addresses: Iterable[str | None] = ()) -> None:

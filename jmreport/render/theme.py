@@ -135,7 +135,7 @@ def _plain(address: str) -> str:
 
 
 def _digest_of(settings: Settings, version: str) -> str:
-    shown = (version, settings.site.title, settings.site.url, settings.api.url, settings.report)
+    shown = (version, settings.site.title, settings.site.url, settings.report)
     whole = sha256(json.encode(shown))
     for path in sorted(TEMPLATES.rglob("*")):
         if path.is_file():
