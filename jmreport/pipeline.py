@@ -9,6 +9,7 @@ library and `--help` loads nothing at all.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -37,14 +38,19 @@ from jmreport.records import (
     Gap,
     Run,
 )
-from jmreport.settings import Api, Settings
+from jmreport.settings import Api, Redact, Settings
 
 if TYPE_CHECKING:
     from jmreport.client import Client
     from jmreport.collectors.capabilities import Server
     from jmreport.collectors.demo import Demo
     from jmreport.collectors.query import Listing
+    from jmreport.credentials import Credentials
     from jmreport.snapshots import RunWriter, Store
+
+
+#: Shorter texts of ours would take ordinary words out of answers.
+SECRET_LENGTH = 8
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
@@ -111,13 +117,13 @@ def collect(
 
     asked = _asked(settings, now=now, source=source)
     with ExitStack() as stack:
-        client = stack.enter_context(_client(settings, now=now, source=source, environ=environ))
+        found = _credentials(settings, source=source, environ=environ)
+        client = stack.enter_context(_client(settings, found, now=now, source=source))
+        redaction = Redaction.of(_without_own_secrets(settings, found))
         store = stack.enter_context(_open(settings, create=True))
         before = store.runs()
         _keep_invented_jobs_apart(before, source, settings)
-        writer = stack.enter_context(
-            store.begin(now, Redaction.of(settings.redact), asked=asked, version=__version__)
-        )
+        writer = stack.enter_context(store.begin(now, redaction, asked=asked, version=__version__))
         notes = _moved(before, asked)
         try:
             run = _collect(
@@ -354,19 +360,41 @@ def _instant(key: str, text: str | None) -> datetime | None:
 
 
 def _client(
-    settings: Settings, *, now: datetime, source: Source, environ: Mapping[str, str]
+    settings: Settings, found: Credentials | None, *, now: datetime, source: Source
 ) -> Client:
-    from jmreport import credentials
-    from jmreport.client import Client, send
+    from jmreport.client import Client
 
     if source.demo is not None:
         demo = _demo(source.demo, now=now)
         api = replace(settings.api, url="http://built-in.invalid/api/v1")
         return Client(api, respond=demo.respond)
+    return Client(replace(settings.api, url=source.url), credentials=found)
+
+
+def _credentials(
+    settings: Settings, *, source: Source, environ: Mapping[str, str]
+) -> Credentials | None:
+    """What the server is shown; the built-in one in process asks for nothing."""
+    from jmreport import credentials
+    from jmreport.client import send
+
+    if source.demo is not None:
+        return None
     api = replace(settings.api, url=source.url)
     scopes = _scopes(api) if api.google_auth else ()
-    found = credentials.find(api, environ, scopes=scopes, send=send)
-    return Client(api, credentials=found)
+    return credentials.find(api, environ, scopes=scopes, send=send)
+
+
+def _without_own_secrets(settings: Settings, found: Credentials | None) -> Redact:
+    """What is taken out, and with it what we send: a server may repeat it in any of its answers.
+
+    Google's tokens change while a run goes on, and are known by their shape.
+    """
+    own = {found.token()} if found and not settings.api.google_auth else set()
+    for value in settings.api.headers.values():
+        own |= {value, *value.split()}
+    literal = sorted((re.escape(text) for text in own if len(text) >= SECRET_LENGTH), reverse=True)
+    return replace(settings.redact, patterns=(*settings.redact.patterns, *literal))
 
 
 def _scopes(api: Api) -> tuple[str, ...]:

@@ -178,6 +178,12 @@ def checked(values: Mapping[str, Value]) -> Settings:
             f"site.dir and snapshots.dir are both {settings.site.dir}",
             hint="pages and snapshots need a folder each",
         )
+    site = Path(settings.site.dir).resolve()
+    if site in (Path(settings.snapshots.dir).resolve().parents) or site == Path(site.anchor):
+        raise UsageError(
+            f"site.dir is {settings.site.dir}, which holds more than pages",
+            hint="give the pages a folder of their own: whoever publishes it publishes all of it",
+        )
     return settings
 
 

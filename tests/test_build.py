@@ -17,12 +17,14 @@ import pytest
 from msgspec.structs import replace
 
 from jmreport import pipeline
+from jmreport.analysis import summarise
 from jmreport.collectors.demo import Demo, Like, serve
 from jmreport.errors import Exit, NothingUsableError, UsageError
 from jmreport.models import TIME_FRAMES
 from jmreport.progress import SilentProgress
 from jmreport.records import FRAME_LENGTHS, moment
 from jmreport.settings import Api, Collect, Settings, Site, Snapshots
+from jmreport.snapshots import Store
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 
@@ -207,6 +209,47 @@ def test_invented_jobs_never_go_among_those_of_a_real_server(settings: Settings)
             progress=SilentProgress(),
         )
     assert bytes_of(settings.snapshots.dir) == before
+
+
+class Echo:
+    """A server that repeats what it is sent, as debugging proxies do."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo = demo
+
+    def respond(self, method: str, target: str, headers: Any, body: bytes) -> Any:
+        status, answered, raw = self.demo.respond(method, target, headers, body)
+        said = " ".join(str(value) for value in dict(headers).values())
+        text = raw.decode().replace("ana@example.org", json.dumps(said)[1:-1])
+        answered = {k: v for k, v in answered.items() if k.lower() != "content-length"}
+        return status, answered, text.encode()
+
+
+def test_a_token_that_the_server_repeats_is_never_written(settings: Settings) -> None:
+    """Neither the token nor a configured header is in a snapshot, the index or a page."""
+    wish = replace(settings, api=Api(headers={"X-Proxy": "Basic canary-header-77"}))
+    with serve(Echo(Demo(now=NOW, jobs=60)), port=0) as server:
+        server.start()
+        pipeline.build(
+            wish,
+            now=NOW,
+            source=pipeline.Source(url=server.url),
+            environ={"JMREPORT_API_TOKEN": "canary-token-4711"},
+            progress=SilentProgress(),
+            workers=1,
+        )
+    pages = "".join(
+        path.read_bytes().decode(errors="replace")
+        for folder in (wish.site.dir, wish.snapshots.dir)
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    )
+    assert "[taken out]" in pages
+    assert "canary" not in pages
+    with Store.open(Path(wish.snapshots.dir), summarise=summarise) as store:
+        kept = "".join(repr(store.record(entry.row.id)) for entry in store.entries())
+    assert "[taken out]" in kept
+    assert "canary" not in kept
 
 
 class Emptied:

@@ -558,3 +558,13 @@ def test_the_help_of_commands_is_all_that_typer_knows() -> None:
     assert {
         info.callback.__name__ for info in commands.app.registered_commands if info.callback
     } == (set(COMMANDS))
+
+
+@pytest.mark.parametrize("site", [".", "/"])
+def test_a_folder_that_holds_more_than_pages_is_refused(
+    folder: Path, site: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever publishes the site would publish the snapshots, or the whole machine."""
+    assert main(["render", "--site", site]) == Exit.USAGE
+    assert "holds more than pages" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []

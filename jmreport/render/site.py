@@ -59,6 +59,8 @@ ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 
 #: Jobs, and other pages, that a worker is given at a time.
 BATCH = 200
+#: Processes at most, whatever was asked for: more only wait for one another.
+MOST_WORKERS = 64
 #: Batches under way for each worker: what bounds memory.
 AHEAD = 3
 
@@ -107,7 +109,14 @@ def write(
         )
         base = digest(theme.digest, _code())
         maker = _Maker(files, theme, read_records, settings, facts, base)
-        site = _Site(maker, ledger, report, version, workers or os.cpu_count() or 1, progress)
+        site = _Site(
+            maker,
+            ledger,
+            report,
+            version,
+            min(workers or os.cpu_count() or 1, MOST_WORKERS),
+            progress,
+        )
         try:
             site.write(contexts)
         finally:
