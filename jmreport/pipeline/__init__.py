@@ -1,0 +1,52 @@
+"""The table of contents: collect, render, build, check.
+
+    settings, now, source --collect--> a run in snapshots/ --render--> pages in site/
+
+Each function takes values and returns a value with the exit code it stands for; nothing here prints
+or reads the clock. Rooms are imported where they are used, so that `render` loads no network
+library and `--help` loads nothing at all.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from jmreport.errors import first
+from jmreport.pipeline.collecting import collect
+from jmreport.pipeline.demo import demo_server
+from jmreport.pipeline.keeping import check
+from jmreport.pipeline.rendering import render
+from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source
+from jmreport.progress import Progress
+from jmreport.settings import Settings
+
+__all__ = [
+    "Checked",
+    "DemoOptions",
+    "Fault",
+    "Outcome",
+    "Source",
+    "build",
+    "check",
+    "collect",
+    "demo_server",
+    "render",
+]
+
+
+def build(
+    settings: Settings,
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+    workers: int = 0,
+) -> Outcome:
+    """Collect, then render. When nothing usable came the site stays as it was."""
+    collected = collect(settings, now=now, source=source, environ=environ, progress=progress)
+    rendered = render(settings, progress=progress, workers=workers)
+    return Outcome(
+        exit=first(collected.exit, rendered.exit),
+        summary=(*collected.summary, *rendered.summary),
+        run=rendered.run,
+    )

@@ -1,0 +1,116 @@
+"""What a server is asked, and as whom: the window, the filters, the client, its credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from jmreport.errors import UsageError
+from jmreport.pipeline.demo import demo_from
+from jmreport.pipeline.values import Source
+from jmreport.records import FRAME_LENGTHS, Asked, Filters
+from jmreport.settings import Api, Redact, Settings
+
+if TYPE_CHECKING:
+    from jmreport.client import Client
+    from jmreport.credentials import Credentials
+
+#: Shorter texts of ours would take ordinary words out of answers.
+SECRET_LENGTH = 8
+
+
+def asked_of(settings: Settings, *, now: datetime, source: Source) -> Asked:
+    filters = _filters(settings)
+    length = FRAME_LENGTHS[settings.collect.timeframe]
+    bounds = [at for at in (now - length if length else None, filters.submission) if at]
+    return Asked(
+        server=source.name,
+        timeframe=settings.collect.timeframe,
+        since=max(bounds) if bounds else None,
+        filters=filters,
+    )
+
+
+def _filters(settings: Settings) -> Filters:
+    wish = settings.collect
+    return Filters(
+        status=wish.status,
+        labels=wish.labels,
+        name=wish.name,
+        job_id=wish.job_id,
+        project_id=settings.api.project_id,
+        user_id=wish.user_id,
+        start=_instant("start", wish.start),
+        end=_instant("end", wish.end),
+        submission=_instant("submission", wish.submission),
+        hide_archived=wish.hide_archived,
+    )
+
+
+def _instant(key: str, text: str | None) -> datetime | None:
+    """A filter's date, which must say its offset: servers drop or replace it."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise UsageError(
+            f"collect.{key}: {text!r} is not a date with an offset",
+            hint="write it like 2026-11-23T02:14:00Z",
+        )
+    return at.astimezone(UTC)
+
+
+def client_for(
+    settings: Settings, found: Credentials | None, *, now: datetime, source: Source
+) -> Client:
+    from jmreport.client import Client
+
+    if source.demo is not None:
+        demo = demo_from(source.demo, now=now)
+        api = replace(settings.api, url="http://built-in.invalid/api/v1")
+        return Client(api, respond=demo.respond)
+    return Client(replace(settings.api, url=source.url), credentials=found)
+
+
+def credentials_for(
+    settings: Settings, *, source: Source, environ: Mapping[str, str]
+) -> Credentials | None:
+    """What the server is shown; the built-in one in process asks for nothing."""
+    from jmreport import credentials
+    from jmreport.client import send
+
+    if source.demo is not None:
+        return None
+    api = replace(settings.api, url=source.url)
+    scopes = _scopes(api) if api.google_auth else ()
+    return credentials.find(api, environ, scopes=scopes, send=send)
+
+
+def without_own_secrets(settings: Settings, found: Credentials | None) -> Redact:
+    """What is taken out, and with it what we send: a server may repeat it in any of its answers.
+
+    Google's tokens change while a run goes on, and are known by their shape.
+    """
+    own = {found.token()} if found and not settings.api.google_auth else set()
+    for value in settings.api.headers.values():
+        own |= {value, *value.split()}
+    literal = sorted((re.escape(text) for text in own if len(text) >= SECRET_LENGTH), reverse=True)
+    return replace(settings.redact, patterns=(*settings.redact.patterns, *literal))
+
+
+def _scopes(api: Api) -> tuple[str, ...]:
+    """The scopes that the server's capabilities name; they are given without a token."""
+    from jmreport.client import Client
+    from jmreport.collectors import capabilities
+
+    with Client(api) as client:
+        client.probe()
+        wanted = capabilities.read(client).view.authentication
+    return wanted.scopes if wanted else ()

@@ -1,0 +1,165 @@
+"""Collect: the steps of a run, in the order in which a server is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from jmreport import __version__
+from jmreport.errors import Exit, ServerError, UnreadableError, UsageError
+from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
+from jmreport.pipeline.crawling import crawl
+from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.values import Outcome, Source
+from jmreport.progress import Progress
+from jmreport.records import Asked, Run
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.client import Client
+    from jmreport.collectors.capabilities import Server
+    from jmreport.snapshots import RunWriter, Store
+
+
+def collect(
+    settings: Settings,
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """Pull what the window asks for into a new run of the store.
+
+    Raises NothingUsableError when the list can't be read (the run's reason is kept in the store),
+    LockedError when another run writes, UsageError for settings that can't be.
+    """
+    from jmreport.snapshots import Redaction
+
+    asked = asked_of(settings, now=now, source=source)
+    with ExitStack() as stack:
+        found = credentials_for(settings, source=source, environ=environ)
+        client = stack.enter_context(client_for(settings, found, now=now, source=source))
+        redaction = Redaction.of(without_own_secrets(settings, found))
+        store = stack.enter_context(open_store(settings, create=True))
+        before = store.runs()
+        _keep_invented_jobs_apart(before, source, settings)
+        writer = stack.enter_context(store.begin(now, redaction, asked=asked, version=__version__))
+        notes = _moved(before, asked)
+        try:
+            run = _collect(
+                settings, asked, client=client, store=store, writer=writer, progress=progress
+            )
+        except UnreadableError as error:
+            raise ServerError(
+                f"the list of jobs could not be read: {error.message}",
+                hint=error.hint or "see what the server answers to POST /jobs/query",
+            ) from error
+        run = replace(run, notes=(*notes, *run.notes))
+        run = writer.finish(run)
+    code = Exit.INCOMPLETE if run.gaps else Exit.DONE
+    return Outcome(exit=code, summary=(_summary(run),), run=run)
+
+
+def _collect(
+    settings: Settings,
+    asked: Asked,
+    *,
+    client: Client,
+    store: Store,
+    writer: RunWriter,
+    progress: Progress,
+) -> Run:
+    """The steps of a run, in the order in which a server is asked."""
+    from jmreport.collectors import aggregations, capabilities
+    from jmreport.collectors.query import Listing
+
+    began = time.monotonic()
+    seconds: dict[str, float] = {}
+
+    def lap(step: str) -> None:
+        seconds[step] = round(time.monotonic() - began - sum(seconds.values()), 3)
+
+    with progress.step("ask the server what it offers", None):
+        client.probe()
+        server = capabilities.read(client)
+    lap("capabilities")
+
+    listing = Listing(client, asked, server.view, page_size=settings.api.page_size)
+    counts, gaps = crawl(
+        settings, listing, client=client, store=store, writer=writer, progress=progress
+    )
+    lap("jobs")
+
+    with progress.step("ask for the server's own counts", None):
+        trees, frame_gaps = aggregations.read(
+            client, server.view, project_id=settings.api.project_id
+        )
+        writer.aggregations(trees)
+    lap("aggregations")
+
+    gaps = (*server.gaps, *gaps, *frame_gaps)
+    return Run(
+        id=writer.id,
+        now=writer.now,
+        state="incomplete" if gaps else "complete",
+        asked=asked,
+        version=__version__,
+        capabilities=server.tree,
+        health=server.health,
+        operations=client.operations,
+        counts=replace(counts, requests=client.requests),
+        gaps=gaps,
+        notes=(*_server_notes(server, settings), *listing.notes),
+        seconds=seconds,
+    )
+
+
+def _keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
+    """The built-in server's jobs never go among those of a real one."""
+    if source.demo and any(run.usable and run.asked.server != source.name for run in before):
+        raise UsageError(
+            f"{settings.snapshots.dir} holds the jobs of a real server, and --demo invents some",
+            hint="give the demo directories of its own with --snapshots and --site",
+        )
+
+
+def _moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
+    last = next((run for run in reversed(before) if run.usable), None)
+    if last is None or last.asked.server == asked.server:
+        return ()
+    return (f"The runs before were of {last.asked.server}; this one is of {asked.server}.",)
+
+
+def _server_notes(server: Server, settings: Settings) -> tuple[str, ...]:
+    notes = []
+    if server.health != "available":
+        notes.append(f"The server's health check: {server.health}.")
+    offered = server.view.query_extensions
+    if settings.api.project_id and "projectId" not in offered:
+        notes.append("A project is configured, and the server does not filter by project.")
+    if settings.collect.user_id and "userId" not in offered:
+        notes.append("A user was asked for, and the server does not filter by user; applied here.")
+    return tuple(notes)
+
+
+def _summary(run: Run) -> str:
+    counts = run.counts
+    parts = [
+        f"{counts.listed} listed",
+        f"{counts.fetched} read",
+        f"{counts.unchanged} unchanged",
+        f"{counts.requests} requests",
+    ]
+    if counts.sub_workflows:
+        parts.insert(2, f"{counts.sub_workflows} sub-workflows")
+    if counts.followed:
+        parts.insert(2, f"{counts.followed} followed")
+    if run.gaps:
+        parts.append(f"{len(run.gaps)} could not be read (see quality.html)")
+    return f"collected {run.asked.timeframe} into run {run.id}: " + ", ".join(parts)

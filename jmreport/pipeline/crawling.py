@@ -1,0 +1,139 @@
+"""The jobs of a run: listed, followed and read, each written as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from jmreport.errors import ServerError
+from jmreport.progress import Progress
+from jmreport.records import Counts, Gap, Run
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.client import Client
+    from jmreport.collectors.query import Listing
+    from jmreport.snapshots import RunWriter, Store
+
+
+def crawl(
+    settings: Settings,
+    listing: Listing,
+    *,
+    client: Client,
+    store: Store,
+    writer: RunWriter,
+    progress: Progress,
+) -> tuple[Counts, tuple[Gap, ...]]:
+    """List, follow and read jobs, writing each as it comes."""
+    from jmreport.collectors.crawl import Crawl, Limits, Wanted
+    from jmreport.collectors.metadata import Depth
+    from jmreport.collectors.query import job_id, wanted
+
+    asked = listing.asked
+    last = next((run for run in reversed(store.runs()) if run.usable), None)
+    followed = 0
+    listed: set[str] = set()
+
+    def jobs() -> Iterator[Wanted]:
+        nonlocal followed
+        for row in listing.rows():
+            job = job_id(row)
+            if job is None:
+                continue
+            listed.add(job)
+            writer.list_row(row)
+            yield Wanted(id=job, row=row, root=job)
+        _refuse_an_emptied_list(store, listing, last)
+        for entry in store.active():
+            if entry.row.id in listed or (last and entry.last_run < last.id):
+                continue
+            if not entry.row.listed or not wanted(_as_row(entry.row), replace(asked, since=None)):
+                continue
+            followed += 1
+            yield Wanted(id=entry.row.id, root=entry.row.id)
+
+    def known(job: str, row: Any) -> tuple[str, ...] | None:
+        entry = store.entry(job)
+        if entry is None or entry.row.active or any(_worth_another_try(g) for g in entry.row.gaps):
+            return None
+        if row is not None and entry.row_digest != store.row_digest(row):
+            return None
+        return entry.row.children
+
+    crawler = Crawl(
+        client,
+        known=known,
+        seen=writer.seen,
+        concurrency=settings.api.concurrency,
+        limits=Limits(
+            depth=settings.collect.max_depth, sub_workflows=settings.collect.max_sub_workflows
+        ),
+        depth=Depth(
+            log_tails=settings.collect.log_tails,
+            operation_details=settings.collect.operation_details,
+        ),
+    )
+    fetched = unreadable = 0
+    gaps: list[Gap] = []
+    with progress.step("read jobs", None) as step:
+        for record in crawler.records(jobs()):
+            fetched += 1
+            unreadable += any(gap.what == "job" for gap in record.gaps)
+            gaps.extend(record.gaps)
+            writer.add(record)
+            step.advance()
+    counts = Counts(
+        listed=listing.listed,
+        fetched=fetched,
+        unchanged=crawler.unchanged,
+        followed=followed,
+        sub_workflows=crawler.sub_workflows,
+        unreadable=unreadable,
+        stored=writer.stored,
+        taken_out=writer.taken_out,
+    )
+    return counts, (*listing.gaps, *gaps, *crawler.gaps)
+
+
+def _worth_another_try(gap: Gap) -> bool:
+    """A log that could not be read stays unread; a job or its attempts may come next time."""
+    from jmreport.collectors.metadata import MISFIT
+
+    unread = gap.what == "job" and not gap.why.startswith(MISFIT)
+    return unread or gap.what.startswith("attempts of ")
+
+
+def _as_row(row: Any) -> dict[str, Any]:
+    """A JobRow as the list row that filters are applied to."""
+    return {
+        "id": row.id,
+        "name": row.name or None,
+        "status": row.status,
+        "submission": row.submission.isoformat() if row.submission else None,
+        "start": row.start.isoformat() if row.start else None,
+        "end": row.end.isoformat() if row.end else None,
+        "labels": row.labels,
+        "extensions": {"userId": row.user} if row.user else {},
+    }
+
+
+def _refuse_an_emptied_list(store: Store, listing: Listing, last: Run | None) -> None:
+    """An empty list is no news where the window's jobs are known: the server lies or lost them."""
+    from jmreport.collectors.query import wanted
+
+    if listing.listed or last is None:
+        return
+    expected = sum(
+        entry.row.listed and entry.last_run >= last.id and wanted(_as_row(entry.row), listing.asked)
+        for entry in store.entries()
+    )
+    if expected:
+        raise ServerError(
+            f"the server lists no job, though {expected} of this window were listed at "
+            f"{last.now:%Y-%m-%d %H:%M} UTC",
+            hint="it may have lost its database, or the token may see no jobs any more; the old "
+            "site is untouched. Use other directories for a server that really is new",
+        )

@@ -1,0 +1,52 @@
+"""What commands hand over, and what they get back."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from jmreport.errors import Exit
+from jmreport.records import Run
+
+
+class DemoOptions(Struct, frozen=True, kw_only=True):
+    """Which built-in server: the same options, the same answers."""
+
+    seed: int = 1
+    jobs: int = 2000
+    like: str = "spec"
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Where jobs come from: a server's address, or the built-in server in process."""
+
+    url: str | None = None
+    demo: DemoOptions | None = None
+
+    @property
+    def name(self) -> str:
+        """The server as runs remember it."""
+        return self.url or "the built-in demo server"
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What a command came to: its exit code, and plain lines that say so."""
+
+    exit: Exit = Exit.DONE
+    summary: tuple[str, ...] = ()
+    run: Run | None = None
+
+
+class Fault(Protocol):
+    """Something `check` found: what is wrong, and why it matters."""
+
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """A fault of the store or of the site."""
+
+    what: str
+    why: str
