@@ -68,12 +68,15 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that could not be read, and why: a report says what it lacks.
 
     `what` names the thing in the field's words ("job", "attempts of AlignBwa", "page 3 of the
-    list", "aggregation DAYS_7"); `why` is a reason for readers ("server error 500").
+    list", "aggregation DAYS_7"); `why` is a reason for readers ("server error 500"). `operation` is
+    the API's that would have brought it and `status` what it answered, where that is known.
     """
 
     what: str
     why: str
     job: str | None = None
+    operation: str = ""
+    status: int | None = None
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,6 +89,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     task's name to the body of its attempts, `shard_attempts` a task's name to index -> body, `logs`
     a log's gs:// address to the body of tailFile, `operations` an operation's id to the body of
     operationDetails. `taken_out` counts the secrets that were replaced before it was stored.
+    `notes` say what was left out on purpose or is not offered, which is no gap: `what` as in a gap,
+    or "logs", "operations" and "attempts" for all of a kind.
     `detail_from` is set by the store where this run could not read the detail and an older one is
     kept: the run that read it ("" where row and detail are of one run). The row is then the newer.
     """
@@ -99,6 +104,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     logs: dict[str, Any] = field(default_factory=dict)
     operations: dict[str, Any] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+    notes: tuple[Gap, ...] = ()
     taken_out: int = 0
     detail_from: str = ""
 

@@ -154,6 +154,14 @@ class Collect(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(ge=0, description="Ends of logs read for a failed job, at most; 0 reads none."),
     ] = 5
+    log_bytes: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=10_000_000,
+            description="Bytes kept of the end of each log, at most; its beginning is cut.",
+        ),
+    ] = 100_000
     operation_details: Annotated[
         int,
         Meta(ge=0, description="Details of operations read for a failed job, at most."),

@@ -83,6 +83,12 @@ class Offers:
                 for name, tally in self._tallies.items()
             )
 
+    def offer(self, name: str) -> Offer:
+        """Whether an operation is offered, as far as is known; "not asked" also while in doubt."""
+        with self._lock:
+            tally = self._tallies.get(name)  # type: ignore[call-overload] # any text may be asked
+            return tally.offer if tally else "not asked"
+
     def require(self, name: Name) -> None:
         """Raise NotOfferedError at once for what is known not to be offered."""
         with self._lock:

@@ -18,7 +18,7 @@ from jmreport.client.offers import Name
 from jmreport.client.patience import Patience
 from jmreport.errors import ActionError, RefusedError, ServerError, UnreadableError
 from jmreport.models import QueryJobsRequest
-from jmreport.records import Operation
+from jmreport.records import Offer, Operation
 from jmreport.settings import Api
 
 #: What makes an object a Job Manager's capabilities; all of them are optional.
@@ -95,6 +95,10 @@ class Client:
     def operations(self) -> tuple[Operation, ...]:
         """Every operation of the API: offered or not, why, requests, failures, seconds."""
         return self._asking.offers.operations
+
+    def offer(self, operation: str) -> Offer:
+        """Whether the server offers an operation, as its answers so far show."""
+        return self._asking.offers.offer(operation)
 
     @property
     def requests(self) -> int:

@@ -22,7 +22,15 @@ def read(client: Client, job: str, detail: Any) -> tuple[dict[str, Any], tuple[G
         except NotOfferedError:
             break
         except UnreadableError as error:
-            gaps.append(Gap(what=f"attempts of {task}", why=error.message, job=job))
+            gaps.append(
+                Gap(
+                    what=f"attempts of {task}",
+                    why=error.message,
+                    job=job,
+                    operation="GetTaskAttempts",
+                    status=error.status,
+                )
+            )
     return bodies, tuple(gaps)
 
 

@@ -21,10 +21,12 @@ msgspec.json.Decoder(JobMetadataResponse)
 
 
 class Depth(Struct, frozen=True, kw_only=True):
-    """How much is read of each failed job: ends of logs, details of operations."""
+    """How much is read of each failed job: ends of logs, each's last bytes, and operations."""
 
     log_tails: int
     operation_details: int
+    #: 0 keeps all that came.
+    log_bytes: int = 0
 
 
 def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth) -> Record:
@@ -62,10 +64,20 @@ def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
 def _explained(client: Client, record: Record, depth: Depth) -> Record:
     """A failed job with the ends of its logs and the details of its operations."""
     job, detail = record.id, record.detail
-    tails, unread_tails = logs.tails(client, job, detail, limit=depth.log_tails)
-    details, unread = logs.operations(client, job, detail, limit=depth.operation_details)
+    tried = (
+        *record.attempts.values(),
+        *(body for shards in record.shard_attempts.values() for body in shards.values()),
+    )
+    tails = logs.tails(
+        client, job, detail, tried, limit=depth.log_tails, most_bytes=depth.log_bytes
+    )
+    details = logs.operations(client, job, detail, tried, limit=depth.operation_details)
     return replace(
-        record, logs=tails, operations=details, gaps=(*record.gaps, *unread_tails, *unread)
+        record,
+        logs=tails.bodies,
+        operations=details.bodies,
+        gaps=(*record.gaps, *tails.gaps, *details.gaps),
+        notes=(*record.notes, *tails.notes, *details.notes),
     )
 
 
