@@ -1,6 +1,7 @@
 """Secrets are taken out before anything is written, and nothing else is."""
 
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from snapshot_cases import NOW, opened, record, row, run_of
 
 from jmreport.errors import Exit, UsageError
-from jmreport.records import Gap, Record
+from jmreport.records import Asked, Filters, Gap, Record
 from jmreport.settings import Redact
 from jmreport.snapshots import Redaction
 
@@ -33,7 +34,9 @@ def clean(tree: Any, **settings: Any) -> Any:
         "userpassword", "secret", "clientSecret", "Authorization", "Proxy-Authorization", "apikey",
         "api_key", "API key", "APIKey", "privateKey", "private_key_id", "AWS_SECRET_ACCESS_KEY",
         "aws.access.key.id", "Cookie", "sessionKey", "session_id", "credentials", "tokens", "jwt",
-        "bearer", "passphrase", "storageAccountKey", "DB_PWD", "auth",
+        "bearer", "passphrase", "storageAccountKey", "DB_PWD", "auth", "DB_PASS", "smtpPass",
+        "githubtoken", "token1", "password2", "kebab-api-key", "dotted.client.secret", "TOKEN_V2",
+        "x-goog-auth-token", "HTTPPassword", "mysecret",
     ],
 )  # fmt: skip
 def test_the_text_under_a_secrets_name_is_taken_out(name: str) -> None:
@@ -52,7 +55,10 @@ def test_the_text_under_a_secrets_name_is_taken_out(name: str) -> None:
     "tree",
     [
         {"tokenizer": "bpe"},
-        {"secretary": "Ada"},
+        {"secretary": "Ada", "tokenization": "on", "secretion": "low", "passage": "3"},
+        {"qc_pass": "PASS", "pass": "2", "filter": {"pass": "sample one"}, "passed": "x"},
+        {"events": [{"name": "RequestingExecutionToken", "RequestingExecutionToken": "2 s"}]},
+        "basic alignment, basic preprocessing and Basic authentication",
         {"nextPageToken": "abcdef"},
         {"max_tokens": "4096"},
         {"max_tokens": 4096},
@@ -98,6 +104,15 @@ def test_what_only_looks_like_a_secret_stays(tree: Any) -> None:
         ("ghp_canary0123456789canary0123456789ab pushed", "pushed"),
         ("github_pat_canary0123456789canary0123456789", ""),
         ("xoxb-canary-0123456789-canary", ""),
+        ("sent Basic Y2FuYXJ5OmNhbmFyeS1wYXNz and failed", "and failed"),
+        ("npm_canary0123456789canary0123456789 used", "used"),
+        ("sk-ant-canary0123456789canary0123", ""),
+        ("AccountName=a;AccountKey=canary0123/+==;EndpointSuffix=x", "EndpointSuffix=x"),
+        (f"sv=2022&se=2026&sig={CANARY}&sp=r", "sp=r"),
+        (f"login --password={CANARY} --user ada", "--user ada"),
+        (f"{'long_' * 40}password={CANARY} end", "end"),
+        (f"password={CANARY}[3#x end", "end"),
+        (f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{CANARY}\n", ""),
         ("https://hooks.slack.com/services/T000/B000/canary0123", "hooks.slack.com"),
         (f"postgres://jm:{CANARY}@db.example/jobs", "db.example/jobs"),
         (f"https://{CANARY}@git.example/x.git", "git.example/x.git"),
@@ -164,6 +179,78 @@ def test_a_bad_pattern_is_named_with_its_place() -> None:
         Redaction.of(Redact(patterns=("fine", "(broken")))
     assert told.value.code is Exit.USAGE
     assert "(broken" in told.value.hint
+
+
+HASH = re.compile(r"hash:[0-9a-f]{16}")
+
+
+def test_a_value_that_is_hashed_is_hashed_wherever_its_job_names_it() -> None:
+    """In names, paths, messages, commands and JSON inside texts; as a whole word only."""
+    redaction = Redaction(Redact(hash=("sample",)), salt=b"x")
+    found = redaction.record(
+        Record(
+            id="job-NA12878",
+            row={"id": "job-NA12878", "name": "align NA12878", "labels": {"sample": "NA12878"}},
+            detail={
+                "id": "job-NA12878",
+                "status": "Failed",
+                "inputs": {"wf.sample": "NA12878", "bam": "gs://b/NA12878_R1.bam", "n": 3},
+                "failures": [{"failure": "NA12878: no reads; NA128789 is another"}],
+                "labels": {"NA12878": "key"},
+            },
+            attempts={"Align": {"attempts": [{"callRoot": "gs://b/NA12878/call-Align"}]}},
+            logs={"gs://b/NA12878.log": {"contents": "run --sample NA12878 --sample NA99999"}},
+            operations={"op": {"details": '{"env": {"sample": "NA55555"}}'}},
+            gaps=(Gap(what="log gs://b/NA12878.log", why="no (NA12878)"),),
+        )
+    )
+    text = msgspec.json.encode(found).decode().replace("job-NA12878", "")
+    assert "NA12878" not in text.replace("NA128789", "")
+    assert "NA128789" in text
+    assert "NA99999" not in text
+    assert "NA55555" not in text
+    hashed = redaction.record(Record(id="x", row={"sample": "NA12878"})).row["sample"]
+    assert found.detail["inputs"]["bam"] == f"gs://b/{hashed}_R1.bam"
+    assert list(found.logs) == [f"gs://b/{hashed}.log"]
+    assert found.row["name"] == f"align {hashed}"
+    assert (found.id, found.detail["id"], found.detail["status"]) == (
+        "job-NA12878", "job-NA12878", "Failed",
+    )  # fmt: skip
+    assert redaction.row({"labels": {"sample": "NA12878"}, "name": "NA12878"})["name"] == hashed
+
+
+def test_what_says_too_little_is_hashed_under_its_own_name_only() -> None:
+    """A sample called 1, ok or Failed would be found in texts that do not speak of it."""
+    redaction = Redaction(Redact(hash=("sample",)), salt=b"x")
+    for value in ("1", "ok", "Failed", "true", 12, "20261"):
+        detail = {"inputs": {"sample": value}, "name": f"a {value} b", "status": "Failed"}
+        found = redaction.record(Record(id="x", detail=detail)).detail
+        assert HASH.fullmatch(found["inputs"]["sample"])
+        assert found["name"] == f"a {value} b"
+        assert found["status"] == "Failed"
+
+
+def test_the_servers_own_counts_name_no_value_that_is_hashed_or_secret() -> None:
+    """Groups of an aggregation are values of labels."""
+    redaction = Redaction(Redact(hash=("sample",)), salt=b"x")
+    group = {"name": "Sample", "key": "sample", "entries": [{"label": "NA1", "statusCounts": {}}]}
+    token = {"name": "Token", "key": "token", "entries": [{"label": CANARY}, {"label": 7}]}
+    owner = {"name": "Owner", "key": "owner", "entries": [{"label": "ana"}]}
+    found, _ = redaction.tree({"DAYS_7": {"aggregations": [group, token, owner]}})
+    sample, secret, kept = found["DAYS_7"]["aggregations"]
+    assert sample["entries"][0]["label"] == redaction.row({"sample": "NA1"})["sample"]
+    assert secret["entries"] == [{"label": "[taken out]"}, {"label": 7}]
+    assert kept == owner
+
+
+def test_a_filter_for_a_hashed_label_is_kept_as_its_hash() -> None:
+    """It was applied before; what is kept of it can be compared with what is kept of jobs."""
+    redaction = Redaction(Redact(hash=("sample", "name")), salt=b"x")
+    filters = Filters(labels={"sample": "NA1", "owner": "ana"}, name="germline")
+    found = redaction.asked(Asked(server="s", timeframe="DAYS_7", filters=filters)).filters
+    row = redaction.row({"name": "germline", "labels": {"sample": "NA1"}})
+    assert found.labels == {"sample": row["labels"]["sample"], "owner": "ana"}
+    assert found.name == row["name"]
 
 
 def test_hashed_values_are_equal_within_a_store_and_differ_between_stores(tmp_path: Path) -> None:
@@ -272,7 +359,8 @@ def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
     "text",
     ["://" * 50_000, "a" * 200_000 + "token", "password=" * 20_000, "eyJ" * 60_000, "@:" * 90_000,
      "-----BEGIN PRIVATE KEY-----" * 5_000, "bearer " * 30_000, "cookie: " * 20_000,
-     "sig=" * 50_000, "token \\" * 30_000, "AKIA" * 50_000],
+     "sig=" * 50_000, "token \\" * 30_000, "AKIA" * 50_000, "basic " * 40_000, "-" * 200_000,
+     "password=\"" * 20_000, "password='" * 20_000, 'password=\\"' * 20_000, "A" * 200_000],
 )  # fmt: skip
 def test_no_text_makes_it_slow(text: str) -> None:
     """A log made to match nearly everywhere is done in time that grows with its length."""

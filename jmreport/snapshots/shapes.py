@@ -4,6 +4,7 @@ Each shape names a few lower-case fragments, one of which is in every text it ca
 text without them costs a substring search and no regular expression.
 """
 
+import base64
 import re
 from collections.abc import Callable
 from re import Match, Pattern
@@ -34,10 +35,17 @@ _SECRET_PAIRS = frozenset(
     }
     | {("session", "id"), ("connection", "string"), ("api", "token")}
 )
-#: nextPageToken, max_tokens, pad_token …: tokens that open nothing.
-_HARMLESS_BEFORE_TOKEN = _set(
-    "page next continuation sync max min num total pad eos bos unk sep cls mask"
+#: DB_PASS, smtpPass: "pass" alone is what a test does.
+_BEFORE_PASS = _set(
+    "admin db database docker ftp ldap mail mongo mysql oracle pg postgres proxy redis registry "
+    "root smtp sql ssh user"
 )
+#: nextPageToken, max_tokens, RequestingExecutionToken …: tokens that open nothing.
+_HARMLESS_BEFORE_TOKEN = _set(
+    "page next continuation execution sync max min num total pad eos bos unk sep cls mask"
+)
+#: Ends of words that are written as one: githubtoken, dbpassword.
+_SECRET_ENDS = ("password", "passwd", "token", "secret", "apikey")
 #: token_count, password_file, secretName …: they speak about a secret.
 _HARMLESS_LAST = _set(
     "count counts limit limits length size type index budget expiry expires ttl path file dir "
@@ -92,7 +100,11 @@ def _is_secret_word(parts: tuple[str, ...], at: int) -> bool:
     if word in ("auth", "pwd"):
         # "auth" in a Docker configuration; PWD alone is the working directory.
         return at == len(parts) - 1 and (word == "auth" or len(parts) > 1)
-    return word in _SECRET_WORDS or word.endswith(("password", "passwd"))
+    if parts[at] == "pass":
+        return at > 0 and parts[at - 1] in _BEFORE_PASS
+    if word.endswith("token") and word[:-5].endswith(tuple(_HARMLESS_BEFORE_TOKEN)):
+        return False
+    return word in _SECRET_WORDS or word.endswith(_SECRET_ENDS)
 
 
 def _singular(word: str) -> str:
@@ -115,14 +127,26 @@ class Shape(Struct, frozen=True):
 
 
 _FLAGS = re.IGNORECASE | re.ASCII
+
+
+def _is_user_and_password(text: str) -> bool:
+    """Whether a word is what a Basic header holds: "basic alignment" is prose."""
+    bare = text.rstrip("=")
+    try:
+        pair = base64.b64decode(bare + "=" * (-len(bare) % 4)).decode()
+    except ValueError:
+        return False
+    return ":" in pair and pair.isprintable()
+
+
 #: The rest of a value in a URL or a line, percent-encoded ends included.
 _VALUE = r"(?:(?!%26)[^&\s\"'<>#,;\[\]\\])+"
 
 SHAPES = (
     Shape(
-        ("private key-----",),
+        ("private key-----", "private key block-----"),
         re.compile(
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:(?!-----END ).)*+"
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END ).)*+"
             r"(?:-----END [A-Z0-9 ]{0,40}-----)?",
             re.DOTALL,
         ),
@@ -156,6 +180,11 @@ SHAPES = (
         rf"\1{TAKEN_OUT}",
     ),
     Shape(
+        ("basic ",),
+        re.compile(r"(\bbasic\s{1,3})([A-Za-z0-9+/]{8,}+={0,2})", _FLAGS),
+        lambda match: match[1] + TAKEN_OUT if _is_user_and_password(match[2]) else match[0],
+    ),
+    Shape(
         ("eyj",),
         re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", re.ASCII),
         TAKEN_OUT,
@@ -187,10 +216,17 @@ SHAPES = (
             "hf_",
             "sk_",
             "rk_",
+            "sk-",
+            "npm_",
+            "dckr_pat_",
+            "pypi-",
+            "xapp-",
         ),
         re.compile(
             r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
-            r"xox[abeoprs]-[\w-]{10,}|hf_[A-Za-z0-9]{30,}|[sr]k_(?:live|test)_\w{10,})",
+            r"xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}|hf_[A-Za-z0-9]{30,}|"
+            r"[sr]k_(?:live|test)_\w{10,}|sk-(?:ant|proj)-[\w-]{20,}|npm_[A-Za-z0-9]{30,}|"
+            r"dckr_pat_[\w-]{20,}|pypi-[\w-]{50,})",
             re.ASCII,
         ),
         TAKEN_OUT,
@@ -217,26 +253,31 @@ SHAPES = (
 )
 
 _ASSIGNMENT = (
-    r"(?<![\w.-])(?P<flag>--?)?(?P<name>(?=[\w.-]*?(?:{fragments}))[\w.-]{{1,120}})"
+    r"(?<![\w.-])(?P<flag>--?)?(?P<name>(?=[\w.-]*?(?:{fragments}))[\w.-]++)"
     r"(?P<between>\\*[\"']?\s{{0,2}}[:=]\s{{0,2}}|\s{{1,3}}(?=[^-\s]))"
     r"(?P<value>\\+\"[^\"\\]*\\+\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|{value})"
 )
+#: A value without quotes: all but what ends it; brackets belong to it unless they are ours.
+_ASSIGNED = r"(?:(?!%26)(?:[^&\s\"'<>,;\[\\]|\[(?!taken out\])))+"
 
 
-def assignments(decide: Callable[[str], bool], fragments: tuple[str, ...]) -> Shape:
+def assignments(instead: Callable[[str, str], str | None], fragments: tuple[str, ...]) -> Shape:
     """Names with values inside a text: `DB_PASSWORD=x`, `--token x`, `"apiKey": "x"`.
 
-    `decide` says of a name whether its value is a secret.
+    `instead` says what stands for a name's value; None where it may stay.
     """
 
     def without(match: Match[str]) -> str:
         name, value = match["name"], match["value"]
         bare = value.strip("\\\"'")
-        if is_harmless_value(name, bare) or not _binds(match) or not decide(name):
+        if not bare or bare == TAKEN_OUT or not _binds(match):
             return match[0]
-        return match[0][: -len(value)] + value.replace(bare, TAKEN_OUT, 1)
+        stands = instead(name, bare)
+        if stands is None:
+            return match[0]
+        return match[0][: -len(value)] + value.replace(bare, stands, 1)
 
-    source = _ASSIGNMENT.format(fragments="|".join(map(re.escape, fragments)), value=_VALUE)
+    source = _ASSIGNMENT.format(fragments="|".join(map(re.escape, fragments)), value=_ASSIGNED)
     return Shape(fragments, re.compile(source, _FLAGS), without)
 
 
