@@ -21,6 +21,7 @@ from jmreport.options import (
     Like,
     Now,
     Seed,
+    Shards,
     UseDemo,
     Workers,
     command,
@@ -62,6 +63,7 @@ def build(
     like: Like = None,
     jobs: Jobs = None,
     seed: Seed = None,
+    shards: Shards = None,
     now: Now = None,
     workers: Workers = 0,
 ) -> None:
@@ -71,7 +73,7 @@ def build(
     outcome = pipeline.build(
         given.settings,
         now=now_from(now),
-        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed)),
+        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed, shards)),
         environ=os.environ,
         progress=given.console.progress(),
         workers=workers,
@@ -87,6 +89,7 @@ def collect(
     like: Like = None,
     jobs: Jobs = None,
     seed: Seed = None,
+    shards: Shards = None,
     now: Now = None,
 ) -> None:
     """Pull jobs from a Job Manager into the snapshots."""
@@ -95,7 +98,7 @@ def collect(
     outcome = pipeline.collect(
         given.settings,
         now=now_from(now),
-        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed)),
+        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed, shards)),
         environ=os.environ,
         progress=given.console.progress(),
     )
@@ -141,6 +144,7 @@ def demo(
     like: Like = None,
     jobs: Jobs = None,
     seed: Seed = None,
+    shards: Shards = None,
     token: Annotated[
         str | None, typer.Option("--token", metavar="TEXT", help="Ask for this bearer token.")
     ] = None,
@@ -149,7 +153,7 @@ def demo(
     """Serve the built-in Job Manager on 127.0.0.1, until interrupted."""
     from jmreport import pipeline
 
-    options = demo_options(like, jobs, seed)
+    options = demo_options(like, jobs, seed, shards)
     server = pipeline.demo_server(now=now_from(now), port=port, token=token, **options)
     given.console.say(f"the built-in Job Manager answers on {server.url}")
     try:

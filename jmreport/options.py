@@ -185,6 +185,16 @@ Jobs = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", metavar="N", help="Demo: same seed, same jobs. Default: 1.")
 ]
+Shards = Annotated[
+    int | None,
+    typer.Option(
+        "--shards",
+        metavar="N",
+        min=0,
+        max=100_000,
+        help="Demo: one job a week scatters so widely. Default: 0, none.",
+    ),
+]
 
 
 def now_from(text: str | None) -> datetime:
@@ -208,8 +218,10 @@ def now_from(text: str | None) -> datetime:
         raise UsageError(f"--now {text}: out of the calendar's range") from None
 
 
-def demo_options(like: str | None, jobs: int | None, seed: int | None) -> dict[str, Any]:
-    given = {"like": like, "jobs": jobs, "seed": seed}
+def demo_options(
+    like: str | None, jobs: int | None, seed: int | None, shards: int | None
+) -> dict[str, Any]:
+    given = {"like": like, "jobs": jobs, "seed": seed, "shards": shards}
     return {name: value for name, value in given.items() if value is not None}
 
 

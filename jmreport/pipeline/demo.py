@@ -19,12 +19,13 @@ def demo_server(
     like: str = "spec",
     jobs: int = 2000,
     seed: int = 1,
+    shards: int = 0,
     token: str | None = None,
 ) -> Any:
     """The built-in server over HTTP on 127.0.0.1: `.url`, `.serve_forever()`, `.close()`."""
     from jmreport.collectors.demo import serve
 
-    options = DemoOptions(seed=seed, jobs=jobs, like=like)
+    options = DemoOptions(seed=seed, jobs=jobs, like=like, shards=shards)
     return serve(demo_from(options, now=now, token=token), port=port)
 
 
@@ -35,4 +36,11 @@ def demo_from(options: DemoOptions, *, now: datetime, token: str | None = None) 
         raise UsageError(
             f"--like {options.like}: no such server", hint=f"one of {', '.join(LIKES)}"
         )
-    return Demo(now=now, seed=options.seed, jobs=options.jobs, like=options.like, token=token)
+    return Demo(
+        now=now,
+        seed=options.seed,
+        jobs=options.jobs,
+        like=options.like,
+        shards=options.shards,
+        token=token,
+    )

@@ -14,6 +14,8 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     seed: int = 1
     jobs: int = 2000
     like: str = "spec"
+    #: Of the widest scatter, once a week; 0: no wider than others.
+    shards: int = 0
 
 
 class Source(Struct, frozen=True, kw_only=True):

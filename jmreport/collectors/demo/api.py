@@ -52,7 +52,8 @@ class Demo:
     the part of ended jobs that stay in the list and answer 500 in detail (0.5 % like cromwell, else
     none). `same_second`: so many neighbours share a second, which breaks dsub's paging.
     `outside_auth`: a Cromwell server that has the service which operation details and logs need;
-    without it they answer 204.
+    without it they answer 204. `shards`: once a week one job scatters so widely, and fails in some
+    of them, and one runs as many sub-workflows (63 at most); 0: none does.
 
     `healthy` may be set to False at any time: an engine that is down, as /health tells.
     """
@@ -68,6 +69,7 @@ class Demo:
         archived: float | None = None,
         same_second: int = 1,
         outside_auth: bool = False,
+        shards: int = 0,
     ) -> None:
         if like not in LIKES:
             raise ValueError(f"like={like!r}: not one of {', '.join(LIKES)}")
@@ -75,6 +77,8 @@ class Demo:
             raise ValueError(f"jobs={jobs}: not between 0 and 10 000 000")
         if not 1 <= same_second <= 100_000:
             raise ValueError(f"same_second={same_second}: not between 1 and 100 000")
+        if not 0 <= shards <= 100_000:
+            raise ValueError(f"shards={shards}: not between 0 and 100 000")
         self.like = like
         self.requests = Requests()
         self.healthy = True
@@ -88,6 +92,7 @@ class Demo:
                 same_second=same_second,
                 outside_auth=outside_auth,
                 born=self._now,
+                shards=shards,
             )
         )
 

@@ -31,6 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     same_second: int
     outside_auth: bool
     born: int
+    shards: int = 0
 
 
 class Holdings:
@@ -44,7 +45,9 @@ class Holdings:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.world = World(seed=options.seed, timeline=self.timeline(options))
+        self.world = World(
+            seed=options.seed, timeline=self.timeline(options), shards=options.shards
+        )
         self.ids = Uuids(options.seed)
         self.changes = Changes(lag=self.label_lag)
         self._matches: dict[Any, array[int]] = {}

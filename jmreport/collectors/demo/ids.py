@@ -14,6 +14,8 @@ Path = tuple[int, ...]
 
 #: How many bits each level of a path has: up to 63 children, then 15, then 15.
 _LEVELS = (6, 4, 4)
+#: How many sub-workflows a listed job may have.
+MOST_CHILDREN = (1 << _LEVELS[0]) - 1
 _NODE_BITS = sum(_LEVELS)
 _NUMBER_BITS = 48 - _NODE_BITS
 _OFFSET = 1 << (_NUMBER_BITS - 1)

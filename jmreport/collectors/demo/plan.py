@@ -18,6 +18,9 @@ from .timeline import SECOND
 from .workflows import SUB, Task, Workflow, reached, shares
 from .world import NEVER, Fate, Job, Routine
 
+#: A scatter of more shards than this is very wide.
+_WIDE = 500
+
 
 class Attempt(Struct, frozen=True, eq=False, gc=False):
     """One try of a call. `cause` is why it failed; preempted ones have none of their own."""
@@ -202,13 +205,16 @@ def _calls(
         return (Call(-1, _attempts(run, task, begin, end, cause, rng), cached),)
     low, high = task.scatter
     count = low + int(rng() * rng() * (high - low + 1))
-    if run.shards and high >= 100:
+    if run.shards and (high >= 100 or task.sub is not None):
         count = run.shards
     failing: set[int] = set()
     slowest = int(rng() * count)
     if cause is not None:
         more = int(rng() * 3.4) if rng() < 0.3 else 0
         failing = {slowest, *(int(rng() * count) for _ in range(more))}
+        if count > _WIDE:
+            # In a very wide scatter some fail everywhere, the first and the last one among them.
+            failing |= {0, count - 1, *range(0, count, count // 40)}
     stuck = run.stage_factor is not None and run.stage_factor[1] > 10
     room = (end - begin) // 15 if stuck else end - begin
     calls = []

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from . import causes, stories
 from .causes import Cause
+from .ids import MOST_CHILDREN
 from .timeline import DAY, HOUR, MINUTE, SECOND, Timeline, night_of
 from .workflows import BY_NAME, TOP, Task, Workflow, reached
 
@@ -112,13 +113,15 @@ _WEIGHTED = _by_weight()
 _HELD, _WIDE, _STUCK, _ABORTED, _NESTED = range(5)
 _FIXED = {_WIDE: "wgs_coverage", _STUCK: "sv_merge", _NESTED: "cohort_panel"}
 _ROUTINE_PERCENT = 85
+_WIDE_NIGHT = 5  # the one that begins on Saturday
 
 
 class World:
     """All jobs of one seed."""
 
-    def __init__(self, *, seed: int, timeline: Timeline) -> None:
+    def __init__(self, *, seed: int, timeline: Timeline, shards: int = 0) -> None:
         self.timeline = timeline
+        self._shards = shards
         self.seed = seed
         self._key = seed.to_bytes(16, "big", signed=True)
         # Beyond its routine a night has jobs of all kinds; their number varies from night to night.
@@ -173,6 +176,9 @@ class World:
             before = reached(workflow)[stage - 1] if stage else 0.0
             span = int(span * (1 + (reached(workflow)[stage] - before) * (times - 1)))
         cause, task = self._failure(routine, night, place, dice)
+        shards = self._width(night, place)
+        if place == _WIDE and shards == self._shards > 0:
+            cause, task = causes.KILLED, workflow.tasks[1]
         fate: Fate = "Failed" if cause else "Succeeded"
         end, aborting = start + span, NEVER
         if cause is not None:
@@ -207,8 +213,19 @@ class World:
             aborting=aborting,
             span=span,
             stage_factor=factor,
-            shards=(200, 300, 0)[night % 3] if place == _WIDE else 0,
+            shards=shards,
         )
+
+    def _width(self, night: int, place: int) -> int:
+        """The number of shards of a scatter that has a particular one, else 0.
+
+        Once a week there is one as wide as was asked for, and one of as many sub-workflows as ids
+        have room for.
+        """
+        if self._shards and night % 7 == _WIDE_NIGHT:
+            widths = {_WIDE: self._shards, _NESTED: min(self._shards, MOST_CHILDREN)}
+            return widths.get(place, 0)
+        return (200, 300, 0)[night % 3] if place == _WIDE else 0
 
     def _wait(self, submitted: int, night: int, place: int, dice: bytes) -> tuple[int, int]:
         """How long a job waits before it starts, and until when it is held first (0: it isn't)."""
