@@ -5,9 +5,12 @@
 The commands themselves are in `jmreport.commands`.
 """
 
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -26,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     args = after_command(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(args, console)
+        with asked_to_stop():
+            return _run(args, console)
     except JmreportError as error:
         console.error(error.message, hint=error.hint, code=error.code)
         return error.code
@@ -39,6 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, console)
     except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a line
         return _bug(error, console)
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[None]:
+    """While it lasts, SIGTERM and a terminal that is closed stop the command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    # Whoever ignores a signal, as nohup does, or handles it, keeps it so.
+    mine = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(args: Sequence[str], console: Console) -> int:

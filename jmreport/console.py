@@ -1,7 +1,7 @@
 """What the person at a terminal, a cron mail or a log collector reads.
 
-    on a terminal          progress bars
-    in cron, in a file     one plain line a step
+    on a terminal          progress bars, with an estimate
+    in cron, in a file     one plain line a step, and one every half a minute of a long one
     --log-format json      {"at": "2026-11-23T02:14:09Z", "event": "step", "step": "read jobs", …}
 
 The outcome goes to stdout; progress, notes and mistakes go to stderr. Text may hold a server's
@@ -21,6 +21,7 @@ from threading import Lock
 from typing import Any, Literal, TextIO
 
 from jmreport.errors import Exit
+from jmreport.estimate import Estimate, left
 from jmreport.progress import Progress, SilentProgress, Step
 
 LogFormat = Literal["text", "json"]
@@ -98,6 +99,22 @@ class Console:
                 plain(f"{name}:{count} {'done' if finished else 'stopped'} after {seconds:.1f} s"),
             )
 
+    def under_way(self, name: str, course: Estimate, now: float) -> None:
+        """How far a step is that takes long: one line."""
+        rate, seconds = course.rate(now), course.seconds_left(now)
+        if self.log_format == "json":
+            self._json(
+                sys.stderr,
+                event="progress",
+                step=name,
+                done=course.done,
+                total=course.total,
+                per_second=round(rate, 3),
+                seconds_left=None if seconds is None else round(seconds),
+            )
+        else:
+            write(sys.stderr, plain(f"{name}: {', '.join(_course(course, rate, seconds))}"))
+
     def progress(self) -> Progress:
         """Who listens to the steps of this command."""
         if self.verbosity < 0:
@@ -158,34 +175,63 @@ class _ToConsole(logging.Handler):
             self._console.note(f"{level}: {text}")
 
 
-class Counter:
-    """A step that counts; several threads may."""
+def _course(course: Estimate, rate: float, seconds: float | None) -> Iterator[str]:
+    total, percent = course.total, course.percent()
+    yield f"{course.done} of {total} ({percent} %)" if total else f"{course.done} so far"
+    yield f"{rate:.1f} a second" if rate >= 1 or not rate else f"{60 * rate:.1f} a minute"
+    if seconds is not None:
+        yield left(seconds)
 
-    def __init__(self) -> None:
-        self.done = 0
+
+class Counter:
+    """A step that counts, and tells every `EVERY` seconds how far it is; several threads may."""
+
+    EVERY = 30.0
+
+    def __init__(
+        self,
+        total: int | None,
+        tell: Callable[[Estimate, float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tell, self._clock = tell, clock
+        self._told = clock()
+        self.course = Estimate(self._told, total)
         self._lock = Lock()
 
     def advance(self, n: int = 1) -> None:
         with self._lock:
-            self.done += n
+            now = self._clock()
+            self.course.advance(n, now)
+            if now - self._told >= self.EVERY:
+                self._told = now
+                self._tell(self.course, now)
+
+    def expect(self, total: int) -> None:
+        with self._lock:
+            self.course.total = total
 
 
 class Lines:
-    """One line a step, when it is over."""
+    """One line a step when it is over, and now and then one while it lasts."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     @contextmanager
-    def step(self, name: str, total: int | None) -> Iterator[Step]:  # noqa: ARG002 - a bar's affair
-        """A step whose line says how many things were done, and how long it took."""
-        counter, began, finished = Counter(), time.monotonic(), False
+    def step(self, name: str, total: int | None) -> Iterator[Step]:
+        """A step whose last line says how many things were done, and how long it took."""
+        counter = Counter(total, lambda course, now: self._console.under_way(name, course, now))
+        began, finished = time.monotonic(), False
         try:
             yield counter
             finished = True
         finally:
             self._console.step(
-                name, done=counter.done, seconds=time.monotonic() - began, finished=finished
+                name,
+                done=counter.course.done,
+                seconds=time.monotonic() - began,
+                finished=finished,
             )
 
     def note(self, text: str) -> None:
@@ -209,20 +255,34 @@ class Bars:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
         )
         with RichProgress(*columns, console=RichConsole(stderr=True)) as bars:
-            task = bars.add_task(plain(name), total=total)
-            yield _Bar(lambda n: bars.advance(task, n))
+            task = bars.add_task(plain(name), total=total, left="")
+            yield _Bar(total, lambda **change: bars.update(task, **change))
             done = bars.tasks[0].completed
-            bars.update(task, total=done or 1, completed=done or 1)
+            bars.update(task, total=done or 1, completed=done or 1, left="")
 
     def note(self, text: str) -> None:
         self._console.note(text)
 
 
 class _Bar:
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        self._advance = advance
+    """A bar's step: how many are done, of how many, and how long it may still take."""
+
+    def __init__(self, total: int | None, change: Callable[..., None]) -> None:
+        self._change = change
+        self._course = Estimate(time.monotonic(), total)
+        self._lock = Lock()
 
     def advance(self, n: int = 1) -> None:
-        self._advance(n)
+        with self._lock:
+            now = time.monotonic()
+            self._course.advance(n, now)
+            self._change(completed=self._course.done, left=left(self._course.seconds_left(now)))
+
+    def expect(self, total: int) -> None:
+        with self._lock:
+            if total != self._course.total:
+                self._course.total = total
+                self._change(total=total)

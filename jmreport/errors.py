@@ -10,7 +10,8 @@
     ├── DeliveryError                 5   a bucket or a mailbox did not take it
     ├── GateError                     6   built, and a limit is exceeded
     ├── LockedError                   7   another run holds the lock
-    └── ActionError                   8   the server refused an action, or its outcome is unknown
+    ├── ActionError                   8   the server refused an action, or its outcome is unknown
+    └── StoppedError                130   Ctrl-C or SIGTERM; what was read until then is kept
 
 A message says what failed and on what; a hint says what to do next.
 """
@@ -114,6 +115,12 @@ class ActionError(JmreportError):
     """The server refused an action, or its outcome is unknown."""
 
     code = Exit.REFUSED
+
+
+class StoppedError(JmreportError):
+    """Somebody stopped the command: what it had read until then is kept."""
+
+    code = Exit.INTERRUPTED
 
 
 class UnreadableError(IncompleteError):

@@ -10,6 +10,9 @@ class Step(Protocol):
     def advance(self, n: int = 1) -> None:
         """Say that `n` more things are done. May be called from several threads."""
 
+    def expect(self, total: int) -> None:
+        """Say how many things there are in all, as far as is known by now: it may grow."""
+
 
 class Progress(Protocol):
     """Whoever wants to know how far a command is."""
@@ -29,6 +32,9 @@ class SilentStep:
     """A step that nobody watches."""
 
     def advance(self, n: int = 1) -> None:
+        """Tell nobody."""
+
+    def expect(self, total: int) -> None:
         """Tell nobody."""
 
 

@@ -18,7 +18,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 #: Rooms of more than one module side by side.
 PARTS = {
-    "cli": {"cli", "commands", "options", "flags", "console", "__main__"},
+    "cli": {"cli", "commands", "options", "flags", "console", "estimate", "__main__"},
     "nouns": {
         "__init__",
         "errors",

@@ -6,14 +6,14 @@ takes, so a slow store slows the fetching and never fills the memory.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from jmreport.client import Client
 from jmreport.collectors import metadata
+from jmreport.errors import JmreportError
 from jmreport.records import Gap, Record
 
 
@@ -65,32 +65,50 @@ class Crawl:
         self._met: set[str] = set()
         self._of_root: dict[str, int] = {}
         self._waiting: deque[Wanted] = deque()
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="jmreport-fetch")
+        self._under_way: dict[Future[Record], Wanted] = {}
 
     def records(self, jobs: Iterable[Wanted]) -> Iterator[Record]:
         """A record for each job that may have changed, and for each new sub-workflow."""
         source = iter(jobs)
-        done: SimpleQueue[tuple[Wanted, Record | BaseException]] = SimpleQueue()
-        under_way = 0
-        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="jmreport-fetch")
+        stopped = False
         try:
             while True:
-                while under_way < 2 * self._concurrency and (job := self._next(source)):
-                    pool.submit(self._fetch, job, done)
-                    under_way += 1
-                if not under_way:
+                while len(self._under_way) < 2 * self._concurrency and (job := self._next(source)):
+                    self._under_way[self._pool.submit(self._fetch, job)] = job
+                if not self._under_way:
                     return
-                job, outcome = done.get()
-                under_way -= 1
-                if isinstance(outcome, BaseException):
-                    raise outcome
-                self._follow(job, metadata.children_of(outcome.detail))
-                yield outcome
+                done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    record = future.result()
+                    self._follow(self._under_way[future], metadata.children_of(record.detail))
+                    yield record
+                    # Only now, since whoever stops a run while it is kept is given it once more.
+                    del self._under_way[future]
+        except (KeyboardInterrupt, JmreportError):
+            stopped = True  # `rest` gives what is under way
+            raise
         except BaseException:
             # Requests under way end at once, so nobody who stops a run waits for their answers.
             self._client.close()
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=not stopped, cancel_futures=True)
+
+    def rest(self, seconds: float) -> Iterator[Record]:
+        """What was under way when `records` was stopped, as far as it comes within `seconds`.
+
+        By Ctrl-C, or by a list that cannot be read on. Nothing more is asked for, but what belongs
+        to the jobs that were begun.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        begun = [future for future in self._under_way if not future.cancelled()]
+        try:
+            for future in as_completed(begun, timeout=seconds):
+                if future.exception() is None:
+                    yield future.result()
+        except TimeoutError:
+            return
 
     def _next(self, source: Iterator[Wanted]) -> Wanted | None:
         """The next job that must be read; those that the store knows are passed over."""
@@ -109,16 +127,10 @@ class Crawl:
                 self.unchanged += 1
             self._follow(job, children)
 
-    def _fetch(
-        self, job: Wanted, done: "SimpleQueue[tuple[Wanted, Record | BaseException]]"
-    ) -> None:
-        try:
-            outcome: Record | BaseException = metadata.read(
-                self._client, job.id, row=job.row, parent=job.parent, depth=self._depth
-            )
-        except BaseException as error:  # noqa: BLE001 - raised again where the records are read
-            outcome = error
-        done.put((job, outcome))
+    def _fetch(self, job: Wanted) -> Record:
+        return metadata.read(
+            self._client, job.id, row=job.row, parent=job.parent, depth=self._depth
+        )
 
     def _follow(self, job: Wanted, children: tuple[str, ...]) -> None:
         """Queue a job's sub-workflows, within the limits."""

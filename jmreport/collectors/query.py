@@ -45,6 +45,8 @@ class Listing:
         self.gaps: list[Gap] = []
         self.notes: list[str] = []
         self.listed = 0
+        #: How many the server says there are, before filters of ours; None where it does not say.
+        self.total: int | None = None
         self._client = client
         self.asked = asked
         self._page_size = page_size
@@ -136,6 +138,7 @@ class Listing:
             if answer is None:
                 self.gaps.append(Gap(what=f"page {page} of the list", why=self._why))
                 return False
+            self._note_total(answer.get("totalSize"))
             results = answer.get("results")
             if not isinstance(results, list):
                 self.gaps.append(
@@ -208,6 +211,10 @@ class Listing:
 
     def _bare(self, request: QueryJobsRequest) -> QueryJobsRequest:
         return replace(request, id=None, name=None, start=None, end=None, extensions=None)
+
+    def _note_total(self, total: Any) -> None:
+        if isinstance(total, int) and total > (self.total or 0):
+            self.total = total
 
     def _compare_total(self, total: Any, distinct: int, *, doubtful: bool) -> None:
         if isinstance(total, int | float) and distinct < total:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import Exit, ServerError, UnreadableError, UsageError
+from jmreport.errors import (
+    Exit,
+    JmreportError,
+    ServerError,
+    StoppedError,
+    UnreadableError,
+    UsageError,
+)
 from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
 from jmreport.pipeline.crawling import crawl
 from jmreport.pipeline.keeping import open_store
@@ -24,6 +31,11 @@ if TYPE_CHECKING:
     from jmreport.client import Client
     from jmreport.collectors.capabilities import Server
     from jmreport.snapshots import RunWriter, Store
+
+#: How a run that was cut short is taken up again.
+GO_ON = "run the same command again to go on from there"
+#: How the client's words begin for a server that is gone, or cannot be reached.
+SILENCE = ("the server has stopped answering", "connection", "no connection", "host not found")
 
 
 def collect(
@@ -49,21 +61,53 @@ def collect(
         store = stack.enter_context(open_store(settings, create=True))
         before = store.runs()
         _keep_invented_jobs_apart(before, source, settings)
-        writer = stack.enter_context(store.begin(now, redaction, asked=asked, version=__version__))
         notes = _moved(before, asked)
-        try:
+        with (
+            _going_on(settings) as going,
+            store.begin(now, redaction, asked=asked, version=__version__) as writer,
+        ):
+            going.append(writer)
             run = _collect(
                 settings, asked, client=client, store=store, writer=writer, progress=progress
             )
-        except UnreadableError as error:
-            raise ServerError(
-                f"the list of jobs could not be read: {error.message}",
-                hint=error.hint or "see what the server answers to POST /jobs/query",
-            ) from error
-        run = replace(run, notes=(*notes, *run.notes))
-        run = writer.finish(run)
+            run = writer.finish(replace(run, notes=(*notes, *run.notes)))
     code = Exit.INCOMPLETE if run.gaps else Exit.DONE
-    return Outcome(exit=code, summary=(_summary(run),), run=run)
+    summary = (_summary(run), *_cut_short(run, settings))
+    return Outcome(exit=code, summary=summary, run=run)
+
+
+@contextmanager
+def _going_on(settings: Settings) -> Iterator[list[RunWriter]]:
+    """Tell whoever stopped a run, or saw it fail, what is kept of it and how it goes on."""
+    going: list[RunWriter] = []
+    try:
+        yield going
+    except KeyboardInterrupt as stop:
+        safe = _safe(settings, going)
+        raise StoppedError(f"stopped{safe and ': '}{safe}", hint=GO_ON if safe else "") from stop
+    except JmreportError as error:
+        if safe := _safe(settings, going):
+            error.hint = "; ".join(part for part in (error.hint, f"{safe}: {GO_ON}") if part)
+        raise
+
+
+def _safe(settings: Settings, going: list[RunWriter]) -> str:
+    """What a run that did not end left in the store; "" where it left nothing."""
+    if not going or not going[0].stored:
+        return ""
+    return f"{_jobs(going[0].known)} safe in {settings.snapshots.dir}"
+
+
+def _cut_short(run: Run, settings: Settings) -> tuple[str, ...]:
+    """What to say of a run during which the server went away."""
+    if not any(gap.what.startswith("page ") or gap.why.startswith(SILENCE) for gap in run.gaps):
+        return ()
+    read = run.counts.fetched - run.counts.unreadable + run.counts.unchanged
+    return (f"{_jobs(read)} safe in {settings.snapshots.dir}: {GO_ON}",)
+
+
+def _jobs(number: int) -> str:
+    return "1 job is" if number == 1 else f"{number} jobs are"
 
 
 def _collect(
@@ -91,9 +135,15 @@ def _collect(
     lap("capabilities")
 
     listing = Listing(client, asked, server.view, page_size=settings.api.page_size)
-    counts, gaps = crawl(
-        settings, listing, client=client, store=store, writer=writer, progress=progress
-    )
+    try:
+        counts, gaps = crawl(
+            settings, listing, client=client, store=store, writer=writer, progress=progress
+        )
+    except UnreadableError as error:
+        raise ServerError(
+            f"the list of jobs could not be read: {error.message}",
+            hint=error.hint or "see what the server answers to POST /jobs/query",
+        ) from error
     lap("jobs")
 
     with progress.step("ask for the server's own counts", None):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from jmreport.errors import ServerError
+from jmreport.errors import NothingUsableError, ServerError, UnreadableError
 from jmreport.progress import Progress
 from jmreport.records import Counts, Gap, Run
 from jmreport.settings import Settings
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from jmreport.client import Client
     from jmreport.collectors.query import Listing
     from jmreport.snapshots import RunWriter, Store
+
+#: How long a run that is stopped waits for the answers that it has asked for.
+STOPPING_SECONDS = 10.0
 
 
 def crawl(
@@ -29,6 +32,7 @@ def crawl(
 ) -> tuple[Counts, tuple[Gap, ...]]:
     """List, follow and read jobs, writing each as it comes."""
     from jmreport.collectors.crawl import Crawl, Limits, Wanted
+    from jmreport.collectors.doubts import Settling
     from jmreport.collectors.metadata import Depth
     from jmreport.collectors.query import job_id, wanted
 
@@ -36,6 +40,10 @@ def crawl(
     last = next((run for run in reversed(store.runs()) if run.usable), None)
     followed = 0
     listed: set[str] = set()
+
+    def expect(total: int) -> None:
+        """Tell how many jobs there are: the server's word, until the list has ended."""
+        step.expect(total + followed + crawler.sub_workflows)
 
     def jobs() -> Iterator[Wanted]:
         nonlocal followed
@@ -45,7 +53,10 @@ def crawl(
                 continue
             listed.add(job)
             writer.list_row(row)
+            if listing.total is not None:
+                expect(max(listing.total, listing.listed))
             yield Wanted(id=job, row=row, root=job)
+        expect(listing.listed)
         _refuse_an_emptied_list(store, listing, last)
         for entry in store.active():
             if entry.row.id in listed or (last and entry.last_run < last.id):
@@ -53,7 +64,12 @@ def crawl(
             if not entry.row.listed or not wanted(_as_row(entry.row), replace(asked, since=None)):
                 continue
             followed += 1
+            expect(listing.listed)
             yield Wanted(id=entry.row.id, root=entry.row.id)
+
+    def seen(job: str) -> None:
+        writer.seen(job)
+        step.advance()
 
     def known(job: str, row: Any) -> tuple[str, ...] | None:
         entry = store.entry(job)
@@ -66,25 +82,36 @@ def crawl(
     crawler = Crawl(
         client,
         known=known,
-        seen=writer.seen,
+        seen=seen,
         concurrency=settings.api.concurrency,
         limits=Limits(
             depth=settings.collect.max_depth, sub_workflows=settings.collect.max_sub_workflows
         ),
         depth=Depth(
             log_tails=settings.collect.log_tails,
+            log_bytes=settings.collect.log_bytes,
             operation_details=settings.collect.operation_details,
         ),
     )
     fetched = unreadable = 0
     gaps: list[Gap] = []
+    settling = Settling(client)
+    reading = settling.records(crawler.records(jobs()))
     with progress.step("read jobs", None) as step:
-        for record in crawler.records(jobs()):
-            fetched += 1
-            unreadable += any(gap.what == "job" for gap in record.gaps)
-            gaps.extend(record.gaps)
-            writer.add(record)
-            step.advance()
+        try:
+            for record in reading:
+                fetched += 1
+                unreadable += any(gap.what == "job" for gap in record.gaps)
+                gaps.extend(record.gaps)
+                writer.add(record)
+                step.advance()
+        except (KeyboardInterrupt, NothingUsableError, UnreadableError) as stop:
+            if isinstance(stop, KeyboardInterrupt):
+                progress.note("stopping: keeping the answers under way; Ctrl-C again stops at once")
+            for record in (*settling.rest(), *crawler.rest(STOPPING_SECONDS)):
+                writer.add(record)
+            client.close()
+            raise
     counts = Counts(
         listed=listing.listed,
         fetched=fetched,

@@ -77,7 +77,7 @@ def _strangers(root: Path) -> Iterator[Fault]:
 def _stranger(root: Path, path: Path, known: frozenset[str]) -> Iterator[Fault]:
     name = path.relative_to(root).as_posix()
     if path.name.endswith(files.TEMPORARY):
-        yield Fault(what=name, why="left by a run that was killed; the next run removes it")
+        yield Fault(what=name, why="left by a run that was killed; the next run takes it up")
     elif path.name not in known:
         yield Fault(what=name, why="no file of a snapshot store")
 

@@ -1,7 +1,8 @@
 """Files that are whole or absent: written beside their place, synced, and moved in.
 
 A kill at any moment leaves the file as it was before, and at most one `*.tmp` beside it, which the
-next run removes. Lines of JSON are kept in zstd frames with a checksum (`zstdcat` reads them).
+next run removes. Lines of JSON are kept in zstd frames with a checksum (`zstdcat` reads them), and
+are handed to the system block by block, so that even of a `*.tmp` the next run can read most lines.
 """
 
 import errno
@@ -24,13 +25,14 @@ else:
 
 #: What a file is called until it is whole.
 TEMPORARY = ".tmp"
-#: Bytes of text that are compressed at a time, so that memory does not grow with a shard.
-_BATCH = 512 * 1024
+#: Bytes of text that are compressed at a time: what a kill can take away of a file under way. For
+#: bodies of 60 KB each is a block of its own, which makes files 1.4 % larger.
+BLOCK = 16 * 1024
 _PARAMETERS = {
     int(zstd.CompressionParameter.compression_level): 3,
     int(zstd.CompressionParameter.checksum_flag): 1,
 }
-_MORE: Literal[0] = 0  # zstd's own CONTINUE and FLUSH_FRAME, which are typed as any number
+_BLOCK: Literal[1] = 1  # zstd's own FLUSH_BLOCK and FLUSH_FRAME, which are typed as any number
 _LAST: Literal[2] = 2
 _HINTS = {
     errno.ENOSPC: "free some space and run again; what was written before is untouched",
@@ -166,8 +168,8 @@ class _Pending:
 class LineFile:
     """A `.jsonl.zst` being written: lines are compressed as they come, the file appears when whole.
 
-    Holds at most half a megabyte of text. A write that failed or was interrupted half-way leaves
-    the file `broken`: it can only be discarded.
+    Holds back at most a block of text. A write that failed or was interrupted half-way leaves the
+    file `broken`: it can only be discarded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,10 +185,12 @@ class LineFile:
 
     def write(self, line: bytes) -> int:
         """Append a line (without its newline) and return its number, from 0."""
+        if self.broken:
+            raise ValueError(f"{self.path} is half written")  # a caller's mistake, not a user's
         self.broken = True
         self._buffer += line
         self._buffer += b"\n"
-        if len(self._buffer) >= _BATCH:
+        if len(self._buffer) >= BLOCK:
             self._compress()
         self.lines += 1
         self.text_bytes += len(line) + 1
@@ -197,7 +201,7 @@ class LineFile:
         if last:
             data = self._compressor.compress(bytes(self._buffer), mode=_LAST)
         else:
-            data = self._compressor.compress(bytes(self._buffer), mode=_MORE)
+            data = self._compressor.compress(bytes(self._buffer), mode=_BLOCK)
         self._buffer.clear()
         self._digest.update(data)
         self._bytes += len(data)
@@ -236,6 +240,30 @@ def lines(path: Path) -> Iterator[bytes]:
         raise _unreadable(path, error.strerror or str(error)) from error
     except (zstd.ZstdError, EOFError) as error:
         raise _unreadable(path, str(error)) from error
+
+
+def readable_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a `.jsonl.zst` up to where it ends too early: of a writer that was killed."""
+    reader = zstd.ZstdDecompressor()
+    rest = b""
+    for chunk in _chunks(path):
+        try:
+            rest += reader.decompress(chunk)
+        except (zstd.ZstdError, EOFError):
+            return
+        *whole, rest = rest.split(b"\n")
+        yield from whole
+        if reader.eof:
+            return
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(BLOCK):
+                yield chunk
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
 
 
 def measure(path: Path) -> Written:

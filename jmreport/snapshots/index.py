@@ -76,6 +76,11 @@ class Index:
         row = self.connection.execute(_ENTRY + "WHERE entries.id = ?", (job,)).fetchone()
         return None if row is None else _entry(row)
 
+    def count(self) -> int:
+        """How many jobs are known."""
+        (number,) = self.connection.execute("SELECT count(*) FROM entries").fetchone()
+        return int(number)
+
     def known(self, job: str) -> Known | None:
         entry = self.entry(job)
         if entry is None:

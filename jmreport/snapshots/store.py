@@ -27,6 +27,7 @@ from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.redaction import Redaction, whole
+from jmreport.snapshots.salvage import salvage
 from jmreport.snapshots.writing import RunWriter, finish_interrupted
 
 _ABOUT = (
@@ -123,8 +124,8 @@ class Store:
     ) -> RunWriter:
         """A new run, to be written under the one lock.
 
-        Runs that were killed are ended first, as interrupted; what whole shards they left is known
-        from then on. `asked` and `version` tell of this run if it is killed itself. Raises
+        Runs that were killed are ended first, as interrupted; what they had read is known from then
+        on. `asked` and `version` tell of this run if it is killed itself. Raises
         LockedError where another run is writing, JmreportError where nothing can be written.
         """
         lock = WritersLock(self.root, now.astimezone(UTC))
@@ -189,15 +190,16 @@ class Store:
         return self._current()
 
     def _tidy(self) -> None:
-        """End what was killed, and remove what it left."""
+        """End what was killed, keep what it read, and remove the rest that it left."""
         folders = runs.folders(self.root)
-        for left in files.leftovers((self.root, *folders)):
-            files.remove(left)
         for folder in folders:
             if (folder / runs.RUN).exists():
                 files.remove(folder / runs.BEGUN)
             else:
+                salvage(folder)
                 finish_interrupted(folder)
+        for left in files.leftovers((self.root, *folders)):
+            files.remove(left)
 
     def _salted(self, redaction: Redaction) -> Redaction:
         if not redaction.hashes:

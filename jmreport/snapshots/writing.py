@@ -1,5 +1,6 @@
 """One run being written: rows and records stream into files, run.json makes them a run."""
 
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -18,8 +19,10 @@ from jmreport.snapshots.index import Index, Known, Summarise
 from jmreport.snapshots.redaction import Redaction, whole
 
 SHARD_RECORDS = 1000
-#: A shard also ends here: what a kill can lose stays small when jobs are large.
+#: A shard also ends here, since whoever reads one record of it reads what stands before it.
 SHARD_BYTES = 64 * 1024 * 1024
+#: Signals that ask a program to stop.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _encode = msgspec.json.Encoder().encode
 _UNKNOWN = Asked(server="", timeframe="ALL_TIME")
 
@@ -47,6 +50,8 @@ class RunWriter:
         #: Records written, and secrets taken out of them, so far.
         self.stored = 0
         self.taken_out = 0
+        #: How many jobs the store knew when the run ended early, this run's included.
+        self.known = 0
         self._root, self._folder = root, root / runs.RUNS / run
         self._redaction, self._summarise, self._begun = redaction, summarise, begun
         self._after = ended
@@ -55,6 +60,8 @@ class RunWriter:
         self._shard: LineFile | None = None
         self._shards = 0
         self._over = False
+        #: A write failed half-way, so the copy of the index may say more than the files hold.
+        self._spoilt = False
         files.make_directory(self._folder)
         files.write(self._folder / runs.BEGUN, _encode(begun))
         self._index = index.copy(root, base)
@@ -105,7 +112,8 @@ class RunWriter:
         """Keep the server's own numbers, by time frame."""
         clean, _ = self._redaction.tree(trees)
         path = self._folder / runs.AGGREGATIONS
-        self._written[path.name] = files.write(path, _encode(clean) + b"\n")
+        with self._writing():
+            self._written[path.name] = files.write(path, _encode(clean) + b"\n")
 
     def finish(self, run: Run) -> Run:
         """End the run, and return it as it is kept: with its id, its counts, without secrets."""
@@ -130,10 +138,11 @@ class RunWriter:
     ) -> None:
         if self._over:
             return
-        try:
-            self._end_early(error)
-        finally:
-            self._release()
+        with undisturbed():
+            try:
+                self._end_early(error)
+            finally:
+                self._release()
 
     def _end_early(self, error: BaseException | None) -> None:
         # A disk that is full may have room again once the half-written shard is gone, and none
@@ -144,9 +153,7 @@ class RunWriter:
             state, reason = "failed", str(error) or type(error).__name__
         try:
             with self._writing():
-                # A shard that is lost would leave the copy of the index with jobs that are not
-                # there: who opens the store next takes the run in from its files.
-                self._index.discard()
+                self.known = self._index.count()
                 self._close_whole_files()
             self._commit(ended(self.id, self._begun, state=state, reason=reason))
         except JmreportError:
@@ -194,12 +201,16 @@ class RunWriter:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One writer at a time, whose failures are told in the store's words."""
+        """One writer at a time, not cut in two, whose failures are told in the store's words."""
         try:
-            with self._mutex:
+            with undisturbed(), self._mutex:
                 yield
         except sqlite3.Error as error:
+            self._spoilt = True
             raise index.broken(self._root / index.NAME, error) from error
+        except Exception:
+            self._spoilt = True
+            raise
 
     def _listing(self) -> LineFile:
         if self._query is None:
@@ -225,7 +236,11 @@ class RunWriter:
 
     def _close_whole_files(self) -> None:
         """After an exception: keep what is whole, leave no trace of the rest."""
+        if self._spoilt:
+            # Who opens the store next takes the run in from its files.
+            self._index.discard()
         if self._shard is not None and self._shard.broken:
+            self.known -= self._shard.lines
             self._shard.discard()
             self._shard = None
         self._close_shard()
@@ -233,9 +248,10 @@ class RunWriter:
         if query is not None and query.broken:
             query.discard()
         elif query is not None:
-            query.commit()
-        # A file may have come into its place though its commit failed behind that.
-        self._written = runs.measured(self._folder)
+            self._written[runs.QUERY] = query.commit()
+        if self._spoilt:
+            # A file may have come into its place though its commit failed behind that.
+            self._written = runs.measured(self._folder)
 
     def _commit(self, run: Run) -> Run:
         replaced = msgspec.structs.replace(run, id=self.id, counts=self._counted(run))
@@ -268,6 +284,28 @@ class RunWriter:
         self._after()
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What is done in it is done whole: Ctrl-C and other signals to stop come right behind it.
+
+    A record that is half written would cost the shard that it belongs to.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told of signals
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in before:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
 def ended(run: str, begun: runs.Begun, *, state: Any, reason: str, stored: int = 0) -> Run:
     """A run that did not end by itself, as far as it is known."""
     return Run(
@@ -286,7 +324,7 @@ def _records_in(written: dict[str, Written]) -> int:
 
 
 def finish_interrupted(folder: Path) -> None:
-    """End a run that was killed: its whole shards are kept, and known from then on."""
+    """End a run that was killed: its shards are kept, and known from then on."""
     written = runs.measured(folder)
     begun = runs.read_begun(folder)
     stored = _records_in(written)
