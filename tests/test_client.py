@@ -454,6 +454,54 @@ def test_an_object_is_an_object_whatever_surrounds_it(reply: Reply, tree: Any) -
         assert session.job("a") == tree
 
 
+GZIP = {**JSON, "Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize("kept", [1, 5, 12, 25, -9, -1])
+def test_a_gzip_that_was_cut_is_no_empty_answer_and_is_asked_for_again(kept: int) -> None:
+    """A proxy that lost its upstream ends the body where it is, with a length that fits."""
+    packed = gzip.compress(b'{"a": "' + bytes(range(97, 123)) + b'"}')
+    replies = in_turn((200, GZIP, packed[:kept]), (200, GZIP, packed))
+    with served(replies) as server, client(server.url) as session:
+        assert session.job("a") == {"a": "abcdefghijklmnopqrstuvwxyz"}
+    assert len(server.seen) == 2
+    with served(always(200, packed[:kept], GZIP)) as server, client(server.url) as session:
+        with pytest.raises(UnreadableError, match=r"^answer was cut short$"):
+            session.job("a")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b'{"a": ') + gzip.compress(b"1}"), gzip.compress(b'{"a": 1}') + b"\0" * 9],
+)
+def test_a_gzip_of_several_parts_or_with_a_tail_is_whole(body: bytes) -> None:
+    with served(always(200, body, GZIP)) as server, client(server.url) as session:
+        assert session.job("a") == {"a": 1}
+
+
+def test_what_is_no_gzip_though_it_says_so_cannot_be_unpacked() -> None:
+    with served(always(200, b'{"a": 1}', GZIP)) as server, client(server.url) as session:
+        with pytest.raises(UnreadableError, match="answer cannot be unpacked"):
+            session.job("a")
+
+
+@given(tree=st.dictionaries(st.text(), st.text(max_size=50)), at=st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_a_gzip_is_whole_or_it_is_said(tree: dict[str, str], at: int) -> None:
+    """Cut anywhere, it is never taken for a shorter answer."""
+    packed = gzip.compress(json.dumps(tree).encode())
+    with Client(
+        Api(url="http://x.invalid/api/v1", tries=1),
+        respond=lambda *_: (200, GZIP, packed[:at]),
+    ) as session:
+        if at >= len(packed):
+            assert session.job("a") == tree
+            return
+        with pytest.raises(UnreadableError) as caught:
+            session.job("a")
+    assert caught.value.message == ("answer was cut short" if at else "the answer is empty (200)")
+
+
 def test_a_body_that_is_too_large_is_refused_while_it_comes() -> None:
     small = Patience(largest_body=1024 * 1024)
     bomb = gzip.compress(b'{"a": "' + b"x" * 3_000_000 + b'"}')
@@ -564,6 +612,47 @@ def test_a_server_names_how_long_to_wait() -> None:
     with served(in_turn((429, {"Retry-After": "3600"}, b""), OK)) as server:
         with client(server.url) as session:
             assert session.job("a") == {"id": "a"}
+
+
+def test_a_server_that_asks_to_wait_for_a_day_is_waited_for_once() -> None:
+    """Over all tries of a request the limit holds, and the reason names both lengths."""
+    with served(always(503, b"", {"Retry-After": "86400"})) as server:
+        with client(server.url, tries=20) as session:
+            began = time.monotonic()
+            with pytest.raises(UnreadableError) as caught:
+                session.job("a")
+    assert len(server.seen) == 2
+    assert time.monotonic() - began < 2
+    assert caught.value.message == (
+        "server unavailable (503); it asks to wait 86400 s, and 0.05 s are waited at most"
+    )
+
+
+def test_the_first_answer_of_all_cannot_hold_up_a_run_for_long() -> None:
+    """Only the first address is waited for; the run ends with exit code 4 and says why."""
+    patience = Patience(first_wait=0.001, longest_wait=0.01, longest_retry_after=0.3)
+    with served(always(503, b"", {"Retry-After": "86400"})) as server:
+        with client(server.url, patience=patience) as session:
+            began = time.monotonic()
+            with pytest.raises(ServerError, match="it asks to wait 86400 s") as caught:
+                session.probe()
+    assert 0.3 <= time.monotonic() - began < 0.6
+    assert caught.value.code == 4
+
+
+def test_a_server_that_puts_everything_off_is_not_waited_for_by_every_job() -> None:
+    """It answers, but as one that has stopped answering."""
+    put_off = Patience(first_wait=0.001, longest_retry_after=0.02, outage=0.0, outage_requests=4)
+    with served(always(429, b"", {"Retry-After": "3600"})) as server:
+        with client(server.url, patience=put_off) as session:
+            said = []
+            for number in range(20):
+                with pytest.raises(UnreadableError) as caught:
+                    session.job(f"job-{number}")
+                said.append(caught.value.message)
+    assert said[0].startswith("too many requests (429); it asks to wait 3600 s")
+    assert said[-1] == "the server asks to be left alone for longer than is waited"
+    assert len(server.seen) == 4
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Trouble(Exception):  # noqa: N818 - never leaves this package: it is turne
     ) -> None:
         super().__init__(why)
         self.why = f"{why}: {text}" if text else why
+        self.text = text
         self.short = why
         self.status = status
         self.again = again

@@ -13,7 +13,7 @@ from jmreport.client import answers
 from jmreport.client.answers import Answer, Respond, Trouble
 from jmreport.client.authority import Authority
 from jmreport.client.offers import Name, Offers
-from jmreport.client.patience import Outage, Pace, Patience, persist
+from jmreport.client.patience import PUT_OFF, Outage, Pace, Patience, persist
 
 _log = logging.getLogger("jmreport.client")
 
@@ -129,7 +129,15 @@ class Asking:
         except Trouble:
             self._outage.unheard()
             raise
-        self._outage.heard()
+        self._hear(answer)
         if answer.status < 400:
             self._authority.accepted()
         return answer if 200 <= answer.status < 300 else self._authority.clean(answer, token)
+
+    def _hear(self, answer: Answer) -> None:
+        """An answer came; one that puts everything off is no better than none."""
+        after = answers.retry_after(answer.headers) if answer.status in (429, 503) else None
+        if (after or 0.0) > self._patience.longest_retry_after:
+            self._outage.unheard(PUT_OFF)
+        else:
+            self._outage.heard()

@@ -13,6 +13,9 @@ from jmreport.errors import UnreadableError
 T = TypeVar("T")
 #: Why nothing more is asked once a session is closed.
 STOPPED = "the run was stopped"
+#: Why most requests are not sent while a server is away.
+SILENT = "the server has stopped answering"
+PUT_OFF = "the server asks to be left alone for longer than is waited"
 
 
 class Patience(Struct, frozen=True, kw_only=True):
@@ -21,7 +24,7 @@ class Patience(Struct, frozen=True, kw_only=True):
     #: Before the second try; doubled before each further one, with up to as much again by chance.
     first_wait: float = 0.5
     longest_wait: float = 30.0
-    #: A server's own Retry-After is honoured up to this.
+    #: A server's own Retry-After is honoured up to this, over all tries of one request.
     longest_retry_after: float = 120.0
     #: A timeout is for silence; an answer that drips has this many timeouts to be whole.
     drip: float = 5.0
@@ -63,6 +66,7 @@ class Outage:
         self._patience = patience
         self._lock = threading.Lock()
         self._silent = 0
+        self._why = SILENT
         self._heard = self._looked = time.monotonic()
 
     def check(self) -> None:
@@ -74,7 +78,7 @@ class Outage:
             if now - self._looked >= patience.outage_look:
                 self._looked = now
                 return
-        raise Trouble("the server has stopped answering")
+        raise Trouble(self._why)
 
     def heard(self) -> None:
         """An answer came, whatever it was."""
@@ -82,9 +86,10 @@ class Outage:
             self._silent = 0
             self._heard = time.monotonic()
 
-    def unheard(self) -> None:
-        """A request brought no answer."""
+    def unheard(self, why: str = SILENT) -> None:
+        """A request brought no answer, or one that puts it off for longer than anybody waits."""
         with self._lock:
+            self._why = why
             self._silent += 1
             self._looked = time.monotonic()
 
@@ -101,13 +106,13 @@ def persist(
     backoff = tenacity.wait_exponential_jitter(
         multiplier=patience.first_wait, max=patience.longest_wait, jitter=patience.first_wait
     )
+    allowance = _Allowance(patience.longest_retry_after)
 
     def wait(state: tenacity.RetryCallState) -> float:
-        after = _trouble(state).after or 0.0
-        return max(min(after, patience.longest_retry_after), backoff(state))
+        return max(allowance.take(_trouble(state).after or 0.0), backoff(state))
 
     retrying = tenacity.Retrying(
-        retry=_MayPass(),
+        retry=_MayPass(allowance),
         wait=wait,
         stop=tenacity.stop_any(
             tenacity.stop_after_attempt(max(tries, 1)), tenacity.stop_when_event_set(stopping)
@@ -115,17 +120,55 @@ def persist(
         sleep=tenacity.sleep_using_event(stopping),
         reraise=True,
     )
-    return retrying(attempt)
+    try:
+        return retrying(attempt)
+    except Trouble as trouble:
+        if allowance.spent and trouble.after:
+            raise _put_off(trouble, patience) from trouble
+        raise
+
+
+def _put_off(trouble: Trouble, patience: Patience) -> Trouble:
+    """The same, with how long the server asks to wait and how long it was waited for."""
+    asked, most = trouble.after or 0.0, patience.longest_retry_after
+    said = f"{trouble.short}; it asks to wait {asked:g} s, and {most:g} s are waited at most"
+    return Trouble(
+        said,
+        status=trouble.status,
+        after=trouble.after,
+        text=trouble.text,
+    )
+
+
+class _Allowance:
+    """Seconds that one request may wait because the server asks it to, over all its tries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    @property
+    def spent(self) -> bool:
+        """Whether all of it was waited, so that nothing more is granted."""
+        return self._left <= 0
+
+    def take(self, asked: float) -> float:
+        """As much of what is asked for as there is left."""
+        given = min(asked, self._left)
+        self._left -= given
+        return given
 
 
 class _MayPass:
     """Whether a Trouble may pass; a kind that is tried once more is so once in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: _Allowance) -> None:
         self._once = True
+        self._allowance = allowance
 
     def __call__(self, state: object) -> bool:
         trouble = _trouble(state)
+        if trouble.after and self._allowance.spent:
+            return False
         if trouble.again == "once":
             once, self._once = self._once, False
             return once

@@ -116,12 +116,15 @@ class Client:
         tried: list[str] = []
         answered: list[str] = []
         refusal: RefusedError | None = None
+        tries: int | None = None
         for base in self._address.candidates:
             url = base + "/capabilities"
             try:
-                tree = self._at(base, "GetCapabilities", "GET", "/capabilities")
+                tree = self._at(base, "GetCapabilities", "GET", "/capabilities", tries=tries)
             except Trouble as trouble:
                 tried.append(f"{url}: {trouble.why}")
+                # A server that asks to be left alone was waited for once, which is enough.
+                tries = 1 if trouble.after else None
                 if trouble.status is None:
                     break  # the same host would say the same
                 if trouble.status in (401, 403):

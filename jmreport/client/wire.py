@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ from jmreport.errors import UnreadableError, UsageError
 
 #: How often answers are looked at for having taken too long, in seconds.
 _WATCH = 0.5
+#: zlib's number for gzip with its header and checksum.
+_GZIP = 16 + zlib.MAX_WBITS
+#: Bytes that are unpacked at once: a small answer may hide a large one.
+_PIECE = 1024 * 1024
 
 
 class _InProcess(httpx.BaseTransport):
@@ -36,7 +41,8 @@ class _InProcess(httpx.BaseTransport):
             dict(request.headers),
             request.read(),
         )
-        return httpx.Response(status, headers=headers, content=body)
+        # As a stream, so that it is unpacked where every answer is.
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
 
 class _Lane:
@@ -141,7 +147,7 @@ class Wire:
     def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
         """The body as it comes, unpacked; refused as soon as it is too large."""
         size = 0
-        for chunk in response.iter_bytes():
+        for chunk in _unpacked(response):
             size += len(chunk)
             if size > self._patience.largest_body:
                 limit = self._patience.largest_body // (1024 * 1024)
@@ -180,6 +186,8 @@ class Wire:
             return httpx.Client(transport=_InProcess(self._respond), trust_env=False)
         try:
             return httpx.Client(
+                # Whether an answer is whole can be told of no other packing.
+                headers={"Accept-Encoding": "gzip"},
                 verify=self._trust or True,
                 limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             )
@@ -212,6 +220,36 @@ class Wire:
         if lane.overdue:
             return Trouble(f"answer was not whole within {timeout * self._patience.drip:g} s")
         return trouble(error, timeout)
+
+
+def _unpacked(response: httpx.Response) -> Iterator[bytes]:
+    """The body as it comes, out of its gzip where it is in one; a Trouble where that was cut.
+
+    httpx takes a gzip that ends too early for a whole one, so that a cut answer looked empty.
+    """
+    if response.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+        yield from response.iter_bytes()
+        return
+    packed = zlib.decompressobj(_GZIP)
+    begun = False
+    try:
+        for raw in response.iter_raw():
+            begun = begun or bool(raw)
+            yield packed.decompress(raw, _PIECE)
+            while rest := packed.unconsumed_tail or _another(packed):
+                if packed.eof:
+                    packed = zlib.decompressobj(_GZIP)
+                yield packed.decompress(rest, _PIECE)
+        yield packed.flush()
+    except zlib.error:
+        raise Trouble("answer cannot be unpacked") from None
+    if begun and not packed.eof:
+        raise Trouble("answer was cut short", again="as often as allowed")
+
+
+def _another(packed: "zlib._Decompress") -> bytes:
+    """The next part of a gzip, which may hold several; what else follows the last is ignored."""
+    return packed.unused_data if packed.unused_data.startswith(b"\x1f\x8b") else b""
 
 
 def trouble(error: Exception, timeout: float) -> Trouble:
