@@ -214,6 +214,87 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     total: int = 0
 
 
+class Range(Struct, frozen=True, kw_only=True):
+    """What a number usually is: over `nights` comparable nights, at most 14."""
+
+    median: float
+    p10: float
+    p90: float
+    nights: int
+
+
+class NightFlow(Struct, frozen=True, kw_only=True):
+    """A workflow in one night: its jobs that ended then, by status, and its keys failing after it.
+
+    `missing` counts its keys that ran on most nights and not on this one.
+    """
+
+    name: str
+    split: StatusSplit
+    failing: int = 0
+    missing: int = 0
+
+
+class NightCause(Struct, frozen=True, kw_only=True):
+    """A cause in one night: how many keys failed of it, and how many of them were new."""
+
+    id: str
+    jobs: int
+    new: int = 0
+
+
+class NightSummary(Struct, frozen=True, kw_only=True):
+    """A night in numbers: what trends, usual values, calendar, grid and strips are made of.
+
+    `run` is the run that ended the night at `now`; `since` is when the run before it was, None for
+    the first, whose "night" is its whole window. Counts are those that its own report told.
+    `content` is the digest of all that its frozen page shows, "" until that is made.
+    """
+
+    run: str
+    now: datetime
+    since: datetime | None
+    complete: bool
+    counts: ReportCounts
+    split: StatusSplit
+    flows: tuple[NightFlow, ...] = ()
+    causes: tuple[NightCause, ...] = ()
+    content: str = ""
+
+
+class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job as a night's frozen page names it. `took` is in seconds."""
+
+    id: str
+    workflow: str
+    status: str
+    short_id: str
+    ended: datetime | None = None
+    took: float | None = None
+    task: str = ""
+
+
+class Night(Struct, frozen=True, kw_only=True):
+    """A night's overview as it was told then: what its frozen page is made of, for good.
+
+    `jobs` are the rows of all jobs that `attention`, `stuck`, `fixed`, `missing` and `unknown`
+    name. `holes` are the reasons why it is incomplete, each with how often it was met, most
+    frequent first; `failed_runs` brought nothing since the night before: when, and why.
+    """
+
+    summary: NightSummary
+    attention: tuple[CauseGroup, ...] = ()
+    stuck: tuple[StuckJob, ...] = ()
+    fixed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    jobs: tuple[NightJob, ...] = ()
+    oldest_failing: datetime | None = None
+    unreadable: int = 0
+    holes: tuple[tuple[str, str, int], ...] = ()
+    failed_runs: tuple[tuple[datetime, str], ...] = ()
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """A run, read: what the pages show. `now` is the newest usable run's now, never the clock's.
 
@@ -246,3 +327,5 @@ class Report(Struct, frozen=True, kw_only=True):
     short_ids: dict[str, str] = field(default_factory=dict)
     #: Whether everything asked for was read; runs that failed before it are in `quality`.
     complete: bool = True
+    #: Every night that is known, oldest first; the last is this one.
+    nights: tuple[NightSummary, ...] = ()

@@ -1,7 +1,7 @@
 """Numbers and rules: from rows to everything the pages say. Pure functions, no disk, no clock."""
 
 from jmreport.analysis.contexts import contexts
-from jmreport.analysis.making import analyse
+from jmreport.analysis.making import analyse, frozen, told
 from jmreport.analysis.rows import summarise
 
-__all__ = ["analyse", "contexts", "summarise"]
+__all__ = ["analyse", "contexts", "frozen", "summarise", "told"]

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jmreport.analysis import aggregate, attention, usual, workflows
+from msgspec.structs import replace
+
+from jmreport.analysis import aggregate, attention, night, usual, workflows
 from jmreport.analysis.coverage import covered_since
 from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.nights import Nights, verdicts
@@ -15,7 +17,15 @@ from jmreport.analysis.window import Window
 from jmreport.errors import SnapshotError
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.records import Entry, JobRow, Run
-from jmreport.report import LabelReport, Quality, Report, ReportCounts, WorkflowReport
+from jmreport.report import (
+    LabelReport,
+    Night,
+    NightSummary,
+    Quality,
+    Report,
+    ReportCounts,
+    WorkflowReport,
+)
 from jmreport.settings import ReportSettings
 
 
@@ -26,16 +36,39 @@ def analyse(
     *,
     settings: ReportSettings,
     now: datetime | None = None,
+    past: Sequence[NightSummary] = (),
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
     `runs` oldest first, failed ones too; `aggregations` is the server's answer for each time frame
-    that has one; `now` is the run's own unless given. The order of entries changes nothing. Raises
-    SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
+    that has one; `now` is the run's own unless given; `past` are the nights before this one, oldest
+    first. The order of entries changes nothing. Raises SnapshotError when no run is usable,
+    UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    return _Making(entries, runs, aggregations, settings, now).report()
+    return _Making(entries, runs, aggregations, settings, now, past).report()
+
+
+def told(
+    entries: Sequence[Entry],
+    runs: Sequence[Run],
+    aggregations: Mapping[str, Any],
+    *,
+    settings: ReportSettings,
+) -> Night:
+    """The night that the newest of `runs` ended, as its page keeps it; all as in `analyse`.
+
+    For nights of the past, when what was known then is read again from the snapshots.
+    """
+    making = _Making(entries, runs, aggregations, settings, None, ())
+    return frozen(making.told(), entries)
+
+
+def frozen(report: Report, entries: Sequence[Entry]) -> Night:
+    """What stays of a report when its night is over."""
+    rows = {entry.row.id: entry.row for entry in entries}
+    return night.frozen(report, rows.get)
 
 
 class _Making:
@@ -48,8 +81,9 @@ class _Making:
         aggregations: Mapping[str, Any],
         settings: ReportSettings,
         now: datetime | None,
+        past: Sequence[NightSummary],
     ) -> None:
-        self.settings, self.runs = settings, runs
+        self.settings, self.runs, self.past = settings, runs, tuple(past)
         self.nights = Nights(runs, now)
         self.first = self.nights.previous is None
         self.entries = entries
@@ -68,6 +102,16 @@ class _Making:
         self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
 
     def report(self) -> Report:
+        """Everything that pages show."""
+        return replace(
+            self.told(),
+            days=self.calendar.days(self.listed),
+            workflows=self._workflows(),
+            labels=self._labels(),
+        )
+
+    def told(self) -> Report:
+        """What the verdict and the night need, without days, workflows and labels."""
         nights, verdicts = self.nights, self.verdicts
         active = [row for row in (entry.row for entry in self.jobs) if self._runs(row)]
         stuck = attention.stuck(active, self.usual, nights.now)
@@ -77,37 +121,46 @@ class _Making:
             if attention.is_unknown(row, lost=row.id in self.lost)
         )
         quality = self._quality()
+        counts = ReportCounts(
+            new=len(verdicts.new),
+            still_failing=0 if self.first else len(verdicts.failing) - len(verdicts.new),
+            fixed=len(verdicts.fixed),
+            failing=len(verdicts.failing),
+            missing=len(verdicts.missing),
+            stuck=len(stuck),
+            running=len(active),
+            unknown=len(unknown),
+            total=len(self.jobs),
+        )
+        groups = attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first)
+        complete = nights.run.state == "complete" and not quality.unreadable
+        tonight = night.summary(
+            nights,
+            night.ended_in_it(self.listed, nights),
+            verdicts,
+            groups,
+            counts=counts,
+            complete=complete,
+        )
         return Report(
             now=nights.now,
             run=nights.run,
             previous=nights.previous,
             runs=tuple(self.runs),
-            counts=ReportCounts(
-                new=len(verdicts.new),
-                still_failing=0 if self.first else len(verdicts.failing) - len(verdicts.new),
-                fixed=len(verdicts.fixed),
-                failing=len(verdicts.failing),
-                missing=len(verdicts.missing),
-                stuck=len(stuck),
-                running=len(active),
-                unknown=len(unknown),
-                total=len(self.jobs),
-            ),
+            counts=counts,
             jobs=self.jobs,
             split=workflows.split(entry.row for entry in self.jobs),
-            attention=attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first),
+            attention=groups,
             stuck=stuck,
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
             missing=tuple(entry.row.id for entry in verdicts.missing),
             unknown=unknown,
             oldest_failing=min((state.since for state in verdicts.failing), default=None),
-            days=self.calendar.days(self.listed),
-            workflows=self._workflows(),
-            labels=self._labels(),
             quality=quality,
             columns=self.offered.display_fields,
             short_ids=short_ids(entry.row.id for entry in self.entries),
-            complete=nights.run.state == "complete" and not quality.unreadable,
+            complete=complete,
+            nights=(*self.past, tonight),
         )
 
     def _runs(self, row: JobRow) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jmreport import __version__
 from jmreport.errors import Exit
@@ -11,6 +13,11 @@ from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.records import Run
+    from jmreport.report import Night, NightSummary
+    from jmreport.snapshots import Store
 
 
 def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outcome:
@@ -35,14 +42,21 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
             )
         with progress.step("analyse", None):
             entries = tuple(store.entries())
+            past, told = _nights(settings, runs, store)
             report = analysis.analyse(
-                entries, runs, store.aggregations(newest.id), settings=settings.report
+                entries,
+                runs,
+                store.aggregations(newest.id),
+                settings=settings.report,
+                past=past,
             )
+            told = (*told, analysis.frozen(report, entries))
         written = site.write(
             Path(settings.site.dir),
             report,
             analysis.contexts(entries, runs),
             partial(read_records, Path(settings.snapshots.dir)),
+            nights=told,
             settings=settings,
             version=__version__,
             workers=workers,
@@ -54,3 +68,30 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
     )
     code = Exit.DONE if report.complete else Exit.INCOMPLETE
     return Outcome(exit=code, summary=(line,), run=newest)
+
+
+def _nights(
+    settings: Settings, runs: Sequence[Run], store: Store
+) -> tuple[tuple[NightSummary, ...], tuple[Night, ...]]:
+    """Every night before the newest, and those of them that were told just now.
+
+    A night is told once and remembered by the site. What this site never told, since it was lost or
+    its settings changed, is told from the snapshots as they were then.
+    """
+    from jmreport import analysis
+    from jmreport.render import site
+    from jmreport.snapshots import replay
+
+    usable = [run.id for run in runs if run.usable][:-1]
+    known = site.remembered(Path(settings.site.dir), settings)
+    lacking = frozenset(usable) - known.keys()
+    if not lacking:
+        return tuple(known[run] for run in usable), ()
+    told = tuple(
+        analysis.told(entries, then, store.aggregations(then[-1].id), settings=settings.report)
+        for then, entries in replay(
+            Path(settings.snapshots.dir), summarise=analysis.summarise, wanted=lacking
+        )
+    )
+    known |= {night.summary.run: night.summary for night in told}
+    return tuple(known[run] for run in usable), told

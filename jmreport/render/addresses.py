@@ -15,6 +15,7 @@ OVERVIEW = "index.html"
 JOBS = "jobs/index.html"
 WORKFLOWS = "workflows/index.html"
 LABELS = "labels/index.html"
+NIGHTS = "nights/index.html"
 QUALITY = "quality.html"
 ABOUT = "about.html"
 
@@ -69,6 +70,11 @@ def jobs_status(key: str, page: int = 1) -> str:
 def workflow(name: str) -> str:
     """The page of a workflow, by its name; "" is the jobs without one."""
     return f"workflows/{_stem(name, 'workflow')}.html"
+
+
+def night(run: str) -> str:
+    """A night's frozen page, by the run that ended it."""
+    return f"nights/{run}/index.html"
 
 
 def label(key: str) -> str:

@@ -4,9 +4,13 @@
            jobs/a1-….html  | jobs/a1-….html | 5f0c… | 20481 | 77ab… | 1
            jobs/a1-….json  | jobs/a1-….html | 5f0c… |  9120 | 01fe… | 1
 
+    nights: run | settings | summary | body
+
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `sum`
-that of the file's own bytes, `kept` is 1 for what is never removed. One transaction a run: its end
-is the commit point, and a run that is killed leaves the ledger of the run before.
+that of the file's own bytes, `kept` is 1 for what is never removed. `nights` keeps what the page of
+each night is made of, as it was told then; `settings` is the digest of those that it depends on.
+One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
+the run before.
 """
 
 import sqlite3
@@ -22,6 +26,11 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS files (
   address TEXT PRIMARY KEY, owner TEXT NOT NULL, content TEXT NOT NULL,
   size INTEGER NOT NULL, sum TEXT NOT NULL, kept INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_NIGHTS = """
+CREATE TABLE IF NOT EXISTS nights (
+  run TEXT PRIMARY KEY, settings TEXT NOT NULL, summary BLOB NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID
 """
 _VERSION = 1
@@ -59,6 +68,7 @@ class Ledger:
                 database.execute("DROP TABLE IF EXISTS files")
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             database.execute(_TABLE)
+            database.execute(_NIGHTS)
             database.execute("CREATE INDEX IF NOT EXISTS owners ON files (owner)")
         except sqlite3.Error:
             database.close()
@@ -95,6 +105,12 @@ class Ledger:
         """Drops a file that was removed."""
         self._database.execute("DELETE FROM files WHERE address = ?", (address,))
 
+    def put_night(self, run: str, settings: str, summary: bytes, body: bytes) -> None:
+        """Remembers what a night's page is made of."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO nights VALUES (?, ?, ?, ?)", (run, settings, summary, body)
+        )
+
     def commit(self) -> None:
         """Makes everything since the ledger was opened last: the run's commit point."""
         try:
@@ -103,6 +119,30 @@ class Ledger:
             raise JmreportError(
                 f"{self._path} cannot be written: {error}", hint="free some space and run it again"
             ) from error
+
+
+def summaries(path: Path, settings: str) -> dict[str, bytes]:
+    """Run -> summary of each night that was told under these settings; nothing is locked."""
+    return dict(_nights(path, "SELECT run, summary FROM nights WHERE settings = ?", settings))
+
+
+def night_body(path: Path, run: str) -> bytes | None:
+    """What a night's page is made of; None where it is not known."""
+    found = _nights(path, "SELECT run, body FROM nights WHERE run = ?", run)
+    return found[0][1] if found else None
+
+
+def _nights(path: Path, query: str, *values: str) -> list[tuple[str, bytes]]:
+    """Rows of nights, none where there is no ledger, or one of which nothing can be read."""
+    if not path.exists():
+        return []
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        return database.execute(query, values).fetchall()
+    except sqlite3.DatabaseError:
+        return []
+    finally:
+        database.close()
 
 
 def all_files(path: Path) -> Iterator[tuple[str, int, str]]:

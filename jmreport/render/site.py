@@ -19,10 +19,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,6 +41,8 @@ from jmreport.render import (
     joblists,
     jobpage,
     labelpages,
+    ledger,
+    nightpages,
     overview,
     qualitypage,
     verdict,
@@ -52,11 +55,15 @@ from jmreport.render.jobfacts import SiteFacts, site_facts
 from jmreport.render.ledger import Ledger
 from jmreport.render.page import Page, digest
 from jmreport.render.theme import Theme
-from jmreport.report import JobContext, Report
+from jmreport.report import JobContext, Night, NightSummary, Report
 from jmreport.settings import Settings
 
 ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 
+#: The ledger's name within the site's own folder.
+LEDGER = "pages"
+#: Raised when nights must be told anew, since what they keep has changed its meaning.
+NIGHT_FORMAT = 1
 #: Jobs, and other pages, that a worker is given at a time.
 BATCH = 200
 #: Processes at most, whatever was asked for: more only wait for one another.
@@ -86,6 +93,7 @@ def write(
     contexts: Iterable[JobContext],
     read_records: ReadRecords,
     *,
+    nights: Sequence[Night] = (),
     settings: Settings,
     version: str,
     workers: int,
@@ -94,14 +102,15 @@ def write(
     """Writes the whole site. The number of workers changes the time that it takes, not a byte.
 
     0 workers is one for each core; 1 is this process.
-    `contexts` are those of every known job, read once; `read_records` must be picklable. Raises
+    `contexts` are those of every known job, read once; `read_records` must be picklable; `nights`
+    are those that `remembered` did not know, and the newest. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
     files = Files(site_dir)
     files.prepare()
     theme = Theme(settings, version=version)
-    with Ledger(files.own / "pages") as ledger:
+    with Ledger(files.own / LEDGER) as ledger:
         facts = site_facts(
             settings,
             labels=(label.key for label in report.labels),
@@ -113,6 +122,7 @@ def write(
             maker,
             ledger,
             report,
+            {night.summary.run: night for night in nights},
             version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
             progress,
@@ -122,6 +132,29 @@ def write(
         finally:
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
+
+
+def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
+    """Run -> summary of each night whose page this site has, told under the same settings."""
+    found = ledger.summaries(Files(site_dir).own / LEDGER, _told_under(settings))
+    try:
+        return {
+            run: msgspec.msgpack.decode(summary, type=NightSummary)
+            for run, summary in found.items()
+        }
+    except msgspec.DecodeError:
+        # Of another version: then the nights are told again from the snapshots.
+        return {}
+
+
+def _remember(path: Path, run: str) -> Night | None:
+    body = ledger.night_body(path, run)
+    return None if body is None else msgspec.msgpack.decode(body, type=Night)
+
+
+def _told_under(settings: Settings) -> str:
+    """What a night depends on beside the snapshots."""
+    return digest(NIGHT_FORMAT, settings.report.identity_labels)
 
 
 def _clear(files: Files) -> None:
@@ -306,11 +339,13 @@ class _Site:
         maker: _Maker,
         ledger: Ledger,
         report: Report,
+        nights: Mapping[str, Night],
         version: str,
         workers: int,
         progress: Progress,
     ) -> None:
         self.maker, self.ledger, self.report = maker, ledger, report
+        self.nights = nights
         self.files, self.version = maker.files, version
         self.workers, self.progress = workers, progress
         self.rewritten = self.unchanged = self.removed = 0
@@ -345,6 +380,10 @@ class _Site:
             self._others([place for place in old if place not in last], step)
             self._others(last, step)
         self._clean()
+        told = _told_under(self.maker.settings)
+        for run, night in self.nights.items():
+            encode = msgspec.msgpack.encode
+            self.ledger.put_night(run, told, encode(night.summary), encode(night))
         self.ledger.commit()
 
     # --- job pages ---
@@ -411,6 +450,13 @@ class _Site:
             *qualitypage.pages(report, lists, as_of=as_of),
             *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),
         ]
+        middle += nightpages.pages(
+            report.nights,
+            self.nights,
+            partial(_remember, maker.files.own / LEDGER),
+            zone=maker.zone,
+            as_of=as_of,
+        )
         rows = joblists.rows_script(report, jobs, zone=maker.settings.report.timezone)
         rows_file = f"assets/jobs-{sum_of(rows)[:8]}.js"
         self._file(rows_file, rows)

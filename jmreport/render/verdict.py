@@ -1,24 +1,49 @@
 """The verdict: the overview's title, and what report.json and mails say first."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from jmreport.render import words
-from jmreport.report import CauseGroup, Report
+from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts
 
 
 def title(report: Report) -> str:
     """What the reader should know first, in one line: "110 new failures in 3 workflows"."""
-    counts = report.counts
+    return _title(report.counts, report.attention, first=report.previous is None)
+
+
+def night_title(night: Night) -> str:
+    """The same of a night of the past."""
+    summary = night.summary
+    return _title(summary.counts, night.attention, first=summary.since is None)
+
+
+def night_words(summary: NightSummary) -> str:
+    """The same without the workflows, for a row of the calendar."""
+    return _title(summary.counts, (), first=summary.since is None)
+
+
+def night_rest(summary: NightSummary) -> str:
+    """The sentence after a night's title."""
+    counts = summary.counts
+    finished = f"{_finished(summary.split.counts)}"
+    if summary.since is None:
+        return f"First report: nothing to compare with yet. {finished}."
+    said = _said(counts)
+    return f"{finished}; {'; '.join(said)}." if said else f"{finished}."
+
+
+def _title(counts: ReportCounts, attention: Sequence[CauseGroup], *, first: bool) -> str:
     if not counts.total:
         return "No jobs in this time frame"
-    if report.previous is None and counts.failing:
-        return f"{words.number(counts.failing)} failing{_in(report.attention, new=False)}"
-    if report.previous is not None and counts.new:
-        return words.plural(counts.new, "new failure") + _in(report.attention, new=True)
-    return "No failures" if report.previous is None else "No new failures"
+    if first and counts.failing:
+        return f"{words.number(counts.failing)} failing{_in(attention, new=False)}"
+    if not first and counts.new:
+        return words.plural(counts.new, "new failure") + _in(attention, new=True)
+    return "No failures" if first else "No new failures"
 
 
-def _in(groups: tuple[CauseGroup, ...], *, new: bool) -> str:
+def _in(groups: Sequence[CauseGroup], *, new: bool) -> str:
     wanted = [group for group in groups if not new or group.state == "new"]
     workflows = {name for group in wanted for name in group.workflows}
     return f" in {words.plural(len(workflows), 'workflow')}" if workflows else ""
@@ -45,7 +70,10 @@ def _finished(split: dict[str, int]) -> str:
 
 
 def _parts(report: Report) -> list[str]:
-    counts = report.counts
+    return _said(report.counts)
+
+
+def _said(counts: ReportCounts) -> list[str]:
     said = (
         (counts.fixed, f"{words.number(counts.fixed)} fixed"),
         (counts.still_failing, f"{words.number(counts.still_failing)} still failing"),
@@ -58,11 +86,14 @@ def incomplete(report: Report) -> str:
     """What is missing, in a sentence for banners: "" where everything asked for was read."""
     if report.complete:
         return ""
-    unreadable = len(report.quality.unreadable) if report.quality else 0
-    if unreadable:
+    return unreadable(len(report.quality.unreadable) if report.quality else 0, report.counts)
+
+
+def unreadable(jobs: int, counts: ReportCounts) -> str:
+    """How much could not be read, in a sentence."""
+    if jobs:
         return (
-            f"{words.number(unreadable)} of {words.plural(report.counts.total, 'job')} "
-            "could not be read whole."
+            f"{words.number(jobs)} of {words.plural(counts.total, 'job')} could not be read whole."
         )
     return "Something that was asked for could not be read."
 

@@ -2,8 +2,9 @@
 
 from jmreport.snapshots.check import Fault, check
 from jmreport.snapshots.redaction import Redaction
+from jmreport.snapshots.replay import replay
 from jmreport.snapshots.runs import read_records
 from jmreport.snapshots.store import Store
 from jmreport.snapshots.writing import RunWriter
 
-__all__ = ["Fault", "Redaction", "RunWriter", "Store", "check", "read_records"]
+__all__ = ["Fault", "Redaction", "RunWriter", "Store", "check", "read_records", "replay"]

@@ -1,0 +1,171 @@
+"""A night by itself: its numbers, and what its frozen page keeps of its report.
+
+Both are made once, when the night's run is rendered first, and stand for what was known then. So a
+job that the server changes or forgets later changes no night of the past.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from jmreport.analysis.nights import Nights, Verdicts
+from jmreport.analysis.usual import percentile
+from jmreport.analysis.workflows import split
+from jmreport.records import Entry, JobRow
+from jmreport.report import (
+    CauseGroup,
+    Night,
+    NightCause,
+    NightFlow,
+    NightJob,
+    NightSummary,
+    Range,
+    Report,
+    ReportCounts,
+)
+
+#: Nights that a night is compared with, and how many there must be to keep to its kind of day.
+COMPARABLE = 14
+SAME_KIND_OF_DAY = 28
+#: Fewer nights than this say nothing about what is usual.
+FEWEST_NIGHTS = 5
+_SATURDAY = 5
+#: Reasons for holes that a frozen page keeps.
+MOST_HOLES = 5
+
+
+def ended_in_it(entries: Iterable[Entry], nights: Nights) -> list[JobRow]:
+    """Listed jobs that belong to the newest night: they ended since the run before."""
+    return [
+        entry.row
+        for entry in entries
+        if entry.row.listed
+        and (ended := nights.ended(entry)) is not None
+        and nights.index(ended) == nights.tonight
+    ]
+
+
+def summary(
+    nights: Nights,
+    rows: Sequence[JobRow],
+    verdicts: Verdicts,
+    attention: Iterable[CauseGroup],
+    *,
+    counts: ReportCounts,
+    complete: bool,
+) -> NightSummary:
+    """The newest night in numbers. `rows` are the jobs that ended in it."""
+    return NightSummary(
+        run=nights.run.id,
+        now=nights.now,
+        since=nights.previous.now if nights.previous else None,
+        complete=complete,
+        counts=counts,
+        split=split(rows),
+        flows=_flows(rows, verdicts),
+        causes=_causes(attention),
+    )
+
+
+def _flows(rows: Iterable[JobRow], verdicts: Verdicts) -> tuple[NightFlow, ...]:
+    ended: defaultdict[str, list[JobRow]] = defaultdict(list)
+    for row in rows:
+        ended[row.name].append(row)
+    failing = Counter(state.entry.row.name for state in verdicts.failing)
+    missing = Counter(entry.row.name for entry in verdicts.missing)
+    return tuple(
+        NightFlow(name=name, split=split(ended[name]), failing=failing[name], missing=missing[name])
+        for name in sorted({*ended, *failing, *missing})
+    )
+
+
+def _causes(attention: Iterable[CauseGroup]) -> tuple[NightCause, ...]:
+    """Causes of both states together: a cause with new and with old jobs is one."""
+    jobs, new = Counter[str](), Counter[str]()
+    for group in attention:
+        jobs[group.id] += len(group.jobs)
+        new[group.id] += len(group.new_jobs)
+    return tuple(NightCause(id=cause, jobs=jobs[cause], new=new[cause]) for cause in sorted(jobs))
+
+
+def frozen(report: Report, rows: Callable[[str], JobRow | None]) -> Night:
+    """What stays of a report when its night is over. `rows` gives a known job's row by its id."""
+    quality = report.quality
+    gaps = quality.gaps if quality else report.run.gaps
+    holes = Counter((gap.what.split(" of ")[0], gap.why.split(": ")[0]) for gap in gaps)
+    whole = Night(
+        summary=report.nights[-1],
+        attention=report.attention,
+        stuck=report.stuck,
+        fixed=report.fixed,
+        missing=report.missing,
+        unknown=report.unknown,
+        jobs=_named(report, rows),
+        oldest_failing=report.oldest_failing,
+        unreadable=len(quality.unreadable) if quality else 0,
+        holes=tuple((what, why, count) for (what, why), count in holes.most_common(MOST_HOLES)),
+        failed_runs=tuple(
+            (run.now, run.reason) for run in (quality.failed_runs if quality else ())
+        ),
+    )
+    content = hashlib.blake2b(msgspec.msgpack.encode(whole), digest_size=16).hexdigest()
+    return replace(whole, summary=replace(whole.summary, content=content))
+
+
+def _named(report: Report, rows: Callable[[str], JobRow | None]) -> tuple[NightJob, ...]:
+    named = {*report.fixed, *report.missing, *report.unknown}
+    named.update(each.job for each in report.stuck)
+    for group in report.attention:
+        named.update(group.jobs)
+    found = ((job, rows(job)) for job in sorted(named))
+    return tuple(
+        NightJob(
+            id=job,
+            workflow=row.name,
+            status=row.status,
+            short_id=report.short_ids.get(job, job[:8]),
+            ended=row.end,
+            took=row.took.total_seconds() if row.took is not None else None,
+            task=(row.failure.task or "") if row.failure else "",
+        )
+        for job, row in found
+        if row is not None
+    )
+
+
+def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
+    """The nights that the newest is compared with: complete ones, at most 14, newest last.
+
+    The first night is its whole window, so it compares with none. Where 28 nights are there, a
+    weekend's night is compared with weekends' and a working day's with working days'.
+    """
+    if not nights:
+        return ()
+    before = [night for night in nights[:-1] if night.complete and night.since is not None]
+    if len(before) >= SAME_KIND_OF_DAY:
+        kind = _weekend(nights[-1].now)
+        before = [night for night in before if _weekend(night.now) == kind]
+    return tuple(before[-COMPARABLE:])
+
+
+def _weekend(at: datetime) -> bool:
+    return at.weekday() >= _SATURDAY
+
+
+def usual_night(
+    nights: Sequence[NightSummary], pick: Callable[[NightSummary], float]
+) -> Range | None:
+    """What a number usually is: median and P10 to P90 of comparable nights; None below five."""
+    values = sorted(pick(night) for night in comparable(nights))
+    if len(values) < FEWEST_NIGHTS:
+        return None
+    return Range(
+        median=percentile(values, 50),
+        p10=percentile(values, 10),
+        p90=percentile(values, 90),
+        nights=len(values),
+    )

@@ -1,0 +1,309 @@
+"""Nights: each one's overview as it was told then, and the calendar of them all.
+
+    nights/index.html                     the calendar
+    nights/20261123T021400Z/index.html    that night, frozen
+
+A frozen page is made of a Night and of nothing else, so what the server changes or forgets later
+leaves it alone; links from mails lead there. Its numbers lead to lists on the page itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
+
+from msgspec import Struct
+
+from jmreport.render import addresses, verdict, words
+from jmreport.render.page import Page, digest
+from jmreport.report import CauseGroup, Night, NightJob, NightSummary
+
+#: How a night is had when its page must be made again.
+Remember = Callable[[str], Night | None]
+
+
+class JobLink(Struct, frozen=True):
+    """A job's short id and its page."""
+
+    text: str
+    href: str
+
+
+class Number(Struct, frozen=True, kw_only=True):
+    """A number of the verdict, and the part of the page that lists what it counts."""
+
+    n: str
+    what: str
+    kind: str
+    href: str
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """A cause, or a workflow's jobs of one kind, with all its jobs."""
+
+    state: str
+    kind: str
+    count: str
+    title: str
+    note: str
+    since: words.Moment | None
+    jobs: tuple[JobLink, ...]
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A list of the page: its anchor, heading and groups."""
+
+    anchor: str
+    heading: str
+    groups: tuple[Group, ...]
+
+
+class NightView(Struct, frozen=True, kw_only=True):
+    """What night.html prints."""
+
+    title: str
+    rest: str
+    when: words.Moment | None
+    since: words.Moment | None
+    complete: bool
+    incomplete: str
+    holes: tuple[str, ...]
+    failed_runs: tuple[str, ...]
+    numbers: tuple[Number, ...]
+    parts: tuple[Part, ...]
+    older: str
+    newer: str
+    calendar: str
+    overview: str
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A night in the calendar."""
+
+    when: words.Moment | None
+    href: str
+    verdict: str
+    complete: bool
+    ended: str
+    failed: str
+    new: str
+    fixed: str
+    still_failing: str
+
+
+class Month(Struct, frozen=True, kw_only=True):
+    """A month of the calendar, newest first."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+class CalendarView(Struct, frozen=True, kw_only=True):
+    """What nights.html prints."""
+
+    months: tuple[Month, ...]
+    count: str
+    zone: str
+
+
+def pages(
+    nights: Sequence[NightSummary],
+    fresh: Mapping[str, Night],
+    remember: Remember,
+    *,
+    zone: tzinfo,
+    as_of: words.Moment | None,
+) -> Iterator[Page]:
+    """The calendar, and every night's page. `fresh` are nights that no ledger knows yet."""
+    for place, summary in enumerate(nights):
+        newer = nights[place + 1].run if place + 1 < len(nights) else ""
+        older = nights[place - 1].run if place else ""
+        yield _frozen(summary, fresh.get(summary.run), remember, older, newer, zone)
+    view = calendar(nights, zone)
+    yield Page(
+        address=addresses.NIGHTS,
+        template="nights.html",
+        content=digest(view, as_of),
+        view=lambda _: view,
+        as_of=as_of,
+    )
+
+
+def _frozen(
+    summary: NightSummary,
+    fresh: Night | None,
+    remember: Remember,
+    older: str,
+    newer: str,
+    zone: tzinfo,
+) -> Page:
+    """A night's page: made again only where its neighbours, the look or its own night changed."""
+
+    def made(_: object) -> NightView:
+        night = fresh or remember(summary.run)
+        # Only a ledger that was damaged while it was read has lost it.
+        return view(night or Night(summary=summary), zone, older=older, newer=newer)
+
+    return Page(
+        address=addresses.night(summary.run),
+        template="night.html",
+        content=digest((fresh.summary if fresh else summary).content, older, newer, str(zone)),
+        view=made,
+        as_of=words.when(summary.now, zone),
+    )
+
+
+def view(night: Night, zone: tzinfo, *, older: str = "", newer: str = "") -> NightView:
+    """A night's page. `older` and `newer` are its neighbours' runs, "" where there is none."""
+    summary = night.summary
+    here = addresses.night(summary.run)
+    rows = {job.id: job for job in night.jobs}
+    parts = tuple(part for part in _parts(night, rows, zone) if part.groups)
+    return NightView(
+        title=verdict.night_title(night),
+        rest=verdict.night_rest(summary),
+        when=words.when(summary.now, zone),
+        since=words.when(summary.since, zone),
+        complete=summary.complete,
+        incomplete="" if summary.complete else verdict.unreadable(night.unreadable, summary.counts),
+        holes=tuple(_hole(*hole) for hole in night.holes),
+        failed_runs=tuple(_failed_run(at, why, zone) for at, why in night.failed_runs),
+        numbers=tuple(_numbers(summary, {part.anchor for part in parts})),
+        parts=parts,
+        older=addresses.relative(here, addresses.night(older)) if older else "",
+        newer=addresses.relative(here, addresses.night(newer)) if newer else "",
+        calendar=addresses.relative(here, addresses.NIGHTS),
+        overview=addresses.relative(here, addresses.OVERVIEW),
+    )
+
+
+def _hole(what: str, why: str, count: int) -> str:
+    times = f" ({words.plural(count, 'time')})" if count > 1 else ""
+    return f"{words.cut_middle(what, 80)}: {words.cut_middle(why, 160)}{times}"
+
+
+def _failed_run(at: object, why: str, zone: tzinfo) -> str:
+    when = words.when(at, zone)  # type: ignore[arg-type]  # a datetime of the night
+    return f"The run of {when.text if when else 'earlier'} brought nothing" + (
+        f": {words.cut_middle(why, 200)}" if why else "."
+    )
+
+
+def _numbers(summary: NightSummary, anchors: set[str]) -> Iterator[Number]:
+    counts = summary.counts
+    first = summary.since is None
+    told = (
+        (
+            "Failing" if first else "New failures",
+            counts.failing if first else counts.new,
+            "failed",
+            "failing" if first else "new",
+        ),
+        ("Still failing", None if first else counts.still_failing, "aborted", "still-failing"),
+        ("Stuck", counts.stuck, "aborting", "stuck"),
+        ("Fixed", None if first else counts.fixed, "succeeded", "fixed"),
+        ("Missing", counts.missing or None, "aborted", "missing"),
+        ("Unknown", counts.unknown or None, "aborted", "unknown"),
+    )
+    for what, count, kind, anchor in told:
+        if count is None:
+            continue
+        yield Number(
+            n=words.number(count),
+            what=what,
+            kind=kind if count else f"{kind} zero",
+            href=f"#{anchor}" if anchor in anchors else "",
+        )
+
+
+def _parts(night: Night, rows: Mapping[str, NightJob], zone: tzinfo) -> Iterator[Part]:
+    here = addresses.night(night.summary.run)
+    states = (
+        ("new", "new", "New failures"),
+        ("failing", "failing", "Failing"),
+        ("still failing", "still-failing", "Still failing"),
+    )
+    for state, anchor, heading in states:
+        groups = [group for group in night.attention if group.state == state]
+        yield Part(
+            anchor=anchor,
+            heading=heading,
+            groups=tuple(_cause(group, rows, here, zone) for group in groups),
+        )
+    lists = (
+        ("stuck", "Stuck", tuple(each.job for each in night.stuck)),
+        ("fixed", "Fixed", night.fixed),
+        ("missing", "Missing", night.missing),
+        ("unknown", "Unknown", night.unknown),
+    )
+    for anchor, heading, jobs in lists:
+        yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, rows, here))
+
+
+def _cause(group: CauseGroup, rows: Mapping[str, NightJob], here: str, zone: tzinfo) -> Group:
+    flows = words.listed([words.cut_middle(name, 60) for name in group.workflows[:3]])
+    tasks = ", ".join(words.cut_middle(task, 40) for task in group.tasks[:3])
+    return Group(
+        state={"new": "New", "still failing": "Still failing"}.get(group.state, "Failing"),
+        kind={"new": "new", "still failing": "still"}.get(group.state, "failed"),
+        count=words.plural(len(group.jobs), "job"),
+        title=words.cut_middle(group.title, 300) or group.rule,
+        note=" · ".join(part for part in (flows, tasks, group.cause_class) if part),
+        since=words.when(group.since, zone),
+        jobs=_links(group.jobs, rows, here),
+    )
+
+
+def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[Group, ...]:
+    flows: dict[str, list[str]] = {}
+    for job in jobs:
+        flows.setdefault(rows[job].workflow if job in rows else "", []).append(job)
+    return tuple(
+        Group(
+            state="",
+            kind="",
+            count=words.plural(len(of_flow), "job"),
+            title=words.cut_middle(name, 120) or "(no name)",
+            note="",
+            since=None,
+            jobs=_links(of_flow, rows, here),
+        )
+        for name, of_flow in sorted(flows.items())
+    )
+
+
+def _links(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[JobLink, ...]:
+    return tuple(
+        JobLink(
+            words.cut_end(rows[job].short_id if job in rows else job[:8], 60),
+            addresses.relative(here, addresses.job(job)),
+        )
+        for job in jobs
+    )
+
+
+def calendar(nights: Sequence[NightSummary], zone: tzinfo) -> CalendarView:
+    """Every night, newest first, month by month in the report's zone."""
+    months: dict[str, list[Row]] = {}
+    for summary in reversed(nights):
+        local = summary.now.astimezone(zone)
+        months.setdefault(f"{local:%B %Y}", []).append(_row(summary, zone))
+    return CalendarView(
+        months=tuple(Month(name=name, rows=tuple(rows)) for name, rows in months.items()),
+        count=words.plural(len(nights), "night"),
+        zone=words.zone_name(nights[-1].now, zone) if nights else "UTC",
+    )
+
+
+def _row(summary: NightSummary, zone: tzinfo) -> Row:
+    counts, split = summary.counts, summary.split
+    first = summary.since is None
+    return Row(
+        when=words.when(summary.now, zone),
+        href=addresses.relative(addresses.NIGHTS, addresses.night(summary.run)),
+        verdict=verdict.night_words(summary),
+        complete=summary.complete,
+        ended=words.number(split.total),
+        failed=words.number(split.failed),
+        new="" if first else words.number(counts.new),
+        fixed="" if first else words.number(counts.fixed),
+        still_failing=words.number(counts.failing if first else counts.still_failing),
+    )

@@ -1,0 +1,128 @@
+"""Nights: each is told once, stays as it was told, and can be told again from the snapshots."""
+
+import shutil
+from collections.abc import Mapping
+from contextlib import chdir
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jmreport.analysis import night
+from jmreport.cli import main
+from jmreport.report import NightSummary, ReportCounts, StatusSplit
+
+FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
+
+
+def _build(folder: Path, nights: int, *, start: int = 0) -> None:
+    for number in range(start, nights):
+        now = (FIRST + timedelta(days=number)).isoformat()
+        _run(folder, "build", "--demo", "--jobs", "200", "--now", now)
+
+
+def _run(folder: Path, *args: str) -> None:
+    """In the folder itself: its pages name the places that they were made in."""
+    with chdir(folder):
+        assert main([*args, "-q"]) == 0
+
+
+def _files(folder: Path) -> Mapping[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".jmreport" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of three nights of the built-in server."""
+    folder = tmp_path_factory.mktemp("nights")
+    _build(folder, 3)
+    return folder
+
+
+def test_each_night_has_a_page_of_its_own_and_a_row_in_the_calendar(site: Path) -> None:
+    calendar = (site / "site/nights/index.html").read_text()
+    for number in range(3):
+        run = f"{FIRST + timedelta(days=number):%Y%m%dT%H%M%SZ}"
+        assert f'href="{run}/index.html"' in calendar
+        assert (site / "site/nights" / run / "index.html").exists()
+
+
+def test_a_site_that_was_lost_comes_back_with_the_same_bytes_nights_included(
+    site: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(site / "snapshots", tmp_path / "snapshots")
+    _run(tmp_path, "render")
+    assert _files(tmp_path / "site") == _files(site / "site")
+
+
+def test_one_more_night_leaves_the_older_nights_as_they_were_told(tmp_path: Path) -> None:
+    """Only the newest of them changes, for it now has a night after it."""
+    _build(tmp_path, 3)
+    before = _files(tmp_path / "site/nights")
+    _build(tmp_path, 4, start=3)
+    after = _files(tmp_path / "site/nights")
+    newest = f"{FIRST + timedelta(days=2):%Y%m%dT%H%M%SZ}/index.html"
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"index.html", newest}
+
+
+def test_the_newest_nights_page_says_what_the_overview_says(site: Path) -> None:
+    run = f"{FIRST + timedelta(days=2):%Y%m%dT%H%M%SZ}"
+    page = (site / "site/nights" / run / "index.html").read_text()
+    overview = (site / "site/index.html").read_text()
+    assert _between(page, "<h1>", "</h1>") == _between(overview, "<h1>", "</h1>")
+
+
+def _between(text: str, start: str, end: str) -> str:
+    return text.partition(start)[2].partition(end)[0]
+
+
+def _summary(number: int, *, new: int = 0, complete: bool = True) -> NightSummary:
+    now = FIRST + timedelta(days=number)
+    return NightSummary(
+        run=f"{now:%Y%m%dT%H%M%SZ}",
+        now=now,
+        since=now - timedelta(days=1) if number else None,
+        complete=complete,
+        counts=ReportCounts(new=new),
+        split=StatusSplit(),
+    )
+
+
+def test_the_usual_night_is_the_median_of_the_fourteen_before_and_never_tonight() -> None:
+    nights = [_summary(number, new=number) for number in range(20)]
+    usual = night.usual_night(nights, lambda each: each.counts.new)
+    assert usual is not None
+    # Nights 5 to 18: the last fourteen before night 19.
+    assert (usual.median, usual.nights) == (11.5, 14)
+
+
+def test_fewer_than_five_nights_say_nothing_about_what_is_usual() -> None:
+    nights = [_summary(number) for number in range(6)]
+    # The first night is its whole window, so five nights before tonight are four to compare with.
+    assert night.usual_night(nights, lambda each: each.counts.new) is None
+    assert night.usual_night([*nights, _summary(6)], lambda each: each.counts.new) is not None
+
+
+def test_an_incomplete_night_is_compared_with_none() -> None:
+    nights = [_summary(number, complete=number != 3) for number in range(10)]
+    assert nights[3] not in night.comparable(nights)
+
+
+def test_with_twenty_eight_nights_a_weekend_is_compared_with_weekends() -> None:
+    nights = [_summary(number) for number in range(40)]
+    kinds = {each.now.weekday() >= 5 for each in night.comparable(nights)}
+    assert kinds == {nights[-1].now.weekday() >= 5}
+
+
+@given(st.lists(st.integers(0, 1000), max_size=60))
+def test_what_is_usual_lies_between_its_tenth_and_ninetieth_percentile(new: list[int]) -> None:
+    nights = [_summary(number, new=value) for number, value in enumerate(new)]
+    usual = night.usual_night(nights, lambda each: each.counts.new)
+    assert usual is None or usual.p10 <= usual.median <= usual.p90
