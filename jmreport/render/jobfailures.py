@@ -1,46 +1,36 @@
-"""A job's failures: each with its message, where it happened, and the end of its log."""
+"""A job's failures: each with its message, where it happened, and the end of its log.
+
+As the job reports them, those of tasks before those of the workflow as a whole; else those that its
+failed tasks and shards tell of. A row without a log says why there is none.
+"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from jmreport.models import FailureMessage, FileContents, Shard, TaskMetadata
-from jmreport.records import Gap, moment
-from jmreport.render import addresses, words
+from jmreport.models import FailureMessage, IndividualAttempt, Shard, TaskMetadata
+from jmreport.records import Record, moment
+from jmreport.render import addresses, reasons, words
 from jmreport.render.jobfacts import Link, Making
+from jmreport.render.joblogs import Logs, LogTail
+from jmreport.render.reading import Reading
+from jmreport.render.reasons import Reason
 
 MOST_FAILURES = 30
+#: Logs of other failed calls that are shown after the failures.
+MOST_LOGS = 20
 #: Characters of a message that stand open, and of the whole one in its box.
 OPEN_MESSAGE = 2_000
 WHOLE_MESSAGE = 60_000
-#: Lines of a log that stand open, and characters of it that a page holds.
-LOG_LINES = 12
-LOG_CHARACTERS = 20_000
-_TELLING = re.compile(
-    r"\berror\b|exception|fatal|\bkilled\b|out of memory|no space left|denied|traceback", re.I
-)
-
-
-class LogLine(Struct, frozen=True):
-    """Lines of a log; `marked` for one that tells of an error."""
-
-    text: str
-    marked: bool
-
-
-class LogTail(Struct, frozen=True, kw_only=True):
-    """The end of a log, the lines before it (closed), or why there is none."""
-
-    said: str
-    lines: tuple[LogLine, ...]
-    earlier: str = ""
-    earlier_said: str = ""
-    why_not: str = ""
+NONE_REPORTED = "No failure was reported, though the job failed."
+_WORKFLOW = "Workflow Error"
+_ATTEMPT = re.compile(r"/attempt-(\d{1,6})(?:/|$)")
+_PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 
 
 class FailureView(Struct, frozen=True, kw_only=True):
-    """A failure; `whole` is its message where that is longer than what stands open."""
+    """A failure; `whole` is its message where that is longer than what stands open, or in parts."""
 
     anchor: str
     task: Link | None
@@ -48,141 +38,242 @@ class FailureView(Struct, frozen=True, kw_only=True):
     at: words.Moment | None
     facts: str
     message: str
+    reasons: tuple[Reason, ...]
     whole: str
-    log: LogTail | None
+    log: LogTail
     links: tuple[Link, ...]
     job: Link | None
+    #: Why the details of its operation are not on the page; "" where they are, or there is none.
+    no_operation: str
+
+
+class LogView(Struct, frozen=True, kw_only=True):
+    """The log of a failed call that no failure names, or one of the job's own."""
+
+    task: Link | None
+    name: str
+    log: LogTail
+    links: tuple[Link, ...]
 
 
 class Failures(Struct, frozen=True, kw_only=True):
+    """`said` is what is to be known before them; `logs` are those that belong to none of them."""
+
     rows: tuple[FailureView, ...]
     count: int
+    said: str
+    logs: tuple[LogView, ...]
+    logs_left_out: int
 
 
-def read(
-    failures: Sequence[FailureMessage],
-    tasks: Sequence[TaskMetadata],
-    logs: Mapping[str, FileContents],
-    gaps: Sequence[Gap],
-    making: Making,
-) -> Failures:
+def read(record: Record, reading: Reading, making: Making) -> Failures:
     """The failures of a job: as it reports them, else those its failed tasks tell of."""
-    told = list(failures) or list(_of_tasks(tasks))
-    names = {task.name: at for at, task in enumerate(tasks, 1) if task.name}
-    missing = {gap.what.removeprefix("log "): gap.why for gap in gaps if gap.what[:4] == "log "}
-    seen: set[str] = set()
-    rows = []
-    for at, failure in enumerate(told[:MOST_FAILURES], 1):
-        task = _task(failure.task_name, names)
-        log = None
-        if failure.backend_log and failure.backend_log not in seen:
-            seen.add(failure.backend_log)
-            log = _log(logs.get(failure.backend_log), missing.get(failure.backend_log), making)
-        row = tasks[task - 1] if task else None
-        rows.append(_failure(at, failure, task, row, log, making))
-    return Failures(rows=tuple(rows), count=len(told))
+    detail = reading.detail
+    source = detail or reading.row
+    failed = bool(source and source.status == "Failed")
+    tasks = detail.extensions.tasks if detail else ()
+    reported = detail.failures if detail else ()
+    told = sorted(reported, key=lambda one: one.task_name in (None, _WORKFLOW))
+    told = told or list(_of_tasks(tasks))
+    page = _Page(record, reading, tasks, making, failed=failed)
+    rows = tuple(page.failure(at, one) for at, one in enumerate(told[:MOST_FAILURES], 1))
+    logs = page.other_logs() if failed else ()
+    said = ""
+    if failed and detail and not reported:
+        said = f"{NONE_REPORTED} These are its failed tasks." if rows else NONE_REPORTED
+    return Failures(
+        rows=rows,
+        count=len(told),
+        said=said,
+        logs=logs[:MOST_LOGS],
+        logs_left_out=len(logs[MOST_LOGS:]),
+    )
 
 
-def _of_tasks(tasks: Iterable[TaskMetadata]) -> Iterable[FailureMessage]:
+def _of_tasks(tasks: Iterable[TaskMetadata]) -> Iterator[FailureMessage]:
+    """Failed tasks, and of a scattered one its failed shards instead, also without a message."""
     for task in tasks:
-        parts: tuple[TaskMetadata | Shard, ...] = (task, *task.shards)
+        shards = [shard for shard in task.shards if shard.execution_status == "Failed"]
+        parts: Sequence[TaskMetadata | Shard] = shards or [task]
         for part in parts:
             if part.execution_status != "Failed":
                 continue
-            shard = getattr(part, "shard_index", None)
-            for message in part.failure_messages[:1]:
-                yield FailureMessage(
-                    failure=message,
-                    task_name=task.name,
-                    timestamp=part.end,
-                    backend_log=part.backend_log,
-                    call_root=part.call_root,
-                    operation_id=part.operation_id,
-                    shard_index=shard,
-                    job_id=part.job_id,
-                )
+            yield FailureMessage(
+                failure=next(iter(part.failure_messages), ""),
+                task_name=task.name,
+                timestamp=part.end,
+                backend_log=part.backend_log,
+                call_root=part.call_root,
+                operation_id=part.operation_id,
+                shard_index=getattr(part, "shard_index", None),
+                job_id=part.job_id,
+            )
 
 
-def _task(name: str | None, names: Mapping[str, int]) -> int | None:
-    """The task a failure names, whole or by its last part; servers match by suffix too."""
-    if not name:
-        return None
-    if name in names:
-        return names[name]
-    return names.get(name.rpartition(".")[2])
+class _Place(Struct, frozen=True):
+    """Where a log comes from: a task by its place, a shard, an attempt."""
+
+    task: int
+    name: str
+    shard: int | None
+    attempt: int | None
 
 
-def _failure(
-    at: int,
-    failure: FailureMessage,
-    task: int | None,
-    row: TaskMetadata | None,
-    log: LogTail | None,
-    making: Making,
-) -> FailureView:
-    message = making.budget.take(failure.failure, OPEN_MESSAGE)
-    long = len(message) < len(failure.failure)
-    name = making.budget.name(failure.task_name or "", 200)
-    sharded = failure.shard_index is not None and failure.shard_index >= 0
-    return FailureView(
-        anchor=addresses.anchor("failure", at),
-        task=Link(name, f"#task-{task}" if task else None) if name else None,
-        where=f"shard {failure.shard_index}" if sharded else "",
-        at=words.when(moment(failure.timestamp), making.facts.zone),
-        facts=_facts(failure, row),
-        message=message,
-        whole=making.budget.take(failure.failure, WHOLE_MESSAGE) if long else "",
-        log=log,
-        links=making.places(failure.backend_log, failure.call_root, failure.operation_id),
-        job=making.job(failure.job_id),
-    )
+class _Page:
+    """What all failures of one page share: the job's tasks, its logs and its operations."""
+
+    def __init__(
+        self,
+        record: Record,
+        reading: Reading,
+        tasks: Sequence[TaskMetadata],
+        making: Making,
+        *,
+        failed: bool,
+    ) -> None:
+        self._reading = reading
+        self._tasks = tasks
+        self._making = making
+        self._failed = failed
+        self._names = {task.name: at for at, task in enumerate(tasks, 1) if task.name}
+        self._logs = Logs(reading.logs, record.gaps, record.notes)
+        self._unread = {
+            gap.what.removeprefix("operation "): gap.why
+            for gap in record.gaps
+            if gap.what.startswith("operation ")
+        }
+        self._left = next((one.why for one in record.notes if one.what == "operations"), "")
+
+    def failure(self, at: int, failure: FailureMessage) -> FailureView:
+        making = self._making
+        place = self._place_of(failure.task_name)
+        task = self._tasks[place - 1] if place else None
+        chain = reasons.chain(failure.failure)
+        first = reasons.deepest(chain) if chain else failure.failure
+        message = making.budget.take(first, OPEN_MESSAGE)
+        name = making.budget.name(failure.task_name or "", 200)
+        return FailureView(
+            anchor=addresses.anchor("failure", at),
+            task=Link(name, f"#task-{place}" if place else None) if name else None,
+            where=_where(failure.shard_index, *_attempt(failure, task)),
+            at=words.when(moment(failure.timestamp), making.facts.zone),
+            facts=_facts(failure, task),
+            message=message,
+            reasons=tuple(
+                Reason(one.depth, one.label, making.budget.take(one.text, OPEN_MESSAGE))
+                for one in chain
+            ),
+            whole=making.budget.take(failure.failure, WHOLE_MESSAGE)
+            if len(message) < len(failure.failure)
+            else "",
+            log=self._log(failure),
+            links=making.places(failure.backend_log, failure.call_root, failure.operation_id),
+            job=making.job(failure.job_id),
+            no_operation=self._no_operation(failure.operation_id),
+        )
+
+    def other_logs(self) -> tuple[LogView, ...]:
+        """Logs that were asked for and belong to no failure shown: of calls, and the job's own."""
+        wanted = self._logs.unshown()
+        if not wanted:
+            return ()
+        places, names = self._places(), self._own_names()
+        found = []
+        for address in wanted:
+            place = places.get(address)
+            task = None
+            name = self._making.budget.name(names.get(address) or address, 200)
+            if place:
+                task = Link(self._making.budget.name(place.name, 200), f"#task-{place.task}")
+                name = _where(place.shard, place.attempt, None)
+            log = self._logs.of(address, self._making, failed=True)
+            links = self._making.places(address, None, None)
+            found.append(LogView(task=task, name=name, log=log, links=links))
+        return tuple(found)
+
+    def _place_of(self, name: str | None) -> int | None:
+        """The task a failure names, whole or by its last part; servers match by suffix too."""
+        if not name:
+            return None
+        return self._names.get(name) or self._names.get(name.rpartition(".")[2])
+
+    def _log(self, failure: FailureMessage) -> LogTail:
+        if failure.job_id and not failure.backend_log:
+            return LogTail(why_not="Its log is with the sub-job.")
+        return self._logs.of(failure.backend_log, self._making, failed=self._failed)
+
+    def _no_operation(self, operation: str | None) -> str:
+        if not operation or operation in self._making.operations or not self._failed:
+            return ""
+        why = self._unread.get(operation) or self._left
+        return f"Details of its operation could not be read ({why})." if why else ""
+
+    def _places(self) -> Mapping[str, _Place]:
+        """Whose log an address is, of all calls the answers tell of; the first that names it."""
+        found: dict[str, _Place] = {}
+        for at, task in enumerate(self._tasks, 1):
+            name = task.name or "(no name)"
+            asked = self._reading.attempts.get(name)
+            tried: list[tuple[int | None, Sequence[IndividualAttempt]]] = [
+                (None, task.attempts_data),
+                (None, asked.attempts if asked else ()),
+            ]
+            for shard in task.shards:
+                tried.append((shard.shard_index, shard.attempts_data))
+                answer = self._reading.shard_attempts.get((name, str(shard.shard_index)))
+                tried.append((shard.shard_index, answer.attempts if answer else ()))
+            for shard_index, attempts in tried:
+                for one in attempts:
+                    place = _Place(at, name, _shard(shard_index, one), one.attempt_number)
+                    found.setdefault(one.backend_log or "", place)
+            for shard in task.shards:
+                found.setdefault(shard.backend_log or "", _Place(at, name, shard.shard_index, None))
+            found.setdefault(task.backend_log or "", _Place(at, name, None, None))
+        return found
+
+    def _own_names(self) -> dict[str, str]:
+        """The names that a job gives its own logs."""
+        source = self._reading.detail or self._reading.row
+        logs = source.extensions.logs if source else {}
+        return {address: name for name, address in logs.items() if isinstance(address, str)}
+
+
+def _shard(index: int | None, attempt: IndividualAttempt) -> int | None:
+    """A flattened attempt tells its shard by its folder."""
+    if index is not None:
+        return index
+    found = re.search(r"/shard-(\d{1,9})(?:/|$)", attempt.call_root or attempt.backend_log or "")
+    return int(found[1]) if found else None
+
+
+def _where(shard: int | None, attempt: int | None, attempts: int | None) -> str:
+    """The words "shard 7, attempt 2 of 3"; -1 is a task that is not scattered."""
+    said = [f"shard {shard}"] if shard is not None and shard >= 0 else []
+    if attempt and (attempt > 1 or attempts is None or attempts > 1):
+        said.append(f"attempt {attempt}" + (f" of {attempts}" if attempts else ""))
+    return ", ".join(said)
+
+
+def _attempt(failure: FailureMessage, task: TaskMetadata | None) -> tuple[int | None, int | None]:
+    """Which attempt a failure tells of, and of how many, as far as its folder and task tell."""
+    if task is None:
+        return None, None
+    shard = next((s for s in task.shards if s.shard_index == failure.shard_index), None)
+    part: TaskMetadata | Shard | None = shard or (None if task.shards else task)
+    attempts = part.attempts if part else None
+    found = _ATTEMPT.search(failure.call_root or failure.backend_log or "")
+    if found:
+        return int(found[1]), attempts
+    if part and failure.call_root and failure.call_root != part.call_root and part.call_root:
+        return 1, attempts
+    return attempts, attempts
 
 
 def _facts(failure: FailureMessage, task: TaskMetadata | None) -> str:
-    """Attempts and return code, of the shard where one is named."""
-    if task is None:
-        return ""
+    """The return code of the task, and whether its machine was taken away."""
     said = []
-    shard = next((s for s in task.shards if s.shard_index == failure.shard_index), None)
-    attempts = shard.attempts if shard else None if task.shards else task.attempts
-    if attempts and attempts > 1:
-        said.append(words.plural(attempts, "attempt"))
-    if task.return_code is not None:
+    if task is not None and task.return_code is not None:
         said.append(f"return code {task.return_code}")
+    if _PREEMPTED.search(failure.failure):
+        said.append("preempted on its last attempt")
     return " · ".join(said)
-
-
-def _log(body: FileContents | None, why_not: str | None, making: Making) -> LogTail | None:
-    if body is None:
-        said = f"Log could not be read ({why_not})." if why_not else ""
-        return LogTail(said="", lines=(), why_not=said) if said else None
-    lines = body.contents[-LOG_CHARACTERS:].rstrip("\n").splitlines()
-    shown = lines[-LOG_LINES:]
-    if not any(line.strip() for line in shown):
-        return LogTail(said="", lines=(), why_not="The log is empty.")
-    whole = body.truncated in (False, "false", "False") and len(body.contents) <= LOG_CHARACTERS
-    if len(shown) == len(lines) and whole:
-        said = f"whole log, {words.plural(len(lines), 'line')}"
-    elif whole:
-        said = f"last {words.number(len(shown))} of {words.number(len(lines))} lines"
-    else:
-        said = f"last {words.plural(len(shown), 'line')}"
-    earlier = lines[:-LOG_LINES]
-    return LogTail(
-        said=said,
-        lines=tuple(_lines(shown, making)),
-        earlier=making.budget.take("\n".join(earlier), LOG_CHARACTERS) if earlier else "",
-        earlier_said=words.plural(len(earlier), "earlier line"),
-    )
-
-
-def _lines(lines: Iterable[str], making: Making) -> Iterable[LogLine]:
-    """Neighbouring lines of one kind together, so that a log is a handful of pieces."""
-    pieces: list[tuple[bool, list[str]]] = []
-    for line in lines:
-        marked = _TELLING.search(line[:2_000]) is not None
-        if not pieces or pieces[-1][0] != marked:
-            pieces.append((marked, []))
-        pieces[-1][1].append(making.budget.take(line, 2_000))
-    for marked, piece in pieces:
-        yield LogLine("\n".join(piece), marked)

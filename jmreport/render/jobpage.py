@@ -20,9 +20,19 @@ from jmreport.models import (
     TaskMetadata,
 )
 from jmreport.records import JobRow, Record, moment
-from jmreport.render import addresses, jobfailures, jobtasks, jobverdict, reading, values, words
+from jmreport.render import (
+    addresses,
+    jobfailures,
+    joboperations,
+    jobtasks,
+    jobverdict,
+    reading,
+    values,
+    words,
+)
 from jmreport.render.jobfacts import Link, Making, SiteFacts, site_facts
 from jmreport.render.jobfailures import Failures
+from jmreport.render.joboperations import OperationView
 from jmreport.render.jobtasks import ShardsPage, Tasks
 from jmreport.render.jobverdict import Verdict
 from jmreport.render.reading import Reading
@@ -35,6 +45,8 @@ from jmreport.settings import Settings
 #: Bytes of a server's text on a page, as HTML; what is beyond is in the raw JSON.
 PAGE_TEXT = 300_000
 _RAW_CHARACTERS = 60_000
+#: Bytes of raw JSON beyond which it is one line.
+_LARGEST_INDENTED = 4_000_000
 _MOST_CHILDREN = 300
 #: Longer names are cut in the heading and stand whole among the details.
 _LONG_NAME = 200
@@ -90,13 +102,13 @@ class JobPage(Struct, frozen=True, kw_only=True):
     parent: Link | None
     labels: tuple[Label, ...]
     failures: Failures
-    no_failure: bool
     timing: Timing | None
     tasks: Tasks
     no_tasks: str
     children: tuple[Child, ...]
     children_left_out: int
     tables: tuple[Values, ...]
+    operations: tuple[OperationView, ...]
     events: tuple[EventLine, ...]
     events_left_out: int
     misfits: tuple[values.Value, ...]
@@ -130,8 +142,11 @@ def pages(
 
 
 def raw_json(record: Record) -> bytes:
-    """The record as it is stored, one value a line; the same record gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    """The record as it is stored, one value a line unless it is huge; same record, same bytes."""
+    encoded = msgspec.json.encode(record)
+    if len(encoded) > _LARGEST_INDENTED:  # it would be three times as large in memory, and on disk
+        return encoded
+    return msgspec.json.format(encoded, indent=1) + b"\n"
 
 
 def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
@@ -142,9 +157,8 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     job_tasks = detail.extensions.tasks if detail else ()
     # The page's room is given in this order: what matters most is cut last.
     read_at = _read_at(context)
-    failures = jobfailures.read(
-        detail.failures if detail else (), job_tasks, read.logs, record.gaps, making
-    )
+    failures = jobfailures.read(record, read, making)
+    operations = joboperations.read(read.operations, making)
     children = _children(row, job_tasks, context, making)
     tables = tuple(_tables(record, read, making))
     misfits = _misfits(read, making)
@@ -167,7 +181,6 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         parent=_parent(row, context, making),
         labels=_labels(read, making),
         failures=failures,
-        no_failure=row.status == "Failed" and not failures.rows,
         timing=_timing(tasks, row, read_at, making),
         tasks=tasks,
         no_tasks=""
@@ -176,6 +189,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         children=children,
         children_left_out=max(0, len(context.children) - _MOST_CHILDREN),
         tables=tables,
+        operations=operations,
         events=events,
         events_left_out=_event_count(read) - len(events),
         misfits=misfits,
@@ -378,24 +392,6 @@ def _tables(record: Record, read: Reading, making: Making) -> Iterator[Values]:
         )
         if table:
             yield table
-    for operation, answer in read.operations.items():
-        table = values.table(
-            making.operations[operation],
-            f"Operation {words.cut_middle(operation, 120)}",
-            {"details": _decoded(answer.details), **({"id": answer.id} if answer.id else {})},
-            links=making.facts.links,
-            budget=making.budget,
-        )
-        if table:
-            yield table
-
-
-def _decoded(details: str | None) -> Any:
-    """Details of an operation are JSON inside a string."""
-    try:
-        return msgspec.json.decode(details or "null")
-    except (msgspec.DecodeError, RecursionError):
-        return details
 
 
 def _unknown(record: Record, read: Reading) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""The ends of a job's logs: what was read of them, and why there is nothing of the others."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from jmreport.models import FileContents
+from jmreport.records import Gap
+from jmreport.render import words
+from jmreport.render.jobfacts import Making
+
+#: Lines of a log that stand open, and characters of it that a page holds.
+LINES = 12
+CHARACTERS = 20_000
+_TELLING = re.compile(
+    r"\berror\b|exception|fatal|\bkilled\b|out of memory|no space left|denied|traceback", re.I
+)
+
+
+class LogLine(Struct, frozen=True):
+    """Lines of a log; `marked` for one that tells of an error."""
+
+    text: str
+    marked: bool
+
+
+class LogTail(Struct, frozen=True, kw_only=True):
+    """The end of a log, the lines before it (closed), or `why_not`. `note`: what was cut off it."""
+
+    said: str = ""
+    lines: tuple[LogLine, ...] = ()
+    earlier: str = ""
+    earlier_said: str = ""
+    why_not: str = ""
+    note: str = ""
+
+
+class Logs:
+    """What is known of a job's logs, by address; each is shown once on a page."""
+
+    def __init__(
+        self, read: Mapping[str, FileContents], gaps: Iterable[Gap], notes: Sequence[Gap]
+    ) -> None:
+        self._read = read
+        self._gaps = _about("log ", gaps)
+        self._notes = _about("log ", notes)
+        self._left = next((note.why for note in notes if note.what == "logs"), "")
+        self._shown: set[str] = set()
+
+    def of(self, address: str | None, making: Making, *, failed: bool) -> LogTail:
+        """The end of a log, or why there is none; `failed`: whether the job's logs were wanted."""
+        if not address:
+            return LogTail(why_not="The server names no log for it.")
+        if address in self._shown:
+            return LogTail(why_not="Its log is the one shown above.")
+        body = self._read.get(address)
+        if body is None:
+            return LogTail(why_not=self._why_not(address, failed=failed))
+        self._shown.add(address)
+        return tail(body, making, self._notes.get(address, ""))
+
+    def unshown(self) -> tuple[str, ...]:
+        """Addresses of logs that were read, or asked for in vain, and are not shown yet."""
+        known = dict.fromkeys((*self._read, *self._gaps))
+        return tuple(address for address in known if address not in self._shown)
+
+    def _why_not(self, address: str, *, failed: bool) -> str:
+        if why := self._gaps.get(address):
+            return f"Log could not be read ({why})."
+        if not address.startswith("gs://"):
+            return "Log could not be read: only logs in buckets (gs://) can be asked for."
+        if self._left:
+            return f"Log was not read ({self._left})."
+        return "Log was not asked for." if failed else "Only logs of failed jobs are asked for."
+
+
+def _about(prefix: str, gaps: Iterable[Gap]) -> dict[str, str]:
+    return {gap.what.removeprefix(prefix): gap.why for gap in gaps if gap.what.startswith(prefix)}
+
+
+def tail(body: FileContents, making: Making, note: str = "") -> LogTail:
+    """The last lines of a log that was read."""
+    lines = body.contents[-CHARACTERS:].rstrip("\n").splitlines()
+    shown = lines[-LINES:]
+    if not any(line.strip() for line in shown):
+        return LogTail(why_not="The log is empty.")
+    earlier = lines[:-LINES]
+    return LogTail(
+        said=_said(body, len(shown), len(lines)),
+        lines=tuple(_lines(shown, making)),
+        earlier=making.budget.take("\n".join(earlier), CHARACTERS) if earlier else "",
+        earlier_said=words.plural(len(earlier), "earlier line"),
+        note=note,
+    )
+
+
+def _said(body: FileContents, shown: int, lines: int) -> str:
+    """How much of the log that is; `truncated` comes as a boolean or as a word."""
+    whole = str(body.truncated).lower() == "false" and len(body.contents) <= CHARACTERS
+    if whole and shown == lines:
+        return f"whole log, {words.plural(lines, 'line')}"
+    if whole:
+        return f"last {words.number(shown)} of {words.number(lines)} lines"
+    return f"last {words.plural(shown, 'line')}"
+
+
+def _lines(lines: Iterable[str], making: Making) -> Iterator[LogLine]:
+    """Neighbouring lines of one kind together, so that a log is a handful of pieces."""
+    pieces: list[tuple[bool, list[str]]] = []
+    for line in lines:
+        marked = _TELLING.search(line[:2_000]) is not None
+        if not pieces or pieces[-1][0] != marked:
+            pieces.append((marked, []))
+        pieces[-1][1].append(making.budget.take(line, 2_000))
+    for marked, piece in pieces:
+        yield LogLine("\n".join(piece), marked)
