@@ -166,6 +166,13 @@ class Collect(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(ge=0, description="Details of operations read for a failed job, at most."),
     ] = 2
+    shard_attempts: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Shards of a job asked one by one where a server muddles their attempts.",
+        ),
+    ] = 20
 
 
 class ReportSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,13 +18,24 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 #: Rooms of more than one module side by side.
 PARTS = {
-    "cli": {"cli", "commands", "options", "flags", "console", "estimate", "__main__"},
+    "cli": {
+        "cli",
+        "commands",
+        "options",
+        "flags",
+        "console",
+        "estimate",
+        "snapshots_commands",
+        "__main__",
+    },
     "nouns": {
         "__init__",
+        "calltimes",
         "errors",
         "models",
         "progress",
         "records",
+        "regrouping",
         "report",
         "settings",
         "settings_example",

@@ -25,6 +25,8 @@ class Depth(Struct, frozen=True, kw_only=True):
 
     log_tails: int
     operation_details: int
+    #: Shards of a job whose attempts are asked for one by one, where a scatter's are a muddle.
+    shard_attempts: int = 20
     #: 0 keeps all that came.
     log_bytes: int = 0
 
@@ -39,15 +41,16 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
     if not isinstance(detail, dict):
         gap = Gap(what="job", why="the answer is not an object", job=job)
         return Record(id=job, row=row, detail=detail, parent=parent, gaps=(gap,))
-    bodies, gaps = attempts.read(client, job, detail)
-    gaps += _misfits(job, detail)
+    tried = attempts.read(client, job, detail, shard_limit=depth.shard_attempts)
     record = Record(
         id=job,
         row=row,
         detail=detail,
         parent=parent or parent_of(detail),
-        attempts=bodies,
-        gaps=gaps,
+        attempts=tried.bodies,
+        shard_attempts=tried.by_shard,
+        gaps=(*tried.gaps, *_misfits(job, detail)),
+        notes=tried.notes,
     )
     return _explained(client, record, depth) if detail.get("status") == "Failed" else record
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
 from jmreport.progress import Progress
-from jmreport.records import Counts, Gap, Run
+from jmreport.records import Asked, Counts, Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def crawl(
     from jmreport.collectors.metadata import Depth
     from jmreport.collectors.query import job_id, wanted
 
-    asked = listing.asked
+    asked = writer.asked
     last = next((run for run in reversed(store.runs()) if run.usable), None)
     followed = 0
     listed: set[str] = set()
@@ -57,7 +57,7 @@ def crawl(
                 expect(max(listing.total, listing.listed))
             yield Wanted(id=job, row=row, root=job)
         expect(listing.listed)
-        _refuse_an_emptied_list(store, listing, last)
+        _refuse_an_emptied_list(store, listing, asked, last)
         for entry in store.active():
             if entry.row.id in listed or (last and entry.last_run < last.id):
                 continue
@@ -91,6 +91,7 @@ def crawl(
             log_tails=settings.collect.log_tails,
             log_bytes=settings.collect.log_bytes,
             operation_details=settings.collect.operation_details,
+            shard_attempts=settings.collect.shard_attempts,
         ),
     )
     fetched = unreadable = 0
@@ -102,8 +103,7 @@ def crawl(
             for record in reading:
                 fetched += 1
                 unreadable += any(gap.what == "job" for gap in record.gaps)
-                gaps.extend(record.gaps)
-                writer.add(record)
+                gaps.extend(writer.add(record))
                 step.advance()
         except (KeyboardInterrupt, NothingUsableError, UnreadableError) as stop:
             if isinstance(stop, KeyboardInterrupt):
@@ -147,14 +147,14 @@ def _as_row(row: Any) -> dict[str, Any]:
     }
 
 
-def _refuse_an_emptied_list(store: Store, listing: Listing, last: Run | None) -> None:
+def _refuse_an_emptied_list(store: Store, listing: Listing, asked: Asked, last: Run | None) -> None:
     """An empty list is no news where the window's jobs are known: the server lies or lost them."""
     from jmreport.collectors.query import wanted
 
     if listing.listed or last is None:
         return
     expected = sum(
-        entry.row.listed and entry.last_run >= last.id and wanted(_as_row(entry.row), listing.asked)
+        entry.row.listed and entry.last_run >= last.id and wanted(_as_row(entry.row), asked)
         for entry in store.entries()
     )
     if expected:

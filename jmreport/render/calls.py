@@ -13,20 +13,22 @@ from typing import Literal
 
 from msgspec import Struct
 
+from jmreport.calltimes import WAITING_STATUSES, JobSpan, Span, believed
 from jmreport.models import (
     ACTIVE_STATUSES,
+    TERMINAL_STATUSES,
     ExecutionEvent,
     IndividualAttempt,
     JobAttemptsResponse,
     Shard,
     TaskMetadata,
 )
-from jmreport.records import moment
+from jmreport.records import is_terminal, moment
+from jmreport.regrouping import Scattered, Tried, places
 from jmreport.render.reading import Reading
 
 Kind = Literal["waiting", "preparing", "running", "finishing"]
 
-_SHARD = re.compile(r"/shard-(\d{1,9})(?:/|$)")
 _PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 #: Which part of a run an event is, by the words backends use; the first that matches.
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
@@ -42,6 +44,9 @@ class Part(Struct, frozen=True):
     kind: Kind
     start: datetime
     end: datetime | None
+
+
+_Events = dict[int | None, dict[int, list[Part]]]
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -61,51 +66,61 @@ class Call(Struct, frozen=True, kw_only=True):
 def of_task(task: TaskMetadata, reading: Reading) -> tuple[Call, ...]:
     """Every attempt known of a task, by shard and then by attempt."""
     events = _by_attempt(task.execution_events)
-    if not task.shards:
+    job = job_span(reading)
+    if not task.shards and (task.attempts_data or set(events) <= {None}):
         known = task.attempts_data or _answered(reading, task.name)
-        if known or len(events) < 2 or all(shard is None for shard, _ in events):
-            only_events = {at: found for (_, at), found in events.items()}
-            return tuple(_attempts(task, None, known, only_events))
+        return tuple(_attempts(task, None, known, events.get(None, {}), job))
+    if not task.shards and (known := _answered(reading, task.name)):
+        of_all = {at: parts for own in events.values() for at, parts in own.items()}
+        return tuple(_attempts(task, None, known, of_all, job))
     flat = regroup(_answered(reading, task.name), task.shards)
     found: list[Call] = []
     for shard in _shards(task, events):
         index = shard.shard_index
         answered = reading.shard_attempts.get((task.name or "", str(index)))
         known = shard.attempts_data or (answered.attempts if answered else flat.get(index, ()))
-        mine = {at: seen for (of, at), seen in events.items() if of == index}
-        found.extend(_attempts(shard, index, known, mine))
-    unplaced = flat.get(None, ()) if task.shards else ()
-    found.extend(_call(task, None, a.attempt_number or 1, a, (), last=False) for a in unplaced)
+        found.extend(_attempts(shard, index, known, events.get(index, {}), job))
+    unplaced = _unplaced(flat, task, reading)
+    found.extend(_call(task, None, a.attempt_number or 1, a, (), job, last=False) for a in unplaced)
     return tuple(found)
+
+
+def job_span(reading: Reading) -> JobSpan:
+    """The job's own time, by which that of its calls is judged."""
+    job = reading.detail or reading.row
+    if job is None:
+        return JobSpan()
+    waits = job.status in WAITING_STATUSES
+    return JobSpan(
+        None if waits else moment(job.start), moment(job.end) if is_terminal(job.status) else None
+    )
 
 
 def regroup(
     attempts: tuple[IndividualAttempt, ...], shards: tuple[Shard, ...]
 ) -> Mapping[int | None, tuple[IndividualAttempt, ...]]:
-    """A scatter's flattened attempts by shard: by `/shard-N` in their folder, or by place.
-
-    By place: a new shard begins where the attempt number restarts at 1, if that gives as many
-    groups as there are shards. Attempts that remain are under None.
-    """
+    """A scatter's flattened attempts by shard; those that nothing places are under None."""
+    tried = [Tried(one.attempt_number, one.call_root or "") for one in attempts]
+    scattered = [
+        Scattered(shard.shard_index, shard.attempts)
+        for shard in shards
+        if shard.shard_index is not None
+    ]
     groups: dict[int | None, list[IndividualAttempt]] = {}
-    unplaced: list[IndividualAttempt] = []
-    for attempt in attempts:
-        found = _SHARD.search(attempt.call_root or "")
-        if found:
-            groups.setdefault(int(found[1]), []).append(attempt)
-        else:
-            unplaced.append(attempt)
-    runs: list[list[IndividualAttempt]] = []
-    for attempt in unplaced:
-        if not runs or attempt.attempt_number in (None, 1):
-            runs.append([])
-        runs[-1].append(attempt)
-    free = [shard.shard_index for shard in shards if shard.shard_index not in groups]
-    if runs and len(runs) == len(free):
-        groups.update(zip(free, runs, strict=True))
-    elif unplaced:
-        groups[None] = unplaced
+    for attempt, shard in zip(attempts, places(tried, scattered), strict=True):
+        groups.setdefault(shard, []).append(attempt)
     return {shard: tuple(group) for shard, group in groups.items()}
+
+
+def _unplaced(
+    flat: Mapping[int | None, tuple[IndividualAttempt, ...]], task: TaskMetadata, reading: Reading
+) -> tuple[IndividualAttempt, ...]:
+    """Attempts of nobody knows which shard, unless the shards were asked one by one."""
+    left = flat.get(None, ()) if task.shards else ()
+    asked = left and any(
+        (task.name or "", str(shard.shard_index)) in reading.shard_attempts for shard in task.shards
+    )
+    return () if asked else left
 
 
 def _answered(reading: Reading, name: str | None) -> tuple[IndividualAttempt, ...]:
@@ -113,26 +128,23 @@ def _answered(reading: Reading, name: str | None) -> tuple[IndividualAttempt, ..
     return answer.attempts if answer else ()
 
 
-def _shards(
-    task: TaskMetadata, events: Mapping[tuple[int | None, int], list[Part]]
-) -> Iterable[Shard]:
+def _shards(task: TaskMetadata, events: _Events) -> Iterable[Shard]:
     """The task's shards, and those that only its events know."""
     known = {shard.shard_index for shard in task.shards}
-    more = sorted({shard for shard, _ in events if shard is not None} - known)
+    more = sorted({shard for shard in events if shard is not None} - known)
     return (*task.shards, *(Shard(shard_index=index) for index in more))
 
 
-def _by_attempt(
-    events: Iterable[ExecutionEvent],
-) -> dict[tuple[int | None, int], list[Part]]:
-    found: dict[tuple[int | None, int], list[Part]] = {}
+def _by_attempt(events: Iterable[ExecutionEvent]) -> _Events:
+    found: _Events = {}
     for event in events:
         start = moment(event.start)
         if start is None:
             continue
         shard = event.shard_index if event.shard_index is not None else -1
-        key = (None if shard < 0 else shard, event.attempt_number or 1)
-        found.setdefault(key, []).append(Part(kind_of(event.name), start, moment(event.end)))
+        own = found.setdefault(None if shard < 0 else shard, {})
+        parts = own.setdefault(event.attempt_number or 1, [])
+        parts.append(Part(kind_of(event.name), start, moment(event.end)))
     return found
 
 
@@ -152,6 +164,7 @@ def _attempts(
     shard: int | None,
     known: tuple[IndividualAttempt, ...],
     events: Mapping[int, list[Part]],
+    job: JobSpan,
 ) -> Iterable[Call]:
     """The attempts of one shard (or of a task without shards): known ones, and those of events."""
     by_number = {attempt.attempt_number or at: attempt for at, attempt in enumerate(known, 1)}
@@ -159,7 +172,7 @@ def _attempts(
     for number in numbers:
         last = number == numbers[-1]
         parts = tuple(sorted(events.get(number, ()), key=lambda part: part.start))
-        yield _call(row, shard, number, by_number.get(number), parts, last=last)
+        yield _call(row, shard, number, by_number.get(number), parts, job, last=last)
 
 
 def _latest(row: TaskMetadata | Shard) -> int:
@@ -174,20 +187,18 @@ def _call(
     number: int,
     data: IndividualAttempt | None,
     parts: tuple[Part, ...],
+    job: JobSpan,
     *,
     last: bool,
 ) -> Call:
     own = row if last else None
     status = _status(data, own)
-    begun = status not in ("Submitted", "OnHold")
-    ended = status not in ACTIVE_STATUSES
     told = data or own
-    start = (moment(told.start) if told and begun else None) or (parts[0].start if parts else None)
-    end = moment(told.end) if told and ended else None
-    if end is None and ended and parts:
-        end = max((part.end for part in parts if part.end), default=None)
-    if start and parts:
-        start = min(start, parts[0].start)
+    start, end = _believed(told, status, job, parts) if told else (None, None)
+    if start is None or (parts and parts[0].start < start):
+        start = parts[0].start if parts else None
+    if end is None and status not in ACTIVE_STATUSES:
+        end = _last(parts, over=status in TERMINAL_STATUSES)
     messages = data.failure_messages if data else own.failure_messages if own else ()
     return Call(
         shard=shard,
@@ -200,6 +211,22 @@ def _call(
         cached=bool(data.call_cached if data else getattr(own, "call_cached", False)),
         data=data,
     )
+
+
+def _last(parts: tuple[Part, ...], *, over: bool) -> datetime | None:
+    """When the last part ended; None where one may still go on."""
+    ends = [part.end for part in parts if part.end]
+    return max(ends) if ends and (over or len(ends) == len(parts)) else None
+
+
+def _believed(
+    told: TaskMetadata | Shard | IndividualAttempt,
+    status: str,
+    job: JobSpan,
+    parts: tuple[Part, ...],
+) -> Span:
+    ran = bool(parts or told.operation_id or told.backend_log or getattr(told, "job_id", None))
+    return believed(status, moment(told.start), moment(told.end), job=job, ran=ran)
 
 
 def _status(data: IndividualAttempt | None, own: TaskMetadata | Shard | None) -> str:
