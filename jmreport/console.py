@@ -55,11 +55,14 @@ class Console:
         self.log_format = log_format
         #: -1 is quiet, 0 as usual, 1 for -v, 2 for -vv.
         self.verbosity = verbosity
+        #: Takes secrets out of what is said: a server's errors may hold some. A command sets it to
+        #: what its settings say.
+        self.hide: Callable[[str], str] | None = None
         self._now = now
 
     def say(self, *lines: str, wrong: bool = False) -> None:
         """The outcome of a command; quiet hides it, unless it tells of something wrong."""
-        for line in lines:
+        for line in map(self.hide, lines) if self.hide else lines:
             if self.log_format == "json":
                 self._json(sys.stdout, event="outcome", text=line)
             elif wrong or self.verbosity >= 0:
@@ -67,13 +70,17 @@ class Console:
 
     def note(self, text: str, **more: object) -> None:
         """Something on the way: to stderr, unless quiet."""
+        if self.verbosity < 0 and self.log_format != "json":
+            return
+        text = self._hidden(text)
         if self.log_format == "json":
             self._json(sys.stderr, event="note", text=text, **more)
-        elif self.verbosity >= 0:
+        else:
             write(sys.stderr, plain(text))
 
     def error(self, message: str, *, hint: str = "", code: int = Exit.FAILED) -> None:
         """What went wrong, and what to do next; quiet does not hide it."""
+        message, hint = self._hidden(message), self._hidden(hint)
         if self.log_format == "json":
             self._json(sys.stderr, event="error", text=message, hint=hint, exit=int(code))
             return
@@ -138,6 +145,13 @@ class Console:
             for name, old in before:
                 logging.getLogger(name).removeHandler(handler)
                 logging.getLogger(name).setLevel(old)
+
+    def _hidden(self, text: str) -> str:
+        if self.hide is None:
+            from jmreport.pipeline.asking import hider  # only where there is something to hide
+
+            self.hide = hider()
+        return self.hide(text)
 
     def _json(self, stream: TextIO, **fields: Any) -> None:
         at = self._now().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")

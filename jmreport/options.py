@@ -4,7 +4,7 @@ import inspect
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -108,6 +108,7 @@ def command(
             console = _console(context, options)
             given = flags.values(keyed, chosen)
             settings = _settings(config, given) if loads else Settings()
+            console.hide = _hider(settings)
             with console.logs():
                 function(Given(settings, console, config, frozenset(given)), **options)
 
@@ -142,6 +143,18 @@ def _console(context: typer.Context, options: dict[str, Any]) -> Console:
         raise UsageError("--quiet and --verbose contradict each other")
     console.verbosity = -1 if quiet else verbose
     return console
+
+
+def _hider(settings: Settings) -> Callable[[str], str]:
+    """What takes secrets out of what this command says; made when there is something to say."""
+
+    @cache
+    def made() -> Callable[[str], str]:
+        from jmreport.pipeline.asking import hider
+
+        return hider(settings, os.environ)
+
+    return lambda text: made()(text)
 
 
 def _settings(config: Path | None, given: dict[str, Any]) -> Settings:

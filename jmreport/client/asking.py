@@ -108,7 +108,9 @@ class Asking:
         except Trouble as trouble:
             took = time.monotonic() - began
             self.offers.sent(name, seconds=took, usable=False)
-            _log.debug("%s %s: %s", method, answers.plain(url), trouble.why)
+            # Without the query: it names files, and they are named after samples.
+            shown = answers.plain(url.partition("?")[0])
+            _log.debug("%s %s: %s", method, shown, trouble.why)
             raise
         self.offers.sent(name, seconds=time.monotonic() - began, usable=True)
         return tree

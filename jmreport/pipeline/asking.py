@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -98,7 +100,32 @@ def without_own_secrets(settings: Settings, found: Credentials | None) -> Redact
 
     Google's tokens change while a run goes on, and are known by their shape.
     """
-    own = {found.token()} if found and not settings.api.google_auth else set()
+    return _with_own(settings, found.token() if found and not settings.api.google_auth else "")
+
+
+def hider(
+    settings: Settings | None = None, environ: Mapping[str, str] | None = None
+) -> Callable[[str], str]:
+    """What takes secrets out of a text that is said rather than written: errors, notes, logs."""
+    from jmreport.snapshots import Redaction
+
+    settings = settings or Settings()
+    redaction = Redaction.of(_with_own(settings, *_own_tokens(settings, environ or {})))
+    return lambda text: redaction.text(text)[0]
+
+
+def _own_tokens(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    from jmreport import credentials
+
+    yield environ.get(credentials.VARIABLE, "").strip()
+    if settings.api.token_file:
+        # A file that cannot be read is told of where it is needed.
+        with suppress(OSError, ValueError):
+            yield Path(settings.api.token_file).read_text(encoding="utf-8").strip()
+
+
+def _with_own(settings: Settings, *tokens: str) -> Redact:
+    own = set(tokens)
     for value in settings.api.headers.values():
         own |= {value, *value.split()}
     literal = sorted((re.escape(text) for text in own if len(text) >= SECRET_LENGTH), reverse=True)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from jmreport.errors import JmreportError
-from jmreport.records import Asked, Counts, Record, Run
+from jmreport.records import Asked, Counts, Gap, Record, Run
 from jmreport.snapshots import contents, files, index, runs
 from jmreport.snapshots.files import LineFile, Written
 from jmreport.snapshots.index import Index, Known, Summarise
@@ -52,6 +52,10 @@ class RunWriter:
         self.taken_out = 0
         #: How many jobs the store knew when the run ended early, this run's included.
         self.known = 0
+        #: What was asked for, as it is kept: what is kept of jobs is compared with this.
+        self.asked = redaction.asked(begun.asked or _UNKNOWN)
+        if begun.asked is not None:
+            begun = msgspec.structs.replace(begun, asked=self.asked)
         self._root, self._folder = root, root / runs.RUNS / run
         self._redaction, self._summarise, self._begun = redaction, summarise, begun
         self._after = ended
@@ -91,8 +95,8 @@ class RunWriter:
         with self._writing():
             self._index.note_found(whole(job), listed=False)
 
-    def add(self, record: Record) -> None:
-        """Keep a record if its content is new, without its secrets.
+    def add(self, record: Record) -> tuple[Gap, ...]:
+        """Keep a record if its content is new, without its secrets; its gaps, without them too.
 
         What an earlier record holds and this one lacks is kept (contents.grown). The job counts as
         found unless neither its row nor its detail could be read.
@@ -107,6 +111,7 @@ class RunWriter:
             digest = contents.digest(clean)
             if known is None or known.entry.digest != digest:
                 self._store(clean, digest)
+        return clean.gaps
 
     def aggregations(self, trees: dict[str, Any]) -> None:
         """Keep the server's own numbers, by time frame."""
