@@ -79,6 +79,8 @@ def after_command(args: Sequence[str]) -> list[str]:
 
     >>> after_command(["-v", "--config", "a.toml", "build", "--demo"])
     ['build', '-v', '--config', 'a.toml', '--demo']
+    >>> after_command(["-q", "snapshots", "list"])
+    ['snapshots', 'list', '-q']
     """
     args = list(args)
     at = 0
@@ -91,7 +93,8 @@ def after_command(args: Sequence[str]) -> list[str]:
             at += 1
         else:
             return args
-    return args if at >= len(args) else [args[at], *args[:at], *args[at + 1 :]]
+    words = 2 if args[at : at + 1] == ["snapshots"] and args[at + 1 : at + 2] else 1
+    return [*args[at : at + words], *args[:at], *args[at + words :]]
 
 
 # What went wrong

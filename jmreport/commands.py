@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jmreport import __version__
+from jmreport import __version__, snapshots_commands
 from jmreport.errors import Exit, UsageError
 from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.options import (
@@ -40,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
+app.add_typer(snapshots_commands.app, name="snapshots")
 
 
 @app.callback(invoke_without_command=True)

@@ -30,6 +30,10 @@ LogFormat = Literal["text", "json"]
 LOGGERS = ("jmreport", "stamina")
 
 
+#: Kinds of characters that move a cursor, ring a bell, turn the reading direction or end a line.
+_UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
 def plain(text: str) -> str:
     """Text that cannot move a cursor, ring a bell or turn the reading direction.
 
@@ -37,8 +41,19 @@ def plain(text: str) -> str:
     'a\\\\x1b[31mb'
     """
     return "".join(
-        ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
-        for char in text
+        ascii(char)[1:-1] if unicodedata.category(char) in _UNSHOWN else char for char in text
+    )
+
+
+def json_text(tree: Any, *, indent: int | None = 1) -> str:
+    """JSON for eyes and for programs: as it is, but for what could disturb a terminal.
+
+    >>> json_text({"a": "é\\x9b"}, indent=None)
+    '{"a": "é\\\\u009b"}'
+    """
+    return "".join(
+        json.dumps(char)[1:-1] if unicodedata.category(char) in _UNSHOWN and char != "\n" else char
+        for char in json.dumps(tree, ensure_ascii=False, indent=indent)
     )
 
 
@@ -67,6 +82,10 @@ class Console:
                 self._json(sys.stdout, event="outcome", text=line)
             elif wrong or self.verbosity >= 0:
                 write(sys.stdout, plain(line))
+
+    def data(self, tree: Any, *, indent: int | None = 1) -> None:
+        """What a command is asked for, as JSON on stdout, whatever else is said."""
+        write(sys.stdout, json_text(tree, indent=indent))
 
     def note(self, text: str, **more: object) -> None:
         """Something on the way: to stderr, unless quiet."""

@@ -92,12 +92,13 @@ _COMMON = (
 
 
 def command(
-    app: typer.Typer, *keyed: Flag, loads: bool = True
+    app: typer.Typer, *keyed: Flag, loads: bool = True, name: str | None = None
 ) -> Callable[[Callable[..., None]], None]:
     """Make a function a command: with flags for settings, and the options every command has.
 
-    The function gets a `Given`, then its own options by name; its docstring is the help. Without
-    `loads` no settings are read: for the command that writes them.
+    The function gets a `Given`, then its own options by name; its docstring is the help, its name
+    the command's unless `name` is given. Without `loads` no settings are read: for the command that
+    writes them.
     """
 
     def register(function: Callable[..., None]) -> None:
@@ -113,7 +114,7 @@ def command(
                 function(Given(settings, console, config, frozenset(given)), **options)
 
         _describe(called, function, tuple(_option(flag) for flag in keyed))
-        app.command(name=function.__name__)(called)
+        app.command(name=name or function.__name__)(called)
 
     return register
 

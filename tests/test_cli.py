@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 
 from jmreport import __version__, commands, errors, pipeline
 from jmreport.cli import after_command, main
-from jmreport.console import Console, plain
+from jmreport.console import Console, Counter, plain
 from jmreport.errors import Exit, JmreportError
+from jmreport.estimate import Estimate
 from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.settings import KEYS, Settings
 
-COMMANDS = ("build", "collect", "render", "check", "demo", "init")
+COMMANDS = ("build", "collect", "render", "check", "demo", "init", "snapshots")
 NOW = "2026-11-23T02:14:00Z"
 
 
@@ -344,6 +345,48 @@ def test_in_cron_a_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"read jobs: 3 done after 0\.0 s\nand this\n", err)
 
 
+def test_a_long_step_tells_now_and_then_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every half a minute: how many of how many, how fast, and about how long it still takes."""
+    at = [0.0]
+    console = Console()
+    counter = Counter(
+        None, lambda course, now: console.under_way("read jobs", course, now), clock=lambda: at[0]
+    )
+    counter.advance(5)
+    assert capsys.readouterr().err == ""
+    for second in range(1, 61):
+        at[0] = second
+        counter.expect(1000 if second > 30 else 0)
+        counter.advance(2)
+    assert capsys.readouterr().err == (
+        "read jobs: 65 so far, 2.2 a second\n"
+        "read jobs: 125 of 1000 (12 %), 2.1 a second, about 7 min left\n"
+    )
+    console.log_format = "json"
+    at[0] = 90
+    counter.advance()
+    event = json.loads(capsys.readouterr().err)
+    assert (event["event"], event["done"], event["total"]) == ("progress", 126, 1000)
+    assert event["seconds_left"] > 420
+    assert event["per_second"] > 1
+
+
+def test_an_estimate_follows_the_pace_of_late() -> None:
+    """A run that is taken up again passes over a thousand known jobs in a second."""
+    course = Estimate(0, 2000)
+    course.advance(1000, 1)
+    assert course.seconds_left(1) is None
+    for second in range(2, 202):
+        course.advance(1, second)
+    assert course.seconds_left(201) == pytest.approx(800, rel=0.02)
+    assert course.percent() == 60
+    course.advance(799, 202)
+    assert course.percent() == 99
+    course.advance(500, 203)
+    assert course.percent() == 100
+    assert course.seconds_left(203) == 0
+
+
 def test_a_step_that_was_not_finished_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="x"), Console().progress().step("read", None):
         raise ValueError("x")
@@ -555,9 +598,8 @@ def test_rendering_nothing_says_what_to_run_first(capsys: pytest.CaptureFixture[
 
 def test_the_help_of_commands_is_all_that_typer_knows() -> None:
     """No option is taken and then ignored: each is of a flag, the command, or all commands."""
-    assert {
-        info.callback.__name__ for info in commands.app.registered_commands if info.callback
-    } == (set(COMMANDS))
+    single = {info.callback.__name__ for info in commands.app.registered_commands if info.callback}
+    assert single | {info.name for info in commands.app.registered_groups} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("site", [".", "/"])

@@ -15,7 +15,7 @@ from jmreport.errors import PRECEDENCE, Exit
 from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.render.data import REPORT_FORMAT
-from jmreport.settings import SECTIONS
+from jmreport.settings import LISTS, SECTIONS
 from jmreport.settings_example import commented
 from jmreport.settings_loading import OTHER_VARIABLES, load
 
@@ -26,7 +26,10 @@ DOCUMENTS = sorted(
     for path in HERE.rglob("*.md")
     if not any(part in SKIPPED or part.startswith(".venv") for part in path.parts)
 )
-COMMANDS = {info.callback.__name__ for info in commands.app.registered_commands if info.callback}
+COMMANDS = {
+    *(info.callback.__name__ for info in commands.app.registered_commands if info.callback),
+    *(str(info.name) for info in commands.app.registered_groups),
+}
 
 
 def read(path: str) -> str:
@@ -106,7 +109,7 @@ def test_every_flag_that_a_document_names_exists(document: Path) -> None:
 ARROWS = {"--collect--", "--analyse--", "--render--"}
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("section", SECTIONS | LISTS)
 def test_every_setting_is_documented(section: str) -> None:
     """`python tests/settings_table.py` prints what belongs there."""
     assert table(section) in read("docs/settings.md")

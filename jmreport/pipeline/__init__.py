@@ -13,9 +13,9 @@ from datetime import datetime
 from jmreport.errors import first
 from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.demo import demo_server
-from jmreport.pipeline.keeping import check
+from jmreport.pipeline.keeping import check, export, runs, show
 from jmreport.pipeline.rendering import render
-from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source
+from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
 from jmreport.settings import Settings
 
@@ -25,11 +25,15 @@ __all__ = [
     "Fault",
     "Outcome",
     "Source",
+    "Stored",
     "build",
     "check",
     "collect",
     "demo_server",
+    "export",
     "render",
+    "runs",
+    "show",
 ]
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jmreport.pipeline.values import Checked
+from jmreport.errors import UsageError
+from jmreport.pipeline.values import Checked, Outcome, Stored
+from jmreport.progress import Progress
+from jmreport.records import Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
     from jmreport.snapshots import Store
+
+#: So many ids are named where a beginning may be that of several.
+MOST_SHOWN = 10
 
 
 def check(settings: Settings) -> tuple[Checked, ...]:
@@ -22,6 +28,74 @@ def check(settings: Settings) -> tuple[Checked, ...]:
         found = linkcheck.check(Path(settings.site.dir))
         faults += [Checked(what=fault.what, why=fault.why) for fault in found]
     return tuple(faults)
+
+
+def runs(settings: Settings) -> tuple[tuple[Run, ...], int]:
+    """Every run of the store, oldest first, and how many jobs are known."""
+    with open_store(settings, create=False) as store:
+        return store.runs(), store.count()
+
+
+def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:
+    """What is stored of a job, named by its id, its beginning, or its short form on a page.
+
+    With `run` (or the beginning of one's id) as it was known after that run. Raises UsageError
+    where no job or run is meant, or several are.
+    """
+    with open_store(settings, create=False) as store:
+        whole = _one_job(store, job, settings)
+        if run is None:
+            entry = store.entry(whole)
+            return Stored(record=store.record(whole), run=entry.run if entry else "")
+        until = _one_run(store, run, settings)
+        order = [each.id for each in store.runs()]
+        for made_by, record in store.states(whole):
+            if order.index(made_by) <= order.index(until):
+                return Stored(record=record, run=made_by)
+    raise UsageError(
+        f"job {whole} was not known yet after run {until}",
+        hint="`jmreport snapshots list` names the runs",
+    )
+
+
+def _one_job(store: Store, job: str, settings: Settings) -> str:
+    found = store.like(job, limit=MOST_SHOWN + 1)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"no job {job!r} in {settings.snapshots.dir}",
+            hint="give its id or the beginning of it: a job's page shows both",
+        )
+    more = " and more" if len(found) > MOST_SHOWN else ""
+    raise UsageError(
+        f"{job!r} may be any of several jobs in {settings.snapshots.dir}",
+        hint=f"one of {', '.join(found[:MOST_SHOWN])}{more}",
+    )
+
+
+def _one_run(store: Store, run: str, settings: Settings) -> str:
+    """The newest run whose id begins so."""
+    found = [each.id for each in store.runs() if each.id.startswith(run)]
+    if not found or not run:
+        raise UsageError(
+            f"no run {run!r} in {settings.snapshots.dir}",
+            hint="`jmreport snapshots list` names the runs",
+        )
+    return run if run in found else found[-1]
+
+
+def export(settings: Settings, folder: Path, *, history: bool, progress: Progress) -> Outcome:
+    """Everything that is stored as plain JSON in a folder: one file a job, and the runs."""
+    with (
+        open_store(settings, create=False) as store,
+        progress.step("write jobs", store.count()) as step,
+    ):
+        made = store.export(folder, history=history, advance=step.advance)
+    earlier = f", {made.states} earlier states" if history else ""
+    jobs = "1 job" if made.jobs == 1 else f"{made.jobs} jobs"
+    line = f"exported {jobs}{earlier} to {folder}/index.ndjson: {made.written} files written"
+    return Outcome(summary=(line,))
 
 
 def open_store(settings: Settings, *, create: bool) -> Store:

@@ -5,7 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from jmreport.errors import Exit
-from jmreport.records import Run
+from jmreport.records import Record, Run
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
@@ -36,6 +36,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     exit: Exit = Exit.DONE
     summary: tuple[str, ...] = ()
     run: Run | None = None
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """A job's record, and the run that stored it."""
+
+    record: Record
+    run: str
 
 
 class Fault(Protocol):

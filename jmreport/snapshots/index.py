@@ -81,6 +81,15 @@ class Index:
         (number,) = self.connection.execute("SELECT count(*) FROM entries").fetchone()
         return int(number)
 
+    def places(self) -> Iterator[tuple[str, int, str]]:
+        """(shard, line, id) of every job's newest record, in the order of the files."""
+        return self.connection.execute("SELECT shard, line, id FROM entries ORDER BY shard, line")
+
+    def lines_of(self, shard: str) -> frozenset[int]:
+        """The lines of a shard that are jobs' newest records."""
+        rows = self.connection.execute("SELECT line FROM entries WHERE shard = ?", (shard,))
+        return frozenset(line for (line,) in rows)
+
     def known(self, job: str) -> Known | None:
         entry = self.entry(job)
         if entry is None:

@@ -12,7 +12,7 @@ The format is told in docs/snapshots.md.
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +22,9 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Record, Run, run_id
-from jmreport.snapshots import contents, files, index, runs
+from jmreport.snapshots import contents, files, finding, index, runs
 from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
+from jmreport.snapshots.export import Exported, export
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.redaction import Redaction, whole
@@ -111,9 +112,28 @@ class Store:
         entry = self.entry(job)
         if entry is None:
             raise SnapshotError(
-                f"no job {job} in {self.root}", hint="see `jmreport snapshots show` for the ids"
+                f"no job {job} in {self.root}",
+                hint="`jmreport snapshots show` finds a job by the beginning of its id",
             )
         return next(runs.read_records(self.root, entry.shard, (entry.line,)))
+
+    def like(self, job: str, *, limit: int = 10) -> tuple[str, ...]:
+        """The job of this id; else up to `limit` ids that begin so, or have this short form."""
+        return finding.ids_like(self._current(), whole(job), limit=limit)
+
+    def states(self, job: str) -> Iterator[tuple[str, Record]]:
+        """Every stored state of a job, newest first, with the run that wrote it; reads all runs."""
+        return finding.states(self.root, whole(job))
+
+    def count(self) -> int:
+        """How many jobs are known."""
+        return self._current().count()
+
+    def export(
+        self, folder: Path, *, history: bool = False, advance: Callable[[], None] = lambda: None
+    ) -> Exported:
+        """Everything as plain JSON, one file a job (snapshots/export.py)."""
+        return export(self.root, self._current(), folder, history=history, advance=advance)
 
     def aggregations(self, run: str) -> dict[str, Any]:
         """The server's own numbers as a run read them, by time frame; empty where it has none."""

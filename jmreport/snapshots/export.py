@@ -1,0 +1,276 @@
+"""Snapshots as plain JSON, one file a job: for whoever has neither jmreport nor zstd.
+
+export/
+  export.json                          what this is, and whether it is whole; written last
+  index.ndjson                         {"id": …, "file": "jobs/3f/…json", "run": …}, a line a job
+  jobs/3f/03a7491c-…-3f9c01d2a4b5c6d7.json
+  history/20261123T021400Z/3f/….json   earlier states of jobs, if wanted
+  runs/20261123T021400Z/run.json, list.ndjson, seen.ndjson, aggregations.json
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from jmreport.errors import JmreportError, UsageError
+from jmreport.records import Record
+from jmreport.snapshots import files, runs
+from jmreport.snapshots.index import Index
+
+ABOUT = "export.json"
+INDEX = "index.ndjson"
+EXPORT_FORMAT = 1
+_TEXT = (
+    "What jmreport read of a Job Manager, as plain JSON. index.ndjson says which file is of which "
+    "job; a job's file holds its row of the server's list (row), the body of GET /jobs/{id} "
+    "(detail), attempts, log ends (logs) and operation details (operations); gaps says what could "
+    "not be read. runs/ holds what each run asked, the list as the server gave it, and the "
+    "server's own counts. Secrets were taken out before anything was stored."
+)
+_encode = msgspec.json.Encoder().encode
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """export.json."""
+
+    format: int
+    whole: bool
+    about: str
+    jobs: int = 0
+    states: int = 0
+    runs: tuple[str, ...] = ()
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of index.ndjson: a job, its file, the run that stored it, and the last to find it."""
+
+    id: str
+    file: str
+    run: str
+    last_run: str
+    name: str = ""
+    status: str = ""
+    submission: str = ""
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export came to: jobs, earlier states, and files that had to be written."""
+
+    jobs: int
+    states: int
+    written: int
+
+
+def export(
+    root: Path, index: Index, folder: Path, *, history: bool, advance: Callable[[], None]
+) -> Exported:
+    """Write every job and every run into a folder, and nothing that is there already as it is.
+
+    Stopped at any moment, the same call completes it. `advance` is called for each job. Raises
+    UsageError for a folder with other files, JmreportError where it cannot be written, and
+    SnapshotError where the store is damaged. Memory does not grow with the bodies of jobs.
+    """
+    writing = _Writing(folder)
+    writing.begin()
+    known = tuple(index.stamps())
+    lines = files.temporary(folder / INDEX)
+    try:
+        jobs = _jobs(root, index, writing, lines, advance)
+        writing.move(lines, folder / INDEX)
+    finally:
+        files.remove_quietly(lines)
+    states = _history(root, index, writing) if history else 0
+    for run in known:
+        _run(root, run, writing)
+    writing.end(jobs=jobs, states=states, runs=known)
+    return Exported(jobs=jobs, states=states, written=writing.written)
+
+
+def name_of(job: str) -> str:
+    """A job's file below jobs/: told by its id, never chosen by it.
+
+    >>> name_of("../../etc/passwd")
+    '83/etc-passwd-83adc85a6e829d92.json'
+    """
+    digest = hashlib.blake2b(job.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    readable = re.sub(r"[^a-z0-9]+", "-", job.lower())[:40].strip("-")
+    return f"{digest[:2]}/{readable or 'job'}-{digest}.json"
+
+
+def _jobs(
+    root: Path, index: Index, writing: "_Writing", lines: Path, advance: Callable[[], None]
+) -> int:
+    """One shard at a time, in order, so that each is read once."""
+    count = 0
+    with writing.opened(lines) as out:
+        for shard, group in groupby(index.places(), key=lambda place: place[0]):
+            wanted = {line: job for _, line, job in group}
+            for record in runs.read_records(root, shard, tuple(wanted)):
+                place = f"jobs/{name_of(record.id)}"
+                writing.put(place, _pretty(record))
+                out.write(_encode(_line(record, place, index)) + b"\n")
+                count += 1
+                advance()
+    return count
+
+
+def _line(record: Record, place: str, index: Index) -> Line:
+    entry = index.entry(record.id)
+    if entry is None:
+        return Line(id=record.id, file=place, run="", last_run="")
+    row = entry.row
+    return Line(
+        id=record.id,
+        file=place,
+        run=entry.run,
+        last_run=entry.last_run,
+        name=row.name,
+        status=row.status,
+        submission=row.submission.isoformat() if row.submission else "",
+    )
+
+
+def _history(root: Path, index: Index, writing: "_Writing") -> int:
+    """Every record that is not a job's newest."""
+    count = 0
+    for run in index.stamps():
+        for shard in runs.shards(root / runs.RUNS / run):
+            name = shard.relative_to(root).as_posix()
+            newest = index.lines_of(name)
+            for line, record in enumerate(runs.records(shard)):
+                if line not in newest:
+                    writing.put(f"history/{run}/{name_of(record.id)}", _pretty(record))
+                    count += 1
+    return count
+
+
+def _run(root: Path, run: str, writing: "_Writing") -> None:
+    folder = root / runs.RUNS / run
+    for name in (runs.RUN, runs.AGGREGATIONS):
+        if (folder / name).exists():
+            writing.put(f"runs/{run}/{name}", files.read(folder / name))
+    for name, plain in ((runs.QUERY, "list.ndjson"), (runs.SEEN, "seen.ndjson")):
+        if (folder / name).exists():
+            writing.stream(f"runs/{run}/{plain}", files.lines(folder / name))
+
+
+def _pretty(record: Record) -> bytes:
+    return msgspec.json.format(_encode(record), indent=1) + b"\n"
+
+
+class _Writing:
+    """Files below one folder: each moved into its place when it is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written = 0
+        self._made: set[Path] = set()
+
+    def begin(self) -> None:
+        """Take a folder that is new, empty, or an export's."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"{self.folder} is not a folder", hint="name a new or empty one")
+        with _told(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            others = [path.name for path in self.folder.iterdir() if not _ours(path.name)]
+        if others and not (self.folder / ABOUT).exists():
+            raise UsageError(
+                f"{self.folder} holds other files ({sorted(others)[0]}) and no export",
+                hint="name a new or empty folder",
+            )
+        self._about(whole=False)
+
+    def end(self, *, jobs: int, states: int, runs: tuple[str, ...]) -> None:
+        self._about(whole=True, jobs=jobs, states=states, runs=runs)
+
+    def put(self, place: str, body: bytes) -> None:
+        """A whole file; one that holds the same is left as it is."""
+        path = self.folder / place
+        with _told(path):
+            with suppress(FileNotFoundError):
+                if path.stat().st_size == len(body) and path.read_bytes() == body:
+                    return
+            self._folder_of(path)
+            beside = files.temporary(path)
+            try:
+                beside.write_bytes(body)
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+        self.written += 1
+
+    def stream(self, place: str, lines: Iterator[bytes]) -> None:
+        """A file of lines, however many."""
+        path = self.folder / place
+        self._folder_of(path)
+        beside = files.temporary(path)
+        try:
+            with self.opened(beside) as out:
+                for line in lines:
+                    out.write(line)
+            self.move(beside, path)
+        finally:
+            files.remove_quietly(beside)
+        self.written += 1
+
+    def opened(self, path: Path) -> "_Out":
+        return _Out(path)
+
+    def move(self, beside: Path, path: Path) -> None:
+        files.move_in(beside, path)
+
+    def _folder_of(self, path: Path) -> None:
+        if path.parent not in self._made:
+            with _told(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(path.parent)
+
+    def _about(self, **more: object) -> None:
+        about = About(format=EXPORT_FORMAT, about=_TEXT, **more)  # type: ignore[arg-type]  # above
+        files.write(self.folder / ABOUT, msgspec.json.format(_encode(about), indent=1) + b"\n")
+
+
+class _Out:
+    """A file that is written in one go, whose failures are told in the store's words."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _told(path):
+            self._file = path.open("wb")
+
+    def write(self, data: bytes) -> None:
+        with _told(self._path):
+            self._file.write(data)
+
+    def __enter__(self) -> "_Out":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _told(self._path):
+            self._file.close()
+
+
+class _told:  # noqa: N801 - reads as a word
+    """Failures of the system as a JmreportError that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
+        if isinstance(error, OSError):
+            told = files.failed(self._path, error)
+            raise JmreportError(
+                told.message, hint="name another folder, or see that this one can be written"
+            ) from error
+
+
+def _ours(name: str) -> bool:
+    return name.endswith(files.TEMPORARY)
