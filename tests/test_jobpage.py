@@ -196,11 +196,13 @@ def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:
     ]
     made = files(record(tree))
     shards = [address for address in made if "-shards-" in address]
-    assert len(shards) == 3
+    assert len(shards) == 6
     assert list(made)[-1] == addresses.job(JOB)
-    first = made[shards[0]].decode()
-    assert "Shards 1 to 500 of 1\u202f200, failed ones first" in first
-    assert first.index("shard 1100") < first.index("shard 0")
+    failed, first = made[shards[0]].decode(), made[shards[1]].decode()
+    assert "1 shard of 1\u202f200" in failed
+    assert "shard 1100" in failed
+    assert "250 shards of 1\u202f200: 1\u202f199 succeeded, 1 failed" in first
+    assert first.index("shard 0<") < first.index("shard 249<")
     html = made[addresses.job(JOB)].decode()
     assert all(address.removeprefix("jobs/") in html for address in shards)
 

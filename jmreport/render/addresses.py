@@ -51,10 +51,14 @@ def job_raw(job_id: str) -> str:
     return job(job_id)[: -len("html")] + "json"
 
 
-def job_shards(job_id: str, position: int, task: str, page: int) -> str:
-    """A page of a large scatter: `position` is the task's place in the job, pages count from 1."""
+def job_shards(job_id: str, position: int, task: str, page: int, *, status: str = "") -> str:
+    """A page of a large scatter: `position` is the task's place in the job, pages count from 1.
+
+    With a status's key in `words.status` it is one of the shards of that status.
+    """
     name = slug(task, 24) or "task"
-    return f"{job(job_id)[: -len('.html')]}-{name}-{position}-shards-{page}.html"
+    which = f"{status}-{page}" if status else f"{page}"
+    return f"{job(job_id)[: -len('.html')]}-{name}-{position}-shards-{which}.html"
 
 
 def jobs_page(page: int) -> str:

@@ -6,7 +6,7 @@ the shard), and the task's or shard's own row (its latest attempt).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -62,6 +62,11 @@ class Call(Struct, frozen=True, kw_only=True):
     cached: bool = False
     data: IndividualAttempt | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended by its status, known or not when."""
+        return self.status not in ACTIVE_STATUSES
+
 
 def of_task(task: TaskMetadata, reading: Reading) -> tuple[Call, ...]:
     """Every attempt known of a task, by shard and then by attempt."""
@@ -83,6 +88,13 @@ def of_task(task: TaskMetadata, reading: Reading) -> tuple[Call, ...]:
     unplaced = _unplaced(flat, task, reading)
     found.extend(_call(task, None, a.attempt_number or 1, a, (), job, last=False) for a in unplaced)
     return tuple(found)
+
+
+def span(found: Sequence[Call]) -> Span:
+    """From the first start to the last end; no end while the latest attempt has none."""
+    starts = [call.start for call in found if call.start]
+    last = found[-1] if found else None
+    return min(starts, default=None), last.end if last else None
 
 
 def job_span(reading: Reading) -> JobSpan:

@@ -27,15 +27,17 @@ from jmreport.render import (
     jobtasks,
     jobverdict,
     reading,
+    shardpages,
     values,
     words,
 )
 from jmreport.render.jobfacts import Link, Making, SiteFacts, site_facts
 from jmreport.render.jobfailures import Failures
 from jmreport.render.joboperations import OperationView
-from jmreport.render.jobtasks import ShardsPage, Tasks
+from jmreport.render.jobtasks import Tasks
 from jmreport.render.jobverdict import Verdict
 from jmreport.render.reading import Reading
+from jmreport.render.shardpages import ShardsPage
 from jmreport.render.theme import Theme
 from jmreport.render.timing import MOST_BARS, TaskCalls, Timing, timing
 from jmreport.render.values import Budget, Values
@@ -115,7 +117,8 @@ class JobPage(Struct, frozen=True, kw_only=True):
     raw: str
     raw_href: str
     as_of: words.Moment | None
-    shards: tuple[ShardsPage, ...]
+    #: Made one at a time, and only once.
+    shards: Iterator[ShardsPage]
 
 
 def pages(
@@ -196,7 +199,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         raw=_raw(record, read),
         raw_href=making.link(addresses.job_raw(record.id)),
         as_of=words.when(read_at, facts.zone),
-        shards=tuple(jobtasks.shards_pages(tasks.scatters, making)),
+        shards=shardpages.pages(tasks.scatters, making),
     )
 
 

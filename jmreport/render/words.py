@@ -67,6 +67,15 @@ def status(word: str | None) -> StatusWord:
     return StatusWord("unknown", f"Unknown ({cut_middle(word, 60)})", "i-unknown")
 
 
+def key_text(key: str) -> str:
+    """The word for a status by its key, such as "On hold" for "onhold".
+
+    >>> key_text("failed"), key_text("unknown")
+    ('Failed', 'Unknown')
+    """
+    return next((word.text for word in _STATUSES.values() if word.key == key), _UNKNOWN.text)
+
+
 def zone(name: str) -> tzinfo:
     """The zone a setting names; UTC where this machine knows no such zone."""
     if name == "UTC":
@@ -153,6 +162,11 @@ def _zone_name(at: datetime) -> str:
 def _iso(at: datetime) -> str:
     text = at.isoformat(timespec="seconds")
     return text[:-6] + "Z" if text.endswith("+00:00") else text
+
+
+def between(start: datetime | None, end: datetime | None) -> str:
+    """How long from one to the other; "" where one is lacking or the end lies before the start."""
+    return duration(end - start) if start and end and end >= start else ""
 
 
 def duration(length: timedelta | None) -> str:

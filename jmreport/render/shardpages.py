@@ -1,0 +1,241 @@
+"""The shards of a scatter: rows for the job's page, and pages of their own for large ones.
+
+A large scatter has all its shards by index, and those of each rarer status by themselves, so that
+its failed ones stand together. Each page stays below a megabyte whatever its shards hold.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct, structs
+
+from jmreport.models import Shard, TaskMetadata
+from jmreport.render import addresses, calls, tries, words
+from jmreport.render.calls import Call
+from jmreport.render.jobfacts import Link, Making
+from jmreport.render.tries import AttemptRow
+from jmreport.render.values import Budget
+
+#: Shards on a page of their own, and attempts shown of each.
+A_PAGE = 250
+_MOST_TRIES = 20
+#: Bytes of text, and rows of attempts, on a page of shards.
+_PAGE_TEXT = 300_000
+_PAGE_TRIES = 1_200
+_SLOWEST = 5
+
+Tried = Mapping[int | None, Sequence[Call]]
+
+
+class ShardRow(Struct, frozen=True, kw_only=True):
+    """A shard; `anchor` is "" where nothing points at it."""
+
+    anchor: str
+    index: str
+    status: words.StatusWord
+    note: str
+    started: words.Moment | None
+    ended: words.Moment | None
+    took: str
+    attempts: str
+    links: tuple[Link, ...]
+    job: Link | None
+    messages: tuple[str, ...]
+    tries: tuple[AttemptRow, ...] = ()
+    tries_left_out: int = 0
+
+
+class ShardGroup(Struct, frozen=True):
+    """Pages of a scatter: all its shards, or those of one status. The page itself has no href."""
+
+    title: str
+    pages: tuple[Link, ...]
+
+
+class ShardsPage(Struct, frozen=True, kw_only=True):
+    """A page of a large scatter, at an address of its own."""
+
+    address: str
+    title: str
+    task: str
+    job: Link
+    rows: tuple[ShardRow, ...]
+    said: str
+    groups: tuple[ShardGroup, ...]
+
+
+class Scatter(Struct, frozen=True):
+    """A scatter with pages of its own: its task's place in the job, and what is known of it."""
+
+    position: int
+    task: TaskMetadata
+    calls: tuple[Call, ...]
+
+
+def by_shard(found: Sequence[Call]) -> dict[int | None, list[Call]]:
+    """Attempts by shard."""
+    own: dict[int | None, list[Call]] = {}
+    for call in found:
+        own.setdefault(call.shard, []).append(call)
+    return own
+
+
+def row(
+    anchor: str, shard: Shard, tried: Tried, making: Making, *, with_tries: bool = False
+) -> ShardRow:
+    """A shard in words, with its attempts where they are to stand beside it."""
+    own = tried.get(shard.shard_index, ())
+    start, end = calls.span(own)
+    index = "" if shard.shard_index is None else str(shard.shard_index)
+    told = own if with_tries and _worth_telling(own) else ()
+    shown = told[-making.budget.rows(len(told), _MOST_TRIES) :] if told else ()
+    return ShardRow(
+        anchor=f"{anchor}-shard-{index}" if anchor and index else "",
+        index=index,
+        status=words.status(shard.execution_status),
+        note=_note(own),
+        started=making.short(start),
+        ended=making.short(end),
+        took=words.between(start, end),
+        attempts=words.number(shard.attempts) if shard.attempts is not None else "",
+        links=making.places(shard.backend_log, shard.call_root, shard.operation_id),
+        job=making.job(shard.job_id),
+        messages=tries.messages(shard.failure_messages, making),
+        tries=tuple(tries.row(call, making, of=f"attempt {call.attempt}") for call in shown),
+        tries_left_out=len(told) - len(shown),
+    )
+
+
+def _worth_telling(own: Sequence[Call]) -> bool:
+    """Whether attempts say more than the shard's row, which is its latest one."""
+    return len(own) > 1 or any(call.data is not None for call in own)
+
+
+def _note(own: Sequence[Call]) -> str:
+    preempted = sum(1 for call in own if call.preempted)
+    said = [words.plural(preempted, "preemption")] if preempted else []
+    if own and (last := tries.note(own[-1])):
+        said.append(last)
+    return " · ".join(said)
+
+
+def failed_first(shards: Sequence[Shard]) -> list[Shard]:
+    """Failed ones, then those that are active, then the rest; by index within each."""
+    return sorted(shards, key=lambda shard: (_rank(shard), _place(shard)))
+
+
+def slowest(shards: Sequence[Shard], tried: Tried) -> list[Shard]:
+    """The shards that took longest from their first start to their last end."""
+    spans = ((shard, calls.span(tried.get(shard.shard_index, ()))) for shard in shards)
+    known = [(end - start, shard) for shard, (start, end) in spans if start and end]
+    known.sort(key=lambda pair: pair[0], reverse=True)
+    return [shard for _, shard in known[:_SLOWEST]]
+
+
+def _rank(shard: Shard) -> int:
+    if shard.execution_status == "Failed":
+        return 0
+    return 2 if shard.execution_status == "Succeeded" else 1
+
+
+def _place(shard: Shard) -> int:
+    return shard.shard_index if shard.shard_index is not None else -1
+
+
+def summary(shards: Sequence[Shard]) -> str:
+    """How many shards stand how: "1 failed, 23 succeeded"; "" where all stand alike."""
+    counts = Counter(words.status(shard.execution_status).text for shard in shards)
+    if len(counts) < 2:
+        return ""
+    return ", ".join(f"{words.number(n)} {text.lower()}" for text, n in counts.most_common())
+
+
+# --- pages of their own
+
+
+class _Group(Struct, frozen=True):
+    """Shards in the order of their pages: `key` is "" for all of them."""
+
+    key: str
+    title: str
+    shards: tuple[Shard, ...]
+
+    @property
+    def pages(self) -> int:
+        return -(-len(self.shards) // A_PAGE)
+
+    def part(self, page: int) -> tuple[Shard, ...]:
+        return self.shards[(page - 1) * A_PAGE : page * A_PAGE]
+
+
+def _groups(task: TaskMetadata) -> list[_Group]:
+    """All shards by index, and those of each status but the most frequent by themselves."""
+    ordered = tuple(sorted(task.shards, key=_place))
+    held: dict[str, list[Shard]] = {}
+    for shard in ordered:
+        held.setdefault(words.status(shard.execution_status).key, []).append(shard)
+    usual = max(held, key=lambda key: len(held[key]), default="")
+    rare = sorted((key for key in held if key != usual), key=lambda key: _rank(held[key][0]))
+    named = [_Group(key, words.key_text(key), tuple(held[key])) for key in rare]
+    return [*named, _Group("", "All shards", ordered)]
+
+
+def links(position: int, task: TaskMetadata, making: Making) -> tuple[ShardGroup, ...]:
+    """The pages of a scatter as links from the page in the making, which is not linked itself."""
+    return tuple(
+        ShardGroup(
+            f"{group.title} ({words.number(len(group.shards))})",
+            tuple(_link(position, task, group, page, making) for page in range(1, group.pages + 1)),
+        )
+        for group in _groups(task)
+    )
+
+
+def _link(position: int, task: TaskMetadata, group: _Group, page: int, making: Making) -> Link:
+    address = _address(position, task, group, page, making)
+    href = None if address == making.address else making.link(address)
+    return Link(_range(group.part(page)), href)
+
+
+def _address(position: int, task: TaskMetadata, group: _Group, page: int, making: Making) -> str:
+    return addresses.job_shards(making.id, position, task.name or "", page, status=group.key)
+
+
+def _range(part: Sequence[Shard]) -> str:
+    first, last = _index(part[0]), _index(part[-1])
+    return first if len(part) == 1 else f"{first} to {last}"
+
+
+def _index(shard: Shard) -> str:
+    return words.number(shard.shard_index) if shard.shard_index is not None else "no index"
+
+
+def pages(scatters: Sequence[Scatter], making: Making) -> Iterator[ShardsPage]:
+    """The pages of large scatters, made one at a time, since together they are many megabytes."""
+    for scatter in scatters:
+        tried = by_shard(scatter.calls)
+        for group in _groups(scatter.task):
+            for page in range(1, group.pages + 1):
+                yield _page(scatter, tried, group, page, making)
+
+
+def _page(scatter: Scatter, tried: Tried, group: _Group, page: int, making: Making) -> ShardsPage:
+    position, task = scatter.position, scatter.task
+    address = _address(position, task, group, page, making)
+    here = structs.replace(making, address=address, budget=Budget(_PAGE_TEXT, _PAGE_TRIES))
+    name = words.cut_middle(task.name or "(no name)", 200)
+    part = group.part(page)
+    what = f"{group.title.lower()} shards" if group.key else "shards"
+    status = summary(task.shards) or f"all {words.status(task.shards[0].execution_status).text}"
+    return ShardsPage(
+        address=address,
+        title=f"{name}: {what} {_range(part)}",
+        task=name,
+        job=Link(making.short_id, here.link(addresses.job(making.id))),
+        rows=tuple(
+            row(addresses.anchor("task", position), shard, tried, here, with_tries=True)
+            for shard in part
+        ),
+        said=f"{words.plural(len(part), 'shard')} of {words.number(len(task.shards))}: {status}.",
+        groups=links(position, task, here),
+    )
