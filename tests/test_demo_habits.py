@@ -2,6 +2,7 @@
 in the list of habits ("backends habit 22")."""
 
 import json
+import time
 from base64 import b64decode, b64encode
 from collections import Counter
 from datetime import timedelta
@@ -432,6 +433,72 @@ def test_19_archived_jobs_stay_in_the_list_and_are_500_in_detail() -> None:
     for row in gone:
         assert row["status"] in ("Succeeded", "Failed", "Aborted")
         assert get(demo, f"/jobs/{row['id']}/Any/attempts").status == 500
+
+
+def test_19_metadata_of_more_rows_than_are_allowed_is_500() -> None:
+    """The row stays in the list, and so do smaller jobs; a million rows are allowed by default."""
+    demo = server("cromwell", archived=0.0, most_rows=600)
+    statuses = {
+        row["id"]: get(demo, f"/jobs/{row['id']}").status for row in rows(demo, pageSize=1000)
+    }
+    large = [job_id for job_id, status in statuses.items() if status == 500]
+    assert 0 < len(large) < len(statuses)
+    assert set(statuses.values()) == {200, 500}
+    assert get(demo, f"/jobs/{large[0]}/Any/attempts").status == 500
+    whole = server("cromwell", archived=0.0)
+    assert get(whole, f"/jobs/{large[0]}").status == 200
+
+
+def test_19_a_failure_without_a_cause_makes_the_shim_stumble() -> None:
+    """A workflow that was refused as a whole, in the table of endpoints; others are shown."""
+    demo = server("cromwell", archived=0.0, bare_failures=1.0)
+    known = server("cromwell", archived=0.0)
+    bare = 0
+    for row in rows(demo, status=["Failed"], pageSize=1000):
+        told = detail(known, row["id"])["failures"]
+        refused = any("input processing failed" in failure["failure"] for failure in told)
+        assert get(demo, f"/jobs/{row['id']}").status == (500 if refused else 200)
+        bare += refused
+    assert bare > 0
+
+
+def _logs(demo: Demo) -> list[tuple[int, Any]]:
+    found = []
+    for row in rows(demo, status=["Failed"], pageSize=1000):
+        answer = get(demo, f"/jobs/{row['id']}")
+        for failure in answer.json["failures"] if answer.status == 200 else ():
+            bucket, _, name = failure.get("backendLog", "").removeprefix("gs://").partition("/")
+            if name:
+                which = f"bucket={bucket}&object={quote(name, safe='')}"
+                log = get(demo, f"/jobs/tailFile?{which}")
+                found.append((log.status, log.json.get("contents")))
+    return found
+
+
+def test_logs_that_are_empty_or_no_utf_8_are_500_on_cromwell() -> None:
+    """By the definition they are answers: one without text, one with what could not be decoded."""
+    told = _logs(server("cromwell", archived=0.0, outside_auth=True, odd_logs=0.5))
+    assert {status for status, _ in told} == {200, 500}
+    told = _logs(server("spec", odd_logs=1.0))
+    assert {status for status, _ in told} == {200}
+    assert {contents == "" for _, contents in told} == {True, False}
+    assert all("\N{REPLACEMENT CHARACTER}" in contents for _, contents in told if contents)
+    assert {status for status, _ in _logs(server("spec"))} == {200}
+
+
+def test_answers_take_as_long_as_they_are_large() -> None:
+    """A page of 600 rows takes longer than health; without `slow` nothing waits."""
+
+    def seconds(demo: Demo, **body: Any) -> float:
+        began = time.monotonic()
+        query(demo, **body)
+        return time.monotonic() - began
+
+    slow, quick = server("cromwell", slow=3.0), server("cromwell")
+    large, small = seconds(slow, pageSize=600), seconds(slow, pageSize=1)
+    assert small >= 0.015
+    assert large > 0.2
+    assert seconds(quick, pageSize=1) < 0.015 or seconds(quick, pageSize=1) < small
 
 
 def test_19_dsub_can_lose_details_too() -> None:

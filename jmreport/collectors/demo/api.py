@@ -3,6 +3,7 @@ answers it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, get_args
@@ -21,6 +22,8 @@ Like = Literal["spec", "cromwell", "dsub"]
 LIKES: tuple[Like, ...] = get_args(Like)
 
 _KINDS: dict[str, type[Spec]] = {"spec": Spec, "cromwell": Cromwell, "dsub": Dsub}
+#: Seconds that real servers took: 16 ms for 64 rows, 52 ms for 74 KB, 3 to 10 s for 6 MB.
+_FIRST_BYTE, _A_BYTE = 0.005, 0.7e-6
 _ARCHIVED = {"spec": 0.0, "cromwell": 0.005, "dsub": 0.0}
 
 # Narrow paths before wide ones: `operationDetails` is no job's id.
@@ -53,7 +56,11 @@ class Demo:
     none). `same_second`: so many neighbours share a second, which breaks dsub's paging.
     `outside_auth`: a Cromwell server that has the service which operation details and logs need;
     without it they answer 204. `shards`: once a week one job scatters so widely, and fails in some
-    of them, and one runs as many sub-workflows (63 at most); 0: none does.
+    of them, and one runs as many sub-workflows (63 at most); 0: none does. `most_rows`: a Cromwell
+    server answers 500 for jobs whose metadata has more rows. `bare_failures`: the part of workflows
+    refused as a whole whose failure names no cause, which is a 500 too. `odd_logs`: the part of
+    logs that are empty or no UTF-8. `slow`: how much of the time that real servers take an answer
+    takes: 1 is as observed, 0 none.
 
     `healthy` may be set to False at any time: an engine that is down, as /health tells.
     """
@@ -70,6 +77,10 @@ class Demo:
         same_second: int = 1,
         outside_auth: bool = False,
         shards: int = 0,
+        most_rows: int = 1_000_000,
+        bare_failures: float = 0.0,
+        odd_logs: float = 0.0,
+        slow: float = 0.0,
     ) -> None:
         if like not in LIKES:
             raise ValueError(f"like={like!r}: not one of {', '.join(LIKES)}")
@@ -93,8 +104,12 @@ class Demo:
                 outside_auth=outside_auth,
                 born=self._now,
                 shards=shards,
+                most_rows=most_rows,
+                bare_failures=bare_failures,
+                odd_logs=odd_logs,
             )
         )
+        self._slow = slow
 
     @property
     def now(self) -> datetime:
@@ -122,6 +137,8 @@ class Demo:
                 status=answer[0],
             )
         )
+        if self._slow:
+            time.sleep(self._slow * (_FIRST_BYTE + len(answer[2]) * _A_BYTE))
         return answer
 
     def _answer(

@@ -19,6 +19,7 @@ from .answers import Answer, Call, Refusal
 from .asking import Asked
 from .holdings import JSON, Options
 from .ids import is_uuid
+from .logs import Oddity
 from .look import Look
 from .spec import Spec
 from .timeline import HOUR, iso
@@ -158,7 +159,7 @@ class Cromwell(Spec):
         if not is_uuid(asked_id):
             raise Refusal(400, f"Invalid workflow ID: '{asked_id:.80}'.")
         k, path, job = self.find(asked_id, call.now)
-        detail = self.detail(job, self.look(job, path, call.now))
+        detail = self.detail(job, self._readable(job, self.look(job, path, call.now)))
         # Ids are accepted in any case, and come back as they were sent (habit 26).
         detail["id"] = asked_id
         if not path:
@@ -233,7 +234,20 @@ class Cromwell(Spec):
         if not is_uuid(call.params["id"]):
             raise Refusal(400, f"Invalid workflow ID: '{call.params['id']:.80}'.")
         _, path, job = self.find(call.params["id"], call.now)
-        return self.look(job, path, call.now)
+        return self._readable(job, self.look(job, path, call.now))
+
+    def _readable(self, job: Job, look: Look) -> Look:
+        """The same, unless the engine refuses to load so much (habit 19) or the shim stumbles over
+        a failure that names no cause (table of endpoints): Refusal 500."""
+        if _rows(look) > self.options.most_rows:
+            raise Refusal(500)
+        whole = look.run.fate == "Failed" and look.now >= look.run.end and _refused(job)
+        if whole and job.dice[26] < self.options.bare_failures * 256:
+            raise Refusal(500)
+        return look
+
+    def odd_log(self, oddity: Oddity) -> str:  # noqa: ARG002 - it stumbles over both alike
+        raise Refusal(500)
 
     def _attempts(self, found: list[JSON]) -> list[JSON]:
         """A missing start is invented, and so is the end of one that is still running, which can
@@ -297,7 +311,17 @@ class Cromwell(Spec):
 
 
 def _unnamed(job: Job) -> bool:
-    return job.cause is causes.INPUTS and job.dice[27] < 128
+    return _refused(job) and job.dice[27] < 128
+
+
+def _refused(job: Job) -> bool:
+    """Whether a workflow was refused as a whole, before any task was started."""
+    return job.cause is causes.INPUTS
+
+
+def _rows(look: Look) -> int:
+    """About how many rows of metadata the engine holds of a job: each attempt has some forty."""
+    return 60 + 40 * sum(len(look.shown(call)) for task in look.tasks for call in task.calls)
 
 
 def _offset(token: str) -> int:

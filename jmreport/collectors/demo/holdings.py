@@ -32,6 +32,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     outside_auth: bool
     born: int
     shards: int = 0
+    most_rows: int = 1_000_000
+    bare_failures: float = 0.0
+    odd_logs: float = 0.0
 
 
 class Holdings:

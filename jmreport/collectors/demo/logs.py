@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
+from zlib import crc32
 
 from . import causes, events, places
 from .look import Look
@@ -75,6 +76,17 @@ def tail(look: Look, task: TaskRun, call: Call, attempt: Attempt, file: str) -> 
     if file == "stdout":
         whole = [*head, f"records: {scene.dice % 99_999}"]
     return "\n".join(whole[-_TAIL_LINES:]) + "\n", len(whole) > _TAIL_LINES
+
+
+Oddity = Literal["", "empty", "not UTF-8"]
+
+
+def oddity(name: str, share: float) -> Oddity:
+    """Whether the file of this name is empty or no text: `share` of all are, half of them each."""
+    dice = crc32(name.encode("utf-8", "replace"))
+    if (dice >> 1) / (1 << 31) >= share:
+        return ""
+    return "empty" if dice & 1 else "not UTF-8"
 
 
 def workflow_log(look: Look) -> str:

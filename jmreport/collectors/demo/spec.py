@@ -295,6 +295,8 @@ class Spec(Holdings):
         look = self.look(job, path, call.now)
         if not f"gs://{bucket}/{name}".startswith(f"{look.root}/"):
             raise missing
+        if oddity := logs.oddity(name, self.options.odd_logs):
+            return self.odd_log(oddity), False
         if place is None:
             return logs.workflow_log(look), False
         found = logs.find_attempt(look, place.task, place.shard, place.attempt)
@@ -303,6 +305,10 @@ class Spec(Holdings):
         ):  # fmt: skip
             raise missing
         return logs.tail(look, *found, place.file)
+
+    def odd_log(self, oddity: logs.Oddity) -> str:
+        """What is answered for a log that is empty or no text."""
+        return "" if oddity == "empty" else "\N{REPLACEMENT CHARACTER}" * 12 + "\n"
 
 
 def _before(token: str) -> int:
