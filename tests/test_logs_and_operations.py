@@ -191,14 +191,14 @@ def test_the_limit_cuts_and_says_how_many_were_not_asked_for() -> None:
     assert found.gaps == ()
     (note,) = found.notes
     assert note.what == "logs"
-    assert note.why == "2 more were not asked for; [collect] log_tails = 2 is the limit"
+    assert note.why == "only 2 were asked for, 2 more were not; [collect] log_tails is the limit"
 
 
 def test_a_limit_of_none_asks_for_none_and_says_so() -> None:
     server = Server()
     found = tails(server, job("a"), limit=0)
     assert server.targets == []
-    assert "log_tails = 0" in found.notes[0].why
+    assert found.notes[0].why.startswith("only 0 were asked for, 1 more were not")
 
 
 def test_ten_thousand_failed_shards_are_one_note() -> None:
@@ -209,7 +209,7 @@ def test_ten_thousand_failed_shards_are_one_note() -> None:
     detail = job(tasks=[{"name": "t", "executionStatus": "Failed", "shards": shards}])
     found = tails(Server(), detail, limit=5)
     assert len(found.bodies) == 5
-    assert [note.why.partition(";")[0] for note in found.notes] == ["9995 more were not asked for"]
+    assert ["9995 more were not" in note.why for note in found.notes] == [True]
 
 
 def test_a_long_log_is_cut_at_its_front_at_a_line_and_says_so() -> None:

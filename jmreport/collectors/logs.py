@@ -123,7 +123,7 @@ def not_offered(why: str) -> str:
 
 
 def _over(left: int, limit: int, job: str, what: str, setting: str) -> Iterator[Gap]:
-    why = f"{left} more were not asked for; [collect] {setting} = {limit} is the limit"
+    why = f"only {limit} were asked for, {left} more were not; [collect] {setting} is the limit"
     yield Gap(what=f"{what}s", why=why, job=job)
 
 

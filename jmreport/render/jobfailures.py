@@ -57,11 +57,13 @@ class LogView(Struct, frozen=True, kw_only=True):
 
 
 class Failures(Struct, frozen=True, kw_only=True):
-    """`said` is what is to be known before them; `logs` are those that belong to none of them."""
+    """`said` is what is to be known before them, with the server's `status_detail` where it has
+    no failures; `logs` are those that belong to none of them."""
 
     rows: tuple[FailureView, ...]
     count: int
     said: str
+    status_detail: str
     logs: tuple[LogView, ...]
     logs_left_out: int
 
@@ -85,6 +87,9 @@ def read(record: Record, reading: Reading, making: Making) -> Failures:
         rows=rows,
         count=len(told),
         said=said,
+        status_detail=making.budget.take(source.extensions.status_detail or "", OPEN_MESSAGE)
+        if said and source
+        else "",
         logs=logs[:MOST_LOGS],
         logs_left_out=len(logs[MOST_LOGS:]),
     )
@@ -206,7 +211,7 @@ class _Page:
         if not operation or operation in self._making.operations or not self._failed:
             return ""
         why = self._unread.get(operation) or self._left
-        return f"Details of its operation could not be read ({why})." if why else ""
+        return f"Details of its operation were not read ({why})." if why else ""
 
     def _places(self) -> Mapping[str, _Place]:
         """Whose log an address is, of all calls the answers tell of; the first that names it."""

@@ -5,6 +5,7 @@ older Pipelines. The rest is a tree of names and values; what is no JSON is show
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -47,6 +48,7 @@ class OperationView(Struct, frozen=True, kw_only=True):
     href: str | None
     id: str
     facts: tuple[tuple[str, str], ...]
+    times: tuple[tuple[str, words.Moment | None], ...]
     error: str
     events: tuple[Event, ...]
     events_left_out: int
@@ -66,9 +68,9 @@ def read(
 def _operation(name: str, answer: JobOperationResponse, making: Making) -> OperationView:
     details = answer.details or ""
     tree, parsed = _decoded(details)
-    branch = _Branch(making)
     events = list(_events(tree))
     shown = events[: making.budget.rows(len(events), MOST_EVENTS)]
+    branch = _Branch(making, told=_event_lists(tree) if len(shown) == len(events) else ())
     nodes = tuple(branch.nodes(tree)) if parsed else ()
     return OperationView(
         anchor=making.operations[name],
@@ -76,6 +78,7 @@ def _operation(name: str, answer: JobOperationResponse, making: Making) -> Opera
         href=making.facts.links.operation(name),
         id=making.budget.name(answer.id or "", 200),
         facts=tuple((key, making.budget.name(text, 200)) for key, text in _facts(tree)),
+        times=tuple((key, words.when(at, making.facts.zone)) for key, at in _times(tree)),
         error=making.budget.take(_error(tree), _LONGEST),
         events=tuple(
             Event(words.when(moment(at), making.facts.zone), making.budget.take(text, _LONGEST))
@@ -110,7 +113,7 @@ def _at(tree: Any, *path: str) -> Any:
 
 
 def _facts(tree: Any) -> Iterator[tuple[str, str]]:
-    """State, machine and times, wherever one of the two clouds has them."""
+    """State, machine and zone, wherever one of the two clouds has them."""
     done = _at(tree, "done")
     state = _at(tree, "status", "state") or {True: "done", False: "not done"}.get(done, "")
     machine = (
@@ -122,14 +125,21 @@ def _facts(tree: Any) -> Iterator[tuple[str, str]]:
         ("Exit code", _at(tree, "metadata", "exitCode")),
         ("Machine", machine),
         ("Zone", _first(_at(tree, "metadata", "pipeline", "resources", "zones"))),
-        ("Created", _at(tree, "metadata", "createTime") or _at(tree, "createTime")),
-        ("Started", _at(tree, "metadata", "startTime")),
-        ("Ended", _at(tree, "metadata", "endTime")),
         ("Run duration", _at(tree, "status", "runDuration")),
     )
     for name, value in named:
         if isinstance(value, str | int) and value != "":
             yield name, str(value)
+
+
+def _times(tree: Any) -> Iterator[tuple[str, datetime]]:
+    for name, value in (
+        ("Created", _at(tree, "metadata", "createTime") or _at(tree, "createTime")),
+        ("Started", _at(tree, "metadata", "startTime")),
+        ("Ended", _at(tree, "metadata", "endTime")),
+    ):
+        if at := moment(value):
+            yield name, at
 
 
 def _first(found: Any) -> Any:
@@ -146,14 +156,16 @@ def _error(tree: Any) -> str:
     return error if isinstance(error, str) else ""
 
 
+def _event_lists(tree: Any) -> tuple[Any, ...]:
+    """Where the two clouds keep their events."""
+    return (_at(tree, "metadata", "events"), _at(tree, "status", "statusEvents"))
+
+
 def _events(tree: Any) -> Iterator[tuple[Any, str]]:
     """Times and words of what happened, newest first as the clouds give them."""
-    for events, time, text in (
-        (_at(tree, "metadata", "events"), "timestamp", "description"),
-        (_at(tree, "status", "statusEvents"), "eventTime", "description"),
-    ):
+    for events, time in zip(_event_lists(tree), ("timestamp", "eventTime"), strict=True):
         for event in events if isinstance(events, list) else ():
-            said = _at(event, text)
+            said = _at(event, "description")
             if isinstance(said, str):
                 yield _at(event, time), said
 
@@ -162,10 +174,14 @@ def _events(tree: Any) -> Iterator[tuple[Any, str]]:
 
 
 class _Branch:
-    """Makes nodes of a tree within its allowance; what finds no room is counted."""
+    """Makes nodes of a tree within its allowance; what finds no room is counted.
 
-    def __init__(self, making: Making) -> None:
+    `told` are lists that the page tells already.
+    """
+
+    def __init__(self, making: Making, *, told: Iterable[Any]) -> None:
         self._making = making
+        self._told = [part for part in told if _only_events(part)]
         self._room = making.budget.rows(MOST_NODES, MOST_NODES)
         self.left_out = 0
 
@@ -175,7 +191,7 @@ class _Branch:
         if isinstance(tree, dict):
             parts = tree.items()
         elif isinstance(tree, list):
-            parts = ((str(at), part) for at, part in enumerate(tree, 1))
+            parts = ((f"#{at}", part) for at, part in enumerate(tree, 1))
         for name, part in parts:
             if self._room <= 0:
                 self.left_out += 1
@@ -186,6 +202,8 @@ class _Branch:
     def _node(self, name: str, part: Any, depth: int) -> Node:
         budget = self._making.budget
         shown = budget.name(name, 200)
+        if any(part is told for told in self._told):
+            return Node(name=shown, count=f"{words.plural(len(part), 'event')}, shown above")
         if isinstance(part, dict | list) and part and depth < DEEPEST:
             noun = "value" if isinstance(part, dict) else "item"
             return Node(
@@ -196,3 +214,14 @@ class _Branch:
         text = budget.take(values.pretty(part), _LONGEST)
         href = self._making.facts.links.href(part)
         return Node(name=shown, text=text, href=href if href and budget.affords(href) else None)
+
+
+def _only_events(events: Any) -> bool:
+    """Whether a list holds nothing that the table of events leaves out."""
+    known = {"timestamp", "eventTime", "description"}
+    return isinstance(events, list) and all(
+        isinstance(event, dict)
+        and event.keys() <= known
+        and isinstance(_at(event, "description"), str)
+        for event in events
+    )
