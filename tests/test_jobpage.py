@@ -407,3 +407,61 @@ def test_misfits_end() -> None:
     tree = detail(failures=[{"failure": n} for n in range(500)])
     read = reading.read(record(tree))
     assert len(read.misfits) <= reading.MOST_MISFITS
+
+
+def test_fields_no_api_names_are_shown_at_every_level() -> None:
+    """Of attempts, events, logs, operations and the list's row too, each by its path."""
+    tree = detail()
+    task = tree["extensions"]["tasks"][0]
+    task["executionEvents"] = [{"name": "Running", "ownEvent": "e1"}]
+    task["shards"][0]["attemptsData"] = [{"attemptNumber": 1, "ownAttempt": "a1"}]
+    of = record(
+        tree,
+        row={"id": JOB, "ownRow": "r1"},
+        attempts={"Later": {"attempts": [{"ownAnswer": "w1"}]}},
+        operations={"op": {"details": "{}", "ownOperation": "o1"}},
+    )
+    shown = text(page(of))
+    for line in (
+        "extensions.tasks[0].executionEvents[0].ownEvent e1",
+        "extensions.tasks[0].shards[0].attemptsData[0].ownAttempt a1",
+        "list.ownRow r1",
+        "attempts[Later].attempts[0].ownAnswer w1",
+        "operation[op].ownOperation o1",
+    ):
+        assert line in shown
+
+
+def test_what_only_the_list_says_is_told_beside_the_detail() -> None:
+    """dsub's rows hold what its details lack; a date cut to its second is the same date."""
+    row = {
+        "id": JOB,
+        "status": "Running",
+        "submission": "2026-11-22T21:58:00.999+00:00",
+        "labels": {"owner": "bob"},
+        "extensions": {"envs": {"MODE": "fast"}, "events": [{"content": "started"}]},
+    }
+    shown = text(page(record(row=row)))
+    assert "Said otherwise by the list" in shown
+    for line in (
+        "status Running", "labels.owner bob", "extensions.envs.MODE fast",
+        "extensions.events[0].content started",
+    ):  # fmt: skip
+        assert line in shown
+    assert "submission 2026" not in shown
+    same = {key: value for key, value in detail().items() if key in ("id", "status", "labels")}
+    assert "Said otherwise" not in text(page(record(row=same)))
+
+
+def test_nothing_is_cut_in_silence() -> None:
+    """Gaps, labels and sub-jobs beyond what stands open say how many more there are."""
+    gaps = tuple(Gap(what=f"log {n}", why="403") for n in range(600))
+    tree = detail(labels={f"k{n}": n for n in range(60)})
+    tree["extensions"]["tasks"] = [{"name": f"t{n}", "jobId": f"sub-{n}"} for n in range(400)]
+    html = page(record(tree, gaps=gaps))
+    shown = text(html)
+    assert "590 more" in shown
+    assert "log 499: 403" in shown
+    assert "100 more are in the raw JSON" in shown
+    assert '<a class="chip" href="#labels">20 more</a>' in html
+    assert "The first 300 of 400 sub-jobs are shown" in shown

@@ -1,0 +1,67 @@
+"""The sub-jobs of a job, as rows of its page: failed ones first, those not read at the end."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from jmreport.models import TaskMetadata
+from jmreport.records import JobRow
+from jmreport.render import addresses, words
+from jmreport.render.jobfacts import Link, Making
+from jmreport.report import JobContext
+
+#: Rows of the table; what is beyond is named in one line each.
+MOST = 300
+
+
+class SubJob(Struct, frozen=True, kw_only=True):
+    """A sub-job: `status` is None where it could not be read."""
+
+    job: Link
+    name: str
+    status: words.StatusWord | None
+    started: words.Moment | None
+    took: str
+    message: str
+
+
+class SubJobs(Struct, frozen=True, kw_only=True):
+    """The rows, and how many sub-jobs there are in all."""
+
+    rows: tuple[SubJob, ...]
+    count: int
+
+
+def read(
+    row: JobRow, tasks: Iterable[TaskMetadata], context: JobContext, making: Making
+) -> SubJobs:
+    """The sub-jobs that a job's tasks and shards name, and those that name it as their parent."""
+    known = sorted(context.children, key=lambda child: child.status != "Failed")
+    ids = {child.id for child in known}
+    lacking = [name for name in dict.fromkeys((*row.children, *_named(tasks))) if name not in ids]
+    rows = [_row(child, making) for child in known[:MOST]]
+    rows += [_not_read(name) for name in lacking[: MOST - len(rows)]]
+    return SubJobs(rows=tuple(rows), count=len(known) + len(lacking))
+
+
+def _named(tasks: Iterable[TaskMetadata]) -> Iterator[str]:
+    for task in tasks:
+        if task.job_id:
+            yield task.job_id
+        yield from (shard.job_id for shard in task.shards if shard.job_id)
+
+
+def _row(child: JobRow, making: Making) -> SubJob:
+    return SubJob(
+        job=Link(child.id[:8], making.link(addresses.job(child.id))),
+        name=words.cut_middle(child.name, 120),
+        status=words.status(child.status),
+        started=making.short(child.start),
+        took=words.duration(child.took),
+        message=words.cut_middle(child.failure.message, 200) if child.failure else "",
+    )
+
+
+def _not_read(job: str) -> SubJob:
+    link = Link(words.cut_middle(job, 80), None)
+    return SubJob(job=link, name="", status=None, started=None, took="", message="Not read.")
