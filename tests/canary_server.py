@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-
 TOKEN = "canary-own-token-7Qx2"  # noqa: S105 - it opens nothing
 HEADER = "canary-own-header-9Lw4"
 PASSWORD = "canary-own-password-3Zt8"  # noqa: S105 - it opens nothing
