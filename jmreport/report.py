@@ -51,6 +51,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     usual: Usual | None = None
     parent: JobRow | None = None
     children: tuple[JobRow, ...] = ()
+    #: The deepest failed sub-workflows below it, where its failure began; at most 30.
+    failed_below: tuple[JobRow, ...] = ()
     last_seen: datetime | None = None
     cause: str | None = None
     cause_class: CauseClass | None = None
@@ -93,12 +95,16 @@ class StuckJob(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """Jobs that ended on one calendar day (2026-11-23) of the report's zone."""
+    """Jobs that ended on one calendar day (2026-11-23) of the report's zone.
+
+    `jobs` are the ids of those that the three numbers count, by status ("Failed").
+    """
 
     day: str
     succeeded: int = 0
     failed: int = 0
     aborted: int = 0
+    jobs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class StatusSplit(Struct, frozen=True, kw_only=True):
@@ -156,13 +162,19 @@ class FrameReport(Struct, frozen=True, kw_only=True):
     """A label's values in one time frame. `covered` is False where less was read than the frame.
 
     Values with most failures first, then most jobs; the jobs without the label last. Empty where no
-    job has it.
+    job has it. `read_since` is the instant since which everything was read, None where that is the
+    beginning; it is the report's now where pages of the list are missing.
     """
 
     frame: str
     values: tuple[LabelValue, ...]
     covered: bool = True
     server_asked: bool = False
+    read_since: datetime | None = None
+    #: The server's number of jobs in this frame beside ours, whatever their labels.
+    beside: "FrameDifference | None" = None
+    #: Why the server's numbers are not there; "" where they are.
+    why_not: str = ""
 
 
 class LabelReport(Struct, frozen=True, kw_only=True):
@@ -173,10 +185,15 @@ class LabelReport(Struct, frozen=True, kw_only=True):
     frames: tuple[FrameReport, ...]
     #: Every job has a value of its own (an id): only there because the server or settings name it.
     distinct: bool = False
+    #: What the server says of the label itself, where it names it as a field.
+    shown_as: DisplayField | None = None
 
 
 class FrameDifference(Struct, frozen=True, kw_only=True):
-    """Where the server's aggregation and ours differ, summed over a frame."""
+    """The server's count of a frame's jobs and ours. `why` says in sentences why they differ.
+
+    "" where they are the same, status by status.
+    """
 
     frame: str
     ours: StatusSplit
@@ -191,7 +208,11 @@ class Quality(Struct, frozen=True, kw_only=True):
     operations: tuple[Operation, ...] = ()
     gaps: tuple[Gap, ...] = ()
     unreadable: tuple[str, ...] = ()
+    #: The report's jobs that the server no longer has; `gone` are all, also from before its window.
     lost: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    #: When the first and the last of them was last seen on the server.
+    gone_seen: tuple[datetime, datetime] | None = None
     unknown_fields: tuple[tuple[str, int], ...] = ()
     unknown_statuses: tuple[tuple[str, int], ...] = ()
     odd_dates: int = 0
@@ -212,6 +233,47 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     running: int = 0
     unknown: int = 0
     total: int = 0
+
+
+class SloReport(Struct, frozen=True, kw_only=True):
+    """A promise for one value of a label, over the last `days`: `failed` are ids, newest first.
+
+    `whole` is False where less was read than the promise looks back.
+    """
+
+    key: str
+    value: str
+    target: float
+    days: int
+    succeeded: int
+    failed: tuple[str, ...]
+    whole: bool = True
+
+    @property
+    def ended(self) -> int:
+        return self.succeeded + len(self.failed)
+
+    @property
+    def rate(self) -> float | None:
+        """The share that succeeded; None where nothing ended."""
+        return self.succeeded / self.ended if self.ended else None
+
+    @property
+    def allowed(self) -> float:
+        """How many of the jobs that ended may fail: 5 in 100 for a promise of 95 %."""
+        return (1 - self.target) * self.ended
+
+    @property
+    def left(self) -> float:
+        """What is left of the budget, from 1 (nothing failed) through 0 (used up) to below it."""
+        if not self.failed:
+            return 1.0
+        return 1 - len(self.failed) / self.allowed if self.allowed else float("-inf")
+
+    @property
+    def broken(self) -> bool:
+        """Whether fewer succeeded than were promised."""
+        return self.rate is not None and self.rate < self.target
 
 
 class Range(Struct, frozen=True, kw_only=True):
@@ -323,9 +385,12 @@ class Report(Struct, frozen=True, kw_only=True):
     labels: tuple[LabelReport, ...] = ()
     quality: Quality | None = None
     columns: tuple[DisplayField, ...] = ()
+    #: Labels that the server calls common, without those that are fields of a job.
+    common_labels: tuple[str, ...] = ()
     #: Whole id -> its first 8 characters, lengthened until unique.
     short_ids: dict[str, str] = field(default_factory=dict)
     #: Whether everything asked for was read; runs that failed before it are in `quality`.
     complete: bool = True
     #: Every night that is known, oldest first; the last is this one.
     nights: tuple[NightSummary, ...] = ()
+    slos: tuple[SloReport, ...] = ()

@@ -9,6 +9,7 @@ import pytest
 from analysis_cases import DAY, HOUR, job, night, run, runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jmreport.analysis import analyse, contexts
 from jmreport.analysis.short_ids import short_ids
@@ -221,6 +222,26 @@ def test_a_job_the_server_no_longer_lists_is_lost_and_stays() -> None:
     assert {entry.row.id for entry in found.jobs} == {"gone", "here"}
     seen = {c.entry.row.id: c.last_seen for c in contexts([gone, here], runs(2))}
     assert seen == {"gone": night(0), "here": None}
+
+
+def test_a_sub_workflow_is_lost_with_the_job_above_it() -> None:
+    """No list ever names it, so only its parent's absence tells."""
+    gone = ended(0, "Succeeded", as_id="gone")
+    child = replace(gone, row=replace(gone.row, id="child", parent="gone", listed=False))
+    orphan = replace(gone, row=replace(gone.row, id="orphan", parent="nobody", listed=False))
+    found = contexts([gone, child, orphan], runs(2))
+    assert {each.entry.row.id: each.last_seen for each in found} == {
+        "gone": night(0),
+        "child": night(0),
+        "orphan": None,
+    }
+
+
+def test_a_job_that_a_stopped_run_saw_last_was_seen_then() -> None:
+    """The run brought no report, and still it found the job on the server."""
+    gone = replace(ended(1, "Succeeded", as_id="gone"), first_run=run(1).id, last_run=run(1).id)
+    history = [run(0), run(1, state="interrupted"), run(2)]
+    assert [each.last_seen for each in contexts([gone], history)] == [night(1)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from jmreport.analysis import aggregate, attention, night, usual, workflows
+from jmreport.analysis import (
+    aggregate,
+    attention,
+    beside,
+    night,
+    offered,
+    slo,
+    usual,
+    workflows,
+)
 from jmreport.analysis.coverage import covered_since
 from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.nights import Nights, verdicts
@@ -26,7 +35,7 @@ from jmreport.report import (
     ReportCounts,
     WorkflowReport,
 )
-from jmreport.settings import ReportSettings
+from jmreport.settings import ReportSettings, Slo
 
 
 def analyse(
@@ -37,17 +46,18 @@ def analyse(
     settings: ReportSettings,
     now: datetime | None = None,
     past: Sequence[NightSummary] = (),
+    slos: Sequence[Slo] = (),
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
     `runs` oldest first, failed ones too; `aggregations` is the server's answer for each time frame
     that has one; `now` is the run's own unless given; `past` are the nights before this one, oldest
-    first. The order of entries changes nothing. Raises SnapshotError when no run is usable,
+    first; `slos` are the promises of the settings. The order of entries changes nothing. Raises SnapshotError when no run is usable,
     UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    return _Making(entries, runs, aggregations, settings, now, past).report()
+    return _Making(entries, runs, aggregations, settings, now, past).report(slos)
 
 
 def told(
@@ -91,20 +101,23 @@ class _Making:
         window = Window(self.nights)
         self.jobs = tuple(entry for entry in self.listed if window.holds(entry))
         self.lost = frozenset(entry.row.id for entry in self.jobs if window.lost(entry))
+        self.gone = tuple(entry for entry in self.listed if window.lost(entry))
         self.verdicts = verdicts(self.listed, self.nights, settings.identity_labels)
         self.usual = usual.as_of(self.listed, self.nights.now)
         self.server = aggregate.answers(aggregations)
-        self.offered = aggregate.capabilities(self.nights.run)
+        self.offered = offered.capabilities(self.nights.run)
         self.covered = covered_since(self.nights.runs)
         self.calendar = Calendar(
             self.nights.now, _earliest(self.covered, self.listed), zone(settings.timezone)
         )
         self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
+        self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
 
-    def report(self) -> Report:
+    def report(self, slos: Sequence[Slo]) -> Report:
         """Everything that pages show."""
         return replace(
             self.told(),
+            slos=slo.promises(slos, self.listed, self.nights, covered=self.covered),
             days=self.calendar.days(self.listed),
             workflows=self._workflows(),
             labels=self._labels(),
@@ -158,6 +171,7 @@ class _Making:
             oldest_failing=min((state.since for state in verdicts.failing), default=None),
             quality=quality,
             columns=self.offered.display_fields,
+            common_labels=offered.common_labels(self.offered),
             short_ids=short_ids(entry.row.id for entry in self.entries),
             complete=complete,
             nights=(*self.past, tonight),
@@ -184,6 +198,7 @@ class _Making:
             self.server,
             offered=self.offered,
             configured=self.settings.labels,
+            known=self.known,
         )
 
     def _quality(self) -> Quality:
@@ -192,9 +207,10 @@ class _Making:
             run,
             jobs=self._with_sub_workflows(),
             lost=self.lost,
+            gone={entry.row.id: self.nights.seen(entry) for entry in self.gone},
             failed_runs=failed_since(self.runs, self.nights.previous),
             gaps=self.server.gaps,
-            differences=aggregate.differences(self.frames, self.server, run.asked.filters),
+            differences=aggregate.differences(self.frames, self.server, self.known),
         )
 
     def _with_sub_workflows(self) -> tuple[Entry, ...]:

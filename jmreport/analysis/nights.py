@@ -34,6 +34,7 @@ class Nights:
         self._nows = [run.now for run in self.runs]
         self._ids = [run.id for run in self.runs]
         self._now_of = {run.id: run.now for run in self.runs}
+        self._now_of_all = {run.id: run.now for run in runs}
 
     def ended(self, entry: Entry) -> datetime | None:
         """When a finished job ended, None for one that has not.
@@ -48,7 +49,9 @@ class Nights:
         return min(row.end or row.start or row.submission or recorded, recorded)
 
     def seen(self, entry: Entry) -> datetime:
-        """When a run found this job on the server for the last time."""
+        """When a run found this job on the server for the last time, be it one that was stopped."""
+        if entry.last_run in self._now_of_all:
+            return self._now_of_all[entry.last_run]
         last = bisect_right(self._ids, entry.last_run) - 1
         return self._nows[max(last, 0)]
 

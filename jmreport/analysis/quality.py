@@ -1,7 +1,8 @@
 """What was asked, what could not be read, and what is odd about what came."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from jmreport.models import JOB_STATUSES
 from jmreport.records import Entry, Gap, Run
@@ -13,11 +14,15 @@ def quality(
     *,
     jobs: Sequence[Entry],
     lost: Iterable[str],
+    gone: Mapping[str, datetime],
     failed_runs: Sequence[Run],
     gaps: Iterable[Gap],
     differences: tuple[FrameDifference, ...],
 ) -> Quality:
-    """`jobs` are the report's jobs and their sub-workflows; `gaps` are those found by analysis."""
+    """`jobs` are the report's jobs and their sub-workflows; `gaps` are those found by analysis.
+
+    `gone` are all jobs that the server has lost, each with the time when it was last seen.
+    """
     rows = [entry.row for entry in jobs]
     unknown_fields = Counter(path for row in rows for path in row.unknown_fields)
     unknown_statuses = Counter(row.status for row in rows if row.status not in JOB_STATUSES)
@@ -29,6 +34,8 @@ def quality(
         gaps=tuple(dict.fromkeys((*run.gaps, *gaps, *own))),
         unreadable=tuple(sorted(row.id for row in rows if not row.readable)),
         lost=tuple(sorted(lost)),
+        gone=tuple(sorted(gone)),
+        gone_seen=(min(gone.values()), max(gone.values())) if gone else None,
         unknown_fields=_most_first(unknown_fields),
         unknown_statuses=_most_first(unknown_statuses),
         odd_dates=sum(row.odd_dates for row in rows),

@@ -52,10 +52,6 @@ class Window:
             for filters, since in self._after[last + 1].values()
         )
 
-    def last_seen(self, entry: Entry) -> datetime | None:
-        """When a lost job was found for the last time; None for a job that is not lost."""
-        return self._nights.seen(entry) if self.lost(entry) else None
-
 
 def whole_list(run: Run) -> bool:
     """Whether every page of the list came."""

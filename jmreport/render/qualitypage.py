@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from jmreport.records import Gap, Operation, Run
-from jmreport.render import addresses, verdict, words
+from jmreport.render import addresses, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.labelpages import frame_words
 from jmreport.render.overview import Link
 from jmreport.render.page import Page, digest
+from jmreport.render.serverfacts import ServerFacts
 from jmreport.report import FrameDifference, Quality, Report
 
 #: Gaps shown in the table; all of them are in data/report.json, which the page says.
@@ -44,13 +45,15 @@ class RunRow(Struct, frozen=True, kw_only=True):
 
 
 class DifferenceRow(Struct, frozen=True, kw_only=True):
-    """A time frame in which the server's aggregation and ours differ."""
+    """A status in a time frame in which the server's aggregation and ours differ.
+
+    `why` stands in the first row of its frame, `status` is None in the row of all jobs.
+    """
 
     frame: str
+    status: words.StatusWord | None
     ours: str
     server: str
-    failed_ours: str
-    failed_server: str
     why: str
 
 
@@ -79,6 +82,7 @@ class QualityView(Struct, frozen=True, kw_only=True):
     statuses: tuple[Fact, ...]
     notes: tuple[str, ...]
     failed_runs: tuple[RunRow, ...]
+    server: ServerFacts
     differences: tuple[DifferenceRow, ...]
 
 
@@ -120,7 +124,8 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
         ),
         notes=tuple(dict.fromkeys((*quality.notes, *quality.run.notes))),
         failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
-        differences=tuple(_difference(each) for each in quality.differences),
+        server=serverfacts.read(quality.run.capabilities),
+        differences=tuple(row for each in quality.differences for row in _difference(each)),
     )
 
 
@@ -135,6 +140,8 @@ def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
     yield Fact(name="Filters", text=filters or "none")
     yield Fact(name="Health", text=run.health or "not asked")
     yield Fact(name="Jobs listed", text=words.number(counts.listed))
+    if counts.by_server is not None:
+        yield Fact(name="Jobs by the server’s count", text=words.number(counts.by_server))
     yield Fact(name="Details read", text=words.number(counts.fetched))
     yield Fact(name="Unchanged since the last run", text=words.number(counts.unchanged))
     yield Fact(name="Followed from earlier runs", text=words.number(counts.followed))
@@ -193,10 +200,17 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
         ),
     )
     yield Fact(
-        name="Jobs that the server no longer lists",
-        text=words.number(len(quality.lost)),
-        href=lists.link("lost", "jobs that the server no longer lists", quality.lost, back=back),
+        name="Jobs that the server no longer has",
+        text=words.number(len(quality.gone)),
+        href=lists.link("lost", "jobs that the server no longer has", quality.gone, back=back),
     )
+    if quality.gone_seen is not None:
+        first, last = quality.gone_seen
+        zone = lists.jobs.zone
+        yield Fact(
+            name="The first of them was last seen there", text="", at=words.when(first, zone)
+        )
+        yield Fact(name="The last of them was last seen there", text="", at=words.when(last, zone))
     yield Fact(
         name="Dates without a zone, unreadable or out of order",
         text=words.number(quality.odd_dates),
@@ -207,12 +221,23 @@ def _run(run: Run, lists: Lists) -> RunRow:
     return RunRow(at=words.when(run.now, lists.jobs.zone), state=run.state, why=run.reason)
 
 
-def _difference(each: FrameDifference) -> DifferenceRow:
-    return DifferenceRow(
-        frame=frame_words(each.frame),
+def _difference(each: FrameDifference) -> Iterator[DifferenceRow]:
+    """All jobs of the frame, then each status in which the two differ."""
+    frame = frame_words(each.frame)
+    yield DifferenceRow(
+        frame=frame,
+        status=None,
         ours=words.number(each.ours.total),
         server=words.number(each.server.total),
-        failed_ours=words.number(each.ours.failed),
-        failed_server=words.number(each.server.failed),
         why=each.why,
     )
+    for status in sorted(each.ours.counts.keys() | each.server.counts.keys()):
+        ours, theirs = each.ours.counts.get(status, 0), each.server.counts.get(status, 0)
+        if ours != theirs:
+            yield DifferenceRow(
+                frame=frame,
+                status=words.status(status),
+                ours=words.number(ours),
+                server=words.number(theirs),
+                why="",
+            )

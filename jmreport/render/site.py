@@ -24,6 +24,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import tzinfo
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,13 +39,16 @@ from jmreport.render import (
     aboutpage,
     addresses,
     data,
+    feed,
     joblists,
     jobpage,
     labelpages,
     ledger,
+    multiqc,
     nightpages,
     overview,
     qualitypage,
+    reportjson,
     verdict,
     words,
     workflowpages,
@@ -213,16 +217,15 @@ class _Maker:
         done = []
         for record in self.read_records(shard, lines):
             task = by_id[record.id]
-            made = tuple(
-                self.files.write(address, content)
-                for address, content in jobpage.pages(
-                    record,
-                    task.context,
-                    theme=self.theme,
-                    settings=self.settings,
-                    facts=self.facts,
-                )
+            pages = jobpage.pages(
+                record,
+                task.context,
+                theme=self.theme,
+                settings=self.settings,
+                facts=self.facts,
             )
+            # No name holds a page once it is written: raw JSON can be many megabytes.
+            made = tuple(starmap(self.files.write, pages))
             done.append(_Done(owner=addresses.job(record.id), content=task.content, files=made))
         return done
 
@@ -275,6 +278,17 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
+def give_back() -> None:
+    """Hands memory that is free back to the system, where the C library can.
+
+    What collecting took for a large scatter would otherwise stay with the process while its workers
+    take theirs.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # other C libraries than GNU's lack it
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 class _Workers:
     """A few forked processes, or none: results come in the order in which work was given."""
 
@@ -312,6 +326,8 @@ def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
         yield _Workers(maker, None, 1)
         return
     _forked.append(maker)
+    gc.collect()
+    give_back()
     # Frozen objects are left alone by the collector, so the children share their memory.
     gc.freeze()
     pool = ProcessPoolExecutor(
@@ -518,7 +534,19 @@ class _Site:
         report = self.report
         self._stream("data/jobs.ndjson", data.ndjson(report.jobs, addresses.job))
         self._stream("data/jobs.csv", data.table(report.jobs, addresses.job))
-        self._file("data/report.json", data.report_json(report))
+        self._file("data/report.json", reportjson.report_json(report))
+        self._file("data/report.schema.json", reportjson.schema())
+        settings = self.maker.settings
+        feed_xml = feed.feed(
+            report.nights,
+            title=settings.site.title,
+            url=settings.site.url,
+            server=report.run.asked.server,
+        )
+        self._file(addresses.FEED, feed_xml)
+        if "multiqc" in settings.site.formats:
+            for address, content in multiqc.files(report):
+                self._file(address, content)
 
     def _stream(self, address: str, pieces: Iterable[bytes]) -> None:
         """A file that is never in memory as a whole; moved in only where it differs."""
@@ -567,7 +595,7 @@ def _mentioned(report: Report) -> set[str]:
             for value in frame.values:
                 found.update(value.jobs)
     if report.quality:
-        found.update(report.quality.unreadable, report.quality.lost)
+        found.update(report.quality.unreadable, report.quality.gone)
         found.update(gap.job for gap in report.quality.gaps if gap.job)
     return found
 
