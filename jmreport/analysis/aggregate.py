@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jmreport.analysis import beside
 from jmreport.analysis.coverage import frame_start
+from jmreport.analysis.offered import NOT_LABELS, common_labels, label_key
 from jmreport.analysis.rows import label_text
 from jmreport.analysis.workflows import split
 from jmreport.models import (
@@ -22,15 +24,13 @@ from jmreport.models import (
     StatusCounts,
     TimeFrame,
 )
-from jmreport.records import FRAME_LENGTHS, Entry, Filters, Gap, JobRow, Run
+from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
 from jmreport.report import FrameDifference, FrameReport, LabelReport, LabelValue, StatusSplit
 
 #: Labels of the jobs themselves that get a page without being named by anybody.
 MOST_PROPOSED = 12
 #: Fields of a job that are aggregated like labels, and what they are called.
 _FIELDS = {"name": "Workflow", "userId": "User"}
-#: Common labels that name no label.
-_NOT_LABELS = {"id", "status", "submission", "start", "end"}
 
 
 class Answers(NamedTuple):
@@ -53,14 +53,6 @@ def answers(trees: Mapping[str, Any]) -> Answers:
             why = f"the answer does not fit the API: {error}"
             gaps.append(Gap(what=f"aggregation {frame}", why=why))
     return Answers(frames, tuple(gaps))
-
-
-def capabilities(run: Run) -> CapabilitiesResponse:
-    """What the run's server names; nothing where it did not answer or not as the API says."""
-    try:
-        return msgspec.convert(run.capabilities, CapabilitiesResponse)
-    except (msgspec.ValidationError, RecursionError, OverflowError):
-        return CapabilitiesResponse()
 
 
 class Frame(NamedTuple):
@@ -100,11 +92,20 @@ def labels(
     *,
     offered: CapabilitiesResponse,
     configured: Sequence[str],
+    known: beside.Known,
 ) -> tuple[LabelReport, ...]:
     """A report for each label that the server, the settings or the jobs themselves bring up."""
     titles = _titles(offered.display_fields, server)
+    fields = {label_key(each.field): each for each in reversed(offered.display_fields)}
+    told = {each.frame: each for each in counts(frames, server, known)}
     return tuple(
-        _label(key, titles.get(key, key), frames, server)
+        LabelReport(
+            key=key,
+            title=titles.get(key, key),
+            frames=(made := _frames(key, frames, server, told, offered, known)),
+            distinct=_distinct(made[-1]),
+            shown_as=fields.get(key),
+        )
         for key in _keys(window, server, offered, configured)
     )
 
@@ -117,17 +118,20 @@ def _keys(
 ) -> tuple[str, ...]:
     """Which labels, in order: settings, server, the jobs' own. `name` always, `userId` if any."""
     named = [
-        field.field.removeprefix("labels.")
+        label_key(field.field)
         for field in offered.display_fields
-        if field.field.startswith("labels.")
+        if field.field.startswith(("labels.", "label."))
     ]
     asked = [
-        item.key for answer in server.frames.values() for item in answer.aggregations if item.key
+        label_key(item.key)
+        for answer in server.frames.values()
+        for item in answer.aggregations
+        if item.key
     ]
     users = ["userId"] if any(entry.row.user for entry in window) else []
-    keys = ["name", *users, *configured, *offered.common_labels, *named, *asked]
-    keys += _proposed(window)
-    return tuple(key for key in dict.fromkeys(keys) if key not in _NOT_LABELS)
+    own = map(label_key, configured)
+    keys = ["name", *users, *own, *common_labels(offered), *named, *asked, *_proposed(window)]
+    return tuple(key for key in dict.fromkeys(keys) if key and key not in NOT_LABELS)
 
 
 def _proposed(window: Sequence[Entry]) -> list[str]:
@@ -149,15 +153,13 @@ def _proposed(window: Sequence[Entry]) -> list[str]:
 def _titles(display: Iterable[DisplayField], server: Answers) -> dict[str, str]:
     """What the server calls a label or field, else what we call it."""
     told = {
-        item.key: item.name
+        label_key(item.key): item.name
         for answer in server.frames.values()
         for item in answer.aggregations
         if item.key and item.name
     }
     shown = {
-        field.field.removeprefix("labels.").removeprefix("extensions."): field.display
-        for field in display
-        if field.display
+        label_key(field.field): field.display for field in reversed(tuple(display)) if field.display
     }
     return told | shown | _FIELDS
 
@@ -168,10 +170,21 @@ def value_of(row: JobRow, key: str) -> str | None:
         return row.name or None
     if key == "userId":
         return row.user
+    if key == "extensions.parentJobId":
+        return row.parent
+    if key.startswith("extensions."):
+        return row.extra.get(key)
     return row.labels.get(key)
 
 
-def _label(key: str, title: str, frames: Sequence[Frame], server: Answers) -> LabelReport:
+def _frames(
+    key: str,
+    frames: Sequence[Frame],
+    server: Answers,
+    told: Mapping[str, FrameDifference],
+    offered: CapabilitiesResponse,
+    known: beside.Known,
+) -> tuple[FrameReport, ...]:
     made: list[FrameReport] = []
     shared: dict[str | None, tuple[str, ...]] = {}
     for frame in frames:
@@ -183,16 +196,19 @@ def _label(key: str, title: str, frames: Sequence[Frame], server: Answers) -> La
             # Frames lie within each other, so most of them share their jobs.
             if shared.get(value) != ids:
                 shared[value] = ids
-        values = _values(ours, shared, theirs)
+        named = offered.aggregation_time_frames
         made.append(
             FrameReport(
                 frame=frame.name,
-                values=values,
+                values=_values(ours, shared, theirs),
                 covered=frame.covered,
                 server_asked=answer is not None,
+                read_since=None if frame.covered else known.read_since,
+                beside=told.get(frame.name),
+                why_not="" if answer else beside.why_not(frame.name, known.run, named),
             )
         )
-    return LabelReport(key=key, title=title, frames=tuple(made), distinct=_distinct(made[-1]))
+    return tuple(made)
 
 
 def _ours(entries: Iterable[Entry], key: str) -> dict[str | None, list[JobRow]]:
@@ -207,7 +223,7 @@ def _theirs(answer: AggregationResponse, key: str) -> dict[str | None, StatusSpl
     return {
         None if entry.label is None else label_text(entry.label): _split(entry.status_counts)
         for item in answer.aggregations
-        if item.key == key
+        if label_key(item.key or "") == key
         for entry in item.entries
     }
 
@@ -245,29 +261,23 @@ def _distinct(frame: FrameReport) -> bool:
     return len(told) > 1 and max(told) == 1
 
 
-def differences(
-    frames: Sequence[Frame], server: Answers, filters: Filters
+def counts(
+    frames: Sequence[Frame], server: Answers, known: beside.Known
 ) -> tuple[FrameDifference, ...]:
-    """The time frames in which the server counts otherwise than we do, and why that may be."""
+    """The server's jobs and ours in each frame that it answered for, and why they differ."""
     made = []
     for frame in frames:
         if frame.name not in server.frames:
             continue
         ours = split(entry.row for entry in frame.entries)
         theirs = _split(server.frames[frame.name].summary)
-        if ours.counts != theirs.counts:
-            why = _why(frame, ours, theirs, filters)
-            made.append(FrameDifference(frame=frame.name, ours=ours, server=theirs, why=why))
+        why = beside.why(frame.name, frame.entries, ours, theirs, known)
+        made.append(FrameDifference(frame=frame.name, ours=ours, server=theirs, why=why))
     return tuple(made)
 
 
-def _why(frame: Frame, ours: StatusSplit, theirs: StatusSplit, filters: Filters) -> str:
-    if filters != Filters():
-        return "this report reads only the jobs that pass its filters; the server counts all"
-    if not frame.covered:
-        return "the server counts jobs from before what was read"
-    if ours.total == theirs.total:
-        return "jobs went on between the list and the server's count"
-    if ours.total > theirs.total:
-        return "the server counts fewer jobs than it lists, or has forgotten some that it listed"
-    return "the server counts jobs that its list did not bring, or that came after the list"
+def differences(
+    frames: Sequence[Frame], server: Answers, known: beside.Known
+) -> tuple[FrameDifference, ...]:
+    """The time frames in which the server counts otherwise than we do."""
+    return tuple(each for each in counts(frames, server, known) if each.why)

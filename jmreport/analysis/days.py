@@ -1,11 +1,12 @@
 """Jobs by the calendar day on which they ended, in the report's zone."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jmreport.errors import UsageError
+from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import Entry
 from jmreport.report import Day
 
@@ -42,20 +43,26 @@ class Calendar:
 
     def days(self, entries: Iterable[Entry]) -> tuple[Day, ...]:
         """A Day for every day, those on which nothing ended included; oldest first."""
-        counts: defaultdict[date, Counter[str]] = defaultdict(Counter)
+        found: defaultdict[date, dict[str, list[str]]] = defaultdict(dict)
         for row in (entry.row for entry in entries):
+            if row.status not in TERMINAL_STATUSES:
+                continue
             if row.end is not None and self.first <= (day := self.day(row.end)) <= self.last:
-                counts[day][row.status] += 1
+                found[day].setdefault(row.status, []).append(row.id)
         return tuple(
-            self._made(self.first + timedelta(days=number), counts)
-            for number in range((self.last - self.first).days + 1)
+            _made(day, found.get(day, {}))
+            for day in (
+                self.first + timedelta(days=number)
+                for number in range((self.last - self.first).days + 1)
+            )
         )
 
-    def _made(self, day: date, counts: dict[date, Counter[str]]) -> Day:
-        of_day = counts.get(day, Counter())
-        return Day(
-            day=day.isoformat(),
-            succeeded=of_day["Succeeded"],
-            failed=of_day["Failed"],
-            aborted=of_day["Aborted"],
-        )
+
+def _made(day: date, jobs: dict[str, list[str]]) -> Day:
+    return Day(
+        day=day.isoformat(),
+        succeeded=len(jobs.get("Succeeded", ())),
+        failed=len(jobs.get("Failed", ())),
+        aborted=len(jobs.get("Aborted", ())),
+        jobs={status: tuple(ids) for status, ids in jobs.items()},
+    )

@@ -1,6 +1,7 @@
 """The pages of labels: each label's values by status, in each of the six time frames."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from jmreport.render.page import Page, digest
 from jmreport.report import FrameReport, LabelReport, LabelValue, Report, StatusSplit
 
 #: Values on a page; a label of samples can have as many values as there are jobs.
-VALUES = 200
+VALUES = 100
 
 FRAME_WORDS = {
     "HOURS_1": "last hour",
@@ -71,6 +72,8 @@ class FrameView(Struct, frozen=True, kw_only=True):
     table: SplitTable
     empty: str
     note: str
+    server: str
+    more: PageLink | None
     open: bool
 
 
@@ -79,7 +82,9 @@ class LabelView(Struct, frozen=True, kw_only=True):
 
     title: str
     lede: str
+    about: tuple[str, ...]
     frames: tuple[FrameView, ...]
+    page: int
     pages: tuple[PageLink, ...]
     labels: str
 
@@ -103,6 +108,7 @@ class LabelsView(Struct, frozen=True, kw_only=True):
 
     frame: str
     lines: tuple[LabelLine, ...]
+    beside: tuple[tuple[str, str], ...]
 
 
 def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
@@ -165,6 +171,10 @@ def _index(report: Report) -> LabelsView:
     return LabelsView(
         frame=frame_words(report.run.asked.timeframe),
         lines=tuple(_line(label, report) for label in report.labels),
+        beside=tuple(
+            (_sentence(frame_words(frame.frame)), _server_note(frame))
+            for frame in (report.labels[0].frames if report.labels else ())
+        ),
     )
 
 
@@ -220,8 +230,10 @@ def _label_view(
     return LabelView(
         title=label.title,
         lede=_lede(label, report),
+        about=tuple(_about(label, report)),
+        page=page,
         frames=tuple(
-            _frame(label, frame, lists, at, page=page, is_open=frame.frame == main)
+            _frame(label, frame, lists, at, page=page, now=report.now, is_open=frame.frame == main)
             for frame in shown
         ),
         pages=pager(page, last, lambda n: addresses.relative(at, page_address(label.key, n))),
@@ -249,28 +261,98 @@ def _lede(label: LabelReport, report: Report) -> str:
     )
 
 
+def _about(label: LabelReport, report: Report) -> Iterator[str]:
+    """What else to know of a label: whose it is, who changes it, and which jobs were asked for."""
+    field = label.shown_as
+    if label.distinct:
+        yield "Every job has a value of its own."
+    if field and field.valid_field_values:
+        values = [words.cut_middle(each, 40) for each in field.valid_field_values[:12]]
+        yield f"The server allows the values {words.listed(values)}."
+    if field and (field.editable or field.bulk_editable):
+        yield (
+            "People can change it on the server, so a job counts under the value that it had when "
+            "it was last read."
+        )
+    if project := report.run.asked.filters.project_id:
+        yield f"Only jobs of project {words.cut_middle(project, 80)} were asked for."
+
+
 def _frame(
-    label: LabelReport, frame: FrameReport, lists: Lists, at: str, *, page: int, is_open: bool
+    label: LabelReport,
+    frame: FrameReport,
+    lists: Lists,
+    at: str,
+    *,
+    page: int,
+    now: datetime,
+    is_open: bool,
 ) -> FrameView:
     values = frame.values[(page - 1) * VALUES : page * VALUES]
     jobs = sum(value.split.total for value in frame.values)
-    said = frame_words(frame.frame)
+    with_it = sum(value.value is not None for value in frame.values)
     return FrameView(
         anchor=f"frame-{frame.frame.lower().replace('_', '-')}",
-        title=said[0].upper() + said[1:],
-        total=f"{words.plural(jobs, 'job')}, {words.plural(len(frame.values), 'value')}",
+        title=_sentence(frame_words(frame.frame)),
+        total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}",
         table=table(label, frame, values, lists, at),
-        empty="" if frame.values else f"No job has {label.title} in this time frame.",
-        note=_note(frame),
+        empty=_empty(label, frame, page),
+        note=_note(frame, now, lists.jobs.zone),
+        server=_server_note(frame),
+        more=_more(label, frame, at, page),
         open=is_open,
     )
 
 
-def _note(frame: FrameReport) -> str:
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _empty(label: LabelReport, frame: FrameReport, page: int) -> str:
+    if not frame.values:
+        return f"No job has {label.title} in this time frame."
+    return "All values of this time frame are on the pages before." if page > 1 else ""
+
+
+def _more(label: LabelReport, frame: FrameReport, at: str, page: int) -> PageLink | None:
+    """The values of this frame that are on the next page, how many they are, and their jobs."""
+    rest = frame.values[page * VALUES :]
+    if not rest:
+        return None
+    jobs = whole([value.split for value in rest]).total
+    return PageLink(
+        text=f"{words.plural(len(rest), 'more value')} with {words.plural(jobs, 'job')}",
+        href=addresses.relative(at, page_address(label.key, page + 1)),
+    )
+
+
+def _note(frame: FrameReport, now: datetime, zone: tzinfo) -> str:
+    """What of a frame was read, where that is not all of it."""
     if frame.covered:
         return ""
+    since = frame.read_since
+    if since is None or since >= now:
+        return (
+            "Pages of the list could not be read, so jobs of this time frame may be missing here."
+        )
+    at = words.when(since, zone)
     return (
-        "This run read less than this time frame: older jobs are counted as far as they are known."
+        f"Only the last {words.duration(now - since)} were read (since {at.text if at else ''}). "
+        "Older jobs are counted as far as earlier runs found them."
+    )
+
+
+def _server_note(frame: FrameReport) -> str:
+    """The server's number of jobs in a frame beside ours, and why they differ."""
+    if frame.beside is None:
+        return frame.why_not
+    ours, theirs = frame.beside.ours, frame.beside.server
+    if not frame.beside.why:
+        return f"The server counts the same {words.plural(ours.total, 'job')}, status by status."
+    return (
+        f"Server: {words.plural(theirs.total, 'job')} ({split_words(theirs.counts) or 'none'}). "
+        f"Here: {words.plural(ours.total, 'job')} ({split_words(ours.counts) or 'none'}). "
+        f"{frame.beside.why}"
     )
 
 
@@ -317,11 +399,14 @@ def _row(
 
 
 def _server(value: LabelValue) -> str:
-    """The server's total beside ours, with the difference: "14 (+2)"."""
+    """The server's total beside ours with the difference, "14 (+2)"; its split where only that is
+    another."""
     if value.server is None:
         return ""
     difference = value.server.total - value.split.total
     beside = f" ({difference:+,})".replace(",", words.THIN).replace("-", "−") if difference else ""
+    if not beside and value.server.counts != value.split.counts:
+        beside = f" ({split_words(value.server.counts)})"
     return f"{words.number(value.server.total)}{beside}"
 
 

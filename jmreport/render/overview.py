@@ -9,8 +9,9 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
+from jmreport.models import ACTIVE_STATUSES
 from jmreport.render import addresses, charts, labelpages, verdict, words
-from jmreport.render.joblists import Lists, status_adjective
+from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, Usual, WorkflowReport
 
@@ -328,15 +329,24 @@ class _Overview:
         )
 
     def _running(self) -> Tile:
-        active = [entry for entry in self.report.jobs if entry.row.active]
-        running = [entry.row.id for entry in active if entry.row.status == "Running"]
-        others = Counter(entry.row.status for entry in active if entry.row.status != "Running")
-        beside = ", ".join(
-            f"{words.number(count)} {status_adjective(words.status(status))}"
-            for status, count in sorted(others.items())
-        )
+        """Every job that may still change, as far as anybody knows: not those that are lost."""
+        report = self.report
+        lost = set(report.quality.lost) if report.quality else set()
+        active = [
+            entry.row
+            for entry in report.jobs
+            if entry.row.status in ACTIVE_STATUSES and entry.row.id not in lost
+        ]
+        by_status = Counter(row.status for row in active)
+        alone = set(by_status) <= {"Running"}
         return self._tile(
-            len(running), "Running now", beside, "running", "running", "running jobs", running
+            len(active),
+            "Running now" if alone else "Active now",
+            "" if alone else labelpages.split_words(by_status),
+            "running",
+            "running",
+            "running jobs" if alone else "active jobs",
+            [row.id for row in active],
         )
 
     def _oldest(self) -> str:
@@ -424,32 +434,28 @@ class _Overview:
     # --- days and workflows ---
 
     def _day_links(self) -> dict[tuple[str, str], str]:
-        """(day, "bad", "Failed", "Aborted" or "Succeeded") -> its list, where all are at hand."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for entry in self.report.jobs:
-            row = entry.row
-            if row.end is not None and not row.active:
-                day = row.end.astimezone(self.zone).date().isoformat()
-                found.setdefault((day, row.status), []).append(row.id)
-                if row.status in ("Failed", "Aborted"):
-                    found.setdefault((day, "bad"), []).append(row.id)
+        """(day, "bad", "Failed", "Aborted" or "Succeeded") -> the list of its jobs."""
+        back = ("Overview", addresses.OVERVIEW)
         links: dict[tuple[str, str], str] = {}
-        for each in self.report.days:
-            for kind, count, title in (
-                ("Failed", each.failed, "failed jobs"),
-                ("Aborted", each.aborted, "aborted jobs"),
-                ("Succeeded", each.succeeded, "succeeded jobs"),
-                ("bad", each.failed + each.aborted, "failed or aborted jobs"),
+        for day in self.report.days:
+            ended = f"that ended on {day_words(day.day)}"
+            for status, noun in (
+                ("Failed", "failed jobs"),
+                ("Aborted", "aborted jobs"),
+                ("Succeeded", "succeeded jobs"),
             ):
-                jobs = found.get((each.day, kind), [])
-                # A day from before the window counts jobs that this report does not hold.
-                if count and len(jobs) == count:
-                    links[each.day, kind] = self.lists.link(
-                        f"ended-{each.day}-{kind.lower()}",
-                        f"{title} that ended on {day_words(each.day)}",
-                        jobs,
-                        back=("Overview", addresses.OVERVIEW),
-                    )
+                links[day.day, status] = self.lists.link(
+                    f"ended-{day.day}-{status.lower()}",
+                    f"{noun} {ended}",
+                    day.jobs.get(status, ()),
+                    back=back,
+                )
+            links[day.day, "bad"] = self.lists.link(
+                f"ended-{day.day}-bad",
+                f"failed or aborted jobs {ended}",
+                (*day.jobs.get("Failed", ()), *day.jobs.get("Aborted", ())),
+                back=back,
+            )
         return links
 
     def _day_row(self, day: Day, links: dict[tuple[str, str], str]) -> DayRow:

@@ -18,7 +18,7 @@ from jmreport.render.joblists import (
 )
 from jmreport.render.overview import Link, day_rates, day_words
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Report, WorkflowReport
+from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 
 
 class CauseRow(Struct, frozen=True, kw_only=True):
@@ -44,8 +44,9 @@ class Point(Struct, frozen=True, kw_only=True):
     """A day of the failure rate chart, in its table."""
 
     day: str
-    failed: str
-    succeeded: str
+    failed: Link
+    aborted: Link
+    succeeded: Link
     rate: str
 
 
@@ -217,8 +218,9 @@ def _view(flow: WorkflowReport, by_status: Window, report: Report, lists: Lists)
         days=tuple(
             Point(
                 day=day_words(day.day),
-                failed=words.number(day.failed),
-                succeeded=words.number(day.succeeded),
+                failed=_day(flow, day, "Failed", lists, at),
+                aborted=_day(flow, day, "Aborted", lists, at),
+                succeeded=_day(flow, day, "Succeeded", lists, at),
                 rate=words.percent(rate),
             )
             for day, rate in zip(reversed(flow.days), reversed(rates), strict=True)
@@ -234,6 +236,21 @@ def _view(flow: WorkflowReport, by_status: Window, report: Report, lists: Lists)
         ),
         zone=words.zone_name(report.now, jobs.zone),
         figures=tuple(_charts(flow, rates, lists)),
+    )
+
+
+def _day(flow: WorkflowReport, day: Day, status: str, lists: Lists, at: str) -> Link:
+    """A workflow's jobs of one status that ended on a day."""
+    jobs = day.jobs.get(status, ())
+    address = lists.link_or_job(
+        list_name("day", flow.name, day.day, status),
+        f"{status_adjective(words.status(status))} jobs of "
+        f"{words.cut_middle(flow.name, 80) or NO_NAME} that ended on {day_words(day.day)}",
+        jobs,
+        back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
+    )
+    return Link(
+        text=words.number(len(jobs)), href=addresses.relative(at, address) if address else ""
     )
 
 

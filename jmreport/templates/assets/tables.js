@@ -21,6 +21,7 @@
   columns.forEach(function (column) { byKey[column.key] = column; });
   var state = {};
   var shown = [];
+  var aside = 0;
   var haystacks = null;
 
   // --- what a cell says -----------------------------------------------------------------------
@@ -94,7 +95,7 @@
     else if (column.kind === 'status') td.appendChild(status(what));
     else if (column.kind === 'job') td.appendChild(link('', page(row), 'id')).appendChild(element('code', what));
     else if (column.kind === 'workflow') workflow(td, column, row);
-    else if (column.kind === 'time') {
+    else if (column.kind === 'time' && typeof what === 'number') {
       var at = element('time', time(what));
       at.dateTime = new Date(what * 1000).toISOString();
       td.appendChild(at);
@@ -148,11 +149,26 @@
     return hasPair(pairsThat(function (pair) { return pair[0] === key && (split < 0 || pair[1] === wanted); }));
   }
 
-  function not(test) { return function (row) { return !test(row); }; }
-
   function wordTest(column, wanted) {
     var at = column.words.indexOf(wanted);
     return function (row) { return column.values[row] === at; };
+  }
+
+  // A field's box: a chosen value is meant as it is, a typed one as what a value begins with.
+  function fieldTest(field, wanted) {
+    var key = field.key.indexOf('labels.') === 0 ? field.key.slice(7) : null;
+    var lower = wanted.toLowerCase();
+    function fits(value) { return field.choices ? value === wanted : value.toLowerCase().indexOf(lower) === 0; }
+    if (key !== null) return hasPair(pairsThat(function (pair) { return pair[0] === key && fits(pair[1]); }));
+    return function (row) { return field.values[row] !== null && fits(field.words[field.values[row]]); };
+  }
+
+  // Archived jobs are put aside unless they are asked for, be it by a label or flag that says so.
+  var archived = {};
+  data.archived.forEach(function (row) { archived[row] = true; });
+  function withArchived() {
+    return state.archived === 'on' || state.flag === 'archive' || state.label === 'flag=archive' ||
+      data.archived.length === data.ids.length;
   }
 
   function tests() {
@@ -161,7 +177,9 @@
     if (state.workflow) all.push(wordTest(byKey.name, state.workflow));
     if (state.label) all.push(labelTest(state.label));
     if (state.flag) all.push(labelTest('flag=' + state.flag));
-    if (state.archived === 'off') all.push(not(labelTest('flag=archive')));
+    data.filters.forEach(function (field) {
+      if (state['by.' + field.key]) all.push(fieldTest(field, state['by.' + field.key]));
+    });
     if (state.text) {
       if (!haystacks) haystacks = data.ids.map(function (_, row) { return haystack(row); });
       state.text.toLowerCase().split(/\s+/).forEach(function (word) {
@@ -174,7 +192,8 @@
   // Numbers a row is sorted by, made once a column: words by their place in the alphabet.
   function ranks(column) {
     if (column.ranks) return column.ranks;
-    if (!column.words) return (column.ranks = column.values);
+    // A text among times is no date, and has no place in their order.
+    if (!column.words) return (column.ranks = column.values.map(function (at) { return column.kind === 'time' && typeof at === 'string' ? null : at; }));
     var order = column.words.map(function (_, at) { return at; });
     var collator = new Intl.Collator('en', { numeric: true });
     order.sort(function (a, b) { return collator.compare(column.words[a], column.words[b]); });
@@ -200,9 +219,12 @@
 
   function select() {
     var all = tests();
-    var rows = [];
+    var rows = [], every = withArchived();
+    aside = 0;
     for (var row = 0; row < data.ids.length; row++) {
-      if (all.every(function (test) { return test(row); })) rows.push(row);
+      if (!all.every(function (test) { return test(row); })) continue;
+      if (every || !archived[row]) rows.push(row);
+      else aside += 1;
     }
     shown = sorted(rows);
   }
@@ -218,10 +240,11 @@
     body.appendChild(lines);
     body.parentNode.hidden = !shown.length;
     none.hidden = !!shown.length;
-    var all = data.ids.length;
-    said.textContent = shown.length === all
+    var all = data.ids.length - (withArchived() ? 0 : data.archived.length);
+    said.textContent = (shown.length === all
       ? thousands(all) + (all === 1 ? ' job' : ' jobs')
-      : thousands(shown.length) + ' of ' + thousands(all) + (all === 1 ? ' job' : ' jobs');
+      : thousands(shown.length) + ' of ' + thousands(all) + (all === 1 ? ' job' : ' jobs')) +
+      (aside ? ', + ' + thousands(aside) + ' archived' : '');
     showPager(current, pages);
     showSort();
   }
@@ -253,13 +276,14 @@
 
   // --- the form, the headings and the hash ----------------------------------------------------
 
-  var FIELDS = ['text', 'status', 'workflow', 'label', 'flag', 'archived', 'sort', 'page'];
+  var TYPED = ['text', 'status', 'workflow', 'label', 'flag'].concat(data.filters.map(function (field) { return 'by.' + field.key; }));
+  var FIELDS = TYPED.concat(['archived', 'sort', 'page']);
 
   function read() {
     var found = new URLSearchParams(location.hash.slice(1));
     state = {};
     FIELDS.forEach(function (field) { if (found.get(field)) state[field] = found.get(field); });
-    ['text', 'status', 'workflow', 'label', 'flag'].forEach(function (field) {
+    TYPED.forEach(function (field) {
       var input = form.elements[field];
       // A value that no job has any more is still shown, so that the filter can be seen and cleared.
       if (input.options && state[field] && !Array.prototype.some.call(input.options, function (option) { return option.value === state[field]; })) {
@@ -267,7 +291,9 @@
       }
       if (input.value !== (state[field] || '')) input.value = state[field] || '';
     });
-    form.elements.archived.checked = state.archived !== 'off';
+    // Where another choice asks for them already, there is nothing to choose.
+    form.elements.archived.checked = withArchived();
+    form.elements.archived.disabled = withArchived() && state.archived !== 'on';
     select();
     show();
   }
@@ -284,11 +310,10 @@
   }
 
   function fromForm() {
-    var fields = form.elements;
-    go({
-      text: fields.text.value.trim(), status: fields.status.value, workflow: fields.workflow.value,
-      label: fields.label.value.trim(), flag: fields.flag.value, archived: fields.archived.checked ? '' : 'off', page: ''
-    });
+    var put = form.elements.archived;
+    var chosen = { archived: put.checked && !put.disabled ? 'on' : '', page: '' };
+    TYPED.forEach(function (field) { chosen[field] = form.elements[field].value.trim(); });
+    go(chosen);
   }
 
   function option(text, of) {
@@ -303,9 +328,25 @@
     });
   }
 
+  // A box for each field that the server marks: a choice where its values are few.
+  function box(field, place) {
+    var span = element('span'), label = element('label', field.title);
+    var input = element(field.choices ? 'select' : 'input');
+    input.id = label.htmlFor = 'f-by-' + place;
+    input.name = 'by.' + field.key;
+    if (field.choices) {
+      input.appendChild(option('Any', ''));
+      field.choices.forEach(function (word) { if (word) input.appendChild(option(word, word)); });
+    } else input.autocomplete = 'off';
+    span.appendChild(label);
+    span.appendChild(input);
+    form.insertBefore(span, form.elements.archived.parentNode);
+  }
+
   function dress() {
     fill(form.elements.workflow, byKey.name.words);
-    fill(form.elements.flag, data.pairs.filter(function (pair) { return pair[0] === 'flag'; }).map(function (pair) { return pair[1]; }));
+    fill(form.elements.flag, data.flags);
+    data.filters.forEach(box);
     byKey.status.words.forEach(function (word) {
       if (word) form.elements.status.appendChild(option(status(word).textContent.trim(), word));
     });
@@ -337,7 +378,9 @@
   }
 
   function clear() {
-    go({ text: '', status: '', workflow: '', label: '', flag: '', archived: '', page: '' });
+    var none = { archived: '', page: '' };
+    TYPED.forEach(function (field) { none[field] = ''; });
+    go(none);
   }
 
   dress();

@@ -1,0 +1,272 @@
+"""What a row of a job list looks like: the columns that a server asks for, and their cells.
+
+A server names its columns in `displayFields`: of the job itself (`submission`), of its labels
+(`labels.owner`, in the API's text also `label.owner`) and of its extensions (`extensions.userId`).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.models import DisplayField
+from jmreport.records import Entry, JobRow, moment
+from jmreport.render import addresses, words
+from jmreport.report import Report
+
+NO_NAME = "(no name)"
+#: Columns of a list at most; what a server names beyond them is in data/jobs.csv.
+MOST_COLUMNS = 12
+#: Columns that a phone shows, where a row is a block of lines.
+ON_A_PHONE = 8
+
+Kind = Literal["status", "job", "workflow", "time", "duration", "number", "text"]
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """A column of every list: how it is called, and which field it shows (the server's words).
+
+    `look` holds classes: "num" for what stands right, "minor" for what a phone leaves out.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    look: str = ""
+
+
+class Cell(Struct, frozen=True, kw_only=True):
+    """What a cell says. Exactly one of status, time and text is shown; "" is "not known"."""
+
+    label: str
+    kind: Kind
+    look: str = ""
+    text: str = ""
+    href: str = ""
+    sub: str = ""
+    status: words.StatusWord | None = None
+    time: words.Moment | None = None
+
+
+_STANDARD = (
+    Column(key="status", title="Status", kind="status"),
+    Column(key="name", title="Workflow", kind="workflow"),
+    Column(key="id", title="Job", kind="job"),
+    Column(key="submission", title="Submitted", kind="time", look="num"),
+    Column(key="start", title="Started", kind="time", look="num"),
+    Column(key="end", title="Ended", kind="time", look="num"),
+)
+_TOOK = Column(key="took", title="Took", kind="duration", look="num")
+_BY_KEY = {column.key: column for column in _STANDARD}
+
+
+def field_key(field: str) -> str:
+    """A field's path in one spelling: the API writes `label.owner` too.
+
+    >>> field_key("label.owner"), field_key("labels.owner"), field_key("label")
+    ('labels.owner', 'labels.owner', 'label')
+    """
+    return f"labels.{field[len('label.') :]}" if field.startswith("label.") else field
+
+
+def columns(fields: Sequence[DisplayField]) -> tuple[Column, ...]:
+    """The columns a server asks for, the primary ones first, else in its order.
+
+    Status, workflow and job are always there, and how long a job took. A field named twice is one
+    column. With no wish of a server: what every job has, and who ran it.
+    """
+    named: dict[str, Column] = {}
+    minor: dict[str, Column] = {}
+    for shown in fields:
+        column = _column(shown)
+        if not column.key or column.key in named or column.key in minor:
+            continue
+        if shown.primary or column.key in _BY_KEY:
+            named[column.key] = column
+        else:
+            minor[column.key] = column
+    wanted = [*named.values(), *minor.values()]
+    if not wanted:
+        wanted = [*_STANDARD, Column(key="extensions.userId", title="User", kind="text")]
+    have = {column.key for column in wanted}
+    first = [column for column in _STANDARD[:3] if column.key not in have]
+    shown_columns = _with_took([*first, *wanted])
+    return tuple(_narrowed(_fitting(shown_columns), set(minor)))
+
+
+def _column(shown: DisplayField) -> Column:
+    key = field_key(shown.field)
+    title = " ".join(shown.display.split()) or shown.field
+    if known := _BY_KEY.get(key):
+        return replace(known, title=words.cut_middle(title, 40))
+    date = shown.field_type.lower() == "date"
+    return Column(
+        key=key,
+        title=words.cut_middle(title, 40),
+        kind="time" if date else "text",
+        look="num" if date else "",
+    )
+
+
+def _with_took(wanted: list[Column]) -> list[Column]:
+    """How long a job took stands behind the last of its own times."""
+    times = [
+        place for place, column in enumerate(wanted) if column.key in ("submission", "start", "end")
+    ]
+    at = times[-1] + 1 if times else len(wanted)
+    return [*wanted[:at], _TOOK, *wanted[at:]]
+
+
+def _fitting(wanted: list[Column]) -> list[Column]:
+    """As many as a screen takes: the first ones, and those without which a row says nothing."""
+    needed = {"status", "name", "id", "took"}
+    room = MOST_COLUMNS - sum(column.key in needed for column in wanted)
+    kept = []
+    for column in wanted:
+        if column.key not in needed:
+            if room <= 0:
+                continue
+            room -= 1
+        kept.append(column)
+    return kept
+
+
+def _narrowed(wanted: Sequence[Column], minor: set[str]) -> list[Column]:
+    """Marks the columns that a phone leaves out: not primary, or beyond the first eight."""
+    return [
+        replace(column, look=f"{column.look} minor".strip())
+        if column.key in minor or place >= ON_A_PHONE
+        else column
+        for place, column in enumerate(wanted)
+    ]
+
+
+def left_out(fields: Sequence[DisplayField], shown: Sequence[Column]) -> int:
+    """How many of the fields that a server names have no column."""
+    keys = {field_key(each.field) for each in fields if each.field}
+    return len(keys - {column.key for column in shown})
+
+
+def field_text(row: JobRow, key: str) -> str:
+    """A job's own answer for a field that a server names; "" where it has none."""
+    key = field_key(key)
+    if key.startswith("labels."):
+        return row.labels.get(key[len("labels.") :], "")
+    match key:
+        case "id":
+            return row.id
+        case "name":
+            return row.name
+        case "status":
+            return row.status
+        case "extensions.userId":
+            return row.user or ""
+        case "extensions.parentJobId":
+            return row.parent or ""
+    return row.extra.get(key, "")
+
+
+def field_time(row: JobRow, key: str) -> datetime | None:
+    """The instant that a field holds; None where it holds none, or what is no date."""
+    if key in ("submission", "start", "end"):
+        found: datetime | None = getattr(row, key)
+        return found
+    return moment(field_text(row, key))
+
+
+def failure_words(row: JobRow) -> str:
+    """Why a job failed, short enough for a list; "" where nothing is known."""
+    if row.failure is None or row.status == "Succeeded":
+        return ""
+    task = f"{words.cut_middle(row.failure.task, 40)}: " if row.failure.task else ""
+    return words.cut_end(task + " ".join(row.failure.message.split()), 110)
+
+
+#: Characters of a field's text that a cell shows.
+CELL_TEXT = 120
+
+
+class Jobs:
+    """Every job that lists can show, and what a row of it looks like."""
+
+    def __init__(self, report: Report, *, zone: tzinfo, pages: set[str]) -> None:
+        """`pages` are the workflows that have a page of their own."""
+        self.columns = columns(report.columns)
+        self.left_out = left_out(report.columns, self.columns)
+        self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
+        self.short_ids = report.short_ids
+        self.now = report.now
+        self.zone = zone
+        self._workflows = pages
+        self._marks: dict[str, bytes] = {}
+
+    def add(self, entry: Entry) -> None:
+        """A job from before the window that a list shows too."""
+        self.entries.setdefault(entry.row.id, entry)
+
+    def row(self, job: str) -> JobRow | None:
+        """A job's row, None for one that nothing is known of."""
+        entry = self.entries.get(job)
+        return entry.row if entry else None
+
+    def archived(self, job: str) -> bool:
+        """Whether somebody has put a job aside (its label flag says archive)."""
+        entry = self.entries.get(job)
+        return entry is not None and entry.row.archived
+
+    def short(self, job: str) -> str:
+        """A job's short id."""
+        return self.short_ids.get(job) or job[:8]
+
+    def mark(self, job: str) -> bytes:
+        """A digest of what a list shows of a job."""
+        known = self._marks.get(job)
+        if known is None:
+            content = msgspec.msgpack.encode((self.row(job), self.short(job)))
+            known = self._marks[job] = hashlib.blake2b(content, digest_size=12).digest()
+        return known
+
+    def cells(self, job: str, at: str) -> tuple[Cell, ...]:
+        """A job's row of a list on the page `at`."""
+        row = self.row(job) or JobRow(id=job, name="", status="", readable=False)
+        return tuple(self._cell(column, row, at) for column in self.columns)
+
+    def _cell(self, column: Column, row: JobRow, at: str) -> Cell:
+        label, kind, look = column.title, column.kind, column.look
+        match kind:
+            case "status":
+                return Cell(label=label, kind=kind, look=look, status=words.status(row.status))
+            case "job":
+                href = addresses.relative(at, addresses.job(row.id)) if self.row(row.id) else ""
+                return Cell(label=label, kind=kind, look=look, text=self.short(row.id), href=href)
+            case "workflow":
+                return self._workflow(column, row, at)
+            case "time":
+                when = words.short_when(field_time(row, column.key), self.zone, near=self.now)
+                text = "" if when else words.cut_middle(field_text(row, column.key), CELL_TEXT)
+                return Cell(label=label, kind=kind, look=look, time=when, text=text)
+            case "duration":
+                return Cell(label=label, kind=kind, look=look, text=words.duration(row.took))
+            case _:
+                text = words.cut_middle(field_text(row, column.key), CELL_TEXT)
+                return Cell(label=label, kind=kind, look=look, text=text)
+
+    def _workflow(self, column: Column, row: JobRow, at: str) -> Cell:
+        href = self.workflow_href(row.name, at)
+        text = words.cut_middle(row.name, 80) or NO_NAME
+        return Cell(
+            label=column.title,
+            kind=column.kind,
+            look=column.look,
+            text=text,
+            href=href,
+            sub=failure_words(row),
+        )
+
+    def workflow_href(self, name: str, at: str) -> str:
+        """The link to a workflow's page, "" where it has none."""
+        return addresses.relative(at, addresses.workflow(name)) if name in self._workflows else ""

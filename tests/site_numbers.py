@@ -1,0 +1,82 @@
+"""Every number of a page that is a link, against the rows of the list behind it."""
+
+import re
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+
+from jmreport.render import addresses, linkcheck
+
+
+class _Numbers(HTMLParser):
+    """Links that say a number, as (number, address)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+        self._href: str | None = None
+        self._text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        # A job's short id can be all digits, and is no number.
+        if tag == "a" and "id" not in (dict(attrs).get("class") or "").split():
+            self._href, self._text = dict(attrs).get("href"), ""
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a" and self._href and "#" not in self._href:
+            said = re.match(r"\s*(?:All |\+ )?([\d\u202f]+)(?:\s|$)", self._text)
+            if said:
+                self.found.append((int(said[1].replace("\u202f", "")), self._href))
+            self._href = None
+
+
+def jobs_behind(site: Path, address: str) -> int:
+    """How many jobs a list says and shows, archived ones included; a job's own page is one."""
+    text = (site / address).read_text()
+    if re.search(r"<h1>[\d\u202f]+ ", text) is None:
+        return 1
+    beside = re.search(r'<p class="beside"><a href="([^"]*)">\+ ([\d\u202f]+) archived', text)
+    shown = _listed(site, address)
+    if beside:
+        more = _listed(site, f"jobs/{beside[1]}")
+        assert more == int(beside[2].replace("\u202f", "")), address
+        shown += more
+    return shown
+
+
+def _listed(site: Path, address: str) -> int:
+    """The rows of a list over all its pages, which are as many as its heading says."""
+    text = (site / address).read_text()
+    heading = re.search(r"<h1>([\d\u202f]+) ", text)
+    assert heading, address
+    said = int(heading[1].replace("\u202f", ""))
+    shown = text.count("<tr><td")
+    for page in range(2, -(-said // 100) + 1):
+        shown += (
+            (site / address.replace(".html", f"-page-{page}.html")).read_text().count("<tr><td")
+        )
+    assert said == shown, address
+    return shown
+
+
+def numbers_checked(site: Path, pages: Iterable[str]) -> int:
+    """Holds each number of these pages against its list; how many there were."""
+    checked = 0
+    counted: dict[str, int] = {}
+    for address in pages:
+        numbers = _Numbers()
+        numbers.feed((site / address).read_text())
+        for number, href in numbers.found:
+            target, _ = linkcheck._target(address, href)
+            if not target or not target.startswith("jobs/") or "page-" in target:
+                continue
+            if target == addresses.JOBS:
+                continue
+            if target not in counted:
+                counted[target] = jobs_behind(site, target)
+            assert counted[target] == number, (address, href)
+            checked += 1
+    return checked

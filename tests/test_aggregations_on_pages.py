@@ -1,0 +1,253 @@
+"""The server's counts beside ours: for each label and time frame, with the difference explained."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from site_cases import NOW, entries, runs, write
+from site_numbers import numbers_checked
+
+from jmreport.analysis import analyse
+from jmreport.analysis.beside import Known, why, why_not
+from jmreport.analysis.workflows import split
+from jmreport.cli import main
+from jmreport.records import Entry, Filters, Gap, Operation, Run
+from jmreport.render import addresses
+from jmreport.render.joblists import Jobs, Lists
+from jmreport.render.labelpages import VALUES, pages
+from jmreport.render.words import zone
+from jmreport.report import LabelReport, Report, StatusSplit
+from jmreport.settings import ReportSettings
+
+OVER = runs(2)
+JOBS = entries(120, OVER)
+
+
+def known(run: Run, **more: Any) -> Known:
+    facts = {"read_since": NOW - timedelta(days=7), "lost": frozenset(), "now": run.now}
+    return Known(run=run, **{**facts, **more})
+
+
+def counted(
+    jobs: Sequence[Entry], change: dict[str, int], frame: str = "DAYS_7", **more: Any
+) -> str:
+    """Why a server that counts so many more or fewer does so."""
+    ours = split(entry.row for entry in jobs)
+    theirs = {
+        status: ours.counts.get(status, 0) + change.get(status, 0)
+        for status in sorted({*ours.counts, *change})
+    }
+    run = more.pop("run", OVER[-1])
+    counts = {status: count for status, count in theirs.items() if count}
+    return why(frame, jobs, ours, StatusSplit(counts=counts), known(run, **more))
+
+
+def test_equal_counts_need_no_reason() -> None:
+    assert counted(JOBS, {}) == ""
+
+
+def test_archived_jobs_explain_as_many_as_they_are() -> None:
+    archived = sum(entry.row.archived for entry in JOBS)
+    said = counted(JOBS, {"Succeeded": -archived})
+    assert said.startswith(f"The server counts {archived} jobs fewer. {archived} jobs here are")
+    assert "cannot be explained" not in said
+    more = counted(JOBS, {"Succeeded": -archived - 2}, now=NOW + timedelta(days=3650))
+    assert "The other 2 cannot be explained" not in more  # all are at the edge of such a frame
+    far = counted(JOBS, {"Succeeded": -archived - 2}, frame="ALL_TIME")
+    assert "The other 2 cannot be explained from what was read" in far
+
+
+def test_jobs_that_the_server_lost_are_counted() -> None:
+    lost = frozenset(entry.row.id for entry in JOBS[:3] if not entry.row.archived)
+    said = counted(JOBS, {"Succeeded": -len(lost)}, frame="ALL_TIME", lost=lost)
+    assert f"{len(lost)} jobs here are no longer on the server." in said
+
+
+def test_jobs_at_the_edge_of_the_frame_are_counted() -> None:
+    start = NOW - timedelta(days=7)
+    jobs = [
+        replace(
+            entry,
+            row=replace(entry.row, labels={}, submission=start + timedelta(minutes=minutes)),
+        )
+        for minutes, entry in zip((1, 9, 11, 600), JOBS, strict=False)
+    ]
+    said = counted(jobs, {jobs[0].row.status: -1})
+    assert "2 jobs here were submitted within 10 minutes of the frame's beginning" in said
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (
+            replace(OVER[-1], asked=replace(OVER[-1].asked, filters=Filters(name="x"))),
+            "This report reads only jobs that pass its filters.",
+        ),
+        (
+            replace(OVER[-1], gaps=(Gap(what="page 3 of the list", why="500"),)),
+            "1 page of the list could not be read.",
+        ),
+        (OVER[-1], "Only jobs since 16 Nov 2026, 02:14 UTC were read."),
+    ],
+    ids=["filters", "missing page", "window"],
+)
+def test_more_jobs_on_the_server_have_a_reason(run: Run, expected: str) -> None:
+    said = counted(JOBS, {"Failed": 9}, frame="ALL_TIME", run=run)
+    assert said.startswith(f"The server counts 9 jobs more. {expected}")
+
+
+def test_a_project_that_was_asked_for_is_no_filter_of_ours() -> None:
+    """The server was told of it, and counts the same jobs."""
+    asked = replace(OVER[-1].asked, filters=Filters(project_id="p"))
+    said = counted(JOBS, {"Failed": 1}, run=replace(OVER[-1], asked=asked))
+    assert "filters" not in said
+    assert "The 1 cannot be explained" in said
+
+
+def test_jobs_that_went_on_meanwhile_are_named_as_such() -> None:
+    said = counted(JOBS, {"Running": -2, "Succeeded": 2})
+    assert said.startswith(
+        "The same number of jobs. 2 jobs have another status there: jobs went on"
+    )
+
+
+def test_a_frame_without_the_servers_numbers_says_why() -> None:
+    """501, a frame not offered, and an answer that could not be read are three things."""
+    run = OVER[-1]
+    off = replace(
+        run, operations=(Operation(name="GetJobAggregations", offer="not offered", why="501"),)
+    )
+    assert why_not("DAYS_7", off, None).startswith("The server does not count jobs by label (501)")
+    assert "does not offer this time frame" in why_not("DAYS_30", run, ("DAYS_7",))
+    gap = replace(run, gaps=(Gap(what="aggregation DAYS_7", why="server error 500"),))
+    assert why_not("DAYS_7", gap, None) == (
+        "The server's own numbers could not be read: server error 500."
+    )
+
+
+# --- values ------------------------------------------------------------------------------------
+
+VALUES_SEEN = ["", "2", "ä" * 255, "\u202e<b>", "x" * 255]
+
+
+def answer(*groups: tuple[Any, int], key: str = "labels.odd") -> dict[str, Any]:
+    """A server's answer for one label, all jobs Succeeded."""
+    told = [
+        {"label": label, "statusCounts": {"counts": [{"status": "Succeeded", "count": count}]}}
+        for label, count in groups
+    ]
+    total = sum(count for _, count in groups)
+    return {
+        "summary": {"counts": [{"status": "Succeeded", "count": total}]},
+        "aggregations": [{"key": key, "name": "Odd", "entries": told}],
+    }
+
+
+def labelled(values: Sequence[str | None]) -> tuple[Entry, ...]:
+    """A succeeded job for each value of the label `odd`."""
+    return tuple(
+        replace(
+            entry,
+            row=replace(
+                entry.row,
+                status="Succeeded",
+                submission=NOW - timedelta(hours=2),
+                labels={} if value is None else {"odd": value},
+            ),
+        )
+        for value, entry in zip(values, entries(len(values), OVER), strict=True)
+    )
+
+
+def odd(found: Report) -> LabelReport:
+    (label,) = [label for label in found.labels if label.key == "odd"]
+    return label
+
+
+def test_values_of_any_kind_meet_the_servers_own() -> None:
+    """Integers, nothing, an empty text and 255 characters are the same values on both sides."""
+    jobs = labelled([*VALUES_SEEN, None])
+    trees = {"HOURS_8": answer(*((v, 1) for v in ["", 2, *VALUES_SEEN[2:], None]))}
+    found = analyse(jobs, OVER, trees, settings=ReportSettings())
+    frame = next(each for each in odd(found).frames if each.frame == "HOURS_8")
+    assert {value.value for value in frame.values} == {*VALUES_SEEN, None}
+    assert all(value.server == value.split for value in frame.values)
+    assert frame.beside
+    assert frame.beside.why == ""
+
+
+def test_a_label_of_ten_thousand_values_has_small_pages_and_reaches_all() -> None:
+    """The first page says how many more there are; every value is on some page."""
+    jobs = labelled([f"NA{number:05}" for number in range(10_000)])
+    found = analyse(jobs, OVER, {}, settings=ReportSettings(labels=("labels.odd",)))
+    lists = Lists(Jobs(found, zone=zone("UTC"), pages=set()))
+    made = [page for page in pages(found, lists, as_of=None) if "labels/odd" in page.address]
+    assert len(made) == 10_000 // VALUES
+    views = [page.view(None) for page in made]  # type: ignore[arg-type]
+    week = [next(f for f in view.frames if f.title == "Last 7 days") for view in views]
+    assert {row.text for frame in week for row in frame.table.rows} == {
+        f"NA{number:05}" for number in range(10_000)
+    }
+    assert week[0].more
+    assert week[0].more.text == "9\u202f900 more values with 9\u202f900 jobs"
+    assert week[-1].more is None
+    assert len(msgspec.json.encode(views[0])) < 800_000
+
+
+def test_a_frame_longer_than_what_was_read_says_how_long_that_is(tmp_path: Path) -> None:
+    """As far as the runs' windows reach together, not only the newest one's."""
+    over = runs(3)
+    write(tmp_path, entries(50, over), over)
+    label = next(tmp_path.glob("labels/owner-*.html")).read_text()
+    assert "Only the last 9 days were read (since Sat 14 Nov 2026, 02:14 UTC)" in label
+    assert label.count("Not all of this time frame was read.") == 2
+
+
+def test_the_servers_words_for_a_label_are_on_its_page() -> None:
+    """Which values it allows, that people change it, and which project was asked for."""
+    flag = {
+        "field": "label.odd",
+        "display": "Oddity",
+        "editable": True,
+        "fieldType": "list",
+        "validFieldValues": ["a", "b"],
+    }
+    asked = replace(OVER[-1].asked, filters=Filters(project_id="genome-42"))
+    run = replace(OVER[-1], capabilities={"displayFields": [flag]}, asked=asked)
+    found = analyse(labelled(["a"] * 3), [run], {}, settings=ReportSettings())
+    lists = Lists(Jobs(found, zone=zone("UTC"), pages=set()))
+    (page,) = [page for page in pages(found, lists, as_of=None) if "labels/odd" in page.address]
+    view = page.view(None)  # type: ignore[arg-type]
+    assert view.title == "Oddity"
+    assert view.about[0] == "The server allows the values a and b."
+    assert view.about[1].startswith("People can change it on the server")
+    assert view.about[2] == "Only jobs of project genome-42 were asked for."
+
+
+# --- the built-in server -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("like", ["spec", "cromwell", "dsub"])
+def test_every_number_of_a_built_site_leads_to_exactly_its_jobs(
+    tmp_path: Path, like: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overview, every workflow, every label and the list of jobs, for each kind of server."""
+    monkeypatch.chdir(tmp_path)
+    options = ["--demo", "--like", like, "--jobs", "300", "--workers", "1", "-q"]
+    main(["build", *options, "--now", "2026-11-22T02:14:00Z"])
+    main(["build", *options, "--now", "2026-11-23T02:14:00Z"])
+    site = tmp_path / "site"
+    asked = [addresses.OVERVIEW, addresses.JOBS, addresses.WORKFLOWS, addresses.LABELS]
+    asked += [
+        path.relative_to(site).as_posix()
+        for pattern in ("workflows/*-*.html", "labels/*-*.html")
+        for path in sorted(site.glob(pattern))
+    ]
+    assert numbers_checked(site, asked) > 200
+    counts = re.findall(r"The server[^<]*", (site / addresses.LABELS).read_text())
+    assert len(counts) >= 6
