@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from campaigns import kills
 from msgspec.structs import replace
@@ -31,7 +32,7 @@ from snapshot_cases import (
 
 from jmreport.errors import Exit, JmreportError, LockedError, SnapshotError
 from jmreport.records import JobRow, Record
-from jmreport.snapshots import Redaction, Store, check, index
+from jmreport.snapshots import Redaction, Store, check, files, index
 
 
 def temporaries(root: Path) -> list[Path]:
@@ -120,6 +121,35 @@ def test_an_interrupted_run_is_ended_by_the_next_and_its_whole_shards_are_known(
         assert first.counts.stored == 10
         assert second.state == "complete"
         assert store.check() == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_shard_that_was_cut_anywhere_gives_every_record_before_the_cut(
+    tmp_path: Path, seed: int
+) -> None:
+    """Killed or out of power: a prefix of the records is known, whole ones, and the store whole."""
+    root, chance = tmp_path / "store", random.Random(seed)  # noqa: S311 - to be repeated
+    write_run(root, [record(0)])
+    folder = root / "runs/20261124T021400Z"
+    folder.mkdir()
+    shard = files.LineFile(folder / "jobs-0000.jsonl.zst")
+    for number in range(1, 31):
+        noise = chance.randbytes(chance.randint(10, 4000)).hex()
+        shard.write(msgspec.json.encode(record(number, detail={"noise": noise})))
+    [left] = temporaries(root)
+    there = left.read_bytes()
+    assert len(there) > 50_000
+    cut = chance.choice([0, 1, len(there), chance.randrange(len(there))])
+    left.write_bytes(there[:cut] + (b"\0" * 4096 if chance.random() < 0.5 else b""))
+    with opened(root) as store:
+        with begun(store, days=3) as writer:
+            known = {entry.row.id for entry in store.entries()}
+            writer.finish(run_of(writer))
+        assert known == {f"job-{number}" for number in range(len(known))}
+        if cut == len(there):
+            assert len(known) > 24  # one block of 16 KB may be missing
+        assert store.check() == ()
+    assert temporaries(root) == []
 
 
 @pytest.mark.parametrize(
