@@ -1,11 +1,14 @@
 """A Job Manager whose every text is an attack: the built-in server, with its words replaced."""
 
 import json
+import re
 from collections.abc import Mapping
 from itertools import cycle
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+from zlib import crc32
 
+from jmreport.client import addresses
 from jmreport.collectors.demo import Demo
 
 #: Each runs `boom()` where a page lets it. Text contexts, attributes, links, scripts, SVG, CSS.
@@ -48,6 +51,8 @@ KEPT = {
     "nextPageToken", "jobId", "parentJobId", "id", "fieldType",
 }  # fmt: skip
 
+ASKED_FOR = {"backendLog", "operationId"}
+
 HOSTILE_IDS = ("../../../../etc/passwd", "..", "<script>boom(30)</script>", "a/b?c#d", "CON",
                "%2e%2e%2f", "\x00nul", "é" * 150, "job", "JOB")  # fmt: skip
 
@@ -63,7 +68,9 @@ class Hostile:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         for fake, real in self.ids.items():
-            target = target.replace("/" + quote(fake, safe=""), "/" + real)
+            # A whole segment: "/job" is the beginning of "/jobs" too.
+            named = re.escape(addresses.target(fake))
+            target = re.sub(rf"{named}(?=[/?]|$)", "/" + real, target)
         if "/jobs/" in target and "%3C" in target:
             target = unquote(target)
         status, answered, raw = self.demo.respond(method, target, headers, body)
@@ -95,5 +102,6 @@ class Hostile:
         if isinstance(value, list):
             return [self._poison(item, words, key) for item in value]
         if isinstance(value, str) and key not in KEPT:
-            return next(words)
+            # Half of the addresses lead to logs and operations, whose texts are attacks in turn.
+            return value if key in ASKED_FOR and crc32(value.encode()) & 1 else next(words)
         return value
