@@ -199,6 +199,49 @@ def test_a_failure_without_a_log_says_why(
     assert words in cards(html)[0]
 
 
+@pytest.mark.parametrize(
+    ("address", "read", "gap", "words"),
+    [
+        (f"{BUCKET}/x", True, "", "The server names no log for it; the job's own are below."),
+        (
+            "/srv/x",
+            False,
+            "",
+            "The job's own logs (stderr) could not be read: only logs in buckets",
+        ),
+        (
+            f"{BUCKET}/x",
+            False,
+            "not found (404)",
+            "logs (stderr) could not be read: not found (404).",
+        ),
+        (f"{BUCKET}/x", False, "", "The job's own logs (stderr) could not be read: they were not"),
+    ],
+)
+def test_a_failure_without_a_log_of_its_own_speaks_of_the_jobs(
+    address: str, read: bool, gap: str, words: str
+) -> None:
+    """dsub has no tasks: its logs are the job's."""
+    of = record(
+        failed({}, logs={"stderr": address}),
+        logs={address: tail()} if read else {},
+        gaps=(Gap(what=f"log {address}", why=gap, job=JOB),) if gap else (),
+    )
+    html = page(of)
+    assert words in cards(html)[0]
+    assert ("stderr whole log" in text(html)) == read
+
+
+def test_a_log_that_its_failure_told_of_is_not_told_of_again() -> None:
+    of = record(
+        failed({"backendLog": f"{BUCKET}/x"}),
+        gaps=(Gap(what=f"log {BUCKET}/x", why="server error 500", job=JOB),),
+    )
+    html = page(of)
+    assert "Log could not be read (server error 500)." in cards(html)[0]
+    assert "Other logs" not in html
+
+
 def test_two_failures_with_one_log_show_it_once_and_say_so() -> None:
     tree = failed({"backendLog": f"{BUCKET}/x"}, {"backendLog": f"{BUCKET}/x"})
     first, second = cards(page(record(tree, logs={f"{BUCKET}/x": tail()})))

@@ -205,6 +205,8 @@ class _Page:
     def _log(self, failure: FailureMessage) -> LogTail:
         if failure.job_id and not failure.backend_log:
             return LogTail(why_not="Its log is with the sub-job.")
+        if not failure.backend_log:
+            return self._logs.instead(self._own_names())
         return self._logs.of(failure.backend_log, self._making, failed=self._failed)
 
     def _no_operation(self, operation: str | None) -> str:

@@ -47,6 +47,7 @@ class Logs:
         self._notes = _about("log ", notes)
         self._left = next((note.why for note in notes if note.what == "logs"), "")
         self._shown: set[str] = set()
+        self._told: set[str] = set()
 
     def of(self, address: str | None, making: Making, *, failed: bool) -> LogTail:
         """The end of a log, or why there is none; `failed`: whether the job's logs were wanted."""
@@ -56,6 +57,7 @@ class Logs:
             return LogTail(why_not="Its log is the one shown above.")
         body = self._read.get(address)
         if body is None:
+            self._told.add(address)
             return LogTail(why_not=self._why_not(address, failed=failed))
         self._shown.add(address)
         return tail(body, making, self._notes.get(address, ""))
@@ -63,7 +65,24 @@ class Logs:
     def unshown(self) -> tuple[str, ...]:
         """Addresses of logs that were read, or asked for in vain, and are not shown yet."""
         known = dict.fromkeys((*self._read, *self._gaps))
-        return tuple(address for address in known if address not in self._shown)
+        return tuple(one for one in known if one not in self._shown and one not in self._told)
+
+    def instead(self, own: Mapping[str, str]) -> LogTail:
+        """Why a failure that names no log has none: `own` are the job's own logs, name by address.
+
+        dsub has no tasks, and names its logs for the job as a whole.
+        """
+        if not own:
+            return LogTail(why_not="The server names no log for it.")
+        if any(address in self._read for address in own):
+            return LogTail(why_not="The server names no log for it; the job's own are below.")
+        names = ", ".join(words.cut_middle(name, 60) for name in list(own.values())[:5])
+        if not any(address.startswith("gs://") for address in own):
+            why = "only logs in buckets (gs://) can be asked for"
+        else:
+            gap = next((self._gaps[address] for address in own if address in self._gaps), "")
+            why = gap or self._left or "they were not asked for"
+        return LogTail(why_not=f"The job's own logs ({names}) could not be read: {why}.")
 
     def _why_not(self, address: str, *, failed: bool) -> str:
         if why := self._gaps.get(address):
