@@ -2,7 +2,9 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_jobpage import JOB, detail, page, record, text
 
+from jmreport import pipeline
+from jmreport.collectors.demo import Demo, serve
+from jmreport.errors import Exit
+from jmreport.progress import SilentProgress
 from jmreport.records import Gap
 from jmreport.render import reasons
+from jmreport.render.links import Links
+from jmreport.settings import Collect, Settings, Site, Snapshots
 
 BUCKET = "gs://bucket"
 ENDED = "2026-11-23T00:03:00+00:00"
@@ -410,3 +418,51 @@ def test_an_operation_that_was_not_read_says_why(gap: str, note: str, words: str
     notes = (Gap(what="operations", why=note, job=JOB),) if note else ()
     of = record(failed({"operationId": "o/1"}), gaps=gaps, notes=notes)
     assert words in cards(page(of))[0]
+
+
+@pytest.mark.parametrize("name", ["..", "a/../../b", "./x", "a/.", "../../../browser/other/x"])
+def test_an_address_that_a_browser_would_resolve_stays_text(name: str) -> None:
+    """The console's page of another object is no link to this one."""
+    assert Links().href(f"{BUCKET}/{name}") is None
+    assert Links().folder(f"{BUCKET}/{name}") is None
+
+
+# From a server to the page
+
+
+def built(root: Path, **server: Any) -> tuple[pipeline.Outcome, list[str]]:
+    """A week of the failed jobs of a built-in server, over HTTP: the outcome, and their pages."""
+    settings = Settings(
+        site=Site(dir=str(root / "site")),
+        snapshots=Snapshots(dir=str(root / "snapshots")),
+        collect=Collect(status=("Failed",), log_bytes=1_000),
+    )
+    now = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+    with serve(Demo(now=now, jobs=400, **server), port=0) as running:
+        running.start()
+        outcome = pipeline.build(
+            settings, now=now, source=pipeline.Source(url=running.url), environ={},
+            progress=SilentProgress(), workers=1,
+        )  # fmt: skip
+    found = [path.read_text() for path in (root / "site" / "jobs").glob("*.html")]
+    return outcome, [html for html in found if 'class="card failed"' in html]
+
+
+def test_a_real_run_shows_logs_and_says_which_the_server_stumbled_over(tmp_path: Path) -> None:
+    outcome, shown = built(tmp_path, like="cromwell", archived=0.0, outside_auth=True, odd_logs=0.5)
+    assert outcome.exit is Exit.INCOMPLETE
+    said = "".join("".join(cards(html)) for html in shown)
+    assert "End of the log" in said
+    assert "Log could not be read (server error 500)." in said
+    assert "bytes at its beginning were not kept; [collect] log_bytes = 1000 is the limit" in said
+    every = [card for html in shown for card in cards(html)]
+    assert all(re.search(r"End of the log|[Ll]og (could|was)|no log|sub-job", c) for c in every)
+
+
+def test_a_real_run_without_logs_is_complete_and_every_failure_says_so(tmp_path: Path) -> None:
+    """The Cromwell shim without its service: not offered, so nothing is lacking."""
+    outcome, shown = built(tmp_path, like="cromwell", archived=0.0)
+    assert outcome.exit is Exit.DONE
+    said = "".join("".join(cards(html)) for html in shown)
+    assert "Log was not read (this server does not offer them: the server answered nothing" in said
+    assert "Details of its operation were not read (this server does not offer them" in said
