@@ -14,7 +14,7 @@ import typer
 
 from jmreport import __version__, snapshots_commands
 from jmreport.errors import Exit, UsageError
-from jmreport.flags import ASKING, SITE, SNAPSHOTS
+from jmreport.flags import ASKING, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
     Given,
     Jobs,
@@ -56,7 +56,7 @@ def _root(
         raise typer.Exit(Exit.USAGE)
 
 
-@command(app, *ASKING, SNAPSHOTS, SITE)
+@command(app, *ASKING, SNAPSHOTS, SITE, *LIMITS)
 def build(
     given: Given,
     *,
@@ -106,7 +106,7 @@ def collect(
     given.end(outcome)
 
 
-@command(app, SNAPSHOTS, SITE)
+@command(app, SNAPSHOTS, SITE, *LIMITS)
 def render(given: Given, *, workers: Workers = 0) -> None:
     """Write the pages from the snapshots; needs no network."""
     from jmreport import pipeline

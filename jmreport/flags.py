@@ -57,6 +57,12 @@ ASKING = (
     Flag("--hide-archived", "collect.hide_archived", kind="switch"),
     Flag("--page-size", "api.page_size", "N", "number"),
 )
+#: When a report that was written ends with 6 all the same, and what is written beside the pages.
+LIMITS = (
+    Flag("--fail-on", "gate.fail_on", "WHAT", "list"),
+    Flag("--max-new", "gate.max_new", "N", "number"),
+    Flag("--format", "site.formats", "FORMAT", "list"),
+)
 
 
 def values(flags: Iterable[Flag], given: Mapping[str, Any]) -> dict[str, Value]:

@@ -12,6 +12,9 @@ from msgspec.structs import FieldInfo, fields
 
 from jmreport.models import TimeFrame
 
+#: What `gate.fail_on` can name, and what `site.formats` can.
+GATES = ("new-failures", "incomplete", "slo")
+FORMATS = ("multiqc",)
 #: A path: one in a settings file is relative to that file.
 PATH = {"path": True}
 
@@ -89,6 +92,13 @@ class Site(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: Annotated[
         str, Meta(min_length=1, max_length=200, description="What the report is called.")
     ] = "Batch report"
+    formats: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What is written beside the pages: multiqc (files that MultiQC reads).",
+            examples=[["multiqc"]],
+        ),
+    ] = ()
 
 
 class Snapshots(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,6 +205,22 @@ class ReportSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     timezone: Annotated[
         str, Meta(min_length=1, description="The zone times are shown in, by its IANA name.")
     ] = "UTC"
+    notes: Annotated[
+        str | None,
+        Meta(
+            description="A folder of Markdown notes that pages show: intro, workflows, causes.",
+            examples=["notes"],
+            extra=PATH,
+        ),
+    ] = None
+    known_issues: Annotated[
+        str | None,
+        Meta(
+            description="A file of failures that are known: who owns them, and what to do.",
+            examples=["known_issues.toml"],
+            extra=PATH,
+        ),
+    ] = None
 
 
 class Redact(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -230,6 +256,71 @@ class Redact(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
 
 
+class Gate(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a report that was written all the same ends with exit code 6."""
+
+    fail_on: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What must not be: new-failures, incomplete, slo.",
+            examples=[["new-failures", "incomplete"]],
+        ),
+    ] = ()
+    max_new: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="New failures that are let pass, at most.", examples=[10]),
+    ] = None
+
+
+class Prices(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an hour of an attempt costs, so that waste is told in money too."""
+
+    hour: Annotated[
+        Annotated[float, Meta(ge=0, le=1_000_000)] | None,
+        Meta(description="Price of an attempt's hour.", examples=[0.12]),
+    ] = None
+    tasks: Annotated[
+        dict[str, float],
+        Meta(
+            description="Prices of an hour for tasks that differ, by the task's name.",
+            examples=[{"MarkDuplicates": 0.48}],
+        ),
+    ] = field(default_factory=dict)
+    currency: Annotated[
+        str, Meta(min_length=1, max_length=10, description="What the prices are in.")
+    ] = "USD"
+
+
+class Slo(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A promise: of the jobs with a label that ended, how many succeed. Given again for each."""
+
+    label: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description='A label (each of its values is held to it), or one value: "tier=gold".',
+            examples=["tier=gold"],
+        ),
+    ]
+    target: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100,
+            description="Share that must succeed: 0.95 or, in percent, 95.",
+            examples=[0.95],
+        ),
+    ]
+    days: Annotated[
+        int, Meta(ge=1, le=366, description="Days up to now that are looked at together.")
+    ] = 28
+
+    @property
+    def share(self) -> float:
+        """The target as a share: 0.95, whichever way it was written."""
+        return self.target if self.target <= 1 else self.target / 100
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. What is not here cannot be set."""
 
@@ -239,6 +330,9 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collect: Collect = field(default_factory=Collect)
     report: ReportSettings = field(default_factory=ReportSettings)
     redact: Redact = field(default_factory=Redact)
+    gate: Gate = field(default_factory=Gate)
+    prices: Prices = field(default_factory=Prices)
+    slo: tuple[Slo, ...] = ()
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -248,6 +342,8 @@ class Key(Struct, frozen=True, kw_only=True):
     type: Any
     default: Any
     meta: Meta
+    #: Whether it belongs to a table that may be given again: `[[slo]]`.
+    listed: bool = False
 
     @property
     def meaning(self) -> str:
@@ -265,7 +361,7 @@ class Key(Struct, frozen=True, kw_only=True):
     @property
     def scalar(self) -> bool:
         """Whether the environment can hold it: text, a number, or true and false."""
-        return get_origin(get_args(self.type)[0]) not in (tuple, dict)
+        return get_origin(get_args(self.type)[0]) not in (tuple, dict) and not self.listed
 
     @property
     def variable(self) -> str:
@@ -273,17 +369,27 @@ class Key(Struct, frozen=True, kw_only=True):
         return "JMREPORT_" + self.path.upper().replace(".", "_")
 
 
-def _key(section: str, info: FieldInfo) -> Key:
-    default = info.default if info.default is not NODEFAULT else info.default_factory()
+def _key(section: str, info: FieldInfo, *, listed: bool = False) -> Key:
+    if info.default is not NODEFAULT:
+        default = info.default
+    else:
+        default = None if info.default_factory is NODEFAULT else info.default_factory()
     meta = next(part for part in info.type.__metadata__ if isinstance(part, Meta))
-    return Key(path=f"{section}.{info.name}", type=info.type, default=default, meta=meta)
+    path = f"{section}.{info.name}"
+    return Key(path=path, type=info.type, default=default, meta=meta, listed=listed)
 
 
 #: The tables by name, in the order in which they are shown.
-SECTIONS: dict[str, type[Section]] = {info.name: info.type for info in fields(Settings)}
+SECTIONS: dict[str, type[Section]] = {
+    info.name: info.type for info in fields(Settings) if get_origin(info.type) is None
+}
+#: The tables that may be given again: `[[slo]]`.
+LISTS: dict[str, type[Section]] = {
+    info.name: get_args(info.type)[0] for info in fields(Settings) if get_origin(info.type) is tuple
+}
 #: Every key by its path.
 KEYS: dict[str, Key] = {
     key.path: key
-    for section, struct in SECTIONS.items()
-    for key in (_key(section, info) for info in fields(struct))
+    for section, struct in (SECTIONS | LISTS).items()
+    for key in (_key(section, info, listed=section in LISTS) for info in fields(struct))
 }

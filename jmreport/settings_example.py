@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jmreport.settings import KEYS, SECTIONS, Key
+from jmreport.settings import KEYS, LISTS, SECTIONS, Key
 
 HEAD = """\
 # The settings of jmreport. A line that begins with "#" and a key shows the default, or an example
@@ -32,6 +32,10 @@ def commented(values: Mapping[str, Any]) -> str:
         parts.append(f"\n[{section}]\n# {struct.__doc__}\n")
         keys = (key for key in KEYS.values() if key.path.startswith(f"{section}."))
         parts.extend(_entry(key, values) for key in keys)
+    for name, struct in LISTS.items():
+        parts.append(f"\n#[[{name}]]\n# {struct.__doc__}\n")
+        keys = (key for key in KEYS.values() if key.path.startswith(f"{name}."))
+        parts.extend(_entry(key, {}) for key in keys)
     return "".join(parts)
 
 

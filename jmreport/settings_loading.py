@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 from jmreport.errors import UsageError
 from jmreport.models import TIME_FRAMES
-from jmreport.settings import KEYS, SECTIONS, Key, Settings
+from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings
 
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"
@@ -30,6 +31,7 @@ DEFAULT_FILE = "jmreport.toml"
 OTHER_VARIABLES = (
     "JMREPORT_API_TOKEN",
     "JMREPORT_CONFIG",
+    "JMREPORT_MULTIQC",
     "JMREPORT_PRISM",
     "JMREPORT_TESTS_COMPLETE",
 )
@@ -90,6 +92,9 @@ def from_text(text: str, *, file: Path) -> dict[str, Value]:
         ) from error
     values: dict[str, Value] = {}
     for section, table in tree.items():
+        if section in LISTS:
+            values[section] = Value(f"{file}: {section}", _tables(file, section, table))
+            continue
         if section not in SECTIONS:
             raise _unknown(file, section, table)
         if not isinstance(table, dict):
@@ -102,6 +107,30 @@ def from_text(text: str, *, file: Path) -> dict[str, Value]:
     return values
 
 
+def _tables(file: Path, name: str, tables: object) -> list[dict[str, Any]]:
+    """The tables of a list such as [[slo]], each with keys that exist, and those it needs."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(
+            f"{file}: {name}: expected tables, as in [[{name}]]",
+            hint=LISTS[name].__doc__ or "",
+        )
+    found = []
+    for number, table in enumerate(tables, 1):
+        for key in table:
+            if f"{name}.{key}" not in KEYS:
+                raise _unknown(file, f"{name}.{key}", table[key])
+        for info in fields(LISTS[name]):
+            if info.required and info.name not in table:
+                raise UsageError(
+                    f"{file}: {name}: table {number} has no {info.name}",
+                    hint=KEYS[f"{name}.{info.name}"].meaning,
+                )
+        found.append(
+            {key: _in_file(KEYS[f"{name}.{key}"], held, file.parent) for key, held in table.items()}
+        )
+    return found
+
+
 def _unknown(file: Path, path: str, value: object) -> UsageError:
     """What to say of a key, or a table, that there isn't."""
     is_table = isinstance(value, dict) and "." not in path
@@ -112,7 +141,7 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
             hint="put the token into JMREPORT_API_TOKEN, or into a file named by api.token_file",
         )
     if is_table:
-        near = [f"[{match}]" for match in get_close_matches(path, SECTIONS, n=1)]
+        near = [f"[{match}]" for match in get_close_matches(path, (*SECTIONS, *LISTS), n=1)]
     else:
         near = [key for key in KEYS if key.endswith(f".{name}")][:1]
         near = get_close_matches(path, KEYS, n=1) or near
@@ -133,7 +162,7 @@ def _in_file(key: Key, value: Any, folder: Path) -> Any:
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
     """What `JMREPORT_<SECTION>_<KEY>` variables say, by key. An empty one counts as not set."""
-    known = {key.variable: key for key in KEYS.values()}
+    known = {key.variable: key for key in KEYS.values() if not key.listed}
     values: dict[str, Value] = {}
     for name, text in sorted(environ.items()):
         if not name.startswith("JMREPORT_") or name in OTHER_VARIABLES:
@@ -168,11 +197,19 @@ def _typed(key: Key, text: str) -> Any:
 def checked(values: Mapping[str, Value]) -> Settings:
     """Settings of these values, each one of its type, within its limits and making sense."""
     tree: dict[str, dict[str, Any]] = {}
+    lists: dict[str, list[dict[str, Any]]] = {}
     for path, given in values.items():
+        if path in LISTS:
+            lists[path] = given.value
+            for number, table in enumerate(given.value, 1):
+                for name, value in table.items():
+                    place = f"{given.place}: {name} of table {number}"
+                    _check(KEYS[f"{path}.{name}"], Value(place, value))
+            continue
         section, name = path.split(".")
         _check(KEYS[path], given)
         tree.setdefault(section, {})[name] = given.value
-    settings = msgspec.convert(tree, Settings)
+    settings = msgspec.convert(tree | lists, Settings)
     if Path(settings.site.dir).resolve() == Path(settings.snapshots.dir).resolve():
         raise UsageError(
             f"site.dir and snapshots.dir are both {settings.site.dir}",
@@ -207,6 +244,9 @@ def _check(key: Key, given: Value) -> None:
 def _expected(key: Key) -> str:
     """A key's type and limits in words: "a whole number from 1 to 64"."""
     base, meta = get_args(key.type)[0], key.meta
+    for part in get_args(base):
+        if get_origin(part) is Annotated:  # a number that may be left out
+            base, meta = get_args(part)
     if get_origin(base) is Literal:
         return "one of " + ", ".join(TIME_FRAMES)
     words = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -214,7 +254,7 @@ def _expected(key: Key) -> str:
     if origin is tuple:
         return "a list of texts"
     if origin is dict:
-        return "a table of texts"
+        return "a table of numbers" if float in get_args(base) else "a table of texts"
     if base not in words:
         return "text" + (f" of 1 to {meta.max_length} characters" if meta.max_length else "")
     return words[base] + _limits(meta)
@@ -239,7 +279,7 @@ def _texts(value: object) -> Iterable[str]:
     if isinstance(value, str):
         return (value,)
     if isinstance(value, dict):
-        return (*value.keys(), *value.values())
+        return (*value.keys(), *(held for held in value.values() if isinstance(held, str)))
     return value if isinstance(value, tuple) else ()
 
 
@@ -308,6 +348,14 @@ def _headers(headers: dict[str, str]) -> str | None:
     return None
 
 
+def _one_of(known: tuple[str, ...]) -> Callable[[tuple[str, ...]], str | None]:
+    def check(given: tuple[str, ...]) -> str | None:
+        wrong = next((word for word in given if word not in known), None)
+        return None if wrong is None else f"{_shown(wrong)} is not one of {', '.join(known)}"
+
+    return check
+
+
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
@@ -317,4 +365,6 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "collect.submission": _instant,
     "report.timezone": _zone,
     "redact.patterns": _patterns,
+    "gate.fail_on": _one_of(GATES),
+    "site.formats": _one_of(FORMATS),
 }

@@ -3,7 +3,7 @@
 `python tests/settings_table.py` prints them.
 """
 
-from jmreport.settings import KEYS, SECTIONS
+from jmreport.settings import KEYS, LISTS, SECTIONS
 from jmreport.settings_example import toml
 
 
@@ -20,3 +20,5 @@ def table(section: str) -> str:
 if __name__ == "__main__":
     for name, struct in SECTIONS.items():
         print(f"## `[{name}]`\n\n{struct.__doc__}\n\n{table(name)}\n")
+    for name, struct in LISTS.items():
+        print(f"## `[[{name}]]`\n\n{struct.__doc__}\n\n{table(name)}\n")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from site_cases import HOSTILE, entries, report, runs
 
-from jmreport.render import addresses, data
+from jmreport.render import addresses, data, reportjson
 
 OVER = runs(2)
 JOBS = entries(80, OVER)
@@ -47,6 +47,6 @@ def test_csv_brings_back_any_text_and_starts_no_formula(name: str, value: str) -
 
 def test_report_json_holds_hostile_text_as_text() -> None:
     """JSON needs no more escaping than JSON has."""
-    tree = json.loads(data.report_json(report(entries(80, OVER, text=HOSTILE), OVER)))
+    tree = json.loads(reportjson.report_json(report(entries(80, OVER, text=HOSTILE), OVER)))
     assert any("onerror" in cause["title"] for cause in tree["causes"])
     assert tree["previous"] == "2026-11-22T02:14:00Z"

@@ -14,7 +14,7 @@ from jmreport import commands
 from jmreport.errors import PRECEDENCE, Exit
 from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
-from jmreport.render.data import REPORT_FORMAT
+from jmreport.render.reportjson import REPORT_FORMAT
 from jmreport.settings import LISTS, SECTIONS
 from jmreport.settings_example import commented
 from jmreport.settings_loading import OTHER_VARIABLES, load

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport.errors import Exit, UsageError
-from jmreport.settings import KEYS, SECTIONS, Settings
+from jmreport.settings import KEYS, LISTS, SECTIONS, Settings, Slo
 from jmreport.settings_example import commented, toml
 from jmreport.settings_loading import Value, from_environment, from_text, load
 
@@ -262,21 +262,67 @@ def test_the_written_file_changes_nothing_until_it_is_changed() -> None:
 def test_the_written_file_shows_every_key_with_its_meaning_and_decodes_when_uncommented() -> None:
     text = commented({})
     tree = tomllib.loads(uncommented(text))
-    assert {f"{section}.{name}" for section in tree for name in tree[section]} == set(KEYS)
+    tables = {section: held[0] if section in LISTS else held for section, held in tree.items()}
+    assert {f"{section}.{name}" for section in tables for name in tables[section]} == set(KEYS)
     assert all(f"# {key.meaning}\n" in text for key in KEYS.values())
     settings = loaded(uncommented(text))
     assert isinstance(settings, Settings)
     for key in KEYS.values():
         section, name = key.path.split(".")
+        table = getattr(settings, section)
         if not key.meta.examples:
-            assert getattr(getattr(settings, section), name) == key.default
+            assert getattr(table[0] if key.listed else table, name) == key.default
 
 
 def test_every_key_has_a_meaning_and_every_default_passes_its_own_check() -> None:
     assert len(KEYS) > 30
     assert all(key.meaning.endswith(".") for key in KEYS.values())
-    assert set(SECTIONS) == {path.partition(".")[0] for path in KEYS}
+    assert {*SECTIONS, *LISTS} == {path.partition(".")[0] for path in KEYS}
     assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
+
+
+def test_a_table_that_may_be_given_again_is_read_each_time() -> None:
+    text = '[[slo]]\nlabel = "tier=gold"\ntarget = 0.99\n[[slo]]\nlabel = "owner"\ntarget = 95\n'
+    assert loaded(text).slo == (
+        Slo(label="tier=gold", target=0.99),
+        Slo(label="owner", target=95),
+    )
+    assert [slo.share for slo in loaded(text).slo] == [0.99, 0.95]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slo = 3", "jmreport.toml: slo: expected tables, as in [[slo]]"),
+        ('[slo]\nlabel = "a"', "jmreport.toml: slo: expected tables, as in [[slo]]"),
+        ('[[slo]]\nlabel = "a"', "jmreport.toml: slo: table 1 has no target"),
+        (
+            '[[slo]]\nlabel = "a"\ntarget = 900',
+            "jmreport.toml: slo: target of table 1: expected a number above 0 and up to 100, "
+            "not 900",
+        ),
+        (
+            '[[slo]]\nlabel = "a"\ntarget = 1\ntraget = 2',
+            "jmreport.toml: slo.traget: no such key; did you mean slo.target?",
+        ),
+        (
+            '[gate]\nfail_on = ["new"]',
+            "jmreport.toml: gate.fail_on: 'new' is not one of new-failures, incomplete, slo",
+        ),
+        (
+            "[gate]\nmax_new = -1",
+            "jmreport.toml: gate.max_new: expected a whole number of at least 0, not -1",
+        ),
+        (
+            '[prices]\ntasks = { Align = "much" }',
+            "jmreport.toml: prices.tasks: expected a table of numbers, not {'Align': 'much'}",
+        ),
+    ],
+)
+def test_a_mistake_in_the_reports_tables_is_named_with_its_place(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        loaded(text)
+    assert raised.value.message == said
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))

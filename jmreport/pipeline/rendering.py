@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmreport import __version__
-from jmreport.errors import Exit
+from jmreport.errors import Exit, first
+from jmreport.pipeline import gate
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -38,7 +39,7 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
             why = f": {runs[-1].reason}" if runs and runs[-1].reason else ""
             raise SnapshotError(
                 f"no usable run in {settings.snapshots.dir}{why}",
-                hint="run `jmreport collect` first",
+                hint=_first_steps(store.count()),
             )
         with progress.step("analyse", None):
             entries = tuple(store.entries())
@@ -49,6 +50,7 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
                 store.aggregations(newest.id),
                 settings=settings.report,
                 past=past,
+                slos=settings.slo,
             )
             told = (*told, analysis.frozen(report, entries))
         written = site.write(
@@ -67,7 +69,18 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
         f"{written.rewritten} rewritten, {written.unchanged} unchanged"
     )
     code = Exit.DONE if report.complete else Exit.INCOMPLETE
-    return Outcome(exit=code, summary=(line,), run=newest)
+    stopped = gate.exceeded(report, settings.gate)
+    if stopped:
+        code = first(code, Exit.GATE)
+    return Outcome(exit=code, summary=(line, *stopped), run=newest)
+
+
+def _first_steps(known: int) -> str:
+    """What to do where no run ended; what runs that were stopped had read is not lost."""
+    if not known:
+        return "run `jmreport collect` first"
+    jobs = "1 job is" if known == 1 else f"{known} jobs are"
+    return f"{jobs} safe there: run the same `jmreport collect` again to go on"
 
 
 def _nights(

@@ -18,6 +18,7 @@ LABELS = "labels/index.html"
 NIGHTS = "nights/index.html"
 QUALITY = "quality.html"
 ABOUT = "about.html"
+FEED = "data/feed.xml"
 
 _OTHERS = re.compile(r"[^a-z0-9]+")
 

@@ -1,4 +1,4 @@
-"""The data files beside the pages: jobs.ndjson, jobs.csv and report.json.
+"""The data files beside the pages: jobs.ndjson and jobs.csv.
 
 They are written piece by piece: a file's text is never in memory as a whole.
 """
@@ -11,13 +11,9 @@ from typing import Any
 import msgspec
 
 from jmreport.records import Entry, JobRow, utc_text
-from jmreport.render import verdict
-from jmreport.report import CauseGroup, Report
 
-#: The format of report.json; raised when a key changes its meaning or goes.
-REPORT_FORMAT = 1
-
-#: Columns of jobs.csv before its labels, which are named `label:<key>`.
+#: Columns of jobs.csv before its labels, named `label:<key>`, and a server's own fields, named
+#: `field:extensions.lastUpdate`.
 COLUMNS = (
     "id",
     "name",
@@ -60,16 +56,23 @@ def ndjson(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byt
 def table(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[bytes]:
     """The same jobs as CSV (RFC 4180, UTF-8, a header line), safe to open in a spreadsheet.
 
-    `entries` is read twice: once to find the labels, once for the lines.
+    `entries` is read twice: for the names of labels and of a server's own fields, then for lines.
     """
     entries = tuple(entries)
     labels = sorted({key for entry in entries for key in entry.row.labels})
+    fields = sorted({key for entry in entries for key in entry.row.extra})
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    yield from _line(writer, out, (*COLUMNS, *(f"label:{key}" for key in labels)))
+    named = (*(f"label:{key}" for key in labels), *(f"field:{key}" for key in fields))
+    yield from _line(writer, out, (*COLUMNS, *named))
     for entry in entries:
-        cells = _cells(entry.row, page(entry.row.id))
-        yield from _line(writer, out, (*cells, *(entry.row.labels.get(key, "") for key in labels)))
+        row = entry.row
+        cells = (
+            *_cells(row, page(row.id)),
+            *(row.labels.get(key, "") for key in labels),
+            *(row.extra.get(key, "") for key in fields),
+        )
+        yield from _line(writer, out, cells)
 
 
 def _line(writer: Any, out: io.StringIO, cells: Iterable[str]) -> Iterator[bytes]:
@@ -112,56 +115,3 @@ def _cells(row: JobRow, page: str) -> tuple[str, ...]:
         "yes" if row.readable else "no",
         page,
     )
-
-
-def report_json(report: Report) -> bytes:
-    """The verdict for machines.
-
-        {"format": 1, "verdict": "4 new failures in 2 workflows", "now": "…Z", "previous": "…Z",
-         "complete": true, "counts": {"new": 4, …}, "causes": [{"id": …}], "gaps": [{"what": …}]}
-
-    `previous` is null on a first run. `first_seen` is when the oldest job of a cause began to fail,
-    null where that is not known; `last_seen` when the newest one ended.
-    """
-    ends = {entry.row.id: entry.row.end for entry in report.jobs}
-    counts = report.counts
-    tree = {
-        "format": REPORT_FORMAT,
-        "verdict": verdict.title(report),
-        "now": utc_text(report.now),
-        "previous": utc_text(report.previous.now) if report.previous else None,
-        "complete": report.complete,
-        "counts": {
-            "new": counts.new,
-            "still_failing": counts.still_failing,
-            "fixed": counts.fixed,
-            "failing": counts.failing,
-            "stuck": counts.stuck,
-            "missing": counts.missing,
-            "running": counts.running,
-            "unknown": counts.unknown,
-            "total": counts.total,
-        },
-        "causes": [_cause(group, ends) for group in report.attention],
-        "gaps": [
-            {"what": gap.what, "why": gap.why, "job": gap.job}
-            for gap in (report.quality.gaps if report.quality else report.run.gaps)
-        ],
-    }
-    return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
-
-
-def _cause(group: CauseGroup, ends: dict[str, Any]) -> dict[str, Any]:
-    known = [end for job in group.jobs if (end := ends.get(job))]
-    return {
-        "id": group.id,
-        "state": group.state,
-        "title": group.title,
-        "class": group.cause_class,
-        "jobs": list(group.jobs),
-        "new_jobs": list(group.new_jobs),
-        "workflows": list(group.workflows),
-        "tasks": list(group.tasks),
-        "first_seen": utc_text(group.since) if group.since else None,
-        "last_seen": utc_text(max(known)) if known else None,
-    }

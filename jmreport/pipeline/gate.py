@@ -1,0 +1,43 @@
+"""The gate: what a report must not say. Asked after everything is written, so nothing is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jmreport.settings import Gate
+
+if TYPE_CHECKING:
+    from jmreport.report import Report
+
+
+def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
+    """A line for each limit that the report exceeds; none where it may pass.
+
+    On a first report nothing is new: there is nothing to compare with, so only a limit on new
+    failures that names none of them passes.
+    """
+    found = []
+    new, most = report.counts.new, gate.max_new
+    if most is None and "new-failures" in gate.fail_on:
+        most = 0
+    if most is not None and new > most:
+        allowed = f", and at most {most} may be" if most else ""
+        found.append(f"gate: {new} new failure{'s' if new != 1 else ''}{allowed}")
+    if "incomplete" in gate.fail_on and not report.complete:
+        found.append("gate: the report is incomplete")
+    if "slo" in gate.fail_on:
+        found += [
+            f"gate: {one.key}={one.value} succeeded in {_percent(one.rate)} of {one.ended} jobs, "
+            f"and {one.target * 100:.6g} % are promised"
+            for one in report.slos
+            if one.broken
+        ]
+    return tuple(found)
+
+
+def _percent(share: float | None) -> str:
+    """A share that is not whole never reads as 100 %."""
+    if share is None:
+        return "none"
+    # Cut, not rounded: 99.96 % is not 100 %.
+    return f"{int(share * 1000 + 1e-9) / 10:g} %"

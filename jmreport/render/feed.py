@@ -1,0 +1,64 @@
+"""feed.xml: the nights as an Atom feed (RFC 4287), newest first, an entry each.
+
+    <feed xmlns="http://www.w3.org/2005/Atom">
+      <entry><title>4 new failures</title><link href="…/nights/20261123T021400Z/index.html"/>…
+
+An entry's id is made of the server and the run, so a reader that was told of a night is not told
+again. Links are absolute where `site.url` is set, else relative to the feed.
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from uuid import NAMESPACE_URL, uuid5
+
+from jmreport.records import utc_text
+from jmreport.render import addresses, verdict
+from jmreport.report import NightSummary
+
+#: Nights that a feed tells of.
+NIGHTS = 30
+#: What no XML may hold.
+_NEVER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ATOM = "http://www.w3.org/2005/Atom"
+
+
+def feed(nights: Sequence[NightSummary], *, title: str, url: str | None, server: str) -> bytes:
+    """The feed of the newest nights; `url` is where the site is hosted."""
+    ET.register_namespace("", _ATOM)
+    root = ET.Element(f"{{{_ATOM}}}feed")
+    base = f"{url.rstrip('/')}/" if url else "../"
+    _text(root, "id", _id(server))
+    _text(root, "title", title)
+    _text(root, "updated", utc_text(nights[-1].now))
+    _text(ET.SubElement(root, f"{{{_ATOM}}}author"), "name", "jmreport")
+    _link(root, f"{base}{addresses.OVERVIEW}", "alternate")
+    if url:
+        _link(root, f"{base}{addresses.FEED}", "self")
+    for night in reversed(nights[-NIGHTS:]):
+        _entry(root, night, base, server)
+    ET.indent(root, " ")
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _entry(root: ET.Element, night: NightSummary, base: str, server: str) -> None:
+    entry = ET.SubElement(root, f"{{{_ATOM}}}entry")
+    said = verdict.night_words(night)
+    _text(entry, "id", _id(f"{server}#{night.run}"))
+    _text(entry, "title", said if night.complete else f"Incomplete: {said}")
+    _text(entry, "updated", utc_text(night.now))
+    _link(entry, f"{base}{addresses.night(night.run)}", "alternate")
+    _text(entry, "summary", f"{said}. {verdict.night_rest(night)}")
+
+
+def _id(name: str) -> str:
+    return f"urn:uuid:{uuid5(NAMESPACE_URL, f'jmreport {name}')}"
+
+
+def _text(parent: ET.Element, name: str, text: str) -> None:
+    ET.SubElement(parent, f"{{{_ATOM}}}{name}").text = _NEVER.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _link(parent: ET.Element, href: str, rel: str) -> None:
+    ET.SubElement(parent, f"{{{_ATOM}}}link", href=href, rel=rel)

@@ -1,0 +1,159 @@
+"""data/report.json: the verdict for machines, and the JSON Schema that says what it holds.
+
+    {"format": 1, "verdict": "4 new failures in 2 workflows", "now": "…Z", "previous": "…Z",
+     "complete": true, "counts": {"new": 4, …}, "causes": [{"id": …}], "gaps": [{"what": …}]}
+
+The schema, data/report.schema.json, is made from the same Structs as the file.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from jmreport.records import utc_text
+from jmreport.render import verdict
+from jmreport.report import CauseGroup, Report, SloReport
+
+#: The format of report.json; raised when a key changes its meaning or goes.
+REPORT_FORMAT = 1
+
+Count = Annotated[int, Meta(ge=0)]
+Time = Annotated[str, Meta(description="ISO 8601, in UTC.", pattern="Z$")]
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """Pieces of work (keys), except stuck, running, unknown and total, which are jobs."""
+
+    new: Count
+    still_failing: Count
+    fixed: Count
+    failing: Count
+    stuck: Count
+    missing: Count
+    running: Count
+    unknown: Count
+    total: Count
+
+
+class CauseJson(Struct, frozen=True, kw_only=True):
+    """Failures with one cause. `jobs` are those of keys failing now, `new_jobs` some of them.
+
+    `first_seen` is when the oldest of them began to fail, or the first night that told of the
+    cause where that is earlier; `last_seen` is when the newest one ended.
+    """
+
+    id: str
+    state: str
+    title: str
+    class_: str = msgspec.field(name="class")
+    jobs: tuple[str, ...]
+    new_jobs: tuple[str, ...]
+    workflows: tuple[str, ...]
+    tasks: tuple[str, ...]
+    first_seen: Time | None
+    last_seen: Time | None
+
+
+class GapJson(Struct, frozen=True, kw_only=True):
+    """What could not be read, why, and of which job (null where it is no job's)."""
+
+    what: str
+    why: str
+    job: str | None
+
+
+class SloJson(Struct, frozen=True, kw_only=True):
+    """A promise for a value of a label: of `ended` jobs in `days`, `failed` did not succeed.
+
+    `left` is the part of its budget that is left: below 0 it is broken; null without a budget.
+    """
+
+    label: str
+    value: str
+    target: float
+    days: int
+    ended: Count
+    failed: Count
+    broken: bool
+    left: float | None
+
+
+class ReportJson(Struct, frozen=True, kw_only=True):
+    """What a report says.
+
+    `previous` is null on a first run: then new, still_failing and fixed are 0.
+    """
+
+    format: Annotated[int, Meta(description="Raised when a key changes its meaning or goes.")]
+    verdict: str
+    now: Time
+    previous: Time | None
+    complete: bool
+    counts: Counts
+    causes: tuple[CauseJson, ...]
+    gaps: tuple[GapJson, ...]
+    slos: tuple[SloJson, ...] = ()
+
+
+def report_json(report: Report) -> bytes:
+    """report.json; the same report gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(_tree(report)), indent=2) + b"\n"
+
+
+def schema() -> bytes:
+    """report.schema.json: JSON Schema (2020-12)."""
+    tree: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    tree |= msgspec.json.schema(ReportJson)
+    return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
+
+
+def _tree(report: Report) -> ReportJson:
+    ends = {entry.row.id: entry.row.end for entry in report.jobs}
+    counts = report.counts
+    return ReportJson(
+        format=REPORT_FORMAT,
+        verdict=verdict.title(report),
+        now=utc_text(report.now),
+        previous=utc_text(report.previous.now) if report.previous else None,
+        complete=report.complete,
+        counts=Counts(**{name: getattr(counts, name) for name in Counts.__struct_fields__}),
+        causes=tuple(_cause(group, ends, report) for group in report.attention),
+        gaps=tuple(
+            GapJson(what=gap.what, why=gap.why, job=gap.job)
+            for gap in (report.quality.gaps if report.quality else report.run.gaps)
+        ),
+        slos=tuple(_slo(one) for one in report.slos),
+    )
+
+
+def _cause(group: CauseGroup, ends: dict[str, datetime | None], report: Report) -> CauseJson:
+    known = [end for job in group.jobs if (end := ends.get(job))]
+    told = [night.now for night in report.nights if any(c.id == group.id for c in night.causes)]
+    first = min([*told[:1], *([group.since] if group.since else [])], default=None)
+    return CauseJson(
+        id=group.id,
+        state=group.state,
+        title=group.title,
+        class_=group.cause_class,
+        jobs=group.jobs,
+        new_jobs=group.new_jobs,
+        workflows=group.workflows,
+        tasks=group.tasks,
+        first_seen=utc_text(first) if first else None,
+        last_seen=utc_text(max(known)) if known else None,
+    )
+
+
+def _slo(one: SloReport) -> SloJson:
+    return SloJson(
+        label=one.key,
+        value=one.value,
+        target=one.target,
+        days=one.days,
+        ended=one.ended,
+        failed=len(one.failed),
+        broken=one.broken,
+        left=one.left if one.left != float("-inf") else None,
+    )

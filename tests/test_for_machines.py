@@ -1,0 +1,228 @@
+"""What other programs read: report.json and its schema, the feed, MultiQC's files, the gate."""
+
+import json
+import os
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from site_cases import HOSTILE, entries, report, runs
+
+from jmreport.cli import main
+from jmreport.errors import Exit
+from jmreport.render import feed, multiqc, reportjson
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+FIRST = datetime(2026, 11, 22, 2, 14, tzinfo=UTC)
+
+
+def _build(folder: Path, number: int, *more: str) -> int:
+    now = (FIRST + timedelta(days=number)).isoformat()
+    places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
+    return main(["build", "--demo", "--jobs", "800", "--now", now, "-q", *places, *more])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("machines")
+    assert _build(folder, 0) == 0
+    assert _build(folder, 1, "--format", "multiqc") == 0
+    return folder / "site"
+
+
+# report.json
+
+
+def _schema() -> Any:
+    return json.loads(reportjson.schema())
+
+
+def test_a_real_report_holds_to_the_schema_beside_it(site: Path) -> None:
+    schema = json.loads((site / "data/report.schema.json").read_text())
+    jsonschema.validate(json.loads((site / "data/report.json").read_text()), schema)
+
+
+@pytest.mark.parametrize("nights", [1, 2])
+def test_hostile_reports_hold_to_the_schema_too(nights: int) -> None:
+    over = runs(nights)
+    tree = json.loads(reportjson.report_json(report(entries(80, over, text=HOSTILE), over)))
+    jsonschema.validate(tree, _schema())
+    assert (tree["previous"] is None) == (nights == 1)
+
+
+def test_the_schema_refuses_what_is_no_report(site: Path) -> None:
+    tree = json.loads((site / "data/report.json").read_text())
+    for broken in (
+        {key: held for key, held in tree.items() if key != "verdict"},
+        tree | {"counts": tree["counts"] | {"new": -1}},
+        tree | {"causes": [{"id": "a"}]},
+        tree | {"now": "yesterday"},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, _schema())
+
+
+def test_on_a_first_run_nothing_is_new_fixed_or_still_failing(tmp_path: Path) -> None:
+    assert _build(tmp_path, 0) == 0
+    tree = json.loads((tmp_path / "site/data/report.json").read_text())
+    assert tree["previous"] is None
+    assert {tree["counts"][name] for name in ("new", "fixed", "still_failing")} == {0}
+    assert tree["counts"]["failing"] > 0
+
+
+def test_keys_failing_now_are_those_of_the_causes(site: Path) -> None:
+    tree = json.loads((site / "data/report.json").read_text())
+    counts, causes = tree["counts"], tree["causes"]
+    assert sum(len(cause["jobs"]) for cause in causes) == counts["failing"]
+    assert sum(len(cause["new_jobs"]) for cause in causes) == counts["new"]
+    assert counts["new"] + counts["still_failing"] == counts["failing"]
+
+
+# The feed
+
+
+def _entries(content: bytes) -> list[ET.Element]:
+    return ET.fromstring(content).findall(f"{ATOM}entry")  # noqa: S314 - our own file
+
+
+def _of(entry: ET.Element, name: str) -> str:
+    return entry.findtext(f"{ATOM}{name}") or ""
+
+
+def test_the_feed_has_an_entry_a_night_newest_first_that_leads_to_its_page(site: Path) -> None:
+    content = (site / "data/feed.xml").read_bytes()
+    found = _entries(content)
+    assert [_of(entry, "updated") for entry in found] == [
+        "2026-11-23T02:14:00Z",
+        "2026-11-22T02:14:00Z",
+    ]
+    for entry in found:
+        link = entry.find(f"{ATOM}link")
+        assert link is not None
+        assert (site / "data" / link.get("href", "")).resolve().is_file()
+
+
+def test_the_feeds_links_are_absolute_where_the_sites_address_is_known() -> None:
+    nights = report(entries(20, runs(2)), runs(2)).nights
+    url = "https://reports.example.org/jobs"
+    content = feed.feed(nights, title="Nightly", url=url, server="https://jobs.example.org")
+    link = _entries(content)[0].find(f"{ATOM}link")
+    assert link is not None
+    assert link.get("href") == f"{url}/nights/{nights[-1].run}/index.html"
+
+
+def test_an_entry_keeps_its_id_and_two_servers_never_share_one() -> None:
+    nights = report(entries(20, runs(2)), runs(2)).nights
+    ids = {
+        _of(_entries(feed.feed(nights, title=title, url=None, server=server))[0], "id")
+        for title in ("a", "b")
+        for server in ("one", "two")
+    }
+    assert len(ids) == 2
+
+
+def test_a_title_with_markup_and_controls_stays_text() -> None:
+    nights = report(entries(20, runs(2)), runs(2)).nights
+    title = f"{HOSTILE}\x00\x1b<b>&"
+    content = feed.feed(nights, title=title, url=None, server=title)
+    said = ET.fromstring(content).findtext(f"{ATOM}title")  # noqa: S314 - our own file
+    assert said is not None
+    assert "<b>&" in said
+    assert "\x1b" not in said
+
+
+# The gate
+
+
+@pytest.fixture
+def two_nights(tmp_path: Path) -> Path:
+    assert _build(tmp_path, 0) == 0
+    assert _build(tmp_path, 1) == 0
+    return tmp_path
+
+
+def _render(folder: Path, *more: str) -> int:
+    places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
+    return main(["render", "-q", *places, *more])
+
+
+def test_the_gate_ends_with_6_after_everything_is_written(
+    two_nights: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(two_nights / "site")
+    new = _new(two_nights)
+    assert new > 0
+    assert _render(two_nights, "--fail-on", "new-failures") == Exit.GATE
+    assert (two_nights / "site/index.html").exists()
+    assert f"gate: {new} new failure" in capfd.readouterr().out
+
+
+def test_as_many_new_failures_as_are_allowed_pass(two_nights: Path) -> None:
+    new = _new(two_nights)
+    assert _render(two_nights, "--max-new", str(new)) == 0
+    assert _render(two_nights, "--max-new", str(new - 1)) == Exit.GATE
+
+
+def _new(folder: Path) -> int:
+    if not (folder / "site").exists():
+        assert _render(folder) == 0
+    tree = json.loads((folder / "site/data/report.json").read_text())
+    return int(tree["counts"]["new"])
+
+
+def test_a_broken_promise_is_named_with_its_numbers(
+    two_nights: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = two_nights / "jmreport.toml"
+    config.write_text('[[slo]]\nlabel = "owner"\ntarget = 99.99\ndays = 7\n')
+    assert _render(two_nights, "--fail-on", "slo", "--config", str(config)) == Exit.GATE
+    assert "jobs, and 99.99 % are promised" in capfd.readouterr().out
+    config.write_text(
+        '[[slo]]\nlabel = "owner"\ntarget = 1\ndays = 7\n'.replace("1\n", "0.01\n", 1)
+    )
+    assert _render(two_nights, "--fail-on", "slo", "--config", str(config)) == 0
+
+
+def test_a_gate_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
+    assert _build(tmp_path, 0, "--fail-on", "everything") == Exit.USAGE
+
+
+# MultiQC
+
+
+def test_names_in_multiqcs_files_are_safe_in_its_page() -> None:
+    """MultiQC prints names as they come, so markup in them must be text before."""
+    over = runs(2)
+    made = dict(multiqc.files(report(entries(80, over, text=HOSTILE), over)))
+    assert made
+    assert all(b"<script" not in content and b"<img" not in content for content in made.values())
+
+
+def test_without_being_asked_nothing_is_written_for_multiqc(tmp_path: Path) -> None:
+    assert _build(tmp_path, 0) == 0
+    assert not list((tmp_path / "site/data").glob("*_mqc.json"))
+
+
+def test_multiqc_reads_the_files_and_shows_the_tables(site: Path, tmp_path: Path) -> None:
+    program = os.environ.get("JMREPORT_MULTIQC") or shutil.which("multiqc")
+    if program is None:
+        wanted = os.environ.get("JMREPORT_TESTS_COMPLETE")
+        (pytest.fail if wanted else pytest.skip)("no multiqc; `pip install multiqc` gives it")
+    done = subprocess.run(  # noqa: S603 - the program that was asked for
+        [program, str(site / "data"), "-o", str(tmp_path), "--no-ansi", "--no-version-check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "multiqc_report.html").read_text()
+    assert "Jobs by workflow" in page
+    assert "Causes of failures" in page
+    written = "".join(path.read_text() for path in (tmp_path / "multiqc_data").glob("*.txt"))
+    assert "germline_joint_calling" in written
