@@ -121,6 +121,15 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cause: str = ""
 
 
+class TaskSpan(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+    """A task of a sub-workflow as the diagram of the job above it draws it; times as believed."""
+
+    name: str
+    status: str
+    start: datetime | None = None
+    end: datetime | None = None
+
+
 class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What lists, counts and charts need of a job. Times in UTC; None is "not known".
 
@@ -157,6 +166,8 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: What a running job is doing: a task's name, or the backend's last event.
     where: str = ""
     gaps: tuple[Gap, ...] = ()
+    #: Of a sub-workflow: its tasks, failed ones first where there are too many.
+    spans: tuple[TaskSpan, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -232,7 +243,11 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of it. listed = stored + unchanged + unreadable-and-never-read-before."""
+    """What came of it. listed = stored + unchanged + unreadable-and-never-read-before.
+
+    `by_server` is the largest number of jobs that the server counted for what was asked, None where
+    it counts none (dsub).
+    """
 
     listed: int = 0
     fetched: int = 0
@@ -243,6 +258,7 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stored: int = 0
     requests: int = 0
     taken_out: int = 0
+    by_server: int | None = None
 
 
 RunState = Literal["complete", "incomplete", "failed", "interrupted"]

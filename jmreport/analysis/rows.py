@@ -8,16 +8,22 @@ else; the detail as a whole counts as unreadable when it does not fit the API's 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from jmreport import calltimes
 from jmreport.analysis import causes, fields, timing
+from jmreport.calltimes import JobSpan
 from jmreport.models import JobMetadataResponse
-from jmreport.records import Failure, Gap, JobRow, Record, is_terminal, moment
+from jmreport.records import Failure, Gap, JobRow, Record, TaskSpan, is_terminal, moment
 
 #: Counts and indexes beyond this are a server's mistake, and no column or chart could show them.
 LARGEST = 1_000_000_000
+#: Tasks of a sub-workflow that the job above it can draw, and the longest name of one.
+MOST_SPANS = 12
+LONGEST_NAME = 120
 #: Longest text of a column that no other field of a row holds.
 COLUMN_LENGTH = 500
 #: Extensions that a row holds elsewhere, or that are whole files.
@@ -25,6 +31,7 @@ _NOT_COLUMNS = {"userId", "parentJobId", "sourceFile"}
 
 Tree = Mapping[str, Any]
 _NOTHING: Tree = {}
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def summarise(record: Record) -> JobRow:
@@ -65,7 +72,31 @@ def summarise(record: Record) -> JobRow:
         odd_dates=odd.dates,
         where=_where(status, own, row_extensions, calls),
         gaps=record.gaps + _gap(record, misfit),
+        spans=_spans(detail, calls) if record.parent or _text(own, "parentJobId") else (),
     )
+
+
+def _spans(detail: Tree, calls: "_Calls") -> tuple[TaskSpan, ...]:
+    """A sub-workflow's tasks by their start; the failed ones first where not all are kept."""
+    status = _text(detail, "status") or ""
+    job = JobSpan(
+        timing.believed_start(status, detail.get("start")),
+        timing.believed_end(status, detail.get("end")),
+    )
+    kept = sorted(calls.tasks, key=lambda task: task.get("executionStatus") != "Failed")[
+        :MOST_SPANS
+    ]
+    found = [_span(task, job) for task in kept]
+    return tuple(sorted(found, key=lambda span: span.start or _LAST))
+
+
+def _span(task: Tree, job: JobSpan) -> TaskSpan:
+    status = _text(task, "executionStatus") or ""
+    ran = any(task.get(key) for key in ("executionEvents", "operationId", "backendLog", "jobId"))
+    start, end = calltimes.believed(
+        status, moment(task.get("start")), moment(task.get("end")), job=job, ran=ran
+    )
+    return TaskSpan((_text(task, "name") or "")[:LONGEST_NAME], status, start, end)
 
 
 def _tells(record: Record, status: str) -> bool:

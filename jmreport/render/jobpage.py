@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from jmreport.records import JobRow, Record
+from jmreport.records import Record
 from jmreport.render import (
     addresses,
+    below,
     jobdetails,
     jobfailures,
     jobhead,
@@ -25,6 +26,7 @@ from jmreport.render import (
     values,
     words,
 )
+from jmreport.render.below import FailureBelow
 from jmreport.render.jobdetails import Events
 from jmreport.render.jobfacts import Link, Making, SiteFacts, site_facts
 from jmreport.render.jobfailures import Failures
@@ -36,7 +38,7 @@ from jmreport.render.reading import Reading
 from jmreport.render.shardpages import ShardsPage
 from jmreport.render.subjobs import SubJobs
 from jmreport.render.theme import Theme
-from jmreport.render.timing import MOST_BARS, TaskCalls, Timing, timing
+from jmreport.render.timing import MOST_BARS, Timing, timing
 from jmreport.render.values import Budget, Values
 from jmreport.report import JobContext
 from jmreport.settings import Settings
@@ -63,6 +65,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
     parent: Link | None
     labels: Labels
+    failed_below: tuple[FailureBelow, ...]
     failures: Failures
     timing: Timing | None
     tasks: Tasks
@@ -118,6 +121,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     job_tasks = detail.extensions.tasks if detail else ()
     # The page's room is given in this order: what matters most is cut last.
     read_at = _read_at(context)
+    failed_below = below.failures(context, making)
     failures = jobfailures.read(record, read, making)
     operations = joboperations.read(read.operations, making)
     children = subjobs.read(row, job_tasks, context, making)
@@ -141,8 +145,9 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         facts=jobhead.facts(record, context, read, making),
         parent=jobhead.parent(context, making),
         labels=jobhead.labels(read, making),
+        failed_below=failed_below,
         failures=failures,
-        timing=_timing(tasks, row, read_at, making),
+        timing=_timing(tasks, context, read_at, making),
         tasks=tasks,
         no_tasks=""
         if job_tasks or detail is None
@@ -184,17 +189,11 @@ def _read_at(context: JobContext) -> datetime | None:
         return None
 
 
-def _timing(tasks: Tasks, row: JobRow, read_at: datetime | None, making: Making) -> Timing | None:
-    calls = [
-        TaskCalls(
-            name=task.name or "(no name)",
-            href=f"#{anchor}",
-            status=task.execution_status or "",
-            calls=found,
-            cached=task.call_cached,
-        )
-        for task, anchor, found in tasks.ordered
-    ]
+def _timing(
+    tasks: Tasks, context: JobContext, read_at: datetime | None, making: Making
+) -> Timing | None:
+    row = context.entry.row
+    calls = below.drawn(tasks.ordered, context, making)
     return timing(
         calls,
         start=row.start,

@@ -58,8 +58,15 @@ def _row(child: JobRow, making: Making) -> SubJob:
         status=words.status(child.status),
         started=making.short(child.start),
         took=words.duration(child.took),
-        message=words.cut_middle(child.failure.message, 200) if child.failure else "",
+        message=words.cut_middle(_message(child), 200),
     )
+
+
+def _message(child: JobRow) -> str:
+    """Why it failed, or why it could not be read."""
+    if child.failure:
+        return child.failure.message
+    return next((f"Not read: {gap.why}" for gap in child.gaps if gap.what == "job"), "")
 
 
 def _not_read(job: str) -> SubJob:

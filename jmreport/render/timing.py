@@ -58,6 +58,7 @@ class Lane(Struct, frozen=True):
     band: Band | None
     note: str
     said: str
+    below: bool = False
 
 
 class Tick(Struct, frozen=True):
@@ -100,6 +101,10 @@ class TaskCalls(Struct, frozen=True, kw_only=True):
     status: str
     calls: tuple[Call, ...]
     cached: bool = False
+    #: A task of a sub-workflow, drawn below the call that started it.
+    below: bool = False
+    #: Said of it beside its own note.
+    more: str = ""
 
 
 class _Span(Struct, frozen=True):
@@ -149,7 +154,9 @@ def timing(
     if scale is None:
         return None
     spans = [_spans(task, scale) for task in tasks]
-    critical = _critical(span for own in spans for span in own)
+    critical = _critical(
+        span for task, own in zip(tasks, spans, strict=True) if not task.below for span in own
+    )
     shown = list(zip(tasks, spans, strict=True))[:MOST_ROWS]
     split = _split(shown)
     lanes = tuple(_lane(task, own, scale, critical, split) for task, own in shown)
@@ -262,6 +269,7 @@ def _lane(
         band=band,
         note=note,
         said=_said(task, spans, note),
+        below=task.below,
     )
 
 
@@ -349,11 +357,13 @@ def _note(task: TaskCalls, spans: list[_Span]) -> str:
     if task.cached:
         said.append("cached")
     unsure = any(not s.sure and s.call.status not in ACTIVE_STATUSES for s in spans)
-    return " · ".join([*said, *(["end unknown"] if unsure else [])])
+    if unsure:
+        said.append("end unknown")
+    return " · ".join([*said, task.more] if task.more else said)
 
 
 def _said(task: TaskCalls, spans: list[_Span], note: str) -> str:
-    failed = sum(1 for span in spans if span.call.status == "Failed")
+    failed = sum(span.call.status == "Failed" and not span.call.preempted for span in spans)
     more = f", {words.plural(failed, 'failed attempt')}" if failed else ""
     return f"{words.status(task.status).text}: {note}{more}"
 
@@ -429,7 +439,7 @@ def _spells(
     """Every attempt in words, failed ones first where not all of them can be shown."""
     found = [(task, span) for task, own in zip(tasks, spans, strict=True) for span in own]
     if len(found) > most:
-        found.sort(key=lambda pair: pair[1].call.status != "Failed")
+        found.sort(key=lambda pair: pair[1].call.status != "Failed" or pair[1].call.preempted)
     return [_spell(task, span, zone, near, critical) for task, span in found[:most]]
 
 

@@ -1,0 +1,104 @@
+"""What a job's page shows of its sub-workflows: where they failed, and when their tasks ran."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from jmreport.models import TaskMetadata
+from jmreport.records import JobRow
+from jmreport.render import addresses, words
+from jmreport.render.calls import Call
+from jmreport.render.jobfacts import Link, Making
+from jmreport.render.timing import TaskCalls
+from jmreport.report import JobContext
+
+#: Sub-workflows drawn below one call, and tasks of sub-workflows drawn on a page.
+MOST_DRAWN = 3
+MOST_LANES = 48
+_MESSAGE = 1_500
+
+
+class FailureBelow(Struct, frozen=True, kw_only=True):
+    """A sub-workflow in which a failure began: its page, the task there, and what it said."""
+
+    workflow: str
+    job: Link
+    task: Link | None
+    where: str
+    message: str
+
+
+def failures(context: JobContext, making: Making) -> tuple[FailureBelow, ...]:
+    """The deepest failed sub-workflows, since that is where the failure of this job began."""
+    return tuple(_failure(row, making) for row in context.failed_below)
+
+
+def _failure(row: JobRow, making: Making) -> FailureBelow:
+    page = making.link(addresses.job(row.id))
+    told = row.failure
+    task = making.budget.name(told.task, 200) if told and told.task else ""
+    return FailureBelow(
+        workflow=making.budget.name(row.name or row.id, 120),
+        job=Link(making.budget.name(row.id[:8], 80), page),
+        task=Link(task, f"{page}#failures") if task else None,
+        where=f"shard {told.shard}" if told and told.shard is not None else "",
+        message=making.budget.take(told.message, _MESSAGE) if told else "",
+    )
+
+
+def drawn(
+    tasks: Sequence[tuple[TaskMetadata, str, tuple[Call, ...]]],
+    context: JobContext,
+    making: Making,
+) -> list[TaskCalls]:
+    """Each task with its calls, and below it those of the sub-workflows that it started."""
+    rows = {child.id: child for child in context.children}
+    found: list[TaskCalls] = []
+    room = MOST_LANES
+    for task, anchor, own in tasks:
+        named = [(job, shard) for job, shard in _named(task) if job in rows]
+        named.sort(key=lambda pair: rows[pair[0]].status != "Failed")
+        below = [
+            lane
+            for job, shard in named[:MOST_DRAWN]
+            for lane in _lanes(rows[job], shard if len(named) > 1 else None, making)
+        ][:room]
+        room -= len(below)
+        left = len(named) - (MOST_DRAWN if below else 0)
+        found.append(
+            TaskCalls(
+                name=task.name or "(no name)",
+                href=f"#{anchor}",
+                status=task.execution_status or "",
+                calls=own,
+                cached=task.call_cached,
+                more=f"{words.plural(left, 'sub-workflow')} not drawn" if left > 0 else "",
+            )
+        )
+        found += below
+    return found
+
+
+def _named(task: TaskMetadata) -> Iterator[tuple[str, int | None]]:
+    """The sub-workflows that a task and its shards started, each once."""
+    seen: dict[str, int | None] = {}
+    if task.job_id:
+        seen[task.job_id] = None
+    for shard in task.shards:
+        if shard.job_id:
+            seen.setdefault(shard.job_id, shard.shard_index)
+    yield from seen.items()
+
+
+def _lanes(row: JobRow, shard: int | None, making: Making) -> Iterator[TaskCalls]:
+    page = making.link(addresses.job(row.id))
+    which = "" if shard is None else f"shard {shard}: "
+    for span in row.spans:
+        call = Call(shard=None, attempt=1, status=span.status, start=span.start, end=span.end)
+        yield TaskCalls(
+            name=f"{which}{span.name or '(no name)'}",
+            href=page,
+            status=span.status,
+            calls=(call,),
+            below=True,
+        )
