@@ -1,0 +1,166 @@
+"""Sub-workflows over HTTP: followed within limits, told of on the page of the job above them."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_collectors_crawl import job
+
+from jmreport import pipeline
+from jmreport.collectors.demo import serve
+from jmreport.errors import Exit
+from jmreport.progress import SilentProgress
+from jmreport.render import addresses
+from jmreport.settings import Api, Collect, Settings, Site, Snapshots
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+WHEN = {
+    "submission": "2026-11-22T22:00:00+00:00",
+    "start": "2026-11-22T22:00:05+00:00",
+    "end": "2026-11-22T23:00:00+00:00",
+}
+
+
+class Jobs:
+    """A server that lists one job, and answers any job's detail with what a function makes."""
+
+    def __init__(self, root: str, detail: Callable[[str], Any]) -> None:
+        self.root, self.detail = root, detail
+        self.asked: list[str] = []
+
+    def respond(
+        self, method: str, target: str, _headers: Mapping[str, str], _body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        kind = {"Content-Type": "application/json"}
+        path = target.removeprefix("/api/v1")
+        if path == "/capabilities":
+            return 200, kind, b"{}"
+        if path == "/health":
+            return 200, kind, b'{"available": true}'
+        if path == "/jobs/query" and method == "POST":
+            row = {"id": self.root, "name": "top", "status": "Failed", **WHEN}
+            return 200, kind, json.dumps({"results": [row]}).encode()
+        name = path.removeprefix("/jobs/")
+        found = self.detail(name) if path.startswith("/jobs/") and "/" not in name else 404
+        if isinstance(found, int):
+            return found, {"Content-Type": "text/plain"}, b""
+        self.asked.append(name)
+        return 200, kind, json.dumps(found).encode()
+
+
+def build(folder: Path, jobs: Jobs, **collect: int) -> pipeline.Outcome:
+    with serve(jobs, port=0) as server:
+        settings = Settings(
+            api=Api(url=server.url, tries=1),
+            site=Site(dir=str(folder / "site")),
+            snapshots=Snapshots(dir=str(folder / "snapshots")),
+            collect=Collect(**collect),  # type: ignore[arg-type]  # the keywords are Collect's own
+        )
+        return pipeline.build(
+            settings,
+            now=NOW,
+            source=pipeline.Source(url=server.url),
+            environ={},
+            progress=SilentProgress(),
+            workers=1,
+        )
+
+
+def page(folder: Path, name: str) -> str:
+    return (folder / "site" / addresses.job(name)).read_text()
+
+
+def calling(name: str, *children: str, **more: Any) -> dict[str, Any]:
+    tasks = [{"name": f"call_{child}", "jobId": child} for child in children]
+    return job(name, tasks=tasks, **WHEN, **more)
+
+
+@pytest.mark.parametrize("children", [("top",), ("a", "top"), ("a", "a")])
+def test_children_that_point_at_themselves_and_their_ancestors_end(
+    tmp_path: Path, children: tuple[str, ...]
+) -> None:
+    """Each job is read once, however often it is named."""
+    jobs = Jobs("top", lambda name: calling(name, *children, status="Failed"))
+    assert build(tmp_path, jobs).exit in (Exit.DONE, Exit.INCOMPLETE)
+    assert sorted(jobs.asked) == sorted({"top", *children})
+
+
+def test_a_thousand_levels_are_followed_to_the_limit_and_the_rest_is_told(tmp_path: Path) -> None:
+    """The run is incomplete, and says which setting is the limit."""
+
+    def deeper(name: str) -> Any:
+        level = int(name)
+        return calling(name, *([str(level + 1)] if level < 1_000 else []))
+
+    jobs = Jobs("0", deeper)
+    outcome = build(tmp_path, jobs, max_depth=10)
+    assert outcome.exit == Exit.INCOMPLETE
+    assert sorted(map(int, jobs.asked)) == list(range(11))
+    assert "max_depth" in (tmp_path / "site/quality.html").read_text()
+
+
+def test_a_hundred_thousand_children_are_read_to_the_limit_and_the_rest_is_told(
+    tmp_path: Path,
+) -> None:
+    def wide(name: str) -> Any:
+        if name != "top":
+            return calling(name)
+        shards = [{"shardIndex": n, "jobId": f"s{n}"} for n in range(100_000)]
+        return job("top", tasks=[{"name": "t", "shards": shards}], **WHEN)
+
+    jobs = Jobs("top", wide)
+    outcome = build(tmp_path, jobs, max_sub_workflows=20)
+    assert outcome.exit == Exit.INCOMPLETE
+    assert len(jobs.asked) == 21
+    quality = (tmp_path / "site/quality.html").read_text()
+    assert "max_sub_workflows" in quality
+    assert len(page(tmp_path, "top")) < 1_000_000
+
+
+def failing(name: str) -> Any:
+    """top calls middle and lost; middle calls inner, in which it begins."""
+    if name == "lost":
+        return 500
+    if name == "inner":
+        task = {
+            "name": "Align",
+            "executionStatus": "Failed",
+            "operationId": "op",
+            "start": "2026-11-22T22:10:00+00:00",
+            "end": "2026-11-22T22:30:00+00:00",
+            "failureMessages": ["No space left on device"],
+        }
+        return job("inner", tasks=[task], status="Failed", **WHEN)
+    children = {"top": ("middle", "lost"), "middle": ("inner",)}[name]
+    return calling(name, *children, status="Failed", failures=[{"failure": "a child failed"}])
+
+
+def test_where_a_failure_began_stands_first_on_the_page_of_the_job_above(tmp_path: Path) -> None:
+    """Its message, and links to the page of the sub-workflow: before the job's own failures."""
+    build(tmp_path, Jobs("top", failing))
+    html = page(tmp_path, "top")
+    assert html.index("No space left on device") < html.index("a child failed</pre>")
+    inner = addresses.job("inner").removeprefix("jobs/")
+    assert f'<a href="{inner}">' in html
+    assert f'<a href="{inner}#failures">Align</a>' in html
+    assert addresses.job("top").removeprefix("jobs/") in page(tmp_path, "middle")
+
+
+def test_the_tasks_of_a_sub_workflow_are_drawn_below_the_call_that_started_it(
+    tmp_path: Path,
+) -> None:
+    build(tmp_path, Jobs("top", failing))
+    html = page(tmp_path, "middle")
+    lane = html.index('<li class="below">')
+    assert html.index(">call_inner</a>") < lane < html.index(">Align</a>", lane)
+
+
+def test_a_sub_workflow_that_could_not_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    build(tmp_path, Jobs("top", failing))
+    html = page(tmp_path, "top")
+    rows = html[html.index('id="sub-jobs"') :]
+    assert addresses.job("lost").removeprefix("jobs/") in rows
+    assert "500" in rows[: rows.index("</table>")]
