@@ -19,7 +19,7 @@ import pytest
 from jmreport import pipeline
 from jmreport.analysis import summarise
 from jmreport.collectors.demo import Demo, serve
-from jmreport.errors import Exit, RefusedError
+from jmreport.errors import Exit, RefusedError, SnapshotError
 from jmreport.progress import SilentProgress
 from jmreport.settings import Api, Collect, Settings, Site, Snapshots
 from jmreport.snapshots import Store
@@ -171,6 +171,9 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     jobs = "1 job is" if given == 1 else f"{given} jobs are"
     assert f"stopped: {jobs} safe in {settings.snapshots.dir}" in err
     assert "run the same command again" in err
+    with pytest.raises(SnapshotError, match="stopped before it ended") as nothing:
+        pipeline.render(settings, progress=SilentProgress(), workers=1)
+    assert f"{jobs} safe there" in nothing.value.hint
     before = dict(counting.details)
     outcome = collect(settings, url, 1)
     assert outcome.exit == Exit.DONE

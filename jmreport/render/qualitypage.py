@@ -205,12 +205,10 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
         href=lists.link("lost", "jobs that the server no longer has", quality.gone, back=back),
     )
     if quality.gone_seen is not None:
-        first, last = quality.gone_seen
-        zone = lists.jobs.zone
-        yield Fact(
-            name="The first of them was last seen there", text="", at=words.when(first, zone)
-        )
-        yield Fact(name="The last of them was last seen there", text="", at=words.when(last, zone))
+        first, last = (words.when(at, lists.jobs.zone) for at in quality.gone_seen)
+        if first != last:
+            yield Fact(name="The first of them was last seen there", text="", at=first)
+        yield Fact(name="Last seen there", text="", at=last)
     yield Fact(
         name="Dates without a zone, unreadable or out of order",
         text=words.number(quality.odd_dates),
