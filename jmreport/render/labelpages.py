@@ -171,11 +171,16 @@ def _index(report: Report) -> LabelsView:
     return LabelsView(
         frame=frame_words(report.run.asked.timeframe),
         lines=tuple(_line(label, report) for label in report.labels),
-        beside=tuple(
-            (_sentence(frame_words(frame.frame)), _server_note(frame))
-            for frame in (report.labels[0].frames if report.labels else ())
-        ),
+        beside=_beside(report.labels[0].frames if report.labels else ()),
     )
+
+
+def _beside(frames: Sequence[FrameReport]) -> tuple[tuple[str, str], ...]:
+    """What is said of each time frame's numbers; once, where it is the same of all."""
+    said = [(_sentence(frame_words(frame.frame)), _server_note(frame)) for frame in frames]
+    if len({note for _, note in said}) == 1:
+        return (("All time frames", said[0][1]),)
+    return tuple(said)
 
 
 def _line(label: LabelReport, report: Report) -> LabelLine:
@@ -347,6 +352,8 @@ def _server_note(frame: FrameReport) -> str:
     if frame.beside is None:
         return frame.why_not
     ours, theirs = frame.beside.ours, frame.beside.server
+    if not ours.total and not theirs.total:
+        return "The server counts no jobs either."
     if not frame.beside.why:
         return f"The server counts the same {words.plural(ours.total, 'job')}, status by status."
     return (
