@@ -163,7 +163,7 @@ def _collect(
         capabilities=server.tree,
         health=server.health,
         operations=client.operations,
-        counts=replace(counts, requests=client.requests),
+        counts=replace(counts, requests=client.requests, by_server=listing.total),
         gaps=gaps,
         notes=(*_server_notes(server, settings), *listing.notes),
         seconds=seconds,

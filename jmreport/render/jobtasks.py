@@ -226,7 +226,12 @@ def _attempts(task: TaskMetadata, found: Sequence[Call]) -> str:
 
 
 def _says_more(data: IndividualAttempt | None, task: TaskMetadata) -> bool:
-    return bool(data and (data.inputs or data.outputs) and not (task.inputs or task.outputs))
+    """Whether an attempt tells what its task's row does not: the row is the latest attempt."""
+    if data is None:
+        return False
+    names = ("backend_log", "call_root", "operation_id", "inputs", "outputs", "failure_messages")
+    told = ((getattr(data, name), getattr(task, name)) for name in names)
+    return any(mine and mine != theirs for mine, theirs in told)
 
 
 def _events(task: TaskMetadata, making: Making) -> tuple[EventRow, ...]:

@@ -11,10 +11,12 @@ from jmreport.render.labelpages import frame_words
 from jmreport.render.overview import Link
 from jmreport.render.page import Page, digest
 from jmreport.render.serverfacts import ServerFacts
-from jmreport.report import FrameDifference, Quality, Report
+from jmreport.report import FrameDifference, Quality, Report, StatusSplit
 
 #: Gaps shown in the table; all of them are in data/report.json, which the page says.
 GAPS = 1000
+#: Values shown of each label in each time frame as the server counts them.
+SERVER_COUNTS = 50
 
 
 class OperationRow(Struct, frozen=True, kw_only=True):
@@ -57,6 +59,24 @@ class DifferenceRow(Struct, frozen=True, kw_only=True):
     why: str
 
 
+class ServerCount(Struct, frozen=True):
+    """A value of a label as the server counts its jobs: "3 failed, 7 succeeded"."""
+
+    value: str
+    counts: str
+
+
+class ServerCounts(Struct, frozen=True, kw_only=True):
+    """The server's counts by one label in one time frame; `href` is the label's own page."""
+
+    title: str
+    key: str
+    frame: str
+    href: str
+    rows: tuple[ServerCount, ...]
+    left_out: int
+
+
 class Fact(Struct, frozen=True, kw_only=True):
     """A fact with its name; `href` leads to a list, where one exists."""
 
@@ -83,6 +103,7 @@ class QualityView(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     failed_runs: tuple[RunRow, ...]
     server: ServerFacts
+    counts: tuple[ServerCounts, ...]
     differences: tuple[DifferenceRow, ...]
 
 
@@ -125,6 +146,7 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
         notes=tuple(dict.fromkeys((*quality.notes, *quality.run.notes))),
         failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
         server=serverfacts.read(quality.run.capabilities),
+        counts=tuple(_server_counts(report)),
         differences=tuple(row for each in quality.differences for row in _difference(each)),
     )
 
@@ -217,6 +239,39 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
 
 def _run(run: Run, lists: Lists) -> RunRow:
     return RunRow(at=words.when(run.now, lists.jobs.zone), state=run.state, why=run.reason)
+
+
+def _server_counts(report: Report) -> Iterator[ServerCounts]:
+    """What the server's own aggregations say, as it says it: our numbers are on the label pages."""
+    for label in report.labels:
+        for frame in label.frames:
+            told = [value for value in frame.values if value.server is not None]
+            if not told:
+                continue
+            yield ServerCounts(
+                title=words.cut_middle(label.title, 80),
+                key=words.cut_middle(label.key, 120),
+                frame=frame_words(frame.frame),
+                href=addresses.label(label.key),
+                rows=tuple(
+                    ServerCount(
+                        words.cut_middle("(none)" if each.value is None else each.value, 120),
+                        _split(each.server),
+                    )
+                    for each in told[:SERVER_COUNTS]
+                ),
+                left_out=max(0, len(told) - SERVER_COUNTS),
+            )
+
+
+def _split(split: StatusSplit | None) -> str:
+    counts = sorted(split.counts.items()) if split else []
+    return ", ".join(f"{words.number(n)} {_word(status)}" for status, n in counts) or "0"
+
+
+def _word(status: str) -> str:
+    known = words.status(status)
+    return known.text if known.key == "unknown" else known.text.lower()
 
 
 def _difference(each: FrameDifference) -> Iterator[DifferenceRow]:
