@@ -72,6 +72,8 @@ NIGHT_FORMAT = 1
 BATCH = 200
 #: Processes at most, whatever was asked for: more only wait for one another.
 MOST_WORKERS = 64
+#: A job of so many shards takes memory worth counting.
+_MANY_SHARDS = 1_000
 #: Batches under way for each worker: what bounds memory.
 AHEAD = 3
 
@@ -217,6 +219,8 @@ class _Maker:
         done = []
         for record in self.read_records(shard, lines):
             task = by_id[record.id]
+            if not done or task.context.entry.row.shards > _MANY_SHARDS:
+                give_back()  # what reading the lines before it took, and its own
             pages = jobpage.pages(
                 record,
                 task.context,

@@ -188,10 +188,15 @@ def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Recor
     last = max(wanted, default=-1)
     if last < 0:
         return
-    for at, line in enumerate(files.lines(path)):
+    at = -1
+    for line in files.lines(path):
+        at += 1  # enumerate() would hold on to the line, which can be many megabytes
         if at in wanted:
             wanted.discard(at)
-            yield decode_record(line, path, at)
+            record = decode_record(line, path, at)
+            del line
+            yield record
+            del record
         if at >= last:
             break
     if wanted:
