@@ -25,6 +25,8 @@ from jmreport.snapshots import files
 
 BUILD = ("build", "--now", "2026-11-23T02:14:00Z", "--workers", "1", "-vv")
 FORMATS = ("text", "json")
+#: A pattern that is a secret itself.
+WRITTEN_OUT = "canary-of-the-settings"
 PAIR = base64.b64encode(f"ada:{told.PASSWORD}".encode()).decode()
 
 
@@ -58,7 +60,7 @@ tries = 1
 [redact]
 hash = ["sample"]
 keys = ["{told.WORD}"]
-patterns = ['{told.PATTERN}']
+patterns = ['{told.PATTERN}', '{WRITTEN_OUT}']
 """
     )
     monkeypatch.setenv("JMREPORT_API_TOKEN", told.TOKEN)
@@ -111,6 +113,7 @@ def test_a_whole_build_leaves_no_secret_behind(
     assert found.code == 3
     assert len(server.planted.all) > 35
     assert leaks(server, found) == {}
+    assert found.holds(WRITTEN_OUT) == []
     assert "[taken out]" in found.texts["site/data/jobs.ndjson"]
 
 

@@ -148,6 +148,8 @@ def _settings(settings: Settings, filters: Filters) -> Iterator[Setting]:
     """
     tree: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
     shown = {section: tree[section] for section in ("site", "snapshots", "report", "redact")}
+    # A pattern may be a secret itself, written out: how many there are is all that a page says.
+    shown["redact"] = {**tree["redact"], "patterns": len(settings.redact.patterns)}
     shown["collect"] = msgspec.to_builtins(filters)
     for section, values in shown.items():
         for key, value in values.items():
