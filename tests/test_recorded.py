@@ -279,7 +279,7 @@ SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
         ON_HOLD, ("rna_seq_qc", "On hold", "user dave", "project beta", "Started — not known"),
     ),
     "cromwell-q_token_beyond": ("quality.html", ("Jobs listed 9",)),
-    "dsub-agg_DAYS_30": ("quality.html", ("last 30 days 3 37 2 8",)),
+    "dsub-agg_DAYS_30": ("quality.html", ("last 30 days", "37", "GetJobAggregations Offered")),
     "dsub-capabilities": (
         "jobs/index.html", ("Job ID", "Task ID", "Attempt", "User ID", "Status Detail"),
     ),
