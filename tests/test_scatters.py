@@ -2,10 +2,12 @@
 shards are many small pages."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from campaigns import scatter
 from hypothesis import given
 from hypothesis import strategies as st
 from test_collectors_crawl import Server, crawl, job
@@ -206,3 +208,16 @@ def test_a_shard_without_a_start_of_its_own_takes_that_of_its_first_event() -> N
         msgspec.convert(tree, TaskMetadata), reading.read(Record(id="a", detail=detail))
     )
     assert (call.shard, call.start, call.end) == (0, at(3), at(8))
+
+
+# --- many shards
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read in /proc")
+def test_a_wide_scatter_is_many_pages_below_a_megabyte(tmp_path: Path) -> None:
+    """A small dose of `python -m tests.campaigns.scatter 10187`."""
+    found = scatter.weigh(tmp_path, shards=1_200)
+    assert found.code == 0, (tmp_path / "log").read_text()
+    assert found.shard_pages >= 6
+    assert found.largest[1] < scatter.MOST_PAGE
+    assert 0 < found.memory < scatter.MOST_MEMORY
