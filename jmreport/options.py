@@ -141,7 +141,7 @@ def _console(context: typer.Context, options: dict[str, Any]) -> Console:
     console.log_format = log_format
     quiet, verbose = options.pop("quiet"), options.pop("verbose")
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose contradict each other")
+        raise UsageError("--quiet and --verbose contradict each other", hint="give one of the two")
     console.verbosity = -1 if quiet else verbose
     return console
 
@@ -229,7 +229,10 @@ def now_from(text: str | None) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise UsageError(f"--now {text}: out of the calendar's range") from None
+        raise UsageError(
+            f"--now {text}: out of the calendar's range",
+            hint="in UTC its year must be one from 1 to 9999",
+        ) from None
 
 
 def demo_options(
@@ -244,12 +247,16 @@ def source_from(given: Given, *, demo: bool, options: dict[str, Any]) -> "Source
     from jmreport.pipeline import DemoOptions, Source
 
     if demo and "api.url" in given.by_flag:
-        raise UsageError("--demo and --api-url contradict each other")
+        raise UsageError(
+            "--demo and --api-url contradict each other",
+            hint="--demo asks the built-in server, --api-url a real one: give one of the two",
+        )
     if demo:
         return Source(demo=DemoOptions(**options))
     if options:
         raise UsageError(
-            f"--{next(iter(options))} is about the built-in server, and --demo was not given"
+            f"--{next(iter(options))} is about the built-in server, and --demo was not given",
+            hint="give --demo too, or leave it out",
         )
     url = given.settings.api.url
     if url is None:

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from jmreport.errors import UsageError
-from jmreport.models import TIME_FRAMES
+from jmreport.models import JOB_STATUSES, TIME_FRAMES
 from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings
 
 #: The file that is read where no other is named.
@@ -77,9 +77,18 @@ def _read(file: Path) -> str:
             f"no settings file {file}", hint=f"`jmreport init --config {file}` writes one"
         ) from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: not UTF-8 text (byte {error.start})") from error
+        raise UsageError(
+            f"{file}: not UTF-8 text (byte {error.start})",
+            hint="save it as UTF-8, as TOML wants it",
+        ) from error
+    except IsADirectoryError as error:
+        raise UsageError(
+            f"{file}: is a folder", hint=f"name the file in it, such as {file / DEFAULT_FILE}"
+        ) from error
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error
+        raise UsageError(
+            f"{file}: {error.strerror}", hint="check its name, and that this user may read it"
+        ) from error
 
 
 def from_text(text: str, *, file: Path) -> dict[str, Value]:
@@ -98,7 +107,10 @@ def from_text(text: str, *, file: Path) -> dict[str, Value]:
         if section not in SECTIONS:
             raise _unknown(file, section, table)
         if not isinstance(table, dict):
-            raise UsageError(f"{file}: {section}: expected a table, as in [{section}]")
+            raise UsageError(
+                f"{file}: {section}: expected a table, as in [{section}]",
+                hint=f"write [{section}] on a line of its own, and its keys below it",
+            )
         for name, value in table.items():
             key = KEYS.get(f"{section}.{name}")
             if key is None:
@@ -235,7 +247,7 @@ def _check(key: Key, given: Value) -> None:
         ) from error
     for text in _texts(value):
         if "\0" in text:
-            raise UsageError(f"{given.place}: holds a NUL character")
+            raise UsageError(f"{given.place}: holds a NUL character", hint=key.meaning)
     wrong = CHECKS.get(key.path, _fine)(value) if value is not None else None
     if wrong:
         raise UsageError(f"{given.place}: {wrong}", hint=key.meaning)
@@ -356,10 +368,21 @@ def _one_of(known: tuple[str, ...]) -> Callable[[tuple[str, ...]], str | None]:
     return check
 
 
+def _statuses(given: tuple[str, ...]) -> str | None:
+    """A word that the API doesn't have would be an error at the server, or an empty list."""
+    wrong = next((word for word in given if word not in JOB_STATUSES), None)
+    if wrong is None:
+        return None
+    near = get_close_matches(wrong.title(), JOB_STATUSES, n=1)
+    guess = f"; did you mean {near[0]}?" if near else "."
+    return f"{_shown(wrong)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
+
+
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
     "site.url": _address,
+    "collect.status": _statuses,
     "collect.start": _instant,
     "collect.end": _instant,
     "collect.submission": _instant,

@@ -204,7 +204,7 @@ def test_a_file_that_was_asked_for_must_be_there(folder: Path) -> None:
     with pytest.raises(UsageError, match="no settings file") as caught:
         load(path=folder / "not-here.toml", environ={})
     assert "jmreport init" in caught.value.hint
-    with pytest.raises(UsageError, match="directory"):
+    with pytest.raises(UsageError, match="is a folder"):
         load(path=folder, environ={})
 
 

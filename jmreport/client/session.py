@@ -87,9 +87,13 @@ class Client:
     @property
     def scopes(self) -> tuple[str, ...]:
         """The OAuth scopes that the server asks for, once its capabilities were read."""
-        authentication = (self._capabilities or {}).get("authentication")
-        named = authentication.get("scopes") if isinstance(authentication, dict) else None
+        named = self._authentication().get("scopes")
         return tuple(s for s in named if isinstance(s, str)) if isinstance(named, list) else ()
+
+    def _authentication(self) -> dict[str, Any]:
+        """What the capabilities say of signing in, as far as they were read."""
+        found = (self._capabilities or {}).get("authentication")
+        return found if isinstance(found, dict) else {}
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -300,6 +304,8 @@ class Client:
         sent = self._authority.sent()
         said = f"{url}: {trouble.why}"
         scopes = f"; the server asks for the scopes {', '.join(self.scopes)}" if self.scopes else ""
+        if self._authentication().get("outsideAuth") is True:
+            scopes += "; it leaves some of the signing in to a service of its own"
         if not sent:
             return RefusedError(f"the server asks for a token: {said}{scopes}", hint=HOW_TO_SIGN_IN)
         return RefusedError(

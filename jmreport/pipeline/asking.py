@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jmreport.errors import UsageError
 from jmreport.pipeline.demo import demo_from
 from jmreport.pipeline.values import Source
-from jmreport.records import FRAME_LENGTHS, Asked, Filters
+from jmreport.records import FRAME_LENGTHS, Asked, Filters, utc_text
 from jmreport.settings import Api, Redact, Settings
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ SECRET_LENGTH = 8
 
 def asked_of(settings: Settings, *, now: datetime, source: Source) -> Asked:
     filters = _filters(settings)
+    _in_order(filters)
     length = FRAME_LENGTHS[settings.collect.timeframe]
     bounds = [at for at in (now - length if length else None, filters.submission) if at]
     return Asked(
@@ -35,6 +36,20 @@ def asked_of(settings: Settings, *, now: datetime, source: Source) -> Asked:
         since=max(bounds) if bounds else None,
         filters=filters,
     )
+
+
+def _in_order(filters: Filters) -> None:
+    """No job ends before it started or was submitted: nobody means such a list, which is empty.
+
+    A start before the submission says nothing more than the submission, and is no mistake.
+    """
+    for key, since in (("start", filters.start), ("submission", filters.submission)):
+        if since and filters.end and since > filters.end:
+            raise UsageError(
+                f"collect.{key} ({utc_text(since)}) is after collect.end "
+                f"({utc_text(filters.end)}), so no job can be meant",
+                hint=f"change --{key} or --end",
+            )
 
 
 def _filters(settings: Settings) -> Filters:

@@ -106,6 +106,14 @@ def _cut_short(run: Run, settings: Settings) -> tuple[str, ...]:
     return (f"{_jobs(read)} safe in {settings.snapshots.dir}: {GO_ON}",)
 
 
+def _why_no_list(server: Server, settings: Settings) -> str:
+    """What to do where not even the first page of the list can be read."""
+    if "projectId" in server.view.query_extensions and not settings.api.project_id:
+        # dsub on Google lists nothing without one, and says so in many ways.
+        return "the server lists jobs by project: give --project-id or set api.project_id"
+    return "see what the server answers to POST /jobs/query"
+
+
 def _jobs(number: int) -> str:
     return "1 job is" if number == 1 else f"{number} jobs are"
 
@@ -142,7 +150,7 @@ def _collect(
     except UnreadableError as error:
         raise ServerError(
             f"the list of jobs could not be read: {error.message}",
-            hint=error.hint or "see what the server answers to POST /jobs/query",
+            hint=error.hint or _why_no_list(server, settings),
         ) from error
     lap("jobs")
 

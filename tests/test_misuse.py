@@ -1,0 +1,125 @@
+"""Misuse: each mistake is told in one line that names it, with a hint on what to do instead."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from jmreport.cli import main
+from jmreport.collectors.demo import Demo, serve
+from jmreport.errors import Exit
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+TOKEN = "the-right-token"  # noqa: S105 - of the built-in server
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JMREPORT_API_TOKEN", raising=False)
+    return tmp_path
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """The one line that says what is wrong, and its hint."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2, lines
+    assert lines[0].startswith("jmreport: ")
+    assert lines[1].startswith("  hint: ")
+    return lines[0].removeprefix("jmreport: "), lines[1].removeprefix("  hint: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (["build", "--demo", "--api-url", "http://x"], "--demo and --api-url"),
+        (["build", "--demo", "--now", "9999-12-31T23:59:59-01:00"], "--now 9999"),
+        (["build", "--like", "dsub", "--api-url", "http://x"], "--like"),
+        (["build", "-q", "-v", "--demo"], "--quiet and --verbose"),
+        (["build", "--demo", "--status", "Nope"], "--status: 'Nope' is no status"),
+        (["build", "--demo", "--status", "failed"], "did you mean Failed?"),
+        (
+            ["build", "--demo", "--start", "2026-11-23T00:00:00Z", "--end", "2026-11-20T00:00:00Z"],
+            "collect.start (2026-11-23T00:00:00Z) is after collect.end",
+        ),
+        (
+            [
+                *("build", "--demo", "--submission", "2026-11-23T00:00:00Z"),
+                *("--end", "2026-11-20T00:00:00Z"),
+            ],
+            "collect.submission (2026-11-23T00:00:00Z) is after collect.end",
+        ),
+    ],
+)
+def test_flags_that_make_no_sense_end_with_2_and_a_hint(
+    args: list[str], named: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(args) == Exit.USAGE
+    message, hint = _said(capsys)
+    assert named in message
+    assert hint
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"api = 3\n", b"\xff\xfe", b'[site]\ndir = "a\\u0000b"\n', b'[collect]\nstatus = ["Done"]\n'],
+)
+def test_a_settings_file_that_cannot_be_used_ends_with_2_and_a_hint(
+    content: bytes, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "jmreport.toml").write_bytes(content)
+    assert main(["build", "--demo"]) == Exit.USAGE
+    message, _ = _said(capsys)
+    assert message.startswith("jmreport.toml: ")
+
+
+def test_a_folder_in_place_of_the_settings_file_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "--demo", "--config", str(folder)]) == Exit.USAGE
+    message, hint = _said(capsys)
+    assert message == f"{folder}: is a folder"
+    assert "jmreport.toml" in hint
+
+
+@contextmanager
+def _server(**options: Any) -> Iterator[str]:
+    server = serve(Demo(now=NOW, jobs=50, **options), port=0)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.url
+    finally:
+        server.close()
+        thread.join()
+
+
+def test_a_server_that_needs_a_project_says_which_flag_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """dsub on Google names projectId among its extensions, and lists nothing without one."""
+    monkeypatch.setenv("JMREPORT_API_TOKEN", TOKEN)
+    with _server(like="dsub", token=TOKEN) as url:
+        code = main(["build", "--api-url", url, "--now", NOW.isoformat(), "-q"])
+    assert code == Exit.NOTHING_USABLE
+    message, hint = _said(capsys)
+    assert "projectId" in message
+    assert "--project-id" in hint
+
+
+def test_a_refused_token_tells_of_scopes_and_of_signing_in_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JMREPORT_API_TOKEN", "a-wrong-token")
+    with _server(like="cromwell", token=TOKEN, outside_auth=True) as url:
+        code = main(["build", "--api-url", url, "--now", NOW.isoformat(), "-q"])
+    assert code == Exit.NOTHING_USABLE
+    message, hint = _said(capsys)
+    assert "refuses the token" in message
+    assert "a service of its own" in message
+    assert "a-wrong-token" not in message + hint
