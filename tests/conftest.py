@@ -75,6 +75,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("JMREPORT_") and name not in (
             "JMREPORT_TESTS_COMPLETE",
             "JMREPORT_PRISM",
+            "JMREPORT_MULTIQC",
         ):
             monkeypatch.delenv(name)
 

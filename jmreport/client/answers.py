@@ -91,8 +91,6 @@ _USELESS = re.compile(
     r"<Response \[\d+\]>|The server encountered an internal error.*|about:blank|null|none",
     re.IGNORECASE | re.DOTALL,
 )
-#: C0 and C1 controls, bidirectional overrides and the invisible: nothing of them is shown.
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _OFFSET = re.compile(r"\(byte (\d+)\)")
 
@@ -129,7 +127,9 @@ def refused(answer: Answer) -> Trouble:
 
 def plain(text: str) -> str:
     """A server's text fit for one line: at most 200 characters, no controls, nothing invisible."""
-    seen = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", _UNSEEN.sub(" ", text))
+    whole = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text[: 10 * _LONGEST_TEXT])
+    # Controls, what turns the direction of text, and the invisible: nothing of them is shown.
+    seen = "".join(each if each.isprintable() else " " for each in whole)
     line = " ".join(seen.split())
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
 
