@@ -19,6 +19,7 @@ from jmreport.options import (
     Given,
     Jobs,
     Like,
+    Nights,
     Now,
     Seed,
     Shards,
@@ -65,6 +66,7 @@ def build(
     jobs: Jobs = None,
     seed: Seed = None,
     shards: Shards = None,
+    nights: Nights = None,
     now: Now = None,
     workers: Workers = 0,
 ) -> None:
@@ -74,7 +76,9 @@ def build(
     outcome = pipeline.build(
         given.settings,
         now=now_from(now),
-        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed, shards)),
+        source=source_from(
+            given, demo=demo, options=demo_options(like, jobs, seed, shards, nights)
+        ),
         environ=os.environ,
         progress=given.console.progress(),
         workers=workers,
@@ -91,15 +95,19 @@ def collect(
     jobs: Jobs = None,
     seed: Seed = None,
     shards: Shards = None,
+    nights: Nights = None,
     now: Now = None,
 ) -> None:
     """Pull jobs from a Job Manager into the snapshots."""
     from jmreport import pipeline
 
-    outcome = pipeline.collect(
+    pull = pipeline.collect_nights if nights else pipeline.collect
+    outcome = pull(
         given.settings,
         now=now_from(now),
-        source=source_from(given, demo=demo, options=demo_options(like, jobs, seed, shards)),
+        source=source_from(
+            given, demo=demo, options=demo_options(like, jobs, seed, shards, nights)
+        ),
         environ=os.environ,
         progress=given.console.progress(),
     )
@@ -146,6 +154,7 @@ def demo(
     jobs: Jobs = None,
     seed: Seed = None,
     shards: Shards = None,
+    nights: Nights = None,
     token: Annotated[
         str | None, typer.Option("--token", metavar="TEXT", help="Ask for this bearer token.")
     ] = None,
@@ -154,7 +163,7 @@ def demo(
     """Serve the built-in Job Manager on 127.0.0.1, until interrupted."""
     from jmreport import pipeline
 
-    options = demo_options(like, jobs, seed, shards)
+    options = demo_options(like, jobs, seed, shards, nights)
     server = pipeline.demo_server(now=now_from(now), port=port, token=token, **options)
     given.console.say(f"the built-in Job Manager answers on {server.url}")
     try:

@@ -209,6 +209,15 @@ Shards = Annotated[
         help="Demo: one job a week scatters so widely. Default: 0, none.",
     ),
 ]
+Nights = Annotated[
+    int | None,
+    typer.Option(
+        "--nights",
+        metavar="N",
+        min=1,
+        help="Demo: so many nights with planted stories, a day apart, up to --now; 21 tell all.",
+    ),
+]
 
 
 def now_from(text: str | None) -> datetime:
@@ -236,10 +245,18 @@ def now_from(text: str | None) -> datetime:
 
 
 def demo_options(
-    like: str | None, jobs: int | None, seed: int | None, shards: int | None
+    like: str | None, jobs: int | None, seed: int | None, shards: int | None, nights: int | None
 ) -> dict[str, Any]:
-    given = {"like": like, "jobs": jobs, "seed": seed, "shards": shards}
-    return {name: value for name, value in given.items() if value is not None}
+    """Those that were given; UsageError where two contradict each other."""
+    given = {"like": like, "jobs": jobs, "seed": seed, "shards": shards, "nights": nights}
+    found = {name: value for name, value in given.items() if value is not None}
+    for name in ("jobs", "shards"):
+        if "nights" in found and name in found:
+            raise UsageError(
+                f"--nights and --{name} contradict each other",
+                hint="every planted night has the same jobs: leave one of the two out",
+            )
+    return found
 
 
 def source_from(given: Given, *, demo: bool, options: dict[str, Any]) -> "Source":

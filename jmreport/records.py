@@ -130,6 +130,72 @@ class TaskSpan(Struct, frozen=True, array_like=True, omit_defaults=True, gc=Fals
     end: datetime | None = None
 
 
+class Spent(Struct, frozen=True, array_like=True, gc=False):
+    """Seconds of attempts that ended, by what became of them.
+
+    `retried` failed and were followed by another attempt, `failed` were the last of their call;
+    `unknown` ended in a word of the server that tells no outcome.
+    """
+
+    succeeded: float = 0.0
+    preempted: float = 0.0
+    retried: float = 0.0
+    failed: float = 0.0
+    aborted: float = 0.0
+    unknown: float = 0.0
+
+    @property
+    def lost(self) -> float:
+        """Those that led to no success."""
+        return self.preempted + self.retried + self.failed + self.aborted
+
+    @property
+    def total(self) -> float:
+        return self.succeeded + self.lost + self.unknown
+
+    @property
+    def share(self) -> float | None:
+        """The part that was lost, from 0 to 1; None where nothing was spent."""
+        return min(self.lost / self.total, 1.0) if self.total > 0 else None
+
+
+class Sketch(Struct, frozen=True, array_like=True):
+    """How long things took: how many, and at most 21 evenly spaced quantiles, in seconds.
+
+    The first is the shortest and the last the longest; where there are no more than 21, all of
+    them are there.
+    """
+
+    count: int = 0
+    at: tuple[float, ...] = ()
+
+
+class Measure(Struct, frozen=True, array_like=True):
+    """What one task of a job cost. Each attempt is counted once, however it was told of.
+
+    `task` is "" for a job of a server that knows no tasks: it is its own attempt. `calls` counts
+    shards, `retried`, `preempted`, `failed` and `aborted` attempts as in Spent. `took` are the
+    attempts that succeeded, without those from the cache. Calls of sub-workflows are not here: the
+    tasks of their own records are.
+    """
+
+    task: str
+    calls: int = 0
+    attempts: int = 0
+    retried: int = 0
+    preempted: int = 0
+    failed: int = 0
+    aborted: int = 0
+    cached: int = 0
+    spent: Spent = Spent()
+    took: Sketch = Sketch()
+
+    @property
+    def lost(self) -> int:
+        """Attempts that led to no success."""
+        return self.retried + self.preempted + self.failed + self.aborted
+
+
 class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What lists, counts and charts need of a job. Times in UTC; None is "not known".
 
@@ -191,7 +257,9 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     `run` wrote the newest record; `digest` is that record's content. `first_run` saw it first,
     `last_run` was the last to find it on the server. `row_digest` is the list row's content, by
-    which an unchanged finished job is recognised.
+    which an unchanged finished job is recognised. `told_run` is the run since which its outcome is
+    known as it stands now, which is later than `first_run` for a job that still ran, or could not
+    be read, when it was seen first.
     """
 
     row: JobRow
@@ -202,6 +270,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     row_digest: str
     first_run: str
     last_run: str
+    told_run: str = ""
 
 
 Offer = Literal["offered", "not offered", "not asked"]

@@ -49,10 +49,14 @@ def job(
     found: int,
     last: int | None = None,
     first: int | None = None,
+    told: int | None = None,
     took: timedelta = HOUR,
     **row: Any,
 ) -> Entry:
-    """A job's entry: written in night `found`, on the server from `first` until `last`."""
+    """A job's entry: written in night `found`, on the server from `first` until `last`.
+
+    `told` is the night since which its outcome is known; `first` unless given.
+    """
     values: dict[str, Any] = {"name": "wf", "key": "k", **row}
     if ended is not None:
         values = {"submission": ended - took, "start": ended - took, "end": ended, **values}
@@ -65,4 +69,5 @@ def job(
         row_digest="",
         first_run=run_id(night(found if first is None else first)),
         last_run=run_id(night(found if last is None else last)),
+        told_run="" if told is None else run_id(night(told)),
     )

@@ -102,6 +102,25 @@ def test_what_the_previous_run_missed_in_its_window_is_new() -> None:
     assert verdict(report([missed], runs(2))) == (1, 0, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [("Succeeded", "Failed", (1, 0, 0, 1)), ("Failed", "Succeeded", (0, 0, 1, 0))],
+)
+def test_what_the_previous_run_saw_and_could_not_tell_is_news(
+    before: str, now: str, told: tuple[int, ...]
+) -> None:
+    """Its detail could not be read then, or the server's list still had it as running."""
+    late = job("late", night(1) - HOUR, now, found=2, first=1, told=2)
+    assert verdict(report([ended(0, before), late], runs(3))) == told
+    known = job("known", night(1) - HOUR, now, found=2, first=1, told=1)
+    assert verdict(report([ended(0, before), known], runs(3))) == (
+        0,
+        now == "Failed",
+        0,
+        now == "Failed",
+    )
+
+
 def test_a_wider_window_brings_no_flood_of_new_failures() -> None:
     old = job("old", night(0) - 20 * DAY, "Failed", found=1)
     assert report([old], [run(0), run(1, window=None)]).counts.new == 0

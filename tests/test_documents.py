@@ -157,6 +157,24 @@ def test_the_first_report_of_the_examples_is_built(tmp_path: Path) -> None:
     assert (tmp_path / "out/site/index.html").exists()
 
 
+def test_the_three_weeks_of_the_examples_are_built(tmp_path: Path) -> None:
+    """As many of its nights as are enough to know that it runs."""
+    program = tmp_path / "bin" / "jmreport"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jmreport "$@"\n')
+    program.chmod(0o755)
+    done = subprocess.run(  # noqa: S603 - our own example
+        [HERE / "examples/three-weeks/build", tmp_path / "out"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "NIGHTS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "snapshots and pages are whole" in done.stdout
+
+
 def names(requirements: list[str]) -> set[str]:
     """The projects that requirements name, as an index spells them."""
     found = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements)

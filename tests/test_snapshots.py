@@ -83,6 +83,19 @@ def test_a_changed_job_is_stored_again_and_the_older_record_stays(tmp_path: Path
     assert old.row["status"] == "Running"
 
 
+@pytest.mark.parametrize(
+    "unknown", [record(1, "Running"), record(1, detail=None, gaps=(GAP,))], ids=["runs", "unread"]
+)
+def test_a_job_tells_since_which_run_its_outcome_is_known(unknown: Record, tmp_path: Path) -> None:
+    """Not while it runs, nor while its detail cannot be read; labels that change leave it alone."""
+    relabelled = record(1, row={**row(1), "labels": {"a": "b"}})
+    made = []
+    for day, of_night in enumerate([unknown, record(1), relabelled]):
+        made.append(write_run(tmp_path, [of_night], days=day).id)
+        assert only(tmp_path).told_run == made[min(day, 1)]
+    assert only(tmp_path).run == made[2]
+
+
 def test_a_list_row_is_recognised_by_its_digest(tmp_path: Path) -> None:
     """The order of keys does not count, nor do secrets; a change of the row does."""
     write_run(tmp_path, [record(1, row={**row(1), "token": "canary"})])

@@ -75,13 +75,14 @@ class Nights:
         """Whether the previous run counted this finished job.
 
         One that ended before it, though first seen now, was counted unless the previous run should
-        have listed it: what that run missed is news tonight.
+        have listed it: what that run missed is news tonight. So is what it saw and could not tell:
+        a job whose detail it could not read, or that the server's list still had as running.
         """
         previous = self.previous
         if previous is None or ended > previous.now:
             return False
         if entry.first_run <= previous.id:
-            return True
+            return (entry.told_run or entry.first_run) <= previous.id
         asked, submitted = previous.asked, entry.row.submission
         return (
             asked.filters != self.run.asked.filters

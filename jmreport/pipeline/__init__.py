@@ -14,6 +14,7 @@ from jmreport.errors import first
 from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.keeping import check, export, runs, show
+from jmreport.pipeline.nights import collect_nights
 from jmreport.pipeline.rendering import render
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
@@ -29,6 +30,7 @@ __all__ = [
     "build",
     "check",
     "collect",
+    "collect_nights",
     "demo_server",
     "export",
     "render",
@@ -47,7 +49,8 @@ def build(
     workers: int = 0,
 ) -> Outcome:
     """Collect, then render. When nothing usable came the site stays as it was."""
-    collected = collect(settings, now=now, source=source, environ=environ, progress=progress)
+    pull = collect_nights if source.demo and source.demo.nights else collect
+    collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
     rendered = render(settings, progress=progress, workers=workers)
     return Outcome(
         exit=first(collected.exit, rendered.exit),

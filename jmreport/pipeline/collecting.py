@@ -179,12 +179,18 @@ def _collect(
 
 
 def _keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
-    """The built-in server's jobs never go among those of a real one."""
-    if source.demo and any(run.usable and run.asked.server != source.name for run in before):
+    """The built-in server's jobs never go among others: a real one's, or planted nights'."""
+    others = {run.asked.server for run in before if run.usable} - {source.name}
+    if source.demo and others:
+        whose = "a real server" if any(map(_is_real, others)) else "another invented one"
         raise UsageError(
-            f"{settings.snapshots.dir} holds the jobs of a real server, and --demo invents some",
+            f"{settings.snapshots.dir} holds the jobs of {whose}, and --demo invents some",
             hint="give the demo directories of its own with --snapshots and --site",
         )
+
+
+def _is_real(server: str) -> bool:
+    return "://" in server
 
 
 def _moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:

@@ -20,21 +20,33 @@ def demo_server(
     jobs: int = 2000,
     seed: int = 1,
     shards: int = 0,
+    nights: int = 0,
     token: str | None = None,
 ) -> Any:
     """The built-in server over HTTP on 127.0.0.1: `.url`, `.serve_forever()`, `.close()`."""
     from jmreport.collectors.demo import serve
 
-    options = DemoOptions(seed=seed, jobs=jobs, like=like, shards=shards)
+    options = DemoOptions(seed=seed, jobs=jobs, like=like, shards=shards, nights=nights)
     return serve(demo_from(options, now=now, token=token), port=port)
 
 
 def demo_from(options: DemoOptions, *, now: datetime, token: str | None = None) -> Demo:
-    from jmreport.collectors.demo import LIKES, Demo
+    """The server of these options. Raises UsageError for one that there is not."""
+    from jmreport.collectors.demo import LIKES, MOST_NIGHTS, Demo
 
     if options.like not in LIKES:
         raise UsageError(
             f"--like {options.like}: no such server", hint=f"one of {', '.join(LIKES)}"
+        )
+    if options.nights and options.like == "dsub":
+        raise UsageError(
+            "--nights and --like dsub contradict each other",
+            hint="the planted stories are of tasks and attempts, which dsub does not tell of: "
+            "leave one of the two out",
+        )
+    if options.nights > MOST_NIGHTS:
+        raise UsageError(
+            f"--nights {options.nights}: more than {MOST_NIGHTS}", hint="the stories end after 21"
         )
     return Demo(
         now=now,
@@ -42,5 +54,6 @@ def demo_from(options: DemoOptions, *, now: datetime, token: str | None = None) 
         jobs=options.jobs,
         like=options.like,
         shards=options.shards,
+        nights=options.nights,
         token=token,
     )

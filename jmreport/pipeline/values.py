@@ -16,6 +16,8 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     like: str = "spec"
     #: Of the widest scatter, once a week; 0: no wider than others.
     shards: int = 0
+    #: Nights with planted stories instead of the ordinary jobs; 0: the ordinary ones.
+    nights: int = 0
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -27,6 +29,8 @@ class Source(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The server as runs remember it."""
+        if self.demo and self.demo.nights:
+            return "the built-in demo server's planted nights"
         return self.url or "the built-in demo server"
 
 

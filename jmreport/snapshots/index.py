@@ -5,7 +5,7 @@ state from beginning to end, no lock is needed, and a kill leaves the old file. 
 
     meta(key, value)                      the schema, and the summariser that made the rows
     runs(id, stamp, body)                 run.json as it is; which runs the index knows
-    entries(id, run, shard, line, digest, row_digest, active, parts, row)
+    entries(id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run)
     seen(id, first_run, last_run)         apart, since every run touches nearly all of it
 """
 
@@ -25,7 +25,7 @@ from jmreport.records import Entry, JobRow, Record
 from jmreport.snapshots import contents, files, runs
 
 NAME = "index.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 Summarise = Callable[[Record], JobRow]
 
 _TABLES = """
@@ -33,13 +33,13 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE runs (id TEXT PRIMARY KEY, stamp TEXT, body BLOB) WITHOUT ROWID;
 CREATE TABLE entries (
     id TEXT PRIMARY KEY, run TEXT, shard TEXT, line INTEGER, digest TEXT, row_digest TEXT,
-    active INTEGER, parts BLOB, row BLOB
+    active INTEGER, parts BLOB, row BLOB, outcome TEXT, told_run TEXT
 ) WITHOUT ROWID;
 CREATE INDEX active ON entries (id) WHERE active;
 CREATE TABLE seen (id TEXT PRIMARY KEY, first_run TEXT, last_run TEXT) WITHOUT ROWID;
 """
 _ENTRY = (
-    "SELECT entries.id, run, shard, line, digest, row_digest, row, first_run, last_run "
+    "SELECT entries.id, run, shard, line, digest, row_digest, row, first_run, last_run, told_run "
     "FROM entries JOIN seen USING (id) "
 )
 _encode_row = msgspec.msgpack.Encoder().encode
@@ -127,7 +127,7 @@ class Index:
     ) -> None:
         """Take in a record that was written."""
         self.connection.execute(
-            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.id,
                 run,
@@ -138,11 +138,20 @@ class Index:
                 row.active,
                 _encode_row(sorted(contents.parts(record))),
                 _encode_row(row),
+                outcome(row),
+                self._told_since(record.id, outcome(row)) or run,
             ),
         )
         self.connection.execute(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (record.id, run, run)
         )
+
+    def _told_since(self, job: str, told: str) -> str:
+        """The run since which a job's outcome is known to be this; "" where it is new."""
+        found = self.connection.execute(
+            "SELECT told_run FROM entries WHERE id = ? AND outcome = ?", (job, told)
+        ).fetchone()
+        return "" if found is None else str(found[0])
 
     def expect_found(self) -> None:
         """Make room for the jobs that a run finds. On disk if many, and for this process only."""
@@ -221,6 +230,11 @@ class Index:
         self.connection.close()
         if self._path is not None:
             files.remove_quietly(self._path)
+
+
+def outcome(row: JobRow) -> str:
+    """How a job ended, "" where that is not known. One that is listed as Failed did fail."""
+    return row.status if row.status == "Failed" or (row.readable and not row.active) else ""
 
 
 def broken(place: Path, error: sqlite3.Error) -> JmreportError:
@@ -401,8 +415,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size = -65536")
 
 
-def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str]) -> Entry:
-    _, run, shard, line, digest, row_digest, body, first_run, last_run = row
+def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str, str]) -> Entry:
+    _, run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
     return Entry(
         row=_decode_row(body),
         run=run,
@@ -412,4 +426,5 @@ def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str]) -> Entry:
         row_digest=row_digest,
         first_run=first_run,
         last_run=last_run,
+        told_run=told_run,
     )

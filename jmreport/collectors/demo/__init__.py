@@ -6,7 +6,18 @@ jmreport: what it sends is written down independently of what reads it.
 """
 
 from .answers import Request, Requests
-from .api import BASE, LIKES, Demo, Like
+from .api import BASE, LIKES, MOST_NIGHTS, Demo, Like
 from .serve import Responder, Server, serve
 
-__all__ = ["BASE", "LIKES", "Demo", "Like", "Request", "Requests", "Responder", "Server", "serve"]
+__all__ = [
+    "BASE",
+    "LIKES",
+    "MOST_NIGHTS",
+    "Demo",
+    "Like",
+    "Request",
+    "Requests",
+    "Responder",
+    "Server",
+    "serve",
+]

@@ -24,6 +24,8 @@ LIKES: tuple[Like, ...] = get_args(Like)
 _KINDS: dict[str, type[Spec]] = {"spec": Spec, "cromwell": Cromwell, "dsub": Dsub}
 #: Seconds that real servers took: 16 ms for 64 rows, 52 ms for 74 KB, 3 to 10 s for 6 MB.
 _FIRST_BYTE, _A_BYTE = 0.005, 0.7e-6
+#: More planted nights than this nobody waits for.
+MOST_NIGHTS = 366
 _ARCHIVED = {"spec": 0.0, "cromwell": 0.005, "dsub": 0.0}
 
 # Narrow paths before wide ones: `operationDetails` is no job's id.
@@ -60,7 +62,9 @@ class Demo:
     server answers 500 for jobs whose metadata has more rows. `bare_failures`: the part of workflows
     refused as a whole whose failure names no cause, which is a 500 too. `odd_logs`: the part of
     logs that are empty or no UTF-8. `slow`: how much of the time that real servers take an answer
-    takes: 1 is as observed, 0 none.
+    takes: 1 is as observed, 0 none. `nights`: instead of the ordinary laboratory, so many nights of
+    the planted one (`planted_stories`), the last of which ends at `now`; `jobs` and `shards` then
+    say nothing, and dsub has none.
 
     `healthy` may be set to False at any time: an engine that is down, as /health tells.
     """
@@ -81,6 +85,7 @@ class Demo:
         bare_failures: float = 0.0,
         odd_logs: float = 0.0,
         slow: float = 0.0,
+        nights: int = 0,
     ) -> None:
         if like not in LIKES:
             raise ValueError(f"like={like!r}: not one of {', '.join(LIKES)}")
@@ -90,6 +95,10 @@ class Demo:
             raise ValueError(f"same_second={same_second}: not between 1 and 100 000")
         if not 0 <= shards <= 100_000:
             raise ValueError(f"shards={shards}: not between 0 and 100 000")
+        if not 0 <= nights <= MOST_NIGHTS:
+            raise ValueError(f"nights={nights}: not between 0 and {MOST_NIGHTS}")
+        if nights and like == "dsub":
+            raise ValueError("nights: dsub has no planted ones")
         self.like = like
         self.requests = Requests()
         self.healthy = True
@@ -99,7 +108,7 @@ class Demo:
                 seed=seed,
                 jobs=jobs,
                 token=token,
-                archived=_ARCHIVED[like] if archived is None else archived,
+                archived=(0.0 if nights else _ARCHIVED[like]) if archived is None else archived,
                 same_second=same_second,
                 outside_auth=outside_auth,
                 born=self._now,
@@ -107,6 +116,7 @@ class Demo:
                 most_rows=most_rows,
                 bare_failures=bare_failures,
                 odd_logs=odd_logs,
+                nights=nights,
             )
         )
         self._slow = slow

@@ -136,6 +136,7 @@ def _events(look: Look, task: TaskRun) -> list[JSON]:
                 number=attempt.number,
                 shard=call.shard,
                 image=task.task.image,
+                zone=look.run.routine.zone,
                 dice=places.mix(look.run, task.place, call.shard, attempt.number),
             )
     return found

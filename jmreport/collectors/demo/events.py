@@ -94,6 +94,7 @@ def add(
     number: int,
     shard: int,
     image: str,
+    zone: str,
     dice: int,
 ) -> None:
     """Appends the events of one attempt from `start` to `end`, as far as can be seen at `seen`.
@@ -115,7 +116,7 @@ def add(
         if name in _NAMED:
             name = name.format(
                 worker=f'"google-pipelines-worker-{dice & 0xFFFF_FFFF_FFFF:012x}"',
-                zone=f'"us-central1-{"abcf"[dice >> 9 & 3]}"',
+                zone=f'"{zone or "us-central1-" + "abcf"[dice >> 9 & 3]}"',
                 image=f'"{image}"',
             )
         then = at + int(seconds * SECOND * scale + rest * share)

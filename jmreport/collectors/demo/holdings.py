@@ -15,7 +15,8 @@ from .changes import Changes
 from .ids import Path, Uuids, is_uuid
 from .look import Look
 from .plan import of_job
-from .timeline import Timeline, iso
+from .planted import PlantedWorld
+from .timeline import DAY, Timeline, iso
 from .world import Job, World
 
 JSON = dict[str, Any]
@@ -35,6 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     most_rows: int = 1_000_000
     bare_failures: float = 0.0
     odd_logs: float = 0.0
+    nights: int = 0
 
 
 class Holdings:
@@ -48,12 +50,17 @@ class Holdings:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.world = World(
-            seed=options.seed, timeline=self.timeline(options), shards=options.shards
-        )
+        self.world = self.laboratory(options)
         self.ids = Uuids(options.seed)
         self.changes = Changes(lag=self.label_lag)
         self._matches: dict[Any, array[int]] = {}
+
+    def laboratory(self, options: Options) -> World:
+        """Whose jobs the server holds: the ordinary laboratory's, or those of planted nights."""
+        if options.nights:
+            first = options.born - (options.nights - 1) * DAY
+            return PlantedWorld(seed=options.seed, first=first, nights=options.nights)
+        return World(seed=options.seed, timeline=self.timeline(options), shards=options.shards)
 
     def timeline(self, options: Options) -> Timeline:
         """When this server's jobs were submitted."""
@@ -81,6 +88,8 @@ class Holdings:
         """A job or a sub-workflow at a moment. Raises Refusal 500 for an archived one (backends
         habit 19) and 404 for a sub-workflow that doesn't exist."""
         if self.options.archived and self.archived(job, now):
+            raise Refusal(500)
+        if self.world.withheld(job, now):
             raise Refusal(500)
         look = Look(of_job(job), ids=self.ids, now=now)
         below = look.at(path)

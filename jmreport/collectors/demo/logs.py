@@ -154,6 +154,7 @@ def operation_details(look: Look, found: _Found, operation: str) -> str:
         number=attempt.number,
         shard=call.shard,
         image=task.task.image,
+        zone=look.run.routine.zone,
         dice=scene.dice,
     )
     steps.sort(key=lambda step: str(step["start"]), reverse=True)

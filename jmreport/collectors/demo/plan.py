@@ -73,6 +73,7 @@ class Run(Struct, frozen=True, kw_only=True, eq=False):
     shards: int
     dice: int
     fresh: int  # the first stage that isn't taken from the call cache
+    lost: int | None  # see Job
 
     def cut(self, now: int) -> int:
         """The last moment that can be seen: now, or when the job was told to stop."""
@@ -105,6 +106,7 @@ def of_job(job: Job) -> Run:
         shards=job.shards,
         dice=dice,
         fresh=fresh,
+        lost=job.lost,
     )
 
 
@@ -142,6 +144,7 @@ def of_child(parent: Run, task: Task, call: Call) -> Run:
         shards=0,
         dice=dice,
         fresh=0,
+        lost=parent.lost,
     )
 
 
@@ -200,7 +203,7 @@ def _calls(
             # Tasks beside the longest of their stage are done before it.
             part = task.share / max(t.share for t in run.workflow.tasks if t.stage == task.stage)
             end = begin + int((end - begin) * part)
-            if not cached and task.sub is None and rng() < 0.05:
+            if not cached and task.sub is None and run.lost is None and rng() < 0.05:
                 return (Call(-1, (Attempt(1, begin, begin + 9 * SECOND, None, False),), True),)
         return (Call(-1, _attempts(run, task, begin, end, cause, rng), cached),)
     low, high = task.scatter
@@ -240,7 +243,7 @@ def _attempts(
             lost = tries if cause is causes.PREEMPTED else 0
         elif _preemptible(run, task) and end - begin > 120 * SECOND:
             luck = rng()
-            lost = (luck < 0.055) + (luck < 0.012)
+            lost = (luck < 0.055) + (luck < 0.012) if run.lost is None else run.lost
             tries = 1 + lost
     if tries == 1:
         return (Attempt(1, begin, end, cause, False),)

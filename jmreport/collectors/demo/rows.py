@@ -31,6 +31,8 @@ def labels(job: Job, now: int) -> dict[str, str]:
         found["owner"] = routine.owner
     found["project"] = PROJECTS[routine.owner]
     found[routine.workflow.subject] = routine.subject
+    if routine.zone:
+        found["zone"] = routine.zone
     if routine.workflow.name == "imputation_beagle":
         found["panel"] = routine.panel
     if dice[25] < 14 and job.status(now) in TERMINAL:

@@ -56,6 +56,7 @@ class Routine(Struct, frozen=True, kw_only=True, eq=False):
     phase: int
     labelled: bool  # whether anybody told the server whose it is
     dice: int  # what is the same in all its jobs, its inputs among it
+    zone: str = ""  # where all its machines are; "": anywhere
 
 
 class Job(Struct, frozen=True, kw_only=True, eq=False):
@@ -83,6 +84,7 @@ class Job(Struct, frozen=True, kw_only=True, eq=False):
     span: int  # how long all of it would take
     stage_factor: tuple[int, float] | None
     shards: int  # the number of shards where it is a particular one, else 0
+    lost: int | None = None  # attempts that each call loses its machine in; None: as luck has it
 
     @property
     def workflow(self) -> Workflow:
@@ -182,7 +184,7 @@ class World:
         fate: Fate = "Failed" if cause else "Succeeded"
         end, aborting = start + span, NEVER
         if cause is not None:
-            end = _failing_end(workflow, start, span, cause, task, dice[1])
+            end = failing_end(workflow, start, span, cause, task, dice[1])
         stuck = (place == _STUCK and night % 4 == 2) or dice[2:4] == b"\x5a\x5a"
         if stuck:
             # Still going long after its usual end; it gets there in the end.
@@ -215,6 +217,10 @@ class World:
             stage_factor=factor,
             shards=shards,
         )
+
+    def withheld(self, job: Job, now: int) -> bool:  # noqa: ARG002 - other worlds look at them
+        """Whether the server cannot show a job just now."""
+        return False
 
     def _width(self, night: int, place: int) -> int:
         """The number of shards of a scatter that has a particular one, else 0.
@@ -266,7 +272,7 @@ class World:
         return cause, task
 
 
-def _failing_end(
+def failing_end(
     workflow: Workflow, start: int, span: int, cause: Cause, task: Task | None, dice: int
 ) -> int:
     """When a job that fails ends."""

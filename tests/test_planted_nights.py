@@ -1,0 +1,403 @@
+"""Three weeks of nights with planted stories: each is told where a reader would look, in the right
+words, and nothing is told that was not planted.
+
+The stories stand here once more, by hand, so that neither the server nor the report can change
+them alone. A key is a workflow and its n-th sample, from 0.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from jmreport.analysis import summarise
+from jmreport.cli import main
+from jmreport.collectors.demo import Demo
+from jmreport.errors import Exit
+from jmreport.records import JobRow
+from jmreport.render import addresses
+from jmreport.snapshots import Store
+
+LAST = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+NIGHTS = 21
+OUTAGE, SLOW_SINCE, WAVE, PARTIAL = 6, 9, 11, 16
+WORKFLOWS = {
+    "ancestry_pca",
+    "cnv_somatic",
+    "cram_to_fastq",
+    "fusion_scan",
+    "germline_joint_calling",
+    "imputation_beagle",
+    "methyl_qc",
+    "rna_align_star",
+    "sv_merge",
+    "vcf_annotate",
+}
+Key = tuple[str, int]
+BROKEN: Key = ("methyl_qc", 0)
+RECOVERING: Key = ("rna_align_star", 1)
+MISSING: Key = ("cnv_somatic", 5)
+STUCK: Key = ("sv_merge", 4)
+FLAKY = {
+    ("fusion_scan", 0): {4, 7, 8, 12, 19, 21},
+    ("fusion_scan", 1): {5, 10, 13, 14, 20},
+}
+#: Whatever should have run in the zone that was out.
+HIT = {(workflow, sample) for workflow in WORKFLOWS for sample in (2, 3)}
+
+
+def failing() -> dict[int, set[Key]]:
+    """Night -> the keys that fail in it, as far as anybody can know then."""
+    nights: dict[int, set[Key]] = {night: set() for night in range(NIGHTS + 1)}
+    for night in range(3, NIGHTS + 1):
+        nights[night].add(BROKEN)
+    for key, of_key in FLAKY.items():
+        for night in of_key:
+            nights[night].add(key)
+    nights[OUTAGE] |= HIT
+    for night in (14, 15, PARTIAL):  # in the partial one it succeeds, and nobody can see it
+        nights[night].add(RECOVERING)
+    return nights
+
+
+def planted() -> set[tuple[int, Key, str]]:
+    """All that may be told: (night, key, what)."""
+    nights = failing()
+    told = {(night, MISSING, "missing") for night in (17, 18)}
+    told |= {(night, STUCK, "stuck") for night in (20, 21)}
+    for night in range(2, NIGHTS + 1):
+        told |= {(night, key, "new") for key in nights[night] - nights[night - 1]}
+        told |= {(night, key, "still-failing") for key in nights[night] & nights[night - 1]}
+        told |= {(night, key, "fixed") for key in nights[night - 1] - nights[night]}
+    told |= {(PARTIAL, ("rna_align_star", sample), "unknown") for sample in range(6)}
+    return told
+
+
+def end_of(night: int) -> datetime:
+    return LAST + timedelta(days=night - NIGHTS)
+
+
+def run_of(night: int) -> str:
+    return f"{end_of(night):%Y%m%dT%H%M%SZ}"
+
+
+class Site(NamedTuple):
+    """The site after the last night, and some of its pages as they were after the partial one."""
+
+    folder: Path
+    rows: Mapping[str, JobRow]
+    partial: Mapping[str, str]
+
+    def page(self, address: str) -> str:
+        return (self.folder / "site" / address).read_text(encoding="utf-8")
+
+    def night(self, night: int) -> str:
+        return self.page(addresses.night(run_of(night)))
+
+    @property
+    def report(self) -> Any:
+        return json.loads(self.page("data/report.json"))
+
+
+def build(folder: Path, command: str, nights: int) -> int:
+    now = end_of(nights).isoformat()
+    with chdir(folder):
+        return main([command, "--demo", "--nights", str(nights), "--now", now, "-q"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Built as far as the partial night, and then on to the last."""
+    folder = tmp_path_factory.mktemp("planted")
+    assert build(folder, "build", PARTIAL) == Exit.INCOMPLETE
+    partial = {
+        address: (folder / "site" / address).read_text(encoding="utf-8")
+        for address in ("index.html", "quality.html", "data/report.json")
+    }
+    assert build(folder, "build", NIGHTS) == Exit.DONE
+    with Store(folder / "snapshots", summarise=summarise) as store:
+        rows = {entry.row.id: entry.row for entry in store.entries()}
+    return Site(folder, rows, partial)
+
+
+def words(html: str) -> str:
+    """What a page says, its charts and its frame left out."""
+    main_part = html[html.index("<main") :]
+    without = re.sub(r"<svg.*?</svg>", " ", main_part, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", without)).split())
+
+
+def title(html: str) -> str:
+    found = re.search(r"<h1>(.*?)</h1>", html, re.DOTALL)
+    assert found
+    return words(f"<main>{found[1]}")
+
+
+def parts(html: str) -> Iterator[tuple[str, str]]:
+    """(anchor, HTML) of each part of a page that has an anchor."""
+    pieces = re.split(r'<h2 id="([^"]+)">', html)
+    yield from zip(pieces[1::2], pieces[2::2], strict=True)
+
+
+def part(html: str, anchor: str) -> str:
+    return words(f"<main>{dict(parts(html))[anchor]}")
+
+
+class Keys:
+    """Which key a job, or a link to its page, is of."""
+
+    def __init__(self, rows: Mapping[str, JobRow]) -> None:
+        samples: dict[str, set[str]] = {}
+        for row in rows.values():
+            samples.setdefault(row.name, set()).add(row.labels["sample"])
+        self._order = {name: sorted(of_name) for name, of_name in samples.items()}
+        self._rows = rows
+        self._pages = {addresses.job(row.id): row.id for row in rows.values()}
+
+    def of(self, job: str) -> Key:
+        row = self._rows[job]
+        return row.name, self._order[row.name].index(row.labels["sample"])
+
+    def linked(self, html: str) -> set[Key]:
+        names = re.findall(r'href="(?:\.\./)*(jobs/[^"]+)"', html)
+        return {self.of(self._pages[name]) for name in names if name in self._pages}
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> Keys:
+    return Keys(site.rows)
+
+
+# Nothing but what was planted.
+
+
+def test_every_night_has_the_same_work_but_for_what_is_planted(site: Site, keys: Keys) -> None:
+    """Ten workflows of six samples; one of the sixty left out for two nights."""
+    by_night: dict[int, set[Key]] = {}
+    for row in site.rows.values():
+        assert row.submission is not None
+        night = NIGHTS - (LAST - row.submission).days
+        by_night.setdefault(night, set()).add(keys.of(row.id))
+    whole = {(workflow, sample) for workflow in WORKFLOWS for sample in range(6)}
+    for night in range(-5, NIGHTS + 1):
+        assert whole - by_night[night] == ({MISSING} if night in (17, 18) else set()), night
+
+
+def test_the_nights_pages_tell_all_that_was_planted_and_nothing_else(
+    site: Site, keys: Keys
+) -> None:
+    told = {
+        (night, key, what)
+        for night in range(1, NIGHTS + 1)
+        for what, html in parts(site.night(night))
+        for key in keys.linked(html)
+    }
+    assert told - planted() == set()
+    assert planted() - told == set()
+
+
+def test_the_last_nights_data_says_the_same_as_its_page(site: Site, keys: Keys) -> None:
+    report = site.report
+    told = {(keys.of(job), "new") for cause in report["causes"] for job in cause["new_jobs"]}
+    told |= {
+        (keys.of(job), "still-failing")
+        for cause in report["causes"]
+        for job in cause["jobs"]
+        if job not in cause["new_jobs"]
+    }
+    wanted = {(key, what) for night, key, what in planted() if night == NIGHTS}
+    assert told == {(key, what) for key, what in wanted if what in ("new", "still-failing")}
+    counts = {name: number for name, number in report["counts"].items() if name != "total"}
+    assert counts == {
+        "new": 1,
+        "still_failing": 1,
+        "fixed": 1,
+        "failing": 2,
+        "stuck": 1,
+        "missing": 0,
+        "running": 1,
+        "unknown": 0,
+    }
+
+
+def test_a_night_without_a_story_says_so_in_its_title(site: Site) -> None:
+    assert title(site.night(1)) == "No failures"
+    assert title(site.night(2)) == "No new failures"
+    assert title(site.night(9)) == "No new failures"
+
+
+# Each story, where a reader would look.
+
+
+def test_the_outage_is_one_cause_of_twenty_keys_in_the_zone_that_was_out(
+    site: Site, keys: Keys
+) -> None:
+    html = site.night(OUTAGE)
+    assert title(html) == "20 new failures in 10 workflows"
+    new = dict(parts(html))["new"]
+    assert keys.linked(new) == HIT
+    # The number of jobs and the one cause that they have in common.
+    assert new.count("<li>") == 1
+    told = words(f"<main>{new}")
+    assert "New 20 jobs Execution failed: allocating: zone us-central1-b" in told
+    assert "quota" in told
+
+
+def test_the_night_after_the_outage_says_that_all_of_it_is_fixed(site: Site, keys: Keys) -> None:
+    html = site.night(OUTAGE + 1)
+    assert keys.linked(dict(parts(html))["fixed"]) == HIT
+    assert "20 fixed" in words(html)
+
+
+def test_the_calendar_shows_the_outage_as_the_worst_night(site: Site) -> None:
+    calendar = words(site.page(addresses.NIGHTS))
+    assert "Sun 8 Nov 2026, 02:14 UTC 20 new failures 60 21 20" in calendar
+
+
+def test_what_fails_since_the_third_night_is_still_failing_on_the_last(
+    site: Site, keys: Keys
+) -> None:
+    overview = site.page("index.html")
+    attention = words(overview)
+    assert "Still failing 1 methyl_qc" in attention
+    assert "Sample swap suspected" in attention
+    # Since the evening before the third night's end.
+    assert f"{end_of(3) - timedelta(hours=8):%-d %b} 18:" in attention
+    (cause,) = [each for each in site.report["causes"] if each["state"] == "still failing"]
+    assert {keys.of(job) for job in cause["jobs"]} == {BROKEN}
+    assert cause["first_seen"].startswith(f"{end_of(3) - timedelta(days=1):%Y-%m-%d}")
+
+
+def test_a_key_that_did_not_run_is_missing_for_two_nights_and_then_forgotten(
+    site: Site, keys: Keys
+) -> None:
+    for night in (17, 18):
+        html = site.night(night)
+        assert keys.linked(dict(parts(html))["missing"]) == {MISSING}
+        assert "1 Missing" in words(html)
+    assert "missing" not in dict(parts(site.night(19)))
+
+
+def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(
+    site: Site, keys: Keys
+) -> None:
+    told = words(site.page("index.html"))
+    assert re.search(
+        r"Running sv_merge \w+ 32 h \d+ min usually 1 h \d+ min \(longest 1 h \d+ min\) MergeVcfs",
+        told,
+    )
+    assert "1 stuck" in told
+    assert keys.linked(dict(parts(site.night(20)))["stuck"]) == {STUCK}
+
+
+def test_a_wave_of_preemptions_is_no_failure(site: Site, keys: Keys) -> None:
+    """Nearly every job of the night lost machines, and all of them got through."""
+    html = site.night(WAVE)
+    assert title(html) == "No new failures"
+    assert "preempt" not in words(html).lower()
+    lost = {
+        NIGHTS - (LAST - row.submission).days: row.preempted
+        for row in site.rows.values()
+        if row.submission and row.preempted
+    }
+    assert set(lost) == {WAVE}
+    hit = {keys.of(row.id): row for row in site.rows.values() if row.preempted}
+    assert len(hit) == 60
+    del hit[BROKEN]  # fails anyway, and of something else
+    assert all(row.status == "Succeeded" and row.failure is None for row in hit.values())
+
+
+def test_the_partial_night_says_first_what_it_could_not_read(site: Site) -> None:
+    overview = words(site.partial["index.html"])
+    assert "6 of 420 jobs could not be read whole" in overview
+    assert "server error 500" in overview
+    report = json.loads(site.partial["data/report.json"])
+    assert not report["complete"]
+    assert report["counts"]["unknown"] == 6
+    assert len(report["gaps"]) == 6
+    assert words(site.partial["quality.html"]).count("server error 500") >= 1
+
+
+def test_the_partial_nights_own_page_keeps_saying_so(site: Site) -> None:
+    html = site.night(PARTIAL)
+    assert "Data is incomplete. 6 of 420 jobs could not be read whole." in words(html)
+    assert part(html, "unknown").startswith("Unknown 6 jobs rna_align_star")
+
+
+def test_a_recovery_that_nobody_could_read_is_told_the_night_after(site: Site, keys: Keys) -> None:
+    """A partial run is never read as recovery, and what it hid is not lost either."""
+    assert "fixed" not in dict(parts(site.night(PARTIAL)))
+    assert RECOVERING in keys.linked(dict(parts(site.night(PARTIAL)))["still-failing"])
+    assert RECOVERING in keys.linked(dict(parts(site.night(PARTIAL + 1)))["fixed"])
+
+
+# The command itself.
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    """Two nights and then one more are three, and three again are nothing to do."""
+    for folder in (tmp_path / "whole", tmp_path / "parts"):
+        folder.mkdir()
+    assert build(tmp_path / "whole", "collect", 3) == Exit.DONE
+    for nights in (2, 3, 3):
+        assert build(tmp_path / "parts", "collect", nights) == Exit.DONE
+    whole, in_parts = (_known(tmp_path / name / "snapshots") for name in ("whole", "parts"))
+    assert len(whole) == 9 * 60
+    assert whole == in_parts
+
+
+def _known(snapshots: Path) -> set[tuple[str, str, str, str]]:
+    with Store(snapshots, summarise=summarise) as store:
+        return {
+            (entry.row.id, entry.digest, entry.first_run, entry.last_run)
+            for entry in store.entries()
+        }
+
+
+def test_other_runs_in_the_same_folder_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with chdir(tmp_path):
+        assert main(["collect", "--demo", "--jobs", "5", "-q"]) == Exit.DONE
+    assert build(tmp_path, "collect", 2) == Exit.USAGE
+    assert "snapshots holds runs that are none of these nights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--jobs", "5"], "--nights and --jobs contradict each other"),
+        (["--shards", "500"], "--nights and --shards contradict each other"),
+        (["--like", "dsub"], "--nights and --like dsub contradict each other"),
+    ],
+)
+def test_options_that_mean_nothing_for_planted_nights_are_refused(
+    args: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with chdir(tmp_path):
+        assert main(["build", "--demo", "--nights", "2", *args]) == Exit.USAGE
+    assert said in capsys.readouterr().err
+
+
+def test_the_same_jobs_stand_behind_any_of_the_nights() -> None:
+    """A server at its fifth night lists what one at its third lists, and two nights more."""
+    first, later = (Demo(now=end_of(night), nights=night) for night in (3, 5))
+    ids = [
+        {row["id"] for row in _listed(demo, since=end_of(2).isoformat())} for demo in (first, later)
+    ]
+    assert len(ids[0]) == 60
+    assert ids[0] < ids[1]
+    assert len(ids[1]) == 180
+
+
+def _listed(demo: Demo, *, since: str) -> list[dict[str, Any]]:
+    body = json.dumps({"submission": since, "pageSize": 500}).encode()
+    status, _, raw = demo.respond("POST", "/api/v1/jobs/query", {}, body)
+    assert status == 200
+    return list(json.loads(raw)["results"])
