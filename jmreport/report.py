@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from jmreport.models import DisplayField
-from jmreport.records import Entry, Gap, JobRow, Operation, Run
+from jmreport.records import Entry, Gap, JobRow, Measure, Operation, Run, Spent
 
 
 class Usual(Struct, frozen=True, kw_only=True):
@@ -305,6 +305,17 @@ class NightCause(Struct, frozen=True, kw_only=True):
     new: int = 0
 
 
+class NightTask(Struct, frozen=True, array_like=True):
+    """What a task cost in one night: of all jobs of a workflow that ended in it, as one.
+
+    The tasks of a sub-workflow belong to the workflow of the listed job above it, and are called
+    `Sub.Task`.
+    """
+
+    workflow: str
+    measure: Measure
+
+
 class NightSummary(Struct, frozen=True, kw_only=True):
     """A night in numbers: what trends, usual values, calendar, grid and strips are made of.
 
@@ -322,6 +333,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     flows: tuple[NightFlow, ...] = ()
     causes: tuple[NightCause, ...] = ()
     content: str = ""
+    tasks: tuple[NightTask, ...] = ()
 
 
 class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -355,6 +367,84 @@ class Night(Struct, frozen=True, kw_only=True):
     unreadable: int = 0
     holes: tuple[tuple[str, str, int], ...] = ()
     failed_runs: tuple[tuple[datetime, str], ...] = ()
+
+
+class SlowerTask(Struct, frozen=True, kw_only=True):
+    """A task that took much longer tonight than it usually does; both medians in seconds.
+
+    `usual` is of the last 14 nights without those in which it was slower already: `usual_attempts`
+    over `nights` nights. `since` is the now of the first of the slower nights up to tonight,
+    `since_run` its run. `jobs` are tonight's listed jobs in which it ran.
+    """
+
+    workflow: str
+    task: str
+    tonight: float
+    usual: float
+    attempts: int
+    usual_attempts: int
+    nights: int
+    since: datetime
+    since_run: str
+    jobs: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        return self.tonight / self.usual if self.usual else float("inf")
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """What attempts came to. `jobs` are the listed jobs in which some led to no success.
+
+    `lost_money` is what those hours cost, None where no price is known of any of them; `unpriced`
+    says that some have none.
+    """
+
+    attempts: int = 0
+    retried: int = 0
+    preempted: int = 0
+    failed: int = 0
+    aborted: int = 0
+    spent: Spent = Spent()
+    jobs: tuple[str, ...] = ()
+    lost_money: float | None = None
+    unpriced: bool = False
+
+    @property
+    def lost(self) -> int:
+        """Attempts that led to no success."""
+        return self.retried + self.preempted + self.failed + self.aborted
+
+
+class TaskCost(Struct, frozen=True, kw_only=True):
+    """What a task of a workflow came to; `task` is "" for a job without tasks."""
+
+    workflow: str
+    task: str
+    cost: Cost
+
+
+class LabelCost(Struct, frozen=True, kw_only=True):
+    """What the jobs with each value of a label came to; None are those without it."""
+
+    key: str
+    title: str
+    values: tuple[tuple[str | None, Cost], ...]
+
+
+class Waste(Struct, frozen=True, kw_only=True):
+    """Hours in attempts that led to no success: of the report's jobs and all below them.
+
+    Only what was lost is listed, the most first. `unmeasured` are listed jobs that ended and of
+    which nothing could be read. `tonight` is the newest night alone.
+    """
+
+    total: Cost
+    tonight: Cost
+    tasks: tuple[TaskCost, ...] = ()
+    workflows: tuple[tuple[str, Cost], ...] = ()
+    labels: tuple[LabelCost, ...] = ()
+    unmeasured: tuple[str, ...] = ()
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -394,3 +484,5 @@ class Report(Struct, frozen=True, kw_only=True):
     #: Every night that is known, oldest first; the last is this one.
     nights: tuple[NightSummary, ...] = ()
     slos: tuple[SloReport, ...] = ()
+    slower: tuple[SlowerTask, ...] = ()
+    waste: Waste | None = None

@@ -2,6 +2,7 @@
 
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.making import analyse, frozen, told
+from jmreport.analysis.measures import measure
 from jmreport.analysis.rows import summarise
 
-__all__ = ["analyse", "contexts", "frozen", "summarise", "told"]
+__all__ = ["analyse", "contexts", "frozen", "measure", "summarise", "told"]

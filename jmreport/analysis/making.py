@@ -14,7 +14,9 @@ from jmreport.analysis import (
     night,
     offered,
     slo,
+    slower,
     usual,
+    waste,
     workflows,
 )
 from jmreport.analysis.coverage import covered_since
@@ -22,6 +24,7 @@ from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.nights import Nights, verdicts
 from jmreport.analysis.quality import failed_since, quality
 from jmreport.analysis.short_ids import short_ids
+from jmreport.analysis.waste import ReadMeasures
 from jmreport.analysis.window import Window
 from jmreport.errors import SnapshotError
 from jmreport.models import ACTIVE_STATUSES
@@ -35,7 +38,9 @@ from jmreport.report import (
     ReportCounts,
     WorkflowReport,
 )
-from jmreport.settings import ReportSettings, Slo
+from jmreport.settings import Prices, ReportSettings, Slo
+
+_UNPRICED = Prices()
 
 
 def analyse(
@@ -47,17 +52,21 @@ def analyse(
     now: datetime | None = None,
     past: Sequence[NightSummary] = (),
     slos: Sequence[Slo] = (),
+    measures: ReadMeasures = waste.nothing,
+    prices: Prices = _UNPRICED,
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
     `runs` oldest first, failed ones too; `aggregations` is the server's answer for each time frame
     that has one; `now` is the run's own unless given; `past` are the nights before this one, oldest
-    first; `slos` are the promises of the settings. The order of entries changes nothing. Raises SnapshotError when no run is usable,
-    UsageError for a time zone that nobody knows.
+    first; `slos` are the promises of the settings, `prices` those of an attempt's hour; `measures`
+    reads what jobs cost by their ids. The order of entries changes nothing. Raises SnapshotError
+    when no run is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    return _Making(entries, runs, aggregations, settings, now, past).report(slos)
+    making = _Making(entries, runs, aggregations, settings, now, past, measures)
+    return making.report(slos, prices)
 
 
 def told(
@@ -66,12 +75,13 @@ def told(
     aggregations: Mapping[str, Any],
     *,
     settings: ReportSettings,
+    measures: ReadMeasures = waste.nothing,
 ) -> Night:
     """The night that the newest of `runs` ended, as its page keeps it; all as in `analyse`.
 
     For nights of the past, when what was known then is read again from the snapshots.
     """
-    making = _Making(entries, runs, aggregations, settings, None, ())
+    making = _Making(entries, runs, aggregations, settings, None, (), measures)
     return frozen(making.told(), entries)
 
 
@@ -92,8 +102,10 @@ class _Making:
         settings: ReportSettings,
         now: datetime | None,
         past: Sequence[NightSummary],
+        measures: ReadMeasures,
     ) -> None:
         self.settings, self.runs, self.past = settings, runs, tuple(past)
+        self.measures = measures
         self.nights = Nights(runs, now)
         self.first = self.nights.previous is None
         self.entries = entries
@@ -113,14 +125,21 @@ class _Making:
         self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
         self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
 
-    def report(self, slos: Sequence[Slo]) -> Report:
+    def report(self, slos: Sequence[Slo], prices: Prices) -> Report:
         """Everything that pages show."""
+        told = self.told()
+        slow = slower.slower(told.nights)
+        labels = self._labels()
+        costs = waste.Costs(self.entries, self.jobs, self.nights, labels, prices)
+        costs.read(self.measures)
         return replace(
-            self.told(),
+            told,
+            slower=costs.with_jobs(slow),
+            waste=costs.waste(told.nights[-1].tasks),
             slos=slo.promises(slos, self.listed, self.nights, covered=self.covered),
             days=self.calendar.days(self.listed),
             workflows=self._workflows(),
-            labels=self._labels(),
+            labels=labels,
         )
 
     def told(self) -> Report:
@@ -154,6 +173,7 @@ class _Making:
             groups,
             counts=counts,
             complete=complete,
+            tasks=waste.night_tasks(self.entries, nights, self.measures),
         )
         return Report(
             now=nights.now,

@@ -23,6 +23,7 @@ from jmreport.report import (
     NightFlow,
     NightJob,
     NightSummary,
+    NightTask,
     Range,
     Report,
     ReportCounts,
@@ -57,6 +58,7 @@ def summary(
     *,
     counts: ReportCounts,
     complete: bool,
+    tasks: tuple[NightTask, ...] = (),
 ) -> NightSummary:
     """The newest night in numbers. `rows` are the jobs that ended in it."""
     return NightSummary(
@@ -68,6 +70,7 @@ def summary(
         split=split(rows),
         flows=_flows(rows, verdicts),
         causes=_causes(attention),
+        tasks=tasks,
     )
 
 

@@ -7,7 +7,6 @@ else; the detail as a whole counts as unreadable when it does not fit the API's 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +14,19 @@ import msgspec
 
 from jmreport import calltimes
 from jmreport.analysis import causes, fields, timing
+from jmreport.analysis.trees import LARGEST, Tree
+from jmreport.analysis.trees import attempts as _attempts
+from jmreport.analysis.trees import count as _count
+from jmreport.analysis.trees import messages as _messages
+from jmreport.analysis.trees import preempted as _preempted
+from jmreport.analysis.trees import shard as _shard
+from jmreport.analysis.trees import text as _text
+from jmreport.analysis.trees import tree as _tree
+from jmreport.analysis.trees import trees as _trees
 from jmreport.calltimes import JobSpan
 from jmreport.models import JobMetadataResponse
 from jmreport.records import Failure, Gap, JobRow, Record, TaskSpan, is_terminal, moment
 
-#: Counts and indexes beyond this are a server's mistake, and no column or chart could show them.
-LARGEST = 1_000_000_000
 #: Tasks of a sub-workflow that the job above it can draw, and the longest name of one.
 MOST_SPANS = 12
 LONGEST_NAME = 120
@@ -29,8 +35,6 @@ COLUMN_LENGTH = 500
 #: Extensions that a row holds elsewhere, or that are whole files.
 _NOT_COLUMNS = {"userId", "parentJobId", "sourceFile"}
 
-Tree = Mapping[str, Any]
-_NOTHING: Tree = {}
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -143,26 +147,6 @@ def _gap(record: Record, misfit: str) -> tuple[Gap, ...]:
     return (Gap(what="job", why=f"the answer does not fit the API: {misfit}", job=record.id),)
 
 
-def _tree(value: Any) -> Tree:
-    return value if isinstance(value, dict) else _NOTHING
-
-
-def _text(tree: Tree, name: str) -> str | None:
-    value = tree.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: object) -> int:
-    """A count as a server may send it: within 0 and LARGEST, 0 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return 0
-    return min(max(value, 0), LARGEST)
-
-
-def _trees(value: Any) -> list[Tree]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _labels(newest: Tree, other: Tree) -> dict[str, str]:
     """The detail's labels before the list's of the same run, which learns of changes late."""
     for tree in (newest, other):
@@ -236,41 +220,6 @@ class _Calls:
                 self.failures.append((message, name, _shard(call)))
         elif status in ("Running", "Aborting") and name and not self.running:
             self.running = name
-
-
-def _attempts(task: Tree, shards: list[Tree], name: str | None, record: Record) -> Iterator[Tree]:
-    """The attempts of a task as far as they were read: once each, from where they are whole."""
-    body = _tree(record.attempts.get(name or ""))
-    by_shard = record.shard_attempts.get(name or "", {})
-    if body:
-        yield from _trees(body.get("attempts"))
-    elif by_shard:
-        for answer in by_shard.values():
-            yield from _trees(_tree(answer).get("attempts"))
-    else:
-        for call in (task, *shards):
-            yield from _trees(call.get("attemptsData"))
-
-
-def _preempted(call: Tree) -> bool:
-    return call.get("executionStatus") == "Preempted" or any(
-        causes.is_preemption(message) for message in _messages(call)
-    )
-
-
-def _messages(call: Tree) -> list[str]:
-    messages = call.get("failureMessages")
-    if not isinstance(messages, list):
-        return []
-    return [message for message in messages if isinstance(message, str)]
-
-
-def _shard(tree: Tree) -> int | None:
-    """A shard's index; None where nothing is scattered (Cromwell says -1)."""
-    index = tree.get("shardIndex")
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= LARGEST:
-        return None
-    return index
 
 
 def _task(failure: Tree) -> str | None:

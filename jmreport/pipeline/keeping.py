@@ -99,7 +99,8 @@ def export(settings: Settings, folder: Path, *, history: bool, progress: Progres
 
 
 def open_store(settings: Settings, *, create: bool) -> Store:
-    from jmreport.analysis import summarise
+    from jmreport.analysis import measure, summarise
     from jmreport.snapshots import Store
 
-    return Store.open(Path(settings.snapshots.dir), summarise=summarise, create=create)
+    place = Path(settings.snapshots.dir)
+    return Store.open(place, summarise=summarise, measure=measure, create=create)

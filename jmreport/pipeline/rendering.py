@@ -51,6 +51,8 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
                 settings=settings.report,
                 past=past,
                 slos=settings.slo,
+                measures=store.measures,
+                prices=settings.prices,
             )
             told = (*told, analysis.frozen(report, entries))
         written = site.write(
@@ -101,9 +103,18 @@ def _nights(
     if not lacking:
         return tuple(known[run] for run in usable), ()
     told = tuple(
-        analysis.told(entries, then, store.aggregations(then[-1].id), settings=settings.report)
-        for then, entries in replay(
-            Path(settings.snapshots.dir), summarise=analysis.summarise, wanted=lacking
+        analysis.told(
+            then.entries,
+            then.runs,
+            store.aggregations(then.runs[-1].id),
+            settings=settings.report,
+            measures=then.measures,
+        )
+        for then in replay(
+            Path(settings.snapshots.dir),
+            summarise=analysis.summarise,
+            measure=analysis.measure,
+            wanted=lacking,
         )
     )
     known |= {night.summary.run: night.summary for night in told}

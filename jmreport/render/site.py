@@ -67,7 +67,7 @@ ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 #: The ledger's name within the site's own folder.
 LEDGER = "pages"
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 1
+NIGHT_FORMAT = 2
 #: Jobs, and other pages, that a worker is given at a time.
 BATCH = 200
 #: Processes at most, whatever was asked for: more only wait for one another.

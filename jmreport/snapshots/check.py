@@ -11,6 +11,7 @@ from jmreport.records import SNAPSHOT_FORMAT
 from jmreport.snapshots import files, index, runs
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import NAME as LOCK
+from jmreport.snapshots.measured import Measuring, unmeasured
 
 FORMAT = "format.json"
 SALT = "salt"
@@ -52,7 +53,7 @@ def check_format(root: Path) -> None:
         raise SnapshotError(f"{path} names no format", hint="restore the file from a copy")
 
 
-def check(root: Path, summarise: Summarise) -> tuple[Fault, ...]:
+def check(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> tuple[Fault, ...]:
     """Everything that is wrong with a store, also with one that cannot be opened.
 
     Changes nothing. Leftovers of a killed run are named too, though the next run removes them.
@@ -65,7 +66,7 @@ def check(root: Path, summarise: Summarise) -> tuple[Fault, ...]:
     for folder in runs.folders(root):
         found.extend(_check_run(root, folder))
     if not any(fault.what.startswith(runs.RUNS) for fault in found):
-        found.extend(_check_index(root, summarise))
+        found.extend(_check_index(root, summarise, measure))
     return tuple(found)
 
 
@@ -132,13 +133,13 @@ def _difference(before: files.Written, now: files.Written) -> str:
     return "other contents of the same length"
 
 
-def _check_index(root: Path, summarise: Summarise) -> Iterator[Fault]:
+def _check_index(root: Path, summarise: Summarise, measure: Measuring) -> Iterator[Fault]:
     """The index must be what its runs make of it. Only asked of a store whose runs are whole."""
-    there = index.existing(root, index.made_by(summarise))
+    there = index.existing(root, index.made_by(summarise, measure))
     if there is None:
         return  # missing, damaged or older: made anew when next needed
     try:
-        made = index.rebuilt(root, summarise, only=tuple(there.stamps()))
+        made = index.rebuilt(root, summarise, measure, only=tuple(there.stamps()))
     except JmreportError as error:
         there.close()
         yield Fault(what=index.NAME, why=error.message)

@@ -7,6 +7,7 @@ state from beginning to end, no lock is needed, and a kill leaves the old file. 
     runs(id, stamp, body)                 run.json as it is; which runs the index knows
     entries(id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run)
     seen(id, first_run, last_run)         apart, since every run touches nearly all of it
+    measures(id, body)                    what its tasks cost (snapshots/measured.py)
 """
 
 import hashlib
@@ -21,11 +22,12 @@ import msgspec
 from jmreport import models
 from jmreport import records as nouns
 from jmreport.errors import JmreportError
-from jmreport.records import Entry, JobRow, Record
-from jmreport.snapshots import contents, files, runs
+from jmreport.records import Entry, JobRow, Measure, Record
+from jmreport.snapshots import contents, files, measured, runs
+from jmreport.snapshots.measured import Measuring, unmeasured
 
 NAME = "index.sqlite"
-SCHEMA = 2
+SCHEMA = 3
 Summarise = Callable[[Record], JobRow]
 
 _TABLES = """
@@ -107,6 +109,10 @@ class Index:
         while rows := cursor.fetchmany(2000):
             yield from map(_entry, rows)
 
+    def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
+        """(id, what its tasks cost) of those of the jobs that are measured, in their order."""
+        return measured.read(self.connection, jobs)
+
     def active(self) -> list[Entry]:
         """The jobs whose newest record says that they may still change."""
         rows = self.connection.execute(_ENTRY + "WHERE active ORDER BY entries.id").fetchall()
@@ -118,14 +124,24 @@ class Index:
             "SELECT id, body FROM runs ORDER BY id",
             "SELECT * FROM entries ORDER BY id",
             "SELECT * FROM seen ORDER BY id",
+            "SELECT * FROM measures ORDER BY id",
         ):
             yield from self.connection.execute(query)
             yield ()
 
     def put(
-        self, record: Record, row: JobRow, *, run: str, shard: str, line: int, digest: str
+        self,
+        record: Record,
+        row: JobRow,
+        *,
+        run: str,
+        shard: str,
+        line: int,
+        digest: str,
+        measures: tuple[Measure, ...] = (),
     ) -> None:
         """Take in a record that was written."""
+        measured.put(self.connection, record.id, measures)
         self.connection.execute(
             "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -186,7 +202,9 @@ class Index:
             "UPDATE seen SET last_run = ? WHERE id = ?", ((run, job) for job in jobs)
         )
 
-    def take_in(self, root: Path, run: str, summarise: Summarise) -> None:
+    def take_in(
+        self, root: Path, run: str, summarise: Summarise, measure: Measuring = unmeasured
+    ) -> None:
         """Take in a run from its files."""
         folder = root / runs.RUNS / run
         body = files.read(folder / runs.RUN)
@@ -200,6 +218,7 @@ class Index:
                     shard=shard.relative_to(root).as_posix(),
                     line=line,
                     digest=contents.digest(record),
+                    measures=measure(record),
                 )
         if stored.usable:
             self.mark_found(runs.found(folder), run)
@@ -245,33 +264,39 @@ def broken(place: Path, error: sqlite3.Error) -> JmreportError:
     )
 
 
-def current(root: Path, summarise: Summarise) -> Index:
+def current(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> Index:
     """The index as the runs say, brought up to date where it is not.
 
     Costs what the runs cost that it does not know. Where the folder cannot be written the newer
     state is private to this process. Raises SnapshotError for a run that cannot be read.
     """
     stamps = runs.committed(root)
-    index = existing(root, made_by(summarise))
+    index = existing(root, made_by(summarise, measure))
     if index is None:
-        return _anew(root, stamps, summarise)
+        return _anew(root, stamps, summarise, measure)
     try:
         known = index.stamps()
         if not _continues(root, index, known, stamps):
             index.close()
-            return _anew(root, stamps, summarise)
+            return _anew(root, stamps, summarise, measure)
         missing = [run for run in stamps if run not in known]
-        return _forward(root, index, missing, summarise) if missing else index
+        return _forward(root, index, missing, summarise, measure) if missing else index
     except (sqlite3.DatabaseError, msgspec.DecodeError):
         index.close()
-        return _anew(root, stamps, summarise)
+        return _anew(root, stamps, summarise, measure)
 
 
-def rebuilt(root: Path, summarise: Summarise, *, only: Iterable[str] | None = None) -> Index:
+def rebuilt(
+    root: Path,
+    summarise: Summarise,
+    measure: Measuring = unmeasured,
+    *,
+    only: Iterable[str] | None = None,
+) -> Index:
     """A private index made from the runs alone: all of them, or only some."""
-    index = _private(made_by(summarise))
+    index = _private(made_by(summarise, measure))
     for run in runs.committed(root) if only is None else sorted(only, key=runs.order):
-        index.take_in(root, run, summarise)
+        index.take_in(root, run, summarise, measure)
     index.connection.commit()
     return index
 
@@ -292,7 +317,7 @@ def copy(root: Path, index: Index) -> Index:
     return fresh
 
 
-def made_by(summarise: Summarise) -> str:
+def made_by(summarise: Summarise, measure: Measuring = unmeasured) -> str:
     """What made the rows: another schema, version or summariser makes them anew.
 
     The summariser is known by its source and that of the modules beside it, so that a change to it
@@ -301,6 +326,7 @@ def made_by(summarise: Summarise) -> str:
     function = summarise.func if isinstance(summarise, partial) else inspect.unwrap(summarise)
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{SCHEMA} {function.__module__} {function.__qualname__}".encode())
+    digest.update(f"{measure.__module__} {measure.__qualname__}".encode())
     for path in _sources(function):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -352,29 +378,33 @@ def _same_body(root: Path, index: Index, run: str) -> bool:
     return bool(body == files.read(root / runs.RUNS / run / runs.RUN))
 
 
-def _forward(root: Path, index: Index, missing: list[str], summarise: Summarise) -> Index:
+def _forward(
+    root: Path, index: Index, missing: list[str], summarise: Summarise, measure: Measuring
+) -> Index:
     try:
         fresh = copy(root, index)
     except JmreportError:
         fresh = Index(_connect(""))
         index.connection.backup(fresh.connection)
     index.close()
-    return _filled(root, fresh, missing, summarise)
+    return _filled(root, fresh, missing, summarise, measure)
 
 
-def _anew(root: Path, stamps: Iterable[str], summarise: Summarise) -> Index:
-    maker, path = made_by(summarise), files.temporary(root / NAME)
+def _anew(root: Path, stamps: Iterable[str], summarise: Summarise, measure: Measuring) -> Index:
+    maker, path = made_by(summarise, measure), files.temporary(root / NAME)
     try:
         fresh = Index(_fresh(str(path), maker), path)
     except sqlite3.Error:
         fresh = _private(maker)
-    return _filled(root, fresh, stamps, summarise)
+    return _filled(root, fresh, stamps, summarise, measure)
 
 
-def _filled(root: Path, fresh: Index, missing: Iterable[str], summarise: Summarise) -> Index:
+def _filled(
+    root: Path, fresh: Index, missing: Iterable[str], summarise: Summarise, measure: Measuring
+) -> Index:
     try:
         for run in missing:
-            fresh.take_in(root, run, summarise)
+            fresh.take_in(root, run, summarise, measure)
         fresh.connection.commit()
     except BaseException:
         fresh.discard()
@@ -394,7 +424,7 @@ def _private(maker: str) -> Index:
 def _fresh(path: str, maker: str) -> sqlite3.Connection:
     connection = _connect(path)
     try:
-        connection.executescript(_TABLES)
+        connection.executescript(_TABLES + measured.TABLE)
         connection.execute("INSERT INTO meta VALUES ('made by', ?)", (maker,))
     except sqlite3.Error:
         connection.close()

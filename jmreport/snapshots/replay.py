@@ -1,37 +1,54 @@
 """The store as it was after each run: what a night of the past knew.
 
-    for runs, entries in replay(Path("snapshots"), summarise=summarise, wanted=ids):
-        ...
+    for then in replay(Path("snapshots"), summarise=summarise, measure=measure, wanted=ids):
+        then.runs, then.entries, then.measures(ids) ...
 
 Made from the runs' own files, oldest first, into an index of this process. It costs a reading of
 all runs, so it is for what cannot be had otherwise: nights that were never rendered here, and the
 difference of any two runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from jmreport.records import Entry, Run
+from jmreport.records import Entry, Measure, Run
 from jmreport.snapshots import index, runs
 from jmreport.snapshots.check import check_format
 from jmreport.snapshots.index import Summarise
+from jmreport.snapshots.measured import Measuring, unmeasured
+
+
+class Then(NamedTuple):
+    """What was known after a run: the runs up to it, and every job.
+
+    `measures` tells what jobs cost; it can be asked until the next state is.
+    """
+
+    runs: tuple[Run, ...]
+    entries: tuple[Entry, ...]
+    measures: Callable[[Iterable[str]], Iterator[tuple[str, tuple[Measure, ...]]]]
 
 
 def replay(
-    root: Path, *, summarise: Summarise, wanted: frozenset[str]
-) -> Iterator[tuple[tuple[Run, ...], tuple[Entry, ...]]]:
-    """For each wanted run, oldest first: the runs up to it, and every job as it was known then.
+    root: Path,
+    *,
+    summarise: Summarise,
+    measure: Measuring = unmeasured,
+    wanted: frozenset[str],
+) -> Iterator[Then]:
+    """What was known after each wanted run, oldest first.
 
     Raises SnapshotError for a run that cannot be read.
     """
     check_format(root)
-    state = index.rebuilt(root, summarise, only=())
+    state = index.rebuilt(root, summarise, measure, only=())
     try:
         left = set(wanted)
         for run in runs.committed(root):
             if not left:
                 return
-            state.take_in(root, run, summarise)
+            state.take_in(root, run, summarise, measure)
             if run in left:
                 left.remove(run)
                 folder = root / runs.RUNS
@@ -39,6 +56,6 @@ def replay(
                     runs.plain(runs.decode(body, folder / each / runs.RUN))
                     for each, body in state.runs()
                 )
-                yield so_far, tuple(state.entries())
+                yield Then(so_far, tuple(state.entries()), state.measures)
     finally:
         state.close()

@@ -12,7 +12,7 @@ The format is told in docs/snapshots.md.
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +21,13 @@ from typing import Any, Self
 import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
-from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Record, Run, run_id
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, run_id
 from jmreport.snapshots import contents, files, finding, index, runs
 from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
 from jmreport.snapshots.export import Exported, export
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import WritersLock
+from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.salvage import salvage
 from jmreport.snapshots.writing import RunWriter, finish_interrupted
@@ -41,18 +42,26 @@ _ABOUT = (
 class Store:
     """A store that is open. Readers need no lock and see the runs that ended before they opened.
 
-    `summarise` makes the row of a job from its record; its rows are kept in the index.
+    `summarise` makes the row of a job from its record, `measure` what its tasks cost; both are kept
+    in the index.
     """
 
-    def __init__(self, root: Path, summarise: Summarise) -> None:
+    def __init__(self, root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> None:
         self.root = root
-        self._summarise = summarise
+        self._summarise, self._measure = summarise, measure
         self._index: Index | None = None
         self._former: list[Index] = []
         self._redaction: Redaction | None = None
 
     @classmethod
-    def open(cls, root: Path, *, summarise: Summarise, create: bool = False) -> Self:
+    def open(
+        cls,
+        root: Path,
+        *,
+        summarise: Summarise,
+        measure: Measuring = unmeasured,
+        create: bool = False,
+    ) -> Self:
         """The store in a folder, made where it is missing and `create` says so.
 
         Raises SnapshotError where there is none, where it is damaged or of a newer format, and
@@ -61,7 +70,7 @@ class Store:
         if create:
             _create(root)
         check_format(root)
-        return cls(root, summarise)
+        return cls(root, summarise, measure)
 
     def runs(self) -> tuple[Run, ...]:
         """Every run that ended, oldest first; those that failed too."""
@@ -82,6 +91,16 @@ class Store:
                 state = self._remade(state)
             else:
                 return
+
+    def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
+        """(id, what its tasks cost) of those of the jobs that are measured, streamed."""
+        state = self._current()
+        for job in jobs:
+            try:
+                yield from state.measures((job,))
+            except (sqlite3.DatabaseError, msgspec.DecodeError):
+                state = self._remade(state)
+                yield from state.measures((job,))
 
     def entry(self, job: str) -> Entry | None:
         """A job by its id; None where it is not known. For any thread."""
@@ -160,6 +179,7 @@ class Store:
                 base=self._current(),
                 redaction=salted,
                 summarise=self._summarise,
+                measure=self._measure,
                 begun=runs.Begun(now=now, asked=asked, version=version),
                 ended=lambda: self._ended(lock),
             )
@@ -169,7 +189,7 @@ class Store:
 
     def check(self) -> tuple[Fault, ...]:
         """Everything that is wrong with the store; empty where it is whole."""
-        return check(self.root, self._summarise)
+        return check(self.root, self._summarise, self._measure)
 
     def close(self) -> None:
         """Let go of the index."""
@@ -193,7 +213,7 @@ class Store:
 
     def _current(self) -> Index:
         if self._index is None:
-            self._index = index.current(self.root, self._summarise)
+            self._index = index.current(self.root, self._summarise, self._measure)
         return self._index
 
     def _renew(self) -> None:

@@ -16,6 +16,7 @@ from jmreport.records import Asked, Counts, Gap, Record, Run
 from jmreport.snapshots import contents, files, index, runs
 from jmreport.snapshots.files import LineFile, Written
 from jmreport.snapshots.index import Index, Known, Summarise
+from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.redaction import Redaction, whole
 
 SHARD_RECORDS = 1000
@@ -42,6 +43,7 @@ class RunWriter:
         base: Index,
         redaction: Redaction,
         summarise: Summarise,
+        measure: Measuring = unmeasured,
         begun: runs.Begun,
         ended: Callable[[], None],
     ) -> None:
@@ -57,7 +59,8 @@ class RunWriter:
         if begun.asked is not None:
             begun = msgspec.structs.replace(begun, asked=self.asked)
         self._root, self._folder = root, root / runs.RUNS / run
-        self._redaction, self._summarise, self._begun = redaction, summarise, begun
+        self._redaction, self._begun = redaction, begun
+        self._summarise, self._measure = summarise, measure
         self._after = ended
         self._mutex = threading.RLock()
         self._written: dict[str, Written] = {}
@@ -184,6 +187,7 @@ class RunWriter:
             shard=self._name(shard.path),
             line=line,
             digest=digest,
+            measures=self._measure(record),
         )
         self.stored += 1
         self.taken_out += record.taken_out

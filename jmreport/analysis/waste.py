@@ -1,0 +1,252 @@
+"""Waste: hours in attempts that led to no success, by task, workflow and label, and in money.
+
+What jobs cost is read by their ids, one after another: of the jobs that ended tonight for the
+night, of the report's jobs and all below them for its pages, and never of all that are known.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from msgspec.structs import astuple, replace
+
+from jmreport.analysis.measures import Total
+from jmreport.analysis.nights import Nights
+from jmreport.analysis.rows import LONGEST_NAME
+from jmreport.records import Entry, JobRow, Measure, Spent
+from jmreport.report import (
+    Cost,
+    LabelCost,
+    LabelReport,
+    NightTask,
+    SlowerTask,
+    TaskCost,
+    Waste,
+)
+from jmreport.settings import Prices
+
+#: What jobs cost, by their ids: (id, measures) of those that are measured.
+ReadMeasures = Callable[[Iterable[str]], Iterator[tuple[str, tuple[Measure, ...]]]]
+
+K = TypeVar("K")
+
+_HOUR = timedelta(hours=1).total_seconds()
+#: Values of a label whose costs are kept: those that lost most.
+MOST_VALUES = 100
+
+
+def nothing(_jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
+    """No measures: for a report that is made from rows alone."""
+    return iter(())
+
+
+def night_tasks(
+    entries: Iterable[Entry], nights: Nights, read: ReadMeasures
+) -> tuple[NightTask, ...]:
+    """What each task cost in the newest night, by workflow and task."""
+    known = list(entries)
+    above = Above(known)
+    ended = {
+        entry.row.id: entry.row
+        for entry in known
+        if (at := nights.ended(entry)) is not None and nights.index(at) == nights.tonight
+    }
+    totals: defaultdict[tuple[str, str], Total] = defaultdict(Total)
+    for job, measures in read(sorted(ended)):
+        for one in measures:
+            totals[above.task(ended[job], one.task)].add(one)
+    return tuple(
+        NightTask(workflow, totals[workflow, task].measure(task))
+        for workflow, task in sorted(totals)
+    )
+
+
+class Above:
+    """Which listed job each sub-workflow belongs to."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._rows: dict[str, JobRow] = {}
+        self._parents: dict[str, str] = {}
+        for entry in entries:
+            self._rows[entry.row.id] = entry.row
+            if entry.row.parent and not entry.row.listed:
+                self._parents[entry.row.id] = entry.row.parent
+
+    def root(self, row: JobRow) -> JobRow:
+        """The listed job above it; itself where it is one, or where that is not known."""
+        seen, job = {row.id}, row.id
+        while (parent := self._parents.get(job)) and parent in self._rows and parent not in seen:
+            seen.add(parent)
+            job = parent
+        return self._rows.get(job, row)
+
+    def task(self, row: JobRow, task: str) -> tuple[str, str]:
+        """The workflow that a task belongs to, and what it is called there."""
+        root = self.root(row)
+        if root is row or root.id == row.id or not row.name:
+            return root.name, task
+        return root.name, f"{row.name[:LONGEST_NAME]}.{task}"
+
+
+class Costs:
+    """What the report's jobs cost, added up while their measures stream by."""
+
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        jobs: Sequence[Entry],
+        nights: Nights,
+        labels: Sequence[LabelReport],
+        prices: Prices,
+    ) -> None:
+        known = list(entries)
+        self._above = Above(known)
+        self._prices = prices
+        self._labels = [label for label in labels if not label.distinct and label.key != "name"]
+        self._order = {entry.row.id: at for at, entry in enumerate(jobs)}
+        self._read: dict[str, JobRow] = {
+            entry.row.id: entry.row
+            for entry in known
+            if self._above.root(entry.row).id in self._order
+        }
+        self._tonight = frozenset(
+            entry.row.id
+            for entry in known
+            if (at := nights.ended(entry)) is not None and nights.index(at) == nights.tonight
+        )
+        self._jobs = jobs
+        self._measured: set[str] = set()
+        self._total = _Adding()
+        self._tasks: defaultdict[tuple[str, str], _Adding] = defaultdict(_Adding)
+        self._flows: defaultdict[str, _Adding] = defaultdict(_Adding)
+        self._values: dict[str, defaultdict[str | None, _Adding]] = {
+            label.key: defaultdict(_Adding) for label in self._labels
+        }
+        self._ran_tonight: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+
+    def read(self, read: ReadMeasures) -> None:
+        """Adds what the report's jobs cost, and all below them."""
+        for job, measures in read(sorted(self._read)):
+            row = self._read[job]
+            root = self._above.root(row)
+            self._measured.add(root.id)
+            for one in measures:
+                self._add(one, job, root, self._above.task(row, one.task))
+
+    def _add(self, one: Measure, job: str, root: JobRow, task: tuple[str, str]) -> None:
+        price = self._price(task[1])
+        adding = [self._total, self._tasks[task], self._flows[root.name]]
+        adding += [self._values[label.key][_value(root, label.key)] for label in self._labels]
+        for each in adding:
+            each.add(one, root.id, price)
+        if one.took.count and job in self._tonight:
+            self._ran_tonight[task][root.id] = None
+
+    def _price(self, task: str) -> float | None:
+        """An hour's price: the task's by its whole name, by its own, or everybody's."""
+        prices = self._prices.tasks
+        return prices.get(task, prices.get(task.rpartition(".")[2], self._prices.hour))
+
+    def with_jobs(self, slower: Iterable[SlowerTask]) -> tuple[SlowerTask, ...]:
+        """The same tasks with tonight's jobs in which each ran."""
+        return tuple(
+            replace(one, jobs=self._ordered(self._ran_tonight.get((one.workflow, one.task), ())))
+            for one in slower
+        )
+
+    def waste(self, tonight: Iterable[NightTask]) -> Waste | None:
+        """What came of it; None where nothing was measured."""
+        night = _Adding()
+        for one in tonight:
+            night.add(one.measure, "", self._price(one.measure.task))
+        if not self._total.attempts and not night.attempts:
+            return None
+        return Waste(
+            total=self._cost(self._total),
+            tonight=replace(self._cost(night), jobs=()),
+            tasks=tuple(
+                TaskCost(workflow=flow, task=task, cost=self._cost(adding))
+                for (flow, task), adding in _most_first(self._tasks)
+            ),
+            workflows=tuple(
+                (name, self._cost(adding)) for name, adding in _most_first(self._flows)
+            ),
+            labels=tuple(self._label(label) for label in self._labels),
+            unmeasured=tuple(
+                entry.row.id
+                for entry in self._jobs
+                if not entry.row.active
+                and not entry.row.readable
+                and entry.row.id not in self._measured
+            ),
+        )
+
+    def _label(self, label: LabelReport) -> LabelCost:
+        values = _most_first(self._values[label.key])[:MOST_VALUES]
+        return LabelCost(
+            key=label.key,
+            title=label.title,
+            values=tuple((value, self._cost(adding)) for value, adding in values),
+        )
+
+    def _ordered(self, jobs: Iterable[str]) -> tuple[str, ...]:
+        """In the report's order, newest first; jobs that are not in the report are left out."""
+        return tuple(sorted((job for job in jobs if job in self._order), key=self._order.get))  # type: ignore[arg-type]  # each is in it
+
+    def _cost(self, adding: "_Adding") -> Cost:
+        return adding.cost(self._ordered(adding.jobs))
+
+
+class _Adding:
+    """Measures of several tasks added up."""
+
+    def __init__(self) -> None:
+        self.attempts = self.retried = self.preempted = self.failed = self.aborted = 0
+        self.spent = [0.0] * len(Spent.__struct_fields__)
+        self.jobs: dict[str, None] = {}
+        self.money: float | None = None
+        self.unpriced = False
+
+    def add(self, one: Measure, job: str, price: float | None) -> None:
+        self.attempts += one.attempts
+        self.retried += one.retried
+        self.preempted += one.preempted
+        self.failed += one.failed
+        self.aborted += one.aborted
+        for at, seconds in enumerate(astuple(one.spent)):
+            self.spent[at] += seconds
+        if one.lost:
+            self.jobs[job] = None
+        lost = one.spent.lost
+        if lost and price is None:
+            self.unpriced = True
+        elif price is not None:
+            self.money = (self.money or 0.0) + lost / _HOUR * price
+
+    @property
+    def lost(self) -> float:
+        return Spent(*self.spent).lost
+
+    def cost(self, jobs: tuple[str, ...]) -> Cost:
+        return Cost(
+            attempts=self.attempts,
+            retried=self.retried,
+            preempted=self.preempted,
+            failed=self.failed,
+            aborted=self.aborted,
+            spent=Spent(*(round(seconds, 3) for seconds in self.spent)),
+            jobs=jobs,
+            lost_money=None if self.money is None else round(self.money, 6),
+            unpriced=self.unpriced,
+        )
+
+
+def _most_first(adding: Mapping[K, _Adding]) -> list[tuple[K, _Adding]]:
+    """Those of which anything was lost, the most first."""
+    some = [(key, each) for key, each in adding.items() if each.jobs]
+    return sorted(some, key=lambda pair: (-pair[1].lost, str(pair[0])))
+
+
+def _value(row: JobRow, key: str) -> str | None:
+    return row.user if key == "userId" else row.labels.get(key)
