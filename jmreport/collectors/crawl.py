@@ -4,9 +4,11 @@ The list is read page by page while details are fetched, and no more are under w
 takes, so a slow store slows the fetching and never fills the memory.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Condition
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -67,6 +69,10 @@ class Crawl:
         self._waiting: deque[Wanted] = deque()
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="jmreport-fetch")
         self._under_way: dict[Future[Record], Wanted] = {}
+        #: What is being asked for, and what came and was not handed on; guarded by `_turn`.
+        self._turn = Condition()
+        self._busy: set[str] = set()
+        self._answers: dict[str, Record] = {}
 
     def records(self, jobs: Iterable[Wanted]) -> Iterator[Record]:
         """A record for each job that may have changed, and for each new sub-workflow."""
@@ -85,6 +91,7 @@ class Crawl:
                     yield record
                     # Only now, since whoever stops a run while it is kept is given it once more.
                     del self._under_way[future]
+                    self._answers.pop(record.id, None)
         except (KeyboardInterrupt, JmreportError):
             stopped = True  # `rest` gives what is under way
             raise
@@ -102,13 +109,20 @@ class Crawl:
         to the jobs that were begun.
         """
         self._pool.shutdown(wait=False, cancel_futures=True)
-        begun = [future for future in self._under_way if not future.cancelled()]
-        try:
-            for future in as_completed(begun, timeout=seconds):
-                if future.exception() is None:
-                    yield future.result()
-        except TimeoutError:
-            return
+        until = time.monotonic() + seconds
+        while True:
+            with self._turn:
+                while not (self._answers or until <= time.monotonic() or not self._asking()):
+                    self._turn.wait(min(1.0, max(0.0, until - time.monotonic())))
+                ready, self._answers = self._answers, {}
+            if not ready:
+                return
+            yield from ready.values()
+
+    def _asking(self) -> bool:
+        """Whether an answer may still come. Also one that was asked for while the stop came in."""
+        begun = (future for future in self._under_way if not future.cancelled())
+        return bool(self._busy) or any(not future.done() for future in begun)
 
     def _next(self, source: Iterator[Wanted]) -> Wanted | None:
         """The next job that must be read; those that the store knows are passed over."""
@@ -128,9 +142,20 @@ class Crawl:
             self._follow(job, children)
 
     def _fetch(self, job: Wanted) -> Record:
-        return metadata.read(
-            self._client, job.id, row=job.row, parent=job.parent, depth=self._depth
-        )
+        """Read a job, and note its answer: a stop may come before anybody waits for it."""
+        with self._turn:
+            self._busy.add(job.id)
+        try:
+            record = metadata.read(
+                self._client, job.id, row=job.row, parent=job.parent, depth=self._depth
+            )
+            with self._turn:
+                self._answers[job.id] = record
+            return record
+        finally:
+            with self._turn:
+                self._busy.discard(job.id)
+                self._turn.notify_all()
 
     def _follow(self, job: Wanted, children: tuple[str, ...]) -> None:
         """Queue a job's sub-workflows, within the limits."""
