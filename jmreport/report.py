@@ -436,11 +436,13 @@ class Waste(Struct, frozen=True, kw_only=True):
     """Hours in attempts that led to no success: of the report's jobs and all below them.
 
     Only what was lost is listed, the most first. `unmeasured` are listed jobs that ended and of
-    which nothing could be read. `tonight` is the newest night alone.
+    which nothing could be read. `tonight` is the newest night alone, and `usual` what such a night
+    loses, in seconds.
     """
 
     total: Cost
     tonight: Cost
+    usual: Range | None = None
     tasks: tuple[TaskCost, ...] = ()
     workflows: tuple[tuple[str, Cost], ...] = ()
     labels: tuple[LabelCost, ...] = ()

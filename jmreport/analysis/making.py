@@ -135,7 +135,7 @@ class _Making:
         return replace(
             told,
             slower=costs.with_jobs(slow),
-            waste=costs.waste(told.nights[-1].tasks),
+            waste=costs.waste(told.nights),
             slos=slo.promises(slos, self.listed, self.nights, covered=self.covered),
             days=self.calendar.days(self.listed),
             workflows=self._workflows(),

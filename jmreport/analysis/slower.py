@@ -18,6 +18,8 @@ NIGHTS = 14
 RATIO = 1.5
 SECONDS = 300.0
 FEWEST = 5
+#: Nights in a row that were not slower, after which it was over: a single one may be chance.
+OVER = 2
 
 #: (workflow, task)
 Task = tuple[str, str]
@@ -90,12 +92,7 @@ def _told(
     last = told[-1]
     if not last.slower:
         return None
-    since = len(told) - 1
-    for at in range(len(told) - 1, -1, -1):
-        if told[at].slower:
-            since = at
-        elif series[at].count:
-            break
+    since = _since(told, series)
     return SlowerTask(
         workflow=task[0],
         task=task[1],
@@ -107,3 +104,16 @@ def _told(
         since=nights[since].now,
         since_run=nights[since].run,
     )
+
+
+def _since(told: Sequence[Judged], series: Sequence[Sketch]) -> int:
+    """The first of the slower nights up to the newest; `OVER` others in a row came before it."""
+    since, plain = len(told) - 1, 0
+    for at in range(len(told) - 1, -1, -1):
+        if told[at].slower:
+            since, plain = at, 0
+        elif series[at].count:
+            plain += 1
+            if plain == OVER:
+                break
+    return since

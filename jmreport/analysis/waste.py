@@ -4,6 +4,7 @@ What jobs cost is read by their ids, one after another: of the jobs that ended t
 night, of the report's jobs and all below them for its pages, and never of all that are known.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import TypeVar
 from msgspec.structs import astuple, replace
 
 from jmreport.analysis.measures import Total
+from jmreport.analysis.night import usual_night
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.rows import LONGEST_NAME
 from jmreport.records import Entry, JobRow, Measure, Spent
@@ -19,6 +21,7 @@ from jmreport.report import (
     Cost,
     LabelCost,
     LabelReport,
+    NightSummary,
     NightTask,
     SlowerTask,
     TaskCost,
@@ -60,6 +63,11 @@ def night_tasks(
         NightTask(workflow, totals[workflow, task].measure(task))
         for workflow, task in sorted(totals)
     )
+
+
+def lost(night: NightSummary) -> float:
+    """Seconds of a night's attempts that led to no success."""
+    return math.fsum(one.measure.spent.lost for one in night.tasks)
 
 
 class Above:
@@ -155,16 +163,17 @@ class Costs:
             for one in slower
         )
 
-    def waste(self, tonight: Iterable[NightTask]) -> Waste | None:
-        """What came of it; None where nothing was measured."""
+    def waste(self, nights: Sequence[NightSummary]) -> Waste | None:
+        """What came of it, the newest of the nights by itself too; None where nothing was read."""
         night = _Adding()
-        for one in tonight:
+        for one in nights[-1].tasks:
             night.add(one.measure, "", self._price(one.measure.task))
         if not self._total.attempts and not night.attempts:
             return None
         return Waste(
             total=self._cost(self._total),
             tonight=replace(self._cost(night), jobs=()),
+            usual=usual_night(nights, lost),
             tasks=tuple(
                 TaskCost(workflow=flow, task=task, cost=self._cost(adding))
                 for (flow, task), adding in _most_first(self._tasks)

@@ -49,6 +49,7 @@ from jmreport.render import (
     overview,
     qualitypage,
     reportjson,
+    taskpages,
     verdict,
     words,
     workflowpages,
@@ -466,6 +467,7 @@ class _Site:
         front = list(overview.pages(report, lists, as_of=as_of))
         middle = [
             *workflowpages.pages(report, lists, as_of=as_of),
+            *taskpages.pages(report, lists, maker.settings.prices, as_of=as_of),
             *labelpages.pages(report, lists, as_of=as_of),
             *qualitypage.pages(report, lists, as_of=as_of),
             *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),

@@ -24,6 +24,7 @@ _NAV = (
     ("Overview", addresses.OVERVIEW, "index.html"),
     ("Jobs", addresses.JOBS, "jobs/"),
     ("Workflows", addresses.WORKFLOWS, "workflows/"),
+    ("Tasks", addresses.TASKS, "tasks/"),
     ("Nights", addresses.NIGHTS, "nights/"),
     ("By label", addresses.LABELS, "labels/"),
     ("Data quality", addresses.QUALITY, "quality.html"),

@@ -1,0 +1,490 @@
+"""Tasks: those that failed, those that are slower, and the hours that led to no success.
+
+    tasks/index.html        failed tasks, slower tasks, waste by task, workflow and label
+
+The overview and the pages of workflows show a part of it (`summary`, `of_flow`). Money is shown
+where the settings name a price of an hour.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from msgspec import Struct
+
+from jmreport.render import addresses, words
+from jmreport.render.joblists import NO_NAME, Lists, list_name
+from jmreport.render.page import Page, digest
+from jmreport.report import Cost, LabelCost, Report, SlowerTask, TaskCost, Waste, WorkflowReport
+from jmreport.settings import Prices
+
+#: Rows of a table; what is left out is said with a count.
+ROWS = 25
+#: Rows of a label's table, labels with a table, and rows on pages that only show a part.
+VALUES = 10
+LABELS = 8
+FEW = 5
+#: What a job of a server without tasks is called where tasks are listed.
+ITSELF = "(the whole job)"
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A text and where it leads; no link where there is nothing to see."""
+
+    text: str
+    href: str = ""
+
+
+class FailedRow(Struct, frozen=True, kw_only=True):
+    """A task with the jobs of the report that failed in it."""
+
+    task: str
+    workflow: Link
+    jobs: Link
+    new: str
+    cause: str
+    cause_class: str
+
+
+class SlowerRow(Struct, frozen=True, kw_only=True):
+    """A task that took much longer than it usually does."""
+
+    task: str
+    workflow: Link
+    tonight: str
+    attempts: str
+    usual: str
+    usual_of: str
+    ratio: str
+    since: words.Moment | None
+    since_href: str
+    jobs: Link
+
+
+class Lost(Struct, frozen=True, kw_only=True):
+    """Hours of one outcome, and how many attempts; "" for none."""
+
+    label: str
+    hours: str
+    attempts: str
+
+
+class CostRow(Struct, frozen=True, kw_only=True):
+    """What a task, a workflow or a value of a label lost."""
+
+    name: Link
+    absent: bool
+    workflow: Link | None
+    lost: str
+    share: str
+    split: tuple[Lost, ...]
+    jobs: Link
+    money: str
+
+
+class CostTable(Struct, frozen=True, kw_only=True):
+    """Costs, the most first. `money` says what the column holds, "" where there is none."""
+
+    heading: str
+    caption: str
+    anchor: str
+    rows: tuple[CostRow, ...]
+    more: str
+    money: str
+    href: str = ""
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """The part of it for the overview, or for a workflow's page."""
+
+    slower: tuple[SlowerRow, ...]
+    slower_more: str
+    waste: str
+    usual: str
+    tasks: CostTable | None
+    href: str
+
+
+class TasksView(Struct, frozen=True, kw_only=True):
+    """The page."""
+
+    title: str
+    lede: str
+    failed: tuple[FailedRow, ...]
+    failed_more: str
+    slower: tuple[SlowerRow, ...]
+    slower_note: str
+    waste: tuple[str, ...]
+    tables: tuple[CostTable, ...]
+    unmeasured: Link | None
+    zone: str
+
+
+def pages(
+    report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
+) -> Iterator[Page]:
+    """The one page."""
+    view = _Tasks(report, lists, prices, addresses.TASKS).view()
+    yield Page(
+        address=addresses.TASKS,
+        template="tasks.html",
+        content=digest(view, as_of),
+        view=lambda _charts: view,
+        as_of=as_of,
+    )
+
+
+def summary(report: Report, lists: Lists, prices: Prices) -> Summary:
+    """Slower tasks and last night's waste, for the overview."""
+    making = _Tasks(report, lists, prices, addresses.OVERVIEW)
+    waste = report.waste
+    return Summary(
+        slower=tuple(making.slower(one) for one in report.slower[:FEW]),
+        slower_more=_more(len(report.slower) - FEW, "slower task"),
+        waste=waste_words(waste.tonight, prices) if waste else "",
+        usual=usual_words(waste),
+        tasks=None,
+        href=addresses.TASKS,
+    )
+
+
+def of_flow(flow: str, report: Report, lists: Lists, prices: Prices) -> Summary:
+    """Slower tasks and waste of one workflow, for its page."""
+    making = _Tasks(report, lists, prices, addresses.workflow(flow))
+    slower = [one for one in report.slower if one.workflow == flow]
+    waste = report.waste
+    cost = next((cost for name, cost in waste.workflows if name == flow), None) if waste else None
+    tasks = [one for one in waste.tasks if one.workflow == flow] if waste else []
+    return Summary(
+        slower=tuple(making.slower(one) for one in slower[:ROWS]),
+        slower_more=_more(len(slower) - ROWS, "slower task"),
+        waste=waste_words(cost, prices) if cost else "",
+        usual="",
+        tasks=making.task_table(tasks, flows=False) if tasks else None,
+        href=addresses.relative(addresses.workflow(flow), addresses.TASKS),
+    )
+
+
+def waste_words(cost: Cost, prices: Prices) -> str:
+    """Waste in a line: "31 h (4 % of all hours), of it 20 h preempted"."""
+    spent = cost.spent
+    if not spent.lost:
+        return "none" if spent.total else ""
+    split = {
+        "preempted": spent.preempted,
+        "retried": spent.retried,
+        "failed": spent.failed,
+        "aborted": spent.aborted,
+    }
+    kind, most = max(split.items(), key=lambda item: item[1])
+    said = f"{hours(spent.lost)} ({words.percent(spent.share)} of all hours)"
+    if most < spent.lost:
+        said += f", of it {hours(most)} {kind}"
+    else:
+        said += f", all of it {kind}"
+    money = money_words(cost, prices)
+    return f"{said}; {money}" if money else said
+
+
+def usual_words(waste: Waste | None) -> str:
+    """What a night usually loses; "" where that is not known."""
+    if waste is None or waste.usual is None:
+        return ""
+    return f"usual night: {hours(waste.usual.median)}"
+
+
+def money_words(cost: Cost, prices: Prices) -> str:
+    """What lost hours cost: "12.40 USD"; "" where no price is known of any."""
+    if cost.lost_money is None:
+        return ""
+    whole = f"{cost.lost_money:,.2f}".replace(",", words.THIN)
+    if whole == "0.00" and cost.lost_money > 0:
+        whole = "under 0.01"
+    return f"{whole} {prices.currency}{' at least' if cost.unpriced else ''}"
+
+
+def hours(seconds: float) -> str:
+    return words.duration(timedelta(seconds=min(seconds, 1e12)))
+
+
+def task_name(task: str) -> str:
+    return words.cut_middle(task, 100) or ITSELF
+
+
+def _more(count: int, noun: str) -> str:
+    return f"and {words.plural(count, f'more {noun}')}" if count > 0 else ""
+
+
+class _Tasks:
+    """One report's tasks as a page at `at` shows them."""
+
+    def __init__(self, report: Report, lists: Lists, prices: Prices, at: str) -> None:
+        self.report, self.lists, self.prices, self.at = report, lists, prices, at
+        self.money = prices.hour is not None or bool(prices.tasks)
+
+    def view(self) -> TasksView:
+        report, waste = self.report, self.report.waste
+        failed = list(self._failed())
+        failed.sort(key=lambda pair: (-pair[0], pair[1].task, pair[1].workflow.text))
+        return TasksView(
+            title=_title(report),
+            lede=_lede(report),
+            failed=tuple(row for _, row in failed[:ROWS]),
+            failed_more=_more(len(failed) - ROWS, "failed task"),
+            slower=tuple(self.slower(one) for one in report.slower),
+            slower_note=_slower_note(report),
+            waste=tuple(self._waste_said(waste)) if waste else (),
+            tables=tuple(self._tables(waste)) if waste else (),
+            unmeasured=self._unmeasured(waste) if waste else None,
+            zone=words.zone_name(report.now, self.lists.jobs.zone),
+        )
+
+    # --- failed tasks ---
+
+    def _failed(self) -> Iterator[tuple[int, FailedRow]]:
+        new = {job for group in self.report.attention for job in group.new_jobs}
+        failed: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for entry in self.report.jobs:
+            if entry.row.status == "Failed":
+                for task in entry.row.failed_tasks:
+                    failed[entry.row.name, task].append(entry.row.id)
+        for flow in self.report.workflows:
+            for task, _ in flow.failed_tasks:
+                jobs = failed[flow.name, task]
+                yield len(jobs), self._failed_row(flow, task, jobs, new)
+
+    def _failed_row(
+        self, flow: WorkflowReport, task: str, jobs: Sequence[str], new: set[str]
+    ) -> FailedRow:
+        causes = [group for group in flow.causes if task in group.tasks]
+        cause = max(causes, key=lambda group: len(group.jobs), default=None)
+        fresh = sum(job in new for job in jobs)
+        return FailedRow(
+            task=task_name(task),
+            workflow=self._workflow(flow.name),
+            jobs=self._jobs(
+                list_name("task-failed", flow.name, task),
+                f"failed jobs of {words.cut_middle(flow.name, 60) or NO_NAME} "
+                f"that failed in {task_name(task)}",
+                jobs,
+            ),
+            new=f"{words.number(fresh)} new" if fresh else "",
+            cause=words.cut_middle(cause.title, 200) if cause else "",
+            cause_class=cause.cause_class if cause else "",
+        )
+
+    # --- slower tasks ---
+
+    def slower(self, one: SlowerTask) -> SlowerRow:
+        name = words.cut_middle(one.workflow, 60) or NO_NAME
+        return SlowerRow(
+            task=task_name(one.task),
+            workflow=self._workflow(one.workflow),
+            tonight=hours(one.tonight),
+            attempts=words.plural(one.attempts, "attempt"),
+            usual=hours(one.usual),
+            usual_of=f"{words.plural(one.usual_attempts, 'attempt')} in "
+            f"{words.plural(one.nights, 'night')}",
+            ratio=f"{min(one.ratio, 9999):.1f} ×",
+            since=words.short_when(one.since, self.lists.jobs.zone, near=self.report.now),
+            since_href=addresses.relative(self.at, addresses.night(one.since_run)),
+            jobs=self._jobs(
+                list_name("slower", one.workflow, one.task),
+                f"jobs of {name} that ran the slower task {task_name(one.task)} last night",
+                one.jobs,
+            ),
+        )
+
+    # --- waste ---
+
+    def _waste_said(self, waste: Waste) -> Iterator[str]:
+        total, tonight = waste.total, waste.tonight
+        if total.spent.lost:
+            yield f"In this report: {waste_words(total, self.prices)}."
+        elif total.spent.total:
+            yield f"In this report every one of {hours(total.spent.total)} led to a success."
+        if self.report.previous is not None and tonight.spent.total:
+            usual = usual_words(waste)
+            said = f"Last night: {waste_words(tonight, self.prices)}"
+            yield f"{said} ({usual})." if usual else f"{said}."
+        if total.spent.unknown:
+            yield (
+                f"Of {hours(total.spent.unknown)} the server does not say what came of them; "
+                "they are in all hours and not in the waste."
+            )
+        if self.money and (total.unpriced or tonight.unpriced):
+            yield "Tasks without a price are left out of the money."
+
+    def _tables(self, waste: Waste) -> Iterator[CostTable]:
+        if waste.tasks:
+            yield self.task_table(waste.tasks, flows=True)
+        if waste.workflows:
+            yield self._table(
+                "Waste by workflow",
+                "Hours of attempts that led to no success, by workflow",
+                "waste-workflows",
+                (self._flow_row(name, cost) for name, cost in waste.workflows[:ROWS]),
+                _more(len(waste.workflows) - ROWS, "workflow"),
+            )
+        for at, label in enumerate([one for one in waste.labels if one.values][:LABELS], 1):
+            yield self._label_table(label, at)
+
+    def task_table(self, tasks: Sequence[TaskCost], *, flows: bool) -> CostTable:
+        """Waste by task; `flows` adds which workflow each belongs to."""
+        return self._table(
+            "Waste by task",
+            "Hours of attempts that led to no success, by task",
+            "waste-tasks",
+            (self._task_row(one, flows=flows) for one in tasks[:ROWS]),
+            _more(len(tasks) - ROWS, "task"),
+        )
+
+    def _table(
+        self, heading: str, caption: str, anchor: str, rows: Iterable[CostRow], more: str
+    ) -> CostTable:
+        return CostTable(
+            heading=heading,
+            caption=caption,
+            anchor=anchor,
+            rows=tuple(rows),
+            more=more,
+            money=f"Lost {self.prices.currency}" if self.money else "",
+        )
+
+    def _label_table(self, label: LabelCost, at: int) -> CostTable:
+        title = words.cut_middle(label.title, 60)
+        return self._table(
+            f"Waste by {title}",
+            f"Hours of attempts that led to no success, by {title}",
+            f"waste-label-{at}",
+            (self._value_row(label, value, cost) for value, cost in label.values[:VALUES]),
+            _more(len(label.values) - VALUES, "value"),
+        )
+
+    def _task_row(self, one: TaskCost, *, flows: bool) -> CostRow:
+        name = words.cut_middle(one.workflow, 60) or NO_NAME
+        return self._row(
+            Link(text=task_name(one.task)),
+            one.cost,
+            list_name("waste-task", one.workflow, one.task),
+            f"jobs of {name} with attempts of {task_name(one.task)} that led to no success",
+            workflow=self._workflow(one.workflow) if flows else None,
+        )
+
+    def _flow_row(self, flow: str, cost: Cost) -> CostRow:
+        name = words.cut_middle(flow, 60) or NO_NAME
+        return self._row(
+            self._workflow(flow),
+            cost,
+            list_name("waste-workflow", flow),
+            f"jobs of {name} with attempts that led to no success",
+        )
+
+    def _value_row(self, label: LabelCost, value: str | None, cost: Cost) -> CostRow:
+        title = words.cut_middle(label.title, 40)
+        said = "without" if value is None else "with"
+        shown = "" if value is None else f" {words.cut_middle(value, 60) or '(empty)'}"
+        return self._row(
+            Link(
+                text=words.cut_middle(value or "", 80),
+                href=addresses.relative(self.at, addresses.label(label.key)),
+            ),
+            cost,
+            list_name("waste-label", label.key, "" if value is None else f"={value}"),
+            f"jobs {said} {title}{shown} with attempts that led to no success",
+            absent=value is None,
+        )
+
+    def _row(
+        self,
+        name: Link,
+        cost: Cost,
+        list_of: str,
+        title: str,
+        *,
+        workflow: Link | None = None,
+        absent: bool = False,
+    ) -> CostRow:
+        return CostRow(
+            name=name,
+            absent=absent,
+            workflow=workflow,
+            lost=hours(cost.spent.lost),
+            share=words.percent(cost.spent.share),
+            split=tuple(_split(cost)),
+            jobs=self._jobs(list_of, title, cost.jobs),
+            money=money_words(cost, self.prices).replace(f" {self.prices.currency}", ""),
+        )
+
+    def _unmeasured(self, waste: Waste) -> Link | None:
+        if not waste.unmeasured:
+            return None
+        link = self._jobs("unmeasured", "jobs whose attempts could not be read", waste.unmeasured)
+        return Link(text=words.plural(len(waste.unmeasured), "job"), href=link.href)
+
+    def _workflow(self, name: str) -> Link:
+        href = self.lists.jobs.workflow_href(name, self.at)
+        return Link(text=words.cut_middle(name, 80) or NO_NAME, href=href)
+
+    def _jobs(self, name: str, title: str, jobs: Sequence[str]) -> Link:
+        """How many jobs, and the list of exactly these."""
+        address = self.lists.link_or_job(name, title, jobs, back=("Tasks", addresses.TASKS))
+        return Link(
+            text=words.number(len(jobs)),
+            href=addresses.relative(self.at, address) if address else "",
+        )
+
+
+def _split(cost: Cost) -> Iterator[Lost]:
+    spent = cost.spent
+    for label, seconds, attempts in (
+        ("Preempted", spent.preempted, cost.preempted),
+        ("Retried", spent.retried, cost.retried),
+        ("Failed", spent.failed, cost.failed),
+        ("Aborted", spent.aborted, cost.aborted),
+    ):
+        yield Lost(
+            label=label,
+            hours=hours(seconds) if seconds else "",
+            attempts=words.plural(attempts, "attempt") if attempts else "",
+        )
+
+
+def _title(report: Report) -> str:
+    said = []
+    if report.slower:
+        said.append(words.plural(len(report.slower), "slower task"))
+    if (waste := report.waste) and waste.total.spent.lost:
+        said.append(f"{words.percent(waste.total.spent.share)} of all hours led to no success")
+    if not said:
+        failed = sum(len(flow.failed_tasks) for flow in report.workflows)
+        return words.plural(failed, "failed task") if failed else "No task failed or is slower"
+    return ", ".join(said)
+
+
+def _lede(report: Report) -> str:
+    if report.slower:
+        worst = report.slower[0]
+        return (
+            f"{task_name(worst.task)} of {words.cut_middle(worst.workflow, 80) or NO_NAME} took "
+            f"{hours(worst.tonight)} last night, {min(worst.ratio, 9999):.1f} times its usual "
+            f"{hours(worst.usual)}."
+        )
+    if report.waste and report.waste.tasks:
+        most = report.waste.tasks[0]
+        flow = words.cut_middle(most.workflow, 80) or NO_NAME
+        return (
+            f"{task_name(most.task)} of {flow} lost most: "
+            f"{hours(most.cost.spent.lost)} in {words.plural(most.cost.lost, 'attempt')}."
+        )
+    return ""
+
+
+def _slower_note(report: Report) -> str:
+    rule = (
+        "Median of last night’s successful attempts against that of the last 14 nights: at least "
+        "1.5 times and 5 minutes longer, with 5 attempts on both sides"
+    )
+    if report.previous is None:
+        return f"{rule}. This is the first report: there is nothing to compare with yet."
+    return f"{rule}. Nights in which it was slower already do not count as usual."
