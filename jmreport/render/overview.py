@@ -10,10 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.render import addresses, charts, labelpages, verdict, words
+from jmreport.render import addresses, charts, labelpages, taskpages, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, Usual, WorkflowReport
+from jmreport.settings import Prices
 
 #: Values of the top label and workflows with small charts; both say where the others are.
 TOP_VALUES = 10
@@ -131,6 +132,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     label_title: str
     label_note: str
     label_href: str
+    work: taskpages.Summary
     fixed: tuple[FixedRow, ...]
     fixed_more: Link | None
     zone: str
@@ -139,9 +141,11 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     narrow: Markup = Markup("")
 
 
-def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+def pages(
+    report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
+) -> Iterator[Page]:
     """The one page, index.html."""
-    view = _Overview(report, lists).view()
+    view = _Overview(report, lists, prices).view()
 
     def drawn(draw: charts.Charts) -> OverviewView:
         if not view.figures:
@@ -161,8 +165,9 @@ def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterat
 class _Overview:
     """One report's overview: its parts share the report and the lists."""
 
-    def __init__(self, report: Report, lists: Lists) -> None:
+    def __init__(self, report: Report, lists: Lists, prices: Prices) -> None:
         self.report, self.lists, self.jobs = report, lists, lists.jobs
+        self.prices = prices
         self.zone = lists.jobs.zone
 
     def view(self) -> OverviewView:
@@ -200,6 +205,7 @@ class _Overview:
             label_title=f"By {label.title}" if label else "",
             label_note=_label_note(label, report),
             label_href=addresses.label(label.key) if label else "",
+            work=taskpages.summary(report, self.lists, self.prices),
             fixed=tuple(self._fixed(job) for job in report.fixed[:ROWS]),
             fixed_more=self._all(len(report.fixed), "fixed"),
             zone=words.zone_name(report.now, self.zone),

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from jmreport.records import utc_text
 from jmreport.render import verdict
-from jmreport.report import CauseGroup, Report, SloReport
+from jmreport.report import CauseGroup, Cost, Report, SloReport, SlowerTask
 
 #: The format of report.json; raised when a key changes its meaning or goes.
 REPORT_FORMAT = 1
@@ -80,6 +80,48 @@ class SloJson(Struct, frozen=True, kw_only=True):
     left: float | None
 
 
+class SlowerJson(Struct, frozen=True, kw_only=True):
+    """A task whose median tonight is much longer than its usual one, in seconds.
+
+    `since` is the first of the nights in which it was; `attempts` and `usual_attempts` are the
+    successful ones that the medians are of; `jobs` are tonight's in which it ran.
+    """
+
+    workflow: str
+    task: str
+    tonight_seconds: float
+    usual_seconds: float
+    ratio: float | None
+    attempts: Count
+    usual_attempts: Count
+    since: Time
+    jobs: tuple[str, ...]
+
+
+class WasteJson(Struct, frozen=True, kw_only=True):
+    """Seconds in attempts that led to no success, by what became of them.
+
+    `all_seconds` are those of all attempts that ended, `share` the part that was lost (0 to 1);
+    `money` is null where no price is known.
+    """
+
+    all_seconds: float
+    lost_seconds: float
+    preempted_seconds: float
+    retried_seconds: float
+    failed_seconds: float
+    aborted_seconds: float
+    share: float | None
+    money: float | None
+
+
+class WastesJson(Struct, frozen=True, kw_only=True):
+    """Waste of the newest night, and of all jobs of the report."""
+
+    night: WasteJson
+    report: WasteJson
+
+
 class ReportJson(Struct, frozen=True, kw_only=True):
     """What a report says.
 
@@ -95,6 +137,8 @@ class ReportJson(Struct, frozen=True, kw_only=True):
     causes: tuple[CauseJson, ...]
     gaps: tuple[GapJson, ...]
     slos: tuple[SloJson, ...] = ()
+    slower: tuple[SlowerJson, ...] = ()
+    waste: WastesJson | None = None
 
 
 def report_json(report: Report) -> bytes:
@@ -125,6 +169,10 @@ def _tree(report: Report) -> ReportJson:
             for gap in (report.quality.gaps if report.quality else report.run.gaps)
         ),
         slos=tuple(_slo(one) for one in report.slos),
+        slower=tuple(_slower(one) for one in report.slower),
+        waste=WastesJson(night=_waste(report.waste.tonight), report=_waste(report.waste.total))
+        if report.waste
+        else None,
     )
 
 
@@ -156,4 +204,32 @@ def _slo(one: SloReport) -> SloJson:
         failed=len(one.failed),
         broken=one.broken,
         left=one.left if one.left != float("-inf") else None,
+    )
+
+
+def _slower(one: SlowerTask) -> SlowerJson:
+    return SlowerJson(
+        workflow=one.workflow,
+        task=one.task,
+        tonight_seconds=one.tonight,
+        usual_seconds=one.usual,
+        ratio=round(one.ratio, 3) if one.usual else None,
+        attempts=one.attempts,
+        usual_attempts=one.usual_attempts,
+        since=utc_text(one.since),
+        jobs=one.jobs,
+    )
+
+
+def _waste(cost: Cost) -> WasteJson:
+    spent = cost.spent
+    return WasteJson(
+        all_seconds=round(spent.total, 3),
+        lost_seconds=round(spent.lost, 3),
+        preempted_seconds=spent.preempted,
+        retried_seconds=spent.retried,
+        failed_seconds=spent.failed,
+        aborted_seconds=spent.aborted,
+        share=spent.share,
+        money=cost.lost_money,
     )

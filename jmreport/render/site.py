@@ -464,9 +464,9 @@ class _Site:
         report, jobs, maker = self.report, self.jobs, self.maker
         as_of = words.when(report.now, maker.zone)
         lists = joblists.Lists(jobs)
-        front = list(overview.pages(report, lists, as_of=as_of))
+        front = list(overview.pages(report, lists, maker.settings.prices, as_of=as_of))
         middle = [
-            *workflowpages.pages(report, lists, as_of=as_of),
+            *workflowpages.pages(report, lists, maker.settings.prices, as_of=as_of),
             *taskpages.pages(report, lists, maker.settings.prices, as_of=as_of),
             *labelpages.pages(report, lists, as_of=as_of),
             *qualitypage.pages(report, lists, as_of=as_of),

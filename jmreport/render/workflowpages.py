@@ -6,7 +6,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.render import addresses, charts, labelpages, words
+from jmreport.render import addresses, charts, labelpages, taskpages, words
 from jmreport.render.joblists import (
     NO_NAME,
     Cell,
@@ -19,6 +19,7 @@ from jmreport.render.joblists import (
 from jmreport.render.overview import Link, day_rates, day_words
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
+from jmreport.settings import Prices
 
 
 class CauseRow(Struct, frozen=True, kw_only=True):
@@ -62,6 +63,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     rate: str
     causes: tuple[CauseRow, ...]
     tasks: tuple[TaskRow, ...]
+    work: taskpages.Summary
     days: tuple[Point, ...]
     columns: tuple[Column, ...]
     runs: tuple[tuple[Cell, ...], ...]
@@ -92,7 +94,9 @@ class WorkflowsView(Struct, frozen=True, kw_only=True):
     earlier: tuple[WorkflowLine, ...]
 
 
-def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+def pages(
+    report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
+) -> Iterator[Page]:
     """The list of workflows, and a page for each, also for those of earlier reports."""
     by_name = _window(report)
     lines = [_line(flow, by_name.get(flow.name, {}), lists) for flow in report.workflows]
@@ -116,7 +120,8 @@ def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterat
         as_of=as_of,
     )
     for flow in report.workflows:
-        yield _page(_view(flow, by_name.get(flow.name, {}), report, lists))
+        work = taskpages.of_flow(flow.name, report, lists, prices)
+        yield _page(_view(flow, by_name.get(flow.name, {}), report, lists, work))
 
 
 def _page(view: WorkflowView) -> Page:
@@ -201,7 +206,13 @@ def _verdict(flow: WorkflowReport) -> str:
     return "No failures" if not flow.split.failed else "Nothing is failing now"
 
 
-def _view(flow: WorkflowReport, by_status: Window, report: Report, lists: Lists) -> WorkflowView:
+def _view(
+    flow: WorkflowReport,
+    by_status: Window,
+    report: Report,
+    lists: Lists,
+    work: taskpages.Summary,
+) -> WorkflowView:
     at = addresses.workflow(flow.name)
     jobs = lists.jobs
     rates = day_rates(flow.days)
@@ -215,6 +226,7 @@ def _view(flow: WorkflowReport, by_status: Window, report: Report, lists: Lists)
         rate=words.percent(flow.split.failure_rate),
         causes=tuple(_cause(group, flow, lists, at) for group in flow.causes),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
+        work=work,
         days=tuple(
             Point(
                 day=day_words(day.day),
