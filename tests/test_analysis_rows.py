@@ -128,6 +128,27 @@ def test_unknown_properties_are_named_and_the_users_own_are_not() -> None:
     assert row.extra == {"region": "eu"}
 
 
+def test_unknown_properties_of_attempts_logs_and_operations_are_named_too() -> None:
+    row = row_of(
+        detail(),
+        attempts={"t": {"attempts": [{"zone": "a", "inputs": {"x": 1}}], "page": 1}},
+        shard_attempts={"s": {"0": {"attempts": [{"machine": "m"}]}}},
+        logs={"gs://b/o": {"contents": "x", "etag": "e"}},
+        operations={"o": {"details": "{}", "cost": 1}},
+    )
+    assert row.unknown_fields == (
+        "attempts.attempts.machine",
+        "attempts.attempts.zone",
+        "attempts.page",
+        "log.etag",
+        "operation.cost",
+    )
+
+
+def test_dates_of_attempts_are_counted_where_they_are_odd() -> None:
+    assert row_of(detail(), attempts={"t": {"attempts": [{"start": "soon"}]}}).odd_dates == 1
+
+
 def test_dates_without_a_zone_or_meaning_are_counted() -> None:
     assert row_of(detail(start="2026-11-23T12:00:00", end="soon")).odd_dates == 2
 

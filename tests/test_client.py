@@ -473,6 +473,7 @@ def test_a_gzip_that_was_cut_is_no_empty_answer_and_is_asked_for_again(kept: int
 @pytest.mark.parametrize(
     "body",
     [gzip.compress(b'{"a": ') + gzip.compress(b"1}"), gzip.compress(b'{"a": 1}') + b"\0" * 9],
+    ids=["two parts", "a tail of zeros"],
 )
 def test_a_gzip_of_several_parts_or_with_a_tail_is_whole(body: bytes) -> None:
     with served(always(200, body, GZIP)) as server, client(server.url) as session:

@@ -465,3 +465,59 @@ def test_nothing_is_cut_in_silence() -> None:
     assert "100 more are in the raw JSON" in shown
     assert '<a class="chip" href="#labels">20 more</a>' in html
     assert "The first 300 of 400 sub-jobs are shown" in shown
+
+
+def test_messages_and_values_beyond_what_is_shown_are_counted() -> None:
+    attempt = {
+        "executionStatus": "Failed",
+        "failureMessages": [f"message {n}" for n in range(23)],
+        "inputs": {f"name-{n}": n for n in range(31)},
+    }
+    many = [attempt, attempt | {"executionStatus": "Succeeded"}]
+    tree = detail(
+        extensions={
+            "tasks": [
+                {
+                    "name": "Align",
+                    "executionStatus": "Failed",
+                    "attempts": 2,
+                    "failureMessages": [f"of the task {n}" for n in range(25)],
+                }
+            ]
+        }
+    )
+    shown = text(page(record(tree, attempts={"Align": {"attempts": many}})))
+    assert "… 5 more messages: in the raw JSON" in shown
+    assert "… 3 more messages: in the raw JSON" in shown
+    assert "11 more inputs" in shown
+
+
+def test_fields_of_no_api_are_counted_however_many_there_are() -> None:
+    shown = text(page(record(detail(**{f"own{n}": n for n in range(450)}))))
+    assert "450 values" in shown
+    assert "250 more are in the raw JSON" in shown
+
+
+def test_what_was_taken_out_or_hashed_is_said_beside_the_value() -> None:
+    tree = detail(
+        inputs={"key": "[taken out]", "sample": "hash:0123456789abcdef", "plain": "hash: none"}
+    )
+    shown = text(page(record(tree)))
+    assert shown.count("A secret was taken out here before anything was stored.") == 1
+    assert shown.count("Hashed before anything was stored") == 1
+
+
+def test_links_have_room_of_their_own_beside_the_text_of_a_page() -> None:
+    """Long paths of many shards once turned the later shards' links into text."""
+    shards = [
+        {
+            "shardIndex": n,
+            "executionStatus": "Succeeded",
+            "backendLog": f"gs://bucket/{'folder/' * 30}shard-{n}/log",
+        }
+        for n in range(300)
+    ]
+    tasks = [{"name": "Scatter", "executionStatus": "Succeeded", "shards": shards}]
+    html = page(record(detail(extensions={"tasks": tasks}, inputs={"long": "x" * 200_000})))
+    assert len(re.findall(r"href=\"https://console[^\"]*shard-\d+/log", html)) == 300
+    assert len(html.encode()) < 1_000_000

@@ -3,7 +3,7 @@
 The API's names are read off the models, so there is one list of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec.structs import fields
 
 from jmreport import models
 from jmreport.analysis.timing import is_odd
+from jmreport.records import Record
 
 
 class Oddities(NamedTuple):
@@ -57,8 +58,13 @@ _JOB = _Shape(
 )
 
 
-def oddities(detail: Any, row: Any) -> Oddities:
-    """What is odd about a job's detail and list row, taken together.
+_ATTEMPTS = _Shape(_names(models.JobAttemptsResponse), (), (("attempts", _ATTEMPT),))
+_LOG = _Shape(_names(models.FileContents), ())
+_OPERATION = _Shape(_names(models.JobOperationResponse), ())
+
+
+def oddities(detail: Any, row: Any, answers: Record | None = None) -> Oddities:
+    """What is odd about a job's detail and list row, and about the answers beside them.
 
     Maps that belong to the user (inputs, outputs, labels, envs, logs) are not looked into. The
     list's dates count only where there is no detail: they are the same dates.
@@ -67,7 +73,22 @@ def oddities(detail: Any, row: Any) -> Oddities:
     dates = _look(detail, _JOB, "", unknown)
     listed = _look(row, _JOB, "", unknown)
     counted = dates if isinstance(detail, Mapping) else listed
+    if answers is not None:
+        counted += sum(_look(body, shape, path, unknown) for body, shape, path in _beside(answers))
     return Oddities(tuple(sorted(unknown)[:MOST_PATHS]), counted)
+
+
+def _beside(record: Record) -> Iterator[tuple[Any, _Shape, str]]:
+    """The answers about parts of a job, each with its definition and what its paths begin with."""
+    for body in record.attempts.values():
+        yield body, _ATTEMPTS, "attempts."
+    for bodies in record.shard_attempts.values():
+        for body in bodies.values():
+            yield body, _ATTEMPTS, "attempts."
+    for body in record.logs.values():
+        yield body, _LOG, "log."
+    for body in record.operations.values():
+        yield body, _OPERATION, "operation."
 
 
 def _look(tree: Any, shape: _Shape, path: str, unknown: set[str]) -> int:

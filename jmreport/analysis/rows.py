@@ -47,7 +47,7 @@ def summarise(record: Record) -> JobRow:
     status = _text(newest, "status") or _text(other, "status") or "Unknown"
     misfit = _misfit(record.detail)
     calls = _Calls(own, record)
-    odd = fields.oddities(record.detail, record.row)
+    odd = fields.oddities(record.detail, record.row, record)
     return JobRow(
         id=record.id,
         name=_text(newest, "name") or _text(other, "name") or "",

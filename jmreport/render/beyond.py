@@ -19,9 +19,6 @@ from jmreport.models import (
 )
 from jmreport.records import Record
 
-#: Paths shown of one job; a server that makes up names has made its point by then.
-MOST_PATHS = 200
-
 
 class _Shape(NamedTuple):
     """A definition: its property names, and the definitions of its parts by their property."""
@@ -52,8 +49,6 @@ def of_job(record: Record) -> dict[str, Any]:
     """Path -> value of each property that no definition names, at every level of a job."""
     found: dict[str, Any] = {}
     for path, value in _of_record(record):
-        if len(found) >= MOST_PATHS:
-            break
         found.setdefault(path, value)
     return found
 

@@ -10,8 +10,6 @@ from typing import Any
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import Record, moment
 
-#: Parts told apart of one row.
-MOST_PATHS = 200
 _MISSING = object()
 _DATES = frozenset(("submission", "start", "end", "lastUpdate", "time"))
 
@@ -25,8 +23,6 @@ def otherwise(record: Record) -> dict[str, Any]:
         if path in ("start", "end") and not _believable(path, record.row.get("status")):
             continue
         found[path] = value
-        if len(found) >= MOST_PATHS:
-            break
     return found
 
 

@@ -1,6 +1,8 @@
 """Attempts as rows that only need printing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 from msgspec import Struct
 
@@ -10,6 +12,8 @@ from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.values import Value
 
+#: Where what a page has no room for is found.
+IN_RAW = "in the raw JSON"
 _MESSAGE = 1_500
 _MOST_MESSAGES = 20
 _MOST_VALUES = 20
@@ -44,11 +48,7 @@ def row(call: Call, making: Making, *, of: str) -> AttemptRow:
         took=words.between(call.start, call.end),
         links=making.places(data.backend_log, data.call_root, data.operation_id),
         messages=messages(data.failure_messages, making),
-        values=tuple(
-            values.value(f"{kind} {name}", content, links=making.facts.links, budget=making.budget)
-            for kind, mapping in held
-            for name, content in list(mapping.items())[:_MOST_VALUES]
-        ),
+        values=tuple(value for kind, mapping in held for value in _values(kind, mapping, making)),
     )
 
 
@@ -60,6 +60,19 @@ def note(call: Call) -> str:
     return ", ".join(said)
 
 
-def messages(texts: Iterable[str], making: Making) -> tuple[str, ...]:
-    """Failure messages, the first ones, as far as the page has room."""
-    return tuple(making.budget.take(text, _MESSAGE) for text in list(texts)[:_MOST_MESSAGES])
+def _values(kind: str, mapping: Mapping[str, Any], making: Making) -> Iterator[Value]:
+    """An attempt's inputs or outputs, the first ones; the last row says how many more there are."""
+    for name, content in islice(mapping.items(), _MOST_VALUES):
+        yield values.value(
+            f"{kind} {name}", content, links=making.facts.links, budget=making.budget
+        )
+    left = len(mapping) - _MOST_VALUES
+    if left > 0:
+        yield Value(f"{words.number(left)} more {kind.lower()}s", IN_RAW, None, block=False)
+
+
+def messages(texts: Sequence[str], making: Making) -> tuple[str, ...]:
+    """Failure messages, the first ones, as far as the page has room; the last says what is left."""
+    shown = tuple(making.budget.take(text, _MESSAGE) for text in texts[:_MOST_MESSAGES])
+    left = len(texts) - len(shown)
+    return (*shown, f"… {words.plural(left, 'more message')}: {IN_RAW}") if left else shown

@@ -4,6 +4,7 @@ A page stays small whatever a job holds: long values are cut in the middle, long
 end, and each says how much is left out. The whole is in the job's raw JSON.
 """
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -17,17 +18,26 @@ from jmreport.render.links import Links
 #: Characters shown of one value, and rows shown of one table.
 LONGEST_VALUE = 4_000
 MOST_ROWS = 200
+#: Bytes of links on a page, beside those of text.
+LINKS = 120_000
+#: What stands in a record for a secret, and for a value that was hashed (docs/security.md).
+_TAKEN_OUT = "[taken out]"
+_HASHED = re.compile(r"\bhash:[0-9a-f]{16}\b")
 #: Values up to this length stand in their line; longer ones get a box.
 _SHORT = 160
 
 
 class Value(Struct, frozen=True):
-    """A name and what it holds: `block` is for a box of its own, `href` where it may lead."""
+    """A name and what it holds: `block` is for a box of its own, `href` where it may lead.
+
+    `said` tells of a secret that was taken out of it, or of a value that was hashed.
+    """
 
     name: str
     text: str
     href: str | None
     block: bool
+    said: str = ""
 
 
 class Values(Struct, frozen=True, kw_only=True):
@@ -45,6 +55,7 @@ class Budget:
 
     def __init__(self, size: int, rows: int = 900) -> None:
         self._left = size
+        self._links = LINKS
         self._rows = rows
 
     @property
@@ -71,11 +82,14 @@ class Budget:
         self._left -= _size(shown)
         return shown
 
-    def affords(self, text: str) -> bool:
-        """Whether the whole text still finds its place; it is taken if so."""
-        if len(text) > self._left:
+    def affords(self, href: str) -> bool:
+        """Whether a link still finds its place; it is taken if so.
+
+        Links have room of their own: a page of shards with long paths keeps them.
+        """
+        if len(href) > self._links:
             return False
-        self._left -= len(text)
+        self._links -= len(href)
         return True
 
     def rows(self, wanted: int, most: int) -> int:
@@ -127,9 +141,18 @@ def value(name: str, content: Any, *, links: Links, budget: Budget) -> Value:
         href = links.href(content)
         if href and not budget.affords(href):
             href = None
-        return Value(shown, text, href, len(text) > _SHORT or "\n" in text)
+        return Value(shown, text, href, len(text) > _SHORT or "\n" in text, _said(text))
     text = budget.take(pretty(content), LONGEST_VALUE)
-    return Value(shown, text, None, len(text) > _SHORT or "\n" in text)
+    return Value(shown, text, None, len(text) > _SHORT or "\n" in text, _said(text))
+
+
+def _said(text: str) -> str:
+    """What a reader must know of a value that is not as the server sent it."""
+    if _TAKEN_OUT in text:
+        return "A secret was taken out here before anything was stored."
+    if "hash:" in text and _HASHED.search(text):
+        return "Hashed before anything was stored: the same value has the same hash everywhere."
+    return ""
 
 
 def pretty(content: Any) -> str:
