@@ -5,7 +5,7 @@ snapshots and `now`. Counts always come with the ids of exactly the jobs that th
 """
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -214,6 +214,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     #: When the first and the last of them was last seen on the server.
     gone_seen: tuple[datetime, datetime] | None = None
     unknown_fields: tuple[tuple[str, int], ...] = ()
+    #: Path and value of what the server's aggregations hold that the API does not name.
+    beyond: tuple[tuple[str, Any], ...] = ()
     unknown_statuses: tuple[tuple[str, int], ...] = ()
     odd_dates: int = 0
     notes: tuple[str, ...] = ()

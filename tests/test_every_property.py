@@ -195,6 +195,20 @@ def test_every_property_of_an_answer_has_a_place_or_a_reason() -> None:
     assert lacking == []
 
 
+def test_a_property_that_is_added_to_the_api_is_missed_until_it_has_a_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The list above is no list of what somebody remembered: it follows the table."""
+    for name in ("Shard", "CapabilitiesResponse", "QueryJobsResult"):
+        grown = {**DEFINITIONS[name], "shoeSize": {"type": "string"}}
+        monkeypatch.setitem(DEFINITIONS, name, grown)
+    lacking = {path for path in answered() if path not in NOWHERE and place_of(path) is None}
+    assert lacking == {
+        "JobMetadataResponse.extensions.tasks.shards.shoeSize",
+        "CapabilitiesResponse.shoeSize",
+    }
+
+
 def test_the_table_is_the_apis_own(root: Path) -> None:
     theirs = root.parent / "shared" / "spec" / "fields.json"
     if not theirs.exists():
@@ -226,6 +240,7 @@ def test_what_no_api_names_is_shown_as_the_servers_own(
         "JobAttemptsResponse": job,
         "JobOperationResponse": job,
         "FileContents": job,
+        "AggregationResponse": told,
     }
     for start, where in places.items():
         for path, value in own.items():

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jmreport.analysis import beside
+from jmreport.analysis import beside, fields
 from jmreport.analysis.coverage import frame_start
 from jmreport.analysis.offered import NOT_LABELS, common_labels, label_key
 from jmreport.analysis.rows import label_text
@@ -38,6 +38,8 @@ class Answers(NamedTuple):
 
     frames: dict[TimeFrame, AggregationResponse]
     gaps: tuple[Gap, ...]
+    #: Path and value of what the API does not name.
+    beyond: tuple[tuple[str, Any], ...] = ()
 
 
 def answers(trees: Mapping[str, Any]) -> Answers:
@@ -52,7 +54,7 @@ def answers(trees: Mapping[str, Any]) -> Answers:
         except (msgspec.ValidationError, RecursionError, OverflowError) as error:
             why = f"the answer does not fit the API: {error}"
             gaps.append(Gap(what=f"aggregation {frame}", why=why))
-    return Answers(frames, tuple(gaps))
+    return Answers(frames, tuple(gaps), fields.of_aggregations(trees))
 
 
 class Frame(NamedTuple):

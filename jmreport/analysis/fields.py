@@ -61,6 +61,18 @@ _JOB = _Shape(
 _ATTEMPTS = _Shape(_names(models.JobAttemptsResponse), (), (("attempts", _ATTEMPT),))
 _LOG = _Shape(_names(models.FileContents), ())
 _OPERATION = _Shape(_names(models.JobOperationResponse), ())
+_COUNTED = _Shape(
+    _names(models.StatusCounts), (), (("counts", _Shape(_names(models.StatusCount), ())),)
+)
+_ENTRY = _Shape(_names(models.AggregationEntry), (), (("statusCounts", _COUNTED),))
+_AGGREGATIONS = _Shape(
+    _names(models.AggregationResponse),
+    (),
+    (
+        ("summary", _COUNTED),
+        ("aggregations", _Shape(_names(models.Aggregation), (), (("entries", _ENTRY),))),
+    ),
+)
 
 
 def oddities(detail: Any, row: Any, answers: Record | None = None) -> Oddities:
@@ -76,6 +88,29 @@ def oddities(detail: Any, row: Any, answers: Record | None = None) -> Oddities:
     if answers is not None:
         counted += sum(_look(body, shape, path, unknown) for body, shape, path in _beside(answers))
     return Oddities(tuple(sorted(unknown)[:MOST_PATHS]), counted)
+
+
+def of_aggregations(answers: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Path and first value of each property of the server's counts that the API does not name.
+
+    `answers` has a body for each time frame; the paths begin with "aggregations." and are sorted.
+    """
+    found: dict[str, Any] = {}
+    for tree in answers.values():
+        for path, value in _beyond(tree, _AGGREGATIONS, "aggregations."):
+            found.setdefault(path, value)
+    return tuple(sorted(found.items())[:MOST_PATHS])
+
+
+def _beyond(tree: Any, shape: _Shape, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(tree, dict):
+        return
+    for name in tree.keys() - shape.names:
+        yield f"{path}{name}", tree[name]
+    for name, part in shape.parts:
+        value = tree.get(name)
+        for item in value if isinstance(value, list) else (value,):
+            yield from _beyond(item, part, f"{path}{name}.")
 
 
 def _beside(record: Record) -> Iterator[tuple[Any, _Shape, str]]:

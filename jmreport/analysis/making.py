@@ -230,6 +230,7 @@ class _Making:
             gone={entry.row.id: self.nights.seen(entry) for entry in self.gone},
             failed_runs=failed_since(self.runs, self.nights.previous),
             gaps=self.server.gaps,
+            beyond=self.server.beyond,
             differences=aggregate.differences(self.frames, self.server, self.known),
         )
 

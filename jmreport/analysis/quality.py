@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from jmreport.models import JOB_STATUSES
 from jmreport.records import Entry, Gap, Run
@@ -18,9 +19,11 @@ def quality(
     failed_runs: Sequence[Run],
     gaps: Iterable[Gap],
     differences: tuple[FrameDifference, ...],
+    beyond: tuple[tuple[str, Any], ...] = (),
 ) -> Quality:
     """`jobs` are the report's jobs and their sub-workflows; `gaps` are those found by analysis.
 
+    `beyond` is what the server's aggregations hold that the API does not name.
     `gone` are all jobs that the server has lost, each with the time when it was last seen.
     """
     rows = [entry.row for entry in jobs]
@@ -37,6 +40,7 @@ def quality(
         gone=tuple(sorted(gone)),
         gone_seen=(min(gone.values()), max(gone.values())) if gone else None,
         unknown_fields=_most_first(unknown_fields),
+        beyond=beyond,
         unknown_statuses=_most_first(unknown_statuses),
         odd_dates=sum(row.odd_dates for row in rows),
         notes=run.notes,

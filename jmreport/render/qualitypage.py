@@ -11,7 +11,7 @@ from jmreport.render.labelpages import frame_words
 from jmreport.render.overview import Link
 from jmreport.render.page import Page, digest
 from jmreport.render.serverfacts import ServerFacts
-from jmreport.report import FrameDifference, Quality, Report, StatusSplit
+from jmreport.report import FrameDifference, LabelReport, Quality, Report, StatusSplit
 
 #: Gaps shown in the table; all of them are in data/report.json, which the page says.
 GAPS = 1000
@@ -66,15 +66,21 @@ class ServerCount(Struct, frozen=True):
     counts: str
 
 
+class FrameCounts(Struct, frozen=True, kw_only=True):
+    """The server's counts in one time frame."""
+
+    frame: str
+    rows: tuple[ServerCount, ...]
+    left_out: int
+
+
 class ServerCounts(Struct, frozen=True, kw_only=True):
-    """The server's counts by one label in one time frame; `href` is the label's own page."""
+    """The server's counts by one label; `href` is the label's own page."""
 
     title: str
     key: str
-    frame: str
     href: str
-    rows: tuple[ServerCount, ...]
-    left_out: int
+    frames: tuple[FrameCounts, ...]
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -145,7 +151,7 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
         ),
         notes=tuple(dict.fromkeys((*quality.notes, *quality.run.notes))),
         failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
-        server=serverfacts.read(quality.run.capabilities),
+        server=serverfacts.read(quality.run.capabilities, quality.beyond),
         counts=tuple(_server_counts(report)),
         differences=tuple(row for each in quality.differences for row in _difference(each)),
     )
@@ -244,24 +250,32 @@ def _run(run: Run, lists: Lists) -> RunRow:
 def _server_counts(report: Report) -> Iterator[ServerCounts]:
     """What the server's own aggregations say, as it says it: our numbers are on the label pages."""
     for label in report.labels:
-        for frame in label.frames:
-            told = [value for value in frame.values if value.server is not None]
-            if not told:
-                continue
+        frames = tuple(_frame_counts(label))
+        if frames:
             yield ServerCounts(
                 title=words.cut_middle(label.title, 80),
                 key=words.cut_middle(label.key, 120),
-                frame=frame_words(frame.frame),
                 href=addresses.label(label.key),
-                rows=tuple(
-                    ServerCount(
-                        words.cut_middle("(none)" if each.value is None else each.value, 120),
-                        _split(each.server),
-                    )
-                    for each in told[:SERVER_COUNTS]
-                ),
-                left_out=max(0, len(told) - SERVER_COUNTS),
+                frames=frames,
             )
+
+
+def _frame_counts(label: LabelReport) -> Iterator[FrameCounts]:
+    for frame in label.frames:
+        told = [value for value in frame.values if value.server is not None]
+        if not told:
+            continue
+        yield FrameCounts(
+            frame=frame_words(frame.frame),
+            rows=tuple(
+                ServerCount(
+                    words.cut_middle("(none)" if each.value is None else each.value, 120),
+                    _split(each.server),
+                )
+                for each in told[:SERVER_COUNTS]
+            ),
+            left_out=max(0, len(told) - SERVER_COUNTS),
+        )
 
 
 def _split(split: StatusSplit | None) -> str:

@@ -4,7 +4,7 @@ Read from the tree as it came: what has another shape than the API's is shown as
 API does not name at all is counted among the server's own fields.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -48,18 +48,22 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     said: str
 
 
-def read(tree: Any) -> ServerFacts:
-    """The capabilities of a server, whatever it answered."""
+def read(tree: Any, beyond: Sequence[tuple[str, Any]] = ()) -> ServerFacts:
+    """The capabilities of a server, whatever it answered.
+
+    `beyond` has path and value of what its other answers hold that the API does not name.
+    """
+    others = tuple(ServerFact(words.cut_middle(path, 120), _text(each)) for path, each in beyond)
     if not isinstance(tree, dict):
         said = "The server did not say what it offers." if tree is None else _text(tree)
-        return ServerFacts(facts=(), columns=(), columns_left_out=0, own=(), said=said)
+        return ServerFacts(facts=(), columns=(), columns_left_out=0, own=others, said=said)
     told = tree.get("displayFields")
     columns = told if isinstance(told, list) else []
     return ServerFacts(
         facts=tuple(_facts(tree, columns=told)),
         columns=tuple(_column(each) for each in columns[:MOST_COLUMNS]),
         columns_left_out=max(0, len(columns) - MOST_COLUMNS),
-        own=tuple(_own(tree)),
+        own=(*_own(tree), *others),
         said="",
     )
 
