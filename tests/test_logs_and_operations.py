@@ -173,11 +173,12 @@ def test_no_address_leads_to_another_host_or_operation(address: str, name: str) 
 
 def test_a_detail_of_any_shape_brings_what_it_can() -> None:
     """Lists where objects are meant, numbers where texts are."""
-    for detail in (
+    details: tuple[Any, ...] = (
         [], "x", None, 7, {}, {"failures": {}}, {"failures": [7, None, {"backendLog": 7}]},
         {"extensions": []}, {"extensions": {"logs": ["gs://b/x"], "tasks": [{"shards": 7}]}},
         {"extensions": {"tasks": [{"executionStatus": "Failed", "attemptsData": [7, {}]}]}},
-    ):  # fmt: skip
+    )  # fmt: skip
+    for detail in details:
         assert tails(Server(), detail, 7, {"attempts": 7}).bodies == {}
 
 

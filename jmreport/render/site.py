@@ -217,7 +217,7 @@ class _Maker:
         """Makes the pages of some jobs whose records lie in one shard."""
         by_id = {task.context.entry.row.id: task for task in tasks}
         lines = sorted(task.context.entry.line for task in tasks)
-        done = []
+        done: list[_Done] = []
         for record in self.read_records(shard, lines):
             task = by_id[record.id]
             if not done or task.context.entry.row.shards > _MANY_SHARDS:
