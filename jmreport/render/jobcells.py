@@ -5,7 +5,7 @@ A server names its columns in `displayFields`: of the job itself (`submission`),
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, tzinfo
 from typing import Literal
 
@@ -23,6 +23,8 @@ NO_NAME = "(no name)"
 MOST_COLUMNS = 12
 #: Columns that a phone shows, where a row is a block of lines.
 ON_A_PHONE = 8
+#: A column of a label or an extension stands where at least one job in so many has it.
+SPARSE = 10
 
 Kind = Literal["status", "job", "workflow", "time", "duration", "number", "text"]
 
@@ -30,7 +32,8 @@ Kind = Literal["status", "job", "workflow", "time", "duration", "number", "text"
 class Column(Struct, frozen=True, kw_only=True):
     """A column of every list: how it is called, and which field it shows (the server's words).
 
-    `look` holds classes: "num" for what stands right, "minor" for what a phone leaves out.
+    `look` holds classes: "num" for what stands right, "minor" for what a phone leaves out, "c-…"
+    for what a phone shows first.
     """
 
     key: str
@@ -53,9 +56,9 @@ class Cell(Struct, frozen=True, kw_only=True):
 
 
 _STANDARD = (
-    Column(key="status", title="Status", kind="status"),
-    Column(key="name", title="Workflow", kind="workflow"),
-    Column(key="id", title="Job", kind="job"),
+    Column(key="status", title="Status", kind="status", look="c-status"),
+    Column(key="name", title="Workflow", kind="workflow", look="c-name"),
+    Column(key="id", title="Job", kind="job", look="c-job"),
     Column(key="submission", title="Submitted", kind="time", look="num"),
     Column(key="start", title="Started", kind="time", look="num"),
     Column(key="end", title="Ended", kind="time", look="num"),
@@ -73,17 +76,19 @@ def field_key(field: str) -> str:
     return f"labels.{field[len('label.') :]}" if field.startswith("label.") else field
 
 
-def columns(fields: Sequence[DisplayField]) -> tuple[Column, ...]:
+def columns(
+    fields: Sequence[DisplayField], without: Collection[str] = frozenset()
+) -> tuple[Column, ...]:
     """The columns a server asks for, the primary ones first, else in its order.
 
     Status, workflow and job are always there, and how long a job took. A field named twice is one
-    column. With no wish of a server: what every job has, and who ran it.
+    column; one in `without` is none. With no wish of a server: what every job has, and who ran it.
     """
     named: dict[str, Column] = {}
     minor: dict[str, Column] = {}
     for shown in fields:
         column = _column(shown)
-        if not column.key or column.key in named or column.key in minor:
+        if not column.key or column.key in without or column.key in named or column.key in minor:
             continue
         if shown.primary or column.key in _BY_KEY:
             named[column.key] = column
@@ -145,8 +150,23 @@ def _narrowed(wanted: Sequence[Column], minor: set[str]) -> list[Column]:
     ]
 
 
+def sparse(fields: Sequence[DisplayField], rows: Sequence[JobRow]) -> tuple[Column, ...]:
+    """Fields of which few jobs say anything, though the server asks for a column each.
+
+    They stand below a job's name where it has them. What every job has, and dates, stay columns.
+    """
+    found = {}
+    for shown in fields:
+        column = _column(shown)
+        own = column.key in _BY_KEY or column.kind == "time"
+        said = 0 if own else sum(bool(field_text(row, column.key)) for row in rows)
+        if rows and column.key and not own and said * SPARSE < len(rows):
+            found[column.key] = column
+    return tuple(found.values())
+
+
 def left_out(fields: Sequence[DisplayField], shown: Sequence[Column]) -> int:
-    """How many of the fields that a server names have no column."""
+    """How many of the fields that a server names are not shown."""
     keys = {field_key(each.field) for each in fields if each.field}
     return len(keys - {column.key for column in shown})
 
@@ -195,8 +215,16 @@ class Jobs:
 
     def __init__(self, report: Report, *, zone: tzinfo, pages: set[str]) -> None:
         """`pages` are the workflows that have a page of their own."""
-        self.columns = columns(report.columns)
-        self.left_out = left_out(report.columns, self.columns)
+        rows = [entry.row for entry in report.jobs]
+        self._sparse = sparse(report.columns, rows)
+        self.columns = columns(report.columns, {column.key for column in self._sparse})
+        #: Titles of fields that a server asks a column for, and of which no job says anything.
+        self.unsaid = [
+            column.title
+            for column in self._sparse
+            if not any(field_text(row, column.key) for row in rows)
+        ]
+        self.left_out = left_out(report.columns, (*self.columns, *self._sparse))
         self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
         self.short_ids = report.short_ids
         self.now = report.now
@@ -226,7 +254,8 @@ class Jobs:
         """A digest of what a list shows of a job."""
         known = self._marks.get(job)
         if known is None:
-            content = msgspec.msgpack.encode((self.row(job), self.short(job)))
+            row = self.row(job)
+            content = msgspec.msgpack.encode((row, self.short(job), self.below(row) if row else ""))
             known = self._marks[job] = hashlib.blake2b(content, digest_size=12).digest()
         return known
 
@@ -264,8 +293,17 @@ class Jobs:
             look=column.look,
             text=text,
             href=href,
-            sub=failure_words(row),
+            sub=self.below(row),
         )
+
+    def below(self, row: JobRow) -> str:
+        """What stands below a job's name: fields that few jobs have, and why it failed."""
+        said = [
+            f"{column.title}: {words.cut_end(text, 60)}"
+            for column in self._sparse
+            if (text := " ".join(field_text(row, column.key).split()))
+        ]
+        return " · ".join([*said, *filter(None, [failure_words(row)])])
 
     def workflow_href(self, name: str, at: str) -> str:
         """The link to a workflow's page, "" where it has none."""

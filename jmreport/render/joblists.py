@@ -26,6 +26,8 @@ __all__ = ["NO_NAME", "Cell", "Column", "Jobs", "Lists", "rows_script"]
 
 #: Rows on a page of a list.
 ROWS = 100
+#: Fields named in a list's note of those that no job has.
+MOST_UNSAID = 3
 
 
 class JobList(Struct, frozen=True, kw_only=True):
@@ -231,9 +233,14 @@ def _filter_href(part: _Part, at: str) -> str:
 
 def columns_note(jobs: Jobs) -> str:
     """What the lists do not show of what the server names; "" where they show all of it."""
-    if not jobs.left_out:
-        return ""
-    return f"{words.plural(jobs.left_out, 'more column')} in data/jobs.csv."
+    said = []
+    if jobs.unsaid:
+        named, left = jobs.unsaid[:MOST_UNSAID], len(jobs.unsaid[MOST_UNSAID:])
+        more = [words.plural(left, "more field")] if left else []
+        said.append(f"No job of this report has {words.listed([*named, *more])}.")
+    if jobs.left_out:
+        said.append(f"{words.plural(jobs.left_out, 'more column')} in data/jobs.csv.")
+    return " ".join(said)
 
 
 def chunked(jobs: Sequence[str]) -> list[Sequence[str]]:

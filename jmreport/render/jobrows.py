@@ -14,7 +14,6 @@ from jmreport.render.jobcells import (
     NO_NAME,
     Column,
     Jobs,
-    failure_words,
     field_key,
     field_text,
     field_time,
@@ -45,7 +44,7 @@ def rows_script(report: Report, jobs: Jobs, *, zone: str) -> bytes:
         [pairs.setdefault(pair, len(pairs)) for pair in sorted(row.labels.items())] for row in rows
     ]
     causes = _Coded()
-    failures = [causes.at(failure_words(row)) for row in rows]
+    failures = [causes.at(jobs.below(row)) for row in rows]
     shown = [_values(column, rows, jobs) for column in jobs.columns]
     name = next(place for place, column in enumerate(jobs.columns) if column.key == "name")
     tree = {

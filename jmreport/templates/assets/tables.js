@@ -374,7 +374,11 @@
     });
     window.addEventListener('hashchange', read);
     document.querySelectorAll('[data-static]').forEach(function (other) { other.hidden = true; });
-    form.hidden = false;
+    said.hidden = false;
+    var folder = document.getElementById('filters');
+    folder.hidden = false;
+    // A phone shows jobs first; a filter that is set stays in sight.
+    folder.open = location.hash.length > 1 || !matchMedia('(max-width: 47.99rem)').matches;
   }
 
   function clear() {
