@@ -1,13 +1,10 @@
 """The list of jobs: the window by submission, and every job still active whenever submitted.
 
-Paging is where servers lie most. The dsub shim's tokens hold whole seconds, so pages repeat jobs,
-drop jobs or return one token for ever; the Cromwell shim pages by offset over rows that move while
-it is read, and ends with an empty page. So a walk keeps its page size, knows ids it has seen, ends
-when a token comes back or a page brings nothing new, and says so when the total is doubtful.
-Every filter is applied here as well: each shim ignores some of them without a word.
+Paging is where servers lie most, so each walk tells how it ended (paging), and what is doubtful is
+asked again: a count that was not reached by walking once more, a jam in slices (slices), a refused
+filter without it (filters). What is still doubtful after that is a gap.
 """
 
-import re
 from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Any
@@ -15,21 +12,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from jmreport.client import Client
+from jmreport.collectors import filters, paging
+from jmreport.collectors.filters import wanted
+from jmreport.collectors.paging import End, job_id
+from jmreport.collectors.slices import Slicer
 from jmreport.errors import UnreadableError
-from jmreport.models import (
-    ACTIVE_STATUSES,
-    JOB_STATUSES,
-    CapabilitiesResponse,
-    ExtendedQueryFields,
-    QueryJobsRequest,
-)
-from jmreport.records import Asked, Filters, Gap, is_terminal, moment, utc_text
+from jmreport.models import ACTIVE_STATUSES, CapabilitiesResponse, QueryJobsRequest
+from jmreport.records import Asked, Filters, Gap
 
-#: Names the Cromwell shim takes; it refuses the hyphen that the API allows.
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]+")
-#: A walk is ended after this many pages that brought nothing new, whatever its tokens say.
-_BARREN_PAGES = 2
+__all__ = ["Listing", "job_id", "wanted"]
+
+#: Answers that may be about a filter; any other failure is about the server.
+_REFUSALS = (400, 422, 500)
 
 
 class Listing:
@@ -40,246 +34,201 @@ class Listing:
     """
 
     def __init__(
-        self, client: Client, asked: Asked, capabilities: CapabilitiesResponse, *, page_size: int
+        self,
+        client: Client,
+        asked: Asked,
+        capabilities: CapabilitiesResponse,
+        *,
+        page_size: int,
+        most_pages: int = paging.MOST_PAGES,
     ) -> None:
         self.gaps: list[Gap] = []
         self.notes: list[str] = []
         self.listed = 0
         #: How many the server says there are, before filters of ours; None where it does not say.
         self.total: int | None = None
-        self._client = client
         self.asked = asked
+        self._client = client
         self._page_size = page_size
+        self._most_pages = most_pages
         self._extensions = capabilities.query_extensions
+        self._account = filters.Account(asked, self._extensions)
+        self._refused: set[str] = set()
         self._seen: set[str] = set()
         self._pages = 0
+        self._walked = False
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every wanted row as received, newest submission first within a walk."""
-        filters = self.asked.filters
-        window = self._request(self.asked.since, filters)
-        yield from self._wanted(self._walk_or_slice(window))
-        active = tuple(
-            word for word in ACTIVE_STATUSES if not filters.status or word in filters.status
-        )
-        if self.asked.since is not None and active and filters.submission is None:
-            request = self._request(None, replace(filters, status=active))
-            yield from self._wanted(self._walk_or_slice(request))
+        wish = self.asked.filters
+        yield from self._whole(self._request(self.asked.since, wish))
+        active = tuple(word for word in ACTIVE_STATUSES if not wish.status or word in wish.status)
+        # What is still active has no end, so an end asked for leaves none of it.
+        if self.asked.since and active and wish.submission is None and wish.end is None:
+            yield from self._whole(self._request(None, replace(wish, status=active)))
+        self.notes += self._account.notes()
 
-    def _request(self, since: datetime | None, filters: Filters) -> QueryJobsRequest:
-        """The filters that servers take; labels never, a non-empty filter is 500 on Cromwell."""
-        name = filters.name if filters.name and _NAME.fullmatch(filters.name) else None
-        job = filters.job_id if filters.job_id and _ID.fullmatch(filters.job_id) else None
-        # A start before the submissions asked for says nothing, and servers answer 400 to it.
-        start = filters.start if filters.start and not (since and since > filters.start) else None
-        return QueryJobsRequest(
-            start=utc_text(start) if start else None,
-            end=utc_text(filters.end) if filters.end else None,
-            submission=utc_text(since) if since else None,
-            status=filters.status or None,
-            id=job,
-            name=name,
-            page_size=self._page_size,
-            extensions=self._extended(filters),
-        )
+    def _request(self, since: datetime | None, wish: Filters) -> QueryJobsRequest:
+        asking = filters.request(wish, since, self._extensions, page_size=self._page_size)
+        return filters.without(asking, *self._refused)
 
-    def _extended(self, filters: Filters) -> ExtendedQueryFields | None:
-        """What the server says it can filter by: dsub's local provider refuses any project."""
-        offered = self._extensions
-        fields = ExtendedQueryFields(
-            project_id=filters.project_id if "projectId" in offered else None,
-            user_id=filters.user_id if "userId" in offered else None,
-            hide_archived=True if filters.hide_archived and "hideArchived" in offered else None,
-        )
-        return fields if fields != ExtendedQueryFields() else None
+    # One question, read until nothing more can be had
 
-    def _wanted(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for row in rows:
-            if wanted(row, self.asked):
+    def _whole(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
+        """All of a question: walked again where rows are missing, in slices where it jams."""
+        end = yield from self._walk(request)
+        request = filters.without(request, *self._refused)
+        if end.how == "unread" and end.pages > 1 and filters.holds(request):
+            # Some servers trip over a filter only where it matters.
+            why, bare = end.why, filters.without(request, *filters.NAMES)
+            again = yield from self._walk(bare)
+            if again.how == "ended" and not again.missing:
+                self.notes.append(
+                    f"Page {end.pages} of the list could not be read ({why}); the whole list was "
+                    "read without filters instead."
+                )
+                return
+        if end.how == "ended" and end.missing:
+            # Rows move while they are read by offset: those that slipped past come now.
+            first, end = end, (yield from self._walk(request))
+            if end.missing:
+                end.distinct |= first.distinct
+        if end.how == "jammed" and not self._reached(end):
+            yield from self._sliced(request)
+        else:
+            self._judge(end)
+
+    def _walk(self, request: QueryJobsRequest) -> Generator[dict[str, Any], None, End]:
+        """A walk: the wanted rows that no walk brought before."""
+        sent: tuple[str, ...] = ()
+
+        def ask(asking: QueryJobsRequest) -> dict[str, Any] | str:
+            nonlocal sent
+            answer = self._page(filters.without(asking, *self._refused))
+            sent = filters.holds(filters.without(asking, *self._refused))
+            return answer
+
+        walk = paging.walk(ask, request, most_pages=self._most_pages)
+        while True:
+            try:
+                row = next(walk)
+            except StopIteration as stop:
+                end: End = stop.value
+                # Two rows without an id are two gaps; the same ones on a second walk are none.
+                self.gaps += [gap for gap in end.bad if gap not in self.gaps or not self._walked]
+                self._walked = True
+                if end.total is not None:
+                    self.total = max(end.total, self.total or 0)
+                return end
+            job = job_id(row)
+            if job is None or job in self._seen:
+                continue
+            self._seen.add(job)
+            if self._account.row(row, sent):
                 self.listed += 1
                 yield row
 
-    def _walk_or_slice(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
-        """A walk; where it jams, one walk for each status, which reaches past the jam."""
-        jammed = yield from self._walk(request)
-        if not jammed:
-            return
-        statuses = request.status or JOB_STATUSES
-        stuck = list(statuses)
-        if len(statuses) > 1:
-            for status in statuses:
-                if not (yield from self._walk(replace(request, status=(status,)))):
-                    stuck.remove(status)
-        if stuck:
-            self.gaps.append(
-                Gap(
-                    what="pages of the list",
-                    why="the server returned the same page token again, so older jobs that are "
-                    + " or ".join(stuck)
-                    + " may be missing",
-                )
-            )
-        else:
+    def _sliced(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
+        slicer = Slicer(self._slice, refused=self._refused)
+        yield from slicer.rows(request)
+        if not slicer.stuck:
             self.notes.append(
                 "The server's paging repeated a token; the list was read again for each status."
             )
+            return
+        stuck = [(asking.status or ("",))[0] for asking, _ in slicer.stuck]
+        seconds = [second for _, second in slicer.stuck if second]
+        self._lacks(
+            "pages of the list",
+            "the server returned the same page token again, so jobs that are "
+            + " or ".join(dict.fromkeys(stuck))
+            + (f" and were submitted at {max(seconds)} or earlier" if seconds else "")
+            + f" may be missing; {slicer.slices} smaller questions were asked to find them",
+        )
 
-    def _walk(self, request: QueryJobsRequest) -> Generator[dict[str, Any], None, bool]:
-        """Follow the tokens to the end. Its value: whether the walk jammed before the end."""
-        tokens: set[str] = set()
-        distinct: set[str] = set()
-        barren = 0
-        last_second = ""
-        doubtful = False
-        page = 0
-        while True:
-            page += 1
-            answer = self._page(request, first=not tokens)
-            if answer is None:
-                self.gaps.append(Gap(what=f"page {page} of the list", why=self._why))
-                return False
-            self._note_total(answer.get("totalSize"))
-            results = answer.get("results")
-            if not isinstance(results, list):
-                self.gaps.append(
-                    Gap(what=f"page {page} of the list", why="the answer holds no list of results")
-                )
-                results = []
-            fresh = 0
-            for row in results:
-                job = job_id(row)
-                if job is None:
-                    self.gaps.append(
-                        Gap(what=f"a row on page {page} of the list", why="it has no job id")
-                    )
-                    continue
-                if job not in distinct:
-                    distinct.add(job)
-                    fresh += 1
-                if job not in self._seen:
-                    self._seen.add(job)
-                    yield row
-            seconds = [_second(row) for row in results if isinstance(row, dict)]
-            doubtful = doubtful or (page > 1 and bool(seconds) and seconds[0] == last_second)
-            last_second = seconds[-1] if seconds else last_second
-            token = answer.get("nextPageToken")
-            if not isinstance(token, str) or not token:
-                self._compare_total(answer.get("totalSize"), len(distinct), doubtful=doubtful)
-                return False
-            barren = 0 if fresh else barren + 1
-            if not results:
-                # The Cromwell shim's last page carries a token too: an empty page is the end.
-                self._compare_total(answer.get("totalSize"), len(distinct), doubtful=doubtful)
-                return False
-            if token in tokens or barren >= _BARREN_PAGES:
-                return True
-            tokens.add(token)
-            request = replace(request, page_token=token)
+    def _slice(self, request: QueryJobsRequest) -> Generator[dict[str, Any], None, End]:
+        end = yield from self._walk(request)
+        if end.how != "jammed":
+            self._judge(end)
+        elif self._reached(end):
+            end.how = "ended"
+        return end
 
-    _why = ""
+    # What is doubtful
 
-    def _page(self, request: QueryJobsRequest, *, first: bool) -> dict[str, Any] | None:
-        """A page's body; None when it could not be read. The very first page must be read."""
-        try:
-            answer = self._client.query(request)
-        except UnreadableError as error:
-            if first and self._bare(request) != request:
-                return self._page_without_filters(request, error)
-            if self._pages == 0:
-                raise
-            self._why = error.message
-            return None
-        if not isinstance(answer, dict):
-            if self._pages == 0:
-                raise UnreadableError("the list of jobs is not an object of the API")
-            self._why = "the answer is not an object"
-            return None
-        self._pages += 1
-        return answer
+    def _reached(self, end: End) -> bool:
+        """Whether all came that the server counts, whatever its tokens say."""
+        return end.total is not None and not end.missing
 
-    def _page_without_filters(
-        self, request: QueryJobsRequest, error: UnreadableError
-    ) -> dict[str, Any] | None:
-        """The page without the filters servers trip over; they are applied here anyway."""
-        page = self._page(self._bare(request), first=False)
-        if page is not None:
-            self.notes.append(
-                f"The server refused the query's filters ({error.message}); they were applied to "
-                "the whole list here."
+    def _judge(self, end: End) -> None:
+        """Say what a walk leaves in doubt."""
+        if end.how == "unread":
+            self._lacks(f"page {end.pages} of the list", end.why)
+        elif end.how == "endless":
+            self._lacks(
+                "pages of the list",
+                f"the server's pages do not end: left after {end.pages} of them and "
+                f"{len(end.distinct)} jobs; the oldest that was reached is of {end.oldest[:19]}",
             )
-        return page
-
-    def _bare(self, request: QueryJobsRequest) -> QueryJobsRequest:
-        return replace(request, id=None, name=None, start=None, end=None, extensions=None)
-
-    def _note_total(self, total: Any) -> None:
-        if isinstance(total, int) and total > (self.total or 0):
-            self.total = total
-
-    def _compare_total(self, total: Any, distinct: int, *, doubtful: bool) -> None:
-        if isinstance(total, int | float) and distinct < total:
-            missing = int(total) - distinct
-            self.gaps.append(
-                Gap(
-                    what="the list of jobs",
-                    why=f"the server counts {int(total)} and its pages brought {distinct}: "
-                    f"{missing} never came",
-                )
+        elif end.missing:
+            self._lacks(
+                "the list of jobs",
+                f"the server counts {end.total} and its pages brought {len(end.distinct)}: "
+                f"{end.missing} never came",
             )
-        elif total is None and doubtful:
-            self.notes.append(
+        elif end.how == "empty" and end.total is None:
+            self._lacks(
+                "pages of the list",
+                f"the server said {paging.EMPTY_PAGES} times in a row that more follows, and sent "
+                "empty pages; how many jobs are missing is not known",
+            )
+        elif end.total is None and end.met:
+            note = (
                 "The list's pages met in the middle of a second and the server gives no total, so "
                 "a job submitted in that second may be missing."
             )
+            if note not in self.notes:
+                self.notes.append(note)
 
+    def _lacks(self, what: str, why: str) -> None:
+        gap = Gap(what=what, why=why)
+        if gap not in self.gaps:
+            self.gaps.append(gap)
 
-def job_id(row: Any) -> str | None:
-    """The id of a list row or detail; None where there is none."""
-    found = row.get("id") if isinstance(row, dict) else None
-    return found if isinstance(found, str) and found else None
+    # One page
 
+    def _page(self, request: QueryJobsRequest) -> dict[str, Any] | str:
+        """A page's body, or words for why not. The very first page must be read."""
+        try:
+            return self._read(request)
+        except UnreadableError as error:
+            sent = filters.holds(request)
+            if request.page_token is None and sent and error.status in _REFUSALS:
+                answer = self._without(request, sent, error)
+                if answer is not None:
+                    return answer
+            if self._pages == 0:
+                raise
+            return error.message
 
-def wanted(row: dict[str, Any], asked: Asked) -> bool:
-    """Whether a row is in the window (or active) and passes every filter.
+    def _read(self, request: QueryJobsRequest) -> dict[str, Any]:
+        answer: Any = self._client.query(request)
+        if not isinstance(answer, dict):
+            raise UnreadableError("the list of jobs is not an object of the API")
+        self._pages += 1
+        return answer
 
-    A row that can't be judged, because its field is absent or unreadable, is kept where the filter
-    is the window, and left out where somebody asked for a value that it doesn't have.
-    """
-    filters = asked.filters
-    status = row.get("status")
-    submission = moment(row.get("submission"))
-    ended = isinstance(status, str) and is_terminal(status)
-    since = filters.submission or asked.since
-    if since and submission and submission < since and (ended or filters.submission):
-        return False
-    labels, extensions = _map(row, "labels"), _map(row, "extensions")
-    start, end = moment(row.get("start")), moment(row.get("end"))
-    return (
-        (not filters.status or status in filters.status)
-        and (filters.name is None or row.get("name") == filters.name)
-        and (filters.job_id is None or row.get("id") == filters.job_id)
-        and (filters.start is None or (start is not None and start >= filters.start))
-        and (filters.end is None or (end is not None and end <= filters.end))
-        and all(label_text(labels.get(key)) == value for key, value in filters.labels.items())
-        and (filters.user_id is None or extensions.get("userId") in (None, filters.user_id))
-        and not (filters.hide_archived and labels.get("flag") == "archive")
-    )
-
-
-def label_text(value: Any) -> str | None:
-    """A label's value as text: dsub's are integers too."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else None
-
-
-def _map(row: dict[str, Any], key: str) -> dict[str, Any]:
-    found = row.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _second(row: dict[str, Any]) -> str:
-    text = row.get("submission")
-    return text[:19] if isinstance(text, str) else ""
+    def _without(
+        self, request: QueryJobsRequest, sent: tuple[str, ...], error: UnreadableError
+    ) -> dict[str, Any] | None:
+        """The first page without the filter that the server trips over: one, or else all."""
+        for names in (*((name,) for name in sent), sent):
+            try:
+                answer = self._read(filters.without(request, *names))
+            except UnreadableError:
+                continue
+            self._refused.update(names)
+            for name in names:
+                self._account.refuse(name, error.message)
+            return answer
+        return None

@@ -173,7 +173,7 @@ def _collect(
         operations=client.operations,
         counts=replace(counts, requests=client.requests, by_server=listing.total),
         gaps=gaps,
-        notes=(*_server_notes(server, settings), *listing.notes),
+        notes=(*_server_notes(server), *listing.notes),
         seconds=seconds,
     )
 
@@ -200,16 +200,10 @@ def _moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
     return (f"The runs before were of {last.asked.server}; this one is of {asked.server}.",)
 
 
-def _server_notes(server: Server, settings: Settings) -> tuple[str, ...]:
-    notes = []
-    if server.health != "available":
-        notes.append(f"The server's health check: {server.health}.")
-    offered = server.view.query_extensions
-    if settings.api.project_id and "projectId" not in offered:
-        notes.append("A project is configured, and the server does not filter by project.")
-    if settings.collect.user_id and "userId" not in offered:
-        notes.append("A user was asked for, and the server does not filter by user; applied here.")
-    return tuple(notes)
+def _server_notes(server: Server) -> tuple[str, ...]:
+    if server.health == "available":
+        return ()
+    return (f"The server's health check: {server.health}.",)
 
 
 def _summary(run: Run) -> str:

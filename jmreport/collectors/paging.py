@@ -1,0 +1,145 @@
+"""One walk through the pages of a list, which ends whatever a server's tokens say.
+
+Servers lie about their end in many ways. The Cromwell shim's last page carries a token, and one
+empty page without a token follows. The dsub shim's tokens hold whole seconds, so that pages repeat
+jobs, or the same token comes for ever. A broken proxy can bring one new row a page without end, or
+an empty page in the middle. So a walk tells how it ended, and never takes a doubtful end for a
+good one.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from jmreport.models import QueryJobsRequest
+from jmreport.records import Gap
+
+#: A walk has jammed after this many full pages in a row that brought nothing new.
+BARREN_PAGES = 2
+#: An empty page may come in the middle; after so many in a row nothing more is expected.
+EMPTY_PAGES = 3
+#: A walk is no longer than this, whatever its tokens say: two and a half million jobs by default.
+MOST_PAGES = 10_000
+
+#: Asks for a page: its body, or words for why it could not be read.
+Ask = Callable[[QueryJobsRequest], dict[str, Any] | str]
+
+
+class End(Struct, kw_only=True):
+    """How a walk ended.
+
+    `how`: "ended" is the server's own end, "jammed" a token that leads nowhere, "endless" a bound
+    of ours, "empty" tokens that lead to empty pages only, "unread" a page that could not be read:
+    number `pages`, for the reason `why`. `total` is the largest count that the server gave, None
+    where it gave none; `distinct` the ids that came. `oldest` is the earliest submission reached,
+    `second` that of the last row, both as the server wrote them. `met` says that two pages met
+    within one second, where a token of whole seconds drops jobs.
+    """
+
+    how: Literal["ended", "jammed", "endless", "empty", "unread"] = "ended"
+    why: str = ""
+    pages: int = 0
+    total: int | None = None
+    distinct: set[str] = field(default_factory=set)
+    oldest: str = ""
+    second: str = ""
+    met: bool = False
+    bad: list[Gap] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """How many jobs the server counted and never sent."""
+        return max(0, (self.total or 0) - len(self.distinct))
+
+
+def walk(
+    ask: Ask, request: QueryJobsRequest, *, most_pages: int = MOST_PAGES
+) -> Generator[dict[str, Any], None, End]:
+    """Every row that has an id, once. Its value: how the walk ended."""
+    end = End()
+    tokens: set[str] = set()
+    barren = empty = 0
+    while True:
+        end.pages += 1
+        answer = ask(request)
+        if isinstance(answer, str):
+            end.how, end.why = "unread", answer
+            return end
+        results = _results(answer, end)
+        before = len(end.distinct)
+        yield from _fresh(results, end)
+        fresh = len(end.distinct) - before
+        barren = 0 if fresh or not results else barren + 1
+        empty = 0 if results else empty + 1
+        token = answer.get("nextPageToken")
+        if not isinstance(token, str) or not token or _complete(end, len(results), request):
+            return end
+        if token in tokens or barren >= BARREN_PAGES:
+            end.how = "jammed"
+        elif empty >= EMPTY_PAGES:
+            end.how = "empty"
+        elif end.pages >= most_pages or _beyond(end, request):
+            end.how = "endless"
+        if end.how != "ended":
+            return end
+        tokens.add(token)
+        request = replace(request, page_token=token)
+
+
+def job_id(row: Any) -> str | None:
+    """The id of a list row or detail; None where there is none."""
+    found = row.get("id") if isinstance(row, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def _results(answer: dict[str, Any], end: End) -> list[Any]:
+    """A page's rows; what is no list is a gap. Notes the server's count."""
+    total = answer.get("totalSize")
+    if isinstance(total, int | float) and not isinstance(total, bool) and 0 <= total < 1e15:
+        end.total = max(int(total), end.total or 0)
+    results = answer.get("results")
+    if isinstance(results, list):
+        return results
+    end.bad.append(
+        Gap(what=f"page {end.pages} of the list", why="the answer holds no list of results")
+    )
+    return []
+
+
+def _fresh(results: list[Any], end: End) -> Generator[dict[str, Any], None, None]:
+    seconds = []
+    for row in results:
+        job = job_id(row)
+        if job is None:
+            end.bad.append(
+                Gap(what=f"a row on page {end.pages} of the list", why="it has no job id")
+            )
+            continue
+        submission = row.get("submission")
+        if isinstance(submission, str) and submission:
+            seconds.append(submission[:19])
+            end.oldest = min(end.oldest or submission, submission)
+        if job not in end.distinct:
+            end.distinct.add(job)
+            yield row
+    if seconds:
+        end.met = end.met or (end.pages > 1 and seconds[0] == end.second)
+        end.second = seconds[-1]
+
+
+def _complete(end: End, rows: int, request: QueryJobsRequest) -> bool:
+    """Whether a token is not worth following: all that the server counts has come.
+
+    Only after a page that is not full, as Cromwell's last one is; a full one may belong to a server
+    whose count is wrong.
+    """
+    return 0 < rows < (request.page_size or 0) and len(end.distinct) == end.total
+
+
+def _beyond(end: End, request: QueryJobsRequest) -> bool:
+    """Whether far more came than the server counts: new rows would come for ever."""
+    if end.total is None:
+        return False
+    return len(end.distinct) > end.total + end.total // 2 + 4 * (request.page_size or 0)
