@@ -123,6 +123,50 @@ def render(given: Given, *, workers: Workers = 0) -> None:
 
 
 @command(app, SNAPSHOTS, SITE)
+def diff(
+    given: Given,
+    *,
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="[A]",
+            help="A run: its id or how it begins, a date, latest, previous, latest~2.",
+        ),
+    ] = "previous",
+    second: Annotated[
+        str, typer.Argument(metavar="[B]", help="The run that is compared with A.")
+    ] = "latest",
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, or json: all of it.")
+    ] = "text",
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help="Keep it as a page. Default: where the site is there.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Say what differs between two runs, each as it was known then."""
+    from jmreport import differing, pipeline
+
+    if form not in differing.FORMATS:
+        raise UsageError(
+            f"--format {form}: no such format", hint=f"one of {', '.join(differing.FORMATS)}"
+        )
+    found = pipeline.diff(given.settings, first, second, progress=given.console.progress())
+    if form == "json":
+        given.console.data(differing.tree(found))
+    else:
+        given.console.answer(*differing.lines(found))
+    if page is None:
+        page = pipeline.has_site(given.settings)
+    if page:
+        given.console.note(f"wrote {pipeline.keep_diff(given.settings, found)}")
+
+
+@command(app, SNAPSHOTS, SITE)
 def check(given: Given) -> None:
     """Say whether the snapshots and the links of the pages are whole."""
     from jmreport import pipeline

@@ -83,6 +83,11 @@ class Console:
             elif wrong or self.verbosity >= 0:
                 write(sys.stdout, plain(line))
 
+    def answer(self, *lines: str) -> None:
+        """What a command is asked for, as text on stdout, whatever else is said."""
+        for line in map(self.hide, lines) if self.hide else lines:
+            write(sys.stdout, plain(line))
+
     def data(self, tree: Any, *, indent: int | None = 1) -> None:
         """What a command is asked for, as JSON on stdout, whatever else is said."""
         write(sys.stdout, json_text(tree, indent=indent))

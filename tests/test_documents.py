@@ -98,7 +98,8 @@ def test_every_flag_that_a_document_names_exists(document: Path) -> None:
     """Of jmreport's commands; lines that run other programs are left out."""
     known = {flag.name for flag in (*ASKING, SITE, SNAPSHOTS)}
     own = Path(HERE / "jmreport").glob("*.py")
-    known |= {f for path in own for f in re.findall(r'"(--[a-z-]+)"', path.read_text())}
+    found = [f for path in own for f in re.findall(r'"(--[a-z/-]+)"', path.read_text())]
+    known |= {name for flag in found for name in flag.split("/")}
     known |= {"--help"}
     for line in document.read_text(encoding="utf-8").splitlines():
         if not re.search(r"\b(pip|uv|npm|apt-get|sha256sum)\b", line):

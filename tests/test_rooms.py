@@ -21,6 +21,7 @@ PARTS = {
     "cli": {
         "cli",
         "commands",
+        "differing",
         "options",
         "flags",
         "console",
@@ -31,6 +32,7 @@ PARTS = {
     "nouns": {
         "__init__",
         "calltimes",
+        "compared",
         "errors",
         "models",
         "progress",

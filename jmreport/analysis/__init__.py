@@ -1,8 +1,9 @@
 """Numbers and rules: from rows to everything the pages say. Pure functions, no disk, no clock."""
 
 from jmreport.analysis.contexts import contexts
+from jmreport.analysis.difference import difference, known
 from jmreport.analysis.making import analyse, frozen, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.rows import summarise
 
-__all__ = ["analyse", "contexts", "frozen", "measure", "summarise", "told"]
+__all__ = ["analyse", "contexts", "difference", "frozen", "known", "measure", "summarise", "told"]

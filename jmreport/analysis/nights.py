@@ -128,12 +128,12 @@ class Verdicts(NamedTuple):
 class _History:
     """A key's jobs: those that tell, as (ended, id, entry, known before); the nights of all."""
 
-    __slots__ = ("latest", "nights", "told", "tonight")
+    __slots__ = ("active", "latest", "nights", "told")
 
     def __init__(self) -> None:
         self.told: list[tuple[datetime, str, Entry, bool]] = []
         self.nights: set[int] = set()
-        self.tonight = False
+        self.active: Entry | None = None
         self.latest: tuple[datetime, str, Entry] | None = None
 
     def add(self, entry: Entry, ended: datetime, nights: Nights) -> None:
@@ -143,6 +143,12 @@ class _History:
             self.latest = (ended, row.id, entry)
         if verdict(row):
             self.told.append((ended, row.id, entry, nights.known_before(entry, ended)))
+
+    def ran(self, nights: Nights) -> Entry | None:
+        """The newest job that ended tonight, or one that is active; None where none is."""
+        if self.latest and nights.index(self.latest[0]) == nights.tonight:
+            return self.latest[2]
+        return self.active
 
 
 def verdicts(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) -> Verdicts:
@@ -169,6 +175,30 @@ def verdicts(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) 
     )
 
 
+class Standings(NamedTuple):
+    """How keys stand after a run: their states, and the newest job of each that ran in its night.
+
+    `unkeyed` are workflows with a job in that night of which nobody knows the key.
+    """
+
+    states: dict[Key, KeyState]
+    known: frozenset[Key]
+    ran: dict[Key, Entry]
+    unkeyed: frozenset[str]
+
+
+def standings(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) -> Standings:
+    """How every key stands after the newest run, with nothing that it is compared with."""
+    histories, unkeyed = _histories(entries, nights, identity)
+    found = ((key, _state(key, history, nights)) for key, history in histories.items())
+    return Standings(
+        {key: state for key, state in found if state},
+        frozenset(histories),
+        {key: ran for key, history in histories.items() if (ran := history.ran(nights))},
+        frozenset(unkeyed),
+    )
+
+
 def _newest_first(state: KeyState) -> tuple[float, str]:
     return -state.ended.timestamp(), state.entry.row.id
 
@@ -189,7 +219,8 @@ def _histories(
             history = histories[key] = _History()
         ended = nights.ended(entry)
         if ended is None:
-            history.tonight = True
+            if history.active is None or row.id > history.active.row.id:
+                history.active = entry
         else:
             history.add(entry, ended, nights)
         if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
@@ -225,7 +256,7 @@ def _before(history: _History, nights: Nights) -> Verdict | None:
 def _missing(history: _History, nights: Nights) -> bool:
     """Whether a key that runs on most nights did not run tonight."""
     tonight = nights.tonight
-    if history.tonight or tonight in history.nights:
+    if history.active or tonight in history.nights:
         return False
     last = range(max(0, tonight - KEPT_NIGHTS), tonight)
     return sum(night in history.nights for night in last) >= REGULAR_NIGHTS

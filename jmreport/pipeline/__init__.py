@@ -12,6 +12,7 @@ from datetime import datetime
 
 from jmreport.errors import first
 from jmreport.pipeline.collecting import collect
+from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.keeping import check, export, runs, show
 from jmreport.pipeline.nights import collect_nights
@@ -32,7 +33,10 @@ __all__ = [
     "collect",
     "collect_nights",
     "demo_server",
+    "diff",
     "export",
+    "has_site",
+    "keep_diff",
     "render",
     "runs",
     "show",

@@ -16,6 +16,7 @@ JOBS = "jobs/index.html"
 WORKFLOWS = "workflows/index.html"
 LABELS = "labels/index.html"
 NIGHTS = "nights/index.html"
+DIFFS = "diffs/index.html"
 TASKS = "tasks/index.html"
 QUALITY = "quality.html"
 ABOUT = "about.html"
@@ -81,6 +82,11 @@ def workflow(name: str) -> str:
 def night(run: str) -> str:
     """A night's frozen page, by the run that ended it."""
     return f"nights/{run}/index.html"
+
+
+def diff(before: str, after: str) -> str:
+    """The page of what differs between two runs, by their ids."""
+    return f"diffs/{before}-{after}.html"
 
 
 def label(key: str) -> str:

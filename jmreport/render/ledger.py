@@ -5,10 +5,12 @@
            jobs/a1-….json  | jobs/a1-….html | 5f0c… |  9120 | 01fe… | 1
 
     nights: run | settings | summary | body
+    diffs:  name | body
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `sum`
 that of the file's own bytes, `kept` is 1 for what is never removed. `nights` keeps what the page of
 each night is made of, as it was told then; `settings` is the digest of those that it depends on.
+`diffs` keeps what the pages of differences that somebody asked for are made of.
 One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
 the run before.
 """
@@ -32,6 +34,9 @@ _NIGHTS = """
 CREATE TABLE IF NOT EXISTS nights (
   run TEXT PRIMARY KEY, settings TEXT NOT NULL, summary BLOB NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID
+"""
+_DIFFS = """
+CREATE TABLE IF NOT EXISTS diffs (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID
 """
 _VERSION = 1
 
@@ -69,6 +74,7 @@ class Ledger:
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             database.execute(_TABLE)
             database.execute(_NIGHTS)
+            database.execute(_DIFFS)
             database.execute("CREATE INDEX IF NOT EXISTS owners ON files (owner)")
         except sqlite3.Error:
             database.close()
@@ -110,6 +116,15 @@ class Ledger:
         self._database.execute(
             "INSERT OR REPLACE INTO nights VALUES (?, ?, ?, ?)", (run, settings, summary, body)
         )
+
+    def put_diff(self, name: str, body: bytes) -> None:
+        """Remembers what the page of two runs' difference is made of."""
+        self._database.execute("INSERT OR REPLACE INTO diffs VALUES (?, ?)", (name, body))
+
+    def diffs(self) -> Iterator[bytes]:
+        """What each page of a difference is made of, in the order of their names."""
+        rows = self._database.execute("SELECT body FROM diffs ORDER BY name").fetchall()
+        yield from (body for (body,) in rows)
 
     def commit(self) -> None:
         """Makes everything since the ledger was opened last: the run's commit point."""

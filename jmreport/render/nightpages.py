@@ -102,6 +102,7 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     months: tuple[Month, ...]
     count: str
     zone: str
+    diffs: str
 
 
 def pages(
@@ -290,6 +291,7 @@ def calendar(nights: Sequence[NightSummary], zone: tzinfo) -> CalendarView:
         months=tuple(Month(name=name, rows=tuple(rows)) for name, rows in months.items()),
         count=words.plural(len(nights), "night"),
         zone=words.zone_name(nights[-1].now, zone) if nights else "UTC",
+        diffs=addresses.relative(addresses.NIGHTS, addresses.DIFFS),
     )
 
 

@@ -32,6 +32,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from jmreport.compared import Difference
 from jmreport.errors import JmreportError
 from jmreport.progress import Progress, Step
 from jmreport.records import Record
@@ -39,6 +40,7 @@ from jmreport.render import (
     aboutpage,
     addresses,
     data,
+    diffpages,
     feed,
     joblists,
     jobpage,
@@ -67,6 +69,8 @@ ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 
 #: The ledger's name within the site's own folder.
 LEDGER = "pages"
+#: Whose pages are never removed, beside the jobs'.
+KEPT = ("workflows/", "diffs/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
 NIGHT_FORMAT = 2
 #: Jobs, and other pages, that a worker is given at a time.
@@ -152,6 +156,55 @@ def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
     except msgspec.DecodeError:
         # Of another version: then the nights are told again from the snapshots.
         return {}
+
+
+def is_there(site_dir: Path) -> bool:
+    """Whether a site of ours was written there."""
+    return (Files(site_dir).own / LEDGER).is_file()
+
+
+def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, version: str) -> str:
+    """Makes the page of two runs' difference, and says where. It stays with the site from then on.
+
+    Raises JmreportError naming a file that cannot be written, and LockedError while another run
+    writes.
+    """
+    files = Files(site_dir)
+    theme = Theme(settings, version=version)
+    zone = words.zone(settings.report.timezone)
+    address = addresses.diff(found.before.run, found.after.run)
+    with Ledger(files.own / LEDGER) as ledger:
+        files.prepare()
+        ledger.put_diff(address, msgspec.msgpack.encode(found))
+        for asset, content in sorted(theme.assets().items()):
+            if files.size(asset) is None:
+                written = (files.write(asset, content),)
+                ledger.put(asset, sum_of(content), written, kept=False)
+        base = digest(theme.digest, _code())
+        for page in diffpages.pages(_differences(ledger), _is_there(files), zone):
+            if page.address in (address, addresses.DIFFS):
+                text = theme.render(
+                    page.template, page.view(Charts(files.own / "charts")), address=page.address
+                )
+                written = (files.write(page.address, encoded(text)),)
+                ledger.put(
+                    page.address, f"{base}{page.content}", written, kept=page.address == address
+                )
+        ledger.commit()
+    return address
+
+
+def _differences(ledger: Ledger) -> list[Difference]:
+    """What is kept of differences that were asked for; those of another version are left out."""
+    found = []
+    for body in ledger.diffs():
+        with suppress(msgspec.DecodeError):
+            found.append(msgspec.msgpack.decode(body, type=Difference))
+    return found
+
+
+def _is_there(files: Files) -> Callable[[str], bool]:
+    return lambda address: files.size(address) is not None
 
 
 def _remember(path: Path, run: str) -> Night | None:
@@ -479,6 +532,13 @@ class _Site:
             zone=maker.zone,
             as_of=as_of,
         )
+        there = {addresses.night(night.run) for night in report.nights}
+        there |= {addresses.workflow(flow.name) for flow in report.workflows}
+        middle += diffpages.pages(
+            _differences(self.ledger),
+            lambda address: address in there or self.files.size(address) is not None,
+            maker.zone,
+        )
         rows = joblists.rows_script(report, jobs, zone=maker.settings.report.timezone)
         rows_file = f"assets/jobs-{sum_of(rows)[:8]}.js"
         self._file(rows_file, rows)
@@ -516,7 +576,7 @@ class _Site:
 
     def _all_done(self, done: Iterable[_Done], step: Step) -> None:
         for each in done:
-            self._done(each, step, kept=each.owner.startswith("workflows/"))
+            self._done(each, step, kept=each.owner.startswith(KEPT))
 
     def _done(self, done: _Done, step: Step, *, kept: bool) -> None:
         self.ledger.put(done.owner, done.content, done.files, kept=kept)
