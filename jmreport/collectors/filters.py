@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from jmreport.models import JOB_STATUSES, ExtendedQueryFields, QueryJobsRequest
+from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, ExtendedQueryFields, QueryJobsRequest
 from jmreport.records import Asked, Filters, is_terminal, moment, utc_text
 
 #: Names the Cromwell shim takes; it refuses the hyphen that the API allows.
@@ -22,6 +22,7 @@ NAMES = (
     "projectId", "userId", "hideArchived", "name", "id", "labels",
     "start", "end", "status", "submission",
 )  # fmt: skip
+_NOT_STARTED = ("OnHold", "Submitted")
 _EXTENSIONS = {"projectId": "project_id", "userId": "user_id", "hideArchived": "hide_archived"}
 
 
@@ -133,11 +134,14 @@ def failing(row: dict[str, Any], filters: Filters) -> tuple[str, ...]:
     """The filters that keep a row out, by the API's names.
 
     A row that lacks what a filter asks about is kept out, as the API has it: `end` hides what still
-    runs. Three filters keep such a row, since a server need not say these things of a job, or says
-    them wrongly: projectId, userId (the Cromwell shim's rows hold neither) and submission.
+    runs. A start or an end that cannot be, as the Cromwell shim invents them, is none. Three
+    filters keep such a row, since a server need not say these things of a job, or says them
+    wrongly: projectId, userId (the Cromwell shim's rows hold neither) and submission.
     """
     labels, extensions = _map(row, "labels"), _map(row, "extensions")
-    start, end = moment(row.get("start")), moment(row.get("end"))
+    status = row.get("status")
+    start = None if status in _NOT_STARTED else moment(row.get("start"))
+    end = None if status in ACTIVE_STATUSES else moment(row.get("end"))
     submission = moment(row.get("submission"))
     passes = {
         "projectId": _agrees(extensions.get("projectId"), filters.project_id),

@@ -34,8 +34,7 @@ class End(Struct, kw_only=True):
     of ours, "empty" tokens that lead to empty pages only, "unread" a page that could not be read:
     number `pages`, for the reason `why`. `total` is the largest count that the server gave, None
     where it gave none; `distinct` the ids that came. `oldest` is the earliest submission reached,
-    `second` that of the last row, both as the server wrote them. `met` says that two pages met
-    within one second, where a token of whole seconds drops jobs.
+    `second` that of the last row, both as the server wrote them.
     """
 
     how: Literal["ended", "jammed", "endless", "empty", "unread"] = "ended"
@@ -45,8 +44,21 @@ class End(Struct, kw_only=True):
     distinct: set[str] = field(default_factory=set)
     oldest: str = ""
     second: str = ""
-    met: bool = False
+    #: All submissions were of whole seconds; some jobs shared one; a page began before the second
+    #: in which the one before it ended.
+    whole_seconds: bool = True
+    shared: bool = False
+    skipped: bool = False
     bad: list[Gap] = field(default_factory=list)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a token of whole seconds may have dropped jobs between two pages.
+
+        The dsub shim's does, and no count tells of it. Where no two jobs share a second, or each
+        page begins with the second in which the last one ended, nothing can have been dropped.
+        """
+        return self.total is None and self.whole_seconds and self.shared and self.skipped
 
     @property
     def missing(self) -> int:
@@ -57,7 +69,10 @@ class End(Struct, kw_only=True):
 def walk(
     ask: Ask, request: QueryJobsRequest, *, most_pages: int = MOST_PAGES
 ) -> Generator[dict[str, Any], None, End]:
-    """Every row that has an id, once. Its value: how the walk ended."""
+    """Every row that has an id, once. Its value: how the walk ended.
+
+    At least one page is asked for, and at most `most_pages`.
+    """
     end = End()
     tokens: set[str] = set()
     barren = empty = 0
@@ -109,7 +124,7 @@ def _results(answer: dict[str, Any], end: End) -> list[Any]:
 
 
 def _fresh(results: list[Any], end: End) -> Generator[dict[str, Any], None, None]:
-    seconds = []
+    seconds: list[str] = []
     for row in results:
         job = job_id(row)
         if job is None:
@@ -119,13 +134,15 @@ def _fresh(results: list[Any], end: End) -> Generator[dict[str, Any], None, None
             continue
         submission = row.get("submission")
         if isinstance(submission, str) and submission:
+            end.shared = end.shared or (job not in end.distinct and submission[:19] in seconds[-1:])
+            end.whole_seconds = end.whole_seconds and "." not in submission
             seconds.append(submission[:19])
             end.oldest = min(end.oldest or submission, submission)
         if job not in end.distinct:
             end.distinct.add(job)
             yield row
     if seconds:
-        end.met = end.met or (end.pages > 1 and seconds[0] == end.second)
+        end.skipped = end.skipped or (bool(end.second) and seconds[0] != end.second)
         end.second = seconds[-1]
 
 

@@ -24,6 +24,10 @@ __all__ = ["Listing", "job_id", "wanted"]
 
 #: Answers that may be about a filter; any other failure is about the server.
 _REFUSALS = (400, 422, 500)
+#: The page that is largest on servers that cap it (the dsub shim): the fewer pages, the fewer lost.
+LARGEST_PAGE = 256
+#: A doubtful list has come when so many walks in a row, in other pages, brought nothing new.
+BARREN_WALKS = 2
 
 
 class Listing:
@@ -88,11 +92,21 @@ class Listing:
                     "read without filters instead."
                 )
                 return
+        if (
+            end.how == "jammed"
+            and not self._reached(end)
+            and (request.page_size or 0) < LARGEST_PAGE
+        ):
+            # The more a page holds, the fewer seconds have more jobs than that.
+            request = replace(request, page_size=LARGEST_PAGE)
+            end = yield from self._walk(request)
         if end.how == "ended" and end.missing:
             # Rows move while they are read by offset: those that slipped past come now.
             first, end = end, (yield from self._walk(request))
             if end.missing:
                 end.distinct |= first.distinct
+        elif end.how == "ended" and end.doubtful:
+            yield from self._otherwise_paged(request)
         if end.how == "jammed" and not self._reached(end):
             yield from self._sliced(request)
         else:
@@ -108,7 +122,9 @@ class Listing:
             sent = filters.holds(filters.without(asking, *self._refused))
             return answer
 
-        walk = paging.walk(ask, request, most_pages=self._most_pages)
+        # Twice as many pages as one list may have, whatever has to be asked again.
+        left = max(1, min(self._most_pages, 2 * self._most_pages - self._pages))
+        walk = paging.walk(ask, request, most_pages=left)
         while True:
             try:
                 row = next(walk)
@@ -127,6 +143,28 @@ class Listing:
             if self._account.row(row, sent):
                 self.listed += 1
                 yield row
+
+    def _otherwise_paged(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
+        """The list again in pages that meet elsewhere, until two walks bring no new job."""
+        barren = 0
+        for size in _other_sizes(request.page_size or LARGEST_PAGE):
+            before = len(self._seen)
+            end = yield from self._walk(replace(request, page_size=size))
+            whole = end.how == "ended" and len(self._seen) == before
+            barren = barren + 1 if whole else 0
+            if barren == BARREN_WALKS:
+                note = (
+                    "The server's tokens hold whole seconds and it gives no total, so the list was "
+                    "read again in pages of other sizes, until that brought no further job."
+                )
+                if note not in self.notes:
+                    self.notes.append(note)
+                return
+        self._lacks(
+            "the list of jobs",
+            "the server's tokens hold whole seconds and drop jobs between pages, and it gives no "
+            "total: jobs that share a second may be missing",
+        )
 
     def _sliced(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
         slicer = Slicer(self._slice, refused=self._refused)
@@ -152,6 +190,8 @@ class Listing:
             self._judge(end)
         elif self._reached(end):
             end.how = "ended"
+        if end.how == "ended" and end.doubtful:
+            yield from self._otherwise_paged(request)
         return end
 
     # What is doubtful
@@ -182,13 +222,6 @@ class Listing:
                 f"the server said {paging.EMPTY_PAGES} times in a row that more follows, and sent "
                 "empty pages; how many jobs are missing is not known",
             )
-        elif end.total is None and end.met:
-            note = (
-                "The list's pages met in the middle of a second and the server gives no total, so "
-                "a job submitted in that second may be missing."
-            )
-            if note not in self.notes:
-                self.notes.append(note)
 
     def _lacks(self, what: str, why: str) -> None:
         gap = Gap(what=what, why=why)
@@ -232,3 +265,10 @@ class Listing:
                 self._account.refuse(name, error.message)
             return answer
         return None
+
+
+def _other_sizes(size: int) -> tuple[int, ...]:
+    """Sizes of pages that meet elsewhere than those of this size, the largest first."""
+    smaller = (size * 5 // 6, size * 2 // 3, size // 2, size // 3)
+    sizes = (LARGEST_PAGE, LARGEST_PAGE * 5 // 6, *smaller) if size < LARGEST_PAGE else smaller
+    return tuple(dict.fromkeys(each for each in sizes if each > 0 and each != size))
