@@ -185,7 +185,7 @@ def _part(part: _Part, jobs: Jobs) -> Iterator[Page]:
             template="joblist.html",
             content=digest(
                 jobs.columns,
-                jobs.left_out,
+                columns_note(jobs),
                 replace(part.found, jobs=()),
                 len(part.jobs),
                 part.beside,
@@ -327,7 +327,7 @@ def index_pages(
             template="jobs.html",
             content=digest(
                 jobs.columns,
-                jobs.left_out,
+                columns_note(jobs),
                 len(ids),
                 place,
                 statuses if first else (),
