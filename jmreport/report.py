@@ -38,13 +38,33 @@ CauseClass = Literal[
 ]
 
 
+class JobHistory(Struct, frozen=True, kw_only=True):
+    """What the same work did before a finished job, as of its end.
+
+    `failures` counts failures in a row up to this job, itself included, the first of them at
+    `since`; 0 for a success, of which `mended` says how many failures in a row came before.
+    `last_success` and `before` are jobs: the last that succeeded, and the run before this one.
+    `flips` of `runs` are those of a flaky key, 0 where it was not.
+    """
+
+    failures: int = 0
+    since: datetime | None = None
+    mended: int = 0
+    last_success: str = ""
+    last_success_at: datetime | None = None
+    before: str = ""
+    flips: int = 0
+    runs: int = 0
+
+
 class JobContext(Struct, frozen=True, kw_only=True):
     """What a job's page shows beside its record: only what belongs to the job.
 
     `usual` is as of the job's own end and of the run that recorded it, so that it never changes
     afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
     is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
-    `cause` is the id of the cause it failed of, `cause_class` that cause's class.
+    `cause` is the id of the cause it failed of, `cause_class` that cause's class. `history` is None
+    for a job that has not ended, or whose work nobody can recognise.
     """
 
     entry: Entry
@@ -56,6 +76,7 @@ class JobContext(Struct, frozen=True, kw_only=True):
     last_seen: datetime | None = None
     cause: str | None = None
     cause_class: CauseClass | None = None
+    history: JobHistory | None = None
     short_id: str = ""
 
 
@@ -67,7 +88,9 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
 
     `title` is the normalised message, its varying parts as <path>, <id>, <n> …; `shared` are the
     labels all its jobs have and others of the workflows don't, as (key, value). On a first run the
-    state is "failing". `jobs` are ids of the newest significant job of each key.
+    state is "failing". `jobs` are ids of the newest significant job of each key. `nights` and
+    `last_success` are those of the key that fails since `since`: so many reports told of it, and it
+    succeeded then (None: never, as far as is known). `flaky` are jobs of keys that are flaky.
     """
 
     id: str
@@ -82,6 +105,38 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     shared: tuple[tuple[str, str], ...] = ()
     example: str = ""
+    nights: int = 0
+    last_success: datetime | None = None
+    flaky: tuple[str, ...] = ()
+
+
+class FlakyKey(Struct, frozen=True, kw_only=True):
+    """A key that fails now and then: the jobs that were looked at, oldest first, and their ends.
+
+    `flips` counts those that ended otherwise than the one before; `labels` are those that tell the
+    key apart, where settings name some.
+    """
+
+    workflow: str
+    jobs: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    flips: int
+    labels: tuple[tuple[str, str], ...] = ()
+    last_failed: datetime | None = None
+
+    @property
+    def job(self) -> str:
+        """Its newest job that tells."""
+        return self.jobs[-1]
+
+    @property
+    def failures(self) -> int:
+        return self.outcomes.count("Failed")
+
+    @property
+    def score(self) -> float:
+        """Flips for each run that was looked at, from 0 to 1."""
+        return self.flips / len(self.outcomes)
 
 
 class StuckJob(Struct, frozen=True, kw_only=True):
@@ -489,4 +544,6 @@ class Report(Struct, frozen=True, kw_only=True):
     nights: tuple[NightSummary, ...] = ()
     slos: tuple[SloReport, ...] = ()
     slower: tuple[SlowerTask, ...] = ()
+    #: Keys that fail now and then, the flakiest first.
+    flaky: tuple[FlakyKey, ...] = ()
     waste: Waste | None = None

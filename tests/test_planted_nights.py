@@ -423,7 +423,6 @@ def page_of(folder: Path, name: str) -> str:
     return (alone if alone.exists() else folder / name / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.xfail(strict=True, reason="workflow pages do not tell of flaky keys yet")
 def test_the_workflow_that_crashes_now_and_then_is_called_flaky_and_no_other_is(
     site: Site,
 ) -> None:

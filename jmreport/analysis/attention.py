@@ -10,7 +10,7 @@ from jmreport.analysis.nights import Key, KeyState, Verdicts
 from jmreport.analysis.timing import WAITING_STATUSES
 from jmreport.models import JOB_STATUSES
 from jmreport.records import Entry, JobRow
-from jmreport.report import CauseGroup, State, StuckJob, Usual
+from jmreport.report import CauseGroup, FlakyKey, State, StuckJob, Usual
 
 #: Waiting longer than this is stuck, whatever is usual.
 LONGEST_WAIT = timedelta(hours=12)
@@ -60,6 +60,9 @@ def _group(state: State, members: Sequence[_Failing], shared: Sequence[Label]) -
     rows = [member.state.entry.row for member in members]
     jobs = tuple(row.id for row in rows)
     tasks = Counter(row.failure.task for row in rows if row.failure and row.failure.task)
+    oldest = min(
+        (member.state for member in members), key=lambda one: (one.since, one.entry.row.id)
+    )
     return CauseGroup(
         id=cause.id,
         state=state,
@@ -70,7 +73,10 @@ def _group(state: State, members: Sequence[_Failing], shared: Sequence[Label]) -
         new_jobs=jobs if state == "new" else (),
         workflows=tuple(sorted({row.name for row in rows})),
         tasks=tuple(sorted(tasks, key=lambda task: (-tasks[task], task))),
-        since=min(member.state.since for member in members),
+        since=oldest.since,
+        nights=oldest.nights,
+        last_success=oldest.last_success,
+        flaky=tuple(member.state.entry.row.id for member in members if member.state.flaky),
         shared=tuple(shared),
         example=next((row.failure.message for row in rows if row.failure), ""),
     )
@@ -117,6 +123,30 @@ class _Others:
             for label in sorted(common)
             if 2 * (sum(self._with[name, label] for name in workflows) - own) < others
         )
+
+
+def flaky(states: Iterable[KeyState], identity: Sequence[str]) -> tuple[FlakyKey, ...]:
+    """Flaky keys as reports name them, in the order given."""
+    return tuple(
+        FlakyKey(
+            workflow=state.entry.row.name,
+            jobs=tuple(row.id for row in state.runs),
+            outcomes=tuple(row.status for row in state.runs),
+            flips=state.flaky.flips,
+            labels=tuple(
+                (label, state.entry.row.labels[label])
+                for label in identity
+                if label in state.entry.row.labels
+            ),
+            last_failed=max(_failed_at(state.runs), default=None),
+        )
+        for state in states
+        if state.flaky
+    )
+
+
+def _failed_at(rows: Iterable[JobRow]) -> list[datetime]:
+    return [row.end for row in rows if row.status == "Failed" and row.end is not None]
 
 
 def stuck(active: Iterable[JobRow], usual: dict[str, Usual], now: datetime) -> tuple[StuckJob, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from jmreport.analysis.causes import cause_of
+from jmreport.analysis.history import histories
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.short_ids import short_ids
 from jmreport.analysis.usual import Asking, Workflow, as_of_each, workflow_of
@@ -15,8 +16,12 @@ from jmreport.report import JobContext
 MOST_FAILED_BELOW = 30
 
 
-def contexts(entries: Sequence[Entry], runs: Sequence[Run]) -> Iterator[JobContext]:
+def contexts(
+    entries: Sequence[Entry], runs: Sequence[Run], *, identity: Sequence[str] = ()
+) -> Iterator[JobContext]:
     """A context for every known job, sub-workflows too, in the order in which records are stored.
+
+    `identity` names the labels that tell pieces of work apart.
 
     Raises SnapshotError when no run is usable.
     """
@@ -27,6 +32,7 @@ def contexts(entries: Sequence[Entry], runs: Sequence[Run]) -> Iterator[JobConte
     rows = {entry.row.id: entry.row for entry in entries}
     known = {entry.row.id: entry for entry in entries}
     short = short_ids(rows)
+    before = histories(entries, nights, identity)
     usual = as_of_each(entries, (_asking(entry, nights) for entry in entries))
     for entry in sorted(entries, key=lambda entry: (entry.run, entry.shard, entry.line)):
         cause = cause_of(entry.row)
@@ -39,6 +45,7 @@ def contexts(entries: Sequence[Entry], runs: Sequence[Run]) -> Iterator[JobConte
             last_seen=nights.seen(entry) if window.lost(_top(entry, known)) else None,
             cause=cause.id if cause else None,
             cause_class=cause.cause_class if cause else None,
+            history=before.get(entry.row.id),
             short_id=short[entry.row.id],
         )
 

@@ -188,6 +188,7 @@ class _Making:
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
             missing=tuple(entry.row.id for entry in verdicts.missing),
             unknown=unknown,
+            flaky=attention.flaky(verdicts.flaky, self.settings.identity_labels),
             oldest_failing=min((state.since for state in verdicts.failing), default=None),
             quality=quality,
             columns=self.offered.display_fields,

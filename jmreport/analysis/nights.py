@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.records import Entry, JobRow, Run
 
 #: A key that did not run keeps its state for this long.
@@ -106,7 +107,12 @@ def verdict(row: JobRow) -> Verdict | None:
 
 
 class KeyState(NamedTuple):
-    """A key's newest job that tells, since when it fails without a success, its last success."""
+    """A key's newest job that tells, since when it fails without a success, its last success.
+
+    `nights` counts the reports that told of it as failing since then, this one included; 0 for a
+    key that succeeded. `runs` are its newest jobs that tell, oldest first, and `flaky` is what they
+    say together, None where it is not flaky.
+    """
 
     key: Key
     entry: Entry
@@ -114,6 +120,9 @@ class KeyState(NamedTuple):
     ended: datetime
     since: datetime
     last_success: datetime | None
+    nights: int = 0
+    flaky: Flakiness | None = None
+    runs: tuple[JobRow, ...] = ()
 
 
 class Verdicts(NamedTuple):
@@ -123,6 +132,7 @@ class Verdicts(NamedTuple):
     new: frozenset[Key]
     fixed: list[KeyState]
     missing: list[Entry]
+    flaky: list[KeyState]
 
 
 class _History:
@@ -155,10 +165,12 @@ def verdicts(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) 
     """What became of every key up to now, and compared with the previous run."""
     histories, unkeyed = _histories(entries, nights, identity)
     failing, fixed, new = [], [], set()
-    missing = []
+    missing, flaky = [], []
     for key, history in histories.items():
         state = _state(key, history, nights)
         before = _before(history, nights)
+        if state and state.flaky:
+            flaky.append(state)
         if state and state.state == "Failed":
             failing.append(state)
             if nights.previous and before != "Failed":
@@ -172,6 +184,7 @@ def verdicts(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) 
         frozenset(new),
         sorted(fixed, key=_newest_first),
         sorted(missing, key=lambda entry: (entry.row.name, entry.row.id)),
+        sorted(flaky, key=_flakiest_first),
     )
 
 
@@ -197,6 +210,12 @@ def standings(entries: Iterable[Entry], nights: Nights, identity: Sequence[str])
         {key: ran for key, history in histories.items() if (ran := history.ran(nights))},
         frozenset(unkeyed),
     )
+
+
+def _flakiest_first(state: KeyState) -> tuple[float, str, str]:
+    found = state.flaky
+    share = found.flips / found.runs if found else 0.0
+    return -share, state.entry.row.name, state.entry.row.id
 
 
 def _newest_first(state: KeyState) -> tuple[float, str]:
@@ -242,7 +261,19 @@ def _state(key: Key, history: _History, nights: Nights) -> KeyState | None:
             break
         since = ended
     state: Verdict = "Failed" if newest[2].row.status == "Failed" else "Succeeded"
-    return KeyState(key, newest[2], state, newest[0], since, last_success)
+    rows = tuple(entry.row for _, _, entry, _ in history.told[-RUNS:])
+    found = flakiness([row.status for row in rows])
+    return KeyState(
+        key,
+        newest[2],
+        state,
+        newest[0],
+        since,
+        last_success,
+        nights=nights.tonight - nights.index(since) + 1 if state == "Failed" else 0,
+        flaky=found,
+        runs=rows if found else (),
+    )
 
 
 def _before(history: _History, nights: Nights) -> Verdict | None:

@@ -58,7 +58,7 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
         written = site.write(
             Path(settings.site.dir),
             report,
-            analysis.contexts(entries, runs),
+            analysis.contexts(entries, runs, identity=settings.report.identity_labels),
             partial(read_records, Path(settings.snapshots.dir)),
             nights=told,
             settings=settings,

@@ -76,6 +76,23 @@ DEFINITIONS = (
         "5); or waiting for over 12 hours.",
     ),
     Definition(
+        word="Flaky",
+        meaning="Of the last 20 runs of a key (at least 5), at least 3 ended otherwise than the "
+        "run before. Flakiness is that share of them. Three failures in a row at the "
+        "end are broken, not flaky.",
+    ),
+    Definition(
+        word="Slower",
+        meaning="A task whose median last night is at least 1.5 times, and at least 5 minutes "
+        "above, that of the last 14 nights, with at least 5 successful attempts that did not come "
+        "from the cache on both sides.",
+    ),
+    Definition(
+        word="Waste",
+        meaning="Hours in attempts that led to no success: preempted, failed and tried again, "
+        "failed, or aborted.",
+    ),
+    Definition(
         word="Cause",
         meaning="The first line of the deepest failure message with its varying parts (paths, "
         "ids, numbers, times) replaced. Jobs with one cause are one row.",

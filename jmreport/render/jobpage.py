@@ -17,6 +17,7 @@ from jmreport.render import (
     jobdetails,
     jobfailures,
     jobhead,
+    jobhistory,
     joboperations,
     jobtasks,
     jobverdict,
@@ -31,6 +32,7 @@ from jmreport.render.jobdetails import Events
 from jmreport.render.jobfacts import Link, Making, SiteFacts, site_facts
 from jmreport.render.jobfailures import Failures
 from jmreport.render.jobhead import Fact, Gaps, Labels
+from jmreport.render.jobhistory import History
 from jmreport.render.joboperations import OperationView
 from jmreport.render.jobtasks import Tasks
 from jmreport.render.jobverdict import Verdict
@@ -60,6 +62,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     status: words.StatusWord
     crumbs: tuple[Link, ...]
     verdict: Verdict
+    history: History | None
     notices: tuple[str, ...]
     gaps: Gaps
     facts: tuple[Fact, ...]
@@ -140,6 +143,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         status=status,
         crumbs=jobhead.crumbs(context, making),
         verdict=jobverdict.verdict(context, job_tasks, anchors, readable=detail is not None),
+        history=jobhistory.history(context, making),
         notices=jobhead.notices(record, context, making),
         gaps=jobhead.gaps(record),
         facts=jobhead.facts(record, context, read, making),

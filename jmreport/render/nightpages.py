@@ -45,6 +45,7 @@ class Group(Struct, frozen=True, kw_only=True):
     title: str
     note: str
     since: words.Moment | None
+    lasting: str
     jobs: tuple[JobLink, ...]
 
 
@@ -249,8 +250,16 @@ def _cause(group: CauseGroup, rows: Mapping[str, NightJob], here: str, zone: tzi
         title=words.cut_middle(group.title, 300) or group.rule,
         note=" · ".join(part for part in (flows, tasks, group.cause_class) if part),
         since=words.when(group.since, zone),
+        lasting=_lasting(group, zone),
         jobs=_links(group.jobs, rows, here),
     )
+
+
+def _lasting(group: CauseGroup, zone: tzinfo) -> str:
+    nights = words.plural(group.nights, "night") if group.state == "still failing" else ""
+    success = words.when(group.last_success, zone)
+    said = f"last success {success.text}" if success else "no success known"
+    return f"{nights}, {said}" if nights else said
 
 
 def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[Group, ...]:
@@ -265,6 +274,7 @@ def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -
             title=words.cut_middle(name, 120) or "(no name)",
             note="",
             since=None,
+            lasting="",
             jobs=_links(of_flow, rows, here),
         )
         for name, of_flow in sorted(flows.items())

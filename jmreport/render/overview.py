@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
 from markupsafe import Markup
@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.render import addresses, charts, labelpages, taskpages, verdict, words
+from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, Usual, WorkflowReport
@@ -62,6 +62,8 @@ class AttentionRow(Struct, frozen=True, kw_only=True):
     cause_class: str
     rule: str
     since: words.Moment | None
+    lasting: tuple[str, ...]
+    flaky: Link | None
     shared: str
     example: Link
 
@@ -133,6 +135,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     label_note: str
     label_href: str
     work: taskpages.Summary
+    flaky: flakypages.Flaky
     fixed: tuple[FixedRow, ...]
     fixed_more: Link | None
     zone: str
@@ -206,6 +209,7 @@ class _Overview:
             label_note=_label_note(label, report),
             label_href=addresses.label(label.key) if label else "",
             work=taskpages.summary(report, self.lists, self.prices),
+            flaky=flakypages.on_overview(report.flaky, self.lists),
             fixed=tuple(self._fixed(job) for job in report.fixed[:ROWS]),
             fixed_more=self._all(len(report.fixed), "fixed"),
             zone=words.zone_name(report.now, self.zone),
@@ -398,6 +402,13 @@ class _Overview:
             cause_class=group.cause_class,
             rule=group.rule,
             since=words.short_when(group.since, self.zone, near=self.report.now),
+            lasting=tuple(lasting(group, self.report.now, self.zone)),
+            flaky=Link(
+                text=f"{words.number(len(group.flaky))} flaky",
+                href=self.lists.link(f"{name}-flaky", f"flaky {title}", group.flaky, back=back),
+            )
+            if group.flaky
+            else None,
             shared=_shared(group),
             example=self._job(example),
         )
@@ -497,6 +508,14 @@ class _Overview:
             said=f"Failure rate {rate} on {day}"
             + (", above the usual range" if line.outside else ""),
         )
+
+
+def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
+    """For how many nights the oldest of a group fails, and when it succeeded last."""
+    if group.state == "still failing" and group.nights:
+        yield words.plural(group.nights, "night")
+    success = words.short_when(group.last_success, zone, near=now)
+    yield f"last success {success.text}" if success else "no success known"
 
 
 CLASS_VERBS = {

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from jmreport.records import utc_text
 from jmreport.render import verdict
-from jmreport.report import CauseGroup, Cost, Report, SloReport, SlowerTask
+from jmreport.report import CauseGroup, Cost, FlakyKey, Report, SloReport, SlowerTask
 
 #: The format of report.json; raised when a key changes its meaning or goes.
 REPORT_FORMAT = 1
@@ -41,7 +41,9 @@ class CauseJson(Struct, frozen=True, kw_only=True):
     """Failures with one cause. `jobs` are those of keys failing now, `new_jobs` some of them.
 
     `first_seen` is when the oldest of them began to fail, or the first night that told of the
-    cause where that is earlier; `last_seen` is when the newest one ended.
+    cause where that is earlier; `last_seen` is when the newest one ended. `nights` counts the
+    reports in a row that told of the oldest of them, and `last_success` is when that one last
+    succeeded.
     """
 
     id: str
@@ -54,6 +56,8 @@ class CauseJson(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...]
     first_seen: Time | None
     last_seen: Time | None
+    nights: Count = 0
+    last_success: Time | None = None
 
 
 class GapJson(Struct, frozen=True, kw_only=True):
@@ -98,6 +102,22 @@ class SlowerJson(Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...]
 
 
+class FlakyJson(Struct, frozen=True, kw_only=True):
+    """Work that fails now and then: of its last `runs`, `failures` failed.
+
+    `flips` ended otherwise than the run before; `job` is the newest of them, `labels` are the
+    identity labels that tell it apart.
+    """
+
+    workflow: str
+    job: str
+    labels: dict[str, str]
+    runs: Count
+    failures: Count
+    flips: Count
+    score: float
+
+
 class WasteJson(Struct, frozen=True, kw_only=True):
     """Seconds in attempts that led to no success, by what became of them.
 
@@ -139,6 +159,7 @@ class ReportJson(Struct, frozen=True, kw_only=True):
     slos: tuple[SloJson, ...] = ()
     slower: tuple[SlowerJson, ...] = ()
     waste: WastesJson | None = None
+    flaky: tuple[FlakyJson, ...] = ()
 
 
 def report_json(report: Report) -> bytes:
@@ -170,6 +191,7 @@ def _tree(report: Report) -> ReportJson:
         ),
         slos=tuple(_slo(one) for one in report.slos),
         slower=tuple(_slower(one) for one in report.slower),
+        flaky=tuple(_flaky(key) for key in report.flaky),
         waste=WastesJson(night=_waste(report.waste.tonight), report=_waste(report.waste.total))
         if report.waste
         else None,
@@ -191,6 +213,8 @@ def _cause(group: CauseGroup, ends: dict[str, datetime | None], report: Report) 
         tasks=group.tasks,
         first_seen=utc_text(first) if first else None,
         last_seen=utc_text(max(known)) if known else None,
+        nights=group.nights,
+        last_success=utc_text(group.last_success) if group.last_success else None,
     )
 
 
@@ -218,6 +242,18 @@ def _slower(one: SlowerTask) -> SlowerJson:
         usual_attempts=one.usual_attempts,
         since=utc_text(one.since),
         jobs=one.jobs,
+    )
+
+
+def _flaky(key: FlakyKey) -> FlakyJson:
+    return FlakyJson(
+        workflow=key.workflow,
+        job=key.job,
+        labels=dict(key.labels),
+        runs=len(key.jobs),
+        failures=key.failures,
+        flips=key.flips,
+        score=round(key.score, 3),
     )
 
 

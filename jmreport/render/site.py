@@ -72,7 +72,7 @@ LEDGER = "pages"
 #: Whose pages are never removed, beside the jobs'.
 KEPT = ("workflows/", "diffs/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 2
+NIGHT_FORMAT = 3
 #: Jobs, and other pages, that a worker is given at a time.
 BATCH = 200
 #: Processes at most, whatever was asked for: more only wait for one another.
@@ -652,6 +652,8 @@ def _mentioned(report: Report) -> set[str]:
     found.update(each.job for each in report.stuck)
     for group in report.attention:
         found.update(group.jobs)
+    for key in report.flaky:
+        found.update(key.jobs)
     for flow in report.workflows:
         found.update(flow.jobs)
         for group in flow.causes:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.render import addresses, charts, labelpages, taskpages, words
+from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, words
 from jmreport.render.joblists import (
     NO_NAME,
     Cell,
@@ -16,7 +16,7 @@ from jmreport.render.joblists import (
     status_adjective,
     status_order,
 )
-from jmreport.render.overview import Link, day_rates, day_words
+from jmreport.render.overview import Link, day_rates, day_words, lasting
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices
@@ -32,6 +32,7 @@ class CauseRow(Struct, frozen=True, kw_only=True):
     title: str
     cause_class: str
     since: words.Moment | None
+    lasting: tuple[str, ...]
 
 
 class TaskRow(Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     causes: tuple[CauseRow, ...]
     tasks: tuple[TaskRow, ...]
     work: taskpages.Summary
+    flaky: flakypages.Flaky
     days: tuple[Point, ...]
     columns: tuple[Column, ...]
     runs: tuple[tuple[Cell, ...], ...]
@@ -227,6 +229,7 @@ def _view(
         causes=tuple(_cause(group, flow, lists, at) for group in flow.causes),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
+        flaky=flakypages.of_flow(flow.name, report.flaky, lists),
         days=tuple(
             Point(
                 day=day_words(day.day),
@@ -319,6 +322,7 @@ def _cause(group: CauseGroup, flow: WorkflowReport, lists: Lists, at: str) -> Ca
         title=words.cut_middle(group.title, 300),
         cause_class=group.cause_class,
         since=words.short_when(group.since, lists.jobs.zone),
+        lasting=tuple(lasting(group, lists.jobs.now, lists.jobs.zone)),
     )
 
 

@@ -1,0 +1,141 @@
+"""Flaky work: keys that fail now and then, on the overview and on their workflow's page."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from jmreport.render import addresses, words
+from jmreport.render.joblists import NO_NAME, Lists, list_name
+from jmreport.report import FlakyKey
+
+#: Rows on the overview, and on a workflow's page.
+FEW = 5
+ROWS = 25
+#: The strip's height and the width of a run in it, in pixels of its own.
+_HEIGHT, _STEP = 16, 8
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A text and where it leads; no link where there is nothing to see."""
+
+    text: str
+    href: str = ""
+
+
+class Mark(Struct, frozen=True):
+    """A run in the strip: failed ones are tall, successful ones short."""
+
+    x: int
+    y: int
+    height: int
+    status: str
+
+
+class FlakyRow(Struct, frozen=True, kw_only=True):
+    """A key that fails now and then."""
+
+    workflow: Link
+    job: Link
+    labels: str
+    score: str
+    failed: Link
+    runs: Link
+    flips: str
+    last_failed: words.Moment | None
+    width: int
+    marks: tuple[Mark, ...]
+    said: str
+
+
+class Flaky(Struct, frozen=True, kw_only=True):
+    """The table. `more` leads to the newest jobs of all flaky keys."""
+
+    rows: tuple[FlakyRow, ...]
+    more: Link | None
+    flows: bool
+
+
+def on_overview(keys: Sequence[FlakyKey], lists: Lists) -> Flaky:
+    """The flakiest keys of the report."""
+    more = None
+    if len(keys) > FEW:
+        href = lists.link(
+            "flaky",
+            "jobs that are the newest of flaky work",
+            [key.job for key in keys],
+            back=("Overview", addresses.OVERVIEW),
+        )
+        more = Link(text=f"All {words.number(len(keys))} flaky", href=href)
+    rows = tuple(_row(key, lists, addresses.OVERVIEW) for key in keys[:FEW])
+    return Flaky(rows=rows, more=more, flows=True)
+
+
+def of_flow(flow: str, keys: Sequence[FlakyKey], lists: Lists) -> Flaky:
+    """The flakiest keys of a workflow."""
+    at = addresses.workflow(flow)
+    own = [key for key in keys if key.workflow == flow]
+    more = None
+    if len(own) > ROWS:
+        href = lists.link(
+            list_name("flaky-of", flow),
+            f"jobs that are the newest of flaky work of {words.cut_middle(flow, 60) or NO_NAME}",
+            [key.job for key in own],
+            back=(words.cut_middle(flow, 60) or NO_NAME, at),
+        )
+        more = Link(text=f"All {words.number(len(own))} flaky", href=addresses.relative(at, href))
+    return Flaky(rows=tuple(_row(key, lists, at) for key in own[:ROWS]), more=more, flows=False)
+
+
+def _row(key: FlakyKey, lists: Lists, at: str) -> FlakyRow:
+    name = words.cut_middle(key.workflow, 60) or NO_NAME
+    back = (name, addresses.workflow(key.workflow))
+    exact = (key.workflow, key.job)
+    short = lists.jobs.short(key.job)
+
+    def link(kind: str, what: str, jobs: Sequence[str]) -> str:
+        address = lists.link_or_job(
+            list_name(kind, *exact), f"{what} of the work of {name} {short}", jobs, back=back
+        )
+        return addresses.relative(at, address) if address else ""
+
+    failed = [job for job, end in zip(key.jobs, key.outcomes, strict=True) if end == "Failed"]
+    known = lists.jobs.row(key.job) is not None
+    return FlakyRow(
+        workflow=Link(
+            text=words.cut_middle(key.workflow, 80) or NO_NAME,
+            href=lists.jobs.workflow_href(key.workflow, at),
+        ),
+        job=Link(text=short, href=addresses.relative(at, addresses.job(key.job)) if known else ""),
+        labels=", ".join(
+            f"{words.cut_middle(label, 40)} {words.cut_middle(value, 40)}"
+            for label, value in key.labels
+        ),
+        score=words.percent(key.score, 0),
+        failed=Link(
+            text=words.number(len(failed)), href=link("flaky-failed", "failed jobs", failed)
+        ),
+        runs=Link(text=words.number(len(key.jobs)), href=link("flaky-runs", "jobs", key.jobs)),
+        flips=words.number(key.flips),
+        last_failed=words.short_when(key.last_failed, lists.jobs.zone, near=lists.jobs.now),
+        width=len(key.outcomes) * _STEP,
+        marks=tuple(_marks(key.outcomes)),
+        said=f"Failed {words.number(len(failed))} of the last "
+        f"{words.plural(len(key.jobs), 'run')}, oldest first: {_spelt(key.outcomes)}",
+    )
+
+
+def _marks(outcomes: Sequence[str]) -> Iterator[Mark]:
+    for place, outcome in enumerate(outcomes):
+        height = _HEIGHT if outcome == "Failed" else _HEIGHT // 2
+        yield Mark(place * _STEP, _HEIGHT - height, height, outcome.lower())
+
+
+def _spelt(outcomes: Sequence[str]) -> str:
+    """Runs of the same outcome as words: "3 succeeded, 1 failed, 2 succeeded"."""
+    spells: list[tuple[str, int]] = []
+    for outcome in outcomes:
+        if spells and spells[-1][0] == outcome:
+            spells[-1] = (outcome, spells[-1][1] + 1)
+        else:
+            spells.append((outcome, 1))
+    return ", ".join(f"{count} {outcome.lower()}" for outcome, count in spells)
