@@ -1,5 +1,6 @@
 """Charts: the same bytes for the same data, readable without seeing them, safe inside a page."""
 
+import multiprocessing
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,6 +116,26 @@ def test_a_drawing_is_kept_until_nobody_wants_it(tmp_path: Path) -> None:
     assert kept.svg(CHARTS[0]) == "<svg>kept</svg>" != first
     kept.forget(set())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_workers_may_draw_the_same_chart_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is done with it while the other is about to put its own drawing in its place."""
+    kept = charts.Charts(tmp_path)
+    other = multiprocessing.get_context("fork").Process(target=kept.svg, args=(CHARTS[0],))
+    move = Path.replace
+
+    def late(part: Path, place: Path) -> Path:
+        monkeypatch.undo()
+        other.start()
+        other.join()
+        return move(part, place)
+
+    monkeypatch.setattr(Path, "replace", late)
+    drawn = kept.svg(CHARTS[0])
+    assert other.exitcode == 0
+    assert [path.read_text() for path in tmp_path.iterdir()] == [drawn]
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**6), max_size=6))

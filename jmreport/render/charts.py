@@ -13,6 +13,7 @@ data that was never drawn before.
 import hashlib
 import io
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -122,7 +123,8 @@ class Charts:
         except (FileNotFoundError, UnicodeDecodeError):
             drawn = draw(chart)
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(".part")
+        # Two workers may draw the same numbers at once, for pages of two workflows.
+        part = kept.with_suffix(f".{os.getpid()}.part")
         part.write_text(drawn, "utf-8")
         part.replace(kept)
         return Markup(drawn)  # noqa: S704
