@@ -542,6 +542,8 @@ class Report(Struct, frozen=True, kw_only=True):
     complete: bool = True
     #: Every night that is known, oldest first; the last is this one.
     nights: tuple[NightSummary, ...] = ()
+    #: What the counts usually are, by their names in ReportCounts; none below five such nights.
+    usual: dict[str, Range] = field(default_factory=dict)
     slos: tuple[SloReport, ...] = ()
     slower: tuple[SlowerTask, ...] = ()
     #: Keys that fail now and then, the flakiest first.

@@ -1,5 +1,6 @@
 """Nights: each is told once, stays as it was told, and can be told again from the snapshots."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from contextlib import chdir
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from jmreport.analysis import night
 from jmreport.cli import main
-from jmreport.report import NightSummary, ReportCounts, StatusSplit
+from jmreport.render import overview
+from jmreport.report import NightSummary, Range, ReportCounts, StatusSplit
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
 
@@ -126,3 +128,32 @@ def test_what_is_usual_lies_between_its_tenth_and_ninetieth_percentile(new: list
     nights = [_summary(number, new=value) for number, value in enumerate(new)]
     usual = night.usual_night(nights, lambda each: each.counts.new)
     assert usual is None or usual.p10 <= usual.median <= usual.p90
+
+
+def test_every_count_has_a_usual_night_once_there_are_five() -> None:
+    nights = [_summary(number, new=number % 3) for number in range(8)]
+    usual = night.usual_counts(nights)
+    assert set(usual) == set(ReportCounts.__struct_fields__)
+    assert (usual["new"].median, usual["new"].nights, usual["fixed"].median) == (1, 6, 0)
+    assert night.usual_counts(nights[:5]) == {}
+
+
+@pytest.mark.parametrize(
+    ("usual", "said"),
+    [
+        ((8, 2, 14), "usual night: 8 (2 to 14)"),
+        ((0, 0, 0), "usual night: 0"),
+        # A range is said in whole jobs, and never narrower than it is.
+        ((1.5, 0.4, 2.1), "usual night: 1.5 (0 to 3)"),
+        ((1203, 1100.5, 1300), "usual night: 1\u202f203 (1\u202f100 to 1\u202f300)"),
+    ],
+)
+def test_a_usual_night_is_said_with_its_range(usual: tuple[float, float, float], said: str) -> None:
+    median, p10, p90 = usual
+    known = Range(median=median, p10=p10, p90=p90, nights=14)
+    assert overview.usual_words(known) == said
+
+
+def test_the_overview_says_nothing_of_usual_nights_before_there_are_five(site: Path) -> None:
+    assert "usual night" not in (site / "site/index.html").read_text()
+    assert json.loads((site / "site/data/report.json").read_text())["usual"] == {}

@@ -304,6 +304,19 @@ def test_a_key_that_did_not_run_is_missing_for_two_nights_and_then_forgotten(
     assert "missing" not in dict(parts(site.night(19)))
 
 
+def test_tonights_numbers_stand_beside_those_of_a_usual_night(site: Site) -> None:
+    """Of the fourteen complete nights before the last, all but the partial one."""
+    told = words(site.page("index.html"))
+    fresh = sorted(
+        len(failing()[night] - failing()[night - 1])
+        for night in range(NIGHTS - 15, NIGHTS)
+        if night != PARTIAL
+    )
+    usual = site.report["usual"]["new"]
+    assert (usual["median"], usual["nights"]) == (median(fresh), 14)
+    assert f"1 New failures usual night: {median(fresh):g} (0 to " in told
+
+
 def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(
     site: Site, keys: Keys
 ) -> None:

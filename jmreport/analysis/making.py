@@ -196,6 +196,7 @@ class _Making:
             short_ids=short_ids(entry.row.id for entry in self.entries),
             complete=complete,
             nights=(*self.past, tonight),
+            usual=night.usual_counts((*self.past, tonight)),
         )
 
     def _runs(self, row: JobRow) -> bool:

@@ -155,6 +155,16 @@ def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
     return tuple(before[-COMPARABLE:])
 
 
+def usual_counts(nights: Sequence[NightSummary]) -> dict[str, Range]:
+    """What each count of the newest night usually is, by its name; empty where nobody can say."""
+    found = {name: usual_night(nights, _count(name)) for name in ReportCounts.__struct_fields__}
+    return {name: usual for name, usual in found.items() if usual is not None}
+
+
+def _count(name: str) -> Callable[[NightSummary], float]:
+    return lambda night: float(getattr(night.counts, name))
+
+
 def _weekend(at: datetime) -> bool:
     return at.weekday() >= _SATURDAY
 

@@ -107,6 +107,12 @@ DEFINITIONS = (
         meaning="The middle 80 % of the last 30 successful runs, or of the days shown; at least "
         "5 are needed.",
     ),
+    Definition(
+        word="Usual night",
+        meaning="The median, and the middle 80 %, of the last 14 complete nights before this one "
+        "(of weekend nights for a weekend, and of working days for a working day, where 28 nights "
+        "are there); at least 5 are needed. The first night is never one of them.",
+    ),
     Definition(word="Archived", meaning="A job whose label flag is archive."),
     Definition(
         word="Unknown",

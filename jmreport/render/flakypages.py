@@ -115,7 +115,7 @@ def _row(key: FlakyKey, lists: Lists, at: str) -> FlakyRow:
             text=words.number(len(failed)), href=link("flaky-failed", "failed jobs", failed)
         ),
         runs=Link(text=words.number(len(key.jobs)), href=link("flaky-runs", "jobs", key.jobs)),
-        flips=words.number(key.flips),
+        flips=words.plural(key.flips, "change"),
         last_failed=words.short_when(key.last_failed, lists.jobs.zone, near=lists.jobs.now),
         width=len(key.outcomes) * _STEP,
         marks=tuple(_marks(key.outcomes)),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, tzinfo
+from math import ceil, floor
 from typing import Any
 
 from markupsafe import Markup
@@ -13,7 +14,16 @@ from jmreport.models import ACTIVE_STATUSES
 from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Day, LabelReport, Report, StuckJob, Usual, WorkflowReport
+from jmreport.report import (
+    CauseGroup,
+    Day,
+    LabelReport,
+    Range,
+    Report,
+    StuckJob,
+    Usual,
+    WorkflowReport,
+)
 from jmreport.settings import Prices
 
 #: Values of the top label and workflows with small charts; both say where the others are.
@@ -44,6 +54,7 @@ class Tile(Struct, frozen=True, kw_only=True):
     n: str
     what: str
     usual: str
+    usual_night: str
     kind: str
     href: str = ""
 
@@ -274,9 +285,14 @@ class _Overview:
             still = [
                 job for job in _ids(group.jobs for group in report.attention) if job not in known
             ]
-            usual = _usual_day(report.days)
             yield self._tile(
-                counts.new, "New failures", usual, "failed", "new", "newly failing jobs", new
+                counts.new,
+                "New failures",
+                "" if report.usual else _usual_day(report.days),
+                "failed",
+                "new",
+                "newly failing jobs",
+                new,
             )
             yield self._tile(
                 counts.still_failing,
@@ -334,6 +350,7 @@ class _Overview:
             n=words.number(count),
             what=what,
             usual=usual,
+            usual_night=usual_night(self.report, _COUNTED.get(name, name)),
             kind=kind if count else f"{kind} zero",
             href=href,
         )
@@ -508,6 +525,23 @@ class _Overview:
             said=f"Failure rate {rate} on {day}"
             + (", above the usual range" if line.outside else ""),
         )
+
+
+#: Counts that are not called as the list behind their tile.
+_COUNTED = {"still-failing": "still_failing"}
+
+
+def usual_night(report: Report, count: str) -> str:
+    """What a count usually is; "" where nobody can say."""
+    usual = report.usual.get(count)
+    return usual_words(usual) if usual else ""
+
+
+def usual_words(usual: Range) -> str:
+    """A median with its range in whole jobs: "usual night: 8 (2 to 14)"."""
+    low, high = floor(usual.p10), ceil(usual.p90)
+    middle = f"usual night: {words.amount(usual.median)}"
+    return middle if low == high else f"{middle} ({words.number(low)} to {words.number(high)})"
 
 
 def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:

@@ -84,6 +84,15 @@ class SloJson(Struct, frozen=True, kw_only=True):
     left: float | None
 
 
+class UsualJson(Struct, frozen=True, kw_only=True):
+    """What a count usually is, over so many comparable nights: its median, and the middle 80 %."""
+
+    median: float
+    p10: float
+    p90: float
+    nights: Count
+
+
 class SlowerJson(Struct, frozen=True, kw_only=True):
     """A task whose median tonight is much longer than its usual one, in seconds.
 
@@ -160,6 +169,7 @@ class ReportJson(Struct, frozen=True, kw_only=True):
     slower: tuple[SlowerJson, ...] = ()
     waste: WastesJson | None = None
     flaky: tuple[FlakyJson, ...] = ()
+    usual: dict[str, UsualJson] = {}
 
 
 def report_json(report: Report) -> bytes:
@@ -191,6 +201,10 @@ def _tree(report: Report) -> ReportJson:
         ),
         slos=tuple(_slo(one) for one in report.slos),
         slower=tuple(_slower(one) for one in report.slower),
+        usual={
+            name: UsualJson(median=one.median, p10=one.p10, p90=one.p90, nights=one.nights)
+            for name, one in report.usual.items()
+        },
         flaky=tuple(_flaky(key) for key in report.flaky),
         waste=WastesJson(night=_waste(report.waste.tonight), report=_waste(report.waste.total))
         if report.waste

@@ -234,6 +234,15 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{number(n)} {one if n == 1 else many or one + 's'}"
 
 
+def amount(n: float) -> str:
+    """A number that may lie between two whole ones: "2", "1.5", "1 203".
+
+    >>> amount(2.0), amount(1.5)
+    ('2', '1.5')
+    """
+    return number(round(n)) if n == round(n) or n >= 100 else f"{n:.1f}"
+
+
 def listed(words: list[str]) -> str:
     """Words as a sentence lists them: "a", "a and b", "a, b and c"."""
     if len(words) < 2:
