@@ -542,6 +542,8 @@ class Report(Struct, frozen=True, kw_only=True):
     complete: bool = True
     #: Every night that is known, oldest first; the last is this one.
     nights: tuple[NightSummary, ...] = ()
+    #: Run -> workflow -> ids of its jobs that failed in the night of that run, as known now.
+    failed_by_night: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     #: What the counts usually are, by their names in ReportCounts; none below five such nights.
     usual: dict[str, Range] = field(default_factory=dict)
     slos: tuple[SloReport, ...] = ()

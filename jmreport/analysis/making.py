@@ -138,6 +138,9 @@ class _Making:
             waste=costs.waste(told.nights),
             slos=slo.promises(slos, self.listed, self.nights, covered=self.covered),
             days=self.calendar.days(self.listed),
+            failed_by_night=night.failed_by_night(
+                self.listed, self.nights, most=night.NAMED_NIGHTS
+            ),
             workflows=self._workflows(),
             labels=labels,
         )

@@ -35,6 +35,8 @@ SAME_KIND_OF_DAY = 28
 #: Fewer nights than this say nothing about what is usual.
 FEWEST_NIGHTS = 5
 _SATURDAY = 5
+#: Nights whose failed jobs are named by workflow.
+NAMED_NIGHTS = 31
 #: Reasons for holes that a frozen page keeps.
 MOST_HOLES = 5
 
@@ -48,6 +50,24 @@ def ended_in_it(entries: Iterable[Entry], nights: Nights) -> list[JobRow]:
         and (ended := nights.ended(entry)) is not None
         and nights.index(ended) == nights.tonight
     ]
+
+
+def failed_by_night(
+    entries: Iterable[Entry], nights: Nights, *, most: int
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Run -> workflow -> ids of listed jobs that failed in the last nights, by id."""
+    found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    oldest = nights.tonight - most
+    for entry in entries:
+        row = entry.row
+        if row.status == "Failed" and row.listed and (ended := nights.ended(entry)) is not None:
+            night = nights.index(ended)
+            if oldest < night <= nights.tonight:
+                found[nights.runs[night].id][row.name].append(row.id)
+    return {
+        run: {name: tuple(sorted(jobs)) for name, jobs in flows.items()}
+        for run, flows in found.items()
+    }
 
 
 def summary(

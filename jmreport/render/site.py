@@ -42,6 +42,7 @@ from jmreport.render import (
     data,
     diffpages,
     feed,
+    gridpage,
     joblists,
     jobpage,
     labelpages,
@@ -525,6 +526,7 @@ class _Site:
             *qualitypage.pages(report, lists, as_of=as_of),
             *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),
         ]
+        middle += gridpage.pages(report, lists, as_of=as_of)
         middle += nightpages.pages(
             report.nights,
             self.nights,
@@ -652,6 +654,8 @@ def _mentioned(report: Report) -> set[str]:
     found.update(each.job for each in report.stuck)
     for group in report.attention:
         found.update(group.jobs)
+    for flows in report.failed_by_night.values():
+        found.update(job for jobs in flows.values() for job in jobs)
     for key in report.flaky:
         found.update(key.jobs)
     for flow in report.workflows:

@@ -26,6 +26,7 @@ _NAV = (
     ("Workflows", addresses.WORKFLOWS, "workflows/"),
     ("Tasks", addresses.TASKS, "tasks/"),
     ("Nights", addresses.NIGHTS, "nights/"),
+    ("Grid", addresses.GRID, "grid.html"),
     ("By label", addresses.LABELS, "labels/"),
     ("Data quality", addresses.QUALITY, "quality.html"),
     ("About", addresses.ABOUT, "about.html"),

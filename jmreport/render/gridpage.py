@@ -1,0 +1,227 @@
+"""The grid: workflows by night, each cell with its worst outcome and failed of ended jobs.
+
+Counts are those that each night told. A count leads to the list of exactly these jobs where they
+are still what is known of that night; a night's head leads to its own page.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from jmreport.render import addresses, words
+from jmreport.render.joblists import NO_NAME, Lists, list_name
+from jmreport.render.page import Page, digest
+from jmreport.report import NightFlow, NightSummary, Report
+
+#: Nights and workflows that are shown; what is left out is said with a count.
+NIGHTS = 31
+ROWS = 300
+#: A workflow is expected in a night when it ran in so many of the last seven before it.
+BEFORE = 7
+EXPECTED = 5
+
+CellKind = Literal["failed", "aborted", "unknown", "succeeded", "expected", "none"]
+_LETTERS: dict[CellKind, str] = {
+    "failed": "F",
+    "aborted": "A",
+    "unknown": "?",
+    "succeeded": "S",
+    "expected": "",
+    "none": "",
+}
+_WORDS: dict[CellKind, str] = {
+    "failed": "some failed",
+    "aborted": "some were aborted",
+    "unknown": "some are unknown",
+    "succeeded": "all succeeded",
+    "expected": "expected, and none came",
+    "none": "no job ended",
+}
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """A night's column: its day, and what a reader must know of it."""
+
+    weekday: str
+    date: str
+    clock: str
+    href: str
+    note: str
+    said: str
+
+
+class Cell(Struct, frozen=True, kw_only=True):
+    """A workflow in a night."""
+
+    kind: CellKind
+    letter: str
+    said: str
+    failed: str
+    href: str
+    total: str
+    missing: str
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A workflow, newest night first."""
+
+    name: str
+    href: str
+    cells: tuple[Cell, ...]
+
+
+class GridView(Struct, frozen=True, kw_only=True):
+    """What grid.html prints."""
+
+    title: str
+    heads: tuple[Head, ...]
+    rows: tuple[Row, ...]
+    older: str
+    more: str
+    nights: str
+    zone: str
+
+
+def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
+    """The one page, grid.html."""
+    view = _Grid(report, lists).view()
+    yield Page(
+        address=addresses.GRID,
+        template="grid.html",
+        content=digest(view, as_of),
+        view=lambda _: view,
+        as_of=as_of,
+    )
+
+
+class _Grid:
+    """A report's nights, oldest first, as the grid needs them."""
+
+    def __init__(self, report: Report, lists: Lists) -> None:
+        self.report, self.lists = report, lists
+        self.zone = lists.jobs.zone
+        self.shown = report.nights[-NIGHTS:]
+        # Those before the first that is shown tell whether a workflow was expected in it.
+        self.nights = report.nights[-NIGHTS - BEFORE :]
+        self.flows = [{flow.name: flow for flow in night.flows} for night in self.nights]
+
+    def view(self) -> GridView:
+        names = {name for flows in self.flows[-len(self.shown) :] for name in flows}
+        kinds = {name: self._kinds(name) for name in names}
+        order = sorted(names, key=lambda name: (_rank(kinds[name]), name))
+        left = len(self.report.nights) - len(self.shown)
+        count = len(self.shown)
+        return GridView(
+            title=f"{words.plural(len(names), 'workflow')} in {words.plural(count, 'night')}",
+            heads=tuple(self._head(night) for night in reversed(self.shown)),
+            rows=tuple(self._row(name, kinds[name]) for name in order[:ROWS]),
+            older=f"{words.plural(left, 'older night')}" if left else "",
+            more=f"and {words.plural(len(order) - ROWS, 'more workflow')} without a failure"
+            if len(order) > ROWS
+            else "",
+            nights=addresses.NIGHTS,
+            zone=words.zone_name(self.report.now, self.zone),
+        )
+
+    def _head(self, night: NightSummary) -> Head:
+        moment, day = words.when(night.now, self.zone), words.day(night.now, self.zone)
+        weekday, _, date = day.text.rpartition(" ")[0].partition(" ") if day else ("", "", "")
+        notes = [] if night.complete else ["incomplete"]
+        notes += ["whole window"] if night.since is None else []
+        return Head(
+            weekday=weekday,
+            date=date,
+            clock=words.clock(night.now.astimezone(self.zone)) if self._shares_day(night) else "",
+            href=addresses.night(night.run),
+            note=", ".join(notes),
+            said=moment.text if moment else night.run,
+        )
+
+    def _shares_day(self, night: NightSummary) -> bool:
+        """Whether another night of the grid has the same day, so that its time tells it apart."""
+        day = night.now.astimezone(self.zone).date()
+        return sum(each.now.astimezone(self.zone).date() == day for each in self.shown) > 1
+
+    def _kinds(self, name: str) -> tuple[CellKind, ...]:
+        """What each night that is shown says of a workflow, newest first."""
+        start = len(self.nights) - len(self.shown)
+        places = range(len(self.nights) - 1, start - 1, -1)
+        return tuple(self._kind(name, place) for place in places)
+
+    def _kind(self, name: str, place: int) -> CellKind:
+        flow = self.flows[place].get(name)
+        counts = flow.split.counts if flow else {}
+        if counts.get("Failed"):
+            return "failed"
+        if counts.get("Aborted"):
+            return "aborted"
+        if any(count for status, count in counts.items() if status != "Succeeded"):
+            return "unknown"
+        if counts.get("Succeeded"):
+            return "succeeded"
+        return "expected" if self._expected(name, place) else "none"
+
+    def _expected(self, name: str, place: int) -> bool:
+        """Whether a workflow that ran on most nights should have run; not where that is unknown."""
+        if not self.nights[place].complete:
+            return False
+        before = range(max(0, place - BEFORE), place)
+        ran = sum(bool(self._ended(name, at)) for at in before if self.nights[at].since is not None)
+        return ran >= EXPECTED
+
+    def _ended(self, name: str, place: int) -> int:
+        flow = self.flows[place].get(name)
+        return flow.split.total if flow else 0
+
+    def _row(self, name: str, kinds: Sequence[CellKind]) -> Row:
+        nights = list(reversed(self.shown))
+        flows = list(reversed(self.flows[-len(self.shown) :]))
+        return Row(
+            name=words.cut_middle(name, 80) or NO_NAME,
+            href=self.lists.jobs.workflow_href(name, addresses.GRID),
+            cells=tuple(
+                self._cell(name, night, flow.get(name), kind)
+                for night, flow, kind in zip(nights, flows, kinds, strict=True)
+            ),
+        )
+
+    def _cell(self, name: str, night: NightSummary, flow: NightFlow | None, kind: CellKind) -> Cell:
+        total = flow.split.total if flow else 0
+        failed = flow.split.failed if flow else 0
+        missing = flow.missing if flow and night.complete else 0
+        return Cell(
+            kind=kind,
+            letter=_LETTERS[kind],
+            said=_WORDS[kind],
+            failed=words.number(failed) if total else "",
+            href=self._failed(name, night, failed),
+            total=words.number(total) if total else "",
+            missing=f"{words.number(missing)} missing" if missing and total else "",
+        )
+
+    def _failed(self, name: str, night: NightSummary, count: int) -> str:
+        """The list of the failed jobs that a night counted; "" where it is not these any more."""
+        jobs = self.report.failed_by_night.get(night.run, {}).get(name, ())
+        if not count or len(jobs) != count:
+            return ""
+        when = words.when(night.now, self.zone)
+        return self.lists.link_or_job(
+            list_name("night", name, night.run),
+            f"failed jobs of {words.cut_middle(name, 80) or NO_NAME} that ended in the night up to "
+            f"{when.text if when else night.run}",
+            jobs,
+            back=("Grid", addresses.GRID),
+        )
+
+
+def _rank(kinds: Sequence[CellKind]) -> tuple[int, int]:
+    """Workflows that did not succeed in all come first, those of the newest nights before others.
+
+    An expected run that did not come is no success.
+    """
+    bad = {"failed": 0, "expected": 1, "aborted": 2, "unknown": 3}
+    for place, kind in enumerate(kinds):
+        if kind in bad:
+            return place, bad[kind]
+    return len(kinds), 0

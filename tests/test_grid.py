@@ -1,0 +1,135 @@
+"""The grid: workflows by night, with the worst outcome, and what was expected and did not come."""
+
+import re
+from contextlib import chdir
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+from analysis_cases import FIRST, HOUR, job, night, runs
+from msgspec.structs import replace
+
+from jmreport import analysis
+from jmreport.cli import main
+from jmreport.errors import Exit
+from jmreport.records import Entry
+from jmreport.render import gridpage
+from jmreport.render.gridpage import Cell, GridView
+from jmreport.render.joblists import Jobs, Lists
+from jmreport.report import NightFlow, NightSummary, Report, ReportCounts, StatusSplit
+from jmreport.settings import ReportSettings
+
+Counts = dict[str, int]
+
+
+def summary(number: int, flows: dict[str, Counts], *, complete: bool = True) -> NightSummary:
+    now = FIRST + timedelta(days=number)
+    return NightSummary(
+        run=f"{now:%Y%m%dT%H%M%SZ}",
+        now=now,
+        since=now - timedelta(days=1) if number else None,
+        complete=complete,
+        counts=ReportCounts(),
+        split=StatusSplit(),
+        flows=tuple(
+            NightFlow(name=name, split=StatusSplit(counts=counts)) for name, counts in flows.items()
+        ),
+    )
+
+
+def grid(nights: list[NightSummary], jobs: list[Entry] | None = None) -> tuple[GridView, Report]:
+    """The grid of some nights; `jobs` are known now."""
+    found = analysis.analyse(jobs or [], runs(len(nights)), {}, settings=ReportSettings())
+    report = replace(found, nights=tuple(nights))
+    (page,) = gridpage.pages(report, Lists(Jobs(report, zone=UTC, pages=set())), as_of=None)
+    view = page.view(None)  # type: ignore[arg-type]  # it draws nothing
+    assert isinstance(view, GridView)
+    return view, report
+
+
+def cells(view: GridView, name: str = "wf") -> tuple[Cell, ...]:
+    return next(row.cells for row in view.rows if row.name == name)
+
+
+@pytest.mark.parametrize(
+    ("counts", "letter", "kind"),
+    [
+        ({"Succeeded": 3}, "S", "succeeded"),
+        ({"Succeeded": 3, "Failed": 1}, "F", "failed"),
+        ({"Aborted": 1, "Failed": 1}, "F", "failed"),
+        ({"Succeeded": 3, "Aborted": 1}, "A", "aborted"),
+        ({"Succeeded": 3, "Paused": 1}, "?", "unknown"),
+    ],
+)
+def test_a_cell_tells_the_worst_outcome_and_failed_of_all(
+    counts: Counts, letter: str, kind: str
+) -> None:
+    view, _ = grid([summary(0, {"wf": counts})])
+    (cell,) = cells(view)
+    assert (cell.letter, cell.kind) == (letter, kind)
+    assert (cell.failed, cell.total) == (str(counts.get("Failed", 0)), str(sum(counts.values())))
+
+
+def test_the_newest_night_comes_first_and_workflows_with_a_failure_before_others() -> None:
+    good, bad = {"Succeeded": 1}, {"Failed": 1}
+    view, _ = grid(
+        [
+            summary(0, {"a": good, "b": bad, "c": good, "d": good}),
+            summary(1, {"a": good, "b": good, "c": bad, "d": {"Aborted": 1}}),
+        ]
+    )
+    assert [row.name for row in view.rows] == ["c", "d", "b", "a"]
+    assert [head.date for head in view.heads] == ["2 Nov", "1 Nov"]
+    assert [cell.kind for cell in cells(view, "c")] == ["failed", "succeeded"]
+
+
+def test_a_run_that_was_expected_and_did_not_come_is_hatched() -> None:
+    """It ran on five of the seven nights before; the first night is a whole window, and no sign."""
+    ran = {"wf": {"Succeeded": 1}, "other": {"Succeeded": 1}}
+    without = {"other": {"Succeeded": 1}}
+    view, _ = grid([*(summary(n, ran) for n in range(6)), summary(6, without), summary(7, without)])
+    assert [cell.kind for cell in cells(view)[:3]] == ["expected", "expected", "succeeded"]
+    fewer, _ = grid([*(summary(n, ran) for n in range(5)), summary(5, without)])
+    assert cells(fewer)[0].kind == "none"
+
+
+def test_in_an_incomplete_night_nobody_can_say_that_a_run_did_not_come() -> None:
+    ran = {"wf": {"Succeeded": 1}}
+    view, _ = grid([*(summary(n, ran) for n in range(8)), summary(8, {}, complete=False)])
+    assert cells(view)[0].kind == "none"
+    assert view.heads[0].note == "incomplete"
+    assert view.heads[-1].note == "whole window"
+
+
+def test_a_count_leads_to_its_jobs_only_while_they_are_what_the_night_told() -> None:
+    jobs = [job(f"j{n}", night(0) - HOUR, "Failed", found=0) for n in range(2)]
+    same, _ = grid([summary(0, {"wf": {"Failed": 2}})], jobs)
+    assert cells(same)[0].href.startswith("jobs/night-wf-")
+    other, _ = grid([summary(0, {"wf": {"Failed": 3}})], jobs)
+    assert cells(other)[0].href == ""
+
+
+def test_many_nights_are_cut_with_a_count() -> None:
+    view, _ = grid([summary(n, {"wf": {"Succeeded": 1}}) for n in range(40)])
+    assert len(view.heads) == len(cells(view)) == gridpage.NIGHTS
+    assert view.older == "9 older nights"
+
+
+def test_two_nights_of_one_day_are_told_apart_by_their_time(tmp_path: Path) -> None:
+    with chdir(tmp_path):
+        for hour in (2, 14):
+            args = [
+                "build",
+                "-q",
+                "--demo",
+                "--jobs",
+                "300",
+                "--now",
+                f"2026-11-23T{hour:02}:14:00Z",
+            ]
+            assert main([*args, "--workers", "1"]) == Exit.DONE
+        html = Path("site/grid.html").read_text()
+        assert re.findall(r"23 Nov<br>(\d\d:14)", html) == ["14:14", "02:14"]
+        # Every count of failed jobs leads to a list, or to the one job, that is there.
+        assert main(["check"]) == Exit.DONE
+        assert re.search(r'class="of"><a href="jobs/', html)
