@@ -131,6 +131,16 @@ def test_a_body_that_does_not_fit_the_api_is_kept_and_says_where() -> None:
     assert "$.failures[0].shardIndex" in records["a"].gaps[0].why
 
 
+def test_an_answer_about_another_job_is_not_shown_as_this_ones() -> None:
+    """A proxy may mix answers up; the case of an id says nothing."""
+    server = Server({"/jobs/a": job("b", status="Failed"), "/jobs/C": job("c")})
+    records, _ = crawl(server, "a", "C")
+    assert records["a"].detail is None
+    assert records["a"].gaps[0].why == "the answer is about another job"
+    assert server.asked == ["/jobs/a", "/jobs/C"]
+    assert records["C"].gaps == ()
+
+
 def test_a_known_finished_job_is_not_asked_for_and_its_unknown_children_are() -> None:
     """A run that was killed may have stored a job and not yet its sub-workflows."""
     server = Server({"/jobs/child": job("child")})

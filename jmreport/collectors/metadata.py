@@ -41,6 +41,11 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
     if not isinstance(detail, dict):
         gap = Gap(what="job", why="the answer is not an object", job=job)
         return Record(id=job, row=row, detail=detail, parent=parent, gaps=(gap,))
+    own = detail.get("id")
+    if isinstance(own, str) and own.casefold() != job.casefold():
+        # A proxy that mixes answers up must not put another job's failures on this job's page.
+        gap = Gap(what="job", why="the answer is about another job", job=job)
+        return Record(id=job, row=row, parent=parent, gaps=(gap,))
     tried = attempts.read(client, job, detail, shard_limit=depth.shard_attempts)
     record = Record(
         id=job,
