@@ -110,6 +110,47 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     flaky: tuple[str, ...] = ()
 
 
+class Shared(Struct, frozen=True, kw_only=True):
+    """Something that all jobs of a cause have: a label, the task, or a range of shards.
+
+    A label is told where fewer than half `of` the other jobs of their workflows and nights have it:
+    `others` do.
+    """
+
+    key: str
+    value: str
+    kind: Literal["label", "task", "shard"]
+    others: int = 0
+    of: int = 0
+
+
+class CauseReport(Struct, frozen=True, kw_only=True):
+    """A cause: everything known of it, also from before the window (its page lasts).
+
+    `jobs` are all listed jobs that ever failed of it, newest first, `window` those of the report
+    and `tonight` those of the newest night; `failing` are keys failing of it now, by their newest
+    job that tells, and `new` some of them. `shared` is what all of `recent` have in common: those
+    of the seven nights up to the last that it was seen in.
+    """
+
+    id: str
+    cause_class: CauseClass
+    title: str
+    rule: str
+    example: str
+    jobs: tuple[str, ...]
+    first_seen: datetime
+    last_seen: datetime
+    window: tuple[str, ...] = ()
+    tonight: tuple[str, ...] = ()
+    recent: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    workflows: tuple[tuple[str, int], ...] = ()
+    tasks: tuple[tuple[str, int], ...] = ()
+    shared: tuple[Shared, ...] = ()
+
+
 class FlakyKey(Struct, frozen=True, kw_only=True):
     """A key that fails now and then: the jobs that were looked at, oldest first, and their ends.
 
@@ -548,6 +589,8 @@ class Report(Struct, frozen=True, kw_only=True):
     usual: dict[str, Range] = field(default_factory=dict)
     slos: tuple[SloReport, ...] = ()
     slower: tuple[SlowerTask, ...] = ()
+    #: Every cause that is known: those failing now first, then the newest seen.
+    causes: tuple[CauseReport, ...] = ()
     #: Keys that fail now and then, the flakiest first.
     flaky: tuple[FlakyKey, ...] = ()
     waste: Waste | None = None

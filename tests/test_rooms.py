@@ -34,6 +34,7 @@ PARTS = {
         "calltimes",
         "compared",
         "errors",
+        "guidance",
         "models",
         "progress",
         "records",

@@ -13,6 +13,7 @@ from jmreport.analysis import (
     beside,
     night,
     offered,
+    seen,
     slo,
     slower,
     usual,
@@ -138,6 +139,7 @@ class _Making:
             waste=costs.waste(told.nights),
             slos=slo.promises(slos, self.listed, self.nights, covered=self.covered),
             days=self.calendar.days(self.listed),
+            causes=seen.causes(self.listed, self.jobs, self.nights, told.attention),
             failed_by_night=night.failed_by_night(
                 self.listed, self.nights, most=night.NAMED_NIGHTS
             ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jmreport import __version__
 from jmreport.errors import Exit, first
-from jmreport.pipeline import gate
+from jmreport.pipeline import gate, guiding
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -55,12 +55,14 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
                 prices=settings.prices,
             )
             told = (*told, analysis.frozen(report, entries))
+        guidance = guiding.read(settings.report)
         written = site.write(
             Path(settings.site.dir),
             report,
             analysis.contexts(entries, runs, identity=settings.report.identity_labels),
             partial(read_records, Path(settings.snapshots.dir)),
             nights=told,
+            guidance=guidance,
             settings=settings,
             version=__version__,
             workers=workers,
@@ -74,7 +76,7 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
     stopped = gate.exceeded(report, settings.gate)
     if stopped:
         code = first(code, Exit.GATE)
-    return Outcome(exit=code, summary=(line, *stopped), run=newest)
+    return Outcome(exit=code, summary=(line, *guidance.mistakes, *stopped), run=newest)
 
 
 def _first_steps(known: int) -> str:

@@ -16,6 +16,7 @@ JOBS = "jobs/index.html"
 WORKFLOWS = "workflows/index.html"
 LABELS = "labels/index.html"
 NIGHTS = "nights/index.html"
+CAUSES = "causes/index.html"
 GRID = "grid.html"
 DIFFS = "diffs/index.html"
 TASKS = "tasks/index.html"
@@ -78,6 +79,11 @@ def jobs_status(key: str, page: int = 1) -> str:
 def workflow(name: str) -> str:
     """The page of a workflow, by its name; "" is the jobs without one."""
     return f"workflows/{_stem(name, 'workflow')}.html"
+
+
+def cause(cause_id: str) -> str:
+    """The page of a cause, by its id (hexadecimal digits)."""
+    return f"causes/{cause_id}.html"
 
 
 def night(run: str) -> str:

@@ -82,6 +82,7 @@ class CauseRow(Struct, frozen=True, kw_only=True):
     """A cause of more or fewer keys than before."""
 
     title: str
+    href: str
     cause_class: str
     before: str
     after: str
@@ -185,7 +186,7 @@ class _Diff:
             ),
             numbers=tuple(self._numbers({part.anchor for part in parts})),
             parts=parts,
-            causes=tuple(_cause(cause) for cause in causes[:ROWS]),
+            causes=tuple(self._cause(cause) for cause in causes[:ROWS]),
             causes_more=_more(len(causes), "cause"),
             slower=tuple(self._task(task) for task in found.tasks if task.slower)[:ROWS],
             faster=tuple(self._task(task) for task in found.tasks if not task.slower)[:ROWS],
@@ -280,6 +281,17 @@ class _Diff:
     def _workflow(self, name: str) -> Link:
         return self._link(words.cut_middle(name, 120) or NO_NAME, addresses.workflow(name))
 
+    def _cause(self, cause: CauseDifference) -> CauseRow:
+        change = "came" if not cause.before else "went" if not cause.after else ""
+        return CauseRow(
+            title=words.cut_middle(cause.title, 300),
+            href=self._link("", addresses.cause(cause.id)).href,
+            cause_class=cause.cause_class,
+            before=words.number(cause.before),
+            after=words.number(cause.after),
+            change=change or ("more" if cause.after > cause.before else "fewer"),
+        )
+
     def _flow(self, flow: FlowDifference) -> FlowRow:
         return FlowRow(
             workflow=self._workflow(flow.name),
@@ -332,17 +344,6 @@ def _lede(found: Difference, zone: tzinfo) -> str:
     ]
     said = [text.replace("1 slower tasks", "1 slower task") for text in said]
     return f"{start}: {', '.join(said)}." if said else f"{start}."
-
-
-def _cause(cause: CauseDifference) -> CauseRow:
-    change = "came" if not cause.before else "went" if not cause.after else ""
-    return CauseRow(
-        title=words.cut_middle(cause.title, 300),
-        cause_class=cause.cause_class,
-        before=words.number(cause.before),
-        after=words.number(cause.after),
-        change=change or ("more" if cause.after > cause.before else "fewer"),
-    )
 
 
 def _of(failed: int, ended: int) -> str:

@@ -63,6 +63,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     crumbs: tuple[Link, ...]
     verdict: Verdict
     history: History | None
+    cause_href: str
     notices: tuple[str, ...]
     gaps: Gaps
     facts: tuple[Fact, ...]
@@ -144,6 +145,9 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         crumbs=jobhead.crumbs(context, making),
         verdict=jobverdict.verdict(context, job_tasks, anchors, readable=detail is not None),
         history=jobhistory.history(context, making),
+        cause_href=making.link(addresses.cause(context.cause))
+        if context.cause and row.listed
+        else "",
         notices=jobhead.notices(record, context, making),
         gaps=jobhead.gaps(record),
         facts=jobhead.facts(record, context, read, making),

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, verdict, words
+from jmreport.render.guides import Guides
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import (
@@ -70,6 +71,8 @@ class AttentionRow(Struct, frozen=True, kw_only=True):
     more_workflows: str
     tasks: str
     title: str
+    cause_href: str
+    known: str
     cause_class: str
     rule: str
     since: words.Moment | None
@@ -123,6 +126,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     """The overview, in the order shown."""
 
     title: str
+    intro: Markup
     lede: Lede | None
     rest: str
     incomplete: tuple[str, ...]
@@ -156,10 +160,10 @@ class OverviewView(Struct, frozen=True, kw_only=True):
 
 
 def pages(
-    report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
+    report: Report, lists: Lists, prices: Prices, guides: Guides, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The one page, index.html."""
-    view = _Overview(report, lists, prices).view()
+    view = _Overview(report, lists, prices, guides).view()
 
     def drawn(draw: charts.Charts) -> OverviewView:
         if not view.figures:
@@ -179,7 +183,8 @@ def pages(
 class _Overview:
     """One report's overview: its parts share the report and the lists."""
 
-    def __init__(self, report: Report, lists: Lists, prices: Prices) -> None:
+    def __init__(self, report: Report, lists: Lists, prices: Prices, guides: Guides) -> None:
+        self.guides = guides
         self.report, self.lists, self.jobs = report, lists, lists.jobs
         self.prices = prices
         self.zone = lists.jobs.zone
@@ -193,6 +198,7 @@ class _Overview:
         shown = [flow for flow in report.workflows if flow.split.total]
         return OverviewView(
             title=verdict.title(report),
+            intro=self.guides.intro,
             lede=self._lede(),
             rest=verdict.rest(report),
             incomplete=verdict.holes(report),
@@ -415,7 +421,9 @@ class _Overview:
             workflows=tuple(self._workflow(flow) for flow in group.workflows[:3]),
             more_workflows=_more(len(group.workflows) - 3, "workflow"),
             tasks=_tasks(group.tasks),
-            title=words.cut_middle(group.title, 200),
+            title=words.cut_middle(group.title or group.rule, 200),
+            cause_href=addresses.cause(group.id),
+            known=self.guides.name(group.title, group.example),
             cause_class=group.cause_class,
             rule=group.rule,
             since=words.short_when(group.since, self.zone, near=self.report.now),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from markupsafe import Markup
 from msgspec import Struct
 
 from jmreport.render.charts import Charts
@@ -29,7 +30,15 @@ class Page(Struct, frozen=True, kw_only=True):
 
 def digest(*parts: Any) -> str:
     """What tells two contents apart: Structs, texts, numbers and collections of them."""
-    return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).hexdigest()
+    packed = msgspec.msgpack.encode(parts, enc_hook=_text_of)
+    return hashlib.blake2b(packed, digest_size=16).hexdigest()
+
+
+def _text_of(value: Any) -> bytes:
+    """HTML that stands in a view."""
+    if isinstance(value, Markup):
+        return value.encode("utf-8", "surrogatepass")
+    raise NotImplementedError(f"{type(value)} has no digest")
 
 
 def digest_of_many(parts: Iterable[bytes]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.records import Gap, Operation, Run
 from jmreport.render import addresses, serverfacts, verdict, words
@@ -111,12 +112,16 @@ class QualityView(Struct, frozen=True, kw_only=True):
     server: ServerFacts
     counts: tuple[ServerCounts, ...]
     differences: tuple[DifferenceRow, ...]
+    #: What is wrong with the notes of the site's owner.
+    mistakes: tuple[str, ...] = ()
 
 
-def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
-    """The one page, quality.html."""
+def pages(
+    report: Report, lists: Lists, mistakes: tuple[str, ...] = (), *, as_of: words.Moment | None
+) -> Iterator[Page]:
+    """The one page, quality.html. `mistakes` are those in the owner's notes."""
     quality = report.quality or Quality(run=report.run, gaps=report.run.gaps)
-    view = _view(report, quality, lists)
+    view = replace(_view(report, quality, lists), mistakes=mistakes)
     yield Page(
         address=addresses.QUALITY,
         template="quality.html",

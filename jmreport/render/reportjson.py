@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from jmreport.records import utc_text
 from jmreport.render import verdict
+from jmreport.render.guides import Guides
 from jmreport.report import CauseGroup, Cost, FlakyKey, Report, SloReport, SlowerTask
 
 #: The format of report.json; raised when a key changes its meaning or goes.
@@ -37,6 +38,15 @@ class Counts(Struct, frozen=True, kw_only=True):
     total: Count
 
 
+class KnownJson(Struct, frozen=True, kw_only=True):
+    """The known issue that a cause is an example of, where one holds."""
+
+    title: str
+    owner: str
+    link: str
+    until: str | None
+
+
 class CauseJson(Struct, frozen=True, kw_only=True):
     """Failures with one cause. `jobs` are those of keys failing now, `new_jobs` some of them.
 
@@ -58,6 +68,7 @@ class CauseJson(Struct, frozen=True, kw_only=True):
     last_seen: Time | None
     nights: Count = 0
     last_success: Time | None = None
+    known: KnownJson | None = None
 
 
 class GapJson(Struct, frozen=True, kw_only=True):
@@ -172,9 +183,9 @@ class ReportJson(Struct, frozen=True, kw_only=True):
     usual: dict[str, UsualJson] = {}
 
 
-def report_json(report: Report) -> bytes:
+def report_json(report: Report, guides: Guides | None = None) -> bytes:
     """report.json; the same report gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(_tree(report)), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(_tree(report, guides)), indent=2) + b"\n"
 
 
 def schema() -> bytes:
@@ -184,7 +195,7 @@ def schema() -> bytes:
     return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
 
 
-def _tree(report: Report) -> ReportJson:
+def _tree(report: Report, guides: Guides | None) -> ReportJson:
     ends = {entry.row.id: entry.row.end for entry in report.jobs}
     counts = report.counts
     return ReportJson(
@@ -194,7 +205,7 @@ def _tree(report: Report) -> ReportJson:
         previous=utc_text(report.previous.now) if report.previous else None,
         complete=report.complete,
         counts=Counts(**{name: getattr(counts, name) for name in Counts.__struct_fields__}),
-        causes=tuple(_cause(group, ends, report) for group in report.attention),
+        causes=tuple(_cause(group, ends, report, guides) for group in report.attention),
         gaps=tuple(
             GapJson(what=gap.what, why=gap.why, job=gap.job)
             for gap in (report.quality.gaps if report.quality else report.run.gaps)
@@ -212,7 +223,12 @@ def _tree(report: Report) -> ReportJson:
     )
 
 
-def _cause(group: CauseGroup, ends: dict[str, datetime | None], report: Report) -> CauseJson:
+def _cause(
+    group: CauseGroup,
+    ends: dict[str, datetime | None],
+    report: Report,
+    guides: Guides | None,
+) -> CauseJson:
     known = [end for job in group.jobs if (end := ends.get(job))]
     told = [night.now for night in report.nights if any(c.id == group.id for c in night.causes)]
     first = min([*told[:1], *([group.since] if group.since else [])], default=None)
@@ -229,6 +245,19 @@ def _cause(group: CauseGroup, ends: dict[str, datetime | None], report: Report) 
         last_seen=utc_text(max(known)) if known else None,
         nights=group.nights,
         last_success=utc_text(group.last_success) if group.last_success else None,
+        known=_known(group, guides),
+    )
+
+
+def _known(group: CauseGroup, guides: Guides | None) -> KnownJson | None:
+    issue = guides.holding(group.title, group.example) if guides else None
+    if issue is None:
+        return None
+    return KnownJson(
+        title=issue.name,
+        owner=issue.owner,
+        link=issue.link,
+        until=issue.until.isoformat() if issue.until else None,
     )
 
 

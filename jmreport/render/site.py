@@ -34,11 +34,13 @@ from msgspec.structs import replace
 
 from jmreport.compared import Difference
 from jmreport.errors import JmreportError
+from jmreport.guidance import Guidance
 from jmreport.progress import Progress, Step
 from jmreport.records import Record
 from jmreport.render import (
     aboutpage,
     addresses,
+    causepages,
     data,
     diffpages,
     feed,
@@ -59,6 +61,7 @@ from jmreport.render import (
 )
 from jmreport.render.charts import Charts
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
+from jmreport.render.guides import Guides
 from jmreport.render.jobfacts import SiteFacts, site_facts
 from jmreport.render.ledger import Ledger
 from jmreport.render.page import Page, digest
@@ -68,10 +71,11 @@ from jmreport.settings import Settings
 
 ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 
+_NO_GUIDANCE = Guidance()
 #: The ledger's name within the site's own folder.
 LEDGER = "pages"
 #: Whose pages are never removed, beside the jobs'.
-KEPT = ("workflows/", "diffs/")
+KEPT = ("workflows/", "diffs/", "causes/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
 NIGHT_FORMAT = 3
 #: Jobs, and other pages, that a worker is given at a time.
@@ -106,6 +110,7 @@ def write(
     read_records: ReadRecords,
     *,
     nights: Sequence[Night] = (),
+    guidance: Guidance = _NO_GUIDANCE,
     settings: Settings,
     version: str,
     workers: int,
@@ -138,6 +143,7 @@ def write(
             version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
             progress,
+            Guides(guidance, report.now.astimezone(maker.zone).date()),
         )
         try:
             site.write(contexts)
@@ -418,7 +424,9 @@ class _Site:
         version: str,
         workers: int,
         progress: Progress,
+        guides: Guides,
     ) -> None:
+        self.guides = guides
         self.maker, self.ledger, self.report = maker, ledger, report
         self.nights = nights
         self.files, self.version = maker.files, version
@@ -518,12 +526,13 @@ class _Site:
         report, jobs, maker = self.report, self.jobs, self.maker
         as_of = words.when(report.now, maker.zone)
         lists = joblists.Lists(jobs)
-        front = list(overview.pages(report, lists, maker.settings.prices, as_of=as_of))
+        front = list(overview.pages(report, lists, maker.settings.prices, self.guides, as_of=as_of))
         middle = [
-            *workflowpages.pages(report, lists, maker.settings.prices, as_of=as_of),
+            *workflowpages.pages(report, lists, maker.settings.prices, self.guides, as_of=as_of),
+            *causepages.pages(report, lists, self.guides, as_of=as_of),
             *taskpages.pages(report, lists, maker.settings.prices, as_of=as_of),
             *labelpages.pages(report, lists, as_of=as_of),
-            *qualitypage.pages(report, lists, as_of=as_of),
+            *qualitypage.pages(report, lists, self._mistakes(), as_of=as_of),
             *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),
         ]
         middle += gridpage.pages(report, lists, as_of=as_of)
@@ -535,6 +544,7 @@ class _Site:
             as_of=as_of,
         )
         there = {addresses.night(night.run) for night in report.nights}
+        there |= {addresses.cause(cause.id) for cause in report.causes}
         there |= {addresses.workflow(flow.name) for flow in report.workflows}
         middle += diffpages.pages(
             _differences(self.ledger),
@@ -554,6 +564,14 @@ class _Site:
         )
         middle += index
         maker.pages = [*lists.pages(), *middle, *front]
+
+    def _mistakes(self) -> tuple[str, ...]:
+        """What is wrong with the notes of the site's owner."""
+        report = self.report
+        unused = self.guides.unused(
+            {flow.name for flow in report.workflows}, {cause.id for cause in report.causes}
+        )
+        return (*self.guides.mistakes, *unused)
 
     def _to_make(self) -> tuple[list[int], list[int]]:
         """Places in the plan of pages that aren't there yet, and of those that have changed."""
@@ -602,7 +620,7 @@ class _Site:
         report = self.report
         self._stream("data/jobs.ndjson", data.ndjson(report.jobs, addresses.job))
         self._stream("data/jobs.csv", data.table(report.jobs, addresses.job))
-        self._file("data/report.json", reportjson.report_json(report))
+        self._file("data/report.json", reportjson.report_json(report, self.guides))
         self._file("data/report.schema.json", reportjson.schema())
         settings = self.maker.settings
         feed_xml = feed.feed(
@@ -656,6 +674,8 @@ def _mentioned(report: Report) -> set[str]:
         found.update(group.jobs)
     for flows in report.failed_by_night.values():
         found.update(job for jobs in flows.values() for job in jobs)
+    for cause in report.causes:
+        found.update(cause.jobs[: causepages.JOBS], cause.window, cause.tonight)
     for key in report.flaky:
         found.update(key.jobs)
     for flow in report.workflows:

@@ -24,6 +24,7 @@ _NAV = (
     ("Overview", addresses.OVERVIEW, "index.html"),
     ("Jobs", addresses.JOBS, "jobs/"),
     ("Workflows", addresses.WORKFLOWS, "workflows/"),
+    ("Causes", addresses.CAUSES, "causes/"),
     ("Tasks", addresses.TASKS, "tasks/"),
     ("Nights", addresses.NIGHTS, "nights/"),
     ("Grid", addresses.GRID, "grid.html"),

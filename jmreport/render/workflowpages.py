@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, words
+from jmreport.render.guides import Guides
 from jmreport.render.joblists import (
     NO_NAME,
     Cell,
@@ -30,6 +31,8 @@ class CauseRow(Struct, frozen=True, kw_only=True):
     jobs: Link
     tasks: str
     title: str
+    href: str
+    known: str
     cause_class: str
     since: words.Moment | None
     lasting: tuple[str, ...]
@@ -58,6 +61,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     name: str
     title: str
     lede: str
+    runbook: Markup
     workflows: str
     usual: str
     counts: tuple[labelpages.Count, ...]
@@ -97,7 +101,7 @@ class WorkflowsView(Struct, frozen=True, kw_only=True):
 
 
 def pages(
-    report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
+    report: Report, lists: Lists, prices: Prices, guides: Guides, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The list of workflows, and a page for each, also for those of earlier reports."""
     by_name = _window(report)
@@ -123,7 +127,7 @@ def pages(
     )
     for flow in report.workflows:
         work = taskpages.of_flow(flow.name, report, lists, prices)
-        yield _page(_view(flow, by_name.get(flow.name, {}), report, lists, work))
+        yield _page(_view(flow, by_name.get(flow.name, {}), report, lists, work, guides))
 
 
 def _page(view: WorkflowView) -> Page:
@@ -214,6 +218,7 @@ def _view(
     report: Report,
     lists: Lists,
     work: taskpages.Summary,
+    guides: Guides,
 ) -> WorkflowView:
     at = addresses.workflow(flow.name)
     jobs = lists.jobs
@@ -222,11 +227,12 @@ def _view(
         name=flow.name,
         title=words.cut_middle(flow.name, 120) or NO_NAME,
         lede=_lede(flow),
+        runbook=guides.workflow(flow.name),
         workflows=addresses.relative(at, addresses.WORKFLOWS),
         usual=_usual(flow),
         counts=tuple(_counts(flow, by_status, lists, at)),
         rate=words.percent(flow.split.failure_rate),
-        causes=tuple(_cause(group, flow, lists, at) for group in flow.causes),
+        causes=tuple(_cause(group, flow, lists, at, guides) for group in flow.causes),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
         flaky=flakypages.of_flow(flow.name, report.flaky, lists),
@@ -304,7 +310,9 @@ def _usual(flow: WorkflowReport) -> str:
     )
 
 
-def _cause(group: CauseGroup, flow: WorkflowReport, lists: Lists, at: str) -> CauseRow:
+def _cause(
+    group: CauseGroup, flow: WorkflowReport, lists: Lists, at: str, guides: Guides
+) -> CauseRow:
     href = lists.link_or_job(
         list_name("cause", group.id, flow.name, group.state),
         f"jobs of {words.cut_middle(flow.name, 60)} failing with: "
@@ -319,7 +327,9 @@ def _cause(group: CauseGroup, flow: WorkflowReport, lists: Lists, at: str) -> Ca
             text=words.number(len(group.jobs)), href=addresses.relative(at, href) if href else ""
         ),
         tasks=", ".join(words.cut_middle(task, 60) for task in group.tasks),
-        title=words.cut_middle(group.title, 300),
+        title=words.cut_middle(group.title or group.rule, 300),
+        href=addresses.relative(at, addresses.cause(group.id)),
+        known=guides.name(group.title, group.example),
         cause_class=group.cause_class,
         since=words.short_when(group.since, lists.jobs.zone),
         lasting=tuple(lasting(group, lists.jobs.now, lists.jobs.zone)),
