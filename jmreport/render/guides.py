@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from jmreport.guidance import Guidance, KnownIssue, Note
 from jmreport.render import words
-from jmreport.render.prose import prose
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -53,7 +52,7 @@ class Guides:
             href=issue.link,
             until=_day(issue.until),
             over=not issue.holds(self._today),
-            note=prose(issue.note) if issue.note else Markup(""),
+            note=_made(issue.note),
         )
 
     def name(self, title: str, example: str) -> str:
@@ -86,7 +85,15 @@ class Guides:
 
 
 def _html(note: Note | None) -> Markup:
-    return prose(note.text) if note else Markup("")
+    return _made(note.text if note else "")
+
+
+def _made(text: str) -> Markup:
+    if not text:
+        return Markup("")
+    from jmreport.render.prose import prose  # only where there is something to make of it
+
+    return prose(text)
 
 
 def _day(day: date | None) -> str:
