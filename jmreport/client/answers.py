@@ -92,6 +92,11 @@ _USELESS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+#: An escape in a JSON text; the group is half a character by itself.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _OFFSET = re.compile(r"\(byte (\d+)\)")
 
 
@@ -146,7 +151,7 @@ def _object(answer: Answer) -> dict[str, Any]:
 def _decoded(answer: Answer) -> Any:
     """What the body holds. msgspec's messages name a byte or a path; they are kept."""
     try:
-        return msgspec.json.decode(answer.body)
+        return _parsed(answer.body)
     except UnicodeDecodeError:
         raise Trouble(
             f"answer is not UTF-8 ({_misfit(answer.body)})", status=answer.status
@@ -159,6 +164,23 @@ def _decoded(answer: Answer) -> Any:
         raise Trouble(why, status=answer.status) from None
     except msgspec.DecodeError as error:
         raise _not_json(answer, str(error)) from None
+
+
+def _parsed(body: bytes) -> Any:
+    """A body's tree; half a character becomes a replacement mark.
+
+    Python's servers cut texts in the middle of an emoji and send the first half as an escape, which
+    no strict reader takes: the jobs beside it on the page would be lost with it.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        if mended == body:
+            raise
+        return msgspec.json.decode(mended)
 
 
 def _not_json(answer: Answer, message: str) -> Trouble:

@@ -126,7 +126,7 @@ def _task(
     tried = shardpages.by_shard(found)
     shards = shardpages.failed_first(task.shards)
     shown = shards[: making.budget.rows(len(shards), most_shards)]
-    rows = tuple(shardpages.row(anchor, shard, tried, making) for shard in shown)
+    rows = shardpages.distinct(shardpages.row(anchor, shard, tried, making) for shard in shown)
     slowest = shardpages.slowest(task.shards, tried) if own_pages else []
     told = _told(task, found)
     told_of = told[: making.budget.rows(len(told), MOST_ATTEMPTS)]

@@ -5,7 +5,7 @@ its failed ones stand together. Each page stays below a megabyte whatever its sh
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, structs
 
@@ -78,6 +78,17 @@ def by_shard(found: Sequence[Call]) -> dict[int | None, list[Call]]:
     for call in found:
         own.setdefault(call.shard, []).append(call)
     return own
+
+
+def distinct(rows: Iterable[ShardRow]) -> tuple[ShardRow, ...]:
+    """Rows of a page: where a server names a shard twice, the first has the anchor."""
+    found: list[ShardRow] = []
+    anchors: set[str] = set()
+    for each in rows:
+        again = each.anchor in anchors
+        anchors.add(each.anchor)
+        found.append(structs.replace(each, anchor="") if again else each)
+    return tuple(found)
 
 
 def row(
@@ -232,7 +243,7 @@ def _page(scatter: Scatter, tried: Tried, group: _Group, page: int, making: Maki
         title=f"{name}: {what} {_range(part)}",
         task=name,
         job=Link(making.short_id, here.link(addresses.job(making.id))),
-        rows=tuple(
+        rows=distinct(
             row(addresses.anchor("task", position), shard, tried, here, with_tries=True)
             for shard in part
         ),

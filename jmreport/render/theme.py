@@ -33,9 +33,15 @@ _NAV = (
     ("About", addresses.ABOUT, "about.html"),
 )
 
-#: Characters that no page may hold as they are: controls, half surrogates, and those that turn the
-#: direction of all text that follows.
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Characters that no page may hold as they are: controls (a carriage return is a line's end to
+#: every reader, so it need not be there), half surrogates, what is no character, and those that
+#: turn the direction of all text that follows.
+_PLANES = range(0x10000, 0x110000, 0x10000)
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+    + "".join(chr(at + 0xFFFE) + chr(at + 0xFFFF) for at in _PLANES)
+    + "]"
+)
 
 
 class NavEntry(Struct, frozen=True):
@@ -117,6 +123,8 @@ class Theme:
 def _visible(found: re.Match[str]) -> str:
     """A control character as its picture (␛), anything else unseen as a replacement mark."""
     code = ord(found[0])
+    if found[0] == "\r":
+        return "" if found.string[found.end() : found.end() + 1] == "\n" else "\n"
     if code < 0x20:
         return chr(0x2400 + code)
     return "␡" if code == 0x7F else "\ufffd"
