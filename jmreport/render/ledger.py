@@ -107,6 +107,11 @@ class Ledger:
         rows = self._database.execute("SELECT address FROM files WHERE NOT kept").fetchall()
         yield from (address for (address,) in rows)
 
+    def lasting(self, *prefixes: str) -> list[str]:
+        """Pages that are never removed, whose addresses begin with one of these."""
+        rows = self._database.execute("SELECT address FROM files WHERE kept ORDER BY address")
+        return [address for (address,) in rows if address.startswith(prefixes)]
+
     def forget(self, address: str) -> None:
         """Drops a file that was removed."""
         self._database.execute("DELETE FROM files WHERE address = ?", (address,))

@@ -44,6 +44,7 @@ from jmreport.render import (
     data,
     diffpages,
     feed,
+    gonepages,
     gridpage,
     joblists,
     jobpage,
@@ -563,6 +564,8 @@ class _Site:
             as_of=as_of,
         )
         middle += index
+        made = {page.address for page in (*middle, *front)}
+        middle += gonepages.pages(self.ledger.lasting("workflows/", "causes/"), made)
         maker.pages = [*lists.pages(), *middle, *front]
 
     def _mistakes(self) -> tuple[str, ...]:
