@@ -60,7 +60,8 @@ class Listing:
         self._refused: set[str] = set()
         self._seen: set[str] = set()
         self._pages = 0
-        self._walked = False
+        #: What could not be used of the pages, by question: that of the walk that brought most.
+        self._bad: dict[QueryJobsRequest, list[Gap]] = {}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every wanted row as received, newest submission first within a walk."""
@@ -70,6 +71,7 @@ class Listing:
         # What is still active has no end, so an end asked for leaves none of it.
         if self.asked.since and active and wish.submission is None and wish.end is None:
             yield from self._whole(self._request(None, replace(wish, status=active)))
+        self.gaps += [gap for bad in self._bad.values() for gap in bad]
         self.notes += self._account.notes()
 
     def _request(self, since: datetime | None, wish: Filters) -> QueryJobsRequest:
@@ -87,6 +89,7 @@ class Listing:
             why, bare = end.why, filters.without(request, *filters.NAMES)
             again = yield from self._walk(bare)
             if again.how == "ended" and not again.missing:
+                self._bad.pop(_question(request), None)
                 self.notes.append(
                     f"Page {end.pages} of the list could not be read ({why}); the whole list was "
                     "read without filters instead."
@@ -131,8 +134,8 @@ class Listing:
             except StopIteration as stop:
                 end: End = stop.value
                 # Two rows without an id are two gaps; the same ones on a second walk are none.
-                self.gaps += [gap for gap in end.bad if gap not in self.gaps or not self._walked]
-                self._walked = True
+                asked = _question(filters.without(request, *self._refused))
+                self._bad[asked] = max(self._bad.get(asked, []), end.bad, key=len)
                 if end.total is not None:
                     self.total = max(end.total, self.total or 0)
                 return end
@@ -265,6 +268,11 @@ class Listing:
                 self._account.refuse(name, error.message)
             return answer
         return None
+
+
+def _question(request: QueryJobsRequest) -> QueryJobsRequest:
+    """What is asked for, in whichever pages."""
+    return replace(request, page_token=None, page_size=None)
 
 
 def _other_sizes(size: int) -> tuple[int, ...]:

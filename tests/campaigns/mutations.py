@@ -12,6 +12,7 @@ with the round's number, which `--only` repeats; `--keep` leaves its answers in 
 
 import argparse
 import json
+import re
 import resource
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from jmreport.collectors.demo.serve import Responder
 from jmreport.records import Record, Run
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+_EARLY = re.compile(r"sent (\d+) jobs? that ended and were submitted before the window")
 KINDS = ("cromwell", "table", "dsub", "spec", "recorded")
 #: What the process may grow by, in bytes.
 MOST_MEMORY = 700_000_000
@@ -126,11 +128,13 @@ def _jobs(build: Build, tally: Tally) -> Iterator[str]:
     pages = Pages(build.folder)
     run, records = accounting.records(build.folder)
     asked = build.server.details()
-    listed: dict[str, None] = {}
+    listed: dict[str, Any] = {}
     by_question: Counter[str] = Counter()
     for page in build.server.pages:
         by_question[page.question] += len(page.rows) - len(page.ids)
-        listed |= dict.fromkeys(page.ids)
+        for row in page.rows:
+            if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]:
+                listed.setdefault(row["id"], row)
     # What is asked again brings the same rows again, and nobody knows them without an id.
     nameless = max(by_question.values(), default=0)
     named = [gap.what for gap in run.gaps]
@@ -141,13 +145,21 @@ def _jobs(build: Build, tally: Tally) -> Iterator[str]:
     if broken and not any("page" in what for what in named):
         yield "a page of the list was no page, and no gap says so"
     lost = [job for job in listed if not pages.is_shown(job) and not pages.of(job)]
+    early = [job for job in lost if _is_early(listed[job], run)]
+    if early:
+        # A page that broke is read again without its window: what it brings beyond that is left out
+        # rightly, and is said.
+        tally.numbers["jobs from before the window, told"] += len(early)
+        yield from _early(len(early), run)
+        listed = {job: row for job, row in listed.items() if job not in early}
+        lost = [job for job in lost if job not in early]
     if any(what.startswith("page ") for what in named):
         # What can be read here, the program may not: then it lost all of a page, and says so.
         told = {
             job for page in build.server.pages if set(page.ids) <= set(lost) for job in page.ids
         }
         tally.numbers["jobs on pages told as unreadable"] += len(told)
-        listed = {job: None for job in listed if job not in told}
+        listed = {job: row for job, row in listed.items() if job not in told}
         lost = [job for job in lost if job not in told]
     yield from (f"job {job!r:.80} was listed, and is nowhere" for job in lost)
     if len(pages.lines) != len(pages.rows):
@@ -163,6 +175,23 @@ def _jobs(build: Build, tally: Tally) -> Iterator[str]:
             yield from _detail(job, sent, records[job])
         else:
             yield f"job {job!r:.80} was asked for, and is not in the store"
+
+
+def _is_early(row: dict[str, Any], run: Run) -> bool:
+    """Whether a row says that its job had ended and was submitted before the window."""
+    if run.asked.since is None or row.get("status") not in ("Succeeded", "Failed", "Aborted"):
+        return False
+    try:
+        return datetime.fromisoformat(row["submission"]) < run.asked.since
+    except (TypeError, ValueError):
+        return False
+
+
+def _early(number: int, run: Run) -> Iterator[str]:
+    """How many were left out for the window has to be among the notes."""
+    told = [int(said) for note in run.notes for said in re.findall(_EARLY, note)]
+    if sum(told) < number:
+        yield f"{number} jobs from before the window are nowhere, and the notes say {told}"
 
 
 def _unread(job: str, pages: Pages) -> bool:
