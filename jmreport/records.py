@@ -348,6 +348,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     capabilities: Any = None
     health: str = ""
+    #: What answers about no job hold that the API does not name: path -> value.
+    own_fields: dict[str, Any] = field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
     counts: Counts = field(default_factory=Counts)
     gaps: tuple[Gap, ...] = ()

@@ -841,7 +841,7 @@ def test_a_job_is_never_not_offered() -> None:
 )
 def test_health_is_a_word_and_asked_once(reply: Reply, words: str) -> None:
     with served(in_turn(reply)) as server, client(server.url) as session:
-        assert session.health() == words
+        assert session.health()[0] == words
     assert len(server.seen) == 1
 
 

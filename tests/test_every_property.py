@@ -241,6 +241,8 @@ def test_what_no_api_names_is_shown_as_the_servers_own(
         "JobOperationResponse": job,
         "FileContents": job,
         "AggregationResponse": told,
+        "QueryJobsResponse": told,
+        "HealthResponse": told,
     }
     for start, where in places.items():
         for path, value in own.items():

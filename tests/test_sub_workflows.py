@@ -164,3 +164,25 @@ def test_a_sub_workflow_that_could_not_be_read_is_named_with_the_reason(tmp_path
     rows = html[html.index('id="sub-jobs"') :]
     assert addresses.job("lost").removeprefix("jobs/") in rows
     assert "500" in rows[: rows.index("</table>")]
+
+
+def test_failed_sub_workflows_come_first_then_those_not_read_then_the_others(
+    tmp_path: Path,
+) -> None:
+    """What nobody knows of could have failed, so it never stands below what went well."""
+
+    def detail(name: str) -> Any:
+        if name == "lost":
+            return 500
+        if name == "top":
+            return calling("top", "fine", "lost", "broken", "beyond", status="Failed")
+        return job(name, status="Failed" if name == "broken" else "Succeeded", **WHEN)
+
+    jobs = Jobs("top", detail)
+    assert build(tmp_path, jobs, max_sub_workflows=3).exit == Exit.INCOMPLETE
+    _, _, rest = page(tmp_path, "top").partition('id="sub-jobs"')
+    rows = rest.partition("</table>")[0]
+    places = [rows.index(word) for word in (">broken<", ">lost<", ">beyond<", ">fine<")]
+    assert places == sorted(places)
+    assert "Not read: server error 500" in rows
+    assert "Not read; the data quality page says why." in rows

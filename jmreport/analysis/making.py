@@ -237,7 +237,7 @@ class _Making:
             gone={entry.row.id: self.nights.seen(entry) for entry in self.gone},
             failed_runs=failed_since(self.runs, self.nights.previous),
             gaps=self.server.gaps,
-            beyond=self.server.beyond,
+            beyond=(*sorted(run.own_fields.items()), *self.server.beyond),
             differences=aggregate.differences(self.frames, self.server, self.known),
         )
 

@@ -168,18 +168,20 @@ class Client:
             self._capabilities = self._essential("GetCapabilities", "GET", "/capabilities")
         return self._capabilities
 
-    def health(self) -> str:
-        """The word "available", or words for why not; a server's bad health is no error."""
+    def health(self) -> tuple[str, dict[str, Any]]:
+        """The word "available", or words for why not, and the answer; bad health is no error."""
         try:
             tree = self._at(self._base, "Health", "GET", "/health", tries=1)
         except Trouble as trouble:
-            return trouble.why
+            return trouble.why, {}
         except UnreadableError as error:
-            return error.message
+            return error.message, {}
         available = tree.get("available")
         if available is True:
-            return "available"
-        return "not available" if available is False else "it does not say whether it is available"
+            return "available", tree
+        if available is False:
+            return "not available", tree
+        return "it does not say whether it is available", tree
 
     # Jobs
 

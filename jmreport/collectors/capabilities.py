@@ -3,11 +3,12 @@
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import fields
 
 from jmreport.client import Client
 from jmreport.errors import UnreadableError
-from jmreport.models import CapabilitiesResponse
+from jmreport.models import CapabilitiesResponse, HealthResponse
 from jmreport.records import Gap
 
 
@@ -21,6 +22,8 @@ class Server(Struct, frozen=True, kw_only=True):
     tree: Any
     view: CapabilitiesResponse
     health: str
+    #: What its answer about its health holds beyond the API: path -> value.
+    own_fields: dict[str, Any] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
 
 
@@ -35,7 +38,15 @@ def read(client: Client) -> Server:
     view, misfit = _view(tree)
     if misfit and not gaps:
         gaps.append(Gap(what="capabilities", why=misfit))
-    return Server(tree=tree, view=view, health=client.health(), gaps=tuple(gaps))
+    health, answer = client.health()
+    own = own_fields(answer, HealthResponse, "health.")
+    return Server(tree=tree, view=view, health=health, own_fields=own, gaps=tuple(gaps))
+
+
+def own_fields(tree: dict[str, Any], model: type[Struct], path: str) -> dict[str, Any]:
+    """Path -> value of what an answer holds at its top that the API does not name."""
+    named = {each.encode_name for each in fields(model)}
+    return {f"{path}{name}": tree[name] for name in tree if name not in named}
 
 
 def _view(tree: Any) -> tuple[CapabilitiesResponse, str]:

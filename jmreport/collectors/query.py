@@ -13,11 +13,17 @@ from msgspec.structs import replace
 
 from jmreport.client import Client
 from jmreport.collectors import filters, paging
+from jmreport.collectors.capabilities import own_fields
 from jmreport.collectors.filters import wanted
 from jmreport.collectors.paging import End, job_id
 from jmreport.collectors.slices import Slicer
 from jmreport.errors import UnreadableError
-from jmreport.models import ACTIVE_STATUSES, CapabilitiesResponse, QueryJobsRequest
+from jmreport.models import (
+    ACTIVE_STATUSES,
+    CapabilitiesResponse,
+    QueryJobsRequest,
+    QueryJobsResponse,
+)
 from jmreport.records import Asked, Filters, Gap
 
 __all__ = ["Listing", "job_id", "wanted"]
@@ -26,6 +32,8 @@ __all__ = ["Listing", "job_id", "wanted"]
 _REFUSALS = (400, 422, 500)
 #: The page that is largest on servers that cap it (the dsub shim): the fewer pages, the fewer lost.
 LARGEST_PAGE = 256
+#: What a server may say beside the rows; more are names that vary from page to page.
+MOST_OWN_FIELDS = 20
 #: A doubtful list has come when so many walks in a row, in other pages, brought nothing new.
 BARREN_WALKS = 2
 
@@ -49,6 +57,8 @@ class Listing:
         self.gaps: list[Gap] = []
         self.notes: list[str] = []
         self.listed = 0
+        #: What pages hold beside their rows that the API does not name: path -> first value.
+        self.own_fields: dict[str, Any] = {}
         #: How many the server says there are, before filters of ours; None where it does not say.
         self.total: int | None = None
         self.asked = asked
@@ -252,6 +262,9 @@ class Listing:
         if not isinstance(answer, dict):
             raise UnreadableError("the list of jobs is not an object of the API")
         self._pages += 1
+        for path, value in own_fields(answer, QueryJobsResponse, "query.").items():
+            if len(self.own_fields) < MOST_OWN_FIELDS:
+                self.own_fields.setdefault(path, value)
         return answer
 
     def _without(

@@ -170,6 +170,7 @@ def _collect(
         version=__version__,
         capabilities=server.tree,
         health=server.health,
+        own_fields=server.own_fields | listing.own_fields,
         operations=client.operations,
         counts=replace(counts, requests=client.requests, by_server=listing.total),
         gaps=gaps,

@@ -1,4 +1,4 @@
-"""The sub-jobs of a job, as rows of its page: failed ones first, those not read at the end."""
+"""The sub-jobs of a job, as rows of its page: failed ones first, then those not read."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,8 +10,12 @@ from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.report import JobContext
 
+#: The rank of a sub-job of which nothing has to be said.
+_SOUND = 2
 #: Rows of the table; what is beyond is named in one line each.
 MOST = 300
+#: Of a sub-job without a record: the reason is a run's, and a job's page outlasts the run.
+NOT_READ = "Not read; the data quality page says why."
 
 
 class SubJob(Struct, frozen=True, kw_only=True):
@@ -36,12 +40,22 @@ def read(
     row: JobRow, tasks: Iterable[TaskMetadata], context: JobContext, making: Making
 ) -> SubJobs:
     """The sub-jobs that a job's tasks and shards name, and those that name it as their parent."""
-    known = sorted(context.children, key=lambda child: child.status != "Failed")
+    known = sorted(context.children, key=_rank)
+    first = sum(_rank(child) < _SOUND for child in known)
     ids = {child.id for child in known}
     lacking = [name for name in dict.fromkeys((*row.children, *_named(tasks))) if name not in ids]
-    rows = [_row(child, making) for child in known[:MOST]]
+    # What nobody knows of could have failed, so it is not left for the end of a long table.
+    rows = [_row(child, making) for child in known[: min(first, MOST)]]
     rows += [_not_read(name) for name in lacking[: MOST - len(rows)]]
+    rows += [_row(child, making) for child in known[first : first + MOST - len(rows)]]
     return SubJobs(rows=tuple(rows), count=len(known) + len(lacking))
+
+
+def _rank(child: JobRow) -> int:
+    """Failed ones before those that could not be read, and both before the others."""
+    if child.status == "Failed":
+        return 0
+    return 1 if any(gap.what == "job" for gap in child.gaps) else _SOUND
 
 
 def _named(tasks: Iterable[TaskMetadata]) -> Iterator[str]:
@@ -71,4 +85,4 @@ def _message(child: JobRow) -> str:
 
 def _not_read(job: str) -> SubJob:
     link = Link(words.cut_middle(job, 80), None)
-    return SubJob(job=link, name="", status=None, started=None, took="", message="Not read.")
+    return SubJob(job=link, name="", status=None, started=None, took="", message=NOT_READ)

@@ -105,6 +105,7 @@ class Redaction:
             reason=cleaning.text(run.reason),
             health=cleaning.text(run.health),
             capabilities=cleaning.tree(run.capabilities),
+            own_fields=cleaning.tree(run.own_fields),
             operations=tuple(replace(one, why=cleaning.text(one.why)) for one in run.operations),
             gaps=cleaning.gaps(run.gaps),
             notes=tuple(map(cleaning.text, run.notes)),
