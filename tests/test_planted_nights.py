@@ -467,7 +467,6 @@ def test_the_grid_shows_every_workflow_by_night(site: Site) -> None:
     assert grid.count("1 missing") == 2
 
 
-@pytest.mark.xfail(strict=True, reason="no timeline yet")
 def test_the_timeline_shows_concurrency_and_waiting(site: Site) -> None:
     told = words(page_of(site.folder / "site", "timeline")).lower()
     assert "at the same time" in told or "concurren" in told

@@ -16,6 +16,7 @@ from jmreport.analysis import (
     seen,
     slo,
     slower,
+    timeline,
     usual,
     waste,
     workflows,
@@ -145,7 +146,23 @@ class _Making:
             ),
             workflows=self._workflows(),
             labels=labels,
+            timeline=timeline.timeline(
+                (entry.row for entry in self.listed),
+                since=self._since(),
+                now=self.nights.now,
+                zone=zone(self.settings.timezone),
+                lost=frozenset(entry.row.id for entry in self.gone),
+                covered=self.covered,
+            ),
         )
+
+    def _since(self) -> datetime | None:
+        """The beginning of the report's window; that of its first job where it has none."""
+        asked = self.nights.run.asked.since
+        known = [
+            at for entry in self.jobs if (at := entry.row.submission or entry.row.start) is not None
+        ]
+        return asked if asked or not known else min(known)
 
     def told(self) -> Report:
         """What the verdict and the night need, without days, workflows and labels."""

@@ -1,6 +1,6 @@
 """Charts as SVG that goes inside a page: one drawing for light and dark, screen and paper.
 
-    Days, Rates, Durations   ->  Charts.svg(...)  ->  Markup        by matplotlib, remembered
+    Days, Rates, Durations … ->  Charts.svg(...)  ->  Markup        by matplotlib, remembered
     failure rates            ->  sparkline(...)   ->  Sparkline     plain numbers for a template
     jobs by status           ->  segments(...)    ->  Segment, ...  plain numbers for a template
 
@@ -37,6 +37,8 @@ INK = {
     "succeeded": "#389864",
     "failed": "#a5070a",
     "aborted": "#393d44",
+    "running": "#245cc8",
+    "submitted": "#8b9097",
     "line": "#d3d8e0",
     "band": "#e3e6eb",
     "text": "#171a21",
@@ -47,6 +49,10 @@ _TOKENS = {colour: f"var(--{name}, {colour})" for name, colour in INK.items()}
 Width = Literal["wide", "narrow"]
 #: Inches at 72 to the inch. The narrow drawing is for phones, where the wide one's text shrinks.
 _WIDTHS: dict[Width, float] = {"wide": 11.6, "narrow": 5.2}
+
+
+#: Waits that are so many times the usual ones are drawn as an arrow.
+_FAR = 5
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -100,7 +106,25 @@ class Durations(Struct, frozen=True, kw_only=True, tag=True):
     median: float | None = None
 
 
-Chart = Days | Rates | Durations
+class Flow(Struct, frozen=True, kw_only=True, tag=True):
+    """Jobs over time, a number for each step: at once in it, submitted in it, waits that ended.
+
+    `waits` are (median, 90 of 100) in seconds, None where no job started. `ticks` are places (in
+    steps from the left) with the words below them, `each` is how long a step is called ("hour").
+    """
+
+    title: str
+    take_away: str
+    running: tuple[int, ...]
+    waiting: tuple[int, ...]
+    submitted: tuple[int, ...]
+    waits: tuple[tuple[float, float] | None, ...]
+    ticks: tuple[tuple[float, str], ...]
+    each: str
+    width: Width = "wide"
+
+
+Chart = Days | Rates | Durations | Flow
 
 
 def key(chart: Chart) -> str:
@@ -166,9 +190,11 @@ def _plot(figure: "Figure", chart: Chart) -> dict[str, str]:
             return _rates(figure, chart)
         case Durations():
             return _durations(figure, chart)
+        case Flow():
+            return _flow(figure, chart)
 
 
-# --- the three kinds ---------------------------------------------------------------------------
+# --- the kinds ---------------------------------------------------------------------------
 
 
 def _days(figure: "Figure", chart: Days) -> dict[str, str]:
@@ -322,6 +348,53 @@ def _durations(figure: "Figure", chart: Durations) -> dict[str, str]:
     last = len(chart.runs) - 1
     _name_days(axes, [chart.first_day, *[""] * (last - 1), chart.last_day][-last - 1 :], 2)
     return {}
+
+
+def _flow(figure: "Figure", chart: Flow) -> dict[str, str]:
+    width = _WIDTHS[chart.width]
+    figure.set_size_inches(width, 6.2)
+    left, right = 46 / (72 * width), 10 / (72 * width)
+    levels = [
+        ("Jobs running at the same time", chart.running, "running"),
+        ("Jobs waiting at the same time", chart.waiting, "submitted"),
+        (f"Jobs submitted, by {chart.each}", chart.submitted, "muted"),
+    ]
+    steps = len(chart.running)
+    for place, (title, numbers, colour) in enumerate(levels):
+        axes = figure.add_axes((left, 0.785 - 0.243 * place, 1 - left - right, 0.155))
+        axes.stairs(numbers, range(steps + 1), fill=True, color=INK[colour], linewidth=0)
+        _dress(axes, title, max(numbers, default=0))
+        axes.set_xlim(0, steps)
+        axes.set_xticks([])
+    last = figure.add_axes((left, 0.056, 1 - left - right, 0.155))
+    _waits(last, chart.waits)
+    last.set_xlim(0, steps)
+    last.set_xticks([at for at, _ in chart.ticks], [text for _, text in chart.ticks])
+    return {}
+
+
+def _waits(axes: "Axes", waits: Sequence[tuple[float, float] | None]) -> None:
+    """A dot at each step's median, and a line up to where 90 of 100 were done with waiting.
+
+    One job that waited for days would press all others to the ground: lines that are much longer
+    than most end in an arrow at the top.
+    """
+    known = [(place + 0.5, *wait) for place, wait in enumerate(waits) if wait]
+    highs = sorted(high for _, _, high in known)
+    most = min(highs[-1], _FAR * max(highs[len(highs) // 2], 1.0)) if highs else 0.0
+    size, unit = _unit(most)
+    axes.vlines(
+        [at for at, _, _ in known],
+        [min(low, most) / size for _, low, _ in known],
+        [min(high, most) / size for _, _, high in known],
+        color=INK["submitted"],
+        linewidth=1.6,
+    )
+    dots = [(at, low / size) for at, low, _ in known if low <= most]
+    axes.plot([at for at, _ in dots], [low for _, low in dots], "o", color=INK["text"], ms=2.6)
+    beyond = [at for at, _, high in known if high > most]
+    axes.plot(beyond, [most / size] * len(beyond), "^", color=INK["failed"], ms=5, mew=0)
+    _dress(axes, f"Wait before the start, in {unit}", most / size, least=2)
 
 
 # --- what all share ----------------------------------------------------------------------------

@@ -56,6 +56,7 @@ from jmreport.render import (
     qualitypage,
     reportjson,
     taskpages,
+    timelinepage,
     verdict,
     words,
     workflowpages,
@@ -537,6 +538,7 @@ class _Site:
             *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),
         ]
         middle += gridpage.pages(report, lists, as_of=as_of)
+        middle += timelinepage.pages(report, lists, as_of=as_of)
         middle += nightpages.pages(
             report.nights,
             self.nights,
@@ -689,6 +691,8 @@ def _mentioned(report: Report) -> set[str]:
         for frame in label.frames:
             for value in frame.values:
                 found.update(value.jobs)
+    if report.timeline:
+        found.update(report.timeline.jobs())
     if report.quality:
         found.update(report.quality.unreadable, report.quality.gone)
         found.update(gap.job for gap in report.quality.gaps if gap.job)

@@ -28,6 +28,7 @@ _NAV = (
     ("Tasks", addresses.TASKS, "tasks/"),
     ("Nights", addresses.NIGHTS, "nights/"),
     ("Grid", addresses.GRID, "grid.html"),
+    ("Timeline", addresses.TIMELINE, "timeline.html"),
     ("By label", addresses.LABELS, "labels/"),
     ("Data quality", addresses.QUALITY, "quality.html"),
     ("About", addresses.ABOUT, "about.html"),
