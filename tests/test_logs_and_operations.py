@@ -231,6 +231,21 @@ def test_a_long_log_is_cut_at_its_front_at_a_line_and_says_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("ended", "kept"), [("-----END RSA PRIVATE KEY-----\nafter\n", "\nafter\n"), ("", "")]
+)
+def test_a_log_is_not_cut_inside_a_private_key(ended: str, kept: str) -> None:
+    """What begins inside a key could not be told from any other text; so it begins after it."""
+    key = "canary".ljust(64, "A") + "\n"
+    text = "-----BEGIN RSA PRIVATE KEY-----\n" + key * 100 + ended
+    server = Server(tail={"contents": "before\n" + text, "truncated": False})
+    found = tails(server, job("a"), most_bytes=1_000)
+    assert found.bodies["gs://bucket/a"]["contents"] == kept
+    earlier = "-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n" + "line\n" * 500
+    found = tails(Server(tail={"contents": earlier}), job("a"), most_bytes=1_000)
+    assert found.bodies["gs://bucket/a"]["contents"] == "line\n" * 199
+
+
 @given(text=st.text(max_size=300), most=st.integers(1, 100))
 def test_what_is_kept_is_an_end_of_the_log_within_the_limit(text: str, most: int) -> None:
     """Also where letters take several bytes, and where no line ends."""

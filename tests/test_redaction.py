@@ -120,6 +120,26 @@ def test_what_only_looks_like_a_secret_stays(tree: Any) -> None:
         (f'{{"error": {{"password": "{CANARY}"}}}}', "error"),
         (f'say "{{\\"password\\": \\"{CANARY}\\"}}" twice', "twice"),
         (f"X-Api-Key: {CANARY}\nAccept: text/plain", "text/plain"),
+        (f"Authorization: ApiKey {CANARY}\nnext", "next"),
+        ("Authorization: Own canaryWithoutADigit\nnext", "next"),
+        (f"authorization: {CANARY} was refused", "was refused"),
+        (f"password := {CANARY} end", "end"),
+        (f"password => '{CANARY}' end", "end"),
+        (f"a=1%26password%3D{CANARY}%26b=2", "%26b=2"),
+        (f"<password>{CANARY}</password><b/>", "<b/>"),
+        (f'first {{"password": "{CANARY} and {CANARY}', "first"),
+        (f"first\npassword='{CANARY} and\nlast", "last"),
+        (f"password='it\\'s {CANARY}' last", "last"),
+        ("token: canary9c1d4e5f60718293a4 end", "end"),
+        (f"{'canaryA1' * 8}\n{'canaryA1' * 8}\ncanary=\n-----END PRIVATE KEY-----\nlog", "log"),
+        (f"log: a line\n{'canaryA1' * 8}\ncanary=\n-----END RSA PRIVATE KEY-----\nmore", "log"),
+        ("canaryA1\\n-----END PRIVATE KEY-----\\n more", "more"),
+        ("https://ada:canary@canary@db.example/jobs", "db.example/jobs"),
+        ("curl -sS -u ada:canary https://x.example", "https://x.example"),
+        ("curl --proxy-user 'ada:canary' https://x.example", "https://x.example"),
+        ("sshpass -p canary ssh host", "ssh host"),
+        ("docker login -u ada -p canary gcr.io", "gcr.io"),
+        ("AGE-SECRET-KEY-1CANARYCANARYCANARYCANARY", ""),
     ],
 )  # fmt: skip
 def test_a_secrets_shape_is_taken_out_of_any_text(text: str, stays: str) -> None:
@@ -132,6 +152,37 @@ def test_a_secrets_shape_is_taken_out_of_any_text(text: str, stays: str) -> None
         assert stays in shown
         assert count >= 1
         assert Redaction().tree(found) == (found, 0)
+
+
+@pytest.mark.parametrize(
+    ("tree", "clean"),
+    [
+        (["run", "--token", CANARY, "in.bam"], ["run", "--token", "[taken out]", "in.bam"]),
+        ({"commands": ["-token", CANARY]}, {"commands": ["-token", "[taken out]"]}),
+        (["--token", "--verbose", "in.bam"], ["--token", "--verbose", "in.bam"]),
+        (["--tokenizer", "bpe"], ["--tokenizer", "bpe"]),
+        ({"Name": "DB_PASSWORD", "Value": CANARY}, {"Name": "DB_PASSWORD", "Value": "[taken out]"}),
+        ([{"key": "token", "val": CANARY}], [{"key": "token", "val": "[taken out]"}]),
+        ({"x-goog-signature": CANARY}, {"x-goog-signature": "[taken out]"}),
+        ({"signature": "SBS1"}, {"signature": "SBS1"}),
+        ({"wf.db_password": 12345678}, {"wf.db_password": "[taken out]"}),
+        ({"name": "DB_PASSWORD", "value": 1.5}, {"name": "DB_PASSWORD", "value": "[taken out]"}),
+        ({"api_keys": 3, "tokens": 12}, {"api_keys": 3, "tokens": 12}),
+    ],
+)  # fmt: skip
+def test_lists_of_arguments_and_of_pairs_are_looked_into(tree: Any, clean: Any) -> None:
+    """A flag's value is the next argument; names with values come in capitals too; so do digits."""
+    found, count = Redaction().tree(tree)
+    assert found == clean
+    assert count == (tree != clean)
+    assert Redaction().tree(found) == (found, 0)
+
+
+def test_a_flags_value_is_hashed_where_its_name_is() -> None:
+    redaction = Redaction(Redact(hash=("sample",)), salt=b"x")
+    found, _ = redaction.tree({"a": ["--sample", "NA12878"], "sample": "NA12878"})
+    assert found["a"] == ["--sample", found["sample"]]
+    assert HASH.fullmatch(found["sample"])
 
 
 def test_a_record_is_cleaned_everywhere_and_counts_what_it_lost() -> None:
@@ -334,9 +385,12 @@ _json = st.recursive(
 
 
 def shape(tree: Any) -> Any:
-    """A tree without its texts and the names of its keys."""
+    """A tree without its texts, the names of its keys, and the numbers that are passwords."""
     if isinstance(tree, dict):
-        return sorted((repr(shape(value)) for value in tree.values()), key=str)
+        return sorted(
+            repr("text" if "password" in key and type(value) is int else shape(value))
+            for key, value in tree.items()
+        )
     if isinstance(tree, list):
         return [shape(item) for item in tree]
     return "text" if isinstance(tree, str) else tree

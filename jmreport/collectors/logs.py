@@ -21,6 +21,8 @@ from jmreport.records import Gap
 _FILES = ("backendLog", "stderr", "stdout")
 #: A bucket's name as Google has it. Whatever follows its slash is the object's name, as it is.
 _ADDRESS = re.compile(r"gs://([A-Za-z0-9][A-Za-z0-9._-]{0,221})/(.+)", re.DOTALL)
+_KEY_BEGINS = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_ENDS = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 #: Addresses of one job that are told apart at all: a scatter may have ten thousand failed shards.
 _MOST = 20_000
@@ -137,10 +139,7 @@ def _cut(found: Found, job: str, most_bytes: int) -> Found:
         if len(raw) <= most_bytes:
             bodies[address] = body
             continue
-        end = raw[-most_bytes:]
-        first = end.find(b"\n") + 1
-        # A line as long as the limit has no beginning to be cut at.
-        end = end[first:] if 0 < first < len(end) else end
+        end = raw[_beginning(raw, most_bytes) :]
         bodies[address] = {**body, "contents": end.decode("utf-8", "ignore"), "truncated": True}
         why = (
             f"{len(raw) - len(end)} bytes at its beginning were not kept; "
@@ -148,6 +147,22 @@ def _cut(found: Found, job: str, most_bytes: int) -> Found:
         )
         notes.append(Gap(what=f"log {address}", why=why, job=job))
     return Found(bodies=bodies, gaps=found.gaps, notes=tuple(notes))
+
+
+def _beginning(raw: bytes, most_bytes: int) -> int:
+    """Where the last bytes of a log begin: with a line, and never inside a private key.
+
+    What is taken out later is known by the line that begins it.
+    """
+    start = len(raw) - most_bytes
+    first = raw.find(b"\n", start) + 1
+    # A line as long as the limit has no beginning to be cut at.
+    start = first if start < first < len(raw) else start
+    begun = [found.end() for found in _KEY_BEGINS.finditer(raw, 0, start)]
+    if begun and _KEY_ENDS.search(raw, begun[-1], start) is None:
+        ends = _KEY_ENDS.search(raw, start)
+        return ends.end() if ends else len(raw)
+    return start
 
 
 # Which logs and operations, in which order

@@ -1,17 +1,22 @@
 """One walk through the trees of one record: what is taken out of them, hashed, and counted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from jmreport.records import Gap
 from jmreport.snapshots.rules import MAX_DEPTH, Fate, Rules, Suspect, is_hashed, whole
-from jmreport.snapshots.shapes import TAKEN_OUT, Shape, is_harmless_value
+from jmreport.snapshots.shapes import TAKEN_OUT, Shape, is_harmless_value, is_secret_number
 
 TOO_DEEP = "[nested more than 200 deep]"
 #: Longest JSON inside a text that is looked into as JSON.
 _INNER = 1_000_000
+#: How lists of names with values call the two.
+_NAMES = ("name", "key", "Name", "Key", "NAME", "KEY")
+_VALUES = ("value", "Value", "VALUE", "val")
+#: Longer texts are no flags of a command.
+_LONGEST_FLAG = 100
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,10 +58,28 @@ class Cleaning:
                 return TOO_DEEP
             if kind is dict:
                 return self._walk_dict(value, depth + 1)
-            return [self._walk(item, depth + 1) for item in value]
+            return self._walk_list(value, depth + 1)
         if kind is tuple:
-            return [self._walk(item, depth + 1) for item in value]
+            return self._walk_list(value, depth + 1)
         return value
+
+    def _walk_list(self, value: Iterable[Any], depth: int) -> list[Any]:
+        """A list, which may be a command: ["--token", "x"] is a flag with its value."""
+        out: list[Any] = []
+        flag = ""
+        fate: Fate = "keep"
+        for item in value:
+            if fate != "keep" and isinstance(item, str) and item[:1] != "-":
+                out.append(self._replace(flag, item, fate, depth))
+                fate = "keep"
+                continue
+            out.append(self._walk(item, depth))
+            if isinstance(item, str) and item[:1] == "-" and len(item) <= _LONGEST_FLAG:
+                flag = item.lstrip("-")
+                fate = self._rules.fate(flag)
+            else:
+                fate = "keep"
+        return out
 
     def _walk_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -67,23 +90,25 @@ class Cleaning:
                 name = another(name, out)
             self.count += secrets
             if fate != "keep":
-                out[name] = self._replace(str(key), item, fate, depth)
+                out[name] = self._replace_own(str(key), item, fate, depth)
             elif type(item) is str:
                 out[name] = self._clean_text(item)
             else:
                 out[name] = self._walk(item, depth)
-        if "value" in value:
-            self._walk_pair(value, out)
-        elif "entries" in value:
+        for held in _VALUES:
+            if held in value:
+                self._walk_pair(value, out, held)
+                return out
+        if "entries" in value:
             self._walk_group(value, out)
         return out
 
-    def _walk_pair(self, value: dict[Any, Any], out: dict[str, Any]) -> None:
+    def _walk_pair(self, value: dict[Any, Any], out: dict[str, Any], held: str) -> None:
         """{"name": "DB_PASSWORD", "value": "x"}: how environments are listed."""
-        name = value.get("name", value.get("key"))
+        name = next((value[key] for key in _NAMES if key in value), None)
         if isinstance(name, str) and (fate := self._rules.fate(name)) != "keep":
             raw = value if fate == "hash" else out
-            out["value"] = self._replace(name, raw["value"], fate, 1)
+            out[held] = self._replace_own(name, raw[held], fate, 1)
 
     def _walk_group(self, value: dict[Any, Any], out: dict[str, Any]) -> None:
         """{"key": "owner", "entries": [{"label": "ana", …}]}: how aggregations are listed."""
@@ -96,6 +121,12 @@ class Cleaning:
             if isinstance(entry, dict) and isinstance(clean, dict) and "label" in entry:
                 raw = entry if fate == "hash" else clean
                 clean["label"] = self._replace(name, raw["label"], fate, 1)
+
+    def _replace_own(self, name: str, value: Any, fate: Fate, depth: int) -> Any:
+        """The value of a key itself, which may be a number: a password of digits."""
+        if fate == "take" and type(value) in (int, float) and is_secret_number(name):
+            return self._take(str(value))
+        return self._replace(name, value, fate, depth)
 
     def _replace(self, name: str, value: Any, fate: Fate, depth: int) -> Any:
         """The value of a key that is taken out or hashed: its texts, wherever they are in it."""

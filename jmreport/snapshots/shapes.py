@@ -34,6 +34,7 @@ _SECRET_PAIRS = frozenset(
         )
     }
     | {("session", "id"), ("connection", "string"), ("api", "token")}
+    | {("goog", "signature"), ("amz", "signature")}
 )
 #: DB_PASS, smtpPass: "pass" alone is what a test does.
 _BEFORE_PASS = _set(
@@ -44,6 +45,8 @@ _BEFORE_PASS = _set(
 _HARMLESS_BEFORE_TOKEN = _set(
     "page next continuation execution sync max min num total pad eos bos unk sep cls mask"
 )
+#: Words under which a number is no count: DB_PASSWORD = 12345678.
+_PASSWORDS = _set("password passwd passcode passphrase pwd")
 #: Ends of words that are written as one: githubtoken, dbpassword.
 _SECRET_ENDS = ("password", "passwd", "token", "secret", "apikey")
 #: token_count, password_file, secretName …: they speak about a secret.
@@ -67,6 +70,7 @@ NAME_FRAGMENTS: tuple[str, ...] = (
     "pwd",
     "session",
     "connection",
+    "signature",
 )
 
 
@@ -118,6 +122,11 @@ def is_harmless_value(name: str, text: str) -> bool:
     return text.isdigit() and _singular((words(name) or ("",))[-1]) == "token"
 
 
+def is_secret_number(name: str) -> bool:
+    """Whether a number under a secret's name is a secret too: a password, not so many tokens."""
+    return not _PASSWORDS.isdisjoint(words(name))
+
+
 class Shape(Struct, frozen=True):
     """A shape of secrets: what it looks like, and what stays of a match."""
 
@@ -139,6 +148,17 @@ def _is_user_and_password(text: str) -> bool:
     return ":" in pair and pair.isprintable()
 
 
+#: A word of a header's value.
+_CREDENTIAL = r"[^\s\"',;\\\[\](){}<>]"
+_SCHEMES = "bearer|basic|token|digest|negotiate"
+#: The lines of a key's body that stand before its end: their ends as they are, or as JSON has them.
+_KEY_LINE_ENDS = r"(?:\s|\\[nr])++"
+_KEY_LINES = (
+    rf"(?:\A[A-Za-z0-9+/=]{{1,64}}+{_KEY_LINE_ENDS}|(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{{20,}}+"
+    rf"{_KEY_LINE_ENDS})(?:[A-Za-z0-9+/=]{{20,}}+{_KEY_LINE_ENDS})*+"
+    rf"(?:[A-Za-z0-9+/=]++{_KEY_LINE_ENDS})?+"
+)
+
 #: The rest of a value in a URL or a line, percent-encoded ends included.
 _VALUE = r"(?:(?!%26)[^&\s\"'<>#,;\[\]\\])+"
 
@@ -152,6 +172,15 @@ SHAPES = (
         ),
         TAKEN_OUT,
     ),
+    # A log's end may begin inside a key. What looks like its lines is matched whether an end
+    # follows or not, so that no line is looked at twice.
+    Shape(
+        ("private key-----", "private key block-----"),
+        re.compile(
+            rf"{_KEY_LINES}(-----END [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----)?",
+        ),
+        lambda match: TAKEN_OUT if match[1] else match[0],
+    ),
     Shape(
         ("signature", "sig=", "sig%3d", "credential", "security-token"),
         re.compile(
@@ -164,11 +193,14 @@ SHAPES = (
     Shape(
         ("authorization", "authentication"),
         re.compile(
-            r"(\b(?:authorization|authentication)\\?[\"']?\s{0,2}[:=]\s{0,2}\\?[\"']?"
-            r"(?:(?:bearer|basic|token|digest|negotiate)\s{1,3})?+)[^\s\"',;\\\[\](){}<>]{6,}",
-            _FLAGS,
+            r"(\b(?:authorization|authentication)\\?[\"']?\s{0,2}[:=]\s{0,2}\\?[\"']?)(?:"
+            rf"((?:{_SCHEMES})\s{{1,3}}){_CREDENTIAL}{{6,}}+|(?!(?:{_SCHEMES})\s)(?:"
+            # A scheme of the server's own: it goes with what follows, if that is no prose.
+            rf"{_CREDENTIAL}++\s{{1,3}}(?={_CREDENTIAL}*+(?:[\"'\\]|\s*+$)|[^\s\d]*+\d|\S{{16}})"
+            rf"{_CREDENTIAL}{{6,}}+|{_CREDENTIAL}{{6,}}+))",
+            _FLAGS | re.MULTILINE,
         ),
-        rf"\1{TAKEN_OUT}",
+        lambda match: f"{match[1]}{match[2] or ''}{TAKEN_OUT}",
     ),
     Shape(
         ("bearer",),
@@ -221,12 +253,16 @@ SHAPES = (
             "dckr_pat_",
             "pypi-",
             "xapp-",
+            "dop_v1_",
+            "age-secret-key-",
+            "sg.",
         ),
         re.compile(
             r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
             r"xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}|hf_[A-Za-z0-9]{30,}|"
             r"[sr]k_(?:live|test)_\w{10,}|sk-(?:ant|proj)-[\w-]{20,}|npm_[A-Za-z0-9]{30,}|"
-            r"dckr_pat_[\w-]{20,}|pypi-[\w-]{50,})",
+            r"dckr_pat_[\w-]{20,}|pypi-[\w-]{50,}|dop_v1_[0-9a-f]{32,}|"
+            r"AGE-SECRET-KEY-1[0-9A-Z]{20,}|SG\.[\w-]{16,}\.[\w-]{16,})",
             re.ASCII,
         ),
         TAKEN_OUT,
@@ -239,11 +275,21 @@ SHAPES = (
     Shape(
         ("@",),
         re.compile(
-            r"(?<=://)[^\s/@:\"'<>\[\]]*:[^\s/@\"'<>\[\]]+@|"
+            r"(?<=://)[^\s/@:\"'<>\[\]]*:[^\s/\"'<>\[\]]+@|"
             r"(?:(?<=http://)|(?<=https://))[^\s/@:\"'<>\[\]]+@",
             _FLAGS,
         ),
         f"{TAKEN_OUT}@",
+    ),
+    Shape(
+        ("curl", "sshpass", "docker"),
+        re.compile(
+            r"(\bcurl\b[^\n]{0,400}?\s(?:-u\s{0,2}|--(?:proxy-)?user[\s=])[\"']?[^\s:\"'/]{1,99}+:|"
+            r"\bsshpass\s{1,3}-p\s{0,2}|\bdocker\s{1,3}login\b[^\n]{0,400}?\s-p[\s=])"
+            r"(?!\[taken out\])[^\s\"']+",
+            _FLAGS,
+        ),
+        rf"\1{TAKEN_OUT}",
     ),
     Shape(
         ("cookie",),
@@ -254,8 +300,11 @@ SHAPES = (
 
 _ASSIGNMENT = (
     r"(?<![\w.-])(?P<flag>--?)?(?P<name>(?=[\w.-]*?(?:{fragments}))[\w.-]++)"
-    r"(?P<between>\\*[\"']?\s{{0,2}}[:=]\s{{0,2}}|\s{{1,3}}(?=[^-\s]))"
-    r"(?P<value>\\+\"[^\"\\]*\\+\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|{value})"
+    r"(?P<between>\\*[\"']?\s{{0,2}}(?>:=|[=-]>|==?|:|%3D)\s{{0,2}}|>(?=[^<>\s]++</)|"
+    r"\s{{1,3}}(?=[^-\s]))"
+    r"(?P<value>\\+\"[^\"\\]*\\+\"|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|{value}|"
+    # A quote that nothing closes: the text was cut there.
+    r"\\*+[\"'][^\n]++)"
 )
 #: A value without quotes: all but what ends it; brackets belong to it unless they are ours.
 _ASSIGNED = r"(?:(?!%26)(?:[^&\s\"'<>,;\[\\]|\[(?!taken out\])))+"
@@ -284,10 +333,17 @@ def assignments(instead: Callable[[str, str], str | None], fragments: tuple[str,
 def _binds(match: Match[str]) -> bool:
     """Whether what follows a name is its value: "unexpected token: foo" is prose."""
     between = match["between"]
-    if "=" in between:
+    if "=" in between or ">" in between or "%" in between:
         return True
     if not between.strip():
         return match["flag"] == "--"
     quoted = between[0] in "\\\"'"
     parts = words(match["name"])
-    return quoted or len(parts) > 1 or parts[-1] in ("password", "passwd", "passphrase", "apikey")
+    plain = parts[-1] in ("password", "passwd", "passphrase", "apikey")
+    return quoted or len(parts) > 1 or plain or _is_no_word(match["value"])
+
+
+def _is_no_word(value: str) -> bool:
+    """Whether a text was made by a machine: long, of letters and digits, and no path."""
+    mixed = any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
+    return len(value) >= 16 and mixed and "/" not in value
