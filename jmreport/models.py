@@ -37,6 +37,15 @@ FIELD_TYPES = ("text", "date", "list")
 DateTime = str
 
 
+def is_failure(word: object) -> bool:
+    """Whether a status of a task, a shard or an attempt says that it failed, in any word for it.
+
+    >>> is_failure("Failed"), is_failure("RetryableFailure"), is_failure("failed"), is_failure(None)
+    (True, True, True, False)
+    """
+    return word == "Failed" or (isinstance(word, str) and "fail" in word.casefold())
+
+
 class ApiModel(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A definition of the API. Attributes are its properties in snake case."""
 

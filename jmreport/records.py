@@ -64,6 +64,10 @@ def is_terminal(status: str) -> bool:
     return status in TERMINAL_STATUSES
 
 
+#: Why a body that came whole counts as unread; asking again would bring it again.
+MISFIT = "the answer does not fit the API"
+
+
 class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that could not be read, and why: a report says what it lacks.
 
@@ -228,6 +232,8 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: The server's own answers for columns it names and no other field here holds.
     extra: dict[str, str] = field(default_factory=dict)
     unknown_fields: tuple[str, ...] = ()
+    #: Words for the status of its tasks, shards and attempts that the API does not name.
+    unknown_words: tuple[str, ...] = ()
     odd_dates: int = 0
     #: What a running job is doing: a task's name, or the backend's last event.
     where: str = ""

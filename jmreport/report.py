@@ -314,6 +314,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     #: Path and value of what the server's aggregations hold that the API does not name.
     beyond: tuple[tuple[str, Any], ...] = ()
     unknown_statuses: tuple[tuple[str, int], ...] = ()
+    #: The same of tasks, shards and attempts, with the number of jobs that have some.
+    unknown_words: tuple[tuple[str, int], ...] = ()
     odd_dates: int = 0
     notes: tuple[str, ...] = ()
     failed_runs: tuple[Run, ...] = ()

@@ -84,10 +84,17 @@ def _row(run: "Run") -> tuple[str, ...]:
         run.id,
         run.state,
         f"{run.asked.timeframe} of {run.asked.server}",
-        str(counts.listed),
+        _listed(run),
         str(counts.fetched),
         str(len(run.gaps)) if not run.reason else f"{len(run.gaps)}  {run.reason}",
     )
+
+
+def _listed(run: "Run") -> str:
+    """Jobs listed; of a run that was stopped, only that there were so many at least."""
+    if run.state != "interrupted":
+        return str(run.counts.listed)
+    return f"{run.counts.listed}+" if run.counts.listed else "?"
 
 
 def _count(number: int, what: str) -> str:

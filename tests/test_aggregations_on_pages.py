@@ -181,6 +181,26 @@ def test_values_of_any_kind_meet_the_servers_own() -> None:
     assert frame.beside.why == ""
 
 
+def test_jobs_without_a_label_are_counted_in_every_frame_that_has_some() -> None:
+    """A frame with none of the label's jobs is not one without jobs; a failure there is said."""
+    with_it, without = labelled(["x", None])
+    old = replace(with_it, row=replace(with_it.row, submission=NOW - timedelta(days=3)))
+    bad = replace(without, row=replace(without.row, status="Failed"))
+    found = analyse((old, bad), OVER, {}, settings=ReportSettings(labels=("labels.odd",)))
+    counted = {frame.frame: [value.value for value in frame.values] for frame in odd(found).frames}
+    assert counted["HOURS_1"] == []
+    assert counted["HOURS_8"] == [None]
+    assert counted["DAYS_7"] == ["x", None]
+    lists = Lists(Jobs(found, zone=zone("UTC"), pages=set()))
+    made = [page for page in pages(found, lists, as_of=None) if "labels/odd" in page.address]
+    view = made[0].view(None)  # type: ignore[arg-type]
+    assert "none of their jobs failed, but 1 without odd did." in view.lede
+    totals = {frame.title: frame.total for frame in view.frames}
+    assert totals["Last hour"] == "no job"
+    assert totals["Last 8 hours"] == "1 job, 0 values"
+    assert totals["All time"].endswith("; not all was read")
+
+
 def test_a_label_of_ten_thousand_values_has_small_pages_and_reaches_all() -> None:
     """The first page says how many more there are; every value is on some page."""
     jobs = labelled([f"NA{number:05}" for number in range(10_000)])

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmreport.analysis.causes import cause_of, classify, deepest, failure, normalise
-from jmreport.records import JobRow
+from jmreport.records import Gap, JobRow
 from jmreport.report import CauseClass
 
 
@@ -101,6 +101,8 @@ def test_a_silent_failure_and_an_unreadable_one_have_causes_of_their_own() -> No
     assert unreadable is not None
     assert silent.id != unreadable.id
     assert silent.title == unreadable.title == ""
+    misfit = Gap(what="job", why="the answer does not fit the API: Expected `str`", job="x")
+    assert cause_of(_failed(None, readable=False, gaps=(misfit,))) == silent
 
 
 @settings(max_examples=200, deadline=None)

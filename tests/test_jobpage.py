@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import msgspec
@@ -141,7 +142,9 @@ def test_a_failed_job_without_failures_says_so() -> None:
     tree = detail(failures=[], extensions={})
     shown = text(page(record(tree)))
     assert "No failure was reported, though the job failed." in shown
-    assert "No tasks: this server does not report them." in shown
+    assert "No tasks: the server's answer names none." in unescape(shown)
+    shown = text(page(record(detail(failures=[], extensions={"tasks": []}))))
+    assert "No tasks: the server knows of none for this job." in shown
 
 
 def test_a_job_whose_detail_could_not_be_read_still_has_its_page() -> None:
@@ -151,6 +154,59 @@ def test_a_job_whose_detail_could_not_be_read_still_has_its_page() -> None:
     assert "could not be read" in shown
     assert "job: server error 500" in shown
     assert "germline_joint_calling" in shown
+
+
+@pytest.mark.parametrize("word", ["RetryableFailure", "failed", "FAILURE"])
+def test_failed_tasks_are_known_by_any_word_for_it(word: str) -> None:
+    """The word stays as it came; their messages and logs stand where those of Failed ones do."""
+    log = "gs://bucket/stderr"
+    task = {"name": "Align", "executionStatus": word, "failureMessages": ["no reads"]}
+    tree = detail(failures=[], extensions={"tasks": [{**task, "backendLog": log}]})
+    row = summarise(record(tree))
+    assert row.failed_tasks == ("Align",)
+    assert row.failure is not None
+    assert row.failure.message == "no reads"
+    assert row.unknown_words == (word,)
+    shown = text(page(record(tree, logs={log: {"contents": "its last line"}})))
+    assert "These are its failed tasks." in shown
+    assert "its last line" in shown
+    assert f"Unknown ({word})" in shown
+
+
+def test_logs_that_the_limit_left_out_are_said() -> None:
+    address = "gs://bucket/call-MarkDuplicates/shard-3/stderr"
+    why = "only 1 were asked for, 3 more were not; [collect] log_tails is the limit"
+    of = record(logs={address: {"contents": "x"}}, notes=(Gap(what="logs", why=why, job=JOB),))
+    assert f"Of this job's logs {why}." in unescape(text(page(of)))
+
+
+def test_an_end_before_its_start_gives_no_duration_and_says_so() -> None:
+    tree = detail(status="Succeeded", end="2026-11-22T22:04:00+00:00", failures=[])
+    shown = text(page(record(tree)))
+    assert "Succeeded." in shown
+    assert "the server says that it ended before it started" in shown
+    assert "0 s" not in shown.partition("Tasks")[0]
+
+
+def test_a_task_that_ended_and_has_no_start_is_not_called_waiting() -> None:
+    task = {"name": "Align", "executionStatus": "Succeeded", "end": "2026-11-22T23:00:00+00:00"}
+    shown = text(page(record(detail(extensions={"tasks": [task]}))))
+    assert "Start unknown, ended" in shown
+    assert "Not started" not in shown
+
+
+def test_a_sub_job_of_which_nothing_came_is_said_on_both_pages() -> None:
+    """On its own: not that it comes from the list, nor that its status is a strange word."""
+    gap = Gap(what="job", why="not found (404)", job="child-1")
+    lost = Record(id="child-1", parent=JOB, gaps=(gap,))
+    tree = detail(status="Succeeded", failures=[{"failure": "x", "jobId": "child-1"}])
+    above = text(page(record(tree), children=(summarise(lost),)))
+    assert "Not everything could be read. Its sub-job was not read." in above
+    assert "Its log is with the sub-job, which was not read." in above
+    own = page(lost)
+    assert "Nothing is known of it but that its parent job names it." in text(own)
+    assert "the server gave no status" in text(own)
+    assert "the list" not in text(own)
 
 
 def test_a_task_that_has_not_started_shows_no_invented_start() -> None:
@@ -205,6 +261,11 @@ def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:
     assert first.index("shard 0<") < first.index("shard 249<")
     html = made[addresses.job(JOB)].decode()
     assert all(address.removeprefix("jobs/") in html for address in shards)
+    assert "Before:" not in first
+    assert first.count(f'href="{shards[2].removeprefix("jobs/")}" rel="next"') == 2
+    last = made[shards[-1]].decode()
+    assert last.count(f'href="{shards[-2].removeprefix("jobs/")}" rel="prev"') == 2
+    assert 'rel="next"' not in last
 
 
 def test_no_page_is_larger_than_a_megabyte() -> None:

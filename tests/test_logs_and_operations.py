@@ -302,6 +302,20 @@ def failed(*names: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("status", ["Running", "Aborted", "Succeeded"])
+def test_a_job_with_failed_tasks_is_asked_for_their_logs_whatever_became_of_it(status: str) -> None:
+    """Who waits for a job wants to know now why its task failed; nobody asks where none did."""
+    task = {"name": "A", "executionStatus": "RetryableFailure", "backendLog": "gs://bucket/a"}
+    fine = {**task, "executionStatus": "Succeeded", "backendLog": "gs://bucket/b"}
+    jobs = {
+        "bad": {"id": "bad", "status": status, "extensions": {"tasks": [task, fine]}},
+        "fine": {"id": "fine", "status": status, "extensions": {"tasks": [fine]}},
+    }
+    client = Server(jobs=jobs).client()
+    assert set(read(client, "bad").logs) == {"gs://bucket/a"}
+    assert read(client, "fine").logs == {}
+
+
 def test_the_first_failures_of_what_turns_out_not_to_be_offered_are_no_gaps() -> None:
     """Two jobs had a gap each before the third 500 told; none of the five has one at the end."""
     names = "abcde"

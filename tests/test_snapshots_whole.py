@@ -118,7 +118,7 @@ def test_an_interrupted_run_is_ended_by_the_next_and_its_whole_shards_are_known(
             "http://127.0.0.1:8190",
             NOW,
         )
-        assert first.counts.stored == 10
+        assert (first.counts.fetched, first.counts.stored) == (10, 10)
         assert second.state == "complete"
         assert store.check() == ()
 
@@ -163,6 +163,8 @@ def test_a_run_that_ends_by_an_exception_says_why(
 
     def stopped(store: Store) -> None:
         with begun(store) as writer:
+            writer.list_row(row(1))
+            writer.list_row(row(2))
             writer.add(record(1))
             raise error
 
@@ -172,6 +174,7 @@ def test_a_run_that_ends_by_an_exception_says_why(
         (run,) = store.runs()
         assert run.state == state
         assert run.reason in ("the list broke off", "stopped before it ended")
+        assert (run.counts.listed, run.counts.fetched, run.counts.stored) == (2, 1, 1)
         assert store.entry("job-1") is not None
         begun(store, days=1).__exit__(None, None, None)
         assert store.check() == ()

@@ -189,10 +189,12 @@ def _frames(
 ) -> tuple[FrameReport, ...]:
     made: list[FrameReport] = []
     shared: dict[str | None, tuple[str, ...]] = {}
+    # Jobs without a label are counted in every frame where any job has it.
+    known_of = any(value_of(entry.row, key) is not None for entry in frames[-1].entries)
     for frame in frames:
         answer = server.frames.get(frame.name)
         theirs = _theirs(answer, key) if answer else {}
-        ours = _ours(frame.entries, key)
+        ours = _ours(frame.entries, key) if known_of else {}
         for value, rows in ours.items():
             ids = tuple(row.id for row in rows)
             # Frames lie within each other, so most of them share their jobs.
@@ -214,11 +216,11 @@ def _frames(
 
 
 def _ours(entries: Iterable[Entry], key: str) -> dict[str | None, list[JobRow]]:
-    """Jobs by value, None for those without; empty where no job has the label."""
+    """Jobs by value, None for those without."""
     rows: defaultdict[str | None, list[JobRow]] = defaultdict(list)
     for entry in entries:
         rows[value_of(entry.row, key)].append(entry.row)
-    return dict(rows) if rows.keys() - {None} else {}
+    return dict(rows)
 
 
 def _theirs(answer: AggregationResponse, key: str) -> dict[str | None, StatusSplit]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from jmreport.records import Failure, JobRow
+from jmreport.records import MISFIT, Failure, JobRow
 from jmreport.report import CauseClass
 
 #: Longest message and longest cause that lists show.
@@ -221,8 +221,15 @@ def cause_of(row: JobRow) -> Cause | None:
     if row.status != "Failed":
         return None
     if row.failure is None:
-        return _SILENT if row.readable else _UNREADABLE
+        return _UNREADABLE if _is_unread(row) else _SILENT
     return _cause(row.failure.message, row.failure.cause)
+
+
+def _is_unread(row: JobRow) -> bool:
+    """Whether its detail did not come: one that does not fit the API was read all the same."""
+    return not row.readable and not any(
+        gap.what == "job" and gap.why.startswith(MISFIT) for gap in row.gaps
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -15,10 +15,14 @@ from jmreport.records import Record
 
 
 class Oddities(NamedTuple):
-    """Dotted paths of unknown properties (sorted, without indexes), and the number of odd dates."""
+    """Dotted paths of unknown properties (sorted, without indexes), and the number of odd dates.
+
+    `words` are statuses of calls that the API does not name, sorted.
+    """
 
     unknown_fields: tuple[str, ...]
     dates: int
+    words: tuple[str, ...] = ()
 
 
 class _Shape(NamedTuple):
@@ -49,6 +53,9 @@ _EXTENSIONS = _Shape(
 _FAILURE = _Shape(_names(models.FailureMessage), ("timestamp",))
 #: A server that makes up names has made its point by then, and a row stays small.
 MOST_PATHS = 50
+LONGEST_WORD = 100
+#: Statuses of calls: the jobs' own, and one that both shims send.
+_STATUSES = frozenset((*models.JOB_STATUSES, "Preempted"))
 #: Properties of a job, as the list and the detail name them.
 JOB_FIELDS = _names(models.JobMetadataResponse)
 _JOB = _Shape(
@@ -81,13 +88,15 @@ def oddities(detail: Any, row: Any, answers: Record | None = None) -> Oddities:
     Maps that belong to the user (inputs, outputs, labels, envs, logs) are not looked into. The
     list's dates count only where there is no detail: they are the same dates.
     """
-    unknown: set[str] = set()
-    dates = _look(detail, _JOB, "", unknown)
-    listed = _look(row, _JOB, "", unknown)
+    found = _Found(set(), set())
+    dates = _look(detail, _JOB, "", found)
+    listed = _look(row, _JOB, "", found)
     counted = dates if isinstance(detail, Mapping) else listed
     if answers is not None:
-        counted += sum(_look(body, shape, path, unknown) for body, shape, path in _beside(answers))
-    return Oddities(tuple(sorted(unknown)[:MOST_PATHS]), counted)
+        counted += sum(_look(body, shape, path, found) for body, shape, path in _beside(answers))
+    return Oddities(
+        tuple(sorted(found.paths)[:MOST_PATHS]), counted, tuple(sorted(found.words)[:MOST_PATHS])
+    )
 
 
 def of_aggregations(answers: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -126,12 +135,22 @@ def _beside(record: Record) -> Iterator[tuple[Any, _Shape, str]]:
         yield body, _OPERATION, "operation."
 
 
-def _look(tree: Any, shape: _Shape, path: str, unknown: set[str]) -> int:
+class _Found(NamedTuple):
+    """What a look through a job's trees brings up."""
+
+    paths: set[str]
+    words: set[str]
+
+
+def _look(tree: Any, shape: _Shape, path: str, found: _Found) -> int:
     """Adds the unknown properties of one object and its parts; the number of its odd dates."""
     if not isinstance(tree, dict):
         return 0
     if not tree.keys() <= shape.names:
-        unknown.update(f"{path}{name}" for name in tree.keys() - shape.names)
+        found.paths.update(f"{path}{name}" for name in tree.keys() - shape.names)
+    word = tree.get("executionStatus")
+    if isinstance(word, str) and word and word not in _STATUSES:
+        found.words.add(word[:LONGEST_WORD])
     odd = 0
     for name in shape.dates:
         date = tree.get(name)
@@ -142,5 +161,5 @@ def _look(tree: Any, shape: _Shape, path: str, unknown: set[str]) -> int:
         if not value:
             continue
         for item in value if isinstance(value, list) else (value,):
-            odd += _look(item, part, f"{path}{name}.", unknown)
+            odd += _look(item, part, f"{path}{name}.", found)
     return odd

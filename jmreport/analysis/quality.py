@@ -28,7 +28,13 @@ def quality(
     """
     rows = [entry.row for entry in jobs]
     unknown_fields = Counter(path for row in rows for path in row.unknown_fields)
-    unknown_statuses = Counter(row.status for row in rows if row.status not in JOB_STATUSES)
+    # A job of which nothing came has no status: that is a gap, and no word of the server's.
+    unknown_statuses = Counter(
+        row.status
+        for row in rows
+        if row.status not in JOB_STATUSES and (row.readable or row.status != "Unknown")
+    )
+    unknown_words = Counter(word for row in rows for word in row.unknown_words)
     own = (gap for row in rows for gap in row.gaps)
     return Quality(
         run=run,
@@ -42,6 +48,7 @@ def quality(
         unknown_fields=_most_first(unknown_fields),
         beyond=beyond,
         unknown_statuses=_most_first(unknown_statuses),
+        unknown_words=_most_first(unknown_words),
         odd_dates=sum(row.odd_dates for row in rows),
         notes=run.notes,
         failed_runs=tuple(failed_runs),

@@ -24,8 +24,8 @@ from jmreport.analysis.trees import text as _text
 from jmreport.analysis.trees import tree as _tree
 from jmreport.analysis.trees import trees as _trees
 from jmreport.calltimes import JobSpan
-from jmreport.models import JobMetadataResponse
-from jmreport.records import Failure, Gap, JobRow, Record, TaskSpan, is_terminal, moment
+from jmreport.models import JobMetadataResponse, is_failure
+from jmreport.records import MISFIT, Failure, Gap, JobRow, Record, TaskSpan, is_terminal, moment
 
 #: Tasks of a sub-workflow that the job above it can draw, and the longest name of one.
 MOST_SPANS = 12
@@ -73,6 +73,7 @@ def summarise(record: Record) -> JobRow:
         listed=record.row is not None or record.parent is None,
         extra=_columns(listed, row_extensions) | _columns(detail, own),
         unknown_fields=odd.unknown_fields,
+        unknown_words=odd.words,
         odd_dates=odd.dates,
         where=_where(status, own, row_extensions, calls),
         gaps=record.gaps + _gap(record, misfit),
@@ -87,7 +88,7 @@ def _spans(detail: Tree, calls: "_Calls") -> tuple[TaskSpan, ...]:
         timing.believed_start(status, detail.get("start")),
         timing.believed_end(status, detail.get("end")),
     )
-    kept = sorted(calls.tasks, key=lambda task: task.get("executionStatus") != "Failed")[
+    kept = sorted(calls.tasks, key=lambda task: not is_failure(task.get("executionStatus")))[
         :MOST_SPANS
     ]
     found = [_span(task, job) for task in kept]
@@ -144,7 +145,7 @@ def _misfit(detail: Any) -> str:
 def _gap(record: Record, misfit: str) -> tuple[Gap, ...]:
     if not misfit or any(gap.what == "job" for gap in record.gaps):
         return ()
-    return (Gap(what="job", why=f"the answer does not fit the API: {misfit}", job=record.id),)
+    return (Gap(what="job", why=f"{MISFIT}: {misfit}", job=record.id),)
 
 
 def _labels(newest: Tree, other: Tree) -> dict[str, str]:
@@ -213,7 +214,7 @@ class _Calls:
 
     def _judge(self, call: Tree, name: str | None) -> None:
         status = call.get("executionStatus")
-        if status == "Failed":
+        if is_failure(status):
             if name:
                 self.failed[name] = None
             for message in _messages(call):

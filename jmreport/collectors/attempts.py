@@ -15,6 +15,7 @@ from msgspec import Struct
 from jmreport import regrouping
 from jmreport.client import Client
 from jmreport.errors import NotOfferedError, UnreadableError
+from jmreport.models import is_failure
 from jmreport.records import Gap
 from jmreport.regrouping import Scattered, Tried
 
@@ -155,7 +156,7 @@ def _retried_shards(task: dict[str, Any]) -> list[int]:
         and _count(shard.get("attempts")) > 1
         and not shard.get("attemptsData")
     ]
-    retried.sort(key=lambda shard: shard.get("executionStatus") != "Failed")
+    retried.sort(key=lambda shard: not is_failure(shard.get("executionStatus")))
     return list(dict.fromkeys(index for shard in retried if (index := _index(shard)) is not None))
 
 

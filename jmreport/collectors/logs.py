@@ -15,6 +15,7 @@ from msgspec import Struct
 from jmreport.client import Client
 from jmreport.collectors.attempts import shards_of, tasks_of
 from jmreport.errors import NotOfferedError, UnreadableError
+from jmreport.models import is_failure
 from jmreport.records import Gap
 
 #: Names under which servers give the files of a call; the two last are no words of the API.
@@ -34,6 +35,13 @@ class Found(Struct, frozen=True, kw_only=True):
     bodies: dict[str, Any]
     gaps: tuple[Gap, ...]
     notes: tuple[Gap, ...]
+
+
+def tells_of_failure(detail: Any) -> bool:
+    """Whether a job failed, or one of its tasks and shards did: it may still run, or be aborted."""
+    if not isinstance(detail, dict):
+        return False
+    return detail.get("status") == "Failed" or any(True for _ in _latest(detail))
 
 
 def tails(
@@ -224,7 +232,7 @@ def _number(attempt: dict[str, Any]) -> int:
 
 
 def _failed(part: dict[str, Any]) -> bool:
-    return part.get("executionStatus") == "Failed"
+    return is_failure(part.get("executionStatus"))
 
 
 def _preempted(attempt: dict[str, Any]) -> bool:

@@ -10,10 +10,7 @@ from jmreport.client import Client
 from jmreport.collectors import attempts, logs
 from jmreport.errors import UnreadableError
 from jmreport.models import JobMetadataResponse
-from jmreport.records import Gap, Record
-
-#: Why a body that came whole counts as unread; asking again would bring it again.
-MISFIT = "the answer does not fit the API"
+from jmreport.records import MISFIT, Gap, Record
 
 # msgspec learns a Struct's fields when they are first needed, and two threads that do so at once
 # crash the interpreter (seen with 0.22 on Python 3.11): so it is done here, before any thread.
@@ -57,7 +54,7 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
         gaps=(*tried.gaps, *_misfits(job, detail)),
         notes=tried.notes,
     )
-    return _explained(client, record, depth) if detail.get("status") == "Failed" else record
+    return _explained(client, record, depth) if logs.tells_of_failure(detail) else record
 
 
 def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
@@ -70,7 +67,7 @@ def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
 
 
 def _explained(client: Client, record: Record, depth: Depth) -> Record:
-    """A failed job with the ends of its logs and the details of its operations."""
+    """A job that tells of a failure, with the ends of its logs and its operations' details."""
     job, detail = record.id, record.detail
     tried = (
         *record.attempts.values(),

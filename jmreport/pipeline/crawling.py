@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
 from jmreport.progress import Progress
-from jmreport.records import Asked, Counts, Gap, Run
+from jmreport.records import MISFIT, Asked, Counts, Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -127,8 +127,6 @@ def crawl(
 
 def _worth_another_try(gap: Gap) -> bool:
     """A log that could not be read stays unread; a job or its attempts may come next time."""
-    from jmreport.collectors.metadata import MISFIT
-
     unread = gap.what == "job" and not gap.why.startswith(MISFIT)
     return unread or gap.what.startswith("attempts of ")
 

@@ -54,6 +54,8 @@ class Making(Struct, frozen=True, kw_only=True):
     near: datetime | None
     jobs: dict[str, str]
     operations: dict[str, str]
+    #: Ids of sub-jobs that could not be read.
+    unread: frozenset[str] = frozenset()
 
     def link(self, to: str) -> str:
         return addresses.relative(self.address, to)

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from jmreport.models import FailureMessage, IndividualAttempt, Shard, TaskMetadata
+from jmreport.models import (
+    FailureMessage,
+    IndividualAttempt,
+    Shard,
+    TaskMetadata,
+    is_failure,
+)
 from jmreport.records import Record, moment
 from jmreport.render import addresses, reasons, words
 from jmreport.render.jobfacts import Link, Making
@@ -66,6 +72,8 @@ class Failures(Struct, frozen=True, kw_only=True):
     status_detail: str
     logs: tuple[LogView, ...]
     logs_left_out: int
+    #: How many logs were not asked for, where a limit kept some out.
+    logs_not_asked: str = ""
 
 
 def read(record: Record, reading: Reading, making: Making) -> Failures:
@@ -74,12 +82,14 @@ def read(record: Record, reading: Reading, making: Making) -> Failures:
     source = detail or reading.row
     failed = bool(source and source.status == "Failed")
     tasks = detail.extensions.tasks if detail else ()
+    # Logs are read of a job that failed, and of one that goes on or was aborted with failed tasks.
+    told_of = failed or bool(detail and any(_of_tasks(tasks)))
     reported = detail.failures if detail else ()
     told = sorted(reported, key=lambda one: one.task_name in (None, _WORKFLOW))
     told = told or list(_of_tasks(tasks))
-    page = _Page(record, reading, tasks, making, failed=failed)
+    page = _Page(record, reading, tasks, making, failed=told_of)
     rows = tuple(page.failure(at, one) for at, one in enumerate(told[:MOST_FAILURES], 1))
-    logs = page.other_logs() if failed else ()
+    logs = page.other_logs() if told_of else ()
     said = ""
     if failed and detail and not reported:
         said = f"{NONE_REPORTED} These are its failed tasks." if rows else NONE_REPORTED
@@ -92,16 +102,17 @@ def read(record: Record, reading: Reading, making: Making) -> Failures:
         else "",
         logs=logs[:MOST_LOGS],
         logs_left_out=len(logs[MOST_LOGS:]),
+        logs_not_asked=page.logs_not_asked if told_of else "",
     )
 
 
 def _of_tasks(tasks: Iterable[TaskMetadata]) -> Iterator[FailureMessage]:
     """Failed tasks, and of a scattered one its failed shards instead, also without a message."""
     for task in tasks:
-        shards = [shard for shard in task.shards if shard.execution_status == "Failed"]
+        shards = [shard for shard in task.shards if is_failure(shard.execution_status)]
         parts: Sequence[TaskMetadata | Shard] = shards or [task]
         for part in parts:
-            if part.execution_status != "Failed":
+            if not is_failure(part.execution_status):
                 continue
             yield FailureMessage(
                 failure=next(iter(part.failure_messages), ""),
@@ -177,6 +188,11 @@ class _Page:
             no_operation=self._no_operation(failure.operation_id),
         )
 
+    @property
+    def logs_not_asked(self) -> str:
+        """What a limit kept out, in a sentence."""
+        return self._logs.not_asked
+
     def other_logs(self) -> tuple[LogView, ...]:
         """Logs that were asked for and belong to no failure shown: of calls, and the job's own."""
         wanted = self._logs.unshown()
@@ -204,6 +220,8 @@ class _Page:
 
     def _log(self, failure: FailureMessage) -> LogTail:
         if failure.job_id and not failure.backend_log:
+            if failure.job_id in self._making.unread:
+                return LogTail(why_not="Its log is with the sub-job, which was not read.")
             return LogTail(why_not="Its log is with the sub-job.")
         if not failure.backend_log:
             return self._logs.instead(self._own_names())

@@ -74,8 +74,14 @@ def parent(context: JobContext, making: Making) -> Link | None:
 def notices(record: Record, context: JobContext, making: Making) -> tuple[str, ...]:
     """What a reader must know before believing the page."""
     said = []
-    if record.detail is None:
+    if record.detail is None and record.row is None:
+        said.append("Nothing is known of it but that its parent job names it.")
+    elif record.detail is None:
         said.append("The job's detail could not be read; what is shown comes from the list.")
+    if making.unread:
+        whose = "its sub-job was" if len(making.unread) == 1 else "of its sub-jobs were"
+        count = "" if len(making.unread) == 1 else f"{words.number(len(making.unread))} "
+        said.append(f"{count}{whose} not read.".capitalize())
     if record.detail_from:
         said.append(
             "The job's detail could not be read again; tasks, inputs and outputs are those of an "
@@ -116,7 +122,7 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
             note=f"{words.duration(wait)} after submission" if wait else "",
         ),
         Fact(name="Ended", when=words.when(row.end, zone)),
-        Fact(name="Took", text=words.duration(row.took), note=_usual(context)),
+        _took(context),
         Fact(name="User", text=words.cut_middle(row.user or extensions.user_id or "", 120)),
         Fact(name="Job ID", text=words.cut_middle(row.id, 400), mono=True),
     ]
@@ -128,6 +134,13 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
         note = "secret or private, before anything was stored; [taken out] or hash: in its place"
         found.append(Fact(name="Taken out", text=text, note=note))
     return tuple(found)
+
+
+def _took(context: JobContext) -> Fact:
+    row = context.entry.row
+    if row.start and row.end and row.end < row.start:
+        return Fact(name="Took", note="the server says that it ended before it started")
+    return Fact(name="Took", text=words.duration(row.took), note=_usual(context))
 
 
 def _usual(context: JobContext) -> str:

@@ -62,6 +62,11 @@ class Logs:
         self._shown.add(address)
         return tail(body, making, self._notes.get(address, ""))
 
+    @property
+    def not_asked(self) -> str:
+        """How many logs were not asked for, in a sentence, where a limit kept some out."""
+        return f"Of this job's logs {self._left}." if self._left.startswith("only ") else ""
+
     def unshown(self) -> tuple[str, ...]:
         """Addresses of logs that were read, or asked for in vain, and are not shown yet."""
         known = dict.fromkeys((*self._read, *self._gaps))
@@ -91,7 +96,7 @@ class Logs:
             return "Log could not be read: only logs in buckets (gs://) can be asked for."
         if self._left:
             return f"Log was not read ({self._left})."
-        return "Log was not asked for." if failed else "Only logs of failed jobs are asked for."
+        return "Log was not asked for." if failed else "Only logs of failures are asked for."
 
 
 def _about(prefix: str, gaps: Iterable[Gap]) -> dict[str, str]:

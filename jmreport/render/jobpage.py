@@ -157,9 +157,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         failures=failures,
         timing=_timing(tasks, context, read_at, making),
         tasks=tasks,
-        no_tasks=""
-        if job_tasks or detail is None
-        else "No tasks: this server does not report them.",
+        no_tasks="" if job_tasks or detail is None else _no_tasks(record),
         children=children,
         tables=tables,
         operations=operations,
@@ -186,7 +184,16 @@ def _making(record: Record, context: JobContext, facts: SiteFacts, read: Reading
         near=row.submission or row.start,
         jobs=jobs,
         operations={name: f"operation-{at}" for at, name in enumerate(read.operations, 1)},
+        unread=frozenset(subjobs.unread(row, read.detail, context)),
     )
+
+
+def _no_tasks(record: Record) -> str:
+    """Why there are no tasks: a server that has them may know of none for this job."""
+    extensions = record.detail.get("extensions") if isinstance(record.detail, dict) else None
+    if isinstance(extensions, dict) and "tasks" in extensions:
+        return "No tasks: the server knows of none for this job."
+    return "No tasks: the server's answer names none."
 
 
 def _read_at(context: JobContext) -> datetime | None:

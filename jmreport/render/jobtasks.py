@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from jmreport import calltimes
 from jmreport.calltimes import JobSpan, Span
-from jmreport.models import ACTIVE_STATUSES, IndividualAttempt, TaskMetadata
+from jmreport.models import ACTIVE_STATUSES, IndividualAttempt, TaskMetadata, is_failure
 from jmreport.records import moment
 from jmreport.render import addresses, calls, shardpages, tries, values, words
 from jmreport.render.calls import Call
@@ -106,7 +106,7 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
 
 def _rank(part: TaskMetadata) -> int:
     """Failed first, then what is active, then the rest."""
-    if part.execution_status == "Failed":
+    if is_failure(part.execution_status):
         return 0
     return 1 if part.execution_status in ("Running", "Aborting", "Aborted") else 2
 

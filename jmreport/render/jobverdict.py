@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from jmreport.models import TaskMetadata
+from jmreport.models import TaskMetadata, is_failure
 from jmreport.records import JobRow
 from jmreport.render import words
 from jmreport.report import JobContext
@@ -42,9 +42,9 @@ def verdict(
         return _failed(context, tasks, anchors)
     done = f"{_tasks(row)}." if readable and row.tasks else ""
     if row.status == "Succeeded":
-        return Verdict(before=f"Succeeded{_after(row.took, 'in')}. {done}".rstrip())
+        return Verdict(before=f"Succeeded{_after(_took(row), 'in')}. {done}".rstrip())
     if row.status == "Aborted":
-        return Verdict(before=f"Aborted{_after(row.took, 'after')}. {done}".rstrip())
+        return Verdict(before=f"Aborted{_after(_took(row), 'after')}. {done}".rstrip())
     if row.status in ("Running", "Aborting"):
         state = "Running" if row.status == "Running" else "Being aborted"
         where = f", in {words.cut_middle(row.where, 120)}" if row.where else ""
@@ -53,12 +53,14 @@ def verdict(
         return Verdict(before="Submitted, and not started when last read.")
     if row.status == "OnHold":
         return Verdict(before="On hold: the server starts it when it is released.")
+    if row.status == "Unknown":
+        return Verdict(before="Nobody can say how it stands: the server gave no status.")
     return Verdict(before="The server gave a status that this report does not know.")
 
 
 def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str]) -> Verdict:
     row, failure = context.entry.row, context.entry.row.failure
-    lead = f"Failed{_after(row.took, 'after')}"
+    lead = f"Failed{_after(_took(row), 'after')}"
     if failure is None:
         return Verdict(before=f"{lead}.")
     name = failure.task or ""
@@ -87,6 +89,11 @@ def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[st
     return Verdict(before=f"{lead}:", quote=message)
 
 
+def _took(row: JobRow) -> timedelta | None:
+    """None also where its end lies before its start: neither is to be believed then."""
+    return row.took if row.start and row.end and row.start <= row.end else None
+
+
 def _after(took: timedelta | None, word: str) -> str:
     return f" {word} {words.duration(took)}" if took is not None else ""
 
@@ -94,7 +101,7 @@ def _after(took: timedelta | None, word: str) -> str:
 def _attempts(name: str, shard: int | None, tasks: Sequence[TaskMetadata]) -> int:
     """How often the failed task or shard ran; 0 where the server does not say."""
     for task in tasks:
-        if task.name != name or task.execution_status != "Failed":
+        if task.name != name or not is_failure(task.execution_status):
             continue
         if not task.shards:
             return task.attempts or 0

@@ -259,7 +259,9 @@ def _lede(label: LabelReport, report: Report) -> str:
         f"({frame_words(frame.frame)})"
     )
     if not worst.split.failed:
-        return f"{start}; none of their jobs failed."
+        others = whole([value.split for value in frame.values if value.value is None]).failed
+        but = f", but {words.number(others)} without {label.title} did" if others else ""
+        return f"{start}; none of their jobs failed{but}."
     return (
         f"{start}. Most failures: {words.cut_middle(worst.value or '', 80)} with "
         f"{words.number(worst.split.failed)} of {words.plural(worst.split.total, 'job')}."
@@ -299,7 +301,9 @@ def _frame(
     return FrameView(
         anchor=f"frame-{frame.frame.lower().replace('_', '-')}",
         title=_sentence(frame_words(frame.frame)),
-        total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}",
+        total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}{_part(frame)}"
+        if frame.values
+        else "no job",
         table=table(label, frame, values, lists, at),
         empty=_empty(label, frame, page),
         note=_note(frame, now, lists.jobs.zone),
@@ -345,6 +349,11 @@ def _note(frame: FrameReport, now: datetime, zone: tzinfo) -> str:
         f"Only the last {words.duration(now - since)} were read (since {at.text if at else ''}). "
         "Older jobs are counted as far as earlier runs found them."
     )
+
+
+def _part(frame: FrameReport) -> str:
+    """What a closed frame must say of what it lacks."""
+    return "" if frame.covered else "; not all was read"
 
 
 def _server_note(frame: FrameReport) -> str:

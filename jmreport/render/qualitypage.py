@@ -107,6 +107,7 @@ class QualityView(Struct, frozen=True, kw_only=True):
     odd: tuple[Fact, ...]
     fields: tuple[Fact, ...]
     statuses: tuple[Fact, ...]
+    words: tuple[Fact, ...]
     notes: tuple[str, ...]
     failed_runs: tuple[RunRow, ...]
     server: ServerFacts
@@ -153,6 +154,10 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
         statuses=tuple(
             Fact(name=words.status(name).text, text=words.plural(count, "job"))
             for name, count in quality.unknown_statuses
+        ),
+        words=tuple(
+            Fact(name=words.cut_middle(name, 100), text=words.plural(count, "job"))
+            for name, count in quality.unknown_words
         ),
         notes=tuple(dict.fromkeys((*quality.notes, *quality.run.notes))),
         failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
@@ -215,12 +220,19 @@ def _gap(gap: Gap, lists: Lists) -> GapRow:
 def _operation(each: Operation) -> OperationRow:
     return OperationRow(
         name=each.name,
-        offer=each.offer[0].upper() + each.offer[1:],
+        offer=_offer(each),
         why=words.cut_middle(each.why, 200),
         requests=words.number(each.requests),
         failed=words.number(each.failed),
         took=f"{each.seconds:.1f} s",
     )
+
+
+def _offer(each: Operation) -> str:
+    """Whether it is offered, as far as its answers show: one that only ever failed is in doubt."""
+    if each.offer == "not asked" and each.requests:
+        return "In doubt: no answer was usable"
+    return each.offer[0].upper() + each.offer[1:]
 
 
 def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:

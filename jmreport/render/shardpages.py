@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from jmreport.models import Shard, TaskMetadata
+from jmreport.models import Shard, TaskMetadata, is_failure
 from jmreport.render import addresses, calls, tries, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
@@ -62,6 +62,8 @@ class ShardsPage(Struct, frozen=True, kw_only=True):
     rows: tuple[ShardRow, ...]
     said: str
     groups: tuple[ShardGroup, ...]
+    before: Link | None
+    after: Link | None
 
 
 class Scatter(Struct, frozen=True):
@@ -144,7 +146,7 @@ def slowest(shards: Sequence[Shard], tried: Tried) -> list[Shard]:
 
 
 def _rank(shard: Shard) -> int:
-    if shard.execution_status == "Failed":
+    if is_failure(shard.execution_status):
         return 0
     return 2 if shard.execution_status == "Succeeded" else 1
 
@@ -249,4 +251,6 @@ def _page(scatter: Scatter, tried: Tried, group: _Group, page: int, making: Maki
         ),
         said=f"{words.plural(len(part), 'shard')} of {words.number(len(task.shards))}: {status}.",
         groups=links(position, task, here),
+        before=_link(position, task, group, page - 1, here) if page > 1 else None,
+        after=_link(position, task, group, page + 1, here) if page < group.pages else None,
     )

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from jmreport.models import TaskMetadata
-from jmreport.records import JobRow
+from jmreport.models import JobMetadataResponse, TaskMetadata
+from jmreport.records import MISFIT, JobRow
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.report import JobContext
@@ -51,11 +51,25 @@ def read(
     return SubJobs(rows=tuple(rows), count=len(known) + len(lacking))
 
 
+def unread(row: JobRow, detail: JobMetadataResponse | None, context: JobContext) -> Iterator[str]:
+    """Ids of the sub-jobs of which nothing is known: without a record, or with an empty one."""
+    known = {child.id: child for child in context.children}
+    tasks = detail.extensions.tasks if detail else ()
+    for name in dict.fromkeys((*row.children, *_named(tasks), *known)):
+        if name not in known or is_unread(known[name]):
+            yield name
+
+
+def is_unread(row: JobRow) -> bool:
+    """Whether a job's detail could not be read."""
+    return any(gap.what == "job" and not gap.why.startswith(MISFIT) for gap in row.gaps)
+
+
 def _rank(child: JobRow) -> int:
     """Failed ones before those that could not be read, and both before the others."""
     if child.status == "Failed":
         return 0
-    return 1 if any(gap.what == "job" for gap in child.gaps) else _SOUND
+    return 1 if is_unread(child) else _SOUND
 
 
 def _named(tasks: Iterable[TaskMetadata]) -> Iterator[str]:

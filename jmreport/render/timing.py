@@ -346,7 +346,8 @@ def _note(task: TaskCalls, spans: list[_Span]) -> str:
         return "not started" if task.status in ("Submitted", "OnHold", "") else "no times"
     first, last = min(s.start for s in spans), max(s.end for s in spans)
     said = []
-    shards = len({span.call.shard for span in spans})
+    # Also shards without a time that can be believed, which have no bar.
+    shards = len({call.shard for call in task.calls})
     attempts = max(span.call.attempt for span in spans)
     running = any(span.call.status in ACTIVE_STATUSES for span in spans)
     said.append("still active" if running else words.duration(last - first))

@@ -1,4 +1,4 @@
-"""What a killed run left of the shard that it was writing: read, made whole, and known.
+"""What a killed run left of the shard and the list that it was writing: read, and made whole.
 
 runs/20261123T021400Z/jobs-0003.jsonl.zst.5e0c11d2.tmp  ->  jobs-0003.jsonl.zst
 """
@@ -6,26 +6,33 @@ runs/20261123T021400Z/jobs-0003.jsonl.zst.5e0c11d2.tmp  ->  jobs-0003.jsonl.zst
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from msgspec.json import Decoder
 
 from jmreport.records import Record
 from jmreport.snapshots import files, runs
 from jmreport.snapshots.files import LineFile
 
 _record = msgspec.json.Decoder(Record)
+_row = msgspec.json.Decoder(Any)
 
 
 def salvage(folder: Path) -> None:
-    """Make shards of what a killed run left, and remove the rest. May be killed itself.
+    """Make shards and the list of what a killed run left, and remove the rest.
 
+    May be killed itself.
     Raises JmreportError where nothing can be written; then what was left still lies there.
     """
     for left in sorted(files.leftovers((folder,)), key=_largest_first):
         name = left.name.rsplit(".", 2)[0]
         # A shard that stands has what its leftover has: whoever made it was killed thereafter.
-        if runs.is_shard(name) and not (folder / name).exists():
-            _make_whole(left, folder / name)
+        if not (folder / name).exists():
+            if runs.is_shard(name):
+                _make_whole(_lines(left, _record), folder / name)
+            elif name == runs.QUERY:
+                _make_whole(_lines(left, _row), folder / name)
         files.remove(left)
 
 
@@ -34,8 +41,7 @@ def _largest_first(path: Path) -> tuple[int, str]:
     return -path.stat().st_size, path.name
 
 
-def _make_whole(left: Path, place: Path) -> None:
-    lines = _records(left)
+def _make_whole(lines: Iterator[bytes], place: Path) -> None:
     first = next(lines, None)
     if first is None:
         return
@@ -49,11 +55,11 @@ def _make_whole(left: Path, place: Path) -> None:
     shard.commit()
 
 
-def _records(left: Path) -> Iterator[bytes]:
-    """Lines that are records, up to the first that is none: a power cut leaves anything."""
+def _lines(left: Path, decoder: Decoder[Any]) -> Iterator[bytes]:
+    """Lines that are whole, up to the first that is not: a power cut leaves anything."""
     for line in files.readable_lines(left):
         try:
-            _record.decode(line)
+            decoder.decode(line)
         except (msgspec.DecodeError, RecursionError):
             return
         yield line

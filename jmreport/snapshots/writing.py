@@ -163,7 +163,12 @@ class RunWriter:
             with self._writing():
                 self.known = self._index.count()
                 self._close_whole_files()
-            self._commit(ended(self.id, self._begun, state=state, reason=reason))
+            listed = _rows_in(self._written)
+            stored = _records_in(self._written)
+            run = ended(
+                self.id, self._begun, state=state, reason=reason, stored=stored, listed=listed
+            )
+            self._commit(run)
         except JmreportError:
             if error is None:
                 raise
@@ -315,7 +320,9 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
-def ended(run: str, begun: runs.Begun, *, state: Any, reason: str, stored: int = 0) -> Run:
+def ended(
+    run: str, begun: runs.Begun, *, state: Any, reason: str, stored: int = 0, listed: int = 0
+) -> Run:
     """A run that did not end by itself, as far as it is known."""
     return Run(
         id=run,
@@ -324,12 +331,16 @@ def ended(run: str, begun: runs.Begun, *, state: Any, reason: str, stored: int =
         asked=begun.asked or _UNKNOWN,
         version=begun.version,
         reason=reason,
-        counts=Counts(stored=stored),
+        counts=Counts(listed=listed, fetched=stored, stored=stored),
     )
 
 
 def _records_in(written: dict[str, Written]) -> int:
     return sum(file.lines for name, file in written.items() if runs.is_shard(name))
+
+
+def _rows_in(written: dict[str, Written]) -> int:
+    return written[runs.QUERY].lines if runs.QUERY in written else 0
 
 
 def finish_interrupted(folder: Path) -> None:
@@ -338,7 +349,12 @@ def finish_interrupted(folder: Path) -> None:
     begun = runs.read_begun(folder)
     stored = _records_in(written)
     run = ended(
-        folder.name, begun, state="interrupted", reason="killed before it ended", stored=stored
+        folder.name,
+        begun,
+        state="interrupted",
+        reason="killed before it ended",
+        stored=stored,
+        listed=_rows_in(written),
     )
     files.write(folder / runs.RUN, runs.encode(run, written))
     files.remove(folder / runs.BEGUN)
