@@ -7,6 +7,7 @@ JMREPORT_TESTS_COMPLETE=1, as in CI, it fails instead.
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,12 @@ BROWSER_FLAGS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+
+
+# A shell without job control starts what it sends to the background with Ctrl-C ignored, and so
+# would be every program that a test starts and stops.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OutsideError(AssertionError):
