@@ -647,6 +647,8 @@ class Report(Struct, frozen=True, kw_only=True):
     failed_by_night: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     #: What the counts usually are, by their names in ReportCounts; none below five such nights.
     usual: dict[str, Range] = field(default_factory=dict)
+    #: The same of every night, by its run: what was usual as it was told.
+    usual_then: dict[str, dict[str, Range]] = field(default_factory=dict)
     slos: tuple[SloReport, ...] = ()
     slower: tuple[SlowerTask, ...] = ()
     #: Every cause that is known: those failing now first, then the newest seen.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jmreport.analysis import night
 from jmreport.cli import main
-from jmreport.render import overview
+from jmreport.render import words
 from jmreport.report import NightSummary, Range, ReportCounts, StatusSplit
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
@@ -151,7 +151,7 @@ def test_every_count_has_a_usual_night_once_there_are_five() -> None:
 def test_a_usual_night_is_said_with_its_range(usual: tuple[float, float, float], said: str) -> None:
     median, p10, p90 = usual
     known = Range(median=median, p10=p10, p90=p90, nights=14)
-    assert overview.usual_words(known) == said
+    assert words.usual_night(known) == said
 
 
 def test_the_overview_says_nothing_of_usual_nights_before_there_are_five(site: Path) -> None:

@@ -45,6 +45,14 @@ def kinds(where: Path) -> dict[str, str]:
         "workflow": _first(where, "workflows/germline*.html"),
         "labels": addresses.LABELS,
         "label": _first(where, "labels/owner-*.html"),
+        "causes": addresses.CAUSES,
+        "cause": _first(where, "causes/*[0-9a-f].html"),
+        "tasks": addresses.TASKS,
+        "nights": addresses.NIGHTS,
+        "night": _first(where, "nights/*/index.html"),
+        "grid": addresses.GRID,
+        "timeline": addresses.TIMELINE,
+        "job": _first(where, "jobs/*-[0-9a-f]*[0-9a-f].html"),
         "quality": addresses.QUALITY,
         "about": addresses.ABOUT,
     }
@@ -110,6 +118,55 @@ def test_nothing_a_server_wrote_runs_or_leads_out(hostile: Path, browser: Any) -
         assert page.evaluate("document.querySelectorAll('img, iframe, object').length") == 0
     context.close()
     assert all(url.startswith(hostile.as_uri()) for url in asked)
+
+
+# --- the keyboard ------------------------------------------------------------------------------
+
+FOCUS = "document.activeElement.closest('tr, li, summary')?.innerText ?? ''"
+
+
+def test_j_and_k_go_from_row_to_row_and_enter_opens_one(built: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto((built / addresses.WORKFLOWS).as_uri())
+    rows = page.locator("main tbody tr").evaluate_all("all => all.map(row => row.innerText)")
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
+    for key, at in (("j", 0), ("j", 1), ("j", 2), ("k", 1), ("k", 0), ("k", 0)):
+        page.keyboard.press(key)
+        assert page.evaluate(FOCUS) == rows[at], key
+    href = page.evaluate("document.activeElement.href")
+    page.keyboard.press("Enter")
+    page.wait_for_url(href)
+    page.close()
+
+
+def test_every_stop_of_a_page_is_reached_once(built: Path, browser: Any) -> None:
+    """Tiles, tables and what folds, in their order; what is folded away is no stop."""
+    page = browser.new_page()
+    page.goto((built / addresses.OVERVIEW).as_uri())
+    stops: list[float] = []
+    for _ in range(400):
+        page.keyboard.press("j")
+        here = page.evaluate("document.activeElement.getBoundingClientRect().top + scrollY")
+        if stops and here == stops[-1] and page.evaluate("window.last === document.activeElement"):
+            break
+        page.evaluate("window.last = document.activeElement")
+        stops.append(here)
+    assert len(stops) > 20
+    assert stops == sorted(stops)
+    page.close()
+
+
+def test_a_slash_looks_for_a_job_from_anywhere(built: Path, browser: Any) -> None:
+    """On the list it goes to the field; elsewhere it goes to the list first. In it, it is text."""
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto((built / addresses.QUALITY).as_uri())
+    page.keyboard.press("/")
+    page.wait_for_url("**/jobs/index.html*")
+    page.locator("#f-text:focus").wait_for()
+    page.keyboard.type("j/k")
+    assert page.locator("#f-text").input_value() == "j/k"
+    page.close()
 
 
 # --- the filter --------------------------------------------------------------------------------

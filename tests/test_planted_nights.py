@@ -315,6 +315,16 @@ def test_tonights_numbers_stand_beside_those_of_a_usual_night(site: Site) -> Non
     usual = site.report["usual"]["new"]
     assert (usual["median"], usual["nights"]) == (median(fresh), 14)
     assert f"1 New failures usual night: {median(fresh):g} (0 to " in told
+    assert f"1 New failures usual night: {median(fresh):g} (0 to " in words(site.night(NIGHTS))
+
+
+def test_a_nights_page_says_what_was_usual_by_then_and_leads_to_its_causes(site: Site) -> None:
+    """The first nights know of nothing usual; what came after is in none of them."""
+    assert "usual night" not in words(site.night(OUTAGE))
+    assert "1 New failures usual night: " in words(site.night(OUTAGE + 1))
+    linked = set(re.findall(r'href="../../(causes/[0-9a-f]+\.html)"', site.night(OUTAGE)))
+    assert linked
+    assert all((site.folder / "site" / name).exists() for name in linked)
 
 
 def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(

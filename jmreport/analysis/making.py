@@ -197,6 +197,10 @@ class _Making:
             complete=complete,
             tasks=waste.night_tasks(self.entries, nights, self.measures),
         )
+        told = (*self.past, tonight)
+        usual_then = {
+            one.run: night.usual_counts(told[: place + 1]) for place, one in enumerate(told)
+        }
         return Report(
             now=nights.now,
             run=nights.run,
@@ -218,7 +222,8 @@ class _Making:
             short_ids=short_ids(entry.row.id for entry in self.entries),
             complete=complete,
             nights=(*self.past, tonight),
-            usual=night.usual_counts((*self.past, tonight)),
+            usual=usual_then[nights.run.id],
+            usual_then=usual_then,
         )
 
     def _runs(self, row: JobRow) -> bool:

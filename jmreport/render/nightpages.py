@@ -14,10 +14,23 @@ from msgspec import Struct
 
 from jmreport.render import addresses, verdict, words
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Night, NightJob, NightSummary
+from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report
 
 #: How a night is had when its page must be made again.
 Remember = Callable[[str], Night | None]
+
+
+class Around(Struct, frozen=True, kw_only=True):
+    """What a night's page shows beside its night: nothing of it changes with the nights after it.
+
+    But for `newer`, the run of the night after it ("" for the newest, as `older` for the first).
+    `usual` is what each count was usually; `causes` are those of the night that have pages.
+    """
+
+    older: str = ""
+    newer: str = ""
+    usual: Mapping[str, Range] = {}
+    causes: tuple[str, ...] = ()
 
 
 class JobLink(Struct, frozen=True):
@@ -34,6 +47,7 @@ class Number(Struct, frozen=True, kw_only=True):
     what: str
     kind: str
     href: str
+    usual: str
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -47,6 +61,7 @@ class Group(Struct, frozen=True, kw_only=True):
     since: words.Moment | None
     lasting: str
     jobs: tuple[JobLink, ...]
+    href: str = ""
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -107,7 +122,7 @@ class CalendarView(Struct, frozen=True, kw_only=True):
 
 
 def pages(
-    nights: Sequence[NightSummary],
+    report: Report,
     fresh: Mapping[str, Night],
     remember: Remember,
     *,
@@ -115,10 +130,17 @@ def pages(
     as_of: words.Moment | None,
 ) -> Iterator[Page]:
     """The calendar, and every night's page. `fresh` are nights that no ledger knows yet."""
+    nights, causes = report.nights, frozenset(cause.id for cause in report.causes)
     for place, summary in enumerate(nights):
         newer = nights[place + 1].run if place + 1 < len(nights) else ""
         older = nights[place - 1].run if place else ""
-        yield _frozen(summary, fresh.get(summary.run), remember, older, newer, zone)
+        around = Around(
+            older=older,
+            newer=newer,
+            usual=report.usual_then.get(summary.run, {}),
+            causes=tuple(cause.id for cause in summary.causes if cause.id in causes),
+        )
+        yield _frozen(summary, fresh.get(summary.run), remember, around, zone)
     view = calendar(nights, zone)
     yield Page(
         address=addresses.NIGHTS,
@@ -133,8 +155,7 @@ def _frozen(
     summary: NightSummary,
     fresh: Night | None,
     remember: Remember,
-    older: str,
-    newer: str,
+    around: Around,
     zone: tzinfo,
 ) -> Page:
     """A night's page: made again only where its neighbours, the look or its own night changed."""
@@ -142,23 +163,24 @@ def _frozen(
     def made(_: object) -> NightView:
         night = fresh or remember(summary.run)
         # Only a ledger that was damaged while it was read has lost it.
-        return view(night or Night(summary=summary), zone, older=older, newer=newer)
+        return view(night or Night(summary=summary), zone, around)
 
     return Page(
         address=addresses.night(summary.run),
         template="night.html",
-        content=digest((fresh.summary if fresh else summary).content, older, newer, str(zone)),
+        content=digest((fresh.summary if fresh else summary).content, around, str(zone)),
         view=made,
         as_of=words.when(summary.now, zone),
     )
 
 
-def view(night: Night, zone: tzinfo, *, older: str = "", newer: str = "") -> NightView:
-    """A night's page. `older` and `newer` are its neighbours' runs, "" where there is none."""
+def view(night: Night, zone: tzinfo, around: Around | None = None) -> NightView:
+    """A night's page, alone or with what stands around it."""
+    around = around or Around()
     summary = night.summary
     here = addresses.night(summary.run)
     rows = {job.id: job for job in night.jobs}
-    parts = tuple(part for part in _parts(night, rows, zone) if part.groups)
+    parts = tuple(part for part in _parts(night, rows, zone, around) if part.groups)
     return NightView(
         title=verdict.night_title(night),
         rest=verdict.night_rest(summary),
@@ -168,10 +190,10 @@ def view(night: Night, zone: tzinfo, *, older: str = "", newer: str = "") -> Nig
         incomplete="" if summary.complete else verdict.unreadable(night.unreadable, summary.counts),
         holes=tuple(_hole(*hole) for hole in night.holes),
         failed_runs=tuple(_failed_run(at, why, zone) for at, why in night.failed_runs),
-        numbers=tuple(_numbers(summary, {part.anchor for part in parts})),
+        numbers=tuple(_numbers(summary, {part.anchor for part in parts}, around.usual)),
         parts=parts,
-        older=addresses.relative(here, addresses.night(older)) if older else "",
-        newer=addresses.relative(here, addresses.night(newer)) if newer else "",
+        older=addresses.relative(here, addresses.night(around.older)) if around.older else "",
+        newer=addresses.relative(here, addresses.night(around.newer)) if around.newer else "",
         calendar=addresses.relative(here, addresses.NIGHTS),
         overview=addresses.relative(here, addresses.OVERVIEW),
     )
@@ -189,7 +211,9 @@ def _failed_run(at: object, why: str, zone: tzinfo) -> str:
     )
 
 
-def _numbers(summary: NightSummary, anchors: set[str]) -> Iterator[Number]:
+def _numbers(
+    summary: NightSummary, anchors: set[str], usual: Mapping[str, Range]
+) -> Iterator[Number]:
     counts = summary.counts
     first = summary.since is None
     told = (
@@ -198,14 +222,21 @@ def _numbers(summary: NightSummary, anchors: set[str]) -> Iterator[Number]:
             counts.failing if first else counts.new,
             "failed",
             "failing" if first else "new",
+            "failing" if first else "new",
         ),
-        ("Still failing", None if first else counts.still_failing, "aborted", "still-failing"),
-        ("Stuck", counts.stuck, "aborting", "stuck"),
-        ("Fixed", None if first else counts.fixed, "succeeded", "fixed"),
-        ("Missing", counts.missing or None, "aborted", "missing"),
-        ("Unknown", counts.unknown or None, "aborted", "unknown"),
+        (
+            "Still failing",
+            None if first else counts.still_failing,
+            "aborted",
+            "still-failing",
+            "still_failing",
+        ),
+        ("Stuck", counts.stuck, "aborting", "stuck", "stuck"),
+        ("Fixed", None if first else counts.fixed, "succeeded", "fixed", "fixed"),
+        ("Missing", counts.missing or None, "aborted", "missing", "missing"),
+        ("Unknown", counts.unknown or None, "aborted", "unknown", "unknown"),
     )
-    for what, count, kind, anchor in told:
+    for what, count, kind, anchor, name in told:
         if count is None:
             continue
         yield Number(
@@ -213,10 +244,13 @@ def _numbers(summary: NightSummary, anchors: set[str]) -> Iterator[Number]:
             what=what,
             kind=kind if count else f"{kind} zero",
             href=f"#{anchor}" if anchor in anchors else "",
+            usual=words.usual_night(usual[name]) if name in usual else "",
         )
 
 
-def _parts(night: Night, rows: Mapping[str, NightJob], zone: tzinfo) -> Iterator[Part]:
+def _parts(
+    night: Night, rows: Mapping[str, NightJob], zone: tzinfo, around: Around
+) -> Iterator[Part]:
     here = addresses.night(night.summary.run)
     states = (
         ("new", "new", "New failures"),
@@ -228,7 +262,7 @@ def _parts(night: Night, rows: Mapping[str, NightJob], zone: tzinfo) -> Iterator
         yield Part(
             anchor=anchor,
             heading=heading,
-            groups=tuple(_cause(group, rows, here, zone) for group in groups),
+            groups=tuple(_cause(group, rows, here, zone, around.causes) for group in groups),
         )
     lists = (
         ("stuck", "Stuck", tuple(each.job for each in night.stuck)),
@@ -240,7 +274,13 @@ def _parts(night: Night, rows: Mapping[str, NightJob], zone: tzinfo) -> Iterator
         yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, rows, here))
 
 
-def _cause(group: CauseGroup, rows: Mapping[str, NightJob], here: str, zone: tzinfo) -> Group:
+def _cause(
+    group: CauseGroup,
+    rows: Mapping[str, NightJob],
+    here: str,
+    zone: tzinfo,
+    causes: Sequence[str],
+) -> Group:
     flows = words.listed([words.cut_middle(name, 60) for name in group.workflows[:3]])
     tasks = ", ".join(words.cut_middle(task, 40) for task in group.tasks[:3])
     return Group(
@@ -252,6 +292,7 @@ def _cause(group: CauseGroup, rows: Mapping[str, NightJob], here: str, zone: tzi
         since=words.when(group.since, zone),
         lasting=_lasting(group, zone),
         jobs=_links(group.jobs, rows, here),
+        href=addresses.relative(here, addresses.cause(group.id)) if group.id in causes else "",
     )
 
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, tzinfo
-from math import ceil, floor
 from typing import Any
 
 from markupsafe import Markup
@@ -19,7 +18,6 @@ from jmreport.report import (
     CauseGroup,
     Day,
     LabelReport,
-    Range,
     Report,
     StuckJob,
     Usual,
@@ -542,14 +540,7 @@ _COUNTED = {"still-failing": "still_failing"}
 def usual_night(report: Report, count: str) -> str:
     """What a count usually is; "" where nobody can say."""
     usual = report.usual.get(count)
-    return usual_words(usual) if usual else ""
-
-
-def usual_words(usual: Range) -> str:
-    """A median with its range in whole jobs: "usual night: 8 (2 to 14)"."""
-    low, high = floor(usual.p10), ceil(usual.p90)
-    middle = f"usual night: {words.amount(usual.median)}"
-    return middle if low == high else f"{middle} ({words.number(low)} to {words.number(high)})"
+    return words.usual_night(usual) if usual else ""
 
 
 def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:

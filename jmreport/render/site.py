@@ -540,7 +540,7 @@ class _Site:
         middle += gridpage.pages(report, lists, as_of=as_of)
         middle += timelinepage.pages(report, lists, as_of=as_of)
         middle += nightpages.pages(
-            report.nights,
+            report,
             self.nights,
             partial(_remember, maker.files.own / LEDGER),
             zone=maker.zone,

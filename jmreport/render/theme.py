@@ -46,11 +46,15 @@ _UNSEEN = re.compile(
 
 
 class NavEntry(Struct, frozen=True):
-    """A link of the header; `current` is "page", "true" (a page below it) or ""."""
+    """A link of the header; `current` is "page", "true" (a page below it) or "".
+
+    `jobs` marks the list of all jobs, where jobs are looked for.
+    """
 
     text: str
     href: str
     current: str
+    jobs: bool = False
 
 
 class SiteView(Struct, frozen=True, kw_only=True):
@@ -61,6 +65,8 @@ class SiteView(Struct, frozen=True, kw_only=True):
     nav: tuple[NavEntry, ...]
     css: str
     js: str
+    keys: str
+    feed: str
     icon: str
     version: str
     as_of: words.Moment | None
@@ -112,9 +118,14 @@ class Theme:
         return SiteView(
             title=self._title,
             home=href(addresses.OVERVIEW),
-            nav=tuple(NavEntry(text, href(to), _here(address, to, at)) for text, to, at in _NAV),
+            nav=tuple(
+                NavEntry(text, href(to), _here(address, to, at), to == addresses.JOBS)
+                for text, to, at in _NAV
+            ),
             css=href(self._names["site.css"]),
             js=href(self._names["tables.js"]) if "tables.js" in self._names else "",
+            keys=href(self._names["keys.js"]),
+            feed=href(addresses.FEED),
             icon=href(self._names["icon.svg"]),
             version=self._version,
             as_of=as_of,

@@ -5,9 +5,12 @@ Where a value is not known the text is "" and the template prints a dash with a 
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from math import ceil, floor
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
+
+from jmreport.report import Range
 
 #: The dash that stands for "not known" in plain text.
 MISSING = "—"
@@ -262,3 +265,10 @@ def cut_middle(text: str, limit: int) -> str:
 def cut_end(text: str, limit: int) -> str:
     """Text of at most `limit` characters for a title or a cell, with an ellipsis where cut."""
     return text if len(text) <= limit else text[: max(limit - 1, 1)].rstrip() + "…"
+
+
+def usual_night(usual: Range) -> str:
+    """A median with its range in whole jobs: "usual night: 8 (2 to 14)"."""
+    low, high = floor(usual.p10), ceil(usual.p90)
+    middle = f"usual night: {amount(usual.median)}"
+    return middle if low == high else f"{middle} ({number(low)} to {number(high)})"
