@@ -369,7 +369,8 @@ class SloReport(Struct, frozen=True, kw_only=True):
         """What is left of the budget, from 1 (nothing failed) through 0 (used up) to below it."""
         if not self.failed:
             return 1.0
-        return 1 - len(self.failed) / self.allowed if self.allowed else float("-inf")
+        # Rounded, for 5 of 5 allowed failures are all of them, whatever (1 - 0.95) * 100 is.
+        return round(1 - len(self.failed) / self.allowed, 9) if self.allowed else float("-inf")
 
     @property
     def broken(self) -> bool:

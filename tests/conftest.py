@@ -28,10 +28,12 @@ BROWSER_FLAGS = (
 )
 
 
-# A shell without job control starts what it sends to the background with Ctrl-C ignored, and so
-# would be every program that a test starts and stops.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell without job control starts what it sends to the background with Ctrl-C ignored, and nohup
+# ignores that the terminal was closed. Programs inherit what is ignored and could not be stopped by
+# the tests that start them; what is only caught they do not inherit.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 class OutsideError(AssertionError):

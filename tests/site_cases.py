@@ -152,7 +152,8 @@ def read(
 
 def report(jobs: Sequence[Entry], over: Sequence[Run], settings: Settings | None = None) -> Report:
     """What the analysis finds."""
-    return analyse(jobs, over, {}, settings=(settings or Settings()).report)
+    settings = settings or Settings()
+    return analyse(jobs, over, {}, settings=settings.report, slos=settings.slo)
 
 
 def write(

@@ -82,6 +82,12 @@ DEFINITIONS = (
         "end are broken, not flaky.",
     ),
     Definition(
+        word="Promise",
+        meaning="Of the jobs with a label that succeeded or failed in so many days, the share that "
+        "is to succeed (an SLO). The rest may fail: that is the budget. Aborted and unknown "
+        "jobs count on neither side.",
+    ),
+    Definition(
         word="Slower",
         meaning="A task whose median last night is at least 1.5 times, and at least 5 minutes "
         "above, that of the last 14 nights, with at least 5 successful attempts that did not come "

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from jmreport.render import addresses, charts, words
+from jmreport.render import addresses, charts, promises, words
 from jmreport.render.joblists import (
     Lists,
     PageLink,
@@ -87,6 +87,7 @@ class LabelView(Struct, frozen=True, kw_only=True):
     page: int
     pages: tuple[PageLink, ...]
     labels: str
+    promises: promises.Promises
 
 
 class LabelLine(Struct, frozen=True, kw_only=True):
@@ -243,6 +244,7 @@ def _label_view(
         ),
         pages=pager(page, last, lambda n: addresses.relative(at, page_address(label.key, n))),
         labels=addresses.relative(at, addresses.LABELS),
+        promises=promises.of_label(label.key if page == 1 else "", report, lists, at),
     )
 
 

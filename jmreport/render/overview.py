@@ -10,7 +10,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, verdict, words
+from jmreport.render import (
+    addresses,
+    charts,
+    flakypages,
+    labelpages,
+    promises,
+    taskpages,
+    verdict,
+    words,
+)
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
@@ -147,6 +156,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     label_title: str
     label_note: str
     label_href: str
+    promises: promises.Promises
     work: taskpages.Summary
     flaky: flakypages.Flaky
     fixed: tuple[FixedRow, ...]
@@ -223,6 +233,7 @@ class _Overview:
             label_title=f"By {label.title}" if label else "",
             label_note=_label_note(label, report),
             label_href=addresses.label(label.key) if label else "",
+            promises=promises.on_overview(report, self.lists),
             work=taskpages.summary(report, self.lists, self.prices),
             flaky=flakypages.on_overview(report.flaky, self.lists),
             fixed=tuple(self._fixed(job) for job in report.fixed[:ROWS]),

@@ -1,0 +1,120 @@
+"""Promises by label (SLO), on the overview and on their label's page: kept or broken, and by how
+much."""
+
+from collections.abc import Sequence
+from math import ceil, floor
+
+from msgspec import Struct
+
+from jmreport.render import addresses, words
+from jmreport.render.flakypages import Link
+from jmreport.render.joblists import Lists, list_name
+from jmreport.report import Report, SloReport
+
+#: Rows on the overview, beside those that are broken.
+FEW = 5
+ROWS = 100
+
+
+class PromiseRow(Struct, frozen=True, kw_only=True):
+    """A promise for one value of a label."""
+
+    label: Link
+    state: str
+    kind: str
+    promised: str
+    rate: str
+    ended: str
+    failed: Link
+    left: str
+    more: str
+    whole: bool
+
+
+class Promises(Struct, frozen=True, kw_only=True):
+    """The table, broken ones first; `left_out` says how many are kept and not shown."""
+
+    rows: tuple[PromiseRow, ...]
+    left_out: str
+
+
+def on_overview(report: Report, lists: Lists) -> Promises:
+    """Every broken promise, and those of the others of which least is left."""
+    slos = sorted(report.slos, key=_order)
+    broken = sum(one.broken for one in slos)
+    return _table(slos, min(ROWS, broken + FEW), report, lists, addresses.OVERVIEW)
+
+
+def of_label(key: str, report: Report, lists: Lists, at: str) -> Promises:
+    """The promises for one label's values."""
+    slos = sorted((one for one in report.slos if one.key == key), key=_order)
+    return _table(slos, ROWS, report, lists, at)
+
+
+def _table(slos: Sequence[SloReport], most: int, report: Report, lists: Lists, at: str) -> Promises:
+    pages = {label.key for label in report.labels}
+    left = len(slos) - most
+    return Promises(
+        rows=tuple(_row(one, lists, at, linked=one.key in pages) for one in slos[:most]),
+        left_out=f"{words.plural(left, 'more promise')} with more left." if left > 0 else "",
+    )
+
+
+def _order(one: SloReport) -> tuple[int, float, str, str]:
+    """Broken ones, those that are kept, and at last those of which nothing ended."""
+    rank = 2 if one.rate is None else 1 - one.broken
+    return rank, one.left, one.key, one.value
+
+
+def _row(one: SloReport, lists: Lists, at: str, *, linked: bool) -> PromiseRow:
+    name = f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
+    page = addresses.label(one.key)
+    days = words.plural(one.days, "day")
+    href = lists.link_or_job(
+        list_name("promise", one.key, one.value, str(one.days)),
+        f"failed jobs of {name} in the last {days}",
+        one.failed,
+        back=(words.cut_middle(one.key, 40), page) if linked else ("Overview", addresses.OVERVIEW),
+    )
+    state, kind = ("Broken", "failed") if one.broken else ("Kept", "succeeded")
+    if one.rate is None:
+        state, kind = "No job ended", ""
+    return PromiseRow(
+        label=Link(text=name, href=addresses.relative(at, page) if linked and at != page else ""),
+        state=state,
+        kind=kind,
+        promised=f"{_exact(one.target)} in {days}",
+        rate=words.percent(one.rate, 2 if (one.rate or 0) >= 0.99 else 1),
+        ended=words.plural(one.ended, "job"),
+        failed=Link(
+            text=words.number(len(one.failed)),
+            href=addresses.relative(at, href) if href else "",
+        ),
+        left=_left(one),
+        more=_more(one),
+        whole=one.whole,
+    )
+
+
+def _exact(share: float) -> str:
+    """What was promised, to the last digit: 99.95 % is not 100 %."""
+    return f"{round(share * 100, 6):g} %"
+
+
+def _left(one: SloReport) -> str:
+    """What is left of the budget of failures."""
+    if one.rate is None:
+        return ""
+    return "used up" if one.left <= 0 else words.percent(one.left, 0)
+
+
+def _more(one: SloReport) -> str:
+    """How many more may fail of the jobs that have ended, or how many failed too many."""
+    if one.rate is None:
+        return ""
+    # The budget is a product of fractions: 5 in 100 of 40 jobs must not be 1.9999999.
+    allowed = round(one.allowed, 6)
+    spare = allowed - len(one.failed)
+    if spare < 0:
+        return f"{words.number(ceil(-spare))} too many"
+    return f"{words.number(floor(spare))} more may fail" if spare >= 1 else "the next failure is it"

@@ -1,0 +1,116 @@
+"""Promises by label: kept or broken, by how much, and exactly which jobs failed."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from site_cases import entries, report, runs, write
+from site_numbers import jobs_behind
+
+from jmreport.render import addresses, promises
+from jmreport.render.joblists import Jobs, Lists
+from jmreport.render.words import zone
+from jmreport.report import Report, SloReport
+from jmreport.settings import Settings, Slo
+
+OVER = runs()
+JOBS = entries(150, OVER)
+
+
+def shown(*slos: SloReport) -> promises.Promises:
+    found = report(JOBS, OVER)
+    of = Report(
+        **{**{name: getattr(found, name) for name in Report.__struct_fields__}, "slos": slos}
+    )
+    return promises.on_overview(of, Lists(Jobs(of, zone=zone("UTC"), pages=set())))
+
+
+def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -> SloReport:
+    names = tuple(entry.row.id for entry in JOBS[:failed])
+    return SloReport(
+        key="owner", value=value, target=target, days=28, succeeded=succeeded, failed=names
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (slo(100, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "5 more may fail")),
+        (slo(96, 4), ("Kept", "95 % in 28 days", "96.0 %", "20 %", "1 more may fail")),
+        (slo(95, 5), ("Kept", "95 % in 28 days", "95.0 %", "used up", "the next failure is it")),
+        (slo(38, 2), ("Kept", "95 % in 28 days", "95.0 %", "used up", "the next failure is it")),
+        (slo(94, 6), ("Broken", "95 % in 28 days", "94.0 %", "used up", "1 too many")),
+        (slo(3, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "the next failure is it")),
+        (slo(0, 0), ("No job ended", "95 % in 28 days", "", "", "")),
+        (slo(0, 2), ("Broken", "95 % in 28 days", "0 %", "used up", "2 too many")),
+        (slo(2499, 1, 0.9995), ("Kept", "99.95 % in 28 days", "99.96 %", "20 %",
+                                "the next failure is it")),
+        (slo(9, 1, 1.0), ("Broken", "100 % in 28 days", "90.0 %", "used up", "1 too many")),
+    ],
+)  # fmt: skip
+def test_a_promise_is_said_with_its_numbers(of: SloReport, expected: tuple[str, ...]) -> None:
+    """5 in 100 is 5 in 100, and 99.96 % is never 100 %."""
+    (row,) = shown(of).rows
+    assert (row.state, row.promised, row.rate, row.left, row.more) == expected
+
+
+@given(good=st.integers(0, 60), bad=st.integers(0, 60), target=st.integers(1, 1000))
+def test_broken_is_what_has_failures_too_many(good: int, bad: int, target: int) -> None:
+    """Law: the word, the budget and the number beside it never contradict each other."""
+    (row,) = shown(slo(good, bad, target / 1000)).rows
+    assert (row.state == "Broken") == ("too many" in row.more)
+    assert (row.left == "used up") or (row.state != "Broken")
+    assert row.failed.text == str(bad)
+
+
+def test_broken_ones_come_first_and_all_of_them_are_shown() -> None:
+    """Of the others those of which least is left; the rest is counted."""
+    kept = [slo(100 + n, 1, value=f"kept {n}") for n in range(20)]
+    broken = [slo(1, 1, value=f"broken {n}") for n in range(9)]
+    found = shown(*kept, slo(0, 0, value="none"), *broken)
+    assert [row.state for row in found.rows] == ["Broken"] * 9 + ["Kept"] * promises.FEW
+    assert found.rows[9].label.text == "owner kept 0"
+    assert found.left_out == f"{21 - promises.FEW} more promises with more left."
+
+
+def test_the_pages_say_it_and_each_number_leads_to_its_failed_jobs(tmp_path: Path) -> None:
+    """On the overview and on the label's page; on no other label's."""
+    settings = Settings(slo=(Slo(label="owner", target=99.9, days=7),))
+    write(tmp_path, JOBS, OVER, settings=settings)
+    found = {one.value: one for one in report(JOBS, OVER, settings).slos}
+    assert sum(one.broken for one in found.values()) > 1
+    rows = [entry.row.id for entry in JOBS]
+    for where in (
+        "index.html",
+        *(str(p.relative_to(tmp_path)) for p in tmp_path.glob("labels/owner-*")),
+    ):
+        html = (tmp_path / where).read_text()
+        table = html.partition('id="promises"')[2].partition("</table>")[0]
+        for row in re.findall(r"<tr>(<td.*?)</tr>", table):
+            value = unescape(re.sub("<[^>]+>", "", row[row.index("<th") :].partition("</th>")[0]))
+            one = (
+                found.pop(value.removeprefix("owner "))
+                if where != "index.html"
+                else found[value.removeprefix("owner ")]
+            )
+            cell = row[row.index('data-label="Failed"') :].partition("</td>")[0]
+            link = re.search(r'href="([^"]+)"', cell)
+            assert (link is None) == (not one.failed)
+            if link and len(one.failed) > 1:
+                told = (tmp_path / where).parent / link[1]
+                table_of_jobs = told.read_text().partition("<tbody>")[2]
+                ids = {i for i in rows if addresses.job(i).rpartition("/")[2] in table_of_jobs}
+                # Archived ones stand on a page of their own, one click away.
+                assert ids <= set(one.failed)
+                assert jobs_behind(tmp_path, f"jobs/{told.name}") == len(one.failed)
+    assert found == {}
+    (batch,) = [p for p in tmp_path.glob("labels/batch-*") if "page" not in p.name]
+    assert 'id="promises"' not in batch.read_text()
+
+
+def test_without_promises_nothing_is_said_of_them(tmp_path: Path) -> None:
+    write(tmp_path, JOBS, OVER)
+    assert 'id="promises"' not in (tmp_path / "index.html").read_text()
