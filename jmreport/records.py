@@ -252,10 +252,10 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def took(self) -> timedelta | None:
-        """From start to end, never below zero; None unless both are known."""
-        if self.start is None or self.end is None:
+        """From start to end; None where one is unknown, or the end lies before the start."""
+        if self.start is None or self.end is None or self.end < self.start:
             return None
-        return max(self.end - self.start, timedelta(0))
+        return self.end - self.start
 
 
 class Entry(Struct, frozen=True, kw_only=True):

@@ -1,13 +1,16 @@
 """Causes: a page for each that lasts, what its jobs share, and what is known of it."""
 
 import json
+import re
 from contextlib import chdir
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import site_cases
 from analysis_cases import HOUR, job, night, runs
 from hostile import PAYLOADS
 from hypothesis import given
@@ -362,3 +365,21 @@ def test_a_failed_jobs_page_leads_to_its_cause(folder: Path) -> None:
     link = f'<a href="../{swap(folder)}">Same cause</a>'
     pages = (folder / "site/jobs").glob("*-????????.html")
     assert sum(link in path.read_text() for path in pages) == 7
+
+
+def test_failures_without_a_message_are_called_so_on_every_list(tmp_path: Path) -> None:
+    """A heading that ends with "failing with:" would look like a broken page."""
+    over = site_cases.runs()
+    jobs = [
+        msgspec.structs.replace(one, row=msgspec.structs.replace(one.row, failure=None))
+        for one in site_cases.entries(60, over)
+    ]
+    site_cases.write(tmp_path, jobs, over)
+    headings = [
+        found
+        for path in tmp_path.glob("jobs/*.html")
+        for found in re.findall(r"<h1>(.*?)</h1>", path.read_text())
+        if "with:" in found
+    ]
+    assert headings
+    assert all(" with: no message" in found for found in headings)

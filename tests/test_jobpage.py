@@ -182,6 +182,7 @@ def test_logs_that_the_limit_left_out_are_said() -> None:
 
 def test_an_end_before_its_start_gives_no_duration_and_says_so() -> None:
     tree = detail(status="Succeeded", end="2026-11-22T22:04:00+00:00", failures=[])
+    assert summarise(record(tree)).took is None
     shown = text(page(record(tree)))
     assert "Succeeded." in shown
     assert "the server says that it ended before it started" in shown

@@ -2,7 +2,8 @@
 
 The Cromwell shim fills in its own process's start time wherever a time is lacking: as `start` of
 jobs that have not started, and as `end` of attempts that still run. So a start counts only once a
-job has started, and an end only once it has ended. Spans are never below zero (`JobRow.took`).
+job has started, and an end only once it has ended. Where an end lies before its start, nobody can
+say how long the job took (`JobRow.took`).
 """
 
 from datetime import datetime

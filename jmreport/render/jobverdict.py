@@ -42,9 +42,9 @@ def verdict(
         return _failed(context, tasks, anchors)
     done = f"{_tasks(row)}." if readable and row.tasks else ""
     if row.status == "Succeeded":
-        return Verdict(before=f"Succeeded{_after(_took(row), 'in')}. {done}".rstrip())
+        return Verdict(before=f"Succeeded{_after(row.took, 'in')}. {done}".rstrip())
     if row.status == "Aborted":
-        return Verdict(before=f"Aborted{_after(_took(row), 'after')}. {done}".rstrip())
+        return Verdict(before=f"Aborted{_after(row.took, 'after')}. {done}".rstrip())
     if row.status in ("Running", "Aborting"):
         state = "Running" if row.status == "Running" else "Being aborted"
         where = f", in {words.cut_middle(row.where, 120)}" if row.where else ""
@@ -60,7 +60,7 @@ def verdict(
 
 def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str]) -> Verdict:
     row, failure = context.entry.row, context.entry.row.failure
-    lead = f"Failed{_after(_took(row), 'after')}"
+    lead = f"Failed{_after(row.took, 'after')}"
     if failure is None:
         return Verdict(before=f"{lead}.")
     name = failure.task or ""
@@ -87,11 +87,6 @@ def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[st
             quote=message,
         )
     return Verdict(before=f"{lead}:", quote=message)
-
-
-def _took(row: JobRow) -> timedelta | None:
-    """None also where its end lies before its start: neither is to be believed then."""
-    return row.took if row.start and row.end and row.start <= row.end else None
 
 
 def _after(took: timedelta | None, word: str) -> str:

@@ -414,7 +414,7 @@ class _Overview:
         example = (group.new_jobs or group.jobs)[0]
         name = f"cause-{group.id}-{group.state.replace(' ', '-')}"
         back = ("Overview", addresses.OVERVIEW)
-        title = f"jobs failing with: {words.cut_middle(group.title, 120)}"
+        title = f"jobs failing with: {words.cut_middle(group.title, 120) or group.rule}"
         href = self.lists.link(name, title, group.jobs, back=back)
         mixed = group.new_jobs and len(group.new_jobs) < len(group.jobs)
         return AttentionRow(

@@ -316,7 +316,7 @@ def _cause(
     href = lists.link_or_job(
         list_name("cause", group.id, flow.name, group.state),
         f"jobs of {words.cut_middle(flow.name, 60)} failing with: "
-        f"{words.cut_middle(group.title, 100)}",
+        f"{words.cut_middle(group.title, 100) or group.rule}",
         group.jobs,
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
