@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -118,6 +121,58 @@ def test_nothing_a_server_wrote_runs_or_leads_out(hostile: Path, browser: Any) -
         assert page.evaluate("document.querySelectorAll('img, iframe, object').length") == 0
     context.close()
     assert all(url.startswith(hostile.as_uri()) for url in asked)
+
+
+# --- hosts that are strict ---------------------------------------------------------------------
+
+
+class Strict(SimpleHTTPRequestHandler):
+    """A host that trusts no page: no script, no form, no frame, an origin that is nobody's."""
+
+    def end_headers(self) -> None:
+        self.send_header(
+            "Content-Security-Policy",
+            "sandbox; default-src 'none'; img-src 'self'; style-src 'self'",
+        )
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name above
+        """A test's output is for what fails."""
+
+
+@pytest.fixture
+def strict(built: Path) -> Iterator[str]:
+    """The site as such a host gives it out; its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Strict, directory=str(built))) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_host_that_forbids_nearly_all_shows_the_same_pages(
+    built: Path, browser: Any, strict: str
+) -> None:
+    """Word for word, and as tall: the style sheet and the pictures are there."""
+    still = browser.new_context(java_script_enabled=False).new_page()
+    for kind, address in kinds(built).items():
+        still.goto((built / address).as_uri())
+        was = still.evaluate(LOOKS)
+        refused: list[str] = []
+        still.on("requestfailed", lambda request, told=refused: told.append(request.url))
+        still.goto(f"{strict}/{address}")
+        assert still.evaluate(LOOKS) == was, kind
+        assert [url for url in refused if not url.endswith(".js")] == []
+    still.context.close()
+
+
+LOOKS = "[document.body.innerText, document.documentElement.scrollHeight]"
+
+
+def test_the_overview_of_two_thousand_jobs_is_small(tmp_path: Path) -> None:
+    """It is what a phone loads at 7:00, wherever the phone is."""
+    write(tmp_path, entries(2_000, OVER), OVER)
+    assert (tmp_path / "index.html").stat().st_size < 150_000
 
 
 # --- the keyboard ------------------------------------------------------------------------------
