@@ -13,7 +13,7 @@ from jmreport.client import answers
 from jmreport.client.answers import Answer, Respond, Trouble
 from jmreport.client.authority import Authority
 from jmreport.client.offers import Name, Offers
-from jmreport.client.patience import PUT_OFF, Outage, Pace, Patience, persist
+from jmreport.client.patience import PUT_OFF, Deadline, Outage, Pace, Patience, persist
 
 _log = logging.getLogger("jmreport.client")
 
@@ -29,6 +29,7 @@ class Asking:
         rate: float,
         respond: Respond | None,
         patience: Patience,
+        deadline: Deadline,
     ) -> None:
         # Here and not above: a program that only renders pages never loads a network library.
         from jmreport.client.wire import Wire
@@ -37,10 +38,13 @@ class Asking:
         self._authority = authority
         self._tries = tries
         self._patience = patience
+        self._deadline = deadline
         self._stopping = threading.Event()
         self._pace = Pace(rate, self._stopping)
         self._outage = Outage(patience)
-        self._wire = Wire(respond=respond, patience=patience, stopping=self._stopping)
+        self._wire = Wire(
+            respond=respond, patience=patience, stopping=self._stopping, deadline=deadline
+        )
 
     def close(self) -> None:
         """Wake whoever waits, cut what is under way; nothing more is sent."""
@@ -63,7 +67,11 @@ class Asking:
             return self._attempt(name, method, url, body, timeout)
 
         return persist(
-            attempt, tries=tries or self._tries, patience=self._patience, stopping=self._stopping
+            attempt,
+            tries=tries or self._tries,
+            patience=self._patience,
+            stopping=self._stopping,
+            deadline=self._deadline,
         )
 
     def once(
@@ -100,8 +108,10 @@ class Asking:
     def _counted(
         self, name: Name, token: str, method: str, url: str, body: bytes | None, timeout: float
     ) -> dict[str, Any]:
+        self._deadline.check()
         self._pace.wait()
         self._outage.check()
+        self._deadline.check()
         began = time.monotonic()
         try:
             tree = answers.tree(self._sent(token, method, url, body, timeout))

@@ -16,6 +16,8 @@ STOPPED = "the run was stopped"
 #: Why most requests are not sent while a server is away.
 SILENT = "the server has stopped answering"
 PUT_OFF = "the server asks to be left alone for longer than is waited"
+#: Why nothing more is asked once the time that a run was given is over.
+TIME_UP = "time was up"
 
 
 class Patience(Struct, frozen=True, kw_only=True):
@@ -33,6 +35,31 @@ class Patience(Struct, frozen=True, kw_only=True):
     outage: float = 120.0
     outage_requests: int = 8
     outage_look: float = 30.0
+
+
+class Deadline:
+    """The end of the time that a session was given, as `time.monotonic` tells it; None is no end.
+
+    What is not asked by then is not asked at all. What is under way then has `GRACE` more seconds.
+    """
+
+    GRACE = 15.0
+
+    def __init__(self, until: float | None) -> None:
+        self._until = float("inf") if until is None else until
+
+    def check(self) -> None:
+        """Return when a request may still be sent; else a Trouble that never passes."""
+        if time.monotonic() >= self._until:
+            raise Trouble(TIME_UP)
+
+    def within(self, seconds: float) -> float:
+        """As much of so many seconds as there is left, with the grace."""
+        return max(0.0, min(seconds, self._until + self.GRACE - time.monotonic()))
+
+    def before(self, seconds: float) -> float:
+        """As much of a wait of so many seconds as ends with the time."""
+        return max(0.0, min(seconds, self._until - time.monotonic()))
 
 
 class Pace:
@@ -95,11 +122,16 @@ class Outage:
 
 
 def persist(
-    attempt: Callable[[], T], *, tries: int, patience: Patience, stopping: threading.Event
+    attempt: Callable[[], T],
+    *,
+    tries: int,
+    patience: Patience,
+    stopping: threading.Event,
+    deadline: Deadline,
 ) -> T:
     """What `attempt` returns, tried again after a Trouble that may pass; else the last Trouble.
 
-    A wait ends at once when the run is stopped.
+    A wait ends at once when the run is stopped, and when its time is up.
     """
     import tenacity
 
@@ -109,7 +141,7 @@ def persist(
     allowance = _Allowance(patience.longest_retry_after)
 
     def wait(state: tenacity.RetryCallState) -> float:
-        return max(allowance.take(_trouble(state).after or 0.0), backoff(state))
+        return deadline.before(max(allowance.take(_trouble(state).after or 0.0), backoff(state)))
 
     retrying = tenacity.Retrying(
         retry=_MayPass(allowance),

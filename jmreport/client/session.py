@@ -15,7 +15,7 @@ from jmreport.client.answers import Answer, Respond, Trouble
 from jmreport.client.asking import Asking
 from jmreport.client.authority import HOW_TO_SIGN_IN, Authority, Credentials
 from jmreport.client.offers import Name
-from jmreport.client.patience import Patience
+from jmreport.client.patience import Deadline, Patience
 from jmreport.errors import ActionError, RefusedError, ServerError, UnreadableError
 from jmreport.models import QueryJobsRequest
 from jmreport.records import Offer, Operation
@@ -40,7 +40,8 @@ class Client:
     """A session with one Job Manager. Thread-safe; a context manager that closes it.
 
     `api.url` may be given with or without /api/v1; `probe` finds out which. `respond` is a server
-    in process instead of a socket. Raises UsageError for settings no request can be made with.
+    in process instead of a socket. From `until` on, as `time.monotonic` tells it, nothing more is
+    asked. Raises UsageError for settings no request can be made with.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Client:
         credentials: Credentials | None = None,
         respond: Respond | None = None,
         patience: Patience | None = None,
+        until: float | None = None,
     ) -> None:
         self._api = api
         self._address = addresses.read(api.url)
@@ -61,6 +63,7 @@ class Client:
             rate=api.rate,
             respond=respond,
             patience=patience or Patience(),
+            deadline=Deadline(until),
         )
         self._capabilities: dict[str, Any] | None = None
 

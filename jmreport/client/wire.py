@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from jmreport.client.answers import Answer, Respond, Trouble
-from jmreport.client.patience import STOPPED, Patience
+from jmreport.client.patience import STOPPED, TIME_UP, Deadline, Patience
 from jmreport.errors import UnreadableError, UsageError
 
 #: How often answers are looked at for having taken too long, in seconds.
@@ -74,11 +74,17 @@ class Wire:
     """Sends requests, each over a connection of its own. Thread-safe; `close` ends what waits."""
 
     def __init__(
-        self, *, respond: Respond | None, patience: Patience, stopping: threading.Event
+        self,
+        *,
+        respond: Respond | None,
+        patience: Patience,
+        stopping: threading.Event,
+        deadline: Deadline,
     ) -> None:
         self._respond = respond
         self._patience = patience
         self._stopping = stopping
+        self._deadline = deadline
         self._idle: deque[_Lane] = deque()
         self._busy: set[_Lane] = set()
         self._lock = threading.Lock()
@@ -158,7 +164,7 @@ class Wire:
     def _lane(self, timeout: float, *, fresh: bool) -> Iterator[_Lane]:
         lane = self._take(fresh=fresh)
         lane.overdue = False
-        lane.until = time.monotonic() + timeout * self._patience.drip
+        lane.until = time.monotonic() + self._deadline.within(timeout * self._patience.drip)
         with self._lock:
             self._busy.add(lane)
             self._start_watching()
@@ -218,6 +224,8 @@ class Wire:
         if self._stopping.is_set():
             return Trouble(STOPPED)
         if lane.overdue:
+            if self._deadline.within(1.0) < 1.0:
+                return Trouble(f"{TIME_UP} before the answer was whole")
             return Trouble(f"answer was not whole within {timeout * self._patience.drip:g} s")
         return trouble(error, timeout)
 
@@ -315,7 +323,9 @@ def send(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
 ) -> tuple[int, dict[str, str], bytes]:
     """One request to any server, without retries and redirects; UnreadableError with why not."""
-    wire = Wire(respond=None, patience=Patience(), stopping=threading.Event())
+    wire = Wire(
+        respond=None, patience=Patience(), stopping=threading.Event(), deadline=Deadline(None)
+    )
     try:
         answer = wire.exchange(method, url, headers, body, timeout=timeout)
     except Trouble as error:

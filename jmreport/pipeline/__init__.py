@@ -9,6 +9,7 @@ library and `--help` loads nothing at all.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from jmreport.errors import first
 from jmreport.pipeline.collecting import collect
@@ -51,9 +52,12 @@ def build(
     environ: Mapping[str, str],
     progress: Progress,
     workers: int = 0,
+    until: float | None = None,
 ) -> Outcome:
     """Collect, then render. When nothing usable came the site stays as it was."""
-    pull = collect_nights if source.demo and source.demo.nights else collect
+    pull = (
+        collect_nights if source.demo and source.demo.nights else partial(collect, until=until)
+    )
     collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
     rendered = render(settings, progress=progress, workers=workers)
     return Outcome(

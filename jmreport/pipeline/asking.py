@@ -85,15 +85,20 @@ def _instant(key: str, text: str | None) -> datetime | None:
 
 
 def client_for(
-    settings: Settings, found: Credentials | None, *, now: datetime, source: Source
+    settings: Settings,
+    found: Credentials | None,
+    *,
+    now: datetime,
+    source: Source,
+    until: float | None = None,
 ) -> Client:
     from jmreport.client import Client
 
     if source.demo is not None:
         demo = demo_from(source.demo, now=now)
         api = replace(settings.api, url="http://built-in.invalid/api/v1")
-        return Client(api, respond=demo.respond)
-    return Client(replace(settings.api, url=source.url), credentials=found)
+        return Client(api, respond=demo.respond, until=until)
+    return Client(replace(settings.api, url=source.url), credentials=found, until=until)
 
 
 def credentials_for(

@@ -45,8 +45,12 @@ def collect(
     source: Source,
     environ: Mapping[str, str],
     progress: Progress,
+    until: float | None = None,
 ) -> Outcome:
     """Pull what the window asks for into a new run of the store.
+
+    From `until` on, as `time.monotonic` tells it, nothing more is asked: the run ends with what it
+    has, and the rest are gaps.
 
     Raises NothingUsableError when the list can't be read (the run's reason is kept in the store),
     LockedError when another run writes, UsageError for settings that can't be.
@@ -56,7 +60,9 @@ def collect(
     asked = asked_of(settings, now=now, source=source)
     with ExitStack() as stack:
         found = credentials_for(settings, source=source, environ=environ)
-        client = stack.enter_context(client_for(settings, found, now=now, source=source))
+        client = stack.enter_context(
+            client_for(settings, found, now=now, source=source, until=until)
+        )
         redaction = Redaction.of(without_own_secrets(settings, found))
         store = stack.enter_context(open_store(settings, create=True))
         before = store.runs()
@@ -99,8 +105,11 @@ def _safe(settings: Settings, going: list[RunWriter]) -> str:
 
 
 def _cut_short(run: Run, settings: Settings) -> tuple[str, ...]:
-    """What to say of a run during which the server went away."""
-    if not any(gap.what.startswith("page ") or gap.why.startswith(SILENCE) for gap in run.gaps):
+    """What to say of a run during which the server went away, or whose time was up."""
+    from jmreport.client import TIME_UP
+
+    silence = (*SILENCE, TIME_UP)
+    if not any(gap.what.startswith("page ") or gap.why.startswith(silence) for gap in run.gaps):
         return ()
     read = run.counts.fetched - run.counts.unreadable + run.counts.unchanged
     return (f"{_jobs(read)} safe in {settings.snapshots.dir}: {GO_ON}",)

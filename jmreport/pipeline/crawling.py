@@ -126,7 +126,14 @@ def crawl(
 
 
 def _worth_another_try(gap: Gap) -> bool:
-    """A log that could not be read stays unread; a job or its attempts may come next time."""
+    """A log that could not be read stays unread; a job or its attempts may come next time.
+
+    What there was no time for was never asked for.
+    """
+    from jmreport.client import TIME_UP
+
+    if gap.why.startswith(TIME_UP):
+        return True
     unread = gap.what == "job" and not gap.why.startswith(MISFIT)
     return unread or gap.what.startswith("attempts of ")
 
