@@ -182,7 +182,7 @@ class Cleaning:
         return whole(text)
 
     def _apply(self, shape: Shape, text: str) -> str:
-        if shape is self._rules.names and text[:1] in ("{", "["):
+        if shape is self._rules.names and text[:100].lstrip()[:1] in ("{", "["):
             text = self._clean_inner(text)
         clean = shape.pattern.sub(shape.replacement, text)
         if clean != text:
