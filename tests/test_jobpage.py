@@ -210,6 +210,24 @@ def test_a_sub_job_of_which_nothing_came_is_said_on_both_pages() -> None:
     assert "the list" not in text(own)
 
 
+def test_a_failed_calls_sub_job_that_could_not_be_read_is_named_before_the_failures() -> None:
+    gap = Gap(what="job", why="server error 500", job="child-1")
+    lost = Record(id="child-1", parent=JOB, gaps=(gap,))
+    shards = [
+        {"shardIndex": 0, "executionStatus": "Succeeded", "jobId": "child-0"},
+        {"shardIndex": 7, "executionStatus": "Failed", "jobId": "child-2"},
+    ]
+    called = [
+        {"name": "CallSub", "executionStatus": "Failed", "jobId": "child-1"},
+        {"name": "Scattered", "executionStatus": "Failed", "shards": shards},
+    ]
+    shown = text(page(record(detail(extensions={"tasks": called})), children=(summarise(lost),)))
+    first = shown.partition("Failed sub-workflows")[2].partition("Failures")[0]
+    assert "child-1 CallSub Not read: server error 500" in first
+    assert "child-2 Scattered, shard 7 Not read; the data quality page says why." in first
+    assert "child-0" not in first
+
+
 def test_a_task_that_has_not_started_shows_no_invented_start() -> None:
     """The Cromwell shim sends its own start time where there is none."""
     assert "1 Jan" not in text(page(record()))

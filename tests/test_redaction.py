@@ -425,7 +425,7 @@ def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
      "-----BEGIN PRIVATE KEY-----" * 5_000, "bearer " * 30_000, "cookie: " * 20_000,
      "sig=" * 50_000, "token \\" * 30_000, "AKIA" * 50_000, "basic " * 40_000, "-" * 200_000,
      "password=\"" * 20_000, "password='" * 20_000, 'password=\\"' * 20_000, "A" * 200_000,
-     'name: token, ' * 15_000, "name: token" + " " * 200_000, "name: token," * 20 + "value " * 30_000,
+     'name: token, ' * 15_000, "name: token" + " " * 200_000, "name: token," + "value " * 30_000,
      "mysql " * 30_000, "login x " * 25_000, "redis-cli " * 20_000],
 )  # fmt: skip
 def test_no_text_makes_it_slow(text: str) -> None:

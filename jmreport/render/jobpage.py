@@ -125,7 +125,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     job_tasks = detail.extensions.tasks if detail else ()
     # The page's room is given in this order: what matters most is cut last.
     read_at = _read_at(context)
-    failed_below = below.failures(context, making)
+    failed_below = below.failures(job_tasks, context, making)
     failures = jobfailures.read(record, read, making)
     operations = joboperations.read(read.operations, making)
     children = subjobs.read(row, job_tasks, context, making)
