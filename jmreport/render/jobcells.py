@@ -64,6 +64,8 @@ _STANDARD = (
     Column(key="end", title="Ended", kind="time", look="num"),
 )
 _TOOK = Column(key="took", title="Took", kind="duration", look="num")
+#: Dates by the API, of those that have no column of their own here.
+_DATES = frozenset(("extensions.lastUpdate",))
 _BY_KEY = {column.key: column for column in _STANDARD}
 
 
@@ -104,11 +106,12 @@ def columns(
 
 
 def _column(shown: DisplayField) -> Column:
+    """A field's column. What the API calls a date is one whatever type the server says."""
     key = field_key(shown.field)
     title = " ".join(shown.display.split()) or shown.field
     if known := _BY_KEY.get(key):
         return replace(known, title=words.cut_middle(title, 40))
-    date = shown.field_type.lower() == "date"
+    date = shown.field_type.lower() == "date" or key in _DATES
     return Column(
         key=key,
         title=words.cut_middle(title, 40),
