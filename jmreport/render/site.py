@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import tzinfo
 from functools import partial
 from itertools import starmap
@@ -274,27 +274,39 @@ class _Maker:
         self.zone: tzinfo = words.zone(settings.report.timezone)
         self.charts = Charts(files.own / "charts")
         self.pages: list[Page] = []
+        #: Held while a job of many shards is read and shown: several at once would take as many
+        #: times its memory as there are processes.
+        self.turn: AbstractContextManager[object] = nullcontext()
 
     def jobs(self, shard: str, tasks: Sequence[_JobTask]) -> list[_Done]:
         """Makes the pages of some jobs whose records lie in one shard."""
-        by_id = {task.context.entry.row.id: task for task in tasks}
-        lines = sorted(task.context.entry.line for task in tasks)
+        by_line = {task.context.entry.line: task for task in tasks}
+        lines = sorted(by_line)
+        reading = self.read_records(shard, lines)
         done: list[_Done] = []
-        for record in self.read_records(shard, lines):
-            task = by_id[record.id]
-            if not done or task.context.entry.row.shards > _MANY_SHARDS:
-                give_back()  # what reading the lines before it took, and its own
-            pages = jobpage.pages(
-                record,
-                task.context,
-                theme=self.theme,
-                settings=self.settings,
-                facts=self.facts,
-            )
-            # No name holds a page once it is written: raw JSON can be many megabytes.
-            made = tuple(starmap(self.files.write, pages))
-            done.append(_Done(owner=addresses.job(record.id), content=task.content, files=made))
+        for line in lines:
+            wide = by_line[line].context.entry.row.shards > _MANY_SHARDS
+            with self.turn if wide else nullcontext():
+                done.append(self._next_job(by_line[line], reading, trim=wide or not done))
+                if wide:
+                    give_back()
         return done
+
+    def _next_job(self, task: _JobTask, reading: Iterator[Record], *, trim: bool) -> _Done:
+        """Reads the next record and makes its job's pages; nothing keeps either afterwards."""
+        record = next(reading)
+        if trim:
+            give_back()  # what reading the lines before it took, and its own
+        pages = jobpage.pages(
+            record,
+            task.context,
+            theme=self.theme,
+            settings=self.settings,
+            facts=self.facts,
+        )
+        # No name holds a page once it is written: raw JSON can be many megabytes.
+        made = tuple(starmap(self.files.write, pages))
+        return _Done(owner=addresses.job(record.id), content=task.content, files=made)
 
     def others(self, places: Sequence[int]) -> list[_Done]:
         """Makes some of the planned pages."""
@@ -397,9 +409,11 @@ def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
     give_back()
     # Frozen objects are left alone by the collector, so the children share their memory.
     gc.freeze()
+    processes = multiprocessing.get_context("fork")
+    maker.turn = processes.Lock()
     pool = ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("fork"),
+        mp_context=processes,
         initializer=_die_with,
         initargs=(os.getpid(),),
     )
@@ -407,6 +421,7 @@ def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
         yield _Workers(maker, pool, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        maker.turn = nullcontext()
         gc.unfreeze()
         _forked.pop()
 

@@ -193,10 +193,10 @@ def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Recor
         at += 1  # enumerate() would hold on to the line, which can be many megabytes
         if at in wanted:
             wanted.discard(at)
-            record = decode_record(line, path, at)
+            # Nothing here holds a record while its reader does something else with its memory.
+            held = [decode_record(line, path, at)]
             del line
-            yield record
-            del record
+            yield held.pop()
         if at >= last:
             break
     if wanted:
