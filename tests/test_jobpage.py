@@ -189,6 +189,14 @@ def test_an_end_before_its_start_gives_no_duration_and_says_so() -> None:
     assert "0 s" not in shown.partition("Tasks")[0]
 
 
+def test_a_date_without_a_zone_is_read_as_utc_and_noted_on_the_jobs_page() -> None:
+    sound = {"submission": "2026-11-22T19:00:00+00:00", "failures": [], "extensions": {}}
+    assert "read as UTC" not in text(page(record(detail(**sound))))
+    shown = text(page(record(detail(**{**sound, "submission": "2026-11-22T19:00:00"}))))
+    assert "Sun 22 Nov 2026, 19:00 UTC" in shown
+    assert "Odd dates 1 (without a zone and read as UTC, or unreadable" in shown
+
+
 def test_a_task_that_ended_and_has_no_start_is_not_called_waiting() -> None:
     task = {"name": "Align", "executionStatus": "Succeeded", "end": "2026-11-22T23:00:00+00:00"}
     shown = text(page(record(detail(extensions={"tasks": [task]}))))

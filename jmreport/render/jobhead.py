@@ -109,7 +109,7 @@ def gaps(record: Record) -> Gaps:
 
 
 def facts(record: Record, context: JobContext, read: Reading, making: Making) -> tuple[Fact, ...]:
-    """Times, user and id; how long such jobs usually take; how many secrets were taken out."""
+    """Times, user and id; how long such jobs usually take; how many dates are odd, secrets gone."""
     row, zone = context.entry.row, making.facts.zone
     wait = row.start - row.submission if row.start and row.submission else None
     source = read.detail or read.row
@@ -129,6 +129,9 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
     if extensions.last_update:
         updated = words.when(moment(extensions.last_update), zone)
         found.append(Fact(name="Last update", when=updated, text=extensions.last_update[:60]))
+    if row.odd_dates:
+        note = "without a zone and read as UTC, or unreadable; the raw JSON has them"
+        found.append(Fact(name="Odd dates", text=words.number(row.odd_dates), note=note))
     if record.taken_out:
         text = words.plural(record.taken_out, "value")
         note = "secret or private, before anything was stored; [taken out] or hash: in its place"
