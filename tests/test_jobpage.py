@@ -229,7 +229,9 @@ def test_a_failed_calls_sub_job_that_could_not_be_read_is_named_before_the_failu
         {"name": "CallSub", "executionStatus": "Failed", "jobId": "child-1"},
         {"name": "Scattered", "executionStatus": "Failed", "shards": shards},
     ]
-    shown = text(page(record(detail(extensions={"tasks": called})), children=(summarise(lost),)))
+    known = tuple(map(summarise, (lost, Record(id="child-0", detail=detail(id="child-0")))))
+    shown = text(page(record(detail(extensions={"tasks": called})), children=known))
+    assert "2 of its 3 sub-jobs were not read." in shown
     first = shown.partition("Failed sub-workflows")[2].partition("Failures")[0]
     assert "child-1 CallSub Not read: server error 500" in first
     assert "child-2 Scattered, shard 7 Not read; the data quality page says why." in first

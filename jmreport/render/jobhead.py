@@ -79,9 +79,7 @@ def notices(record: Record, context: JobContext, making: Making) -> tuple[str, .
     elif record.detail is None:
         said.append("The job's detail could not be read; what is shown comes from the list.")
     if making.unread:
-        whose = "its sub-job was" if len(making.unread) == 1 else "of its sub-jobs were"
-        count = "" if len(making.unread) == 1 else f"{words.number(len(making.unread))} "
-        said.append(f"{count}{whose} not read.".capitalize())
+        said.append(_not_read(making.unread, context))
     if record.detail_from:
         said.append(
             "The job's detail could not be read again; tasks, inputs and outputs are those of an "
@@ -93,6 +91,16 @@ def notices(record: Record, context: JobContext, making: Making) -> tuple[str, .
             f"The server no longer knows this job. Last seen {seen.text if seen else 'earlier'}."
         )
     return tuple(said)
+
+
+def _not_read(unread: frozenset[str], context: JobContext) -> str:
+    every = unread.union(context.entry.row.children, (child.id for child in context.children))
+    if len(every) == 1:
+        return "Its sub-job was not read."
+    were = "was" if len(unread) == 1 else "were"
+    return (
+        f"{words.number(len(unread))} of its {words.number(len(every))} sub-jobs {were} not read."
+    )
 
 
 def gaps(record: Record) -> Gaps:
