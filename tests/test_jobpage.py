@@ -522,6 +522,17 @@ def test_fields_no_api_names_are_shown_at_every_level() -> None:
         assert line in shown
 
 
+def test_what_the_list_repeats_of_a_servers_own_fields_is_told_once() -> None:
+    own = {"cost": 1.25, "zone": "eu"}
+    tree = detail(extensions=own)
+    same = text(page(record(tree, row={"id": JOB, "extensions": own})))
+    assert "extensions.cost 1.25" in same
+    assert "list.extensions" not in same
+    other = text(page(record(tree, row={"id": JOB, "extensions": {**own, "zone": "us"}})))
+    assert "list.extensions.zone us" in other
+    assert "list.extensions.cost" not in other
+
+
 def test_what_only_the_list_says_is_told_beside_the_detail() -> None:
     """dsub's rows hold what its details lack; a date cut to its second is the same date."""
     row = {
