@@ -197,6 +197,16 @@ def test_a_date_without_a_zone_is_read_as_utc_and_noted_on_the_jobs_page() -> No
     assert "Odd dates 1 (without a zone and read as UTC, or unreadable" in shown
 
 
+def test_events_are_told_to_the_second() -> None:
+    """Most of what a backend does takes less than a minute."""
+    step = {"start": "2026-11-22T22:00:08.010+00:00", "end": "2026-11-22T22:00:21+00:00"}
+    task = {"name": "Align", "executionEvents": [{"name": "Pending", **step}]}
+    events = [{"time": "2026-11-22T22:00:05.3+00:00", "content": "pulling-image"}]
+    shown = text(page(record(detail(extensions={"tasks": [task], "events": events}))))
+    assert "22 Nov 22:00:08 22 Nov 22:00:21" in shown
+    assert "Sun 22 Nov 2026, 22:00:05 UTC pulling-image" in shown
+
+
 def test_a_task_that_ended_and_has_no_start_is_not_called_waiting() -> None:
     task = {"name": "Align", "executionStatus": "Succeeded", "end": "2026-11-22T23:00:00+00:00"}
     shown = text(page(record(detail(extensions={"tasks": [task]}))))

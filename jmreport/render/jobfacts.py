@@ -63,6 +63,9 @@ class Making(Struct, frozen=True, kw_only=True):
     def short(self, at: datetime | None) -> words.Moment | None:
         return words.short_when(at, self.facts.zone, near=self.near)
 
+    def exactly(self, at: datetime | None) -> words.Moment | None:
+        return words.short_exactly(at, self.facts.zone, near=self.near)
+
     def job(self, job_id: str | None) -> Link | None:
         """A sub-job: linked where it has a page."""
         if not job_id:

@@ -4,6 +4,7 @@ Where a value is not known the text is "" and the template prints a dash with a 
 (`ui.known` in macros.html); `MISSING` is the dash for places without markup. Never 0.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, floor
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -95,10 +96,23 @@ def when(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
     >>> when(datetime(2026, 11, 23, 2, 14, tzinfo=UTC)).text
     'Mon 23 Nov 2026, 02:14 UTC'
     """
+    return _when(at, where, clock)
+
+
+def when_exactly(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
+    """A date and time to the second, for what happens within a minute.
+
+    >>> when_exactly(datetime(2026, 11, 23, 2, 14, 9, tzinfo=UTC)).text
+    'Mon 23 Nov 2026, 02:14:09 UTC'
+    """
+    return _when(at, where, _seconds)
+
+
+def _when(at: datetime | None, where: tzinfo, shown: Callable[[datetime], str]) -> Moment | None:
     if at is None:
         return None
     at = _local(at, where)
-    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {clock(at)} {_zone_name(at)}"
+    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {shown(at)} {_zone_name(at)}"
     return Moment(text, _iso(at))
 
 
@@ -115,12 +129,30 @@ def short_when(
     >>> short_when(datetime(2026, 11, 22, 22, 5, tzinfo=UTC), near=day).text
     '22 Nov 22:05'
     """
+    return _short(at, where, near, clock)
+
+
+def short_exactly(
+    at: datetime | None, where: tzinfo = UTC, *, near: datetime | None = None
+) -> Moment | None:
+    """The same to the second: what a backend does often takes less than a minute.
+
+    >>> day = datetime(2026, 11, 23, tzinfo=UTC)
+    >>> short_exactly(datetime(2026, 11, 22, 22, 5, 9, tzinfo=UTC), near=day).text
+    '22 Nov 22:05:09'
+    """
+    return _short(at, where, near, _seconds)
+
+
+def _short(
+    at: datetime | None, where: tzinfo, near: datetime | None, shown: Callable[[datetime], str]
+) -> Moment | None:
     if at is None:
         return None
     at = _local(at, where)
     if near is not None and _local(near, where).year == at.year:
-        return Moment(f"{_date(at)} {clock(at)}", _iso(at))
-    return Moment(f"{_date(at)} {at.year}, {clock(at)}", _iso(at))
+        return Moment(f"{_date(at)} {shown(at)}", _iso(at))
+    return Moment(f"{_date(at)} {at.year}, {shown(at)}", _iso(at))
 
 
 def day(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
@@ -134,6 +166,10 @@ def day(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
 def clock(at: datetime) -> str:
     """Hours and minutes of a time as it is (no zone is applied): "02:14"."""
     return f"{at.hour:02}:{at.minute:02}"
+
+
+def _seconds(at: datetime) -> str:
+    return f"{clock(at)}:{at.second:02}"
 
 
 def zone_name(at: datetime | None, where: tzinfo = UTC) -> str:
