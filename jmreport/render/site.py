@@ -341,6 +341,9 @@ def _others_in_fork(places: Sequence[int]) -> list[_Done]:
     return _forked[-1].others(places)
 
 
+#: M_MMAP_THRESHOLD of mallopt(3), and bytes from which a piece of memory is one of its own, which
+#: goes back as soon as it is let go. Left to itself, GNU's library ends that after the first.
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 20
 #: PR_SET_PDEATHSIG of prctl(2).
 _PARENT_DEATH_SIGNAL = 1
 
@@ -365,7 +368,9 @@ def give_back() -> None:
     """
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):  # other C libraries than GNU's lack it
-            ctypes.CDLL(None).malloc_trim(0)
+            library = ctypes.CDLL(None)
+            library.mallopt(_MMAP_THRESHOLD, _LARGE)
+            library.malloc_trim(0)
 
 
 class _Workers:
