@@ -192,12 +192,14 @@ class StuckJob(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """Jobs that ended on one calendar day (2026-11-23) of the report's zone.
+    """Jobs of the nights that ended on one calendar day (2026-11-23) of the report's zone.
 
-    `jobs` are the ids of those that the three numbers count, by status ("Failed").
+    `run` is the last report of that day, "" where there was none. `jobs` are the ids of those that
+    the three numbers count, by status ("Failed").
     """
 
     day: str
+    run: str = ""
     succeeded: int = 0
     failed: int = 0
     aborted: int = 0

@@ -304,6 +304,24 @@ def test_a_key_that_did_not_run_is_missing_for_two_nights_and_then_forgotten(
     assert "missing" not in dict(parts(site.night(19)))
 
 
+def test_the_chart_has_a_bar_for_each_night_and_last_night_is_the_last(site: Site) -> None:
+    """At 02:14 the calendar's day is two hours old: last night is what ended since 02:14 before."""
+    overview = site.page("index.html")
+    told = words(overview)
+    assert "Last 21 nights" in told
+    last = failing()[NIGHTS]
+    assert f"Mon 23 Nov: {len(last)} failed, 0 aborted, {60 - len(last)} succeeded." in told
+    rows = re.findall(
+        r'<tr><th scope="row"><a href="nights/(\w+)/index\.html">.*?</th>'
+        r'<td class="num">(?:<[^>]+>)*(\d+)',
+        overview,
+    )
+    wanted = {run_of(night): len(failing()[night]) for night in range(1, NIGHTS + 1)}
+    # What fails in the partial night is known by now: one fewer than was told then.
+    wanted[run_of(PARTIAL)] -= 1
+    assert {run: int(failed) for run, failed in rows} == wanted
+
+
 def test_tonights_numbers_stand_beside_those_of_a_usual_night(site: Site) -> None:
     """Of the fourteen complete nights before the last, all but the partial one."""
     told = words(site.page("index.html"))

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -122,7 +122,7 @@ class _Making:
         self.offered = offered.capabilities(self.nights.run)
         self.covered = covered_since(self.nights.runs)
         self.calendar = Calendar(
-            self.nights.now, _earliest(self.covered, self.listed), zone(settings.timezone)
+            self.nights, _earliest(self.covered, self.listed), zone(settings.timezone)
         )
         self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
         self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
@@ -282,4 +282,5 @@ class _Making:
 def _earliest(covered: datetime, listed: Sequence[Entry]) -> datetime | None:
     """Since when days can be shown: as far as was read, and no earlier than the first end."""
     first = min((entry.row.end for entry in listed if entry.row.end), default=None)
-    return max(covered, first) if first else None
+    # A window that begins where a night ends is of the next one.
+    return max(covered + timedelta.resolution, first) if first else None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Raised when a drawing changes though its data does not.
-DRAWING = 1
+DRAWING = 2
 
 #: The colours that are drawn, by the name of their token in site.css.
 INK = {
@@ -56,7 +56,10 @@ _FAR = 5
 
 
 class Bar(Struct, frozen=True, kw_only=True):
-    """A day's jobs. `label` is how the day is written; the links lead to lists, "" is none."""
+    """A night's jobs, by the day on which it ended.
+
+    `label` is how the day is written; the links lead to lists, "" is none.
+    """
 
     day: str
     label: str
@@ -68,7 +71,7 @@ class Bar(Struct, frozen=True, kw_only=True):
 
 
 class Days(Struct, frozen=True, kw_only=True, tag=True):
-    """Failed and aborted jobs a day above, succeeded ones below, each on its own scale."""
+    """Failed and aborted jobs a night above, succeeded ones below, each on its own scale."""
 
     title: str
     take_away: str
@@ -77,7 +80,7 @@ class Days(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Rates(Struct, frozen=True, kw_only=True, tag=True):
-    """A workflow's failure rate (0 to 1, None where nothing ended) a day, and its usual band."""
+    """A workflow's failure rate (0 to 1, None where nothing ended) a night, and its usual band."""
 
     title: str
     take_away: str
@@ -211,8 +214,8 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     _stack(above, bars, aborted, "aborted", labels, bottom=failed)
     _stack(below, bars, [bar.succeeded for bar in bars], "succeeded", labels)
     bad = [a + b for a, b in zip(failed, aborted, strict=True)]
-    _dress(above, "Failed and aborted jobs a day", max(bad, default=0))
-    _dress(below, "Succeeded jobs a day", max((bar.succeeded for bar in bars), default=0))
+    _dress(above, "Failed and aborted jobs a night", max(bad, default=0))
+    _dress(below, "Succeeded jobs a night", max((bar.succeeded for bar in bars), default=0))
     _median(above, bad)
     _say_highest(above, bad)
     for axes in (above, below):
@@ -254,7 +257,7 @@ def _stack(
 
 
 def _median(axes: "Axes", values: Sequence[int]) -> None:
-    """A dashed line at the usual day: the median of the days before the last one."""
+    """A dashed line at the usual night: the median of the nights before the last one."""
     before = sorted(values[:-1])
     if len(before) < 5:
         return
@@ -305,7 +308,7 @@ def _rates(figure: "Figure", chart: Rates) -> dict[str, str]:
     axes.plot(known, [line[place] for place in known], "o", color=INK["muted"], ms=3.2, mew=0)
     if known:
         _last_dot(axes, known[-1], line[known[-1]], _outside(chart.rates[known[-1]], chart.band))
-    _dress(axes, "Failure rate a day", highest, unit=" %", least=10)
+    _dress(axes, "Failure rate a night", highest, unit=" %", least=10)
     axes.set_xlim(-0.6, max(len(places), 1) - 0.4)
     _name_days(axes, chart.days, 3)
     return {}
@@ -604,7 +607,7 @@ def segments(counts: Mapping[str, int], order: Sequence[str]) -> tuple[Segment, 
 
 
 class Sparkline(Struct, frozen=True, kw_only=True):
-    """A line through a few days, in a box of 180 by 48: `paths` breaks where a day is missing."""
+    """A line through a few nights, in a box of 180 by 48: `paths` breaks where one is missing."""
 
     path: str
     dots: tuple[tuple[float, float], ...]

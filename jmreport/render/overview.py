@@ -110,9 +110,13 @@ class FixedRow(Struct, frozen=True, kw_only=True):
 
 
 class DayRow(Struct, frozen=True, kw_only=True):
-    """A day's numbers, each with the list of its jobs where they are in the report."""
+    """A night's numbers, each with the list of its jobs, and the night's own page.
 
-    day: str
+    `note` is for a day without a report.
+    """
+
+    day: Link
+    note: str
     failed: Link
     aborted: Link
     succeeded: Link
@@ -218,8 +222,8 @@ class _Overview:
             attention=tuple(self._attention(group) for group in report.attention),
             stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
             stuck_more=self._all(len(report.stuck), "stuck"),
-            days_heading=f"Last {words.plural(len(days), 'day')}",
-            days=tuple(self._day_row(day, day_links) for day in reversed(days)),
+            days_heading=f"Last {words.plural(len(days), 'night')}",
+            days=tuple(self._day_rows(day_links)),
             days_said=_days_said(days),
             multiples=self._multiples(shown[:MULTIPLES]),
             multiples_scale=words.percent(_top_rate(shown[:MULTIPLES]), 0),
@@ -482,14 +486,14 @@ class _Overview:
             return None
         return Link(text=f"All {words.number(count)} {name} jobs", href=f"jobs/{name}.html")
 
-    # --- days and workflows ---
+    # --- nights and workflows ---
 
     def _day_links(self) -> dict[tuple[str, str], str]:
         """(day, "bad", "Failed", "Aborted" or "Succeeded") -> the list of its jobs."""
         back = ("Overview", addresses.OVERVIEW)
         links: dict[tuple[str, str], str] = {}
         for day in self.report.days:
-            ended = f"that ended on {day_words(day.day)}"
+            ended = night_words(day.day)
             for status, noun in (
                 ("Failed", "failed jobs"),
                 ("Aborted", "aborted jobs"),
@@ -509,12 +513,20 @@ class _Overview:
             )
         return links
 
-    def _day_row(self, day: Day, links: dict[tuple[str, str], str]) -> DayRow:
+    def _day_rows(self, links: dict[tuple[str, str], str]) -> Iterator[DayRow]:
+        """Newest first; a day after the first report that has none itself says so."""
+        days = self.report.days
+        first = next((place for place, day in enumerate(days) if day.run), len(days))
+        for place in range(len(days) - 1, -1, -1):
+            yield self._day_row(days[place], links, silent=place > first and not days[place].run)
+
+    def _day_row(self, day: Day, links: dict[tuple[str, str], str], *, silent: bool) -> DayRow:
         def link(count: int, kind: str) -> Link:
             return Link(text=words.number(count), href=links.get((day.day, kind), ""))
 
         return DayRow(
-            day=day_words(day.day),
+            day=Link(text=day_words(day.day), href=addresses.night(day.run) if day.run else ""),
+            note="no report; what ended is in the next night" if silent else "",
             failed=link(day.failed, "Failed"),
             aborted=link(day.aborted, "Aborted"),
             succeeded=link(day.succeeded, "Succeeded"),
@@ -634,7 +646,7 @@ def _label_note(label: LabelReport | None, report: Report) -> str:
     return f"Jobs submitted in the {said}." + (first if more > 0 else "")
 
 
-# --- days --------------------------------------------------------------------------------------
+# --- nights ------------------------------------------------------------------------------------
 
 
 def day_words(day: str) -> str:
@@ -647,8 +659,13 @@ def day_words(day: str) -> str:
     return moment.text.rsplit(" ", 1)[0] if moment else day
 
 
+def night_words(day: str) -> str:
+    """Which jobs a list is of, after a noun: "of the night to Mon 23 Nov"."""
+    return f"of the night to {day_words(day)}"
+
+
 def day_rates(days: Sequence[Day]) -> tuple[float | None, ...]:
-    """The failure rate of each day; None where nothing ended by itself."""
+    """The failure rate of each night; None where nothing ended by itself."""
     return tuple(
         day.failed / (day.failed + day.succeeded) if day.failed + day.succeeded else None
         for day in days
@@ -665,9 +682,13 @@ def _ended(day: Day) -> int:
 
 
 def _usual_day(days: Sequence[Day]) -> str:
-    """The median of failed jobs on the days before the last; "" below five days."""
+    """The median of failed jobs in the nights before the last; "" below five."""
     before = sorted(day.failed for day in days[:-1])
-    return f"usual day: {words.number(before[len(before) // 2])} failed" if len(before) > 4 else ""
+    return (
+        f"usually failed a night: {words.number(before[len(before) // 2])}"
+        if len(before) > 4
+        else ""
+    )
 
 
 def _days_said(days: Sequence[Day]) -> str:
@@ -696,6 +717,6 @@ def _day_charts(
         for day in days
     )
     wide = charts.Days(
-        title="Jobs that ended, by day", take_away=_days_said(days), bars=bars, width="wide"
+        title="Jobs that ended, by night", take_away=_days_said(days), bars=bars, width="wide"
     )
     return wide, replace(wide, width="narrow")

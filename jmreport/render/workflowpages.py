@@ -17,7 +17,7 @@ from jmreport.render.joblists import (
     status_adjective,
     status_order,
 )
-from jmreport.render.overview import Link, day_rates, day_words, lasting
+from jmreport.render.overview import Link, day_rates, day_words, lasting, night_words
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices
@@ -261,12 +261,12 @@ def _view(
 
 
 def _day(flow: WorkflowReport, day: Day, status: str, lists: Lists, at: str) -> Link:
-    """A workflow's jobs of one status that ended on a day."""
+    """A workflow's jobs of one status that ended in a night."""
     jobs = day.jobs.get(status, ())
     address = lists.link_or_job(
         list_name("day", flow.name, day.day, status),
         f"{status_adjective(words.status(status))} jobs of "
-        f"{words.cut_middle(flow.name, 80) or NO_NAME} that ended on {day_words(day.day)}",
+        f"{words.cut_middle(flow.name, 80) or NO_NAME} {night_words(day.day)}",
         jobs,
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
@@ -365,7 +365,7 @@ def _charts(
         last = known[-1]
         band = charts.usual_band(rates[: last + 1])
         yield charts.Rates(
-            title="Failure rate by day",
+            title="Failure rate by night",
             take_away=_rate_said(flow, rates, last, band),
             days=tuple(day_words(day.day) for day in flow.days),
             rates=tuple(rates),
@@ -381,7 +381,7 @@ def _rate_said(
     last: int,
     band: tuple[float, float] | None,
 ) -> str:
-    said = f"{words.percent(rates[last])} failed on {day_words(flow.days[last].day)}"
+    said = f"{words.percent(rates[last])} failed in the night to {day_words(flow.days[last].day)}"
     if band is None:
         return f"{said}."
     return f"{said}; usually {words.percent(band[0])} to {words.percent(band[1])} (grey band)."
