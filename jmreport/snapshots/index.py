@@ -25,6 +25,7 @@ from jmreport.errors import JmreportError
 from jmreport.records import Entry, JobRow, Measure, Record
 from jmreport.snapshots import contents, files, measured, runs
 from jmreport.snapshots.measured import Measuring, unmeasured
+from jmreport.snapshots.sharing import Sharing
 
 NAME = "index.sqlite"
 SCHEMA = 3
@@ -76,7 +77,7 @@ class Index:
 
     def entry(self, job: str) -> Entry | None:
         row = self.connection.execute(_ENTRY + "WHERE entries.id = ?", (job,)).fetchone()
-        return None if row is None else _entry(row)
+        return None if row is None else _entry(row, Sharing())
 
     def count(self) -> int:
         """How many jobs are known."""
@@ -102,12 +103,13 @@ class Index:
         return Known(entry, _decode_parts(parts))
 
     def entries(self, after: str = "") -> Iterator[Entry]:
-        """Every job behind `after`, sorted by id; the whole of one state."""
+        """Every job behind `after`, sorted by id; the whole of one state, sharing its values."""
+        sharing = Sharing()
         cursor = self.connection.execute(
             _ENTRY + "WHERE entries.id > ? ORDER BY entries.id", (after,)
         )
         while rows := cursor.fetchmany(2000):
-            yield from map(_entry, rows)
+            yield from (_entry(row, sharing) for row in rows)
 
     def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
         """(id, what its tasks cost) of those of the jobs that are measured, in their order."""
@@ -116,7 +118,8 @@ class Index:
     def active(self) -> list[Entry]:
         """The jobs whose newest record says that they may still change."""
         rows = self.connection.execute(_ENTRY + "WHERE active ORDER BY entries.id").fetchall()
-        return [_entry(row) for row in rows]
+        sharing = Sharing()
+        return [_entry(row, sharing) for row in rows]
 
     def dump(self) -> Iterator[tuple[object, ...]]:
         """Everything it says but for the stamps of files, an empty row behind each table."""
@@ -445,16 +448,18 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size = -65536")
 
 
-def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str, str]) -> Entry:
+def _entry(
+    row: tuple[str, str, str, int, str, str, bytes, str, str, str], sharing: Sharing
+) -> Entry:
     _, run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
     return Entry(
-        row=_decode_row(body),
-        run=run,
-        shard=shard,
+        row=sharing.row(_decode_row(body)),
+        run=sharing.one(run),
+        shard=sharing.one(shard),
         line=line,
         digest=digest,
         row_digest=row_digest,
-        first_run=first_run,
-        last_run=last_run,
-        told_run=told_run,
+        first_run=sharing.one(first_run),
+        last_run=sharing.one(last_run),
+        told_run=sharing.one(told_run),
     )
