@@ -31,9 +31,9 @@ def contexts(
     window = Window(nights)
     rows = {entry.row.id: entry.row for entry in entries}
     known = {entry.row.id: entry for entry in entries}
-    short = short_ids(rows)
-    before = histories(entries, nights, identity)
     usual = as_of_each(entries, (_asking(entry, nights) for entry in entries))
+    before = histories(entries, nights, identity)
+    short = short_ids(rows)
     for entry in sorted(entries, key=lambda entry: (entry.run, entry.shard, entry.line)):
         cause = cause_of(entry.row)
         yield JobContext(
