@@ -65,7 +65,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
     is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
     `cause` is the id of the cause it failed of, `cause_class` that cause's class. `history` is None
-    for a job that has not ended, or whose work nobody can recognise.
+    for a job that has not ended, or whose work nobody can recognise. `active_for` is how long a job
+    that has not ended ran or waited when it was last read, `stuck` whether that is too long.
     """
 
     entry: Entry
@@ -79,6 +80,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     cause_class: CauseClass | None = None
     history: JobHistory | None = None
     short_id: str = ""
+    active_for: timedelta | None = None
+    stuck: bool = False
 
 
 State = Literal["new", "still failing", "failing", "fixed"]

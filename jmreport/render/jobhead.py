@@ -140,6 +140,9 @@ def _took(context: JobContext) -> Fact:
     row = context.entry.row
     if row.start and row.end and row.end < row.start:
         return Fact(name="Took", note="the server says that it ended before it started")
+    if context.active_for is not None and row.start:
+        said = f"{words.duration(context.active_for)} so far"
+        return Fact(name="Took", text=said, note=_usual(context))
     return Fact(name="Took", text=words.duration(row.took), note=_usual(context))
 
 

@@ -13,6 +13,7 @@ from datetime import tzinfo
 from msgspec import Struct
 
 from jmreport.render import addresses, verdict, words
+from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report
 
@@ -91,6 +92,13 @@ class NightView(Struct, frozen=True, kw_only=True):
     overview: str
 
 
+class Counted(Struct, frozen=True):
+    """A number of the calendar, and the list of what it counts; "" where there is none."""
+
+    text: str
+    href: str = ""
+
+
 class Row(Struct, frozen=True, kw_only=True):
     """A night in the calendar."""
 
@@ -99,10 +107,10 @@ class Row(Struct, frozen=True, kw_only=True):
     verdict: str
     complete: bool
     ended: str
-    failed: str
-    new: str
-    fixed: str
-    still_failing: str
+    failed: Counted
+    new: Counted
+    fixed: Counted
+    still_failing: Counted
 
 
 class Month(Struct, frozen=True, kw_only=True):
@@ -125,6 +133,7 @@ def pages(
     report: Report,
     fresh: Mapping[str, Night],
     remember: Remember,
+    lists: Lists,
     *,
     zone: tzinfo,
     as_of: words.Moment | None,
@@ -141,7 +150,7 @@ def pages(
             causes=tuple(cause.id for cause in summary.causes if cause.id in causes),
         )
         yield _frozen(summary, fresh.get(summary.run), remember, around, zone)
-    view = calendar(nights, zone)
+    view = calendar(report, lists, zone)
     yield Page(
         address=addresses.NIGHTS,
         template="nights.html",
@@ -332,12 +341,13 @@ def _links(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tupl
     )
 
 
-def calendar(nights: Sequence[NightSummary], zone: tzinfo) -> CalendarView:
+def calendar(report: Report, lists: Lists, zone: tzinfo) -> CalendarView:
     """Every night, newest first, month by month in the report's zone."""
+    nights = report.nights
     months: dict[str, list[Row]] = {}
     for summary in reversed(nights):
         local = summary.now.astimezone(zone)
-        months.setdefault(f"{local:%B %Y}", []).append(_row(summary, zone))
+        months.setdefault(f"{local:%B %Y}", []).append(_row(summary, report, lists, zone))
     return CalendarView(
         months=tuple(Month(name=name, rows=tuple(rows)) for name, rows in months.items()),
         count=words.plural(len(nights), "night"),
@@ -346,17 +356,40 @@ def calendar(nights: Sequence[NightSummary], zone: tzinfo) -> CalendarView:
     )
 
 
-def _row(summary: NightSummary, zone: tzinfo) -> Row:
+def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> Row:
     counts, split = summary.counts, summary.split
     first = summary.since is None
+    page = addresses.relative(addresses.NIGHTS, addresses.night(summary.run))
+
+    def on_page(count: int, anchor: str) -> Counted:
+        return Counted(words.number(count), f"{page}#{anchor}" if count else "")
+
     return Row(
         when=words.when(summary.now, zone),
-        href=addresses.relative(addresses.NIGHTS, addresses.night(summary.run)),
+        href=page,
         verdict=verdict.night_words(summary),
         complete=summary.complete,
         ended=words.number(split.total),
-        failed=words.number(split.failed),
-        new="" if first else words.number(counts.new),
-        fixed="" if first else words.number(counts.fixed),
-        still_failing=words.number(counts.failing if first else counts.still_failing),
+        failed=Counted(words.number(split.failed), _failed(summary, report, lists, zone)),
+        new=Counted("") if first else on_page(counts.new, "new"),
+        fixed=Counted("") if first else on_page(counts.fixed, "fixed"),
+        still_failing=on_page(counts.failing, "failing")
+        if first
+        else on_page(counts.still_failing, "still-failing"),
     )
+
+
+def _failed(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> str:
+    """The list of a night's failed jobs; "" where these are not known any more, or are others."""
+    flows = report.failed_by_night.get(summary.run, {})
+    jobs = [job for name in sorted(flows) for job in flows[name]]
+    if not jobs or len(jobs) != summary.split.failed:
+        return ""
+    when = words.when(summary.now, zone)
+    address = lists.link_or_job(
+        f"night-{addresses.slug(summary.run)}-failed",
+        f"failed jobs that ended in the night up to {when.text if when else summary.run}",
+        jobs,
+        back=("Nights", addresses.NIGHTS),
+    )
+    return addresses.relative(addresses.NIGHTS, address) if address else ""

@@ -543,6 +543,7 @@ class _Site:
             report,
             self.nights,
             partial(_remember, maker.files.own / LEDGER),
+            lists,
             zone=maker.zone,
             as_of=as_of,
         )
