@@ -5,7 +5,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from site_cases import entries, report, runs, write
 from site_numbers import jobs_behind
@@ -57,7 +57,6 @@ def test_a_promise_is_said_with_its_numbers(of: SloReport, expected: tuple[str, 
     assert (row.state, row.promised, row.rate, row.left, row.more) == expected
 
 
-@settings(deadline=None)
 @given(good=st.integers(0, 60), bad=st.integers(0, 60), target=st.integers(1, 1000))
 def test_broken_is_what_has_failures_too_many(good: int, bad: int, target: int) -> None:
     """Law: the word, the budget and the number beside it never contradict each other."""
