@@ -343,6 +343,7 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run: run.json. Written last; a run directory without it was interrupted.
 
     `failed` runs brought nothing usable: `reason` says why, and no page is made from them.
+    A `pruned` one is gone but for what later runs lean on: no night is told of it any more.
     """
 
     id: str
@@ -361,6 +362,7 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    pruned: bool = False
 
     @property
     def usable(self) -> bool:
