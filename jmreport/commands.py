@@ -14,7 +14,7 @@ import typer
 
 from jmreport import __version__, snapshots_commands
 from jmreport.errors import Exit, UsageError
-from jmreport.flags import ASKING, LIMITS, SITE, SNAPSHOTS
+from jmreport.flags import ASKING, KEEP, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
     Given,
     Jobs,
@@ -177,6 +177,28 @@ def check(given: Given) -> None:
     if faults:
         raise typer.Exit(Exit.FAILED)
     given.console.say("snapshots and pages are whole")
+
+
+@command(app, SNAPSHOTS, SITE, KEEP)
+def prune(
+    given: Given,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+    now: Now = None,
+) -> None:
+    """Let old runs go, but for what later ones lean on."""
+    from jmreport import pipeline
+
+    given.end(
+        pipeline.prune(
+            given.settings,
+            now=now_from(now),
+            dry_run=dry_run,
+            progress=given.console.progress(),
+        )
+    )
 
 
 @command(app)

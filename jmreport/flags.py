@@ -41,6 +41,7 @@ class Flag(Struct, frozen=True):
 
 SNAPSHOTS = Flag("--snapshots", "snapshots.dir", "DIR")
 SITE = Flag("--site", "site.dir", "DIR")
+KEEP = Flag("--keep", "prune.keep", "LENGTH")
 #: Which jobs, of which server.
 ASKING = (
     Flag("--api-url", "api.url", "URL"),

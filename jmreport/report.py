@@ -659,3 +659,5 @@ class Report(Struct, frozen=True, kw_only=True):
     waste: Waste | None = None
     #: None where no job of the report has a time.
     timeline: Timeline | None = None
+    #: Whether there were runs before `runs`, of which nights are no longer told.
+    pruned: bool = False

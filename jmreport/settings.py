@@ -5,6 +5,8 @@ file that `jmreport init` writes and the test of docs/settings.md all take a key
 here. Secrets are never settings: they come from the environment, a file, or google-auth.
 """
 
+import re
+from datetime import timedelta
 from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import NODEFAULT, Meta, Struct, field
@@ -15,8 +17,26 @@ from jmreport.models import TimeFrame
 #: What `gate.fail_on` can name, and what `site.formats` can.
 GATES = ("new-failures", "incomplete", "slo")
 FORMATS = ("multiqc",)
+#: Days of the units in which a length of time is written, and how many there may be.
+UNITS = {"d": 1, "w": 7, "y": 365}
+MOST_DAYS = 36_500
 #: A path: one in a settings file is relative to that file.
 PATH = {"path": True}
+
+
+def length(text: str) -> timedelta | None:
+    """The length of time that a text means; None where it means none, or more than a century.
+
+    >>> length("13w")
+    datetime.timedelta(days=91)
+    >>> length("0d") is None
+    True
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([dwy])", text, re.ASCII)
+    if found is None:
+        return None
+    days = int(found[1]) * UNITS[found[2]]
+    return timedelta(days=days) if days <= MOST_DAYS else None
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -272,6 +292,23 @@ class Gate(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
+class Prune(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `jmreport prune` lets go."""
+
+    keep: Annotated[
+        str | None,
+        Meta(
+            description="How long runs and their nights are kept: so many days, weeks or years.",
+            examples=["400d"],
+        ),
+    ] = None
+
+    @property
+    def kept(self) -> timedelta | None:
+        """The same as a length of time; None where nothing is said."""
+        return None if self.keep is None else length(self.keep)
+
+
 class Prices(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an hour of an attempt costs, so that waste is told in money too."""
 
@@ -332,6 +369,7 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact: Redact = field(default_factory=Redact)
     gate: Gate = field(default_factory=Gate)
     prices: Prices = field(default_factory=Prices)
+    prune: Prune = field(default_factory=Prune)
     slo: tuple[Slo, ...] = ()
 
 

@@ -22,7 +22,7 @@ from msgspec.structs import fields
 
 from jmreport.errors import UsageError
 from jmreport.models import JOB_STATUSES, TIME_FRAMES
-from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings
+from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings, length
 
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"
@@ -340,6 +340,12 @@ def _zone(name: str) -> str | None:
     return f"no time zone is called {_shown(name)}{guess}"
 
 
+def _length(text: str) -> str | None:
+    if length(text) is None:
+        return f"{_shown(text)} is no length of time, such as 400d, 13w or 2y (100 years at most)"
+    return None
+
+
 def _patterns(patterns: tuple[str, ...]) -> str | None:
     for pattern in patterns:
         try:
@@ -389,5 +395,6 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "report.timezone": _zone,
     "redact.patterns": _patterns,
     "gate.fail_on": _one_of(GATES),
+    "prune.keep": _length,
     "site.formats": _one_of(FORMATS),
 }

@@ -2,8 +2,19 @@
 
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
+from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import analyse, frozen, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.rows import summarise
 
-__all__ = ["analyse", "contexts", "difference", "frozen", "known", "measure", "summarise", "told"]
+__all__ = [
+    "analyse",
+    "contexts",
+    "difference",
+    "frozen",
+    "known",
+    "leaned_on",
+    "measure",
+    "summarise",
+    "told",
+]

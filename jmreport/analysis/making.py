@@ -59,11 +59,11 @@ def analyse(
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
-    `runs` oldest first, failed ones too; `aggregations` is the server's answer for each time frame
-    that has one; `now` is the run's own unless given; `past` are the nights before this one, oldest
-    first; `slos` are the promises of the settings, `prices` those of an attempt's hour; `measures`
-    reads what jobs cost by their ids. The order of entries changes nothing. Raises SnapshotError
-    when no run is usable, UsageError for a time zone that nobody knows.
+    `runs` oldest first, failed and pruned ones too; `aggregations` is the server's answer for each
+    time frame that has one; `now` is the run's own unless given; `past` are the nights before this
+    one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
+    `measures` reads what jobs cost by their ids. The order of entries changes nothing. Raises
+    SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
@@ -205,7 +205,8 @@ class _Making:
             now=nights.now,
             run=nights.run,
             previous=nights.previous,
-            runs=tuple(self.runs),
+            runs=tuple(run for run in self.runs if not run.pruned),
+            pruned=any(run.pruned for run in self.runs),
             counts=counts,
             jobs=self.jobs,
             split=workflows.split(entry.row for entry in self.jobs),

@@ -77,11 +77,17 @@ class Files:
             return None
 
     def remove(self, address: str) -> None:
-        """Takes a file away; one that is gone already is no mistake."""
+        """Takes a file away, and its folder if that is empty then; a file gone is no mistake."""
+        place = self.root / address
         try:
-            (self.root / address).unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
         except OSError as error:
-            raise cannot_write(self.root / address, error) from error
+            raise cannot_write(place, error) from error
+        folder = address.rpartition("/")[0]
+        if folder:
+            with suppress(OSError):
+                place.parent.rmdir()
+                self._made.discard(folder)
 
 
 def sum_of(data: bytes) -> str:

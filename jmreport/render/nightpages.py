@@ -18,23 +18,31 @@ from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Re
 
 #: How a night is had when its page must be made again.
 Remember = Callable[[str], Night | None]
+#: Whether a page is there, by its address.
+Known = Callable[[str], bool]
+
+
+def _always(_address: str) -> bool:
+    return True
 
 
 class Around(Struct, frozen=True, kw_only=True):
     """What a night's page shows beside its night: nothing of it changes with the nights after it.
 
     But for `newer`, the run of the night after it ("" for the newest, as `older` for the first).
-    `usual` is what each count was usually; `causes` are those of the night that have pages.
+    `usual` is what each count was usually; `causes` are those of the night that have pages; `gone`
+    are pages of its jobs that this rendering removes.
     """
 
     older: str = ""
     newer: str = ""
     usual: Mapping[str, Range] = {}
     causes: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class JobLink(Struct, frozen=True):
-    """A job's short id and its page."""
+    """A job's short id and its page; no link where there is none any more."""
 
     text: str
     href: str
@@ -128,8 +136,13 @@ def pages(
     *,
     zone: tzinfo,
     as_of: words.Moment | None,
+    known: Known = _always,
+    going: frozenset[str] = frozenset(),
 ) -> Iterator[Page]:
-    """The calendar, and every night's page. `fresh` are nights that no ledger knows yet."""
+    """The calendar, and every night's page. `fresh` are nights that no ledger knows yet.
+
+    `known` says whether a job's page is there, `going` are those that are removed this time.
+    """
     nights, causes = report.nights, frozenset(cause.id for cause in report.causes)
     for place, summary in enumerate(nights):
         newer = nights[place + 1].run if place + 1 < len(nights) else ""
@@ -139,8 +152,9 @@ def pages(
             newer=newer,
             usual=report.usual_then.get(summary.run, {}),
             causes=tuple(cause.id for cause in summary.causes if cause.id in causes),
+            gone=_gone(summary.run, fresh, remember, going) if going else (),
         )
-        yield _frozen(summary, fresh.get(summary.run), remember, around, zone)
+        yield _frozen(summary, fresh.get(summary.run), remember, around, zone, known)
     view = calendar(nights, zone)
     yield Page(
         address=addresses.NIGHTS,
@@ -151,19 +165,29 @@ def pages(
     )
 
 
+def _gone(
+    run: str, fresh: Mapping[str, Night], remember: Remember, going: frozenset[str]
+) -> tuple[str, ...]:
+    """Pages of a night's jobs that are removed, so that its own is made again without the links."""
+    night = fresh.get(run) or remember(run)
+    jobs = night.jobs if night else ()
+    return tuple(page for job in jobs if (page := addresses.job(job.id)) in going)
+
+
 def _frozen(
     summary: NightSummary,
     fresh: Night | None,
     remember: Remember,
     around: Around,
     zone: tzinfo,
+    known: Known,
 ) -> Page:
     """A night's page: made again only where its neighbours, the look or its own night changed."""
 
     def made(_: object) -> NightView:
         night = fresh or remember(summary.run)
         # Only a ledger that was damaged while it was read has lost it.
-        return view(night or Night(summary=summary), zone, around)
+        return view(night or Night(summary=summary), zone, around, known)
 
     return Page(
         address=addresses.night(summary.run),
@@ -174,13 +198,15 @@ def _frozen(
     )
 
 
-def view(night: Night, zone: tzinfo, around: Around | None = None) -> NightView:
-    """A night's page, alone or with what stands around it."""
+def view(
+    night: Night, zone: tzinfo, around: Around | None = None, known: Known = _always
+) -> NightView:
+    """A night's page, alone or with what stands around it; it links to pages that are known."""
     around = around or Around()
     summary = night.summary
     here = addresses.night(summary.run)
     rows = {job.id: job for job in night.jobs}
-    parts = tuple(part for part in _parts(night, rows, zone, around) if part.groups)
+    parts = tuple(part for part in _parts(night, rows, zone, around, known) if part.groups)
     return NightView(
         title=verdict.night_title(night),
         rest=verdict.night_rest(summary),
@@ -249,7 +275,7 @@ def _numbers(
 
 
 def _parts(
-    night: Night, rows: Mapping[str, NightJob], zone: tzinfo, around: Around
+    night: Night, rows: Mapping[str, NightJob], zone: tzinfo, around: Around, known: Known
 ) -> Iterator[Part]:
     here = addresses.night(night.summary.run)
     states = (
@@ -262,7 +288,7 @@ def _parts(
         yield Part(
             anchor=anchor,
             heading=heading,
-            groups=tuple(_cause(group, rows, here, zone, around.causes) for group in groups),
+            groups=tuple(_cause(group, rows, here, zone, around.causes, known) for group in groups),
         )
     lists = (
         ("stuck", "Stuck", tuple(each.job for each in night.stuck)),
@@ -271,7 +297,7 @@ def _parts(
         ("unknown", "Unknown", night.unknown),
     )
     for anchor, heading, jobs in lists:
-        yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, rows, here))
+        yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, rows, here, known))
 
 
 def _cause(
@@ -280,6 +306,7 @@ def _cause(
     here: str,
     zone: tzinfo,
     causes: Sequence[str],
+    known: Known,
 ) -> Group:
     flows = words.listed([words.cut_middle(name, 60) for name in group.workflows[:3]])
     tasks = ", ".join(words.cut_middle(task, 40) for task in group.tasks[:3])
@@ -291,7 +318,7 @@ def _cause(
         note=" · ".join(part for part in (flows, tasks, group.cause_class) if part),
         since=words.when(group.since, zone),
         lasting=_lasting(group, zone),
-        jobs=_links(group.jobs, rows, here),
+        jobs=_links(group.jobs, rows, here, known),
         href=addresses.relative(here, addresses.cause(group.id)) if group.id in causes else "",
     )
 
@@ -303,7 +330,9 @@ def _lasting(group: CauseGroup, zone: tzinfo) -> str:
     return f"{nights}, {said}" if nights else said
 
 
-def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[Group, ...]:
+def _by_workflow(
+    jobs: Sequence[str], rows: Mapping[str, NightJob], here: str, known: Known
+) -> tuple[Group, ...]:
     flows: dict[str, list[str]] = {}
     for job in jobs:
         flows.setdefault(rows[job].workflow if job in rows else "", []).append(job)
@@ -316,17 +345,19 @@ def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -
             note="",
             since=None,
             lasting="",
-            jobs=_links(of_flow, rows, here),
+            jobs=_links(of_flow, rows, here, known),
         )
         for name, of_flow in sorted(flows.items())
     )
 
 
-def _links(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[JobLink, ...]:
+def _links(
+    jobs: Sequence[str], rows: Mapping[str, NightJob], here: str, known: Known
+) -> tuple[JobLink, ...]:
     return tuple(
         JobLink(
             words.cut_end(rows[job].short_id if job in rows else job[:8], 60),
-            addresses.relative(here, addresses.job(job)),
+            addresses.relative(here, page) if known(page := addresses.job(job)) else "",
         )
         for job in jobs
     )

@@ -4,11 +4,13 @@
     2  new job pages                 while contexts stream by; nothing links to them yet
     3  other new pages
     4  changed job pages             then other changed pages, the overview last
-    5  what nothing plans any more   paged lists past their end, rows of an older build
+    5  what nothing plans any more   paged lists past their end, rows of an older build, and pages
+                                     of what was pruned
     6  the ledger                    the commit point
 
 Killed at any moment, every file is whole and no page that can be reached links to one that isn't
-there; the next run completes. Job pages and workflow pages are never removed.
+there; the next run completes. Pages of jobs, workflows, causes and differences stay, also when
+nothing plans them any more: they go only once the runs that told of them were pruned.
 """
 
 import ctypes
@@ -19,7 +21,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import tzinfo
@@ -32,7 +34,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.compared import Difference
+from jmreport.compared import Difference, DiffJob
 from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
 from jmreport.progress import Progress, Step
@@ -76,7 +78,7 @@ ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 _NO_GUIDANCE = Guidance()
 #: The ledger's name within the site's own folder.
 LEDGER = "pages"
-#: Whose pages are never removed, beside the jobs'.
+#: Whose pages stay though nothing plans them, beside the jobs'.
 KEPT = ("workflows/", "diffs/", "causes/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
 NIGHT_FORMAT = 3
@@ -201,6 +203,37 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
                 )
         ledger.commit()
     return address
+
+
+def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
+    """Ids of jobs that kept pages of these runs lead to: their nights', and those of differences.
+
+    A difference stays while one of its two runs does.
+    """
+    found: set[str] = set()
+    path = Files(site_dir).own / LEDGER
+    for run, body in ledger.night_bodies(path):
+        if run in runs:
+            with suppress(msgspec.DecodeError):
+                found.update(job.id for job in msgspec.msgpack.decode(body, type=Night).jobs)
+    for body in ledger.diff_bodies(path):
+        with suppress(msgspec.DecodeError):
+            one = msgspec.msgpack.decode(body, type=Difference)
+            if one.before.run in runs or one.after.run in runs:
+                found.update(job.id for jobs in _jobs_of(one) for job in jobs)
+    return frozenset(found)
+
+
+def _jobs_of(one: Difference) -> tuple[tuple[DiffJob, ...], ...]:
+    return (
+        one.new,
+        one.fixed,
+        one.still_failing,
+        one.lapsed,
+        one.not_run,
+        one.first_seen,
+        one.unknown,
+    )
 
 
 def _differences(ledger: Ledger) -> list[Difference]:
@@ -435,6 +468,8 @@ class _Site:
         self.workers, self.progress = workers, progress
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
+        #: Pages that stay for good, but for what they tell of was pruned.
+        self.going: frozenset[str] = frozenset()
         pages = {flow.name for flow in report.workflows}
         self.jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
 
@@ -452,8 +487,12 @@ class _Site:
         for address, content in sorted(self.maker.theme.assets().items()):
             self._file(address, content)
         changed = self.files.spool("changed-jobs")
+        if self.report.pruned:
+            self.ledger.expect_jobs()
         with self.progress.step("write job pages", None) as step:
             self._new_jobs(contexts, changed, step)
+        if self.report.pruned:
+            self._forget_pruned()
         self._plan()
         new, old = self._to_make()
         with self.progress.step("write other pages", len(new) + len(old)) as step:
@@ -489,6 +528,8 @@ class _Site:
                 self.jobs.add(context.entry)
             task = _JobTask(context, self._job_content(context))
             owner = addresses.job(job)
+            if self.report.pruned:
+                self.ledger.note_job(owner)
             content, files = self.ledger.files(owner)
             if content == task.content and self._whole(files):
                 self.unchanged += len(files)
@@ -521,6 +562,34 @@ class _Site:
     def _whole(self, files: Sequence[tuple[str, int]]) -> bool:
         return all(self.files.size(address) == size for address, size in files)
 
+    # --- what was pruned ---
+
+    def _forget_pruned(self) -> None:
+        """Finds the pages of what only runs told of that are gone, and forgets those runs."""
+        report, oldest = self.report, self.report.runs[0].id
+        told = {addresses.night(night.run) for night in report.nights}
+        told |= {addresses.cause(cause.id) for cause in report.causes}
+        told |= {addresses.workflow(flow.name) for flow in report.workflows}
+        for night in report.nights:
+            told.update(addresses.cause(cause.id) for cause in night.causes)
+            told.update(addresses.workflow(flow.name) for flow in night.flows)
+        told |= {addresses.CAUSES, addresses.WORKFLOWS}
+        lasting = set(self.ledger.lasting("workflows/", "causes/")) - told
+        nights = {run: addresses.night(run) for run in self.ledger.nights() if run < oldest}
+        for run in nights:
+            self.ledger.forget_night(run)
+        diffs = {
+            addresses.diff(one.before.run, one.after.run)
+            for one in _differences(self.ledger)
+            if max(one.before.run, one.after.run) < oldest
+        }
+        for address in diffs:
+            self.ledger.forget_diff(address)
+        self.going = self.ledger.jobs_gone().union(lasting, nights.values(), diffs)
+
+    def _is_there(self, address: str) -> bool:
+        return address not in self.going and self.files.size(address) is not None
+
     # --- the other pages ---
 
     def _plan(self) -> None:
@@ -545,13 +614,15 @@ class _Site:
             partial(_remember, maker.files.own / LEDGER),
             zone=maker.zone,
             as_of=as_of,
+            known=self._is_there,
+            going=self.going,
         )
         there = {addresses.night(night.run) for night in report.nights}
         there |= {addresses.cause(cause.id) for cause in report.causes}
         there |= {addresses.workflow(flow.name) for flow in report.workflows}
         middle += diffpages.pages(
             _differences(self.ledger),
-            lambda address: address in there or self.files.size(address) is not None,
+            lambda address: address in there or self._is_there(address),
             maker.zone,
         )
         rows = joblists.rows_script(report, jobs, zone=maker.settings.report.timezone)
@@ -567,7 +638,9 @@ class _Site:
         )
         middle += index
         made = {page.address for page in (*middle, *front)}
-        middle += gonepages.pages(self.ledger.lasting("workflows/", "causes/"), made)
+        self.going -= made
+        stay = set(self.ledger.lasting("workflows/", "causes/")) - self.going
+        middle += gonepages.pages(sorted(stay), made)
         maker.pages = [*lists.pages(), *middle, *front]
 
     def _mistakes(self) -> tuple[str, ...]:
@@ -664,7 +737,8 @@ class _Site:
 
     def _clean(self) -> None:
         """Removes what no page links to any more, and drawings that none shows."""
-        for address in sorted(set(self.ledger.removable()) - self.planned):
+        pruned = [file for owner in self.going for file, _ in self.ledger.files(owner)[1]]
+        for address in sorted({*self.ledger.removable(), *pruned} - self.planned):
             self.files.remove(address)
             self.ledger.forget(address)
             self.removed += 1
