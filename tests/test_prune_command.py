@@ -118,7 +118,9 @@ def test_it_says_what_goes_and_a_dry_run_says_the_same_and_changes_nothing(
     )
     assert int(said[2]) > 20
     assert int(said[3]) > 100
-    assert "with the next `jmreport render`" in did
+    there = re.search(r"takes (\d+) files of their nights and pages out of site: ", did)
+    assert there is not None
+    assert int(there[1]) >= NIGHTS - KEPT + 2 * int(said[2])
     assert run(folder, *PRUNE) == 0
     assert capsys.readouterr().out.startswith("nothing to prune in snapshots: no run from before")
     assert run(folder, "snapshots", "list") == 0

@@ -77,6 +77,8 @@ def _leaned_on(settings: Settings, store: Store, gone: tuple[Run, ...]) -> Itera
 def _summary(
     settings: Settings, found: Pruned, before: datetime, *, dry_run: bool
 ) -> Iterable[str]:
+    from jmreport.render import site
+
     place = settings.snapshots.dir
     if not found.runs:
         yield f"nothing to prune in {place}: no run from before {before:%Y-%m-%d %H:%M} UTC can go"
@@ -89,9 +91,12 @@ def _summary(
         f"{begins} {runs} of {place} ({span}): {_count(len(found.dropped), 'job')} forgotten, "
         f"{_count(found.carried, 'record')} carried on, {_freed(found.freed)}"
     )
-    if not (Path(settings.site.dir) / ".jmreport").is_dir():
-        return
-    yield f"their nights and pages leave {settings.site.dir} with the next `jmreport render`"
+    number, size = site.taken_by(Path(settings.site.dir), found.dropped, found.runs)
+    if number:
+        yield (
+            f"the next `jmreport render` takes {_count(number, 'file')} of their nights and pages "
+            f"out of {settings.site.dir}: {_freed(size)}"
+        )
 
 
 def _freed(freed: int) -> str:

@@ -206,6 +206,11 @@ def diff_bodies(path: Path) -> Iterator[bytes]:
     return (body for (body,) in _rows(path, "SELECT body FROM diffs ORDER BY name"))
 
 
+def sizes(path: Path) -> Iterator[tuple[str, int]]:
+    """(owner, size) of every remembered file; nothing is locked."""
+    yield from _rows(path, "SELECT owner, size FROM files")
+
+
 def all_files(path: Path) -> Iterator[tuple[str, int, str]]:
     """Every remembered file: its address, size and sum. For checks; nothing is locked."""
     database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)

@@ -224,6 +224,13 @@ def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:
+    """How many files the pages of these jobs and the nights of these runs are, and their bytes."""
+    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
+    sizes = [size for owner, size in ledger.sizes(Files(site_dir).own / LEDGER) if owner in owners]
+    return len(sizes), sum(sizes)
+
+
 def _jobs_of(one: Difference) -> tuple[tuple[DiffJob, ...], ...]:
     return (
         one.new,
