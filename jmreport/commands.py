@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jmreport import __version__, snapshots_commands
+from jmreport import __version__, mail_commands, snapshots_commands
 from jmreport.errors import Exit, UsageError
 from jmreport.flags import ASKING, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
@@ -42,6 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 app.add_typer(snapshots_commands.app, name="snapshots")
+mail_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

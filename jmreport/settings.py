@@ -5,7 +5,7 @@ file that `jmreport init` writes and the test of docs/settings.md all take a key
 here. Secrets are never settings: they come from the environment, a file, or google-auth.
 """
 
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import NODEFAULT, Meta, Struct, field
 from msgspec.structs import FieldInfo, fields
@@ -15,6 +15,9 @@ from jmreport.models import TimeFrame
 #: What `gate.fail_on` can name, and what `site.formats` can.
 GATES = ("new-failures", "incomplete", "slo")
 FORMATS = ("multiqc",)
+#: When a team gets a mail, and what can be attached to it.
+Send = Literal["always", "on-change", "on-failure"]
+ATTACHMENTS = ("csv", "json")
 #: A path: one in a settings file is relative to that file.
 PATH = {"path": True}
 
@@ -321,6 +324,102 @@ class Slo(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.target if self.target <= 1 else self.target / 100
 
 
+class Mail(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mails are sent. Who gets one stands below, in [[teams]]."""
+
+    smtp: Annotated[
+        str | None,
+        Meta(
+            description="The server that takes mails: a host and a port (465: TLS from the start).",
+            examples=["smtp.example.org:587"],
+        ),
+    ] = None
+    starttls: Annotated[
+        bool, Meta(description="Speak TLS, and with nobody whose certificate is not right.")
+    ] = True
+    user: Annotated[str | None, Meta(description="Whom to log in as.", examples=["jmreport"])] = (
+        None
+    )
+    password_file: Annotated[
+        str | None,
+        Meta(
+            description="A file that holds the password of mail.user.",
+            examples=["/run/secrets/smtp-password"],
+            extra=PATH,
+        ),
+    ] = None
+    sender: Annotated[
+        str | None,
+        Meta(
+            description="The address that mails come from, with or without a name.",
+            examples=["Batch reports <reports@example.org>"],
+        ),
+    ] = None
+    reply_to: Annotated[
+        str | None,
+        Meta(description="Where answers go.", examples=["workflows@example.org"]),
+    ] = None
+    spool: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Where mails wait, and what was sent is known. Default: snapshots-mail, "
+            "beside the snapshots.",
+            examples=["snapshots-mail"],
+            extra=PATH,
+        ),
+    ] = None
+    timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the server.")
+    ] = 30.0
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds for which a server that is not ready is tried again.",
+        ),
+    ] = 120.0
+
+
+class Team(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gets a mail about which jobs. Given again for each."""
+
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="What the team is called, in the subject too.",
+            examples=["germline"],
+        ),
+    ]
+    to: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Its addresses.", examples=[["ana@example.org"]]),
+    ]
+    labels: Annotated[
+        dict[str, str],
+        Meta(
+            description="Its jobs: those with all of these labels. Without any, all jobs.",
+            examples=[{"owner": "ana"}],
+        ),
+    ] = field(default_factory=dict)
+    send: Annotated[
+        Send,
+        Meta(
+            description="always, on-change or on-failure; where a run failed or is incomplete, "
+            "always."
+        ),
+    ] = "always"
+    attach: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What comes with the mail: csv (the team's jobs), json (its report.json).",
+            examples=[["csv"]],
+        ),
+    ] = ()
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. What is not here cannot be set."""
 
@@ -332,7 +431,9 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact: Redact = field(default_factory=Redact)
     gate: Gate = field(default_factory=Gate)
     prices: Prices = field(default_factory=Prices)
+    mail: Mail = field(default_factory=Mail)
     slo: tuple[Slo, ...] = ()
+    teams: tuple[Team, ...] = ()
 
 
 class Key(Struct, frozen=True, kw_only=True):

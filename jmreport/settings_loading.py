@@ -21,8 +21,18 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from jmreport.errors import UsageError
-from jmreport.models import JOB_STATUSES, TIME_FRAMES
-from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings
+from jmreport.mailboxes import mailbox, server
+from jmreport.models import JOB_STATUSES
+from jmreport.settings import (
+    ATTACHMENTS,
+    FORMATS,
+    GATES,
+    KEYS,
+    LISTS,
+    SECTIONS,
+    Key,
+    Settings,
+)
 
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"
@@ -150,7 +160,9 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
     if any(word in name.lower() for word in SECRETS):
         return UsageError(
             f"{file}: {path}: no such key, and secrets are never settings",
-            hint="put the token into JMREPORT_API_TOKEN, or into a file named by api.token_file",
+            hint="put the password into a file that mail.password_file names"
+            if path.startswith("mail.")
+            else "put the token into JMREPORT_API_TOKEN, or into a file named by api.token_file",
         )
     if is_table:
         near = [f"[{match}]" for match in get_close_matches(path, (*SECTIONS, *LISTS), n=1)]
@@ -233,7 +245,25 @@ def checked(values: Mapping[str, Value]) -> Settings:
             f"site.dir is {settings.site.dir}, which holds more than pages",
             hint="give the pages a folder of their own: whoever publishes it publishes all of it",
         )
+    _check_mail(settings, site)
     return settings
+
+
+def _check_mail(settings: Settings, site: Path) -> None:
+    """What keys of mails and teams must be to each other."""
+    mail = settings.mail
+    spool = Path(mail.spool).resolve() if mail.spool else None
+    if spool and (spool == site or site in spool.parents):
+        raise UsageError(
+            f"mail.spool is {mail.spool}, in the folder of the pages",
+            hint="keep mails elsewhere: whoever publishes the pages publishes all that is there",
+        )
+    names = [team.name for team in settings.teams]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"teams: two are called {_shown(twice)}", hint="give each a name of its own"
+        )
 
 
 def _check(key: Key, given: Value) -> None:
@@ -260,11 +290,11 @@ def _expected(key: Key) -> str:
         if get_origin(part) is Annotated:  # a number that may be left out
             base, meta = get_args(part)
     if get_origin(base) is Literal:
-        return "one of " + ", ".join(TIME_FRAMES)
+        return "one of " + ", ".join(get_args(base))
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     origin = get_origin(base)
     if origin is tuple:
-        return "a list of texts"
+        return "a list of texts" + (f", {meta.min_length} at least" if meta.min_length else "")
     if origin is dict:
         return "a table of numbers" if float in get_args(base) else "a table of texts"
     if base not in words:
@@ -378,6 +408,26 @@ def _statuses(given: tuple[str, ...]) -> str | None:
     return f"{_shown(wrong)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
 
 
+def _mailbox(text: str) -> str | None:
+    try:
+        mailbox(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _mailboxes(texts: tuple[str, ...]) -> str | None:
+    return next((wrong for text in texts if (wrong := _mailbox(text))), None)
+
+
+def _server(text: str) -> str | None:
+    try:
+        server(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
@@ -390,4 +440,9 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "redact.patterns": _patterns,
     "gate.fail_on": _one_of(GATES),
     "site.formats": _one_of(FORMATS),
+    "mail.smtp": _server,
+    "mail.sender": _mailbox,
+    "mail.reply_to": _mailbox,
+    "teams.to": _mailboxes,
+    "teams.attach": _one_of(ATTACHMENTS),
 }

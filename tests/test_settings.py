@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport.errors import Exit, UsageError
+from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.settings import KEYS, LISTS, SECTIONS, Settings, Slo
 from jmreport.settings_example import commented, toml
 from jmreport.settings_loading import Value, from_environment, from_text, load
@@ -323,6 +324,57 @@ def test_a_mistake_in_the_reports_tables_is_named_with_its_place(text: str, said
     with pytest.raises(UsageError) as raised:
         loaded(text)
     assert raised.value.message == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[mail]\nsmtp = "smtp.example.org"', "'smtp.example.org' is not a host and a port"),
+        ('[mail]\nsmtp = "a b:25"', "'a b:25' is not a host and a port"),
+        ('[mail]\nsender = "reports"', "'reports' is not one address"),
+        ('[mail]\nsender = "a@b.c, d@e.f"', "'a@b.c, d@e.f' is not one address"),
+        ('[mail]\nreply_to = "a@b.c\\r\\nBcc: x@y.z"', "holds characters that no address has"),
+        ('[mail]\nsender = "a@b.c\\u2028"', "holds characters that no address has"),
+        ('[mail]\nspool = "site/spool"', "mail.spool is site/spool, in the folder of the pages"),
+        ('[mail]\npassword = "hunter2"', "no such key, and secrets are never settings"),
+        ('[[teams]]\nname = "a"', "teams: table 1 has no to"),
+        ('[[teams]]\nname = "a"\nto = []', "to of table 1: expected a list of texts, 1 at least"),
+        ('[[teams]]\nname = "a"\nto = ["a@b.c", "<d@e.f>, g@h.i"]', "is not one address"),
+        ('[[teams]]\nname = ""\nto = ["a@b.c"]', "name of table 1: expected text of 1 to 200"),
+        (
+            '[[teams]]\nname = "a"\nto = ["a@b.c"]\nsend = "never"',
+            "send of table 1: expected one of always, on-change, on-failure, not 'never'",
+        ),
+        (
+            '[[teams]]\nname = "a"\nto = ["a@b.c"]\nattach = ["pdf"]',
+            "attach of table 1: 'pdf' is not one of csv, json",
+        ),
+        (
+            '[[teams]]\nname = "a"\nto = ["a@b.c"]\n[[teams]]\nname = "a"\nto = ["d@e.f"]',
+            "teams: two are called 'a'",
+        ),
+    ],
+)
+def test_a_mistake_about_mails_is_named_with_its_place(text: str, said: str) -> None:
+    error = mistake(text)
+    assert said in error.message
+    assert "hunter2" not in error.message + error.hint
+
+
+def test_a_team_is_read_with_its_addresses_and_labels() -> None:
+    text = '[[teams]]\nname = "g"\nto = ["Bo Li <bo@example.org>"]\nlabels = { owner = "ana" }\n'
+    [team] = loaded(text).teams
+    assert (team.send, team.labels, team.attach) == ("always", {"owner": "ana"}, ())
+    assert mailbox(team.to[0]) == Mailbox("bo@example.org", "Bo Li")
+
+
+@given(st.text(max_size=60))
+def test_no_address_holds_what_ends_a_line(text: str) -> None:
+    """Whatever is let in is one address in ASCII, with a name that stays where it is put."""
+    with suppress(ValueError):
+        found = mailbox(f"{text}@example.org")
+        assert found.address.isascii()
+        assert not set(found.address + found.name) & set('\r\n\0,;<>\u2028\u2029"')
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))

@@ -5,5 +5,19 @@ from jmreport.analysis.difference import difference, known
 from jmreport.analysis.making import analyse, frozen, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.rows import summarise
+from jmreport.analysis.short_ids import short_ids
+from jmreport.analysis.teams import of_team, runs_of_team
 
-__all__ = ["analyse", "contexts", "difference", "frozen", "known", "measure", "summarise", "told"]
+__all__ = [
+    "analyse",
+    "contexts",
+    "difference",
+    "frozen",
+    "known",
+    "measure",
+    "of_team",
+    "runs_of_team",
+    "short_ids",
+    "summarise",
+    "told",
+]

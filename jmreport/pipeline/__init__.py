@@ -1,6 +1,7 @@
-"""The table of contents: collect, render, build, check.
+"""The table of contents: collect, render, build, mail, check.
 
     settings, now, source --collect--> a run in snapshots/ --render--> pages in site/
+                                                          `--mail--> a spool, an SMTP server
 
 Each function takes values and returns a value with the exit code it stands for; nothing here prints
 or reads the clock. Rooms are imported where they are used, so that `render` loads no network
@@ -15,6 +16,7 @@ from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.keeping import check, export, runs, show
+from jmreport.pipeline.mailing import mail, try_mailbox
 from jmreport.pipeline.nights import collect_nights
 from jmreport.pipeline.rendering import render
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
@@ -37,9 +39,11 @@ __all__ = [
     "export",
     "has_site",
     "keep_diff",
+    "mail",
     "render",
     "runs",
     "show",
+    "try_mailbox",
 ]
 
 

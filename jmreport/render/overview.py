@@ -245,18 +245,10 @@ class _Overview:
     # --- words at the top ---
 
     def _lede(self) -> Lede | None:
-        report = self.report
-        if not report.attention:
+        found = largest(self.report)
+        if found is None:
             return None
-        news = [group for group in report.attention if group.state in ("new", "failing")]
-        if not news:
-            return None
-        largest = max(news, key=lambda group: len(group.new_jobs or group.jobs))
-        count = len(largest.new_jobs if largest.state == "new" else largest.jobs)
-        total = report.counts.new if largest.state == "new" else report.counts.failing
-        flow = largest.workflows[0] if len(largest.workflows) == 1 else ""
-        what = CLASS_VERBS[largest.cause_class]
-        start = f"{_share(count, total)} {what}"
+        start, flow, end = found
         where = (
             Link(
                 text=words.cut_middle(flow, 80),
@@ -265,10 +257,6 @@ class _Overview:
             if flow
             else None
         )
-        if not where and len(largest.workflows) > 1:
-            start += f" in {words.plural(len(largest.workflows), 'workflow')}"
-        shared = _shared(largest)
-        end = f", all with {shared}." if shared and count > 1 else "."
         return Lede(before=f"{start} in " if where else start + end, link=where, after=end)
 
     def _failed_run(self) -> str:
@@ -429,7 +417,7 @@ class _Overview:
             else None,
             workflows=tuple(self._workflow(flow) for flow in group.workflows[:3]),
             more_workflows=_more(len(group.workflows) - 3, "workflow"),
-            tasks=_tasks(group.tasks),
+            tasks=task_words(group.tasks),
             title=words.cut_middle(group.title or group.rule, 200),
             cause_href=addresses.cause(group.id),
             known=self.guides.name(group.title, group.example),
@@ -443,7 +431,7 @@ class _Overview:
             )
             if group.flaky
             else None,
-            shared=_shared(group),
+            shared=shared_words(group),
             example=self._job(example),
         )
 
@@ -463,7 +451,7 @@ class _Overview:
             workflow=self._workflow(row.name if row else ""),
             job=self._job(each.job),
             active_for=words.duration(each.active_for),
-            usual=_usual(usual),
+            usual=usual_duration(usual),
             where=each.where or ("waiting" if each.waiting else ""),
         )
 
@@ -544,6 +532,25 @@ class _Overview:
         )
 
 
+def largest(report: Report) -> tuple[str, str, str] | None:
+    """A sentence on the largest cause: its beginning, the one workflow ("" for several), its end.
+
+    None where nothing is new, and on a first run where nothing fails.
+    """
+    news = [group for group in report.attention if group.state in ("new", "failing")]
+    if not news:
+        return None
+    group = max(news, key=lambda group: len(group.new_jobs or group.jobs))
+    count = len(group.new_jobs if group.state == "new" else group.jobs)
+    total = report.counts.new if group.state == "new" else report.counts.failing
+    flow = group.workflows[0] if len(group.workflows) == 1 else ""
+    start = f"{_share(count, total)} {CLASS_VERBS[group.cause_class]}"
+    if not flow and len(group.workflows) > 1:
+        start += f" in {words.plural(len(group.workflows), 'workflow')}"
+    shared = shared_words(group)
+    return start, flow, f", all with {shared}." if shared and count > 1 else "."
+
+
 #: Counts that are not called as the list behind their tile.
 _COUNTED = {"still-failing": "still_failing"}
 
@@ -584,20 +591,23 @@ def _share(count: int, total: int) -> str:
     return f"The most with one cause: {words.number(count)}"
 
 
-def _usual(usual: Usual | None) -> str:
+def usual_duration(usual: Usual | None) -> str:
+    """What a workflow's runs usually take."""
     if usual is None:
         return "no usual duration yet"
     return f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
 
 
-def _shared(group: CauseGroup) -> str:
+def shared_words(group: CauseGroup) -> str:
+    """Labels that all jobs of a cause have and others don't: "batch b17"."""
     pairs = [
         f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in group.shared
     ]
     return words.listed(pairs[:3])
 
 
-def _tasks(tasks: Sequence[str]) -> str:
+def task_words(tasks: Sequence[str]) -> str:
+    """Tasks that a cause hits: "task Align"."""
     if not tasks:
         return ""
     shown = ", ".join(words.cut_middle(task, 40) for task in tasks[:3])

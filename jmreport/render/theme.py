@@ -11,7 +11,7 @@ import re
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from msgspec import Struct, json
 
 from jmreport.render import addresses, words
@@ -87,7 +87,10 @@ class Theme:
         self._digest = _digest_of(settings, version)
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
+            # All but the plain text of a mail, in which no character means anything.
+            autoescape=select_autoescape(
+                disabled_extensions=("txt",), default=True, default_for_string=True
+            ),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -110,6 +113,15 @@ class Theme:
         site = self._site(address, as_of)
         page = self._environment.get_template(template).render(view=view, site=site)
         return _UNSEEN.sub(_visible, page)
+
+    def mail(self, view: object) -> tuple[str, str]:
+        """A mail as HTML, with the rules of its style sheet in a `<style>`, and as plain text."""
+        made = (
+            self._environment.get_template(name).render(view=view)
+            for name in ("mail/body.html", "mail/body.txt")
+        )
+        html, text = (_UNSEEN.sub(_visible, each) for each in made)
+        return html, text
 
     def _site(self, address: str, as_of: words.Moment | None) -> SiteView:
         def href(to: str) -> str:

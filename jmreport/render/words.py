@@ -4,6 +4,7 @@ Where a value is not known the text is "" and the template prints a dash with a 
 (`ui.known` in macros.html); `MISSING` is the dash for places without markup. Never 0.
 """
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, floor
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -260,6 +261,20 @@ def cut_middle(text: str, limit: int) -> str:
     keep = max(limit - 3, 2)
     tail = keep // 2
     return f"{text[: keep - tail]} … {text[-tail:]}"
+
+
+#: What ends a line somewhere, and what turns the direction of the text behind it.
+_ENDS = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_TURNS = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """Text that neither ends a line nor turns one, wherever it is printed.
+
+    >>> one_line("a\\r\\nBcc: b"), one_line("a\\u2028b")
+    ('a Bcc: b', 'a b')
+    """
+    return _TURNS.sub("\ufffd", _ENDS.sub(" ", text)).strip()
 
 
 def cut_end(text: str, limit: int) -> str:
