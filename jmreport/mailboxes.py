@@ -69,8 +69,9 @@ def mailbox(text: str) -> Mailbox:
         raise ValueError(
             f"{shown} is not one address, like ana@example.org or Ana Li <ana@example.org>"
         )
-    if len(name) > LONGEST_NAME or re.search(r'["\\,;]', name):
-        raise ValueError(f'the name in {shown} is too long, or holds one of , ; " \\')
+    # "=?" begins an encoded word, which may hold whatever else is refused here.
+    if len(name) > LONGEST_NAME or re.search(r'["\\,;]|=\?', name):
+        raise ValueError(f'the name in {shown} is too long, or holds one of , ; " \\ =?')
     return Mailbox(address, name)
 
 

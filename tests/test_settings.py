@@ -335,6 +335,7 @@ def test_a_mistake_in_the_reports_tables_is_named_with_its_place(text: str, said
         ('[mail]\nsender = "a@b.c, d@e.f"', "'a@b.c, d@e.f' is not one address"),
         ('[mail]\nreply_to = "a@b.c\\r\\nBcc: x@y.z"', "holds characters that no address has"),
         ('[mail]\nsender = "a@b.c\\u2028"', "holds characters that no address has"),
+        ('[mail]\nsender = "=?utf-8?q?=0d=0aBcc:?= <a@b.c>"', "or holds one of"),
         ('[mail]\nspool = "site/spool"', "mail.spool is site/spool, in the folder of the pages"),
         ('[mail]\npassword = "hunter2"', "no such key, and secrets are never settings"),
         ('[[teams]]\nname = "a"', "teams: table 1 has no to"),

@@ -127,10 +127,14 @@ def _address(mailbox: Mailbox) -> Address:
 
 
 def _line(text: str) -> str:
-    """Text that stays on one line of a header, and can be encoded."""
+    """Text that stays on one line of a header, and can be encoded.
+
+    What looks like an encoded word would be decoded by those who read the header, and by
+    EmailMessage itself: a line's end in it would begin another header.
+    """
     kept = ("" if unicodedata.category(c) in ("Cf", "Cs") else c for c in text)
     shown = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in kept)
-    return " ".join(shown.split())
+    return " ".join(shown.replace("=?", "= ?").split())
 
 
 def _whole(text: str) -> str:

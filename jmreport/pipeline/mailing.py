@@ -53,6 +53,7 @@ def mail(
     don't say whom to write to, SnapshotError where no run ever ended, LockedError while another
     process sends, and DeliveryError where the server took nothing.
     """
+    settings = replace(settings, teams=tuple(map(_encodable, settings.teams)))
     chosen = _teams(settings, teams)
     sender = _sender(settings)
     server = None if dry_run or write else _server(settings)
@@ -101,6 +102,11 @@ def _teams(settings: Settings, names: Sequence[str]) -> tuple[Team, ...]:
         if name not in known:
             raise UsageError(f"--team {name}: no such team", hint=f"one of {', '.join(known)}")
     return tuple(known[name] for name in names) if names else settings.teams
+
+
+def _encodable(team: Team) -> Team:
+    """A team whose name can be written down: half a character cannot."""
+    return replace(team, name=team.name.encode("utf-8", "replace").decode())
 
 
 def _sender(settings: Settings) -> Mailbox:

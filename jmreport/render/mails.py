@@ -19,7 +19,7 @@ from jmreport.letters import Attachment, Letter, Picture
 from jmreport.render import addresses, charts, data, overview, reportjson, taskpages, verdict, words
 from jmreport.render.guides import Guides
 from jmreport.render.theme import Theme
-from jmreport.report import CauseGroup, Report, StuckJob
+from jmreport.report import CauseGroup, Day, Report, StuckJob
 from jmreport.settings import Prices, Send, Team
 
 #: Bytes of a mail's HTML, at most: above 100 KB some mailboxes cut mails short.
@@ -165,7 +165,6 @@ class MailView(Struct, frozen=True, kw_only=True):
     night: Link
     where: str
     notices: tuple[str, ...]
-    nothing: str
     causes_heading: str
     causes: tuple[Cause, ...]
     more: str
@@ -262,7 +261,7 @@ def _numbers(report: Report, *, known: bool) -> str:
     told = [
         f"{words.number(counts.failing if first else counts.new)} {'failing' if first else 'new'}"
     ]
-    if _is_fine(report):
+    if report.complete and _is_fine(report):
         told = []
     said = (
         (counts.fixed, "fixed"),
@@ -329,17 +328,16 @@ class _Mail:
             title=self._title(),
             lede=self._lede(),
             tiles=tuple(_tiles(shown)) if shown else (),
-            total=f"{_whose(shown.counts.total, self.team)} in this report." if shown else "",
+            total=self._total(shown) if shown else "",
             night=self._night(),
             where="" if self._night().href else self.places.where,
             notices=tuple(self._notices()),
-            nothing=self._nothing(shown),
             causes_heading="Needs attention, by cause",
             causes=tuple(self._cause(group, size) for group in self._groups(shown)[: size.causes]),
             more=self._more_causes(shown, size.causes),
             parts=tuple(self._parts(shown, size.rows)) if shown else (),
             waste=self._waste(shown) if shown else "",
-            complete=self._complete(shown) if shown else "",
+            complete="Everything that was asked for was read." if shown and shown.complete else "",
             holes=verdict.holes(shown) if shown else (),
             attached=self._attached(),
             foot=tuple(self._foot()),
@@ -367,13 +365,15 @@ class _Mail:
             lacking = len(report.quality.unreadable) if report.quality else 0
             if lacking:
                 yield verdict.unreadable(lacking, report.counts)
-            else:
+            elif report.quality and any(gap.job for gap in report.quality.gaps):
+                yield "Something that was asked for about these jobs could not be read."
+            elif self.team.labels:
                 yield (
                     "Something that was asked for could not be read; all jobs of this team that "
                     "were listed could."
-                    if self.team.labels
-                    else "Something that was asked for could not be read."
                 )
+            else:
+                yield "Something that was asked for could not be read."
             yield "What could not be read is unknown; it is neither fixed nor fine."
 
     def _title(self) -> str:
@@ -391,7 +391,7 @@ class _Mail:
             return ""
         if self.night.failed:
             rest = verdict.rest(report)
-            return f"What it said then: {verdict.title(report)}. {rest}".strip()
+            return f"The last report said: {verdict.title(report)}. {rest}".strip()
         if not self.night.known:
             return f"Nothing that was ever read is of {_about(self.team)}. Is that what was meant?"
         found = overview.largest(report)
@@ -399,10 +399,12 @@ class _Mail:
         sentence = f"{start} in {words.cut_middle(flow, 80)}{end}" if flow else start + end
         return f"{sentence} {verdict.rest(report)}".strip()
 
-    def _nothing(self, report: Report | None) -> str:
-        return (
-            "Nothing is failing." if report and report.counts.total and not report.attention else ""
-        )
+    def _total(self, report: Report) -> str:
+        """What ended in the night, and how many jobs the report is about."""
+        count = report.counts.total
+        verb = "is" if count == 1 else "are"
+        said = f"{_ended(report)} {_whose(count, self.team)} {verb} in this report"
+        return f"{said}; its pages show all jobs." if self.team.labels else f"{said}."
 
     def _night(self) -> Link:
         report = self.report
@@ -564,14 +566,8 @@ class _Mail:
         usual = taskpages.usual_words(report.waste)
         return " · ".join(part for part in (said, usual) if part)
 
-    def _complete(self, report: Report) -> str:
-        if report.complete:
-            return "Everything that was asked for was read."
-        count = len(report.quality.gaps) if report.quality else len(report.run.gaps)
-        return f"{words.plural(count, 'thing')} could not be read:"
-
     def _attached(self) -> str:
-        there = [name for name in self.team.attach if self.report]
+        there = [name for name in dict.fromkeys(self.team.attach) if self.report]
         names = {"csv": "jobs.csv (all jobs of this team)", "json": "report.json (this report)"}
         said = [names[name] for name in there if name not in self.left_out]
         lines = [f"Attached: {words.listed(said)}."] if said else []
@@ -604,9 +600,9 @@ class _Mail:
         if report is None or self.night.failed:
             return None
         days = report.days
-        if sum(bool(day.failed + day.aborted + day.succeeded) for day in days) < _FEWEST_DAYS:
+        ended = sum(bool(day.failed + day.aborted + day.succeeded) for day in days)
+        if ended < _FEWEST_DAYS or not any(day.failed + day.aborted for day in days):
             return None
-        said = _night_said(report)
         bars = tuple(
             charts.Bar(
                 day=day.day,
@@ -617,10 +613,8 @@ class _Mail:
             )
             for day in days
         )
-        drawn = charts.Days(
-            title="Jobs that ended, by day", take_away=said, bars=bars, width="mail"
-        )
-        return drawn, Chart(light="chart-light", dark="chart-dark", said=said)
+        drawn = charts.Days(title="Jobs that ended, by day", take_away="", bars=bars, width="mail")
+        return drawn, Chart(light="chart-light", dark="chart-dark", said=_chart_said(days))
 
 
 def _attachments(
@@ -697,7 +691,7 @@ def _more(count: int, noun: str, *, first: bool) -> str:
     return words.plural(count, noun) if first else f"and {words.plural(count, f'more {noun}')}"
 
 
-def _night_said(report: Report) -> str:
+def _ended(report: Report) -> str:
     """What ended in the night: "63 jobs ended in this night: 2 failed and 61 succeeded."."""
     counts = report.nights[-1].split.counts
     told = [
@@ -705,8 +699,20 @@ def _night_said(report: Report) -> str:
         for status in ("Failed", "Aborted", "Succeeded")
         if counts.get(status)
     ]
-    start = f"{words.plural(sum(counts.values()), 'job')} ended in this night"
+    when = "in this night" if report.previous else "up to this run"
+    start = f"{words.plural(sum(counts.values()), 'job')} ended {when}"
     return f"{start}: {words.listed(told)}." if told else f"{start}."
+
+
+def _chart_said(days: Sequence[Day]) -> str:
+    """What the chart shows, for those who do not see it."""
+    worst = max(days, key=lambda day: day.failed + day.aborted)
+    bad = sum(day.failed + day.aborted for day in days)
+    most = words.number(worst.failed + worst.aborted)
+    return (
+        f"Last {words.plural(len(days), 'day')}: {words.number(bad)} failed or aborted, "
+        f"most of them on {overview.day_words(worst.day)} ({most})."
+    )
 
 
 def _when(at: datetime, zone: tzinfo) -> str:

@@ -535,7 +535,7 @@ class _Overview:
 def largest(report: Report) -> tuple[str, str, str] | None:
     """A sentence on the largest cause: its beginning, the one workflow ("" for several), its end.
 
-    None where nothing is new, and on a first run where nothing fails.
+    None where nothing is new, on a first run where nothing fails, and where no cause stands out.
     """
     news = [group for group in report.attention if group.state in ("new", "failing")]
     if not news:
@@ -543,6 +543,8 @@ def largest(report: Report) -> tuple[str, str, str] | None:
     group = max(news, key=lambda group: len(group.new_jobs or group.jobs))
     count = len(group.new_jobs if group.state == "new" else group.jobs)
     total = report.counts.new if group.state == "new" else report.counts.failing
+    if count == 1 < total:  # no cause stands out where each has one job
+        return None
     flow = group.workflows[0] if len(group.workflows) == 1 else ""
     start = f"{_share(count, total)} {CLASS_VERBS[group.cause_class]}"
     if not flow and len(group.workflows) > 1:
