@@ -34,7 +34,9 @@ from jmreport import pipeline
 from jmreport.analysis import measure, summarise
 from jmreport.cli import main
 from jmreport.errors import DeliveryError, Exit, LockedError, UsageError
-from jmreport.mail import Spool
+from jmreport.mail import Server as MailboxServer
+from jmreport.mail import Spool, probe
+from jmreport.mailboxes import MailServer
 from jmreport.settings import Settings
 from jmreport.snapshots import Store
 
@@ -300,6 +302,48 @@ def test_a_mail_that_waits_gives_way_to_tonights_which_says_so(tmp_path: Path) -
     assert "The mail of Sun 22 Nov could not be sent." in body.get_content()
 
 
+def test_a_mail_that_waits_is_sent_where_tonight_has_none(tmp_path: Path) -> None:
+    """A team that hears of failures alone gets last night's mail, and none of a night without."""
+    team = replace(ANA, send="on-failure")
+    _a_night_earlier(tmp_path, settings(tmp_path, team, port=free_port()))
+    with Store.open(tmp_path / "snapshots", summarise=summarise, measure=measure) as opened:
+        run(opened, [job("a1", 0)], -1, "complete", ())
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, team, port=boxes.port)
+        first, second = send(told), send(told)
+    assert first.exit == second.exit == Exit.DONE
+    assert [arrived.mail["Subject"] for arrived in boxes.arrived] == [
+        "[jm] germline · Sun 22 Nov: first report, 1 failing of 1"
+    ]
+
+
+def test_again_sends_nothing_that_was_not_due(tmp_path: Path) -> None:
+    fine(tmp_path / "snapshots")
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, replace(ANA, send="on-failure"), port=boxes.port)
+        outcome = send(told, again=True)
+    assert outcome.summary == ("germline: nothing to send (on-failure, and nothing fails)",)
+    assert boxes.arrived == []
+
+
+def test_who_left_the_settings_gets_no_mail_that_waited(tmp_path: Path) -> None:
+    usual(tmp_path / "snapshots")
+    with Mailboxes(recipients={"bo@example.org": ["451 later"]}) as boxes:
+        send(settings(tmp_path, port=boxes.port))
+        alone = replace(ANA, to=("ana@example.org",))
+        outcome = send(settings(tmp_path, alone, port=boxes.port))
+    assert [arrived.to for arrived in boxes.arrived] == [("ana@example.org",)]
+    said = "germline: is not sent to bo@example.org: the settings name no such recipient any more"
+    assert said in outcome.summary
+
+
+def test_a_chosen_team_alone_gets_its_mail(tmp_path: Path) -> None:
+    usual(tmp_path / "snapshots")
+    with Mailboxes() as boxes:
+        send(settings(tmp_path, ANA, ALL, port=boxes.port), teams=("everybody",))
+    assert [arrived.to for arrived in boxes.arrived] == [("all@example.org",)]
+
+
 def test_a_team_that_left_the_settings_gets_nothing_that_waited(tmp_path: Path) -> None:
     _a_night_earlier(tmp_path, settings(tmp_path, ANA, port=free_port()))
     with Mailboxes() as boxes:
@@ -326,6 +370,19 @@ def test_a_doubt_of_an_earlier_night_is_told_once(tmp_path: Path) -> None:
 
 
 # TLS and logins
+
+
+def test_tls_from_the_start_is_spoken_where_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As servers on port 465 want it; any other port begins in plain words."""
+    with certified(tmp_path) as pair:
+        monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
+        with Mailboxes(certificate=pair, implicit=True) as boxes:
+            at = MailServer("127.0.0.1", boxes.port)
+            assert probe(MailboxServer(at=at, tls="from the start")).startswith("mail.test ")
+            with pytest.raises(DeliveryError):
+                probe(MailboxServer(at=at, timeout=2.0))
 
 
 def test_tls_and_a_login_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -324,7 +324,7 @@ class _Sending:
         self._doubts: list[str] = []
         self._before: list[post.Parcel] = []
         self._tonight: list[post.Parcel] = []
-        self._new: set[str] = set()
+        self._settled: list[post.Parcel] = []
 
     def make(self, made: Callable[[], None]) -> None:
         """Keep tonight's mails, and say of earlier ones what becomes of them."""
@@ -347,7 +347,7 @@ class _Sending:
         if parcel and not self._again and not (parcel.untouched and parcel.waits):
             self._tonight.append(self._meant(parcel, team))
             return
-        if not told.due and not self._again:
+        if not told.due and not parcel:
             self._lines.append(_not_due(team))
             return
         from jmreport import mail as post
@@ -366,19 +366,17 @@ class _Sending:
         )
         self._spool.put(parcel, body)
         self._tonight.append(parcel)
-        self._new.add(parcel.name)
 
     def _meant(self, parcel: post.Parcel, team: Team | None) -> post.Parcel:
         """A mail that is kept, without those that the settings name no more."""
         now = {mailbox(each).address for each in team.to} if team else set()
         gone = [each.address for each in parcel.in_state("waiting") if each.address not in now]
-        if not gone:
+        return self._drop(parcel, gone, "the settings name no such recipient any more")
+
+    def _drop(self, parcel: post.Parcel, addresses: Sequence[str], why: str) -> post.Parcel:
+        if not addresses:
             return parcel
-        self._lines.append(
-            f"{parcel.team}: the mail of run {parcel.night} is not sent to {_listed(gone)}: "
-            "the settings name no such recipient any more"
-        )
-        parcel = parcel.turned(gone, "dropped", "the settings name it no more")
+        parcel = parcel.turned(addresses, "dropped", why)
         self._spool.record(parcel)
         return parcel
 
@@ -386,25 +384,24 @@ class _Sending:
         """What becomes of a mail of an earlier night: sent, or dropped with a word."""
         if parcel.told:
             return
-        if doubt := parcel.in_state("sending"):
-            self._doubts.append(
-                f"{parcel.team}: the mail of run {parcel.night} may have been sent to "
-                f"{_listed(each.address for each in doubt)}: {doubt[0].why}; it is not sent again"
-            )
         making = self._making
         team = next((each for each in making.settings.teams if each.name == parcel.team), None)
         if team is None or team in making.teams:
             parcel = self._meant(parcel, team)
         if parcel.waits and parcel.team in {each.team for each in self._tonight}:
             waiting = [each.address for each in parcel.in_state("waiting")]
-            self._lines.append(
-                f"{parcel.team}: the mail of run {parcel.night} was never sent to "
-                f"{_listed(waiting)}; tonight's takes its place, and says so"
+            parcel = self._drop(parcel, waiting, "tonight's takes its place, and says so")
+        of = f"{parcel.team}: the mail of run {parcel.night}"
+        if doubt := parcel.in_state("sending"):
+            who = _listed(each.address for each in doubt)
+            self._doubts.append(
+                f"{of} may have been sent to {who}: {doubt[0].why}; it is not sent again"
             )
-            parcel = parcel.turned(waiting, "dropped", f"replaced by that of {making.night}")
+        for why in dict.fromkeys(each.why for each in parcel.in_state("dropped")):
+            gone = [each.address for each in parcel.in_state("dropped") if each.why == why]
+            self._lines.append(f"{of} was never sent to {_listed(gone)}: {why}")
         if not parcel.waits:
-            parcel = replace(parcel, told=True)
-            self._spool.record(parcel)
+            self._settled.append(parcel)
         elif team in making.teams:
             self._before.append(parcel)
 
@@ -412,7 +409,9 @@ class _Sending:
         return tuple(each for each in (*self._before, *self._tonight) if each.waits)
 
     def tidy(self) -> None:
-        """Forget mails that were done with long ago."""
+        """Note what is told of now, and forget mails that were done with long ago."""
+        for parcel in self._settled:
+            self._spool.record(replace(parcel, told=True))
         for parcel in self._spool.parcels():
             old = self._making.now - parcel.made > KEPT and parcel.night != self._making.night
             if old and not parcel.waits:
@@ -429,7 +428,8 @@ class _Sending:
         waits = sum(parcel.waits for parcel in done.parcels)
         was_sent = any(parcel.in_state("sent") for parcel in done.parcels)
         doubt = any(parcel.in_state("sending", "refused") for parcel in done.parcels)
-        if waits and done.trouble and not was_sent and not doubt and not self._doubts:
+        nothing_else = not (was_sent or doubt or self._doubts or self._lines)
+        if waits and done.trouble and nothing_else:
             mails = "1 mail waits" if waits == 1 else f"{waits} mails wait"
             raise DeliveryError(
                 f"{at}: {done.trouble}; {mails} in {self._spool.root}",
@@ -448,6 +448,8 @@ def _good(before: post.Parcel, now: post.Parcel, *, new: bool) -> Iterator[str]:
         yield f"sent to {now.team} ({_listed(fresh)}): {now.subject}"
     elif sent:
         yield f"{now.team}: was sent already to {_listed(sent)} (run {now.night})"
+    for each in now.in_state("dropped"):
+        yield f"{now.team}: is not sent to {each.address}: {each.why}"
 
 
 def _addresses(parcel: post.Parcel, state: post.spool.State) -> set[str]:

@@ -184,7 +184,7 @@ def wanted(night: Night, send: Send) -> bool:
     are there whose outcome nobody knows: silence must never look like success.
     """
     report = night.report
-    if send == "always" or report is None or night.failed or night.unsent or not night.known:
+    if send == "always" or report is None or night.failed or not night.known:
         return True
     counts = report.counts
     if not report.complete or counts.unknown or (report.quality and report.quality.failed_runs):
