@@ -4,7 +4,7 @@ from msgspec import Struct
 
 
 class Picture(Struct, frozen=True, kw_only=True):
-    """A PNG that the HTML names as `cid:<name>`."""
+    """A PNG that the HTML names as `cid:` and its name, which has an @ in it as ids have."""
 
     name: str
     data: bytes

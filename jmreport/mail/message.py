@@ -97,7 +97,7 @@ def _fill(made: EmailMessage, letter: Letter) -> None:
             "image",
             "png",
             cid=f"<{picture.name}>",
-            filename=f"{picture.name}.png",
+            filename=f"{picture.name.partition('@')[0]}.png",
             disposition="inline",
         )
     for file in letter.attachments:

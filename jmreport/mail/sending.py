@@ -298,8 +298,10 @@ class _Sending:
         self._keep(self.parcel.turned(addresses, state, self._session.answer(code, reply)))
 
     def _data(self, mail: bytes, taken: Sequence[str]) -> None:
-        self._keep(self.parcel.turned(taken, "sending", "stopped before the server had answered"))
         try:
+            self._keep(
+                self.parcel.turned(taken, "sending", "stopped before the server had answered")
+            )
             self._smtp.send(_dotted(mail))
             code, reply = self._smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
@@ -307,6 +309,10 @@ class _Sending:
             why = f"{trouble.message} before the server had answered"
             self._keep(self.parcel.turned(taken, "sending", why))
             raise trouble from None
+        except BaseException:
+            # A farewell would become a line of the mail that is under way.
+            self._smtp.close()
+            raise
         if 200 <= code < 300:
             self._keep(self.parcel.turned(taken, "sent"))
         elif 400 <= code < 600:

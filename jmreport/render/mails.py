@@ -31,6 +31,9 @@ _NOTE = 600
 #: Days that are worth a chart.
 _FEWEST_DAYS = 3
 
+#: Counts that a first report does not have.
+_COMPARED = ("still_failing", "fixed")
+
 T = TypeVar("T")
 
 
@@ -98,11 +101,12 @@ class Link(Struct, frozen=True):
 
 
 class Tile(Struct, frozen=True):
-    """A number of the verdict. `kind` names its colour."""
+    """A number of the verdict. `kind` names its colour; `usual` is what it usually is."""
 
     n: str
     what: str
     kind: str
+    usual: str = ""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -614,7 +618,9 @@ class _Mail:
             for day in days
         )
         drawn = charts.Days(title="Jobs that ended, by day", take_away="", bars=bars, width="mail")
-        return drawn, Chart(light="chart-light", dark="chart-dark", said=_chart_said(days))
+        return drawn, Chart(
+            light="chart-light@jmreport", dark="chart-dark@jmreport", said=_chart_said(days)
+        )
 
 
 def _attachments(
@@ -653,17 +659,21 @@ def _page(places: Places) -> Callable[[str], str]:
 def _tiles(report: Report) -> Iterator[Tile]:
     counts = report.counts
     first = report.previous is None
-    told: tuple[tuple[int | None, str, str], ...] = (
-        (counts.failing if first else counts.new, "Failing" if first else "New failures", "failed"),
-        (None if first else counts.still_failing, "Still failing", "aborted"),
-        (counts.stuck, "Stuck", "aborting"),
-        (None if first else counts.fixed, "Fixed", "succeeded"),
-        (counts.missing or None, "Missing", "aborted"),
-        (counts.unknown or None, "Unknown", "aborted"),
+    told = (
+        ("failing", "Failing", "failed") if first else ("new", "New failures", "failed"),
+        ("still_failing", "Still failing", "aborted"),
+        ("stuck", "Stuck", "aborting"),
+        ("fixed", "Fixed", "succeeded"),
+        ("missing", "Missing", "aborted"),
+        ("unknown", "Unknown", "aborted"),
     )
-    for count, what, kind in told:
-        if count is not None:
-            yield Tile(words.number(count), what, kind if count else "zero")
+    for name, what, kind in told:
+        count = getattr(counts, name)
+        needed = name not in ("missing", "unknown") and not (first and name in _COMPARED)
+        if count or needed:
+            usual = report.usual.get(name)
+            said = f"usually {words.amount(usual.median)}" if usual else ""
+            yield Tile(words.number(count), what, kind if count else "zero", said)
 
 
 def _about(team: Team) -> str:
@@ -711,7 +721,7 @@ def _chart_said(days: Sequence[Day]) -> str:
     most = words.number(worst.failed + worst.aborted)
     return (
         f"Last {words.plural(len(days), 'day')}: {words.number(bad)} failed or aborted, "
-        f"most of them on {overview.day_words(worst.day)} ({most})."
+        f"the most on {overview.day_words(worst.day)} ({most})."
     )
 
 
