@@ -42,7 +42,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 app.add_typer(snapshots_commands.app, name="snapshots")
-mail_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -121,6 +120,10 @@ def render(given: Given, *, workers: Workers = 0) -> None:
     from jmreport import pipeline
 
     given.end(pipeline.render(given.settings, progress=given.console.progress(), workers=workers))
+
+
+# Here, since the help lists commands in the order in which they are made.
+mail_commands.register(app)
 
 
 @command(app, SNAPSHOTS, SITE)
