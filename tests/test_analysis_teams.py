@@ -2,6 +2,7 @@
 
 from analysis_cases import job, night, run
 from hypothesis import given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 from site_cases import entries, runs
 
@@ -38,6 +39,7 @@ def test_gaps_of_others_jobs_concern_nobody_else() -> None:
     assert of_ana.state == "incomplete"
 
 
+@trying(deadline=None, max_examples=30)
 @given(st.integers(0, 1000))
 def test_the_counts_of_teams_add_up(seed: int) -> None:
     """Each job has one owner: what the owners' reports count together is what the whole counts."""
