@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jmreport import __version__, snapshots_commands
+from jmreport import __version__, publish_commands, snapshots_commands
 from jmreport.errors import Exit, UsageError
 from jmreport.flags import ASKING, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
@@ -120,6 +120,9 @@ def render(given: Given, *, workers: Workers = 0) -> None:
     from jmreport import pipeline
 
     given.end(pipeline.render(given.settings, progress=given.console.progress(), workers=workers))
+
+
+publish_commands.add_to(app)
 
 
 @command(app, SNAPSHOTS, SITE)

@@ -8,6 +8,7 @@
     │   ├── RefusedError                  the server refuses the token
     │   └── SnapshotError                 no snapshot, or one that cannot be read
     ├── DeliveryError                 5   a bucket or a mailbox did not take it
+    │   └── ChangedError                  an object is another than the one that was read
     ├── GateError                     6   built, and a limit is exceeded
     ├── LockedError                   7   another run holds the lock
     ├── ActionError                   8   the server refused an action, or its outcome is unknown
@@ -97,6 +98,10 @@ class DeliveryError(JmreportError):
     """A bucket or a mailbox did not take the report."""
 
     code = Exit.NOT_DELIVERED
+
+
+class ChangedError(DeliveryError):
+    """An object in a bucket is another than the one that was read: somebody else wrote it."""
 
 
 class GateError(JmreportError):

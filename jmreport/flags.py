@@ -63,6 +63,12 @@ LIMITS = (
     Flag("--max-new", "gate.max_new", "N", "number"),
     Flag("--format", "site.formats", "FORMAT", "list"),
 )
+#: Where the site is published to, and how.
+PUBLISHING = (
+    Flag("--public", "publish.public", kind="switch"),
+    Flag("--atomic", "publish.atomic", kind="switch"),
+    Flag("--threads", "publish.threads", "N", "number"),
+)
 
 
 def values(flags: Iterable[Flag], given: Mapping[str, Any]) -> dict[str, Value]:

@@ -321,6 +321,38 @@ class Slo(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.target if self.target <= 1 else self.target / 100
 
 
+class Publish(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the site is published to, and for whom."""
+
+    to: Annotated[
+        str | None,
+        Meta(
+            description="A bucket and a prefix in it, or a folder.",
+            examples=["gs://team-reports/nightly"],
+            extra=PATH,
+        ),
+    ] = None
+    public: Annotated[
+        bool,
+        Meta(description="Everybody may read it: a bucket that is open to all is not refused."),
+    ] = False
+    atomic: Annotated[
+        bool,
+        Meta(
+            description="Each build below a prefix of its own, and a page that leads to the newest."
+        ),
+    ] = False
+    threads: Annotated[int, Meta(ge=1, le=64, description="Uploads at a time.")] = 16
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds for which a request that fails in passing is tried again.",
+        ),
+    ] = 60.0
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. What is not here cannot be set."""
 
@@ -332,6 +364,7 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact: Redact = field(default_factory=Redact)
     gate: Gate = field(default_factory=Gate)
     prices: Prices = field(default_factory=Prices)
+    publish: Publish = field(default_factory=Publish)
     slo: tuple[Slo, ...] = ()
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from jmreport.errors import UsageError
 from jmreport.models import JOB_STATUSES, TIME_FRAMES
@@ -35,6 +35,9 @@ OTHER_VARIABLES = (
     "JMREPORT_PRISM",
     "JMREPORT_TESTS_COMPLETE",
 )
+
+#: What begins so is in a bucket, and no path.
+BUCKETS = "gs://"
 
 #: Names under which people look for a place to write a secret down.
 SECRETS = ("token", "password", "secret", "bearer", "authorization")
@@ -165,7 +168,7 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
 
 
 def _in_file(key: Key, value: Any, folder: Path) -> Any:
-    if key.is_path and isinstance(value, str) and value:
+    if key.is_path and isinstance(value, str) and value and not value.startswith(BUCKETS):
         return str(folder / Path(value).expanduser())
     if isinstance(value, datetime | date):  # TOML has dates of its own; the API wants text
         return value.isoformat()
@@ -234,6 +237,14 @@ def checked(values: Mapping[str, Value]) -> Settings:
             hint="give the pages a folder of their own: whoever publishes it publishes all of it",
         )
     return settings
+
+
+def with_value(settings: Settings, path: str, value: Any, place: str) -> Settings:
+    """Settings with one value in place of theirs, checked as one from a file is."""
+    _check(KEYS[path], Value(place, value))
+    section, name = path.split(".")
+    changed = replace(getattr(settings, section), **{name: value})
+    return replace(settings, **{section: changed})
 
 
 def _check(key: Key, given: Value) -> None:
@@ -360,6 +371,17 @@ def _headers(headers: dict[str, str]) -> str | None:
     return None
 
 
+def _bucket(to: str) -> str | None:
+    """A folder may be called anything; of other schemes none is known."""
+    if to.startswith(BUCKETS):
+        name = to.removeprefix(BUCKETS).partition("/")[0]
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
+            return f"no bucket can be called {_shown(name)}"
+    elif re.match(r"[a-z][a-z0-9+.-]*://", to):
+        return f"only gs:// and folders can be published to, not {_shown(to)}"
+    return None
+
+
 def _one_of(known: tuple[str, ...]) -> Callable[[tuple[str, ...]], str | None]:
     def check(given: tuple[str, ...]) -> str | None:
         wrong = next((word for word in given if word not in known), None)
@@ -390,4 +412,5 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "redact.patterns": _patterns,
     "gate.fail_on": _one_of(GATES),
     "site.formats": _one_of(FORMATS),
+    "publish.to": _bucket,
 }

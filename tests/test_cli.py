@@ -27,7 +27,7 @@ from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.settings import KEYS, Settings
 
-COMMANDS = ("build", "collect", "render", "diff", "check", "demo", "init", "snapshots")
+COMMANDS = ("build", "collect", "render", "publish", "diff", "check", "demo", "init", "snapshots")
 NOW = "2026-11-23T02:14:00Z"
 
 

@@ -26,6 +26,7 @@ PARTS = {
         "flags",
         "console",
         "estimate",
+        "publish_commands",
         "snapshots_commands",
         "__main__",
     },
@@ -51,7 +52,8 @@ OWNERS = {
     "rich": ("cli",),
     "httpx": ("client",),
     "stamina": ("client",),
-    "google": ("credentials",),
+    "google": ("credentials", "bucket"),
+    "requests": ("bucket",),
     "jinja2": ("render.theme",),
     "matplotlib": ("render.charts",),
     "markdown": ("render.prose",),
@@ -196,5 +198,5 @@ def test_render_loads_no_network_library(tmp_path: Path) -> None:
     rendered = "from jmreport.cli import main\nassert main(['render', '-q', '--workers', '1']) == 0"
     loaded = loaded_by(rendered, tmp_path)
     assert "jinja2" in loaded
-    assert loaded & {"httpx", "httpcore", "google", "stamina"} == set()
+    assert loaded & {"httpx", "httpcore", "google", "stamina", "requests"} == set()
     assert (tmp_path / "site/index.html").exists()

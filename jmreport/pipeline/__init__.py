@@ -1,4 +1,4 @@
-"""The table of contents: collect, render, build, check.
+"""The table of contents: collect, render, build, check, publish.
 
     settings, now, source --collect--> a run in snapshots/ --render--> pages in site/
 
@@ -16,6 +16,7 @@ from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.keeping import check, export, runs, show
 from jmreport.pipeline.nights import collect_nights
+from jmreport.pipeline.publishing import publish
 from jmreport.pipeline.rendering import render
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
@@ -37,6 +38,7 @@ __all__ = [
     "export",
     "has_site",
     "keep_diff",
+    "publish",
     "render",
     "runs",
     "show",

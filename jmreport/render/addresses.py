@@ -24,6 +24,8 @@ TASKS = "tasks/index.html"
 QUALITY = "quality.html"
 ABOUT = "about.html"
 FEED = "data/feed.xml"
+NOT_FOUND = "404.html"
+ROBOTS = "robots.txt"
 
 _OTHERS = re.compile(r"[^a-z0-9]+")
 

@@ -46,6 +46,7 @@ from jmreport.render import (
     feed,
     gonepages,
     gridpage,
+    hostpages,
     joblists,
     jobpage,
     labelpages,
@@ -88,6 +89,12 @@ MOST_WORKERS = 64
 _MANY_SHARDS = 1_000
 #: Batches under way for each worker: what bounds memory.
 AHEAD = 3
+
+
+class PointerView(Struct, frozen=True, kw_only=True):
+    """What pointer.html prints."""
+
+    href: str
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -170,6 +177,18 @@ def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
 def is_there(site_dir: Path) -> bool:
     """Whether a site of ours was written there."""
     return (Files(site_dir).own / LEDGER).is_file()
+
+
+def ledger_of(site_dir: Path) -> Path:
+    """Where the ledger of a site is."""
+    return Files(site_dir).own / LEDGER
+
+
+def pointer(settings: Settings, address: str, *, version: str) -> bytes:
+    """The page that leads to the overview of a build that lies at `address`."""
+    theme = Theme(settings, version=version)
+    view = PointerView(href=address)
+    return encoded(theme.render("pointer.html", view, address=addresses.OVERVIEW))
 
 
 def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, version: str) -> str:
@@ -549,6 +568,10 @@ class _Site:
         there = {addresses.night(night.run) for night in report.nights}
         there |= {addresses.cause(cause.id) for cause in report.causes}
         there |= {addresses.workflow(flow.name) for flow in report.workflows}
+        theme = maker.theme
+        middle += hostpages.pages(
+            maker.settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
+        )
         middle += diffpages.pages(
             _differences(self.ledger),
             lambda address: address in there or self.files.size(address) is not None,
@@ -635,6 +658,7 @@ class _Site:
             server=report.run.asked.server,
         )
         self._file(addresses.FEED, feed_xml)
+        self._file(addresses.ROBOTS, hostpages.ROBOTS)
         if "multiqc" in settings.site.formats:
             for address, content in multiqc.files(report):
                 self._file(address, content)

@@ -103,6 +103,10 @@ class Theme:
         """Every file that pages refer to: its address and its bytes."""
         return dict(self._assets)
 
+    def named(self, name: str) -> str:
+        """The address of an asset: "site.css" is assets/site-3f0c9a51.css."""
+        return self._names[name]
+
     def render(
         self, template: str, view: object, *, address: str, as_of: words.Moment | None = None
     ) -> str:
