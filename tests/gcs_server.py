@@ -326,15 +326,16 @@ def served() -> Iterator[Gcs]:
 
 
 @contextmanager
-def fake(folder: Path, port: int = 0, *, external: str = "") -> Iterator[str]:
-    """fake-gcs-server alone, with an empty bucket: its address."""
+def fake(folder: Path | None, port: int = 0, *, external: str = "") -> Iterator[str]:
+    """fake-gcs-server alone, with an empty bucket, in memory without a folder: its address."""
     port = port or _free_port()
     here = f"127.0.0.1:{port}"
-    places = ("-filesystem-root", str(folder), "-host", "127.0.0.1", "-port", str(port))
+    kept = ("filesystem", "-filesystem-root", str(folder)) if folder else ("memory",)
+    places = (*kept, "-host", "127.0.0.1", "-port", str(port))
     names = ("-external-url", external or f"http://{here}", "-public-host", here)
     # Started by itself: its wheel's own class never reads what it says, until it blocks.
     process = subprocess.Popen(  # noqa: S603 - out of its wheel
-        [str(program()), "-scheme", "http", "-backend", "filesystem", *places, *names],
+        [str(program()), "-scheme", "http", "-backend", *places, *names],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,6 +1,7 @@
 """The bucket: one behaviour, be it Google's or a folder; what fails in passing is healed."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,16 @@ def test_a_folder_left_empty_is_taken_away(tmp_path: Path) -> None:
     folder.write("nights/2/index.html", b"1", generation=0)
     folder.delete("nights/1/index.html", generation=None)
     assert sorted(path.name for path in (tmp_path / "www/nights").iterdir()) == ["2"]
+
+
+def test_what_a_killed_run_left_on_its_way_into_a_folder_goes(tmp_path: Path) -> None:
+    parts = tmp_path / "www/.jmreport/parts"
+    parts.mkdir(parents=True)
+    (parts / "old").write_text("half")
+    os.utime(parts / "old", (0, 0))
+    (parts / "young").write_text("half")
+    open_bucket(str(tmp_path / "www"), environ={}).write("a", b"1", generation=0)
+    assert [path.name for path in parts.iterdir()] == ["young"]
 
 
 # --- Google's ---

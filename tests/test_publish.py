@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -594,6 +595,51 @@ def test_there_must_be_a_place_and_a_site(tmp_path: Path, sites: Path) -> None:
 
 def run(settings: Settings) -> None:
     pipeline.publish(settings, now=NOW, environ={}, progress=SilentProgress())
+
+
+def test_a_ledger_that_is_damaged_is_said(sites: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(sites / "0", site)
+    (site / ".jmreport/pages").write_bytes(b"no database at all" * 100)
+    with pytest.raises(NothingUsableError, match="cannot be read"):
+        run(settings_of(site, to=str(tmp_path / "www")))
+
+
+def test_no_secret_of_google_is_in_what_is_said(
+    sites: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key that Google refuses, by an answer that repeats all it was sent; with -vv."""
+    key = publishing.service_account_key()
+    with publishing.refusing_tokens() as (address, sent):
+        file = tmp_path / "key.json"
+        account = {
+            "type": "service_account",
+            "client_email": "reports@genomics.iam.gserviceaccount.com",
+            "private_key": key,
+            "private_key_id": "canary-key-id",
+            "project_id": "genomics",
+            "token_uri": address,
+        }
+        file.write_bytes(msgspec.json.encode(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+        code = main(["publish", TO, "--site", str(sites / "0"), "-vv"])
+    said = capsys.readouterr()
+    assert code == Exit.NOT_DELIVERED
+    assert "no token from Google" in said.err
+    assert sent
+    for secret in (*key.splitlines()[1:-1], "canary-key-id", *sent):
+        assert secret not in said.err + said.out
+
+
+def test_a_run_that_is_asked_to_stop_stops_and_the_next_goes_on(sites: Path) -> None:
+    tally = publishing.kills(sites, [12], by=signal.SIGTERM)
+    assert tally.faults == []
+    assert tally.numbers["asked to stop"] == 1
+    assert tally.numbers["found there already"] >= 6
 
 
 def test_a_site_that_changes_under_the_hands_is_not_published(

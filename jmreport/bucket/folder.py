@@ -23,6 +23,8 @@ from jmreport.errors import ChangedError, DeliveryError
 
 _OWN = ".jmreport"
 _PARTS = f"{_OWN}/parts"
+#: Seconds after which nobody is writing a part any more.
+_LEFT = 6 * 3600
 _PLAIN = Headers()
 
 
@@ -34,6 +36,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._numbers = count()
+        self._swept = False
 
     @property
     def place(self) -> str:
@@ -89,6 +92,7 @@ class Folder:
         part = self._part()
         try:
             part.write_bytes(data)
+            self._sweep(part)
             return self._move_in(part, name, generation)
         except OSError as error:
             raise _failed(self._path(name), error) from error
@@ -146,6 +150,17 @@ class Folder:
         except OSError as error:
             raise _failed(folder, error) from error
         return folder / f"{os.getpid()}-{id(self):x}-{next(self._numbers)}"
+
+    def _sweep(self, part: Path) -> None:
+        """Once, takes away what runs that were killed left on its way, hours before this part."""
+        if self._swept:
+            return
+        self._swept = True
+        newest = part.stat().st_mtime - _LEFT
+        for other in part.parent.iterdir():
+            with suppress(OSError):
+                if other.stat().st_mtime < newest:
+                    other.unlink()
 
     def _move_in(self, part: Path, name: str, generation: int | None) -> int:
         path = self._path(name)

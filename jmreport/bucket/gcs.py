@@ -235,7 +235,9 @@ def _in_words(error: Exception, place: str, what: str) -> DeliveryError:
 def _first_line(error: Exception) -> str:
     """What a library says, within what a message can hold: not the whole body of an answer."""
     cause = getattr(error, "cause", None)  # of a RetryError: what failed the last time
-    text = getattr(cause or error, "message", None) or str(cause or error)
+    found = cause or error
+    # Of several arguments the first is the reason; the others may be the body of an answer.
+    text = getattr(found, "message", None) or (found.args[0] if found.args else "")
     words = str(text).split()
     return " ".join(words)[:200] or type(error).__name__
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -99,10 +100,14 @@ def _files(site_dir: Path) -> tuple[SiteFile, ...]:
         raise NothingUsableError(
             f"no site in {site_dir}", hint="`jmreport build` or `jmreport render` writes one"
         )
-    return tuple(
-        SiteFile(address=address, size=size, sum=total)
-        for address, size, total in all_files(site.ledger_of(site_dir))
-    )
+    try:
+        found = tuple(all_files(site.ledger_of(site_dir)))
+    except sqlite3.DatabaseError as error:
+        raise NothingUsableError(
+            f"what {site_dir} consists of cannot be read: {error}",
+            hint="`jmreport render` writes it anew",
+        ) from error
+    return tuple(SiteFile(address=at, size=size, sum=total) for at, size, total in found)
 
 
 def _refuse_everybody(bucket: Bucket, settings: Settings, progress: Progress) -> None:

@@ -84,10 +84,9 @@ class Sending:
         if put.source and self._copied(put):
             return
         data, headers = self._body(put)
-        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         held, there = put.held, put.there
         for _ in range(_LOOKS):
-            if held is not None and self._is_right(held, md5, headers):
+            if held is not None and self._is_right(held, data, headers):
                 self._remember(put, held.generation)
                 with self._lock:
                     self.sent.skipped += 1
@@ -131,8 +130,8 @@ class Sending:
             data = self._read(put.laid.file.address)
         return body(put.name, data, cache=put.cache, pack=self._bucket.encodes)
 
-    def _is_right(self, held: Held, md5: str, headers: Headers) -> bool:
-        same = held.md5 != "" and held.md5 == md5
+    def _is_right(self, held: Held, data: bytes, headers: Headers) -> bool:
+        same = held.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
         return same and (held.cache == headers.cache or not self._bucket.encodes)
 
     def _remember(self, put: Put, generation: int) -> None:

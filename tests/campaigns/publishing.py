@@ -1,10 +1,12 @@
-"""Publishing under everything that can happen: `python -m tests.campaigns.publishing`.
+"""Publishing under everything that can happen: `python -m tests.campaigns.publishing [1]`.
 
-Prints the counts of each: boundaries (two nights looked at after every single object, plain and
-atomic), stops (the network gone after so many objects), kills (SIGKILL after so many), faults (429,
-503, resets, lost answers in the middle) and races (8 publishers at once).
+With a number only every so-manieth object is one to stop after. Prints the counts of each:
+boundaries (two nights looked at after every single object, plain and atomic), stops (the network
+gone after so many objects), kills (SIGKILL after so many), faults (429, 503, resets, lost answers
+in the middle) and races (8 publishers at once).
 """
 
+import json
 import os
 import random
 import shutil
@@ -18,7 +20,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -124,7 +128,7 @@ def _check(gcs: Gcs, reader: Reader, where: Path, tally: Tally) -> None:
     gcs.healthy()
 
 
-def kills(where: Path, after: Iterable[int]) -> Tally:
+def kills(where: Path, after: Iterable[int], *, by: signal.Signals = signal.SIGKILL) -> Tally:
     """The second night by a process that is killed after so many objects, then once more."""
     tally = Tally()
     for changes in after:
@@ -140,12 +144,13 @@ def kills(where: Path, after: Iterable[int]) -> Tally:
                 reached: threading.Event = reached,
             ) -> None:
                 if len(gcs.changes) >= at and not reached.is_set():
-                    process.send_signal(signal.SIGKILL)
+                    process.send_signal(by)
                     reached.set()
 
             gcs.after = kill
             process.communicate()
-            tally.numbers["died"] += process.returncode == -signal.SIGKILL
+            tally.numbers["died"] += process.returncode == -by
+            tally.numbers["asked to stop"] += process.returncode == Exit.INTERRUPTED
             with gcs.lock:
                 gcs.healthy()
             _check(gcs, reader, where, tally)
@@ -222,7 +227,50 @@ def _process(gcs: Gcs, site: Path, *, hours: int = 0) -> "subprocess.Popen[str]"
     )
 
 
-def main() -> int:
+def service_account_key() -> str:
+    """A private key as Google's key files hold it."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+@contextmanager
+def refusing_tokens() -> Iterator[tuple[str, list[str]]]:
+    """A token endpoint that refuses, and repeats what it was sent; its address, and all of that."""
+    sent: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            sent.append(parse_qs(asked)["assertion"][0])
+            body = json.dumps(
+                {"error": "invalid_grant", "error_description": "no such", "asked": sent[-1]}
+            ).encode()
+            self.send_response(400)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/token", sent
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def main(step: int) -> int:
     whole = Tally()
     with tempfile.TemporaryDirectory() as folder:
         where = sites(Path(folder))
@@ -233,8 +281,8 @@ def main() -> int:
             name = "boundaries, atomic" if atomic else "boundaries"
             _tell(name, boundaries(where, atomic=atomic), whole)
         # The claim, the list of what is to come, each object, the manifest.
-        _tell("network gone", stops(where, range(1, changed + 4)), whole)
-        _tell("killed", kills(where, range(1, changed + 3, 6)), whole)
+        _tell("network gone", stops(where, range(1, changed + 4, step)), whole)
+        _tell("killed", kills(where, range(1, changed + 3, 6 * step)), whole)
         for fault in (429, 503, "reset", "lost"):
             _tell(f"faults: {fault}", faulty(where, fault, share=0.2), whole)
         for _ in range(5):
@@ -253,4 +301,4 @@ def _tell(name: str, tally: Tally, whole: Tally) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1))
