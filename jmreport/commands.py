@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jmreport import __version__, snapshots_commands
+from jmreport import __version__, actions_commands, snapshots_commands
 from jmreport.errors import Exit, UsageError
 from jmreport.flags import ASKING, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
@@ -177,6 +177,9 @@ def check(given: Given) -> None:
     if faults:
         raise typer.Exit(Exit.FAILED)
     given.console.say("snapshots and pages are whole")
+
+
+actions_commands.register(app)
 
 
 @command(app)

@@ -112,9 +112,19 @@ class LockedError(JmreportError):
 
 
 class ActionError(JmreportError):
-    """The server refused an action, or its outcome is unknown."""
+    """The server refused an action, or its outcome is unknown.
+
+    `status` is what the server answered, None where no whole answer came; `why` says so in words.
+    """
 
     code = Exit.REFUSED
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int | None = None, why: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.why = why
 
 
 class StoppedError(JmreportError):

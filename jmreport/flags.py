@@ -41,9 +41,10 @@ class Flag(Struct, frozen=True):
 
 SNAPSHOTS = Flag("--snapshots", "snapshots.dir", "DIR")
 SITE = Flag("--site", "site.dir", "DIR")
+API_URL = Flag("--api-url", "api.url", "URL")
 #: Which jobs, of which server.
 ASKING = (
-    Flag("--api-url", "api.url", "URL"),
+    API_URL,
     Flag("--timeframe", "collect.timeframe", "FRAME"),
     Flag("--status", "collect.status", "STATUS", "list"),
     Flag("--label", "collect.labels", "KEY=VALUE", "pairs"),

@@ -19,6 +19,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 #: Rooms of more than one module side by side.
 PARTS = {
     "cli": {
+        "actions_commands",
         "cli",
         "commands",
         "differing",
@@ -33,6 +34,7 @@ PARTS = {
         "__init__",
         "calltimes",
         "compared",
+        "deeds",
         "errors",
         "guidance",
         "models",

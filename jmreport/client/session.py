@@ -295,10 +295,14 @@ class Client:
                 raise ActionError(
                     f"{what}: the server refused: {trouble.why}",
                     hint=_REFUSALS.get(trouble.status or 0, ""),
+                    status=trouble.status,
+                    why=trouble.why,
                 ) from trouble
             raise ActionError(
                 f"{what}: nobody knows whether it was done: {trouble.why}",
                 hint="read the job again before you try once more",
+                status=trouble.status,
+                why=trouble.why,
             ) from trouble
 
     def _refusal(self, trouble: Trouble, url: str) -> RefusedError:

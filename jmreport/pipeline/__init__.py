@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from jmreport.errors import first
+from jmreport.pipeline.acting import act, chosen, states
 from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
@@ -28,8 +29,10 @@ __all__ = [
     "Outcome",
     "Source",
     "Stored",
+    "act",
     "build",
     "check",
+    "chosen",
     "collect",
     "collect_nights",
     "demo_server",
@@ -40,6 +43,7 @@ __all__ = [
     "render",
     "runs",
     "show",
+    "states",
 ]
 
 
