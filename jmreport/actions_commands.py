@@ -1,4 +1,4 @@
-"""`jmreport abort` and `jmreport label`: which jobs, whether it is meant, and what came of each."""
+"""`jmreport abort`, `label` and `serve`: which jobs, whether it is meant, and what came of each."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import typer
 
 from jmreport.deeds import Deed, JobState, Wish, label_mistake
 from jmreport.errors import Exit, UsageError
-from jmreport.flags import API_URL, SNAPSHOTS
+from jmreport.flags import API_URL, SERVING, SITE, SNAPSHOTS
 from jmreport.options import Given, command, source_from
 from jmreport.snapshots_commands import table
 
@@ -93,6 +93,30 @@ def register(app: typer.Typer) -> None:
         if found and not yes:
             _asked(f"set {wish.words.partition(' ')[2]} on", given, found)
         _do(given, source, wish, jobs, json=json)
+
+
+def register_serve(app: typer.Typer) -> None:
+    """Make `serve` a command of the program."""
+
+    @command(app, *SERVING, SITE, SNAPSHOTS, API_URL)
+    def serve(given: Given) -> None:
+        """Serve the site with its actions, until it is stopped."""
+        import getpass
+
+        from jmreport import pipeline
+
+        server = pipeline.actions_server(
+            given.settings,
+            user=getpass.getuser(),
+            now=lambda: datetime.now(UTC),
+            source=source_from(given, demo=False, options={}),
+            environ=os.environ,
+        )
+        with server:
+            # Not hidden: it holds the start token, which is for whoever reads this line.
+            given.console.hide = str
+            given.console.say(f"open {server.start}", wrong=True)
+            server.run()
 
 
 def _labels(words: Sequence[str]) -> dict[str, str]:

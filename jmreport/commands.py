@@ -180,6 +180,7 @@ def check(given: Given) -> None:
 
 
 actions_commands.register(app)
+actions_commands.register_serve(app)
 
 
 @command(app)

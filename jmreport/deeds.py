@@ -96,3 +96,81 @@ def label_mistake(key: str, value: str) -> str:
         if any("\ud800" <= char <= "\udfff" or char == "\0" for char in text):
             return f"a label's {what} holds a character that no label can"
     return ""
+
+
+# What the pages of the actions server show
+
+
+class LabelField(Struct, frozen=True, kw_only=True):
+    """A label that the server lets people change: `values` where it takes only those.
+
+    `before` is what it is now, of one job; None where several jobs have different values.
+    """
+
+    key: str
+    display: str
+    values: tuple[str, ...] = ()
+    before: str | None = ""
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """A confirm page: what is asked for, of which jobs, as they are now, and who is asking.
+
+    `csrf` and `key` go with the form; "" where nothing can be sent, and `cannot` says why.
+    `notes` are per job: why it is left out, or what its server does not show yet.
+    """
+
+    action: Action
+    who: str
+    jobs: tuple[JobState, ...]
+    fields: tuple[LabelField, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict)
+    csrf: str = ""
+    key: str = ""
+    cannot: str = ""
+    #: What was wrong with the form that was sent.
+    wrong: str = ""
+    #: Values of the label `flag`, each a button of its own.
+    flags: tuple[str, ...] = ()
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What came of a form: a Deed a job. `before` are the labels as they were, by job."""
+
+    action: Action
+    who: str
+    at: datetime
+    deeds: tuple[Deed, ...]
+    names: dict[str, str] = field(default_factory=dict)
+    before: dict[str, dict[str, str]] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    #: Still under way: some deeds are not known yet.
+    pending: bool = False
+    #: The same form had been sent before: nothing was sent again.
+    again: bool = False
+
+
+class Turned(Struct, frozen=True, kw_only=True):
+    """A request that was turned away, and what a person can do."""
+
+    status: int
+    title: str
+    why: str
+    #: Where to go on, as an address within the server, and what that is called.
+    href: str = ""
+    link: str = ""
+
+
+class Pick(Struct, frozen=True, kw_only=True):
+    """Jobs of the last snapshot to choose from, by what was looked for."""
+
+    who: str
+    jobs: tuple[JobState, ...]
+    status: str = ""
+    name: str = ""
+    label: str = ""
+    #: How many fit beside those that are shown.
+    more: int = 0
+    statuses: tuple[str, ...] = ()
+    may: frozenset[Action] = frozenset()
+    most: int = 100

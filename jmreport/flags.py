@@ -42,6 +42,12 @@ class Flag(Struct, frozen=True):
 SNAPSHOTS = Flag("--snapshots", "snapshots.dir", "DIR")
 SITE = Flag("--site", "site.dir", "DIR")
 API_URL = Flag("--api-url", "api.url", "URL")
+#: Who may act, and where they come in.
+SERVING = (
+    Flag("--mode", "actions.mode", "MODE"),
+    Flag("--listen", "actions.listen", "ADDRESS"),
+    Flag("--port", "actions.port", "N", "number"),
+)
 #: Which jobs, of which server.
 ASKING = (
     API_URL,

@@ -14,6 +14,9 @@ from jmreport.models import TimeFrame
 
 #: What `gate.fail_on` can name, and what `site.formats` can.
 GATES = ("new-failures", "incomplete", "slo")
+#: Who the readers of `jmreport serve` are, and what they can be allowed.
+MODES = ("local", "iap", "google")
+DEEDS = ("read", "abort", "labels")
 FORMATS = ("multiqc",)
 #: A path: one in a settings file is relative to that file.
 PATH = {"path": True}
@@ -321,6 +324,83 @@ class Slo(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.target if self.target <= 1 else self.target / 100
 
 
+class Allow(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may do what to which jobs by `jmreport serve`. Given again for each."""
+
+    who: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description='An address: "ana@example.org", or all of a domain: "*@example.org".',
+            examples=["ana@example.org"],
+        ),
+    ]
+    actions: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What is allowed: abort, labels; read is the site alone.",
+            examples=[["abort", "labels"]],
+        ),
+    ] = ("read",)
+    labels: Annotated[
+        dict[str, str],
+        Meta(
+            description="Only for jobs with all of these labels; those cannot be changed then.",
+            examples=[{"team": "germline"}],
+        ),
+    ] = field(default_factory=dict)
+
+
+class Actions(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Aborts and labels from pages: the server of `jmreport serve`, and links to it."""
+
+    url: Annotated[
+        str | None,
+        Meta(
+            description="Where the actions server is reached; job pages then link to it.",
+            examples=["https://reports.example.org"],
+        ),
+    ] = None
+    mode: Annotated[
+        str | None,
+        Meta(description="Who its readers are: local (you alone), iap, google.", examples=["iap"]),
+    ] = None
+    listen: Annotated[
+        str,
+        Meta(min_length=1, description="The address it listens on; local mode takes no other."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="The port it listens on; 0 is any free one.")
+    ] = 8090
+    audience: Annotated[
+        str | None,
+        Meta(
+            description="For whom readers' tokens are made: IAP's audience, or a client's id.",
+            examples=["/projects/123/global/backendServices/456"],
+        ),
+    ] = None
+    keys_url: Annotated[
+        str | None,
+        Meta(
+            description="Where the keys of readers' tokens are. Default: Google's.",
+            examples=["https://www.gstatic.com/iap/verify/public_key"],
+        ),
+    ] = None
+    audit: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The file that tells of every action, a line each.",
+            extra=PATH,
+        ),
+    ] = "actions-audit.jsonl"
+    rate: Annotated[
+        int, Meta(ge=1, le=100_000, description="Jobs a person may act on in a minute.")
+    ] = 60
+    bulk: Annotated[int, Meta(ge=1, le=200, description="Jobs of one form, at most.")] = 100
+    allow: tuple[Allow, ...] = ()
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. What is not here cannot be set."""
 
@@ -332,6 +412,7 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact: Redact = field(default_factory=Redact)
     gate: Gate = field(default_factory=Gate)
     prices: Prices = field(default_factory=Prices)
+    actions: Actions = field(default_factory=Actions)
     slo: tuple[Slo, ...] = ()
 
 
@@ -342,8 +423,18 @@ class Key(Struct, frozen=True, kw_only=True):
     type: Any
     default: Any
     meta: Meta
-    #: Whether it belongs to a table that may be given again: `[[slo]]`.
+    #: Whether it belongs to a table that may be given again: `[[slo]]`, `[[actions.allow]]`.
     listed: bool = False
+
+    @property
+    def section(self) -> str:
+        """The table it stands in: "api", "actions.allow"."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its own name in that table."""
+        return self.path.rpartition(".")[2]
 
     @property
     def meaning(self) -> str:
@@ -379,17 +470,32 @@ def _key(section: str, info: FieldInfo, *, listed: bool = False) -> Key:
     return Key(path=path, type=info.type, default=default, meta=meta, listed=listed)
 
 
+def _is_list(info: FieldInfo) -> bool:
+    """Whether a field holds tables that may be given again, rather than values."""
+    item = next(iter(get_args(info.type)), None) if get_origin(info.type) is tuple else None
+    return isinstance(item, type) and issubclass(item, Section)
+
+
 #: The tables by name, in the order in which they are shown.
 SECTIONS: dict[str, type[Section]] = {
     info.name: info.type for info in fields(Settings) if get_origin(info.type) is None
 }
-#: The tables that may be given again: `[[slo]]`.
+#: The tables that may be given again: `[[slo]]`, and those within a table: `[[actions.allow]]`.
 LISTS: dict[str, type[Section]] = {
-    info.name: get_args(info.type)[0] for info in fields(Settings) if get_origin(info.type) is tuple
+    info.name: get_args(info.type)[0] for info in fields(Settings) if _is_list(info)
+} | {
+    f"{section}.{info.name}": get_args(info.type)[0]
+    for section, struct in SECTIONS.items()
+    for info in fields(struct)
+    if _is_list(info)
 }
 #: Every key by its path.
 KEYS: dict[str, Key] = {
     key.path: key
     for section, struct in (SECTIONS | LISTS).items()
-    for key in (_key(section, info, listed=section in LISTS) for info in fields(struct))
+    for key in (
+        _key(section, info, listed=section in LISTS)
+        for info in fields(struct)
+        if not _is_list(info)
+    )
 }

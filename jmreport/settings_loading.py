@@ -22,7 +22,17 @@ from msgspec.structs import fields
 
 from jmreport.errors import UsageError
 from jmreport.models import JOB_STATUSES, TIME_FRAMES
-from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings
+from jmreport.settings import (
+    DEEDS,
+    FORMATS,
+    GATES,
+    KEYS,
+    LISTS,
+    MODES,
+    SECTIONS,
+    Key,
+    Settings,
+)
 
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"
@@ -112,7 +122,11 @@ def from_text(text: str, *, file: Path) -> dict[str, Value]:
                 hint=f"write [{section}] on a line of its own, and its keys below it",
             )
         for name, value in table.items():
-            key = KEYS.get(f"{section}.{name}")
+            path = f"{section}.{name}"
+            if path in LISTS:
+                values[path] = Value(f"{file}: {path}", _tables(file, path, value))
+                continue
+            key = KEYS.get(path)
             if key is None:
                 raise _unknown(file, f"{section}.{name}", value)
             values[key.path] = Value(f"{file}: {key.path}", _in_file(key, value, file.parent))
@@ -208,20 +222,18 @@ def _typed(key: Key, text: str) -> Any:
 
 def checked(values: Mapping[str, Value]) -> Settings:
     """Settings of these values, each one of its type, within its limits and making sense."""
-    tree: dict[str, dict[str, Any]] = {}
-    lists: dict[str, list[dict[str, Any]]] = {}
+    tree: dict[str, Any] = {}
     for path, given in values.items():
         if path in LISTS:
-            lists[path] = given.value
+            _put(tree, path, given.value)
             for number, table in enumerate(given.value, 1):
                 for name, value in table.items():
                     place = f"{given.place}: {name} of table {number}"
                     _check(KEYS[f"{path}.{name}"], Value(place, value))
             continue
-        section, name = path.split(".")
         _check(KEYS[path], given)
-        tree.setdefault(section, {})[name] = given.value
-    settings = msgspec.convert(tree | lists, Settings)
+        _put(tree, path, given.value)
+    settings = msgspec.convert(tree, Settings)
     if Path(settings.site.dir).resolve() == Path(settings.snapshots.dir).resolve():
         raise UsageError(
             f"site.dir and snapshots.dir are both {settings.site.dir}",
@@ -234,6 +246,12 @@ def checked(values: Mapping[str, Value]) -> Settings:
             hint="give the pages a folder of their own: whoever publishes it publishes all of it",
         )
     return settings
+
+
+def _put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a key, or the tables of a list: "slo" at the top, "api.url" and others in a table."""
+    section, _, name = path.rpartition(".")
+    (tree.setdefault(section, {}) if section else tree)[name] = value
 
 
 def _check(key: Key, given: Value) -> None:
@@ -378,6 +396,33 @@ def _statuses(given: tuple[str, ...]) -> str | None:
     return f"{_shown(wrong)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
 
 
+def _origin(url: str) -> str | None:
+    """An address of a server of ours: nothing behind its host and port."""
+    wrong = _address(url)
+    if wrong is None and urlsplit(url).path not in ("", "/"):
+        return f"an address without a path, not {_shown(url)}"
+    return wrong
+
+
+def _keys_address(url: str) -> str | None:
+    """Where keys are read that decide who somebody is: nobody on the way may change them."""
+    wrong = _address(url)
+    parts = urlsplit(url)
+    if wrong is None and parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1"):
+        return f"an https:// address, not {_shown(url)}"
+    return wrong
+
+
+def _mode(given: str) -> str | None:
+    return None if given in MODES else f"{_shown(given)} is not one of {', '.join(MODES)}"
+
+
+def _who(given: str) -> str | None:
+    if re.fullmatch(r"(\*|[^\s@*]+)@[^\s@*]+|[^\s@*]+", given):
+        return None
+    return f"{_shown(given)} is neither an address nor *@ and a domain"
+
+
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
@@ -390,4 +435,9 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "redact.patterns": _patterns,
     "gate.fail_on": _one_of(GATES),
     "site.formats": _one_of(FORMATS),
+    "actions.url": _origin,
+    "actions.mode": _mode,
+    "actions.keys_url": _keys_address,
+    "actions.allow.who": _who,
+    "actions.allow.actions": _one_of(DEEDS),
 }

@@ -74,7 +74,10 @@ def test_an_abort_is_done_on_every_kind_of_server(capsys: pytest.CaptureFixture[
             [job, *_] = ids(server, "Running")
             assert main(["abort", job, "--yes", "--api-url", server.url]) == 0
             assert [(each[0], each[2]) for each in sent(server)] == [("AbortJob", status)]
-        assert f"{job}: done: the server took it; the job is Abort" in capsys.readouterr().out
+        assert (
+            f"{job}: done: the server took it ({status}); the job is Abort"
+            in capsys.readouterr().out
+        )
 
 
 def test_a_finished_job_is_told_as_finished_by_404_and_by_412(
@@ -198,7 +201,7 @@ def test_what_came_of_it_is_there_as_json(capsys: pytest.CaptureFixture[str]) ->
         assert main(["abort", running, done, "--yes", "--json", "--api-url", server.url]) == 8
         told = json.loads(capsys.readouterr().out)
         assert [(each["job"], each["outcome"], each["answer"]) for each in told] == [
-            (running, "done", None),
+            (running, "done", 200),
             (done, "refused", 412),
         ]
         assert told[1]["job_status"] == "Succeeded"

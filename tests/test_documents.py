@@ -182,11 +182,13 @@ def names(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
 
 
-@pytest.mark.parametrize("lock", ["run", "dev"])
+@pytest.mark.parametrize("lock", ["run", "serve", "dev"])
 def test_every_dependency_is_locked_with_hashes(lock: str) -> None:
     """requirements/README.md says how to lock again."""
     project = tomllib.loads(read("pyproject.toml"))
     wanted = project["project"]["dependencies"]
+    if lock != "run":
+        wanted = wanted + project["project"]["optional-dependencies"]["serve"]
     if lock == "dev":
         wanted = wanted + project["dependency-groups"]["dev"] + project["build-system"]["requires"]
     entries = re.split(r"^(?=[a-z0-9])", read(f"requirements/{lock}.txt"), flags=re.MULTILINE)

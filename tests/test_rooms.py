@@ -30,6 +30,7 @@ PARTS = {
         "snapshots_commands",
         "__main__",
     },
+    "credentials": {"credentials", "identities"},
     "nouns": {
         "__init__",
         "calltimes",
@@ -58,6 +59,9 @@ OWNERS = {
     "matplotlib": ("render.charts",),
     "markdown": ("render.prose",),
     "nh3": ("render.prose",),
+    "starlette": ("actions",),
+    "uvicorn": ("actions",),
+    "anyio": ("actions",),
 }
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "lib", "base"}
 

@@ -1,6 +1,7 @@
 """Settings: the file, then the environment, then flags; every mistake named with its place."""
 
 import tomllib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport.errors import Exit, UsageError
-from jmreport.settings import KEYS, LISTS, SECTIONS, Settings, Slo
+from jmreport.settings import KEYS, LISTS, SECTIONS, Allow, Settings, Slo
 from jmreport.settings_example import commented, toml
 from jmreport.settings_loading import Value, from_environment, from_text, load
 
@@ -262,23 +263,71 @@ def test_the_written_file_changes_nothing_until_it_is_changed() -> None:
 def test_the_written_file_shows_every_key_with_its_meaning_and_decodes_when_uncommented() -> None:
     text = commented({})
     tree = tomllib.loads(uncommented(text))
-    tables = {section: held[0] if section in LISTS else held for section, held in tree.items()}
-    assert {f"{section}.{name}" for section in tables for name in tables[section]} == set(KEYS)
+    assert set(paths(tree)) == set(KEYS)
     assert all(f"# {key.meaning}\n" in text for key in KEYS.values())
     settings = loaded(uncommented(text))
     assert isinstance(settings, Settings)
     for key in KEYS.values():
-        section, name = key.path.split(".")
-        table = getattr(settings, section)
+        table: Any = settings
+        for name in key.section.split("."):
+            table = getattr(table, name)
         if not key.meta.examples:
-            assert getattr(table[0] if key.listed else table, name) == key.default
+            assert getattr(table[0] if key.listed else table, key.name) == key.default
+
+
+def paths(tree: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Every key of a settings file by its path, those of the first table of a list included."""
+    for name, held in tree.items():
+        path = f"{above}{name}"
+        if path in KEYS:
+            yield path
+        else:
+            yield from paths(held[0] if path in LISTS else held, f"{path}.")
 
 
 def test_every_key_has_a_meaning_and_every_default_passes_its_own_check() -> None:
     assert len(KEYS) > 30
     assert all(key.meaning.endswith(".") for key in KEYS.values())
-    assert {*SECTIONS, *LISTS} == {path.partition(".")[0] for path in KEYS}
+    assert {*SECTIONS, *LISTS} == {key.section for key in KEYS.values()}
     assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
+
+
+def test_tables_within_a_table_may_be_given_again_too() -> None:
+    text = """
+        [actions]
+        rate = 5
+        [[actions.allow]]
+        who = "ana@example.org"
+        actions = ["abort"]
+        labels = { team = "germline" }
+        [[actions.allow]]
+        who = "*@example.org"
+    """
+    actions = loaded(text).actions
+    assert actions.rate == 5
+    assert actions.allow == (
+        Allow(who="ana@example.org", actions=("abort",), labels={"team": "germline"}),
+        Allow(who="*@example.org", actions=("read",)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[actions]\nallow = 3", "actions.allow: expected tables, as in [[actions.allow]]"),
+        ('[[actions.allow]]\nactions = ["abort"]', "actions.allow: table 1 has no who"),
+        ('[[actions.allow]]\nwho = "a@b"\nactions = ["fly"]', "'fly' is not one of read, abort"),
+        ('[[actions.allow]]\nwho = "a b"', "'a b' is neither an address nor *@ and a domain"),
+        ('[[actions.allow]]\nwho = "a@b"\nacts = []', "actions.allow.acts: no such key"),
+        ('[actions]\nurl = "https://a.example/x"', "an address without a path"),
+        ('[actions]\nkeys_url = "http://a.example/x"', "an https:// address"),
+        ('[actions]\nmode = "open"', "'open' is not one of local, iap, google"),
+    ],
+)
+def test_mistakes_within_such_tables_are_named_with_their_place(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        loaded(text)
+    assert said in caught.value.message
 
 
 def test_a_table_that_may_be_given_again_is_read_each_time() -> None:

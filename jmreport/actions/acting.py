@@ -73,19 +73,19 @@ def act_on_all(
 
 def _abort(client: Client, job: str, wish: Wish) -> Deed:
     try:
-        client.abort(job)
+        status = client.abort(job)
     except ActionError as error:
         return _judged(error, read(client, job), wish, is_there=lambda now: now.status in _ABORTED)
     state = read(client, job)
     if not state.read:
-        said = f"the server took it; the job cannot be read now: {state.why}"
+        said = f"the server took it ({status}); the job cannot be read now: {state.why}"
     elif state.finished and state.status != "Aborted":
-        said = f"the server took it, and the job had ended by then: {state.ended}"
+        said = f"the server took it ({status}), and the job had ended by then: {state.ended}"
     elif state.status in _ABORTED:
-        said = f"the server took it; the job is {state.status}"
+        said = f"the server took it ({status}); the job is {state.status}"
     else:
-        said = f"the server took it; it still shows the job as {state.status}"
-    return Deed(job=job, wish=wish, came="done", said=said, state=state)
+        said = f"the server took it ({status}); it still shows the job as {state.status}"
+    return Deed(job=job, wish=wish, came="done", said=said, status=status, state=state)
 
 
 def _label(client: Client, job: str, wish: Wish) -> Deed:

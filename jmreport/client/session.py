@@ -227,9 +227,13 @@ class Client:
 
     # Actions, none of which is ever sent twice
 
-    def abort(self, id: str) -> None:  # noqa: A002 - the API's own word
-        """Ask the server to abort a job; ActionError when it refuses, or nobody knows."""
-        self._act("AbortJob", addresses.target("jobs", id, "abort"), f"abort {id}", body=None)
+    def abort(self, id: str) -> int:  # noqa: A002 - the API's own word
+        """Ask the server to abort a job; the status of its answer, which is 2xx.
+
+        Raises ActionError when it refuses, or nobody knows.
+        """
+        target = addresses.target("jobs", id, "abort")
+        return self._act("AbortJob", target, f"abort {id}", body=None).status
 
     def update_labels(self, id: str, labels: Mapping[str, str]) -> dict[str, Any]:  # noqa: A002
         """All labels of a job after these were merged in; ActionError as for `abort`.

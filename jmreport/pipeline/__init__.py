@@ -18,11 +18,13 @@ from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.keeping import check, export, runs, show
 from jmreport.pipeline.nights import collect_nights
 from jmreport.pipeline.rendering import render
+from jmreport.pipeline.serving import ActionsServer, actions_server
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
 from jmreport.settings import Settings
 
 __all__ = [
+    "ActionsServer",
     "Checked",
     "DemoOptions",
     "Fault",
@@ -30,6 +32,7 @@ __all__ = [
     "Source",
     "Stored",
     "act",
+    "actions_server",
     "build",
     "check",
     "chosen",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from jmreport.deeds import Deed, JobState, Wish
 from jmreport.errors import UsageError
 from jmreport.pipeline.asking import client_for, credentials_for
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Source
-from jmreport.records import Entry, JobRow
+from jmreport.records import JobRow
 from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.snapshots import Store
 
 #: What --where can ask of a job, beside its labels.
 WHERE: dict[str, Callable[[JobRow], str]] = {
@@ -69,21 +73,21 @@ def chosen(settings: Settings, where: Sequence[str]) -> tuple[JobState, ...]:
     """
     wanted = [_condition(text) for text in where]
     with open_store(settings, create=False) as store:
-        last = next((run.id for run in reversed(store.runs()) if run.usable), "")
-        found = [
-            entry
-            for entry in store.entries()
-            if entry.row.listed
-            and entry.last_run >= last
-            and all(fits(entry.row) for fits in wanted)
-        ]
-    found.sort(key=_newest_first)
-    return tuple(_state(entry.row) for entry in found)
+        rows = listed(store)
+    return tuple(state(row) for row in rows if all(fits(row) for fits in wanted))
 
 
-def _newest_first(entry: Entry) -> tuple[float, str]:
-    at = entry.row.submission or entry.row.start
-    return (-at.timestamp() if at else 0.0, entry.row.id)
+def listed(store: Store) -> list[JobRow]:
+    """The jobs of the newest usable run, without sub-workflows, newest first."""
+    last = next((run.id for run in reversed(store.runs()) if run.usable), "")
+    rows = [e.row for e in store.entries() if e.row.listed and e.last_run >= last]
+    rows.sort(key=_newest_first)
+    return rows
+
+
+def _newest_first(row: JobRow) -> tuple[float, str]:
+    at = row.submission or row.start
+    return (-at.timestamp() if at else 0.0, row.id)
 
 
 def _condition(text: str) -> Callable[[JobRow], bool]:
@@ -101,7 +105,8 @@ def _condition(text: str) -> Callable[[JobRow], bool]:
     return lambda row: ask(row) == value
 
 
-def _state(row: JobRow) -> JobState:
+def state(row: JobRow) -> JobState:
+    """A job as the snapshots know it."""
     return JobState(
         id=row.id,
         name=row.name,

@@ -18,6 +18,8 @@ class SiteFacts(Struct, frozen=True, kw_only=True):
     links: Links
     labels: frozenset[str] = frozenset()
     workflows: frozenset[str] = frozenset()
+    #: The address of the actions server; None where there is none.
+    actions: str | None = None
 
 
 def site_facts(
@@ -29,6 +31,7 @@ def site_facts(
         links=Links((settings.site.url,)),
         labels=frozenset(labels),
         workflows=frozenset(workflows),
+        actions=settings.actions.url,
     )
 
 

@@ -14,6 +14,7 @@ from jmreport.records import Record
 from jmreport.render import (
     addresses,
     below,
+    jobacts,
     jobdetails,
     jobfailures,
     jobhead,
@@ -28,6 +29,7 @@ from jmreport.render import (
     words,
 )
 from jmreport.render.below import FailureBelow
+from jmreport.render.jobacts import Acts
 from jmreport.render.jobdetails import Events
 from jmreport.render.jobfacts import Link, Making, SiteFacts, site_facts
 from jmreport.render.jobfailures import Failures
@@ -69,6 +71,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
     parent: Link | None
     labels: Labels
+    acts: Acts | None
     failed_below: tuple[FailureBelow, ...]
     failures: Failures
     timing: Timing | None
@@ -153,6 +156,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         facts=jobhead.facts(record, context, read, making),
         parent=jobhead.parent(context, making),
         labels=jobhead.labels(read, making),
+        acts=jobacts.acts(context, facts.actions),
         failed_below=failed_below,
         failures=failures,
         timing=_timing(tasks, context, read_at, making),

@@ -70,6 +70,8 @@ class SiteView(Struct, frozen=True, kw_only=True):
     icon: str
     version: str
     as_of: words.Moment | None
+    #: Where several jobs can be acted on; "" where there is no actions server.
+    act: str = ""
 
 
 class Theme:
@@ -78,6 +80,8 @@ class Theme:
     def __init__(self, settings: Settings, *, version: str) -> None:
         self._title = settings.site.title
         self._version = version
+        url = settings.actions.url
+        self._act = f"{url.rstrip('/')}/actions/jobs" if url else ""
         self._assets = {
             _named(path.name, data): data
             for path in sorted((TEMPLATES / "assets").iterdir())
@@ -129,6 +133,7 @@ class Theme:
             icon=href(self._names["icon.svg"]),
             version=self._version,
             as_of=as_of,
+            act=self._act,
         )
 
 
@@ -159,7 +164,13 @@ def _plain(address: str) -> str:
 
 
 def _digest_of(settings: Settings, version: str) -> str:
-    shown = (version, settings.site.title, settings.site.url, settings.report)
+    shown = (
+        version,
+        settings.site.title,
+        settings.site.url,
+        settings.actions.url,
+        settings.report,
+    )
     whole = sha256(json.encode(shown))
     for path in sorted(TEMPLATES.rglob("*")):
         if path.is_file():

@@ -6,6 +6,7 @@ Where a value is not known the text is "" and the template prints a dash with a 
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, floor
+from shlex import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
@@ -272,3 +273,12 @@ def usual_night(usual: Range) -> str:
     low, high = floor(usual.p10), ceil(usual.p90)
     middle = f"usual night: {amount(usual.median)}"
     return middle if low == high else f"{middle} ({number(low)} to {number(high)})"
+
+
+def shell(text: str) -> str:
+    """Text as a shell takes it as one word, for commands that are copied from a page.
+
+    >>> shell("0a1b-2c"), shell("a b'c")
+    ('0a1b-2c', '\\'a b\\'"\\'"\\'c\\'')
+    """
+    return quote(text)
