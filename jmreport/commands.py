@@ -69,6 +69,12 @@ def build(
     nights: Nights = None,
     now: Now = None,
     workers: Workers = 0,
+    job: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--job", metavar="ID", help="Read only this known job again. May be given again."
+        ),
+    ] = None,
 ) -> None:
     """Collect, then render: pull jobs, keep them, and write the pages."""
     from jmreport import pipeline
@@ -82,6 +88,7 @@ def build(
         environ=os.environ,
         progress=given.console.progress(),
         workers=workers,
+        jobs=job or (),
     )
     given.end(outcome)
 

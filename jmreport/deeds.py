@@ -140,6 +140,7 @@ class Told(Struct, frozen=True, kw_only=True):
     action: Action
     who: str
     at: datetime
+    key: str
     deeds: tuple[Deed, ...]
     names: dict[str, str] = field(default_factory=dict)
     before: dict[str, dict[str, str]] = field(default_factory=dict)

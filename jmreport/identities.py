@@ -172,10 +172,8 @@ class _Keys:
         """The key of this name, as google-auth takes it. Raises UnprovenError where none is had."""
         with self._lock:
             now = self._clock()
-            stale = now >= self._until
-            if (stale or name not in self._held) and now - self._asked >= (
-                0 if not self._held and stale and self._asked == float("-inf") else _AGAIN
-            ):
+            lacking = now >= self._until or name not in self._held
+            if lacking and now - self._asked >= _AGAIN:
                 self._asked = now
                 self._fetch(now)
             if not self._held or now >= self._until + _KEPT[1]:

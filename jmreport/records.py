@@ -336,13 +336,14 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by_server: int | None = None
 
 
-RunState = Literal["complete", "incomplete", "failed", "interrupted"]
+RunState = Literal["complete", "incomplete", "failed", "interrupted", "refreshed"]
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run: run.json. Written last; a run directory without it was interrupted.
 
     `failed` runs brought nothing usable: `reason` says why, and no page is made from them.
+    `refreshed` ones read a few jobs again: what they read counts, and they make no night.
     """
 
     id: str

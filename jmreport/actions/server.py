@@ -40,10 +40,14 @@ from jmreport.identities import UnprovenError
 BODY_SECONDS = 10.0
 #: Fields of a form at most.
 MOST_FIELDS = 400
+#: Characters of what is looked for among jobs.
+LONGEST_ASKED = 300
 #: Larger files are sent piece by piece.
 _LARGE = 1024 * 1024
 #: Requests under way: those that may wait for a Job Manager never keep readers of the site waiting.
 _ACTORS, _READERS = 32, 8
+#: Bytes and seconds of a refused body that are let pass before its answer.
+_DRAINED, _DRAIN_SECONDS = 1024 * 1024, 2.0
 T = TypeVar("T")
 
 _ALWAYS = (
@@ -113,7 +117,7 @@ class App:
             return
         if scope["type"] != "http":
             return
-        send = _with_headers(send)
+        receive, send = _guarded(scope, receive, send)
         try:
             raw = scope.get("raw_path") or scope["path"].encode()
             self._gate.check(scope["method"], raw, scope["query_string"], scope["headers"])
@@ -229,7 +233,9 @@ class App:
 
     async def _pick(self, request: Request) -> Response:
         person = await self._reader(request)
-        asked = request.query_params
+        asked = dict(_fields(request.url.query))
+        if any(len(asked.get(name, "")) > LONGEST_ASKED for name in ("status", "name", "label")):
+            raise Refusal(400, "what is looked for is too long")
         looked = partial(
             self._work.pick,
             person,
@@ -330,8 +336,6 @@ def _fields(text: str) -> list[tuple[str, str]]:
                           errors="strict")  # fmt: skip
     except (ValueError, UnicodeError):
         raise Refusal(400, "the fields cannot be read") from None
-    if any("\0" in part for pair in found for part in pair):
-        raise Refusal(400, "a field holds what no text does")
     return found
 
 
@@ -365,12 +369,26 @@ def _html(page: str, status: int, headers: Mapping[str, str] | None = None) -> R
     )
 
 
-def _with_headers(send: Send) -> Send:
-    """Every answer carries what protects it, whoever made it."""
+def _guarded(scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Every answer carries what protects it, whoever made it, and comes behind the request's end.
+
+    A connection that is closed on a body that was not read is reset, and its answer lost.
+    """
+    ended = scope["method"] in ("GET", "HEAD")
+
+    async def receiving() -> Message:
+        nonlocal ended
+        message = await receive()
+        ended = ended or not message.get("more_body", False)
+        return message
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
+            left = _DRAINED
+            with anyio.move_on_after(_DRAIN_SECONDS):
+                while not ended and left > 0:
+                    left -= len((await receiving()).get("body", b""))
             message["headers"] = [*message.get("headers", ()), *_ALWAYS]
         await send(message)
 
-    return sending
+    return receiving, sending

@@ -216,24 +216,28 @@ class Work:
                 f"Nothing was sent. Try again in {max(1, round(seconds))} s.",
                 headers={"Retry-After": str(max(1, round(seconds)))},
             )
-        told = self._first(person, action, states, labels)
+        told = self._first(person, key, action, states, labels)
         if not self.forms.begin(key):
             return replace(self.forms.told(key, person) or told, again=True)
         self.forms.end(key, told)
         return self._do(person, key, states, Wish(action=action, labels=labels), told)
 
     def _first(
-        self, person: Person, action: Action, states: Sequence[JobState], labels: dict[str, str]
+        self,
+        person: Person,
+        key: str,
+        action: Action,
+        states: Sequence[JobState],
+        labels: dict[str, str],
     ) -> Told:
         return Told(
             action=action,
             who=person.who,
             at=self.now(),
+            key=key,
             deeds=(),
             names={state.id: state.name for state in states},
-            before={
-                state.id: {key: state.labels.get(key, "") for key in labels} for state in states
-            },
+            before={s.id: {name: s.labels.get(name, "") for name in labels} for s in states},
             labels=labels,
             pending=True,
         )

@@ -7,7 +7,7 @@ or reads the clock. Rooms are imported where they are used, so that `render` loa
 library and `--help` loads nothing at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from jmreport.errors import first
@@ -17,6 +17,7 @@ from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.keeping import check, export, runs, show
 from jmreport.pipeline.nights import collect_nights
+from jmreport.pipeline.refreshing import refresh
 from jmreport.pipeline.rendering import render
 from jmreport.pipeline.serving import ActionsServer, actions_server
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
@@ -43,6 +44,7 @@ __all__ = [
     "export",
     "has_site",
     "keep_diff",
+    "refresh",
     "render",
     "runs",
     "show",
@@ -58,10 +60,19 @@ def build(
     environ: Mapping[str, str],
     progress: Progress,
     workers: int = 0,
+    jobs: Sequence[str] = (),
 ) -> Outcome:
-    """Collect, then render. When nothing usable came the site stays as it was."""
-    pull = collect_nights if source.demo and source.demo.nights else collect
-    collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
+    """Collect, then render. When nothing usable came the site stays as it was.
+
+    With `jobs` these alone are read again, and the pages that show them change.
+    """
+    if jobs:
+        collected = refresh(
+            settings, jobs, now=now, source=source, environ=environ, progress=progress
+        )
+    else:
+        pull = collect_nights if source.demo and source.demo.nights else collect
+        collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
     rendered = render(settings, progress=progress, workers=workers)
     return Outcome(
         exit=first(collected.exit, rendered.exit),

@@ -91,6 +91,8 @@ class ToldView(Struct, frozen=True, kw_only=True):
     at: words.Moment | None
     deeds: tuple[DeedLine, ...]
     pending: int
+    #: Where this page is shown again, as long as not all is known.
+    here: str
     again: bool
     command: str
     any_done: bool
@@ -177,6 +179,7 @@ class ActionPages:
             at=words.when(page.at, self._zone),
             deeds=tuple(self._deed(deed, here, page) for deed in page.deeds),
             pending=whole - len(page.deeds) if page.pending else 0,
+            here=f"outcome?{urlencode({'key': page.key})}",
             again=page.again,
             command=f"jmreport build --job {words.shell(only)}" if only else "",
             any_done=done > 0,

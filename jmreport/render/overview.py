@@ -274,7 +274,11 @@ class _Overview:
     def _failed_run(self) -> str:
         """What the runs that brought nothing, since the last report or this one, say."""
         quality = self.report.quality
-        later = [run for run in self.report.runs if not run.usable and run.now > self.report.now]
+        later = [
+            run
+            for run in self.report.runs
+            if not run.usable and run.state != "refreshed" and run.now > self.report.now
+        ]
         failed = [*(quality.failed_runs if quality else ()), *later]
         if not failed:
             return ""
