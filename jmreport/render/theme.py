@@ -9,9 +9,12 @@ an error. Assets are named by their content, so that a browser may keep them for
 
 import re
 from hashlib import sha256
+from keyword import iskeyword
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from msgspec import Struct, json
 
 from jmreport.render import addresses, words
@@ -43,6 +46,62 @@ _UNSEEN = re.compile(
     + "".join(chr(at + 0xFFFE) + chr(at + 0xFFFF) for at in _PLANES)
     + "]"
 )
+
+
+class _Code(CodeGenerator):
+    """Templates as Python that prints the same in half the time.
+
+    Most of what is printed is text, which goes to MarkupSafe's own function with no call in
+    between; what is HTML already is left as it is; all else is escaped as ever. Attributes are
+    read directly, and the pieces of a block become one text where they are made.
+    """
+
+    def visit_Template(  # noqa: N802 (Jinja's name)
+        self, node: nodes.Template, frame: Frame | None = None
+    ) -> None:
+        # Not public in MarkupSafe: tests/test_theme.py holds that it escapes as `escape` does.
+        self.writeline("from markupsafe import _escape_inner as escaped")
+        super().visit_Template(node, frame)
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if _escapes(frame):
+            self.write("(escaped(_v) if (_c := type(_v := ")
+        else:
+            super()._output_child_pre(node, frame, finalize)
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if _escapes(frame):
+            self.write(")) is str else _v if _c is Markup else escape(_v))")
+        else:
+            super()._output_child_post(node, frame, finalize)
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 (Jinja's name)
+        if iskeyword(node.attr):
+            super().visit_Getattr(node, frame)
+            return
+        self.visit(node.node, frame)
+        self.write(f".{node.attr}")
+
+    def enter_frame(self, frame: Frame) -> None:
+        super().enter_frame(frame)
+        if frame.block_frame and frame.buffer is None:
+            self.buffer(frame)
+
+    def leave_frame(self, frame: Frame, with_python_scope: bool = False) -> None:
+        if frame.block_frame and with_python_scope:
+            self.writeline(f"yield concat({frame.buffer})")
+        super().leave_frame(frame, with_python_scope)
+
+
+def _escapes(frame: Frame) -> bool:
+    """Whether it is settled that what is printed there is escaped."""
+    return frame.eval_ctx.autoescape and not frame.eval_ctx.volatile
+
+
+class Templates(Environment):
+    """Jinja's environment; its templates become other code that prints the same."""
+
+    code_generator_class = _Code
 
 
 class NavEntry(Struct, frozen=True):
@@ -85,7 +144,7 @@ class Theme:
         }
         self._names = {_plain(name): name for name in self._assets}
         self._digest = _digest_of(settings, version)
-        self._environment = Environment(
+        self._environment = Templates(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
@@ -109,7 +168,7 @@ class Theme:
         """The page at `address`. `as_of` is when what it shows was read; None leaves it out."""
         site = self._site(address, as_of)
         page = self._environment.get_template(template).render(view=view, site=site)
-        return _UNSEEN.sub(_visible, page)
+        return visible(page)
 
     def _site(self, address: str, as_of: words.Moment | None) -> SiteView:
         def href(to: str) -> str:
@@ -130,6 +189,17 @@ class Theme:
             version=self._version,
             as_of=as_of,
         )
+
+
+def visible(page: str) -> str:
+    """A page in which whatever no page may hold has become something that can be seen.
+
+    Unicode's own table of what can be printed, which is asked first, leaves out all of that and
+    more. Where each is takes twenty times as long to find, and few pages hold any.
+    """
+    if page.replace("\n", "").replace("\t", "").replace(words.THIN, "").isprintable():
+        return page
+    return _UNSEEN.sub(_visible, page)
 
 
 def _visible(found: re.Match[str]) -> str:
