@@ -8,6 +8,7 @@ is what counts, lists and charts need of it, small enough that a hundred thousan
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -39,8 +40,11 @@ def moment(text: object) -> datetime | None:
     >>> moment("yesterday") is None
     True
     """
-    if not isinstance(text, str):
-        return None
+    return _moment(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)  # a job's page asks for most of its dates three times
+def _moment(text: str) -> datetime | None:
     try:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)

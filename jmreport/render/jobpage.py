@@ -6,6 +6,7 @@ night does. Nothing a record holds makes this raise: what does not fit is named 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -124,7 +125,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     row, detail = context.entry.row, read.detail
     job_tasks = detail.extensions.tasks if detail else ()
     # The page's room is given in this order: what matters most is cut last.
-    read_at = _read_at(context)
+    read_at = _read_at(context.entry.run)
     failed_below = below.failures(context, making)
     failures = jobfailures.read(record, read, making)
     operations = joboperations.read(read.operations, making)
@@ -196,10 +197,11 @@ def _no_tasks(record: Record) -> str:
     return "No tasks: the server's answer names none."
 
 
-def _read_at(context: JobContext) -> datetime | None:
+@lru_cache(maxsize=64)
+def _read_at(run: str) -> datetime | None:
     """When the newest record was read: the now of its run, which is its run's name."""
     try:
-        return datetime.strptime(context.entry.run, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(run, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
 

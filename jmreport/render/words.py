@@ -5,6 +5,7 @@ Where a value is not known the text is "" and the template prints a dash with a 
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from math import ceil, floor
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -97,9 +98,17 @@ def when(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
     """
     if at is None:
         return None
+    return _when(at, where) if at.tzinfo is UTC else _when.__wrapped__(at, where)
+
+
+# Most dates stand on a page several times: a step ends where the next one starts. Only those in UTC
+# are looked up: in another zone two that count as equal can be an hour apart, in autumn.
+@lru_cache(maxsize=4096)
+def _when(at: datetime, where: tzinfo) -> Moment:
     at = _local(at, where)
-    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {clock(at)} {_zone_name(at)}"
-    return Moment(text, _iso(at))
+    iso = _iso(at)
+    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {iso[11:16]} {_zone_name(at)}"
+    return Moment(text, iso)
 
 
 def short_when(
@@ -117,10 +126,17 @@ def short_when(
     """
     if at is None:
         return None
+    make = _short_when if at.tzinfo is UTC else _short_when.__wrapped__
+    return make(at, where, near)
+
+
+@lru_cache(maxsize=4096)
+def _short_when(at: datetime, where: tzinfo, near: datetime | None) -> Moment:
     at = _local(at, where)
+    iso = _iso(at)
     if near is not None and _local(near, where).year == at.year:
-        return Moment(f"{_date(at)} {clock(at)}", _iso(at))
-    return Moment(f"{_date(at)} {at.year}, {clock(at)}", _iso(at))
+        return Moment(f"{at.day} {_MONTHS[at.month]} {iso[11:16]}", iso)
+    return Moment(f"{_date(at)} {at.year}, {iso[11:16]}", iso)
 
 
 def day(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
@@ -163,6 +179,8 @@ def _zone_name(at: datetime) -> str:
 
 
 def _iso(at: datetime) -> str:
+    if at.tzinfo is UTC:
+        return f"{at.isoformat()[:19]}Z"
     text = at.isoformat(timespec="seconds")
     return text[:-6] + "Z" if text.endswith("+00:00") else text
 
@@ -206,7 +224,8 @@ def number(n: int) -> str:
     >>> number(2598) == "2\u202f598"
     True
     """
-    return f"{n:,}".replace(",", THIN)
+    text = f"{n:,}"
+    return text if len(text) < 5 else text.replace(",", THIN)
 
 
 def percent(fraction: float | None, decimals: int = 1) -> str:
