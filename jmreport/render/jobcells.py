@@ -226,6 +226,8 @@ class Jobs:
         ]
         self.left_out = left_out(report.columns, (*self.columns, *self._sparse))
         self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
+        #: Every list of jobs asks this of each of its jobs.
+        self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
         self.short_ids = report.short_ids
         self.now = report.now
         self.zone = zone
@@ -234,7 +236,8 @@ class Jobs:
 
     def add(self, entry: Entry) -> None:
         """A job from before the window that a list shows too."""
-        self.entries.setdefault(entry.row.id, entry)
+        if self.entries.setdefault(entry.row.id, entry) is entry and entry.row.archived:
+            self._archived.add(entry.row.id)
 
     def row(self, job: str) -> JobRow | None:
         """A job's row, None for one that nothing is known of."""
@@ -243,8 +246,7 @@ class Jobs:
 
     def archived(self, job: str) -> bool:
         """Whether somebody has put a job aside (its label flag says archive)."""
-        entry = self.entries.get(job)
-        return entry is not None and entry.row.archived
+        return job in self._archived
 
     def short(self, job: str) -> str:
         """A job's short id."""
