@@ -5,13 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 
 from msgspec import Struct
-
-from tests.campaigns.scatter import descendants, proportional_set_size
 
 #: Seconds between two looks at the memory of a command.
 _EVERY = 0.05
@@ -58,13 +57,34 @@ class _Peak:
 
     def _look(self) -> None:
         while not self._over.wait(_EVERY):
-            now = sum(map(proportional_set_size, descendants(self._pid)))
+            now = sum(map(_proportional, _descendants(self._pid)))
             self.bytes = max(self.bytes, now)
 
     def stop(self) -> int:
         self._over.set()
         self._thread.join()
         return self.bytes
+
+
+def _descendants(root: int) -> set[int]:
+    """A process and all that it started, by /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[1-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _proportional(pid: int) -> int:
+    """The bytes of a process, with what it shares divided among those that share it."""
+    with suppress(OSError):  # it has just ended
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def alternating(sides: Mapping[str, Callable[[], Spent]], runs: int) -> dict[str, list[Spent]]:
