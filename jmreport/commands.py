@@ -12,9 +12,16 @@ from typing import Annotated
 
 import typer
 
-from jmreport import __version__, snapshots_commands
+from jmreport import (
+    __version__,
+    actions_commands,
+    mail_commands,
+    nightly_commands,
+    publish_commands,
+    snapshots_commands,
+)
 from jmreport.errors import Exit, UsageError
-from jmreport.flags import ASKING, LIMITS, SITE, SNAPSHOTS
+from jmreport.flags import ASKING, KEEP, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
     Given,
     Jobs,
@@ -69,6 +76,12 @@ def build(
     nights: Nights = None,
     now: Now = None,
     workers: Workers = 0,
+    job: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--job", metavar="ID", help="Read only this known job again. May be given again."
+        ),
+    ] = None,
 ) -> None:
     """Collect, then render: pull jobs, keep them, and write the pages."""
     from jmreport import pipeline
@@ -82,6 +95,7 @@ def build(
         environ=os.environ,
         progress=given.console.progress(),
         workers=workers,
+        jobs=job or (),
     )
     given.end(outcome)
 
@@ -120,6 +134,12 @@ def render(given: Given, *, workers: Workers = 0) -> None:
     from jmreport import pipeline
 
     given.end(pipeline.render(given.settings, progress=given.console.progress(), workers=workers))
+
+
+# Here, since the help lists commands in the order in which they are made.
+publish_commands.add_to(app)
+mail_commands.register(app)
+nightly_commands.add_to(app)
 
 
 @command(app, SNAPSHOTS, SITE)
@@ -179,6 +199,33 @@ def check(given: Given) -> None:
     given.console.say("snapshots and pages are whole")
 
 
+@command(app, SNAPSHOTS, SITE, KEEP)
+def prune(
+    given: Given,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+    now: Now = None,
+) -> None:
+    """Let old runs go, but for what later ones lean on."""
+    from jmreport import pipeline
+
+    given.end(
+        pipeline.prune(
+            given.settings,
+            now=now_from(now),
+            dry_run=dry_run,
+            environ=os.environ,
+            progress=given.console.progress(),
+        )
+    )
+
+
+actions_commands.register(app)
+actions_commands.register_serve(app)
+
+
 @command(app)
 def demo(
     given: Given,
@@ -236,6 +283,9 @@ def init(
     whole.write_text(commented(values), encoding="utf-8")
     whole.replace(file)
     given.console.say(f"wrote {file}")
+
+
+nightly_commands.add_doctor_to(app)
 
 
 #: What `init` asks: a key, the question, and what an empty answer stands for.

@@ -8,6 +8,7 @@
     │   ├── RefusedError                  the server refuses the token
     │   └── SnapshotError                 no snapshot, or one that cannot be read
     ├── DeliveryError                 5   a bucket or a mailbox did not take it
+    │   └── ChangedError                  an object is another than the one that was read
     ├── GateError                     6   built, and a limit is exceeded
     ├── LockedError                   7   another run holds the lock
     ├── ActionError                   8   the server refused an action, or its outcome is unknown
@@ -99,6 +100,10 @@ class DeliveryError(JmreportError):
     code = Exit.NOT_DELIVERED
 
 
+class ChangedError(DeliveryError):
+    """An object in a bucket is another than the one that was read: somebody else wrote it."""
+
+
 class GateError(JmreportError):
     """The report was written, and it exceeds a limit that was asked for."""
 
@@ -112,9 +117,19 @@ class LockedError(JmreportError):
 
 
 class ActionError(JmreportError):
-    """The server refused an action, or its outcome is unknown."""
+    """The server refused an action, or its outcome is unknown.
+
+    `status` is what the server answered, None where no whole answer came; `why` says so in words.
+    """
 
     code = Exit.REFUSED
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int | None = None, why: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.why = why
 
 
 class StoppedError(JmreportError):

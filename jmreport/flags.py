@@ -41,9 +41,17 @@ class Flag(Struct, frozen=True):
 
 SNAPSHOTS = Flag("--snapshots", "snapshots.dir", "DIR")
 SITE = Flag("--site", "site.dir", "DIR")
+KEEP = Flag("--keep", "prune.keep", "LENGTH")
+API_URL = Flag("--api-url", "api.url", "URL")
+#: Who may act, and where they come in.
+SERVING = (
+    Flag("--mode", "actions.mode", "MODE"),
+    Flag("--listen", "actions.listen", "ADDRESS"),
+    Flag("--port", "actions.port", "N", "number"),
+)
 #: Which jobs, of which server.
 ASKING = (
-    Flag("--api-url", "api.url", "URL"),
+    API_URL,
     Flag("--timeframe", "collect.timeframe", "FRAME"),
     Flag("--status", "collect.status", "STATUS", "list"),
     Flag("--label", "collect.labels", "KEY=VALUE", "pairs"),
@@ -62,6 +70,17 @@ LIMITS = (
     Flag("--fail-on", "gate.fail_on", "WHAT", "list"),
     Flag("--max-new", "gate.max_new", "N", "number"),
     Flag("--format", "site.formats", "FORMAT", "list"),
+)
+#: How a whole night goes.
+NIGHT = (
+    Flag("--deadline", "nightly.deadline", "TIME"),
+    Flag("--heartbeat", "nightly.heartbeat", "FILE"),
+)
+#: Where the site is published to, and how.
+PUBLISHING = (
+    Flag("--public", "publish.public", kind="switch"),
+    Flag("--atomic", "publish.atomic", kind="switch"),
+    Flag("--threads", "publish.threads", "N", "number"),
 )
 
 

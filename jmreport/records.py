@@ -8,6 +8,7 @@ is what counts, lists and charts need of it, small enough that a hundred thousan
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -39,8 +40,11 @@ def moment(text: object) -> datetime | None:
     >>> moment("yesterday") is None
     True
     """
-    if not isinstance(text, str):
-        return None
+    return _moment(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)  # a job's page asks for most of its dates three times
+def _moment(text: str) -> datetime | None:
     try:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
@@ -336,13 +340,15 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by_server: int | None = None
 
 
-RunState = Literal["complete", "incomplete", "failed", "interrupted"]
+RunState = Literal["complete", "incomplete", "failed", "interrupted", "refreshed"]
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run: run.json. Written last; a run directory without it was interrupted.
 
     `failed` runs brought nothing usable: `reason` says why, and no page is made from them.
+    A `pruned` one is gone but for what later runs lean on: no night is told of it any more.
+    `refreshed` ones read a few jobs again: what they read counts, and they make no night.
     """
 
     id: str
@@ -361,6 +367,7 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    pruned: bool = False
 
     @property
     def usable(self) -> bool:

@@ -65,7 +65,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
     is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
     `cause` is the id of the cause it failed of, `cause_class` that cause's class. `history` is None
-    for a job that has not ended, or whose work nobody can recognise.
+    for a job that has not ended, or whose work nobody can recognise. `active_for` is how long a job
+    that has not ended ran or waited when it was last read, `stuck` whether that is too long.
     """
 
     entry: Entry
@@ -79,6 +80,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     cause_class: CauseClass | None = None
     history: JobHistory | None = None
     short_id: str = ""
+    active_for: timedelta | None = None
+    stuck: bool = False
 
 
 State = Literal["new", "still failing", "failing", "fixed"]
@@ -192,12 +195,14 @@ class StuckJob(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """Jobs that ended on one calendar day (2026-11-23) of the report's zone.
+    """Jobs of the nights that ended on one calendar day (2026-11-23) of the report's zone.
 
-    `jobs` are the ids of those that the three numbers count, by status ("Failed").
+    `run` is the last report of that day, "" where there was none. `jobs` are the ids of those that
+    the three numbers count, by status ("Failed").
     """
 
     day: str
+    run: str = ""
     succeeded: int = 0
     failed: int = 0
     aborted: int = 0
@@ -659,3 +664,5 @@ class Report(Struct, frozen=True, kw_only=True):
     waste: Waste | None = None
     #: None where no job of the report has a time.
     timeline: Timeline | None = None
+    #: Whether there were runs before `runs`, of which nights are no longer told.
+    pruned: bool = False

@@ -5,16 +5,24 @@ file that `jmreport init` writes and the test of docs/settings.md all take a key
 here. Secrets are never settings: they come from the environment, a file, or google-auth.
 """
 
-from typing import Annotated, Any, get_args, get_origin
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import NODEFAULT, Meta, Struct, field
 from msgspec.structs import FieldInfo, fields
 
+from jmreport import durations
 from jmreport.models import TimeFrame
 
 #: What `gate.fail_on` can name, and what `site.formats` can.
 GATES = ("new-failures", "incomplete", "slo")
 FORMATS = ("multiqc",)
+#: When a team gets a mail, and what can be attached to it.
+Send = Literal["always", "on-change", "on-failure"]
+ATTACHMENTS = ("csv", "json")
+#: Who the readers of `jmreport serve` are, and what they can be allowed.
+MODES = ("local", "iap", "google")
+DEEDS = ("read", "abort", "labels")
 #: A path: one in a settings file is relative to that file.
 PATH = {"path": True}
 
@@ -107,6 +115,14 @@ class Snapshots(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dir: Annotated[
         str, Meta(min_length=1, description="The folder that keeps what was read.", extra=PATH)
     ] = "snapshots"
+    mirror: Annotated[
+        str | None,
+        Meta(
+            description="A bucket that the snapshots are pulled from before a run, and pushed to.",
+            examples=["gs://team-snapshots/jobs"],
+            extra=PATH,
+        ),
+    ] = None
 
 
 class Collect(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -321,6 +337,248 @@ class Slo(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.target if self.target <= 1 else self.target / 100
 
 
+class Nightly(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a whole night goes when nobody looks."""
+
+    deadline: Annotated[
+        str | None,
+        Meta(
+            description="How long a night may ask the server; then it delivers what it has.",
+            examples=["2h"],
+        ),
+    ] = None
+    heartbeat: Annotated[
+        str | None,
+        Meta(
+            description="A file that is written anew while a night works, for a watchdog.",
+            examples=["heartbeat.json"],
+            extra=PATH,
+        ),
+    ] = None
+
+
+class Mail(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mails are sent. Who gets one stands below, in [[teams]]."""
+
+    smtp: Annotated[
+        str | None,
+        Meta(
+            description="The server that takes mails: a host and a port (465: TLS from the start).",
+            examples=["smtp.example.org:587"],
+        ),
+    ] = None
+    starttls: Annotated[
+        bool, Meta(description="Speak TLS, and with nobody whose certificate is not right.")
+    ] = True
+    user: Annotated[str | None, Meta(description="Whom to log in as.", examples=["jmreport"])] = (
+        None
+    )
+    password_file: Annotated[
+        str | None,
+        Meta(
+            description="A file that holds the password of mail.user.",
+            examples=["/run/secrets/smtp-password"],
+            extra=PATH,
+        ),
+    ] = None
+    sender: Annotated[
+        str | None,
+        Meta(
+            description="The address that mails come from, with or without a name.",
+            examples=["Batch reports <reports@example.org>"],
+        ),
+    ] = None
+    reply_to: Annotated[
+        str | None,
+        Meta(description="Where answers go.", examples=["workflows@example.org"]),
+    ] = None
+    spool: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Where mails wait, and what was sent is known. Default: snapshots-mail, "
+            "beside the snapshots.",
+            examples=["snapshots-mail"],
+            extra=PATH,
+        ),
+    ] = None
+    timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the server.")
+    ] = 30.0
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds for which a server that is not ready is tried again.",
+        ),
+    ] = 120.0
+
+
+class Team(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gets a mail about which jobs. Given again for each."""
+
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="What the team is called, in the subject too.",
+            examples=["germline"],
+        ),
+    ]
+    to: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Its addresses.", examples=[["ana@example.org"]]),
+    ]
+    labels: Annotated[
+        dict[str, str],
+        Meta(
+            description="Its jobs: those with all of these labels. Without any, all jobs.",
+            examples=[{"owner": "ana"}],
+        ),
+    ] = field(default_factory=dict)
+    send: Annotated[
+        Send,
+        Meta(
+            description="always, on-change or on-failure; where a run failed or is incomplete, "
+            "always."
+        ),
+    ] = "always"
+    attach: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What comes with the mail: csv (the team's jobs), json (its report.json).",
+            examples=[["csv"]],
+        ),
+    ] = ()
+
+
+class Publish(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the site is published to, and for whom."""
+
+    to: Annotated[
+        str | None,
+        Meta(
+            description="A bucket and a prefix in it, or a folder.",
+            examples=["gs://team-reports/nightly"],
+            extra=PATH,
+        ),
+    ] = None
+    public: Annotated[
+        bool,
+        Meta(description="Everybody may read it: a bucket that is open to all is not refused."),
+    ] = False
+    atomic: Annotated[
+        bool,
+        Meta(
+            description="Each build below a prefix of its own, and a page that leads to the newest."
+        ),
+    ] = False
+    threads: Annotated[int, Meta(ge=1, le=64, description="Uploads at a time.")] = 16
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds for which a request that fails in passing is tried again.",
+        ),
+    ] = 60.0
+
+
+class Prune(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `jmreport prune` lets go."""
+
+    keep: Annotated[
+        str | None,
+        Meta(
+            description="How long runs and their nights are kept: so many days, weeks or years.",
+            examples=["400d"],
+        ),
+    ] = None
+
+    @property
+    def kept(self) -> timedelta | None:
+        """The same as a length of time; None where nothing is said."""
+        return None if self.keep is None else durations.long(self.keep)
+
+
+class Allow(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may do what to which jobs by `jmreport serve`. Given again for each."""
+
+    who: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description='An address: "ana@example.org", or all of a domain: "*@example.org".',
+            examples=["ana@example.org"],
+        ),
+    ]
+    actions: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What is allowed: abort, labels; read is the site alone.",
+            examples=[["abort", "labels"]],
+        ),
+    ] = ("read",)
+    labels: Annotated[
+        dict[str, str],
+        Meta(
+            description="Only for jobs with all of these labels; those cannot be changed then.",
+            examples=[{"team": "germline"}],
+        ),
+    ] = field(default_factory=dict)
+
+
+class Actions(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Aborts and labels from pages: the server of `jmreport serve`, and links to it."""
+
+    url: Annotated[
+        str | None,
+        Meta(
+            description="Where the actions server is reached; job pages then link to it.",
+            examples=["https://reports.example.org"],
+        ),
+    ] = None
+    mode: Annotated[
+        str | None,
+        Meta(description="Who its readers are: local (you alone), iap, google.", examples=["iap"]),
+    ] = None
+    listen: Annotated[
+        str,
+        Meta(min_length=1, description="The address it listens on; local mode takes no other."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="The port it listens on; 0 is any free one.")
+    ] = 8090
+    audience: Annotated[
+        str | None,
+        Meta(
+            description="For whom readers' tokens are made: IAP's audience, or a client's id.",
+            examples=["/projects/123/global/backendServices/456"],
+        ),
+    ] = None
+    keys_url: Annotated[
+        str | None,
+        Meta(
+            description="Where the keys of readers' tokens are. Default: Google's.",
+            examples=["https://www.gstatic.com/iap/verify/public_key"],
+        ),
+    ] = None
+    audit: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The file that tells of every action, a line each.",
+            extra=PATH,
+        ),
+    ] = "actions-audit.jsonl"
+    rate: Annotated[
+        int, Meta(ge=1, le=100_000, description="Jobs a person may act on in a minute.")
+    ] = 60
+    bulk: Annotated[int, Meta(ge=1, le=200, description="Jobs of one form, at most.")] = 100
+    allow: tuple[Allow, ...] = ()
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. What is not here cannot be set."""
 
@@ -332,7 +590,13 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redact: Redact = field(default_factory=Redact)
     gate: Gate = field(default_factory=Gate)
     prices: Prices = field(default_factory=Prices)
+    nightly: Nightly = field(default_factory=Nightly)
+    mail: Mail = field(default_factory=Mail)
+    publish: Publish = field(default_factory=Publish)
+    prune: Prune = field(default_factory=Prune)
+    actions: Actions = field(default_factory=Actions)
     slo: tuple[Slo, ...] = ()
+    teams: tuple[Team, ...] = ()
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -342,8 +606,18 @@ class Key(Struct, frozen=True, kw_only=True):
     type: Any
     default: Any
     meta: Meta
-    #: Whether it belongs to a table that may be given again: `[[slo]]`.
+    #: Whether it belongs to a table that may be given again: `[[slo]]`, `[[actions.allow]]`.
     listed: bool = False
+
+    @property
+    def section(self) -> str:
+        """The table it stands in: "api", "actions.allow"."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its own name in that table."""
+        return self.path.rpartition(".")[2]
 
     @property
     def meaning(self) -> str:
@@ -379,17 +653,32 @@ def _key(section: str, info: FieldInfo, *, listed: bool = False) -> Key:
     return Key(path=path, type=info.type, default=default, meta=meta, listed=listed)
 
 
+def _is_list(info: FieldInfo) -> bool:
+    """Whether a field holds tables that may be given again, rather than values."""
+    item = next(iter(get_args(info.type)), None) if get_origin(info.type) is tuple else None
+    return isinstance(item, type) and issubclass(item, Section)
+
+
 #: The tables by name, in the order in which they are shown.
 SECTIONS: dict[str, type[Section]] = {
     info.name: info.type for info in fields(Settings) if get_origin(info.type) is None
 }
-#: The tables that may be given again: `[[slo]]`.
+#: The tables that may be given again: `[[slo]]`, and those within a table: `[[actions.allow]]`.
 LISTS: dict[str, type[Section]] = {
-    info.name: get_args(info.type)[0] for info in fields(Settings) if get_origin(info.type) is tuple
+    info.name: get_args(info.type)[0] for info in fields(Settings) if _is_list(info)
+} | {
+    f"{section}.{info.name}": get_args(info.type)[0]
+    for section, struct in SECTIONS.items()
+    for info in fields(struct)
+    if _is_list(info)
 }
 #: Every key by its path.
 KEYS: dict[str, Key] = {
     key.path: key
     for section, struct in (SECTIONS | LISTS).items()
-    for key in (_key(section, info, listed=section in LISTS) for info in fields(struct))
+    for key in (
+        _key(section, info, listed=section in LISTS)
+        for info in fields(struct)
+        if not _is_list(info)
+    )
 }

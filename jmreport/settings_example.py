@@ -30,20 +30,19 @@ def commented(values: Mapping[str, Any]) -> str:
     parts = [HEAD]
     for section, struct in SECTIONS.items():
         parts.append(f"\n[{section}]\n# {struct.__doc__}\n")
-        keys = (key for key in KEYS.values() if key.path.startswith(f"{section}."))
+        keys = (key for key in KEYS.values() if key.section == section)
         parts.extend(_entry(key, values) for key in keys)
     for name, struct in LISTS.items():
         parts.append(f"\n#[[{name}]]\n# {struct.__doc__}\n")
-        keys = (key for key in KEYS.values() if key.path.startswith(f"{name}."))
+        keys = (key for key in KEYS.values() if key.section == name)
         parts.extend(_entry(key, {}) for key in keys)
     return "".join(parts)
 
 
 def _entry(key: Key, values: Mapping[str, Any]) -> str:
-    name = key.path.partition(".")[2]
     given = key.path in values
     value = values[key.path] if given else key.example
-    return f"\n# {key.meaning}\n{'' if given else '#'}{name} = {toml(value)}\n"
+    return f"\n# {key.meaning}\n{'' if given else '#'}{key.name} = {toml(value)}\n"
 
 
 def toml(value: Any) -> str:

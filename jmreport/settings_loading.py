@@ -18,11 +18,24 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
+from jmreport import durations
 from jmreport.errors import UsageError
-from jmreport.models import JOB_STATUSES, TIME_FRAMES
-from jmreport.settings import FORMATS, GATES, KEYS, LISTS, SECTIONS, Key, Settings
+from jmreport.mailboxes import mailbox, server
+from jmreport.models import JOB_STATUSES
+from jmreport.settings import (
+    ATTACHMENTS,
+    DEEDS,
+    FORMATS,
+    GATES,
+    KEYS,
+    LISTS,
+    MODES,
+    SECTIONS,
+    Key,
+    Settings,
+)
 
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"
@@ -35,6 +48,11 @@ OTHER_VARIABLES = (
     "JMREPORT_PRISM",
     "JMREPORT_TESTS_COMPLETE",
 )
+
+#: What begins so is in a bucket, and no path.
+BUCKETS = "gs://"
+#: What looks like an address: of any scheme, also one that is misspelt.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 #: Names under which people look for a place to write a secret down.
 SECRETS = ("token", "password", "secret", "bearer", "authorization")
@@ -112,7 +130,11 @@ def from_text(text: str, *, file: Path) -> dict[str, Value]:
                 hint=f"write [{section}] on a line of its own, and its keys below it",
             )
         for name, value in table.items():
-            key = KEYS.get(f"{section}.{name}")
+            path = f"{section}.{name}"
+            if path in LISTS:
+                values[path] = Value(f"{file}: {path}", _tables(file, path, value))
+                continue
+            key = KEYS.get(path)
             if key is None:
                 raise _unknown(file, f"{section}.{name}", value)
             values[key.path] = Value(f"{file}: {key.path}", _in_file(key, value, file.parent))
@@ -150,7 +172,9 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
     if any(word in name.lower() for word in SECRETS):
         return UsageError(
             f"{file}: {path}: no such key, and secrets are never settings",
-            hint="put the token into JMREPORT_API_TOKEN, or into a file named by api.token_file",
+            hint="put the password into a file that mail.password_file names"
+            if path.startswith("mail.")
+            else "put the token into JMREPORT_API_TOKEN, or into a file named by api.token_file",
         )
     if is_table:
         near = [f"[{match}]" for match in get_close_matches(path, (*SECTIONS, *LISTS), n=1)]
@@ -165,7 +189,7 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
 
 
 def _in_file(key: Key, value: Any, folder: Path) -> Any:
-    if key.is_path and isinstance(value, str) and value:
+    if key.is_path and isinstance(value, str) and value and not _SCHEME.match(value):
         return str(folder / Path(value).expanduser())
     if isinstance(value, datetime | date):  # TOML has dates of its own; the API wants text
         return value.isoformat()
@@ -208,20 +232,18 @@ def _typed(key: Key, text: str) -> Any:
 
 def checked(values: Mapping[str, Value]) -> Settings:
     """Settings of these values, each one of its type, within its limits and making sense."""
-    tree: dict[str, dict[str, Any]] = {}
-    lists: dict[str, list[dict[str, Any]]] = {}
+    tree: dict[str, Any] = {}
     for path, given in values.items():
         if path in LISTS:
-            lists[path] = given.value
+            _put(tree, path, given.value)
             for number, table in enumerate(given.value, 1):
                 for name, value in table.items():
                     place = f"{given.place}: {name} of table {number}"
                     _check(KEYS[f"{path}.{name}"], Value(place, value))
             continue
-        section, name = path.split(".")
         _check(KEYS[path], given)
-        tree.setdefault(section, {})[name] = given.value
-    settings = msgspec.convert(tree | lists, Settings)
+        _put(tree, path, given.value)
+    settings = msgspec.convert(tree, Settings)
     if Path(settings.site.dir).resolve() == Path(settings.snapshots.dir).resolve():
         raise UsageError(
             f"site.dir and snapshots.dir are both {settings.site.dir}",
@@ -233,7 +255,68 @@ def checked(values: Mapping[str, Value]) -> Settings:
             f"site.dir is {settings.site.dir}, which holds more than pages",
             hint="give the pages a folder of their own: whoever publishes it publishes all of it",
         )
+    _check_mail(settings, site)
+    _check_mirror(settings)
     return settings
+
+
+def _check_mirror(settings: Settings) -> None:
+    """All that was read lies in the mirror: never where pages are, nor in the store itself."""
+    mirror = settings.snapshots.mirror
+    if mirror is None:
+        return
+    for key, other in (
+        ("publish.to", settings.publish.to),
+        ("site.dir", settings.site.dir),
+        ("snapshots.dir", settings.snapshots.dir),
+    ):
+        if other and _within(mirror, other):
+            raise UsageError(
+                f"snapshots.mirror {mirror} and {key} {other} are one within the other",
+                hint="give the mirror a place of its own, which readers of the pages cannot read",
+            )
+
+
+def _within(one: str, other: str) -> bool:
+    """Whether two places, folders or buckets, are the same or one within the other."""
+    if one.startswith(BUCKETS) != other.startswith(BUCKETS):
+        return False
+    if one.startswith(BUCKETS):
+        first, second = (f"{'/'.join(filter(None, each.split('/')))}/" for each in (one, other))
+        return first.startswith(second) or second.startswith(first)
+    here, there = Path(one).resolve(), Path(other).resolve()
+    return here == there or here in there.parents or there in here.parents
+
+
+def _check_mail(settings: Settings, site: Path) -> None:
+    """What keys of mails and teams must be to each other."""
+    mail = settings.mail
+    spool = Path(mail.spool).resolve() if mail.spool else None
+    if spool and (spool == site or site in spool.parents):
+        raise UsageError(
+            f"mail.spool is {mail.spool}, in the folder of the pages",
+            hint="keep mails elsewhere: whoever publishes the pages publishes all that is there",
+        )
+    names = [team.name for team in settings.teams]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"teams: two are called {_shown(twice)}", hint="give each a name of its own"
+        )
+
+
+def with_value(settings: Settings, path: str, value: Any, place: str) -> Settings:
+    """Settings with one value in place of theirs, checked as one from a file is."""
+    _check(KEYS[path], Value(place, value))
+    section, name = path.split(".")
+    changed = replace(getattr(settings, section), **{name: value})
+    return replace(settings, **{section: changed})
+
+
+def _put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a key, or the tables of a list: "slo" at the top, "api.url" and others in a table."""
+    section, _, name = path.rpartition(".")
+    (tree.setdefault(section, {}) if section else tree)[name] = value
 
 
 def _check(key: Key, given: Value) -> None:
@@ -260,11 +343,11 @@ def _expected(key: Key) -> str:
         if get_origin(part) is Annotated:  # a number that may be left out
             base, meta = get_args(part)
     if get_origin(base) is Literal:
-        return "one of " + ", ".join(TIME_FRAMES)
+        return "one of " + ", ".join(get_args(base))
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     origin = get_origin(base)
     if origin is tuple:
-        return "a list of texts"
+        return "a list of texts" + (f", {meta.min_length} at least" if meta.min_length else "")
     if origin is dict:
         return "a table of numbers" if float in get_args(base) else "a table of texts"
     if base not in words:
@@ -327,6 +410,12 @@ def _instant(text: str) -> str | None:
     return None
 
 
+def _duration(text: str) -> str | None:
+    if durations.read(text) is None:
+        return f"{_shown(text)} is no length of time; {durations.HOW}"
+    return None
+
+
 def _zone(name: str) -> str | None:
     from zoneinfo import ZoneInfo, available_timezones
 
@@ -338,6 +427,12 @@ def _zone(name: str) -> str | None:
     near = get_close_matches(name, available_timezones(), n=1)
     guess = f"; did you mean {near[0]}?" if near else ", such as UTC or Europe/Berlin"
     return f"no time zone is called {_shown(name)}{guess}"
+
+
+def _length(text: str) -> str | None:
+    if durations.long(text) is None:
+        return f"{_shown(text)} is no length of time, such as 400d, 13w or 2y (100 years at most)"
+    return None
 
 
 def _patterns(patterns: tuple[str, ...]) -> str | None:
@@ -360,6 +455,19 @@ def _headers(headers: dict[str, str]) -> str | None:
     return None
 
 
+def _bucket(to: str) -> str | None:
+    """A folder may be called anything; of other schemes none is known."""
+    if to.startswith(BUCKETS):
+        name = to.removeprefix(BUCKETS).partition("/")[0]
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
+            return f"no bucket can be called {_shown(name)}"
+    elif not to:
+        return "names neither a bucket nor a folder"
+    elif _SCHEME.match(to):
+        return f"only gs:// and folders are known, not {_shown(to)}"
+    return None
+
+
 def _one_of(known: tuple[str, ...]) -> Callable[[tuple[str, ...]], str | None]:
     def check(given: tuple[str, ...]) -> str | None:
         wrong = next((word for word in given if word not in known), None)
@@ -378,6 +486,53 @@ def _statuses(given: tuple[str, ...]) -> str | None:
     return f"{_shown(wrong)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
 
 
+def _mailbox(text: str) -> str | None:
+    try:
+        mailbox(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _mailboxes(texts: tuple[str, ...]) -> str | None:
+    return next((wrong for text in texts if (wrong := _mailbox(text))), None)
+
+
+def _server(text: str) -> str | None:
+    try:
+        server(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _origin(url: str) -> str | None:
+    """An address of a server of ours: nothing behind its host and port."""
+    wrong = _address(url)
+    if wrong is None and urlsplit(url).path not in ("", "/"):
+        return f"an address without a path, not {_shown(url)}"
+    return wrong
+
+
+def _keys_address(url: str) -> str | None:
+    """Where keys are read that decide who somebody is: nobody on the way may change them."""
+    wrong = _address(url)
+    parts = urlsplit(url)
+    if wrong is None and parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1"):
+        return f"an https:// address, not {_shown(url)}"
+    return wrong
+
+
+def _mode(given: str) -> str | None:
+    return None if given in MODES else f"{_shown(given)} is not one of {', '.join(MODES)}"
+
+
+def _who(given: str) -> str | None:
+    if re.fullmatch(r"(\*|[^\s@*]+)@[^\s@*]+|[^\s@*]+", given):
+        return None
+    return f"{_shown(given)} is neither an address nor *@ and a domain"
+
+
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
@@ -387,7 +542,21 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "collect.end": _instant,
     "collect.submission": _instant,
     "report.timezone": _zone,
+    "nightly.deadline": _duration,
     "redact.patterns": _patterns,
     "gate.fail_on": _one_of(GATES),
+    "prune.keep": _length,
     "site.formats": _one_of(FORMATS),
+    "mail.reply_to": _mailbox,
+    "mail.sender": _mailbox,
+    "mail.smtp": _server,
+    "publish.to": _bucket,
+    "snapshots.mirror": _bucket,
+    "teams.attach": _one_of(ATTACHMENTS),
+    "teams.to": _mailboxes,
+    "actions.url": _origin,
+    "actions.mode": _mode,
+    "actions.keys_url": _keys_address,
+    "actions.allow.who": _who,
+    "actions.allow.actions": _one_of(DEEDS),
 }

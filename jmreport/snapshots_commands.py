@@ -32,8 +32,13 @@ def list_runs(given: Given) -> None:
     from jmreport import pipeline
 
     runs, jobs = pipeline.runs(given.settings)
-    given.console.say(*table(("run", "state", "asked", "listed", "read", "gaps"), map(_row, runs)))
-    given.console.say(f"{_count(len(runs), 'run')}, {_count(jobs, 'job')}")
+    there = [run for run in runs if not run.pruned]
+    given.console.say(*table(("run", "state", "asked", "listed", "read", "gaps"), map(_row, there)))
+    given.console.say(f"{_count(len(there), 'run')}, {_count(jobs, 'job')}")
+    gone = [run for run in runs if run.pruned]
+    if gone:
+        were = "1 run before them was" if len(gone) == 1 else f"{len(gone)} runs before them were"
+        given.console.say(f"{were} pruned, from {gone[0].id} to {gone[-1].id}")
 
 
 @command(app, SNAPSHOTS)

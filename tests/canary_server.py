@@ -229,6 +229,7 @@ class Canaries:
             f"-----BEGIN RSA PRIVATE KEY-----\n{plant('private key')}",
             "-----END RSA PRIVATE KEY-----",
             f"psql postgres://jm:{plant('dsn')}@db.example/jobs",
+            f"env: [{{'name': 'DB_PASSWORD', 'value': '{plant('log pair')}'}}]",
             f"sample {SAMPLE} done, echo {said}",
         )
         return {"contents": "\n".join(lines), "truncated": False}

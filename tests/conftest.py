@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import settings
+
+# Single times are noise: on a busy machine a law that holds must not fail for being slow.
+settings.register_profile("jmreport", deadline=None)
+settings.load_profile("jmreport")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: A browser that asks nobody anything by itself, and finds no host but this one.

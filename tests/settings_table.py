@@ -11,7 +11,7 @@ def table(section: str) -> str:
     """A section's table: a row a key."""
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for key in KEYS.values():
-        if key.path.startswith(f"{section}."):
+        if key.section == section:
             default = "—" if key.default in (None, (), {}) else f"`{toml(key.default)}`"
             rows.append(f"| `{key.path}` | {default} | {key.meaning} |")
     return "\n".join(rows)

@@ -1,6 +1,6 @@
 """A store's worth of jobs for the tests of pages: entries, runs, and records to read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -150,6 +150,9 @@ def read(
         yield record(stored[shard, line])
 
 
+Reader = Callable[[dict[tuple[str, int], JobRow], str, Sequence[int]], Iterator[Record]]
+
+
 def report(jobs: Sequence[Entry], over: Sequence[Run], settings: Settings | None = None) -> Report:
     """What the analysis finds."""
     settings = settings or Settings()
@@ -163,14 +166,15 @@ def write(
     *,
     settings: Settings | None = None,
     workers: int = 1,
+    reader: Reader = read,
 ) -> site.Written:
-    """The site of these jobs."""
+    """The site of these jobs; `reader` gives the records of some lines of a shard."""
     settings = settings or Settings()
     return site.write(
         where,
         report(jobs, over, settings),
         contexts(jobs, over),
-        partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
+        partial(reader, {(entry.shard, entry.line): entry.row for entry in jobs}),
         settings=settings,
         version="0.1.0",
         workers=workers,

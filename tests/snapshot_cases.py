@@ -1,7 +1,8 @@
 """Stores to test with: a summariser, jobs, whole runs, and disks that fail.
 
 Run as a program it writes one run into a store and kills itself at the Nth thing that it asks the
-system to write: `python snapshot_cases.py STORE N`; without N it prints how many there are.
+system to write: `python snapshot_cases.py STORE N`; without N it prints how many there are. With
+`prune` behind N it prunes instead.
 """
 
 import os
@@ -19,7 +20,9 @@ from jmreport.snapshots import Redaction, RunWriter, Store, writing
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 ASKED = Asked(server="http://127.0.0.1:8190", timeframe="DAYS_7")
 #: What a store asks of the system to write; files are changed in no other way.
-WRITES = ("mkdir", "open", "write", "fsync", "replace", "unlink")
+WRITES = ("mkdir", "open", "write", "fsync", "replace", "unlink", "rmdir")
+#: How many days behind NOW the runs of `nights_to_prune` are cut in two.
+PRUNE_BEFORE = 2
 
 
 def summarise(record: Record) -> JobRow:
@@ -30,6 +33,7 @@ def summarise(record: Record) -> JobRow:
         id=record.id,
         name=str(tree.get("name", "")),
         status=str(tree.get("status", "Unknown")),
+        parent=record.parent,
         readable=record.detail is not None,
         gaps=record.gaps,
     )
@@ -124,7 +128,25 @@ def before_each_write(act: Callable[[int, str], None]) -> Iterator[None]:
             setattr(os, name, real[name])
 
 
-def count_writes(root: Path) -> int:
+def nights_to_prune(root: Path) -> None:
+    """Three nights, an old prune among them, and jobs that only the first of them knew."""
+    write_run(root, [record(number) for number in range(100, 112)], days=-2)
+    write_run(root, [record(number) for number in range(106, 116)], days=-1)
+    a_prune(root, days=-1)
+    for _ in range(3):
+        a_night(root)
+
+
+def a_prune(root: Path, *, days: int = PRUNE_BEFORE) -> None:
+    with opened(root) as store, small_shards():
+        store.prune(NOW + timedelta(days=days), now=NOW, leaning=lambda _: ("job-100",))
+
+
+def temporaries(root: Path) -> list[Path]:
+    return list(root.rglob("*.tmp"))
+
+
+def count_writes(root: Path, act: Callable[[Path], None] = a_night) -> int:
     seen = 0
 
     def note(number: int, _: str) -> None:
@@ -132,7 +154,7 @@ def count_writes(root: Path) -> int:
         seen = number
 
     with before_each_write(note):
-        a_night(root)
+        act(root)
     return seen
 
 
@@ -147,6 +169,6 @@ def die_at(wanted: int) -> Callable[[int, str], None]:
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         with before_each_write(die_at(int(sys.argv[2]))):
-            a_night(Path(sys.argv[1]))
+            (a_prune if sys.argv[3:] == ["prune"] else a_night)(Path(sys.argv[1]))
     else:
         sys.stdout.write(f"{count_writes(Path(sys.argv[1]))}\n")

@@ -292,12 +292,50 @@ def test_a_failed_run_is_told_by_the_next_report_which_is_whole_itself() -> None
     assert not report([], [*history[:1], run(1, state="incomplete")]).complete
 
 
-def test_days_are_those_of_the_reports_zone() -> None:
-    """01:00 UTC is still yesterday in New York."""
+def _failed_days(found: Report) -> list[tuple[str, int]]:
+    return [(day.day, day.failed) for day in found.days]
+
+
+def test_jobs_stand_in_the_night_in_which_they_ended_called_by_the_day_of_its_report() -> None:
+    """The report of 02:00 tells of the evening before as of last night, not of yesterday."""
+    ends = {
+        "long before": night(1) - 24 * HOUR,
+        "the evening before": night(1) - 8 * HOUR,
+        "tonight": night(1) - HOUR,
+    }
+    entries = [job(name, at, "Failed", found=1) for name, at in ends.items()]
+    found = report(entries, runs(2))
+    assert _failed_days(found) == [("2026-11-01", 1), ("2026-11-02", 2)]
+    assert set(found.days[-1].jobs["Failed"]) == {"tonight", "the evening before"}
+    assert [day.run for day in found.days] == [run(0).id, run(1).id]
+
+
+def test_before_the_first_report_nights_end_at_its_time_of_day() -> None:
+    """A week read at once is seven nights, and the last of them has its whole day."""
+    ends = [night(0) - hours * HOUR for hours in (1, 23, 24, 47, 167)]
+    entries = [job(f"j{n}", at, "Failed", found=0) for n, at in enumerate(ends)]
+    found = report(entries, runs(1))
+    assert [count for _, count in _failed_days(found)] == [1, 0, 0, 0, 0, 2, 2]
+    assert [day.run for day in found.days] == [*[""] * 6, run(0).id]
+
+
+def test_reports_of_one_day_share_a_row_and_a_day_without_one_has_its_own() -> None:
+    """Whoever reports every hour sees days; what a missed night left is told by the next."""
+    hourly = replace(run(3), id="20261104T030000Z", now=night(3) + HOUR)
+    history = [run(0), run(1), run(3), hourly]
+    ends = [night(1) - HOUR, night(2) - HOUR, night(3) - HOUR, night(3) + HOUR / 2]
+    entries = [job(f"j{n}", at, "Failed", found=3) for n, at in enumerate(ends)]
+    found = report(entries, history)
+    assert _failed_days(found) == [("2026-11-02", 1), ("2026-11-03", 0), ("2026-11-04", 3)]
+    assert [day.run for day in found.days] == [run(1).id, "", hourly.id]
+
+
+def test_nights_are_called_by_the_days_of_the_reports_zone() -> None:
+    """02:00 UTC is still the evening before in New York."""
     entries = [ended(1, "Failed")]
-    assert report(entries, runs(2)).days[-1].failed == 1
-    found = report(entries, runs(2), timezone="America/New_York").days
-    assert [(day.day, day.failed) for day in found] == [("2026-11-01", 1)]
+    assert _failed_days(report(entries, runs(2))) == [("2026-11-02", 1)]
+    found = report(entries, runs(2), timezone="America/New_York")
+    assert _failed_days(found) == [("2026-11-01", 1)]
 
 
 def test_a_zone_that_nobody_knows_is_a_mistake_with_a_hint() -> None:

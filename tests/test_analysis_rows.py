@@ -213,3 +213,27 @@ def test_recorded_answers_become_rows(path: Path) -> None:
         assert row.status == tree["status"]
         assert (row.failure is not None) == bool(tree.get("failures"))
         assert row.unknown_fields == ()
+
+
+def test_a_sub_jobs_scatter_without_times_of_its_own_has_those_of_its_shards() -> None:
+    """The diagram of the job above draws it from there."""
+    shards = [
+        {"executionStatus": "Succeeded", "start": f"2026-11-22T22:1{n}:00Z",
+         "end": f"2026-11-22T22:2{n}:00Z"}
+        for n in range(3)
+    ]  # fmt: skip
+    tree = {
+        "id": "child", "status": "Failed", "submission": "2026-11-22T22:00:00Z",
+        "start": "2026-11-22T22:00:00Z", "end": "2026-11-22T23:00:00Z",
+        "extensions": {"parentJobId": "top", "tasks": [
+            {"name": "Align", "executionStatus": "Failed", "shards": shards},
+            {"name": "Going", "executionStatus": "Running", "shards": shards},
+            {"name": "Open", "executionStatus": "Failed",
+             "shards": [*shards, {"executionStatus": "Failed"}]},
+        ]},
+    }  # fmt: skip
+    spans = {span.name: span for span in summarise(Record(id="child", detail=tree)).spans}
+    began = datetime(2026, 11, 22, 22, 10, tzinfo=UTC)
+    assert (spans["Align"].start, spans["Align"].end) == (began, began.replace(minute=22))
+    assert (spans["Going"].start, spans["Going"].end) == (began, None)
+    assert (spans["Open"].start, spans["Open"].end) == (began, None)

@@ -156,3 +156,29 @@ def test_a_small_chart_stays_in_its_box(rates: list[float | None]) -> None:
     numbers = [float(number) for number in re.findall(r"[\d.]+(?:e-?\d+)?", line.path)]
     assert all(0 <= x <= 180 for x in numbers[::2])
     assert all(0 <= y <= 48 for y in numbers[1::2])
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_picture_for_mails_is_a_png_of_the_same_bytes_on_its_own_ground(dark: bool) -> None:
+    """Mails show no SVG, and a picture cannot follow its reader into the dark."""
+    from io import BytesIO
+
+    from matplotlib.image import imread
+
+    chart = Days(title="Jobs that ended", take_away="", bars=DAYS, width="mail")
+    drawn = charts.picture(chart, dark=dark)
+    assert drawn == charts.picture(chart, dark=dark)
+    assert len(drawn) < 80_000
+    dots = imread(BytesIO(drawn))[:, :, :3]
+    ground = tuple(round(float(part) * 255) for part in dots[0, 0])
+    assert ground == ((0x12, 0x15, 0x1B) if dark else (255, 255, 255))
+    colours = (dots[::3, ::3] * 255).round().astype(int).reshape(-1, 3)
+    shown = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours}
+    light = {charts.INK[name] for name in ("failed", "succeeded")}
+    wanted = {charts.DARK[ink] for ink in light} if dark else light
+    assert wanted <= shown
+    assert not (light & shown if dark else set())
+
+
+def test_every_colour_that_is_drawn_has_one_for_the_dark() -> None:
+    assert set(charts.DARK) == set(charts.INK.values())

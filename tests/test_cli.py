@@ -27,7 +27,10 @@ from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.settings import KEYS, Settings
 
-COMMANDS = ("build", "collect", "render", "diff", "check", "demo", "init", "snapshots")
+COMMANDS = (
+    "build", "collect", "render", "publish", "mail", "nightly", "diff", "check", "prune", "abort",
+    "label", "serve", "demo", "init", "doctor", "snapshots",
+)  # fmt: skip
 NOW = "2026-11-23T02:14:00Z"
 
 

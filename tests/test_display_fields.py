@@ -48,6 +48,19 @@ def test_columns_have_the_servers_names_and_order() -> None:
     ]
 
 
+def test_what_the_api_calls_a_date_is_one_without_a_type() -> None:
+    kinds = {
+        column.key: column.kind
+        for column in columns(
+            [
+                DisplayField(field="extensions.lastUpdate", display="Updated"),
+                DisplayField(field="extensions.userId", display="Who"),
+            ]
+        )
+    }
+    assert (kinds["extensions.lastUpdate"], kinds["extensions.userId"]) == ("time", "text")
+
+
 def test_without_fields_there_are_sensible_columns() -> None:
     titles = [column.title for column in columns(())]
     assert titles == ["Status", "Workflow", "Job", "Submitted", "Started", "Ended", "Took", "User"]

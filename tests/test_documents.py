@@ -12,7 +12,7 @@ from settings_table import table
 
 from jmreport import commands
 from jmreport.errors import PRECEDENCE, Exit
-from jmreport.flags import ASKING, SITE, SNAPSHOTS
+from jmreport.flags import ASKING, PUBLISHING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.render.reportjson import REPORT_FORMAT
 from jmreport.settings import LISTS, SECTIONS
@@ -95,19 +95,23 @@ def test_the_readme_names_every_command_and_time_frame() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_flag_that_a_document_names_exists(document: Path) -> None:
-    """Of jmreport's commands; lines that run other programs are left out."""
-    known = {flag.name for flag in (*ASKING, SITE, SNAPSHOTS)}
-    own = Path(HERE / "jmreport").glob("*.py")
+    """Of jmreport's commands, or the benchmarks'; lines that run other programs are left out."""
+    known = {flag.name for flag in (*ASKING, *PUBLISHING, SITE, SNAPSHOTS)}
+    own = [*Path(HERE / "jmreport").glob("*.py")]
+    if document.parent.name == "bench":
+        own.append(HERE / "bench/__main__.py")
     found = [f for path in own for f in re.findall(r'"(--[a-z/-]+)"', path.read_text())]
     known |= {name for flag in found for name in flag.split("/")}
     known |= {"--help"}
     for line in document.read_text(encoding="utf-8").splitlines():
-        if not re.search(r"\b(pip|uv|npm|apt-get|sha256sum)\b", line):
+        if not re.search(
+            r"\b(pip|uv|npm|apt-get|sha256sum|gcloud|kubectl|useradd|systemctl)\b", line
+        ):
             assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)) - ARROWS <= known, line
 
 
 #: What looks like a flag in the picture of the flow.
-ARROWS = {"--collect--", "--analyse--", "--render--"}
+ARROWS = {"--collect--", "--analyse--", "--render--", "--deliver--"}
 
 
 @pytest.mark.parametrize("section", SECTIONS | LISTS)
@@ -182,11 +186,15 @@ def names(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
 
 
-@pytest.mark.parametrize("lock", ["run", "dev"])
+@pytest.mark.parametrize("lock", ["run", "gcs", "serve", "dev"])
 def test_every_dependency_is_locked_with_hashes(lock: str) -> None:
     """requirements/README.md says how to lock again."""
     project = tomllib.loads(read("pyproject.toml"))
     wanted = project["project"]["dependencies"]
+    if lock != "run":
+        wanted = wanted + project["project"]["optional-dependencies"]["gcs"]
+    if lock in ("serve", "dev"):
+        wanted = wanted + project["project"]["optional-dependencies"]["serve"]
     if lock == "dev":
         wanted = wanted + project["dependency-groups"]["dev"] + project["build-system"]["requires"]
     entries = re.split(r"^(?=[a-z0-9])", read(f"requirements/{lock}.txt"), flags=re.MULTILINE)

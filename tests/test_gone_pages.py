@@ -1,11 +1,18 @@
 """Pages of which nothing is known any more: their addresses last, and say so."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
-from site_cases import entries, runs, write
+from site_cases import entries, read, report, runs, write
 
-from jmreport.render import addresses, linkcheck
+from jmreport.analysis import contexts, frozen
+from jmreport.progress import SilentProgress
+from jmreport.records import Entry, Run
+from jmreport.render import addresses, linkcheck, site
+from jmreport.report import Night, NightFlow, StatusSplit
+from jmreport.settings import Settings
 
 
 def test_a_workflow_that_no_job_has_any_more_says_so_and_leads_on(tmp_path: Path) -> None:
@@ -27,3 +34,95 @@ def test_a_workflow_that_no_job_has_any_more_says_so_and_leads_on(tmp_path: Path
         assert list(linkcheck.check(tmp_path)) == []
     write(tmp_path, before, over)
     assert "No job of this workflow" not in page.read_text()
+
+
+def _pruned(over: Sequence[Run]) -> tuple[Run, ...]:
+    """The same runs, all but the newest pruned."""
+    return (*(replace(run, pruned=True) for run in over[:-1]), over[-1])
+
+
+def _written(
+    where: Path,
+    jobs: Sequence[Entry],
+    over: Sequence[Run],
+    *,
+    nights: Sequence[Night] = (),
+    flows: tuple[str, ...] = (),
+) -> site.Written:
+    """As `site_cases.write`; tonight is said to have told of these workflows."""
+    settings = Settings()
+    found = report(jobs, over)
+    told = tuple(NightFlow(name=name, split=StatusSplit(), failing=0, missing=0) for name in flows)
+    return site.write(
+        where,
+        replace(found, nights=(replace(found.nights[-1], flows=told),)),
+        contexts(jobs, over),
+        partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
+        nights=nights,
+        settings=settings,
+        version="0.1.0",
+        workers=1,
+        progress=SilentProgress(),
+    )
+
+
+def test_once_runs_were_pruned_pages_of_which_nothing_is_known_go(tmp_path: Path) -> None:
+    """A workflow's stays, and says so, while a night that stays told of it."""
+    over = runs(3)
+    before = entries(40, over)
+    gone = before[0].row.name
+    after = [entry for entry in before if entry.row.name != gone]
+    page = tmp_path / addresses.workflow(gone)
+    _written(tmp_path, before, over)
+    _written(tmp_path, after, _pruned(over), flows=(gone,))
+    assert "No job of this workflow is known any more" in page.read_text()
+    assert list(linkcheck.check(tmp_path)) == []
+    _written(tmp_path, after, _pruned(over))
+    assert not page.exists()
+    for entry in before:
+        assert (tmp_path / addresses.job(entry.row.id)).exists() == (entry.row.name != gone)
+    assert list(linkcheck.check(tmp_path)) == []
+    assert _written(tmp_path, after, _pruned(over)).rewritten == 0
+
+
+def test_where_nothing_was_pruned_a_jobs_page_stays_without_its_job(tmp_path: Path) -> None:
+    """As when the snapshots were lost: whoever has the link can still read it."""
+    over = runs(2)
+    before = entries(40, over)
+    write(tmp_path, before, over)
+    write(tmp_path, before[1:], over)
+    assert (tmp_path / addresses.job(before[0].row.id)).exists()
+
+
+def test_a_job_that_is_known_again_has_its_page_again(tmp_path: Path) -> None:
+    over = _pruned(runs(2))
+    before = entries(40, over)
+    page = tmp_path / addresses.job(before[0].row.id)
+    write(tmp_path, before, over)
+    first = page.read_bytes()
+    write(tmp_path, before[1:], over)
+    assert not page.exists()
+    write(tmp_path, before, over)
+    assert page.read_bytes() == first
+    assert list(linkcheck.check(tmp_path)) == []
+
+
+def test_a_nights_page_names_a_job_that_went_without_leading_to_it(tmp_path: Path) -> None:
+    over = runs(2)
+    before = entries(60, over)
+    told = frozen(report(before, over), before)
+    gone = next(job for group in told.attention for job in group.jobs)
+    after = [entry for entry in before if entry.row.id != gone]
+    page = tmp_path / addresses.night(over[-1].id)
+    link = addresses.relative(addresses.night(over[-1].id), addresses.job(gone))
+    short = next(job.short_id for job in told.jobs if job.id == gone)
+    _written(tmp_path, before, over, nights=(told,))
+    assert f'href="{link}"' in page.read_text()
+    made = []
+    for _ in range(3):
+        _written(tmp_path, after, _pruned(over))
+        made.append(page.read_bytes())
+        assert list(linkcheck.check(tmp_path)) == []
+    assert len(set(made)) == 1
+    assert f'<span class="id mono">{short}</span>' in page.read_text()
+    assert link not in page.read_text()

@@ -189,6 +189,24 @@ def test_an_end_before_its_start_gives_no_duration_and_says_so() -> None:
     assert "0 s" not in shown.partition("Tasks")[0]
 
 
+def test_a_date_without_a_zone_is_read_as_utc_and_noted_on_the_jobs_page() -> None:
+    sound = {"submission": "2026-11-22T19:00:00+00:00", "failures": [], "extensions": {}}
+    assert "read as UTC" not in text(page(record(detail(**sound))))
+    shown = text(page(record(detail(**{**sound, "submission": "2026-11-22T19:00:00"}))))
+    assert "Sun 22 Nov 2026, 19:00 UTC" in shown
+    assert "Odd dates 1 (without a zone and read as UTC, or unreadable" in shown
+
+
+def test_events_are_told_to_the_second() -> None:
+    """Most of what a backend does takes less than a minute."""
+    step = {"start": "2026-11-22T22:00:08.010+00:00", "end": "2026-11-22T22:00:21+00:00"}
+    task = {"name": "Align", "executionEvents": [{"name": "Pending", **step}]}
+    events = [{"time": "2026-11-22T22:00:05.3+00:00", "content": "pulling-image"}]
+    shown = text(page(record(detail(extensions={"tasks": [task], "events": events}))))
+    assert "22 Nov 22:00:08 22 Nov 22:00:21" in shown
+    assert "Sun 22 Nov 2026, 22:00:05 UTC pulling-image" in shown
+
+
 def test_a_task_that_ended_and_has_no_start_is_not_called_waiting() -> None:
     task = {"name": "Align", "executionStatus": "Succeeded", "end": "2026-11-22T23:00:00+00:00"}
     shown = text(page(record(detail(extensions={"tasks": [task]}))))
@@ -208,6 +226,26 @@ def test_a_sub_job_of_which_nothing_came_is_said_on_both_pages() -> None:
     assert "Nothing is known of it but that its parent job names it." in text(own)
     assert "the server gave no status" in text(own)
     assert "the list" not in text(own)
+
+
+def test_a_failed_calls_sub_job_that_could_not_be_read_is_named_before_the_failures() -> None:
+    gap = Gap(what="job", why="server error 500", job="child-1")
+    lost = Record(id="child-1", parent=JOB, gaps=(gap,))
+    shards = [
+        {"shardIndex": 0, "executionStatus": "Succeeded", "jobId": "child-0"},
+        {"shardIndex": 7, "executionStatus": "Failed", "jobId": "child-2"},
+    ]
+    called = [
+        {"name": "CallSub", "executionStatus": "Failed", "jobId": "child-1"},
+        {"name": "Scattered", "executionStatus": "Failed", "shards": shards},
+    ]
+    known = tuple(map(summarise, (lost, Record(id="child-0", detail=detail(id="child-0")))))
+    shown = text(page(record(detail(extensions={"tasks": called})), children=known))
+    assert "2 of its 3 sub-jobs were not read." in shown
+    first = shown.partition("Failed sub-workflows")[2].partition("Failures")[0]
+    assert "child-1 CallSub Not read: server error 500" in first
+    assert "child-2 Scattered, shard 7 Not read; the data quality page says why." in first
+    assert "child-0" not in first
 
 
 def test_a_task_that_has_not_started_shows_no_invented_start() -> None:
@@ -492,6 +530,17 @@ def test_fields_no_api_names_are_shown_at_every_level() -> None:
         "operation[op].ownOperation o1",
     ):
         assert line in shown
+
+
+def test_what_the_list_repeats_of_a_servers_own_fields_is_told_once() -> None:
+    own = {"cost": 1.25, "zone": "eu"}
+    tree = detail(extensions=own)
+    same = text(page(record(tree, row={"id": JOB, "extensions": own})))
+    assert "extensions.cost 1.25" in same
+    assert "list.extensions" not in same
+    other = text(page(record(tree, row={"id": JOB, "extensions": {**own, "zone": "us"}})))
+    assert "list.extensions.zone us" in other
+    assert "list.extensions.cost" not in other
 
 
 def test_what_only_the_list_says_is_told_beside_the_detail() -> None:

@@ -280,6 +280,31 @@ def test_the_calendar_shows_the_outage_as_the_worst_night(site: Site) -> None:
     assert "Sun 8 Nov 2026, 02:14 UTC 20 new failures 60 21 20" in calendar
 
 
+def test_every_number_of_the_calendar_leads_to_exactly_what_it_counts(
+    site: Site, keys: Keys
+) -> None:
+    calendar = site.page(addresses.NIGHTS)
+    numbers = re.findall(
+        r'data-label="(Failed|New|Still failing|Fixed)">(?:<a href="([^"]+)">)?(?:<span>)?(\d+)',
+        calendar,
+    )
+    assert len(numbers) == 4 * NIGHTS - 2  # the first night has nothing that is new or fixed
+    led = 0
+    for what, href, number in numbers:
+        assert bool(href) == bool(int(number)), (what, href, number)
+        if href:
+            address, _, anchor = href.partition("#")
+            html = (site.folder / "site/nights" / address).resolve().read_text("utf-8")
+            if anchor:
+                listed = keys.linked(dict(parts(html))[anchor])
+            else:  # a list, beside its jobs; or, of a single job, the job's own page
+                rows = html.partition("<tbody")[2] if "-failed" in address else ""
+                listed = keys.linked(rows.replace('href="', 'href="jobs/') or f'href="{href}"')
+            assert len(listed) == int(number), (what, href)
+            led += 1
+    assert led > NIGHTS
+
+
 def test_what_fails_since_the_third_night_is_still_failing_on_the_last(
     site: Site, keys: Keys
 ) -> None:
@@ -302,6 +327,24 @@ def test_a_key_that_did_not_run_is_missing_for_two_nights_and_then_forgotten(
         assert keys.linked(dict(parts(html))["missing"]) == {MISSING}
         assert "1 Missing" in words(html)
     assert "missing" not in dict(parts(site.night(19)))
+
+
+def test_the_chart_has_a_bar_for_each_night_and_last_night_is_the_last(site: Site) -> None:
+    """At 02:14 the calendar's day is two hours old: last night is what ended since 02:14 before."""
+    overview = site.page("index.html")
+    told = words(overview)
+    assert "Last 21 nights" in told
+    last = failing()[NIGHTS]
+    assert f"Mon 23 Nov: {len(last)} failed, 0 aborted, {60 - len(last)} succeeded." in told
+    rows = re.findall(
+        r'<tr><th scope="row"><a href="nights/(\w+)/index\.html">.*?</th>'
+        r'<td class="num">(?:<[^>]+>)*(\d+)',
+        overview,
+    )
+    wanted = {run_of(night): len(failing()[night]) for night in range(1, NIGHTS + 1)}
+    # What fails in the partial night is known by now: one fewer than was told then.
+    wanted[run_of(PARTIAL)] -= 1
+    assert {run: int(failed) for run, failed in rows} == wanted
 
 
 def test_tonights_numbers_stand_beside_those_of_a_usual_night(site: Site) -> None:
@@ -336,6 +379,16 @@ def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(
         told,
     )
     assert "1 stuck" in told
+    # Its own page says so too, and no other's does.
+    pages = {page.name: page.read_text("utf-8") for page in (site.folder / "site/jobs").glob("*-*")}
+    stuck = [html for html in pages.values() if 'class="lede">Stuck: ' in html]
+    (own,) = [words(html) for html in stuck]
+    assert re.search(
+        r"Stuck: running for 32 h \d+ min when last read, in MergeVcfs; such jobs usually take "
+        r"1 h \d+ min\. 2 of 3 tasks succeeded\.",
+        own,
+    )
+    assert re.search(r"Took 32 h \d+ min so far", own)
     assert keys.linked(dict(parts(site.night(20)))["stuck"]) == {STUCK}
 
 

@@ -293,7 +293,7 @@ SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "dsub-job_running": (
         "+longrun--root--261123-200008-170621++",
-        ("Running when last read, in running-docker", "Ended — not known", "Checking image userid"),
+        ("when last read, in running-docker", "Ended — not known", "Checking image userid"),
     ),
     "dsub-q_size1": ("+retried--root--261123-200012-502664++2", ("retried", "20:00 UTC")),
 }  # fmt: skip

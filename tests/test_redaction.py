@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snapshot_cases import NOW, opened, record, row, run_of
 
@@ -140,6 +140,16 @@ def test_what_only_looks_like_a_secret_stays(tree: Any) -> None:
         ("sshpass -p canary ssh host", "ssh host"),
         ("docker login -u ada -p canary gcr.io", "gcr.io"),
         ("AGE-SECRET-KEY-1CANARYCANARYCANARYCANARY", ""),
+        ("mysqldump -h db -u ada -pcanary --all-databases", "--all-databases"),
+        ("redis-cli -h db -a canary ping", "ping"),
+        ("machine db login ada password canary end", "end"),
+        ('env=[{"name": "DB_PASSWORD", "value": "canary"}] end', "end"),
+        ('\n {"env": [{"name": "DB_PASSWORD", "value": "canary"}], "x": "end"}', "end"),
+        ("env:\n  - name: API_TOKEN\n    value: canary\n  - name: X\n    value: end", "end"),
+        ("{'key': 'DB_PASSWORD', 'value': 'canary'} end", "end"),
+        ('environment { key: "DB_PASSWORD" value: "canary" } end', "end"),
+        (r'{\"name\": \"DB_PASSWORD\",\n   \"value\": \"canary\"} end', "end"),
+        ('{"name": "DB_PASSWORD", "value": "can' "ary was cut here", "DB_PASSWORD"),
     ],
 )  # fmt: skip
 def test_a_secrets_shape_is_taken_out_of_any_text(text: str, stays: str) -> None:
@@ -398,6 +408,8 @@ def shape(tree: Any) -> Any:
 
 @settings(max_examples=200, deadline=None)
 @given(tree=_json)
+@example(tree={"token": {"Bearer password=": 0}})
+@example(tree={"secrets": {"password": 1234, "port": 5432}})
 def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
     """Law: same shape, same numbers; a second time changes nothing; what is left can be written."""
     found, count = Redaction().tree(tree)
@@ -414,7 +426,9 @@ def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
     ["://" * 50_000, "a" * 200_000 + "token", "password=" * 20_000, "eyJ" * 60_000, "@:" * 90_000,
      "-----BEGIN PRIVATE KEY-----" * 5_000, "bearer " * 30_000, "cookie: " * 20_000,
      "sig=" * 50_000, "token \\" * 30_000, "AKIA" * 50_000, "basic " * 40_000, "-" * 200_000,
-     "password=\"" * 20_000, "password='" * 20_000, 'password=\\"' * 20_000, "A" * 200_000],
+     "password=\"" * 20_000, "password='" * 20_000, 'password=\\"' * 20_000, "A" * 200_000,
+     'name: token, ' * 15_000, "name: token" + " " * 200_000, "name: token," + "value " * 30_000,
+     "mysql " * 30_000, "login x " * 25_000, "redis-cli " * 20_000],
 )  # fmt: skip
 def test_no_text_makes_it_slow(text: str) -> None:
     """A log made to match nearly everywhere is done in time that grows with its length."""

@@ -122,7 +122,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     with collecting(settings, url) as process:
         wait_for(counting, after)
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == Exit.INTERRUPTED, err
     assert out == ""
     given = len(counting.details)
@@ -170,7 +170,7 @@ def test_stopped_again_and_again_it_ends_some_day(
         with collecting(settings, url) as process:
             wait_for(counting, 30 * (number + 1))
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
     collect(settings, url, 1)
     assert counting.twice(Path(settings.snapshots.dir)) == set()
     assert known(settings) == everything

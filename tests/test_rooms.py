@@ -19,6 +19,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 #: Rooms of more than one module side by side.
 PARTS = {
     "cli": {
+        "actions_commands",
         "cli",
         "commands",
         "differing",
@@ -26,15 +27,23 @@ PARTS = {
         "flags",
         "console",
         "estimate",
+        "mail_commands",
+        "nightly_commands",
+        "publish_commands",
         "snapshots_commands",
         "__main__",
     },
+    "credentials": {"credentials", "identities"},
     "nouns": {
         "__init__",
         "calltimes",
         "compared",
+        "deeds",
+        "durations",
         "errors",
         "guidance",
+        "letters",
+        "mailboxes",
         "models",
         "progress",
         "records",
@@ -50,12 +59,18 @@ OWNERS = {
     "typer": ("cli",),
     "rich": ("cli",),
     "httpx": ("client",),
-    "stamina": ("client",),
-    "google": ("credentials",),
+    "tenacity": ("client",),
+    "google": ("credentials", "bucket"),
+    "requests": ("bucket",),
     "jinja2": ("render.theme",),
     "matplotlib": ("render.charts",),
+    "css_inline": ("render.mails",),
+    "smtplib": ("mail",),
     "markdown": ("render.prose",),
     "nh3": ("render.prose",),
+    "starlette": ("actions",),
+    "uvicorn": ("actions",),
+    "anyio": ("actions",),
 }
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "lib", "base"}
 
@@ -196,5 +211,5 @@ def test_render_loads_no_network_library(tmp_path: Path) -> None:
     rendered = "from jmreport.cli import main\nassert main(['render', '-q', '--workers', '1']) == 0"
     loaded = loaded_by(rendered, tmp_path)
     assert "jinja2" in loaded
-    assert loaded & {"httpx", "httpcore", "google", "stamina"} == set()
+    assert loaded & {"httpx", "httpcore", "google", "stamina", "requests"} == set()
     assert (tmp_path / "site/index.html").exists()

@@ -1,6 +1,7 @@
 """Settings: the file, then the environment, then flags; every mistake named with its place."""
 
 import tomllib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport.errors import Exit, UsageError
-from jmreport.settings import KEYS, LISTS, SECTIONS, Settings, Slo
+from jmreport.mailboxes import Mailbox, mailbox
+from jmreport.settings import KEYS, LISTS, SECTIONS, Allow, Settings, Slo
 from jmreport.settings_example import commented, toml
 from jmreport.settings_loading import Value, from_environment, from_text, load
 
@@ -262,23 +264,71 @@ def test_the_written_file_changes_nothing_until_it_is_changed() -> None:
 def test_the_written_file_shows_every_key_with_its_meaning_and_decodes_when_uncommented() -> None:
     text = commented({})
     tree = tomllib.loads(uncommented(text))
-    tables = {section: held[0] if section in LISTS else held for section, held in tree.items()}
-    assert {f"{section}.{name}" for section in tables for name in tables[section]} == set(KEYS)
+    assert set(paths(tree)) == set(KEYS)
     assert all(f"# {key.meaning}\n" in text for key in KEYS.values())
     settings = loaded(uncommented(text))
     assert isinstance(settings, Settings)
     for key in KEYS.values():
-        section, name = key.path.split(".")
-        table = getattr(settings, section)
+        table: Any = settings
+        for name in key.section.split("."):
+            table = getattr(table, name)
         if not key.meta.examples:
-            assert getattr(table[0] if key.listed else table, name) == key.default
+            assert getattr(table[0] if key.listed else table, key.name) == key.default
+
+
+def paths(tree: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Every key of a settings file by its path, those of the first table of a list included."""
+    for name, held in tree.items():
+        path = f"{above}{name}"
+        if path in KEYS:
+            yield path
+        else:
+            yield from paths(held[0] if path in LISTS else held, f"{path}.")
 
 
 def test_every_key_has_a_meaning_and_every_default_passes_its_own_check() -> None:
     assert len(KEYS) > 30
     assert all(key.meaning.endswith(".") for key in KEYS.values())
-    assert {*SECTIONS, *LISTS} == {path.partition(".")[0] for path in KEYS}
+    assert {*SECTIONS, *LISTS} == {key.section for key in KEYS.values()}
     assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
+
+
+def test_tables_within_a_table_may_be_given_again_too() -> None:
+    text = """
+        [actions]
+        rate = 5
+        [[actions.allow]]
+        who = "ana@example.org"
+        actions = ["abort"]
+        labels = { team = "germline" }
+        [[actions.allow]]
+        who = "*@example.org"
+    """
+    actions = loaded(text).actions
+    assert actions.rate == 5
+    assert actions.allow == (
+        Allow(who="ana@example.org", actions=("abort",), labels={"team": "germline"}),
+        Allow(who="*@example.org", actions=("read",)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[actions]\nallow = 3", "actions.allow: expected tables, as in [[actions.allow]]"),
+        ('[[actions.allow]]\nactions = ["abort"]', "actions.allow: table 1 has no who"),
+        ('[[actions.allow]]\nwho = "a@b"\nactions = ["fly"]', "'fly' is not one of read, abort"),
+        ('[[actions.allow]]\nwho = "a b"', "'a b' is neither an address nor *@ and a domain"),
+        ('[[actions.allow]]\nwho = "a@b"\nacts = []', "actions.allow.acts: no such key"),
+        ('[actions]\nurl = "https://a.example/x"', "an address without a path"),
+        ('[actions]\nkeys_url = "http://a.example/x"', "an https:// address"),
+        ('[actions]\nmode = "open"', "'open' is not one of local, iap, google"),
+    ],
+)
+def test_mistakes_within_such_tables_are_named_with_their_place(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        loaded(text)
+    assert said in caught.value.message
 
 
 def test_a_table_that_may_be_given_again_is_read_each_time() -> None:
@@ -323,6 +373,58 @@ def test_a_mistake_in_the_reports_tables_is_named_with_its_place(text: str, said
     with pytest.raises(UsageError) as raised:
         loaded(text)
     assert raised.value.message == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[mail]\nsmtp = "smtp.example.org"', "'smtp.example.org' is not a host and a port"),
+        ('[mail]\nsmtp = "a b:25"', "'a b:25' is not a host and a port"),
+        ('[mail]\nsender = "reports"', "'reports' is not one address"),
+        ('[mail]\nsender = "a@b.c, d@e.f"', "'a@b.c, d@e.f' is not one address"),
+        ('[mail]\nreply_to = "a@b.c\\r\\nBcc: x@y.z"', "holds characters that no address has"),
+        ('[mail]\nsender = "a@b.c\\u2028"', "holds characters that no address has"),
+        ('[mail]\nsender = "=?utf-8?q?=0d=0aBcc:?= <a@b.c>"', "or holds one of"),
+        ('[mail]\nspool = "site/spool"', "mail.spool is site/spool, in the folder of the pages"),
+        ('[mail]\npassword = "hunter2"', "no such key, and secrets are never settings"),
+        ('[[teams]]\nname = "a"', "teams: table 1 has no to"),
+        ('[[teams]]\nname = "a"\nto = []', "to of table 1: expected a list of texts, 1 at least"),
+        ('[[teams]]\nname = "a"\nto = ["a@b.c", "<d@e.f>, g@h.i"]', "is not one address"),
+        ('[[teams]]\nname = ""\nto = ["a@b.c"]', "name of table 1: expected text of 1 to 200"),
+        (
+            '[[teams]]\nname = "a"\nto = ["a@b.c"]\nsend = "never"',
+            "send of table 1: expected one of always, on-change, on-failure, not 'never'",
+        ),
+        (
+            '[[teams]]\nname = "a"\nto = ["a@b.c"]\nattach = ["pdf"]',
+            "attach of table 1: 'pdf' is not one of csv, json",
+        ),
+        (
+            '[[teams]]\nname = "a"\nto = ["a@b.c"]\n[[teams]]\nname = "a"\nto = ["d@e.f"]',
+            "teams: two are called 'a'",
+        ),
+    ],
+)
+def test_a_mistake_about_mails_is_named_with_its_place(text: str, said: str) -> None:
+    error = mistake(text)
+    assert said in error.message
+    assert "hunter2" not in error.message + error.hint
+
+
+def test_a_team_is_read_with_its_addresses_and_labels() -> None:
+    text = '[[teams]]\nname = "g"\nto = ["Bo Li <bo@example.org>"]\nlabels = { owner = "ana" }\n'
+    [team] = loaded(text).teams
+    assert (team.send, team.labels, team.attach) == ("always", {"owner": "ana"}, ())
+    assert mailbox(team.to[0]) == Mailbox("bo@example.org", "Bo Li")
+
+
+@given(st.text(max_size=60))
+def test_no_address_holds_what_ends_a_line(text: str) -> None:
+    """Whatever is let in is one address in ASCII, with a name that stays where it is put."""
+    with suppress(ValueError):
+        found = mailbox(f"{text}@example.org")
+        assert found.address.isascii()
+        assert not set(found.address + found.name) & set('\r\n\0,;<>\u2028\u2029"')
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))

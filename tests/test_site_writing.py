@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
+import site_cases
 from msgspec.structs import replace
 from site_cases import NOW, contents, entries, runs, write
 
 from jmreport.errors import JmreportError, LockedError
-from jmreport.records import Entry, Run
+from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck
 from jmreport.render.ledger import Ledger
 
@@ -55,6 +57,33 @@ def test_workers_change_the_time_and_not_a_byte(tmp_path: Path, built: Path) -> 
     """Forked processes make the same files as one process does."""
     write(tmp_path, JOBS, OVER, workers=2)
     assert contents(tmp_path) == contents(built)
+
+
+@pytest.mark.parametrize(("shards", "at_once"), [(5_000, 1), (5, 2)])
+def test_processes_take_turns_with_wide_scatters(tmp_path: Path, shards: int, at_once: int) -> None:
+    """One is read at a time, whatever the number of processes: each takes much memory."""
+    each = [
+        replace(
+            entry, row=replace(entry.row, shards=shards), shard=f"runs/{entry.run}/{at}", line=0
+        )
+        for at, entry in enumerate(JOBS[:4])
+    ]
+    noted = tmp_path / "reading"
+
+    def slowly(stored: dict[tuple[str, int], JobRow], *wanted: Any) -> Iterator[Record]:
+        for read in site_cases.read(stored, *wanted):
+            for word in ("begun", "done"):
+                with noted.open("a") as file:
+                    file.write(f"{time.monotonic()} {word}\n")
+                time.sleep(0.5 if word == "begun" else 0)
+            yield read
+
+    write(tmp_path / "site", each, OVER, workers=3, reader=slowly)
+    busy = most = 0
+    for line in sorted(noted.read_text().splitlines(), key=lambda line: float(line.split()[0])):
+        busy += 1 if line.endswith("begun") else -1
+        most = max(most, busy)
+    assert most == 1 if at_once == 1 else most >= at_once
 
 
 def test_the_order_of_jobs_changes_nothing(tmp_path: Path, built: Path) -> None:

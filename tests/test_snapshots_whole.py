@@ -27,16 +27,13 @@ from snapshot_cases import (
     row,
     run_of,
     summarise,
+    temporaries,
     write_run,
 )
 
 from jmreport.errors import Exit, JmreportError, LockedError, SnapshotError
 from jmreport.records import JobRow, Record
 from jmreport.snapshots import Redaction, Store, check, files, index
-
-
-def temporaries(root: Path) -> list[Path]:
-    return list(root.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize("seed", range(20))

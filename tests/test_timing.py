@@ -190,6 +190,37 @@ def test_attempts_that_fit_no_shard_are_kept() -> None:
     assert regroup(flat, SHARDS) == {None: flat}
 
 
+def inline(attempts: int, *numbers: int | None) -> list[tuple[int, str, str]]:
+    """Attempts that came inline, with these numbers, in a shard that failed after so many."""
+    tree = {
+        "name": "A", "executionStatus": "Failed",
+        "shards": [{
+            "shardIndex": 0, "executionStatus": "Failed", "attempts": attempts,
+            "start": at(20).isoformat(), "end": at(30).isoformat(), "backendLog": "gs://b/latest",
+            "attemptsData": [
+                {"executionStatus": "Failed", "end": at(place).isoformat(),
+                 **({} if number is None else {"attemptNumber": number})}
+                for place, number in enumerate(numbers, 1)
+            ],
+        }],
+    }  # fmt: skip
+    found = calls.of_task(msgspec.convert(tree, TaskMetadata), reading.read(Record(id="a")))
+    return [(one.attempt, one.status, f"{one.end:%M}" if one.end else "") for one in found]
+
+
+def test_the_latest_attempt_is_the_shards_own_row_where_only_earlier_ones_came_inline() -> None:
+    assert inline(2, 1) == [(1, "Failed", "01"), (2, "Failed", "30")]
+    assert inline(2, 1, 2) == [(1, "Failed", "01"), (2, "Failed", "02")]
+
+
+def test_no_attempt_is_lost_for_its_number() -> None:
+    """Counted from 0, without a number, or with one that another has."""
+    for numbers in ((0, 1, 2), (None, None, None), (1, 1, 1), (1, 2, None), (None, 1, 2)):
+        assert inline(3, *numbers) == [
+            (1, "Failed", "01"), (2, "Failed", "02"), (3, "Failed", "03"),
+        ]  # fmt: skip
+
+
 def test_execution_events_tell_of_attempts_that_no_other_answer_names() -> None:
     """Cromwell's events cover all attempts, so a diagram needs no attempts call."""
     read = reading.read(Record(id="a"))

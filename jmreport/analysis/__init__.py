@@ -2,8 +2,24 @@
 
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
+from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import analyse, frozen, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.rows import summarise
+from jmreport.analysis.short_ids import short_ids
+from jmreport.analysis.teams import of_team, runs_of_team
 
-__all__ = ["analyse", "contexts", "difference", "frozen", "known", "measure", "summarise", "told"]
+__all__ = [
+    "analyse",
+    "contexts",
+    "difference",
+    "frozen",
+    "known",
+    "leaned_on",
+    "measure",
+    "of_team",
+    "runs_of_team",
+    "short_ids",
+    "summarise",
+    "told",
+]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jmreport.analysis.causes import Cause, cause_of
 from jmreport.analysis.nights import Key, KeyState, Verdicts
 from jmreport.analysis.timing import WAITING_STATUSES
-from jmreport.models import JOB_STATUSES
+from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Entry, JobRow
 from jmreport.report import CauseGroup, FlakyKey, State, StuckJob, Usual
 
@@ -156,17 +156,26 @@ def stuck(active: Iterable[JobRow], usual: dict[str, Usual], now: datetime) -> t
 
 
 def _stuck(row: JobRow, usual: Usual | None, now: datetime) -> StuckJob | None:
+    active_for = time_active(row, now)
+    if active_for is None or not too_long(row, active_for, usual):
+        return None
     waiting = row.status in WAITING_STATUSES
-    since = row.submission if waiting else row.start
-    if since is None:
-        return None
-    active_for = max(now - since, timedelta(0))
-    limit = LONGEST_WAIT if waiting else longest_expected(usual)
-    if limit is None or active_for <= limit:
-        return None
     return StuckJob(
         job=row.id, active_for=active_for, waiting=waiting, usual=usual, where=row.where
     )
+
+
+def time_active(row: JobRow, now: datetime) -> timedelta | None:
+    """How long a job that has not ended waits, or runs if it has started; None if unknown."""
+    since = row.submission if row.status in WAITING_STATUSES else row.start
+    return None if since is None or not row.active else max(now - since, timedelta(0))
+
+
+def too_long(row: JobRow, active_for: timedelta, usual: Usual | None) -> bool:
+    """Whether an active job is stuck, after so long."""
+    waiting = row.status in WAITING_STATUSES
+    limit = LONGEST_WAIT if waiting else longest_expected(usual)
+    return row.status in ACTIVE_STATUSES and limit is not None and active_for > limit
 
 
 def longest_expected(usual: Usual | None) -> timedelta | None:

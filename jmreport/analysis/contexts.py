@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from jmreport.analysis import attention
 from jmreport.analysis.causes import cause_of
 from jmreport.analysis.history import histories
 from jmreport.analysis.nights import Nights
@@ -31,21 +32,27 @@ def contexts(
     window = Window(nights)
     rows = {entry.row.id: entry.row for entry in entries}
     known = {entry.row.id: entry for entry in entries}
-    short = short_ids(rows)
-    before = histories(entries, nights, identity)
     usual = as_of_each(entries, (_asking(entry, nights) for entry in entries))
+    before = histories(entries, nights, identity)
+    short = short_ids(rows)
     for entry in sorted(entries, key=lambda entry: (entry.run, entry.shard, entry.line)):
         cause = cause_of(entry.row)
+        lost = window.lost(_top(entry, known))
+        active_for = attention.time_active(entry.row, nights.seen(entry))
         yield JobContext(
             entry=entry,
             usual=usual.get(entry.row.id),
             parent=rows.get(entry.row.parent or ""),
             children=_children(entry.row, rows),
             failed_below=_failed_below(entry.row, rows),
-            last_seen=nights.seen(entry) if window.lost(_top(entry, known)) else None,
+            last_seen=nights.seen(entry) if lost else None,
             cause=cause.id if cause else None,
             cause_class=cause.cause_class if cause else None,
             history=before.get(entry.row.id),
+            active_for=active_for,
+            stuck=active_for is not None
+            and not lost
+            and attention.too_long(entry.row, active_for, usual.get(entry.row.id)),
             short_id=short[entry.row.id],
         )
 

@@ -14,13 +14,14 @@ def covered_since(runs: Sequence[Run]) -> datetime:
 
     A run covers from its window's beginning to its own now, and an older run adds to it where the
     two touch. The newest run's now where pages of its list are missing: then nothing is certain.
+    What pruned runs covered is forgotten for the most part.
     """
     newest = runs[-1]
     if not whole_list(newest):
         return newest.now
     reach = newest.asked.since or _BEGINNING
     for run in reversed(runs[:-1]):
-        if run.now < reach:
+        if run.now < reach or run.pruned:
             break
         if _as_wide(run, newest):
             reach = min(reach, run.asked.since or _BEGINNING)

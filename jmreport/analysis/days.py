@@ -1,10 +1,17 @@
-"""Jobs by the calendar day on which they ended, in the report's zone."""
+"""Jobs by the night in which they ended, a row for each day on which nights end.
+
+A report of 02:14 knows two hours of its own day, so days by the calendar would show every morning
+that nothing ran and nothing failed. Nights that end on one day are one row: a team that reports
+every hour sees its days. What ended before the first report falls into nights that would have ended
+at that report's time of day.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from jmreport.analysis.nights import Nights
 from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import Entry
@@ -12,6 +19,7 @@ from jmreport.report import Day
 
 #: Days that charts and tables look back.
 MOST_DAYS = 21
+_DAY = timedelta(days=1)
 
 
 def zone(name: str) -> tzinfo:
@@ -26,43 +34,64 @@ def zone(name: str) -> tzinfo:
 
 
 class Calendar:
-    """The days up to now, as far back as was looked and at most 21, with a row for each of them."""
+    """The days on which nights ended, as far back as was looked and at most 21."""
 
-    def __init__(self, now: datetime, since: datetime | None, zone: tzinfo) -> None:
+    def __init__(self, nights: Nights, since: datetime | None, zone: tzinfo) -> None:
+        """`since` is when what was read begins; None where nothing ended."""
+        self._nights = nights
+        self._walls = [_wall(run.now, zone) for run in nights.runs]
         self._zone = zone
-        self.last = self.day(now)
-        earliest = self.last - timedelta(days=MOST_DAYS - 1)
-        self.first = earliest if since is None else min(self.last, max(earliest, self.day(since)))
+        self.last = self._walls[-1].date()
+        earliest = self.last - (MOST_DAYS - 1) * _DAY
+        first = None if since is None else self.day(since)
+        self.first = earliest if first is None else min(self.last, max(earliest, first))
+        self._reported = {
+            wall.date(): run.id for wall, run in zip(self._walls, nights.runs, strict=True)
+        }
 
-    def day(self, at: datetime) -> date:
-        """The day of an instant; the edges of the calendar have no zone."""
-        try:
-            return at.astimezone(self._zone).date()
-        except OverflowError:
-            return at.date()
+    def day(self, ended: datetime) -> date:
+        """The day on which the night of an end ends."""
+        night = self._nights.index(ended)
+        if night:
+            return self._walls[min(night, self._nights.tonight)].date()
+        return self._before_the_first(_wall(ended, self._zone))
 
     def days(self, entries: Iterable[Entry]) -> tuple[Day, ...]:
         """A Day for every day, those on which nothing ended included; oldest first."""
         found: defaultdict[date, dict[str, list[str]]] = defaultdict(dict)
-        for row in (entry.row for entry in entries):
-            if row.status not in TERMINAL_STATUSES:
+        for entry in entries:
+            if entry.row.status not in TERMINAL_STATUSES:
                 continue
-            if row.end is not None and self.first <= (day := self.day(row.end)) <= self.last:
-                found[day].setdefault(row.status, []).append(row.id)
+            ended = self._nights.ended(entry)
+            if ended is not None and self.first <= (day := self.day(ended)) <= self.last:
+                found[day].setdefault(entry.row.status, []).append(entry.row.id)
+        number = (self.last - self.first).days + 1
         return tuple(
-            _made(day, found.get(day, {}))
-            for day in (
-                self.first + timedelta(days=number)
-                for number in range((self.last - self.first).days + 1)
-            )
+            self._made(day, found.get(day, {}))
+            for day in (self.first + place * _DAY for place in range(number))
         )
 
+    def _made(self, day: date, jobs: dict[str, list[str]]) -> Day:
+        return Day(
+            day=day.isoformat(),
+            run=self._reported.get(day, ""),
+            succeeded=len(jobs.get("Succeeded", ())),
+            failed=len(jobs.get("Failed", ())),
+            aborted=len(jobs.get("Aborted", ())),
+            jobs={status: tuple(ids) for status, ids in jobs.items()},
+        )
 
-def _made(day: date, jobs: dict[str, list[str]]) -> Day:
-    return Day(
-        day=day.isoformat(),
-        succeeded=len(jobs.get("Succeeded", ())),
-        failed=len(jobs.get("Failed", ())),
-        aborted=len(jobs.get("Aborted", ())),
-        jobs={status: tuple(ids) for status, ids in jobs.items()},
-    )
+    def _before_the_first(self, wall: datetime) -> date:
+        first = self._walls[0]
+        try:
+            return first.date() - max((first - wall) // _DAY, 0) * _DAY
+        except OverflowError:
+            return date.min
+
+
+def _wall(at: datetime, zone: tzinfo) -> datetime:
+    """What a clock on the wall showed, without its zone; the edges of the calendar have none."""
+    try:
+        return at.astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        return at.replace(tzinfo=None)

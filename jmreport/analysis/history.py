@@ -34,7 +34,8 @@ def histories(
         if row.listed and ended is not None and verdict(row) and key != (row.name, "", row.id):
             by_key[key].append(_Told(ended, row.id, row))
     found: dict[str, JobHistory] = {}
-    for told in by_key.values():
+    while by_key:  # let go of as it is told, for there are as many as jobs
+        _, told = by_key.popitem()
         told.sort(key=lambda one: one[:2])
         found |= _of_key(told)
     return found

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -59,11 +59,11 @@ def analyse(
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
-    `runs` oldest first, failed ones too; `aggregations` is the server's answer for each time frame
-    that has one; `now` is the run's own unless given; `past` are the nights before this one, oldest
-    first; `slos` are the promises of the settings, `prices` those of an attempt's hour; `measures`
-    reads what jobs cost by their ids. The order of entries changes nothing. Raises SnapshotError
-    when no run is usable, UsageError for a time zone that nobody knows.
+    `runs` oldest first, failed and pruned ones too; `aggregations` is the server's answer for each
+    time frame that has one; `now` is the run's own unless given; `past` are the nights before this
+    one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
+    `measures` reads what jobs cost by their ids. The order of entries changes nothing. Raises
+    SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
@@ -122,7 +122,7 @@ class _Making:
         self.offered = offered.capabilities(self.nights.run)
         self.covered = covered_since(self.nights.runs)
         self.calendar = Calendar(
-            self.nights.now, _earliest(self.covered, self.listed), zone(settings.timezone)
+            self.nights, _earliest(self.covered, self.listed), zone(settings.timezone)
         )
         self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
         self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
@@ -205,7 +205,8 @@ class _Making:
             now=nights.now,
             run=nights.run,
             previous=nights.previous,
-            runs=tuple(self.runs),
+            runs=tuple(run for run in self.runs if not run.pruned),
+            pruned=any(run.pruned for run in self.runs),
             counts=counts,
             jobs=self.jobs,
             split=workflows.split(entry.row for entry in self.jobs),
@@ -282,4 +283,5 @@ class _Making:
 def _earliest(covered: datetime, listed: Sequence[Entry]) -> datetime | None:
     """Since when days can be shown: as far as was read, and no earlier than the first end."""
     first = min((entry.row.end for entry in listed if entry.row.end), default=None)
-    return max(covered, first) if first else None
+    # A window that begins where a night ends is of the next one.
+    return max(covered + timedelta.resolution, first) if first else None

@@ -59,7 +59,7 @@ def quality(
 def failed_since(runs: Sequence[Run], previous: Run | None) -> tuple[Run, ...]:
     """Runs that brought nothing usable since the previous one that did."""
     since = runs.index(previous) + 1 if previous else 0
-    return tuple(run for run in runs[since:] if not run.usable)
+    return tuple(run for run in runs[since:] if not run.usable and run.state != "refreshed")
 
 
 def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:

@@ -24,7 +24,7 @@ from jmreport.analysis.trees import text as _text
 from jmreport.analysis.trees import tree as _tree
 from jmreport.analysis.trees import trees as _trees
 from jmreport.calltimes import JobSpan
-from jmreport.models import JobMetadataResponse, is_failure
+from jmreport.models import ACTIVE_STATUSES, JobMetadataResponse, is_failure
 from jmreport.records import MISFIT, Failure, Gap, JobRow, Record, TaskSpan, is_terminal, moment
 
 #: Tasks of a sub-workflow that the job above it can draw, and the longest name of one.
@@ -96,12 +96,27 @@ def _spans(detail: Tree, calls: "_Calls") -> tuple[TaskSpan, ...]:
 
 
 def _span(task: Tree, job: JobSpan) -> TaskSpan:
+    """A task's own time; where it has none, from its first shard's start to its last one's end."""
     status = _text(task, "executionStatus") or ""
-    ran = any(task.get(key) for key in ("executionEvents", "operationId", "backendLog", "jobId"))
-    start, end = calltimes.believed(
-        status, moment(task.get("start")), moment(task.get("end")), job=job, ran=ran
-    )
+    start, end = _believed(task, job)
+    if start is None or end is None:
+        shards = [_believed(shard, job) for shard in _trees(task.get("shards"))]
+        ends = [ended for _, ended in shards if ended]
+        start = start or min((began for began, _ in shards if began), default=None)
+        if end is None and status not in ACTIVE_STATUSES and len(ends) == len(shards):
+            end = max(ends, default=None)
     return TaskSpan((_text(task, "name") or "")[:LONGEST_NAME], status, start, end)
+
+
+def _believed(call: Tree, job: JobSpan) -> calltimes.Span:
+    ran = any(call.get(key) for key in ("executionEvents", "operationId", "backendLog", "jobId"))
+    return calltimes.believed(
+        _text(call, "executionStatus") or "",
+        moment(call.get("start")),
+        moment(call.get("end")),
+        job=job,
+        ran=ran,
+    )
 
 
 def _tells(record: Record, status: str) -> bool:

@@ -34,23 +34,27 @@ def causes(
 
     `window` are the report's jobs.
     """
+    listed = tuple(listed)
     seen: defaultdict[str, list[_Seen]] = defaultdict(list)
     known: dict[str, Cause] = {}
-    others = _Others()
     for entry in listed:
-        ended = nights.ended(entry)
-        if ended is None:
-            continue
-        one = _Seen(ended, nights.index(ended), entry.row)
-        others.add(one)
         if cause := cause_of(entry.row):
-            known[cause.id] = cause
-            seen[cause.id].append(one)
+            ended = nights.ended(entry)
+            if ended is not None:
+                known[cause.id] = cause
+                seen[cause.id].append(_Seen(ended, nights.index(ended), entry.row))
+    for jobs in seen.values():
+        jobs.sort(key=lambda one: (one.ended, one.row.id), reverse=True)
+    recent = {cause: _recent(jobs) for cause, jobs in seen.items()}
+    others = _Others(listed, nights, recent.values())
     now: defaultdict[str, list[CauseGroup]] = defaultdict(list)
     for group in attention:
         now[group.id].append(group)
     ids = {entry.row.id for entry in window}
-    made = [_report(known[cause], seen[cause], now[cause], others, ids, nights) for cause in seen]
+    made = [
+        _report(known[cause], seen[cause], recent[cause], now[cause], others, ids, nights)
+        for cause in seen
+    ]
     return tuple(sorted(made, key=_order))
 
 
@@ -58,17 +62,21 @@ def _order(cause: CauseReport) -> tuple[int, float, str]:
     return -len(cause.failing), -cause.last_seen.timestamp(), cause.id
 
 
+def _recent(seen: Sequence[_Seen]) -> list[_Seen]:
+    """Those of the week up to the last, newest first."""
+    return [one for one in seen if one.night > seen[0].night - NIGHTS]
+
+
 def _report(
     cause: Cause,
-    seen: list[_Seen],
+    seen: Sequence[_Seen],
+    recent: Sequence[_Seen],
     groups: Sequence[CauseGroup],
     others: "_Others",
     window: set[str],
     nights: Nights,
 ) -> CauseReport:
-    seen.sort(key=lambda one: (one.ended, one.row.id), reverse=True)
     rows = [one.row for one in seen]
-    recent = [one for one in seen if one.night > seen[0].night - NIGHTS]
     return CauseReport(
         id=cause.id,
         cause_class=cause.cause_class,
@@ -95,13 +103,23 @@ def _counted(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 
 class _Others:
-    """Jobs by workflow and night: the others that a cause's jobs are compared with."""
+    """Jobs by workflow and night: the others that a cause's jobs are compared with.
 
-    def __init__(self) -> None:
-        self._rows: defaultdict[tuple[str, int], list[JobRow]] = defaultdict(list)
+    Only of places where a cause was seen in its last week, and not of all that ever ended.
+    """
 
-    def add(self, one: _Seen) -> None:
-        self._rows[one.row.name, one.night].append(one.row)
+    def __init__(
+        self, listed: Iterable[Entry], nights: Nights, recent: Iterable[Sequence[_Seen]]
+    ) -> None:
+        self._rows: dict[tuple[str, int], list[JobRow]] = {
+            (one.row.name, one.night): [] for jobs in recent if len(jobs) > 1 for one in jobs
+        }
+        workflows = {name for name, _ in self._rows}
+        for entry in listed:
+            if entry.row.name in workflows and (ended := nights.ended(entry)) is not None:
+                place = self._rows.get((entry.row.name, nights.index(ended)))
+                if place is not None:
+                    place.append(entry.row)
 
     def shared(self, jobs: Sequence[_Seen]) -> tuple[Shared, ...]:
         """What all of some jobs have, and fewer than half of their workflows' others those nights.

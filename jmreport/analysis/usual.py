@@ -129,8 +129,9 @@ def as_of_each(
         if workflow in learned:
             wanted[workflow].append(one)
     answers: dict[str, Usual] = {}
-    for workflow, of_workflow in wanted.items():
-        answers.update(_answer(sorted(learned[workflow]), sorted(of_workflow)))
+    while wanted:  # let go of as it is answered, for there are as many as jobs
+        workflow, of_workflow = wanted.popitem()
+        answers.update(_answer(sorted(learned.pop(workflow)), sorted(of_workflow)))
     return answers
 
 

@@ -230,9 +230,13 @@ class Client:
 
     # Actions, none of which is ever sent twice
 
-    def abort(self, id: str) -> None:  # noqa: A002 - the API's own word
-        """Ask the server to abort a job; ActionError when it refuses, or nobody knows."""
-        self._act("AbortJob", addresses.target("jobs", id, "abort"), f"abort {id}", body=None)
+    def abort(self, id: str) -> int:  # noqa: A002 - the API's own word
+        """Ask the server to abort a job; the status of its answer, which is 2xx.
+
+        Raises ActionError when it refuses, or nobody knows.
+        """
+        target = addresses.target("jobs", id, "abort")
+        return self._act("AbortJob", target, f"abort {id}", body=None).status
 
     def update_labels(self, id: str, labels: Mapping[str, str]) -> dict[str, Any]:  # noqa: A002
         """All labels of a job after these were merged in; ActionError as for `abort`.
@@ -298,10 +302,14 @@ class Client:
                 raise ActionError(
                     f"{what}: the server refused: {trouble.why}",
                     hint=_REFUSALS.get(trouble.status or 0, ""),
+                    status=trouble.status,
+                    why=trouble.why,
                 ) from trouble
             raise ActionError(
                 f"{what}: nobody knows whether it was done: {trouble.why}",
                 hint="read the job again before you try once more",
+                status=trouble.status,
+                why=trouble.why,
             ) from trouble
 
     def _refusal(self, trouble: Trouble, url: str) -> RefusedError:

@@ -1,46 +1,69 @@
-"""The table of contents: collect, render, build, check.
+"""The table of contents: collect, render, build, publish, mail, nightly, check.
 
     settings, now, source --collect--> a run in snapshots/ --render--> pages in site/
+                                                          `--mail--> a spool, an SMTP server
 
 Each function takes values and returns a value with the exit code it stands for; nothing here prints
 or reads the clock. Rooms are imported where they are used, so that `render` loads no network
 library and `--help` loads nothing at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from jmreport.errors import first
+from jmreport.pipeline.acting import act, chosen, states
 from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
+from jmreport.pipeline.doctoring import Finding, doctor, worst
 from jmreport.pipeline.keeping import check, export, runs, show
+from jmreport.pipeline.mailing import mail, try_mailbox
+from jmreport.pipeline.nightly import nightly
 from jmreport.pipeline.nights import collect_nights
+from jmreport.pipeline.pruning import prune
+from jmreport.pipeline.publishing import publish
+from jmreport.pipeline.refreshing import refresh
 from jmreport.pipeline.rendering import render
+from jmreport.pipeline.serving import ActionsServer, actions_server
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
 from jmreport.settings import Settings
 
 __all__ = [
+    "ActionsServer",
     "Checked",
     "DemoOptions",
     "Fault",
+    "Finding",
     "Outcome",
     "Source",
     "Stored",
+    "act",
+    "actions_server",
     "build",
     "check",
+    "chosen",
     "collect",
     "collect_nights",
     "demo_server",
     "diff",
+    "doctor",
     "export",
     "has_site",
     "keep_diff",
+    "mail",
+    "nightly",
+    "prune",
+    "publish",
+    "refresh",
     "render",
     "runs",
     "show",
+    "states",
+    "try_mailbox",
+    "worst",
 ]
 
 
@@ -53,11 +76,18 @@ def build(
     progress: Progress,
     workers: int = 0,
     until: float | None = None,
+    jobs: Sequence[str] = (),
 ) -> Outcome:
-    """Collect, then render. When nothing usable came the site stays as it was."""
-    pull = (
-        collect_nights if source.demo and source.demo.nights else partial(collect, until=until)
-    )
+    """Collect, then render. When nothing usable came the site stays as it was.
+
+    With `jobs` these alone are read again, and the pages that show them change.
+    """
+    if jobs:
+        pull = partial(refresh, jobs=jobs)
+    elif source.demo and source.demo.nights:
+        pull = partial(collect_nights)
+    else:
+        pull = partial(collect, until=until)
     collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
     rendered = render(settings, progress=progress, workers=workers)
     return Outcome(

@@ -138,10 +138,10 @@ def _own_tokens(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
     from jmreport import credentials
 
     yield environ.get(credentials.VARIABLE, "").strip()
-    if settings.api.token_file:
+    for file in (settings.api.token_file, settings.mail.password_file):
         # A file that cannot be read is told of where it is needed.
         with suppress(OSError, ValueError):
-            yield Path(settings.api.token_file).read_text(encoding="utf-8").strip()
+            yield Path(file).read_text(encoding="utf-8").strip() if file else ""
 
 
 def _with_own(settings: Settings, *tokens: str) -> Redact:

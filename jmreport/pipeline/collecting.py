@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -14,11 +15,14 @@ from jmreport import __version__
 from jmreport.errors import (
     Exit,
     JmreportError,
+    NothingUsableError,
     ServerError,
     StoppedError,
     UnreadableError,
     UsageError,
+    first,
 )
+from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
 from jmreport.pipeline.crawling import crawl
 from jmreport.pipeline.keeping import open_store
@@ -52,9 +56,41 @@ def collect(
     From `until` on, as `time.monotonic` tells it, nothing more is asked: the run ends with what it
     has, and the rest are gaps.
 
+    Runs that other machines pushed to the store's mirror come first, and this one is pushed.
+
     Raises NothingUsableError when the list can't be read (the run's reason is kept in the store),
     LockedError when another run writes, UsageError for settings that can't be.
     """
+    pulled = mirroring.pull(settings, now=now, environ=environ, progress=progress)
+    try:
+        collected = _into_the_store(
+            settings, now=now, source=source, environ=environ, progress=progress, until=until
+        )
+    except NothingUsableError:
+        # Why it failed is kept, and other machines' next pages and mails tell of it.
+        if Path(settings.snapshots.dir).exists():
+            pushed = mirroring.push(settings, now=now, environ=environ, progress=progress)
+            for line in pushed.summary:
+                progress.note(line)
+        raise
+    pushed = mirroring.push(settings, now=now, environ=environ, progress=progress)
+    return replace(
+        collected,
+        exit=first(collected.exit, pulled.exit, pushed.exit),
+        summary=(*pulled.summary, *collected.summary, *pushed.summary),
+    )
+
+
+def _into_the_store(
+    settings: Settings,
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+    until: float | None,
+) -> Outcome:
+    """The run itself."""
     from jmreport.snapshots import Redaction
 
     asked = asked_of(settings, now=now, source=source)

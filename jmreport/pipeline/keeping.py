@@ -31,9 +31,9 @@ def check(settings: Settings) -> tuple[Checked, ...]:
 
 
 def runs(settings: Settings) -> tuple[tuple[Run, ...], int]:
-    """Every run of the store, oldest first, and how many jobs are known."""
+    """Every run of the store, oldest first, pruned ones too, and how many jobs are known."""
     with open_store(settings, create=False) as store:
-        return store.runs(), store.count()
+        return (*store.pruned(), *store.runs()), store.count()
 
 
 def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:
@@ -48,7 +48,7 @@ def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:
             entry = store.entry(whole)
             return Stored(record=store.record(whole), run=entry.run if entry else "")
         until = _one_run(store, run, settings)
-        order = [each.id for each in store.runs()]
+        order = [each.id for each in (*store.pruned(), *store.runs())]
         for made_by, record in store.states(whole):
             if order.index(made_by) <= order.index(until):
                 return Stored(record=record, run=made_by)
@@ -77,6 +77,11 @@ def _one_job(store: Store, job: str, settings: Settings) -> str:
 def _one_run(store: Store, run: str, settings: Settings) -> str:
     """The newest run whose id begins so."""
     found = [each.id for each in store.runs() if each.id.startswith(run)]
+    gone = [each.id for each in store.pruned() if each.id.startswith(run)]
+    if run and gone and not found:
+        raise UsageError(
+            f"run {gone[-1]} was pruned", hint="`jmreport snapshots list` names the runs that stay"
+        )
     if not found or not run:
         raise UsageError(
             f"no run {run!r} in {settings.snapshots.dir}",

@@ -44,6 +44,7 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
         with progress.step("analyse", None):
             entries = tuple(store.entries())
             past, told = _nights(settings, runs, store)
+            runs = (*store.pruned(), *runs)
             report = analysis.analyse(
                 entries,
                 runs,

@@ -9,7 +9,6 @@ import re
 import unicodedata
 from functools import lru_cache
 from hashlib import sha256
-from posixpath import dirname
 
 OVERVIEW = "index.html"
 JOBS = "jobs/index.html"
@@ -24,6 +23,8 @@ TASKS = "tasks/index.html"
 QUALITY = "quality.html"
 ABOUT = "about.html"
 FEED = "data/feed.xml"
+NOT_FOUND = "404.html"
+ROBOTS = "robots.txt"
 
 _OTHERS = re.compile(r"[^a-z0-9]+")
 
@@ -77,6 +78,7 @@ def jobs_status(key: str, page: int = 1) -> str:
     return f"jobs/status-{key}.html" if page == 1 else f"jobs/status-{key}-page-{page}.html"
 
 
+@lru_cache(maxsize=4096)
 def workflow(name: str) -> str:
     """The page of a workflow, by its name; "" is the jobs without one."""
     return f"workflows/{_stem(name, 'workflow')}.html"
@@ -97,6 +99,7 @@ def diff(before: str, after: str) -> str:
     return f"diffs/{before}-{after}.html"
 
 
+@lru_cache(maxsize=4096)
 def label(key: str) -> str:
     """The page of a label, by its key."""
     return f"labels/{_stem(key, 'label')}.html"
@@ -115,7 +118,7 @@ def relative(from_: str, to: str) -> str:
     >>> relative("jobs/a.html", "jobs/b.html#task-1")
     'b.html#task-1'
     """
-    here = dirname(from_)
+    here = from_.rpartition("/")[0]
     if not here:
         return to
     if to.startswith(here + "/"):

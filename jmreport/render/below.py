@@ -1,12 +1,13 @@
 """What a job's page shows of its sub-workflows: where they failed, and when their tasks ran."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
-from jmreport.models import TaskMetadata
+from jmreport.models import Shard, TaskMetadata, is_failure
 from jmreport.records import JobRow
-from jmreport.render import addresses, words
+from jmreport.render import addresses, subjobs, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.timing import TaskCalls
@@ -15,22 +16,34 @@ from jmreport.report import JobContext
 #: Sub-workflows drawn below one call, and tasks of sub-workflows drawn on a page.
 MOST_DRAWN = 3
 MOST_LANES = 48
+#: Failed calls whose sub-workflows could not be read that are told of on a page.
+MOST_UNREAD = 30
 _MESSAGE = 1_500
 
 
 class FailureBelow(Struct, frozen=True, kw_only=True):
-    """A sub-workflow in which a failure began: its page, the task there, and what it said."""
+    """A sub-workflow in which a failure began: its page, the task there, and what it said.
+
+    `unread` is why nothing is known of it but that the call which started it failed.
+    """
 
     workflow: str
     job: Link
     task: Link | None
     where: str
     message: str
+    unread: str = ""
 
 
-def failures(context: JobContext, making: Making) -> tuple[FailureBelow, ...]:
-    """The deepest failed sub-workflows, since that is where the failure of this job began."""
-    return tuple(_failure(row, making) for row in context.failed_below)
+def failures(
+    tasks: Iterable[TaskMetadata], context: JobContext, making: Making
+) -> tuple[FailureBelow, ...]:
+    """The deepest failed sub-workflows, since that is where the failure of this job began.
+
+    After them those of failed calls that could not be read: it may have begun there as well.
+    """
+    read = tuple(_failure(row, making) for row in context.failed_below)
+    return (*read, *islice(_unread(tasks, context, making), MOST_UNREAD))
 
 
 def _failure(row: JobRow, making: Making) -> FailureBelow:
@@ -44,6 +57,36 @@ def _failure(row: JobRow, making: Making) -> FailureBelow:
         where=f"shard {told.shard}" if told and told.shard is not None else "",
         message=making.budget.take(told.message, _MESSAGE) if told else "",
     )
+
+
+def _unread(
+    tasks: Iterable[TaskMetadata], context: JobContext, making: Making
+) -> Iterator[FailureBelow]:
+    rows = {child.id: child for child in context.children}
+    told: set[str] = set()
+    for task, call in _calls(tasks):
+        job = call.job_id or ""
+        if job not in making.unread or job in told or not is_failure(call.execution_status):
+            continue
+        told.add(job)
+        shard = call.shard_index if isinstance(call, Shard) else None
+        yield FailureBelow(
+            workflow=making.budget.name(task.name or "(no name)", 120),
+            job=Link(
+                making.budget.name(job[:8], 80),
+                making.link(addresses.job(job)) if job in rows else None,
+            ),
+            task=None,
+            where=f"shard {shard}" if shard is not None and shard >= 0 else "",
+            message="",
+            unread=making.budget.take(subjobs.why_unread(rows.get(job)), _MESSAGE),
+        )
+
+
+def _calls(tasks: Iterable[TaskMetadata]) -> Iterator[tuple[TaskMetadata, TaskMetadata | Shard]]:
+    for task in tasks:
+        yield task, task
+        yield from ((task, shard) for shard in task.shards)
 
 
 def drawn(

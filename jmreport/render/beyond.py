@@ -54,12 +54,13 @@ def of_job(record: Record) -> dict[str, Any]:
 
 
 def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
-    yield from _beyond(record.detail, JobMetadataResponse, "")
+    own = dict(_beyond(record.detail, JobMetadataResponse, ""))
+    yield from own.items()
     # The list repeats the detail: only what is its own is told again.
-    known = record.detail if isinstance(record.detail, dict) else {}
+    read = isinstance(record.detail, dict) and record.detail
     for path, value in _beyond(record.row, JobMetadataResponse, ""):
-        if known.get(path) != value:
-            yield (f"list.{path}" if known else path), value
+        if path not in own or own[path] != value:
+            yield (f"list.{path}" if read else path), value
     for task, body in record.attempts.items():
         yield from _beyond(body, JobAttemptsResponse, f"attempts[{task}].")
     for task, bodies in record.shard_attempts.items():

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.calltimes import WAITING_STATUSES, JobSpan, Span, believed
 from jmreport.models import (
@@ -77,7 +78,8 @@ def of_task(task: TaskMetadata, reading: Reading) -> tuple[Call, ...]:
         return tuple(_attempts(task, None, known, events.get(None, {}), job))
     if not task.shards and (known := _answered(reading, task.name)):
         of_all = {at: parts for own in events.values() for at, parts in own.items()}
-        return tuple(_attempts(task, None, known, of_all, job))
+        # Its `attempts` may be its number of shards, though it names none.
+        return tuple(_attempts(replace(task, attempts=None), None, known, of_all, job))
     flat = regroup(_answered(reading, task.name), task.shards)
     found: list[Call] = []
     for shard in _shards(task, events):
@@ -179,12 +181,34 @@ def _attempts(
     job: JobSpan,
 ) -> Iterable[Call]:
     """The attempts of one shard (or of a task without shards): known ones, and those of events."""
-    by_number = {attempt.attempt_number or at: attempt for at, attempt in enumerate(known, 1)}
-    numbers = sorted(by_number.keys() | events.keys()) or [_latest(row)]
+    by_number = _numbered(known)
+    numbers = sorted(by_number.keys() | events.keys() | _untold(row, by_number)) or [_latest(row)]
     for number in numbers:
         last = number == numbers[-1]
         parts = tuple(sorted(events.get(number, ()), key=lambda part: part.start))
         yield _call(row, shard, number, by_number.get(number), parts, job, last=last)
+
+
+def _numbered(known: tuple[IndividualAttempt, ...]) -> dict[int, IndividualAttempt]:
+    """Attempts by their numbers; one without a number, or with another's, gets the next free one.
+
+    A server that counts from 0 has its attempts counted from 1.
+    """
+    told = [attempt.attempt_number for attempt in known]
+    shift = 1 if 0 in told else 0
+    found: dict[int, IndividualAttempt] = {}
+    for at, attempt in enumerate(known, 1):
+        number = at if attempt.attempt_number is None else attempt.attempt_number + shift
+        while number in found:
+            number += 1
+        found[number] = attempt
+    return found
+
+
+def _untold(row: TaskMetadata | Shard, known: Mapping[int, IndividualAttempt]) -> set[int]:
+    """The latest attempt, where others are told of without it: the row itself tells of that."""
+    latest = _latest(row)
+    return {latest} if known and latest > max(known) else set()
 
 
 def _latest(row: TaskMetadata | Shard) -> int:

@@ -252,12 +252,12 @@ class _Causes:
     def _lede(self, cause: CauseReport) -> str:
         flows = words.plural(len(cause.workflows), "workflow")
         jobs = words.plural(len(cause.jobs), "job")
-        ever = f"{jobs} of {flows} failed of it so far."
+        ever = f"{jobs} of {flows} failed with it so far."
         if not cause.failing:
-            return f"Nothing fails of it now. {ever}"
+            return f"Nothing fails with it now. {ever}"
         new = f", {words.number(len(cause.new))} of them new" if cause.new else ""
         fails = "fails" if len(cause.failing) == 1 else "fail"
-        return f"{words.plural(len(cause.failing), 'job')} {fails} of it now{new}. {ever}"
+        return f"{words.plural(len(cause.failing), 'job')} {fails} with it now{new}. {ever}"
 
     def _counts(self, cause: CauseReport, at: str) -> Iterator[Link]:
         for name, text, jobs in (

@@ -16,6 +16,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Raised when a drawing changes though its data does not.
-DRAWING = 1
+DRAWING = 2
 
 #: The colours that are drawn, by the name of their token in site.css.
 INK = {
@@ -46,9 +47,25 @@ INK = {
 }
 _TOKENS = {colour: f"var(--{name}, {colour})" for name, colour in INK.items()}
 
-Width = Literal["wide", "narrow"]
-#: Inches at 72 to the inch. The narrow drawing is for phones, where the wide one's text shrinks.
-_WIDTHS: dict[Width, float] = {"wide": 11.6, "narrow": 5.2}
+#: The same colours on a dark ground, for pictures, which cannot follow a page by themselves.
+DARK = {
+    "#389864": "#7dce9e",
+    "#a5070a": "#cc4d39",
+    "#393d44": "#d3deee",
+    "#245cc8": "#4a85ea",
+    "#8b9097": "#6d7686",
+    "#d3d8e0": "#373f4c",
+    "#e3e6eb": "#2a313c",
+    "#171a21": "#e8ebf0",
+    "#525a69": "#a7b0bf",
+}
+
+Width = Literal["wide", "narrow", "mail"]
+#: Inches at 72 to the inch. The narrow drawing is for phones, where the wide one's text shrinks;
+#: that of mails is for both.
+_WIDTHS: dict[Width, float] = {"wide": 11.6, "narrow": 5.2, "mail": 5.8}
+#: Dots to the inch of a picture: twice those that it is shown with.
+_DOTS = 190
 
 
 #: Waits that are so many times the usual ones are drawn as an arrow.
@@ -56,7 +73,10 @@ _FAR = 5
 
 
 class Bar(Struct, frozen=True, kw_only=True):
-    """A day's jobs. `label` is how the day is written; the links lead to lists, "" is none."""
+    """A night's jobs, by the day on which it ended.
+
+    `label` is how the day is written; the links lead to lists, "" is none.
+    """
 
     day: str
     label: str
@@ -68,7 +88,7 @@ class Bar(Struct, frozen=True, kw_only=True):
 
 
 class Days(Struct, frozen=True, kw_only=True, tag=True):
-    """Failed and aborted jobs a day above, succeeded ones below, each on its own scale."""
+    """Failed and aborted jobs a night above, succeeded ones below, each on its own scale."""
 
     title: str
     take_away: str
@@ -77,7 +97,7 @@ class Days(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Rates(Struct, frozen=True, kw_only=True, tag=True):
-    """A workflow's failure rate (0 to 1, None where nothing ended) a day, and its usual band."""
+    """A workflow's failure rate (0 to 1, None where nothing ended) a night, and its usual band."""
 
     title: str
     take_away: str
@@ -162,8 +182,36 @@ class Charts:
 
 def draw(chart: Chart) -> str:
     """The chart's SVG: the same bytes for the same data."""
-    import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    with _drawing() as figure:
+        FigureCanvasSVG(figure)
+        figure.patch.set_visible(False)
+        labels = _plot(figure, chart)
+        out = io.BytesIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return _finished(out.getvalue(), chart, labels)
+
+
+def picture(chart: Chart, *, dark: bool) -> bytes:
+    """The chart as a PNG on a light or on a dark ground: the same bytes for the same data."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with _drawing() as figure:
+        FigureCanvasAgg(figure)
+        _plot(figure, chart)
+        figure.patch.set_facecolor("#12151b" if dark else "#ffffff")
+        if dark:
+            _darken(figure)
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=_DOTS, metadata={"Software": None})
+    return out.getvalue()
+
+
+@contextmanager
+def _drawing() -> "Iterator[Figure]":
+    """A figure to plot on, whatever this machine's own settings for figures are."""
+    import matplotlib
     from matplotlib.figure import Figure
 
     # It tells of font caches on stderr, which is nobody's news in a nightly run.
@@ -173,13 +221,19 @@ def draw(chart: Chart) -> str:
         matplotlib.rcParams.update(
             {"svg.fonttype": "none", "svg.hashsalt": "jmreport", "axes.axisbelow": True}
         )
-        figure = Figure(dpi=72)
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        labels = _plot(figure, chart)
-        out = io.BytesIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return _finished(out.getvalue(), chart, labels)
+        yield Figure(dpi=72)
+
+
+def _darken(figure: "Figure") -> None:
+    """Every colour of the light drawing as the dark one has it."""
+    from matplotlib.colors import to_hex
+
+    for part in figure.findobj():
+        for name in ("color", "facecolor", "edgecolor"):
+            get, set_ = getattr(part, f"get_{name}", None), getattr(part, f"set_{name}", None)
+            colour = get() if get else None
+            if set_ and isinstance(colour, str | tuple) and (dark := DARK.get(to_hex(colour))):
+                set_(dark)
 
 
 def _plot(figure: "Figure", chart: Chart) -> dict[str, str]:
@@ -211,8 +265,8 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     _stack(above, bars, aborted, "aborted", labels, bottom=failed)
     _stack(below, bars, [bar.succeeded for bar in bars], "succeeded", labels)
     bad = [a + b for a, b in zip(failed, aborted, strict=True)]
-    _dress(above, "Failed and aborted jobs a day", max(bad, default=0))
-    _dress(below, "Succeeded jobs a day", max((bar.succeeded for bar in bars), default=0))
+    _dress(above, "Failed and aborted jobs a night", max(bad, default=0))
+    _dress(below, "Succeeded jobs a night", max((bar.succeeded for bar in bars), default=0))
     _median(above, bad)
     _say_highest(above, bad)
     for axes in (above, below):
@@ -254,7 +308,7 @@ def _stack(
 
 
 def _median(axes: "Axes", values: Sequence[int]) -> None:
-    """A dashed line at the usual day: the median of the days before the last one."""
+    """A dashed line at the usual night: the median of the nights before the last one."""
     before = sorted(values[:-1])
     if len(before) < 5:
         return
@@ -305,7 +359,7 @@ def _rates(figure: "Figure", chart: Rates) -> dict[str, str]:
     axes.plot(known, [line[place] for place in known], "o", color=INK["muted"], ms=3.2, mew=0)
     if known:
         _last_dot(axes, known[-1], line[known[-1]], _outside(chart.rates[known[-1]], chart.band))
-    _dress(axes, "Failure rate a day", highest, unit=" %", least=10)
+    _dress(axes, "Failure rate a night", highest, unit=" %", least=10)
     axes.set_xlim(-0.6, max(len(places), 1) - 0.4)
     _name_days(axes, chart.days, 3)
     return {}
@@ -604,7 +658,7 @@ def segments(counts: Mapping[str, int], order: Sequence[str]) -> tuple[Segment, 
 
 
 class Sparkline(Struct, frozen=True, kw_only=True):
-    """A line through a few days, in a box of 180 by 48: `paths` breaks where a day is missing."""
+    """A line through a few nights, in a box of 180 by 48: `paths` breaks where one is missing."""
 
     path: str
     dots: tuple[tuple[float, float], ...]

@@ -50,17 +50,20 @@ class Files:
 
     def write(self, address: str, data: bytes) -> WrittenFile:
         """Puts a file in its place, whole; JmreportError naming it where that can't be done."""
-        place = self.root / address
+        # Plain names and no buffer: with those of pathlib a page takes half as long again.
         self._number += 1
-        part = self._temporary / f"{os.getpid()}-{self._number}"
+        place, part = f"{self.root}/{address}", f"{self._temporary}/{os.getpid()}-{self._number}"
         try:
             self._folder(address)
-            part.write_bytes(data)
-            part.replace(place)
+            with open(part, "wb", buffering=0) as file:  # noqa: PTH123
+                left = memoryview(data)
+                while left:
+                    left = left[file.write(left) :]
+            os.replace(part, place)  # noqa: PTH105
         except OSError as error:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise cannot_write(place, error) from error
+                Path(part).unlink(missing_ok=True)
+            raise cannot_write(Path(place), error) from error
         return WrittenFile(address=address, size=len(data), sum=sum_of(data))
 
     def _folder(self, address: str) -> None:
@@ -72,16 +75,22 @@ class Files:
     def size(self, address: str) -> int | None:
         """A file's size; None where there is none."""
         try:
-            return (self.root / address).stat().st_size
+            return os.stat(f"{self.root}/{address}").st_size  # noqa: PTH116 (each page is asked)
         except OSError:
             return None
 
     def remove(self, address: str) -> None:
-        """Takes a file away; one that is gone already is no mistake."""
+        """Takes a file away, and its folder if that is empty then; a file gone is no mistake."""
+        place = self.root / address
         try:
-            (self.root / address).unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
         except OSError as error:
-            raise cannot_write(self.root / address, error) from error
+            raise cannot_write(place, error) from error
+        folder = address.rpartition("/")[0]
+        if folder:
+            with suppress(OSError):
+                place.parent.rmdir()
+                self._made.discard(folder)
 
 
 def sum_of(data: bytes) -> str:

@@ -64,6 +64,8 @@ _STANDARD = (
     Column(key="end", title="Ended", kind="time", look="num"),
 )
 _TOOK = Column(key="took", title="Took", kind="duration", look="num")
+#: Dates by the API, of those that have no column of their own here.
+_DATES = frozenset(("extensions.lastUpdate",))
 _BY_KEY = {column.key: column for column in _STANDARD}
 
 
@@ -104,11 +106,12 @@ def columns(
 
 
 def _column(shown: DisplayField) -> Column:
+    """A field's column. What the API calls a date is one whatever type the server says."""
     key = field_key(shown.field)
     title = " ".join(shown.display.split()) or shown.field
     if known := _BY_KEY.get(key):
         return replace(known, title=words.cut_middle(title, 40))
-    date = shown.field_type.lower() == "date"
+    date = shown.field_type.lower() == "date" or key in _DATES
     return Column(
         key=key,
         title=words.cut_middle(title, 40),
@@ -226,6 +229,8 @@ class Jobs:
         ]
         self.left_out = left_out(report.columns, (*self.columns, *self._sparse))
         self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
+        #: Every list of jobs asks this of each of its jobs.
+        self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
         self.short_ids = report.short_ids
         self.now = report.now
         self.zone = zone
@@ -234,7 +239,8 @@ class Jobs:
 
     def add(self, entry: Entry) -> None:
         """A job from before the window that a list shows too."""
-        self.entries.setdefault(entry.row.id, entry)
+        if self.entries.setdefault(entry.row.id, entry) is entry and entry.row.archived:
+            self._archived.add(entry.row.id)
 
     def row(self, job: str) -> JobRow | None:
         """A job's row, None for one that nothing is known of."""
@@ -243,8 +249,7 @@ class Jobs:
 
     def archived(self, job: str) -> bool:
         """Whether somebody has put a job aside (its label flag says archive)."""
-        entry = self.entries.get(job)
-        return entry is not None and entry.row.archived
+        return job in self._archived
 
     def short(self, job: str) -> str:
         """A job's short id."""

@@ -68,7 +68,7 @@ def events(read: Reading, making: Making) -> Events:
     given = making.budget.rows(len(told), values.MOST_ROWS)
     rows = tuple(
         EventLine(
-            words.when(moment(event.time), making.facts.zone),
+            words.when_exactly(moment(event.time), making.facts.zone),
             making.budget.take(event.content or "", 2_000),
         )
         for event in told[:given]

@@ -18,6 +18,8 @@ class SiteFacts(Struct, frozen=True, kw_only=True):
     links: Links
     labels: frozenset[str] = frozenset()
     workflows: frozenset[str] = frozenset()
+    #: The address of the actions server; None where there is none.
+    actions: str | None = None
 
 
 def site_facts(
@@ -29,6 +31,7 @@ def site_facts(
         links=Links((settings.site.url,)),
         labels=frozenset(labels),
         workflows=frozenset(workflows),
+        actions=settings.actions.url,
     )
 
 
@@ -62,6 +65,9 @@ class Making(Struct, frozen=True, kw_only=True):
 
     def short(self, at: datetime | None) -> words.Moment | None:
         return words.short_when(at, self.facts.zone, near=self.near)
+
+    def exactly(self, at: datetime | None) -> words.Moment | None:
+        return words.short_exactly(at, self.facts.zone, near=self.near)
 
     def job(self, job_id: str | None) -> Link | None:
         """A sub-job: linked where it has a page."""

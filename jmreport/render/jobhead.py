@@ -79,9 +79,7 @@ def notices(record: Record, context: JobContext, making: Making) -> tuple[str, .
     elif record.detail is None:
         said.append("The job's detail could not be read; what is shown comes from the list.")
     if making.unread:
-        whose = "its sub-job was" if len(making.unread) == 1 else "of its sub-jobs were"
-        count = "" if len(making.unread) == 1 else f"{words.number(len(making.unread))} "
-        said.append(f"{count}{whose} not read.".capitalize())
+        said.append(_not_read(making.unread, context))
     if record.detail_from:
         said.append(
             "The job's detail could not be read again; tasks, inputs and outputs are those of an "
@@ -93,6 +91,16 @@ def notices(record: Record, context: JobContext, making: Making) -> tuple[str, .
             f"The server no longer knows this job. Last seen {seen.text if seen else 'earlier'}."
         )
     return tuple(said)
+
+
+def _not_read(unread: frozenset[str], context: JobContext) -> str:
+    every = unread.union(context.entry.row.children, (child.id for child in context.children))
+    if len(every) == 1:
+        return "Its sub-job was not read."
+    were = "was" if len(unread) == 1 else "were"
+    return (
+        f"{words.number(len(unread))} of its {words.number(len(every))} sub-jobs {were} not read."
+    )
 
 
 def gaps(record: Record) -> Gaps:
@@ -109,7 +117,7 @@ def gaps(record: Record) -> Gaps:
 
 
 def facts(record: Record, context: JobContext, read: Reading, making: Making) -> tuple[Fact, ...]:
-    """Times, user and id; how long such jobs usually take; how many secrets were taken out."""
+    """Times, user and id; how long such jobs usually take; how many dates are odd, secrets gone."""
     row, zone = context.entry.row, making.facts.zone
     wait = row.start - row.submission if row.start and row.submission else None
     source = read.detail or read.row
@@ -129,6 +137,9 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
     if extensions.last_update:
         updated = words.when(moment(extensions.last_update), zone)
         found.append(Fact(name="Last update", when=updated, text=extensions.last_update[:60]))
+    if row.odd_dates:
+        note = "without a zone and read as UTC, or unreadable; the raw JSON has them"
+        found.append(Fact(name="Odd dates", text=words.number(row.odd_dates), note=note))
     if record.taken_out:
         text = words.plural(record.taken_out, "value")
         note = "secret or private, before anything was stored; [taken out] or hash: in its place"
@@ -140,6 +151,9 @@ def _took(context: JobContext) -> Fact:
     row = context.entry.row
     if row.start and row.end and row.end < row.start:
         return Fact(name="Took", note="the server says that it ended before it started")
+    if context.active_for is not None and row.start:
+        said = f"{words.duration(context.active_for)} so far"
+        return Fact(name="Took", text=said, note=_usual(context))
     return Fact(name="Took", text=words.duration(row.took), note=_usual(context))
 
 

@@ -6,6 +6,7 @@ night does. Nothing a record holds makes this raise: what does not fit is named 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,7 @@ from jmreport.records import Record
 from jmreport.render import (
     addresses,
     below,
+    jobacts,
     jobdetails,
     jobfailures,
     jobhead,
@@ -28,6 +30,7 @@ from jmreport.render import (
     words,
 )
 from jmreport.render.below import FailureBelow
+from jmreport.render.jobacts import Acts
 from jmreport.render.jobdetails import Events
 from jmreport.render.jobfacts import Link, Making, SiteFacts, site_facts
 from jmreport.render.jobfailures import Failures
@@ -69,6 +72,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
     parent: Link | None
     labels: Labels
+    acts: Acts | None
     failed_below: tuple[FailureBelow, ...]
     failures: Failures
     timing: Timing | None
@@ -124,8 +128,8 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     row, detail = context.entry.row, read.detail
     job_tasks = detail.extensions.tasks if detail else ()
     # The page's room is given in this order: what matters most is cut last.
-    read_at = _read_at(context)
-    failed_below = below.failures(context, making)
+    read_at = _read_at(context.entry.run)
+    failed_below = below.failures(job_tasks, context, making)
     failures = jobfailures.read(record, read, making)
     operations = joboperations.read(read.operations, making)
     children = subjobs.read(row, job_tasks, context, making)
@@ -153,6 +157,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         facts=jobhead.facts(record, context, read, making),
         parent=jobhead.parent(context, making),
         labels=jobhead.labels(read, making),
+        acts=jobacts.acts(context, facts.actions),
         failed_below=failed_below,
         failures=failures,
         timing=_timing(tasks, context, read_at, making),
@@ -196,10 +201,11 @@ def _no_tasks(record: Record) -> str:
     return "No tasks: the server's answer names none."
 
 
-def _read_at(context: JobContext) -> datetime | None:
+@lru_cache(maxsize=64)
+def _read_at(run: str) -> datetime | None:
     """When the newest record was read: the now of its run, which is its run's name."""
     try:
-        return datetime.strptime(context.entry.run, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(run, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
 

@@ -240,8 +240,8 @@ def _events(task: TaskMetadata, making: Making) -> tuple[EventRow, ...]:
         EventRow(
             making.budget.name(event.name or "", 120),
             _of(event.shard_index, event.attempt_number),
-            making.short(moment(event.start)),
-            making.short(moment(event.end)),
+            making.exactly(moment(event.start)),
+            making.exactly(moment(event.end)),
         )
         for event in ordered[: making.budget.rows(len(ordered), MOST_EVENTS)]
     )

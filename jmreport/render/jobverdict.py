@@ -46,16 +46,33 @@ def verdict(
     if row.status == "Aborted":
         return Verdict(before=f"Aborted{_after(row.took, 'after')}. {done}".rstrip())
     if row.status in ("Running", "Aborting"):
-        state = "Running" if row.status == "Running" else "Being aborted"
+        state = "running" if row.status == "Running" else "being aborted"
         where = f", in {words.cut_middle(row.where, 120)}" if row.where else ""
-        return Verdict(before=f"{state} when last read{where}. {_progress(tasks)}".rstrip())
+        said = f"{state}{_so_long(context)} when last read{where}{_usually(context)}."
+        return Verdict(before=f"{_stuck(context, said)} {_progress(tasks)}".rstrip())
     if row.status == "Submitted":
-        return Verdict(before="Submitted, and not started when last read.")
+        said = f"submitted, and not started{_so_long(context)} when last read."
+        return Verdict(before=_stuck(context, said))
     if row.status == "OnHold":
-        return Verdict(before="On hold: the server starts it when it is released.")
+        said = f"on hold{_so_long(context)}: the server starts it when it is released."
+        return Verdict(before=_stuck(context, said))
     if row.status == "Unknown":
         return Verdict(before="Nobody can say how it stands: the server gave no status.")
     return Verdict(before="The server gave a status that this report does not know.")
+
+
+def _stuck(context: JobContext, said: str) -> str:
+    return f"Stuck: {said}" if context.stuck else said[:1].upper() + said[1:]
+
+
+def _so_long(context: JobContext) -> str:
+    return f" for {words.duration(context.active_for)}" if context.active_for else ""
+
+
+def _usually(context: JobContext) -> str:
+    if not context.stuck or context.usual is None:
+        return ""
+    return f"; such jobs usually take {words.duration(context.usual.median)}"
 
 
 def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str]) -> Verdict:

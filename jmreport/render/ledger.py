@@ -19,7 +19,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from jmreport.errors import JmreportError, LockedError
 from jmreport.render.files import WrittenFile
@@ -112,6 +112,35 @@ class Ledger:
         rows = self._database.execute("SELECT address FROM files WHERE kept ORDER BY address")
         return [address for (address,) in rows if address.startswith(prefixes)]
 
+    def expect_jobs(self) -> None:
+        """Makes room for the jobs that are known now. On disk if many, and for this run only."""
+        self._database.execute("CREATE TEMP TABLE known (owner TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def note_job(self, owner: str) -> None:
+        """A job is known, whose page this is."""
+        self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", (owner,))
+
+    def jobs_gone(self) -> frozenset[str]:
+        """Pages of jobs that were not noted since `expect_jobs`."""
+        rows = self._database.execute(
+            "SELECT DISTINCT owner FROM files WHERE kept AND owner GLOB 'jobs/*' "
+            "AND owner NOT IN (SELECT owner FROM known)"
+        ).fetchall()
+        return frozenset(owner for (owner,) in rows)
+
+    def nights(self) -> Iterator[str]:
+        """The runs whose nights are remembered."""
+        rows = self._database.execute("SELECT run FROM nights ORDER BY run").fetchall()
+        yield from (run for (run,) in rows)
+
+    def forget_night(self, run: str) -> None:
+        """Drops what a night's page was made of."""
+        self._database.execute("DELETE FROM nights WHERE run = ?", (run,))
+
+    def forget_diff(self, name: str) -> None:
+        """Drops what the page of a difference was made of."""
+        self._database.execute("DELETE FROM diffs WHERE name = ?", (name,))
+
     def forget(self, address: str) -> None:
         """Drops a file that was removed."""
         self._database.execute("DELETE FROM files WHERE address = ?", (address,))
@@ -143,17 +172,17 @@ class Ledger:
 
 def summaries(path: Path, settings: str) -> dict[str, bytes]:
     """Run -> summary of each night that was told under these settings; nothing is locked."""
-    return dict(_nights(path, "SELECT run, summary FROM nights WHERE settings = ?", settings))
+    return dict(_rows(path, "SELECT run, summary FROM nights WHERE settings = ?", settings))
 
 
 def night_body(path: Path, run: str) -> bytes | None:
     """What a night's page is made of; None where it is not known."""
-    found = _nights(path, "SELECT run, body FROM nights WHERE run = ?", run)
+    found = _rows(path, "SELECT run, body FROM nights WHERE run = ?", run)
     return found[0][1] if found else None
 
 
-def _nights(path: Path, query: str, *values: str) -> list[tuple[str, bytes]]:
-    """Rows of nights, none where there is no ledger, or one of which nothing can be read."""
+def _rows(path: Path, query: str, *values: str) -> list[Any]:
+    """What a query finds, nothing where there is no ledger, or one of which nothing can be read."""
     if not path.exists():
         return []
     database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
@@ -163,6 +192,23 @@ def _nights(path: Path, query: str, *values: str) -> list[tuple[str, bytes]]:
         return []
     finally:
         database.close()
+
+
+def night_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(run, what its page is made of) of each night that is remembered; nothing is locked."""
+    for (run,) in _rows(path, "SELECT run FROM nights ORDER BY run"):
+        if (body := night_body(path, run)) is not None:
+            yield run, body
+
+
+def diff_bodies(path: Path) -> Iterator[bytes]:
+    """What each page of a difference is made of; nothing is locked."""
+    return (body for (body,) in _rows(path, "SELECT body FROM diffs ORDER BY name"))
+
+
+def sizes(path: Path) -> Iterator[tuple[str, int]]:
+    """(owner, size) of every remembered file; nothing is locked."""
+    yield from _rows(path, "SELECT owner, size FROM files")
 
 
 def all_files(path: Path) -> Iterator[tuple[str, int, str]]:

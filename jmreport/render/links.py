@@ -62,7 +62,7 @@ def _object(address: str) -> str | None:
     if match is None:
         return None
     bucket, path = match[1], match[2] or ""
-    if any(part in (".", "..") for part in path.split("/")):
+    if "/." in f"/{path}" and any(part in (".", "..") for part in path.split("/")):
         return None  # a browser would resolve it, and arrive at another object
     kind = "browser" if not path or path.endswith("/") else "browser/_details"
     try:

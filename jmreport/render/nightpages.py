@@ -13,40 +13,53 @@ from datetime import tzinfo
 from msgspec import Struct
 
 from jmreport.render import addresses, verdict, words
+from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report
 
 #: How a night is had when its page must be made again.
 Remember = Callable[[str], Night | None]
+#: Whether a page is there, by its address.
+Known = Callable[[str], bool]
+
+
+def _always(_address: str) -> bool:
+    return True
 
 
 class Around(Struct, frozen=True, kw_only=True):
     """What a night's page shows beside its night: nothing of it changes with the nights after it.
 
     But for `newer`, the run of the night after it ("" for the newest, as `older` for the first).
-    `usual` is what each count was usually; `causes` are those of the night that have pages.
+    `usual` is what each count was usually; `causes` are those of the night that have pages; `gone`
+    are pages of its jobs that this rendering removes.
     """
 
     older: str = ""
     newer: str = ""
     usual: Mapping[str, Range] = {}
     causes: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class JobLink(Struct, frozen=True):
-    """A job's short id and its page."""
+    """A job's short id and its page; no link where there is none any more."""
 
     text: str
     href: str
 
 
 class Number(Struct, frozen=True, kw_only=True):
-    """A number of the verdict, and the part of the page that lists what it counts."""
+    """A number of the verdict, and the part of the page that lists what it counts.
+
+    `anchor` is that of the number itself where no part has it, so that links to it lead somewhere.
+    """
 
     n: str
     what: str
     kind: str
     href: str
+    anchor: str
     usual: str
 
 
@@ -85,10 +98,19 @@ class NightView(Struct, frozen=True, kw_only=True):
     failed_runs: tuple[str, ...]
     numbers: tuple[Number, ...]
     parts: tuple[Part, ...]
+    #: Its counts name jobs, and which they were is not known any more.
+    lost: bool
     older: str
     newer: str
     calendar: str
     overview: str
+
+
+class Counted(Struct, frozen=True):
+    """A number of the calendar, and the list of what it counts; "" where there is none."""
+
+    text: str
+    href: str = ""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -99,10 +121,10 @@ class Row(Struct, frozen=True, kw_only=True):
     verdict: str
     complete: bool
     ended: str
-    failed: str
-    new: str
-    fixed: str
-    still_failing: str
+    failed: Counted
+    new: Counted
+    fixed: Counted
+    still_failing: Counted
 
 
 class Month(Struct, frozen=True, kw_only=True):
@@ -125,11 +147,17 @@ def pages(
     report: Report,
     fresh: Mapping[str, Night],
     remember: Remember,
+    lists: Lists,
     *,
     zone: tzinfo,
     as_of: words.Moment | None,
+    known: Known = _always,
+    going: frozenset[str] = frozenset(),
 ) -> Iterator[Page]:
-    """The calendar, and every night's page. `fresh` are nights that no ledger knows yet."""
+    """The calendar, and every night's page. `fresh` are nights that no ledger knows yet.
+
+    `known` says whether a job's page is there, `going` are those that are removed this time.
+    """
     nights, causes = report.nights, frozenset(cause.id for cause in report.causes)
     for place, summary in enumerate(nights):
         newer = nights[place + 1].run if place + 1 < len(nights) else ""
@@ -139,9 +167,10 @@ def pages(
             newer=newer,
             usual=report.usual_then.get(summary.run, {}),
             causes=tuple(cause.id for cause in summary.causes if cause.id in causes),
+            gone=_gone(summary.run, fresh, remember, going) if going else (),
         )
-        yield _frozen(summary, fresh.get(summary.run), remember, around, zone)
-    view = calendar(nights, zone)
+        yield _frozen(summary, fresh.get(summary.run), remember, around, zone, known)
+    view = calendar(report, lists, zone)
     yield Page(
         address=addresses.NIGHTS,
         template="nights.html",
@@ -151,19 +180,29 @@ def pages(
     )
 
 
+def _gone(
+    run: str, fresh: Mapping[str, Night], remember: Remember, going: frozenset[str]
+) -> tuple[str, ...]:
+    """Pages of a night's jobs that are removed, so that its own is made again without the links."""
+    night = fresh.get(run) or remember(run)
+    jobs = night.jobs if night else ()
+    return tuple(page for job in jobs if (page := addresses.job(job.id)) in going)
+
+
 def _frozen(
     summary: NightSummary,
     fresh: Night | None,
     remember: Remember,
     around: Around,
     zone: tzinfo,
+    known: Known,
 ) -> Page:
     """A night's page: made again only where its neighbours, the look or its own night changed."""
 
     def made(_: object) -> NightView:
         night = fresh or remember(summary.run)
         # Only a ledger that was damaged while it was read has lost it.
-        return view(night or Night(summary=summary), zone, around)
+        return view(night or Night(summary=summary), zone, around, known)
 
     return Page(
         address=addresses.night(summary.run),
@@ -174,13 +213,15 @@ def _frozen(
     )
 
 
-def view(night: Night, zone: tzinfo, around: Around | None = None) -> NightView:
-    """A night's page, alone or with what stands around it."""
+def view(
+    night: Night, zone: tzinfo, around: Around | None = None, known: Known = _always
+) -> NightView:
+    """A night's page, alone or with what stands around it; it links to pages that are known."""
     around = around or Around()
     summary = night.summary
     here = addresses.night(summary.run)
     rows = {job.id: job for job in night.jobs}
-    parts = tuple(part for part in _parts(night, rows, zone, around) if part.groups)
+    parts = tuple(part for part in _parts(night, rows, zone, around, known) if part.groups)
     return NightView(
         title=verdict.night_title(night),
         rest=verdict.night_rest(summary),
@@ -192,11 +233,18 @@ def view(night: Night, zone: tzinfo, around: Around | None = None) -> NightView:
         failed_runs=tuple(_failed_run(at, why, zone) for at, why in night.failed_runs),
         numbers=tuple(_numbers(summary, {part.anchor for part in parts}, around.usual)),
         parts=parts,
+        lost=not parts and any(_told(summary)),
         older=addresses.relative(here, addresses.night(around.older)) if around.older else "",
         newer=addresses.relative(here, addresses.night(around.newer)) if around.newer else "",
         calendar=addresses.relative(here, addresses.NIGHTS),
         overview=addresses.relative(here, addresses.OVERVIEW),
     )
+
+
+def _told(summary: NightSummary) -> Iterator[int]:
+    """The counts whose jobs a night's page names."""
+    counts = summary.counts
+    yield from (counts.failing, counts.fixed, counts.stuck, counts.missing, counts.unknown)
 
 
 def _hole(what: str, why: str, count: int) -> str:
@@ -244,12 +292,13 @@ def _numbers(
             what=what,
             kind=kind if count else f"{kind} zero",
             href=f"#{anchor}" if anchor in anchors else "",
+            anchor="" if anchor in anchors else anchor,
             usual=words.usual_night(usual[name]) if name in usual else "",
         )
 
 
 def _parts(
-    night: Night, rows: Mapping[str, NightJob], zone: tzinfo, around: Around
+    night: Night, rows: Mapping[str, NightJob], zone: tzinfo, around: Around, known: Known
 ) -> Iterator[Part]:
     here = addresses.night(night.summary.run)
     states = (
@@ -262,7 +311,7 @@ def _parts(
         yield Part(
             anchor=anchor,
             heading=heading,
-            groups=tuple(_cause(group, rows, here, zone, around.causes) for group in groups),
+            groups=tuple(_cause(group, rows, here, zone, around.causes, known) for group in groups),
         )
     lists = (
         ("stuck", "Stuck", tuple(each.job for each in night.stuck)),
@@ -271,7 +320,7 @@ def _parts(
         ("unknown", "Unknown", night.unknown),
     )
     for anchor, heading, jobs in lists:
-        yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, rows, here))
+        yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, rows, here, known))
 
 
 def _cause(
@@ -280,6 +329,7 @@ def _cause(
     here: str,
     zone: tzinfo,
     causes: Sequence[str],
+    known: Known,
 ) -> Group:
     flows = words.listed([words.cut_middle(name, 60) for name in group.workflows[:3]])
     tasks = ", ".join(words.cut_middle(task, 40) for task in group.tasks[:3])
@@ -291,7 +341,7 @@ def _cause(
         note=" · ".join(part for part in (flows, tasks, group.cause_class) if part),
         since=words.when(group.since, zone),
         lasting=_lasting(group, zone),
-        jobs=_links(group.jobs, rows, here),
+        jobs=_links(group.jobs, rows, here, known),
         href=addresses.relative(here, addresses.cause(group.id)) if group.id in causes else "",
     )
 
@@ -303,7 +353,9 @@ def _lasting(group: CauseGroup, zone: tzinfo) -> str:
     return f"{nights}, {said}" if nights else said
 
 
-def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[Group, ...]:
+def _by_workflow(
+    jobs: Sequence[str], rows: Mapping[str, NightJob], here: str, known: Known
+) -> tuple[Group, ...]:
     flows: dict[str, list[str]] = {}
     for job in jobs:
         flows.setdefault(rows[job].workflow if job in rows else "", []).append(job)
@@ -316,28 +368,31 @@ def _by_workflow(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -
             note="",
             since=None,
             lasting="",
-            jobs=_links(of_flow, rows, here),
+            jobs=_links(of_flow, rows, here, known),
         )
         for name, of_flow in sorted(flows.items())
     )
 
 
-def _links(jobs: Sequence[str], rows: Mapping[str, NightJob], here: str) -> tuple[JobLink, ...]:
+def _links(
+    jobs: Sequence[str], rows: Mapping[str, NightJob], here: str, known: Known
+) -> tuple[JobLink, ...]:
     return tuple(
         JobLink(
             words.cut_end(rows[job].short_id if job in rows else job[:8], 60),
-            addresses.relative(here, addresses.job(job)),
+            addresses.relative(here, page) if known(page := addresses.job(job)) else "",
         )
         for job in jobs
     )
 
 
-def calendar(nights: Sequence[NightSummary], zone: tzinfo) -> CalendarView:
+def calendar(report: Report, lists: Lists, zone: tzinfo) -> CalendarView:
     """Every night, newest first, month by month in the report's zone."""
+    nights = report.nights
     months: dict[str, list[Row]] = {}
     for summary in reversed(nights):
         local = summary.now.astimezone(zone)
-        months.setdefault(f"{local:%B %Y}", []).append(_row(summary, zone))
+        months.setdefault(f"{local:%B %Y}", []).append(_row(summary, report, lists, zone))
     return CalendarView(
         months=tuple(Month(name=name, rows=tuple(rows)) for name, rows in months.items()),
         count=words.plural(len(nights), "night"),
@@ -346,17 +401,40 @@ def calendar(nights: Sequence[NightSummary], zone: tzinfo) -> CalendarView:
     )
 
 
-def _row(summary: NightSummary, zone: tzinfo) -> Row:
+def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> Row:
     counts, split = summary.counts, summary.split
     first = summary.since is None
+    page = addresses.relative(addresses.NIGHTS, addresses.night(summary.run))
+
+    def on_page(count: int, anchor: str) -> Counted:
+        return Counted(words.number(count), f"{page}#{anchor}" if count else "")
+
     return Row(
         when=words.when(summary.now, zone),
-        href=addresses.relative(addresses.NIGHTS, addresses.night(summary.run)),
+        href=page,
         verdict=verdict.night_words(summary),
         complete=summary.complete,
         ended=words.number(split.total),
-        failed=words.number(split.failed),
-        new="" if first else words.number(counts.new),
-        fixed="" if first else words.number(counts.fixed),
-        still_failing=words.number(counts.failing if first else counts.still_failing),
+        failed=Counted(words.number(split.failed), _failed(summary, report, lists, zone)),
+        new=Counted("") if first else on_page(counts.new, "new"),
+        fixed=Counted("") if first else on_page(counts.fixed, "fixed"),
+        still_failing=on_page(counts.failing, "failing")
+        if first
+        else on_page(counts.still_failing, "still-failing"),
     )
+
+
+def _failed(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> str:
+    """The list of a night's failed jobs; "" where these are not known any more, or are others."""
+    flows = report.failed_by_night.get(summary.run, {})
+    jobs = [job for name in sorted(flows) for job in flows[name]]
+    if not jobs or len(jobs) != summary.split.failed:
+        return ""
+    when = words.when(summary.now, zone)
+    address = lists.link_or_job(
+        f"night-{addresses.slug(summary.run)}-failed",
+        f"failed jobs that ended in the night up to {when.text if when else summary.run}",
+        jobs,
+        back=("Nights", addresses.NIGHTS),
+    )
+    return addresses.relative(addresses.NIGHTS, address) if address else ""

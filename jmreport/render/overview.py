@@ -110,9 +110,13 @@ class FixedRow(Struct, frozen=True, kw_only=True):
 
 
 class DayRow(Struct, frozen=True, kw_only=True):
-    """A day's numbers, each with the list of its jobs where they are in the report."""
+    """A night's numbers, each with the list of its jobs, and the night's own page.
 
-    day: str
+    `note` is for a day without a report.
+    """
+
+    day: Link
+    note: str
     failed: Link
     aborted: Link
     succeeded: Link
@@ -196,6 +200,7 @@ class _Overview:
         self.report, self.lists, self.jobs = report, lists, lists.jobs
         self.prices = prices
         self.zone = lists.jobs.zone
+        self._told = {night.run for night in report.nights}
 
     def view(self) -> OverviewView:
         report = self.report
@@ -218,8 +223,8 @@ class _Overview:
             attention=tuple(self._attention(group) for group in report.attention),
             stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
             stuck_more=self._all(len(report.stuck), "stuck"),
-            days_heading=f"Last {words.plural(len(days), 'day')}",
-            days=tuple(self._day_row(day, day_links) for day in reversed(days)),
+            days_heading=f"Last {words.plural(len(days), 'night')}",
+            days=tuple(self._day_rows(day_links)),
             days_said=_days_said(days),
             multiples=self._multiples(shown[:MULTIPLES]),
             multiples_scale=words.percent(_top_rate(shown[:MULTIPLES]), 0),
@@ -245,18 +250,10 @@ class _Overview:
     # --- words at the top ---
 
     def _lede(self) -> Lede | None:
-        report = self.report
-        if not report.attention:
+        found = largest(self.report)
+        if found is None:
             return None
-        news = [group for group in report.attention if group.state in ("new", "failing")]
-        if not news:
-            return None
-        largest = max(news, key=lambda group: len(group.new_jobs or group.jobs))
-        count = len(largest.new_jobs if largest.state == "new" else largest.jobs)
-        total = report.counts.new if largest.state == "new" else report.counts.failing
-        flow = largest.workflows[0] if len(largest.workflows) == 1 else ""
-        what = CLASS_VERBS[largest.cause_class]
-        start = f"{_share(count, total)} {what}"
+        start, flow, end = found
         where = (
             Link(
                 text=words.cut_middle(flow, 80),
@@ -265,16 +262,16 @@ class _Overview:
             if flow
             else None
         )
-        if not where and len(largest.workflows) > 1:
-            start += f" in {words.plural(len(largest.workflows), 'workflow')}"
-        shared = _shared(largest)
-        end = f", all with {shared}." if shared and count > 1 else "."
         return Lede(before=f"{start} in " if where else start + end, link=where, after=end)
 
     def _failed_run(self) -> str:
         """What the runs that brought nothing, since the last report or this one, say."""
         quality = self.report.quality
-        later = [run for run in self.report.runs if not run.usable and run.now > self.report.now]
+        later = [
+            run
+            for run in self.report.runs
+            if not run.usable and run.state != "refreshed" and run.now > self.report.now
+        ]
         failed = [*(quality.failed_runs if quality else ()), *later]
         if not failed:
             return ""
@@ -429,7 +426,7 @@ class _Overview:
             else None,
             workflows=tuple(self._workflow(flow) for flow in group.workflows[:3]),
             more_workflows=_more(len(group.workflows) - 3, "workflow"),
-            tasks=_tasks(group.tasks),
+            tasks=task_words(group.tasks),
             title=words.cut_middle(group.title or group.rule, 200),
             cause_href=addresses.cause(group.id),
             known=self.guides.name(group.title, group.example),
@@ -443,7 +440,7 @@ class _Overview:
             )
             if group.flaky
             else None,
-            shared=_shared(group),
+            shared=shared_words(group),
             example=self._job(example),
         )
 
@@ -463,7 +460,7 @@ class _Overview:
             workflow=self._workflow(row.name if row else ""),
             job=self._job(each.job),
             active_for=words.duration(each.active_for),
-            usual=_usual(usual),
+            usual=usual_duration(usual),
             where=each.where or ("waiting" if each.waiting else ""),
         )
 
@@ -482,14 +479,14 @@ class _Overview:
             return None
         return Link(text=f"All {words.number(count)} {name} jobs", href=f"jobs/{name}.html")
 
-    # --- days and workflows ---
+    # --- nights and workflows ---
 
     def _day_links(self) -> dict[tuple[str, str], str]:
         """(day, "bad", "Failed", "Aborted" or "Succeeded") -> the list of its jobs."""
         back = ("Overview", addresses.OVERVIEW)
         links: dict[tuple[str, str], str] = {}
         for day in self.report.days:
-            ended = f"that ended on {day_words(day.day)}"
+            ended = night_words(day.day)
             for status, noun in (
                 ("Failed", "failed jobs"),
                 ("Aborted", "aborted jobs"),
@@ -509,12 +506,24 @@ class _Overview:
             )
         return links
 
-    def _day_row(self, day: Day, links: dict[tuple[str, str], str]) -> DayRow:
+    def _day_rows(self, links: dict[tuple[str, str], str]) -> Iterator[DayRow]:
+        """Newest first; a day after the first report that has none itself says so."""
+        days = self.report.days
+        first = next((place for place, day in enumerate(days) if day.run), len(days))
+        for place in range(len(days) - 1, -1, -1):
+            yield self._day_row(days[place], links, silent=place > first and not days[place].run)
+
+    def _day_row(self, day: Day, links: dict[tuple[str, str], str], *, silent: bool) -> DayRow:
         def link(count: int, kind: str) -> Link:
             return Link(text=words.number(count), href=links.get((day.day, kind), ""))
 
         return DayRow(
-            day=day_words(day.day),
+            # A night that was pruned still has its bar, and no page.
+            day=Link(
+                text=day_words(day.day),
+                href=addresses.night(day.run) if day.run in self._told else "",
+            ),
+            note="no report; what ended is in the next night" if silent else "",
             failed=link(day.failed, "Failed"),
             aborted=link(day.aborted, "Aborted"),
             succeeded=link(day.succeeded, "Succeeded"),
@@ -542,6 +551,27 @@ class _Overview:
             said=f"Failure rate {rate} on {day}"
             + (", above the usual range" if line.outside else ""),
         )
+
+
+def largest(report: Report) -> tuple[str, str, str] | None:
+    """A sentence on the largest cause: its beginning, the one workflow ("" for several), its end.
+
+    None where nothing is new, on a first run where nothing fails, and where no cause stands out.
+    """
+    news = [group for group in report.attention if group.state in ("new", "failing")]
+    if not news:
+        return None
+    group = max(news, key=lambda group: len(group.new_jobs or group.jobs))
+    count = len(group.new_jobs if group.state == "new" else group.jobs)
+    total = report.counts.new if group.state == "new" else report.counts.failing
+    if count == 1 < total:  # no cause stands out where each has one job
+        return None
+    flow = group.workflows[0] if len(group.workflows) == 1 else ""
+    start = f"{_share(count, total)} {CLASS_VERBS[group.cause_class]}"
+    if not flow and len(group.workflows) > 1:
+        start += f" in {words.plural(len(group.workflows), 'workflow')}"
+    shared = shared_words(group)
+    return start, flow, f", all with {shared}." if shared and count > 1 else "."
 
 
 #: Counts that are not called as the list behind their tile.
@@ -584,20 +614,23 @@ def _share(count: int, total: int) -> str:
     return f"The most with one cause: {words.number(count)}"
 
 
-def _usual(usual: Usual | None) -> str:
+def usual_duration(usual: Usual | None) -> str:
+    """What a workflow's runs usually take."""
     if usual is None:
         return "no usual duration yet"
     return f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
 
 
-def _shared(group: CauseGroup) -> str:
+def shared_words(group: CauseGroup) -> str:
+    """Labels that all jobs of a cause have and others don't: "batch b17"."""
     pairs = [
         f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in group.shared
     ]
     return words.listed(pairs[:3])
 
 
-def _tasks(tasks: Sequence[str]) -> str:
+def task_words(tasks: Sequence[str]) -> str:
+    """Tasks that a cause hits: "task Align"."""
     if not tasks:
         return ""
     shown = ", ".join(words.cut_middle(task, 40) for task in tasks[:3])
@@ -634,7 +667,7 @@ def _label_note(label: LabelReport | None, report: Report) -> str:
     return f"Jobs submitted in the {said}." + (first if more > 0 else "")
 
 
-# --- days --------------------------------------------------------------------------------------
+# --- nights ------------------------------------------------------------------------------------
 
 
 def day_words(day: str) -> str:
@@ -647,8 +680,13 @@ def day_words(day: str) -> str:
     return moment.text.rsplit(" ", 1)[0] if moment else day
 
 
+def night_words(day: str) -> str:
+    """Which jobs a list is of, after a noun: "of the night to Mon 23 Nov"."""
+    return f"of the night to {day_words(day)}"
+
+
 def day_rates(days: Sequence[Day]) -> tuple[float | None, ...]:
-    """The failure rate of each day; None where nothing ended by itself."""
+    """The failure rate of each night; None where nothing ended by itself."""
     return tuple(
         day.failed / (day.failed + day.succeeded) if day.failed + day.succeeded else None
         for day in days
@@ -665,9 +703,13 @@ def _ended(day: Day) -> int:
 
 
 def _usual_day(days: Sequence[Day]) -> str:
-    """The median of failed jobs on the days before the last; "" below five days."""
+    """The median of failed jobs in the nights before the last; "" below five."""
     before = sorted(day.failed for day in days[:-1])
-    return f"usual day: {words.number(before[len(before) // 2])} failed" if len(before) > 4 else ""
+    return (
+        f"usually failed a night: {words.number(before[len(before) // 2])}"
+        if len(before) > 4
+        else ""
+    )
 
 
 def _days_said(days: Sequence[Day]) -> str:
@@ -696,6 +738,6 @@ def _day_charts(
         for day in days
     )
     wide = charts.Days(
-        title="Jobs that ended, by day", take_away=_days_said(days), bars=bars, width="wide"
+        title="Jobs that ended, by night", take_away=_days_said(days), bars=bars, width="wide"
     )
     return wide, replace(wide, width="narrow")

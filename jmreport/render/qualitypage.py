@@ -255,7 +255,7 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
             yield Fact(name="The first of them was last seen there", text="", at=first)
         yield Fact(name="Last seen there", text="", at=last)
     yield Fact(
-        name="Dates without a zone, unreadable or out of order",
+        name="Dates without a zone, or unreadable",
         text=words.number(quality.odd_dates),
     )
 

@@ -4,11 +4,13 @@
     2  new job pages                 while contexts stream by; nothing links to them yet
     3  other new pages
     4  changed job pages             then other changed pages, the overview last
-    5  what nothing plans any more   paged lists past their end, rows of an older build
+    5  what nothing plans any more   paged lists past their end, rows of an older build, and pages
+                                     of what was pruned
     6  the ledger                    the commit point
 
 Killed at any moment, every file is whole and no page that can be reached links to one that isn't
-there; the next run completes. Job pages and workflow pages are never removed.
+there; the next run completes. Pages of jobs, workflows, causes and differences stay, also when
+nothing plans them any more: they go only once the runs that told of them were pruned.
 """
 
 import ctypes
@@ -19,9 +21,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import tzinfo
 from functools import partial
 from itertools import starmap
@@ -32,7 +34,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.compared import Difference
+from jmreport.compared import Difference, DiffJob
 from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
 from jmreport.progress import Progress, Step
@@ -46,6 +48,7 @@ from jmreport.render import (
     feed,
     gonepages,
     gridpage,
+    hostpages,
     joblists,
     jobpage,
     labelpages,
@@ -76,7 +79,7 @@ ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 _NO_GUIDANCE = Guidance()
 #: The ledger's name within the site's own folder.
 LEDGER = "pages"
-#: Whose pages are never removed, beside the jobs'.
+#: Whose pages stay though nothing plans them, beside the jobs'.
 KEPT = ("workflows/", "diffs/", "causes/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
 NIGHT_FORMAT = 3
@@ -88,6 +91,12 @@ MOST_WORKERS = 64
 _MANY_SHARDS = 1_000
 #: Batches under way for each worker: what bounds memory.
 AHEAD = 3
+
+
+class PointerView(Struct, frozen=True, kw_only=True):
+    """What pointer.html prints."""
+
+    href: str
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -172,6 +181,18 @@ def is_there(site_dir: Path) -> bool:
     return (Files(site_dir).own / LEDGER).is_file()
 
 
+def ledger_of(site_dir: Path) -> Path:
+    """Where the ledger of a site is."""
+    return Files(site_dir).own / LEDGER
+
+
+def pointer(settings: Settings, address: str, *, version: str) -> bytes:
+    """The page that leads to the overview of a build that lies at `address`."""
+    theme = Theme(settings, version=version)
+    view = PointerView(href=address)
+    return encoded(theme.render("pointer.html", view, address=addresses.OVERVIEW))
+
+
 def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, version: str) -> str:
     """Makes the page of two runs' difference, and says where. It stays with the site from then on.
 
@@ -201,6 +222,44 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
                 )
         ledger.commit()
     return address
+
+
+def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
+    """Ids of jobs that kept pages of these runs lead to: their nights', and those of differences.
+
+    A difference stays while one of its two runs does.
+    """
+    found: set[str] = set()
+    path = Files(site_dir).own / LEDGER
+    for run, body in ledger.night_bodies(path):
+        if run in runs:
+            with suppress(msgspec.DecodeError):
+                found.update(job.id for job in msgspec.msgpack.decode(body, type=Night).jobs)
+    for body in ledger.diff_bodies(path):
+        with suppress(msgspec.DecodeError):
+            one = msgspec.msgpack.decode(body, type=Difference)
+            if one.before.run in runs or one.after.run in runs:
+                found.update(job.id for jobs in _jobs_of(one) for job in jobs)
+    return frozenset(found)
+
+
+def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:
+    """How many files the pages of these jobs and the nights of these runs are, and their bytes."""
+    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
+    sizes = [size for owner, size in ledger.sizes(Files(site_dir).own / LEDGER) if owner in owners]
+    return len(sizes), sum(sizes)
+
+
+def _jobs_of(one: Difference) -> tuple[tuple[DiffJob, ...], ...]:
+    return (
+        one.new,
+        one.fixed,
+        one.still_failing,
+        one.lapsed,
+        one.not_run,
+        one.first_seen,
+        one.unknown,
+    )
 
 
 def _differences(ledger: Ledger) -> list[Difference]:
@@ -274,27 +333,39 @@ class _Maker:
         self.zone: tzinfo = words.zone(settings.report.timezone)
         self.charts = Charts(files.own / "charts")
         self.pages: list[Page] = []
+        #: Held while a job of many shards is read and shown: several at once would take as many
+        #: times its memory as there are processes.
+        self.turn: AbstractContextManager[object] = nullcontext()
 
     def jobs(self, shard: str, tasks: Sequence[_JobTask]) -> list[_Done]:
         """Makes the pages of some jobs whose records lie in one shard."""
-        by_id = {task.context.entry.row.id: task for task in tasks}
-        lines = sorted(task.context.entry.line for task in tasks)
+        by_line = {task.context.entry.line: task for task in tasks}
+        lines = sorted(by_line)
+        reading = self.read_records(shard, lines)
         done: list[_Done] = []
-        for record in self.read_records(shard, lines):
-            task = by_id[record.id]
-            if not done or task.context.entry.row.shards > _MANY_SHARDS:
-                give_back()  # what reading the lines before it took, and its own
-            pages = jobpage.pages(
-                record,
-                task.context,
-                theme=self.theme,
-                settings=self.settings,
-                facts=self.facts,
-            )
-            # No name holds a page once it is written: raw JSON can be many megabytes.
-            made = tuple(starmap(self.files.write, pages))
-            done.append(_Done(owner=addresses.job(record.id), content=task.content, files=made))
+        for line in lines:
+            wide = by_line[line].context.entry.row.shards > _MANY_SHARDS
+            with self.turn if wide else nullcontext():
+                done.append(self._next_job(by_line[line], reading, trim=wide or not done))
+                if wide:
+                    give_back()
         return done
+
+    def _next_job(self, task: _JobTask, reading: Iterator[Record], *, trim: bool) -> _Done:
+        """Reads the next record and makes its job's pages; nothing keeps either afterwards."""
+        record = next(reading)
+        if trim:
+            give_back()  # what reading the lines before it took, and its own
+        pages = jobpage.pages(
+            record,
+            task.context,
+            theme=self.theme,
+            settings=self.settings,
+            facts=self.facts,
+        )
+        # No name holds a page once it is written: raw JSON can be many megabytes.
+        made = tuple(starmap(self.files.write, pages))
+        return _Done(owner=addresses.job(record.id), content=task.content, files=made)
 
     def others(self, places: Sequence[int]) -> list[_Done]:
         """Makes some of the planned pages."""
@@ -329,6 +400,9 @@ def _others_in_fork(places: Sequence[int]) -> list[_Done]:
     return _forked[-1].others(places)
 
 
+#: M_MMAP_THRESHOLD of mallopt(3), and bytes from which a piece of memory is one of its own, which
+#: goes back as soon as it is let go. Left to itself, GNU's library ends that after the first.
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 20
 #: PR_SET_PDEATHSIG of prctl(2).
 _PARENT_DEATH_SIGNAL = 1
 
@@ -353,7 +427,9 @@ def give_back() -> None:
     """
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):  # other C libraries than GNU's lack it
-            ctypes.CDLL(None).malloc_trim(0)
+            library = ctypes.CDLL(None)
+            library.mallopt(_MMAP_THRESHOLD, _LARGE)
+            library.malloc_trim(0)
 
 
 class _Workers:
@@ -397,9 +473,11 @@ def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
     give_back()
     # Frozen objects are left alone by the collector, so the children share their memory.
     gc.freeze()
+    processes = multiprocessing.get_context("fork")
+    maker.turn = processes.Lock()
     pool = ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("fork"),
+        mp_context=processes,
         initializer=_die_with,
         initargs=(os.getpid(),),
     )
@@ -407,6 +485,7 @@ def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
         yield _Workers(maker, pool, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        maker.turn = nullcontext()
         gc.unfreeze()
         _forked.pop()
 
@@ -435,6 +514,8 @@ class _Site:
         self.workers, self.progress = workers, progress
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
+        #: Pages that stay for good, but for what they tell of was pruned.
+        self.going: frozenset[str] = frozenset()
         pages = {flow.name for flow in report.workflows}
         self.jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
 
@@ -452,8 +533,12 @@ class _Site:
         for address, content in sorted(self.maker.theme.assets().items()):
             self._file(address, content)
         changed = self.files.spool("changed-jobs")
+        if self.report.pruned:
+            self.ledger.expect_jobs()
         with self.progress.step("write job pages", None) as step:
             self._new_jobs(contexts, changed, step)
+        if self.report.pruned:
+            self._forget_pruned()
         self._plan()
         new, old = self._to_make()
         with self.progress.step("write other pages", len(new) + len(old)) as step:
@@ -489,6 +574,8 @@ class _Site:
                 self.jobs.add(context.entry)
             task = _JobTask(context, self._job_content(context))
             owner = addresses.job(job)
+            if self.report.pruned:
+                self.ledger.note_job(owner)
             content, files = self.ledger.files(owner)
             if content == task.content and self._whole(files):
                 self.unchanged += len(files)
@@ -521,6 +608,34 @@ class _Site:
     def _whole(self, files: Sequence[tuple[str, int]]) -> bool:
         return all(self.files.size(address) == size for address, size in files)
 
+    # --- what was pruned ---
+
+    def _forget_pruned(self) -> None:
+        """Finds the pages of what only runs told of that are gone, and forgets those runs."""
+        report, oldest = self.report, self.report.runs[0].id
+        told = {addresses.night(night.run) for night in report.nights}
+        told |= {addresses.cause(cause.id) for cause in report.causes}
+        told |= {addresses.workflow(flow.name) for flow in report.workflows}
+        for night in report.nights:
+            told.update(addresses.cause(cause.id) for cause in night.causes)
+            told.update(addresses.workflow(flow.name) for flow in night.flows)
+        told |= {addresses.CAUSES, addresses.WORKFLOWS}
+        lasting = set(self.ledger.lasting("workflows/", "causes/")) - told
+        nights = {run: addresses.night(run) for run in self.ledger.nights() if run < oldest}
+        for run in nights:
+            self.ledger.forget_night(run)
+        diffs = {
+            addresses.diff(one.before.run, one.after.run)
+            for one in _differences(self.ledger)
+            if max(one.before.run, one.after.run) < oldest
+        }
+        for address in diffs:
+            self.ledger.forget_diff(address)
+        self.going = self.ledger.jobs_gone().union(lasting, nights.values(), diffs)
+
+    def _is_there(self, address: str) -> bool:
+        return address not in self.going and self.files.size(address) is not None
+
     # --- the other pages ---
 
     def _plan(self) -> None:
@@ -543,15 +658,22 @@ class _Site:
             report,
             self.nights,
             partial(_remember, maker.files.own / LEDGER),
+            lists,
             zone=maker.zone,
             as_of=as_of,
+            known=self._is_there,
+            going=self.going,
         )
         there = {addresses.night(night.run) for night in report.nights}
         there |= {addresses.cause(cause.id) for cause in report.causes}
         there |= {addresses.workflow(flow.name) for flow in report.workflows}
+        theme = maker.theme
+        middle += hostpages.pages(
+            maker.settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
+        )
         middle += diffpages.pages(
             _differences(self.ledger),
-            lambda address: address in there or self.files.size(address) is not None,
+            lambda address: address in there or self._is_there(address),
             maker.zone,
         )
         rows = joblists.rows_script(report, jobs, zone=maker.settings.report.timezone)
@@ -567,7 +689,9 @@ class _Site:
         )
         middle += index
         made = {page.address for page in (*middle, *front)}
-        middle += gonepages.pages(self.ledger.lasting("workflows/", "causes/"), made)
+        self.going -= made
+        stay = set(self.ledger.lasting("workflows/", "causes/")) - self.going
+        middle += gonepages.pages(sorted(stay), made)
         maker.pages = [*lists.pages(), *middle, *front]
 
     def _mistakes(self) -> tuple[str, ...]:
@@ -635,6 +759,7 @@ class _Site:
             server=report.run.asked.server,
         )
         self._file(addresses.FEED, feed_xml)
+        self._file(addresses.ROBOTS, hostpages.ROBOTS)
         if "multiqc" in settings.site.formats:
             for address, content in multiqc.files(report):
                 self._file(address, content)
@@ -664,7 +789,8 @@ class _Site:
 
     def _clean(self) -> None:
         """Removes what no page links to any more, and drawings that none shows."""
-        for address in sorted(set(self.ledger.removable()) - self.planned):
+        pruned = [file for owner in self.going for file, _ in self.ledger.files(owner)[1]]
+        for address in sorted({*self.ledger.removable(), *pruned} - self.planned):
             self.files.remove(address)
             self.ledger.forget(address)
             self.removed += 1

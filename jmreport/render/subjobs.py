@@ -94,7 +94,13 @@ def _message(child: JobRow) -> str:
     """Why it failed, or why it could not be read."""
     if child.failure:
         return child.failure.message
-    return next((f"Not read: {gap.why}" for gap in child.gaps if gap.what == "job"), "")
+    return why_unread(child) if any(gap.what == "job" for gap in child.gaps) else ""
+
+
+def why_unread(child: JobRow | None) -> str:
+    """Why a sub-job could not be read; None is one without a record."""
+    gaps = child.gaps if child else ()
+    return next((f"Not read: {gap.why}" for gap in gaps if gap.what == "job"), NOT_READ)
 
 
 def _not_read(job: str) -> SubJob:

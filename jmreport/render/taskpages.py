@@ -326,7 +326,11 @@ class _Tasks:
                 (self._flow_row(name, cost) for name, cost in waste.workflows[:ROWS]),
                 _more(len(waste.workflows) - ROWS, "workflow"),
             )
-        for at, label in enumerate([one for one in waste.labels if one.values][:LABELS], 1):
+        # A label that none of these jobs has would say of all of them that they lack it.
+        told = [
+            label for label in waste.labels if any(value is not None for value, _ in label.values)
+        ]
+        for at, label in enumerate(told[:LABELS], 1):
             yield self._label_table(label, at)
 
     def task_table(self, tasks: Sequence[TaskCost], *, flows: bool) -> CostTable:

@@ -9,9 +9,12 @@ an error. Assets are named by their content, so that a browser may keep them for
 
 import re
 from hashlib import sha256
+from keyword import iskeyword
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes, select_autoescape
+from jinja2.compiler import CodeGenerator, Frame, optimizeconst
 from msgspec import Struct, json
 
 from jmreport.render import addresses, words
@@ -43,6 +46,81 @@ _UNSEEN = re.compile(
     + "".join(chr(at + 0xFFFE) + chr(at + 0xFFFF) for at in _PLANES)
     + "]"
 )
+#: What nearly all of a page is made of: printable ASCII, tabs and line ends.
+_PLAIN = bytes([9, 10, *range(0x20, 0x7F)])
+
+
+class _Code(CodeGenerator):
+    """Templates as Python that prints the same in half the time.
+
+    Most of what is printed is text, which goes to MarkupSafe's own function with no call in
+    between; what is HTML already is left as it is; all else is escaped as ever. Attributes are
+    read and macros called directly (none here asks for the context), and the pieces of a block
+    become one text where they are made.
+    """
+
+    def visit_Template(  # noqa: N802 (Jinja's name)
+        self, node: nodes.Template, frame: Frame | None = None
+    ) -> None:
+        # Not public in MarkupSafe: tests/test_theme.py holds that it escapes as `escape` does.
+        self.writeline("from markupsafe import _escape_inner as escaped")
+        super().visit_Template(node, frame)
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if _escapes(frame):
+            self.write("(escaped(_v) if (_c := type(_v := ")
+        else:
+            super()._output_child_pre(node, frame, finalize)
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if _escapes(frame):
+            self.write(")) is str else _v if _c is Markup else escape(_v))")
+        else:
+            super()._output_child_post(node, frame, finalize)
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 (Jinja's name)
+        # `self.part()` prints a block once more: blocks are no attributes of `self`.
+        of_blocks = isinstance(node.node, nodes.Name) and node.node.name == "self"
+        if of_blocks or iskeyword(node.attr):
+            super().visit_Getattr(node, frame)
+            return
+        self.visit(node.node, frame)
+        self.write(f".{node.attr}")
+
+    @optimizeconst
+    def visit_Call(  # noqa: N802 (Jinja's name)
+        self, node: nodes.Call, frame: Frame, forward_caller: bool = False
+    ) -> None:
+        if forward_caller or node.kwargs or node.dyn_args or node.dyn_kwargs:
+            super().visit_Call(node, frame, forward_caller=forward_caller)
+            return
+        self.visit(node.node, frame)
+        self.write("(")
+        for argument in node.args:
+            self.visit(argument, frame)
+            self.write(", ")
+        self.write(")")
+
+    def enter_frame(self, frame: Frame) -> None:
+        super().enter_frame(frame)
+        if frame.block_frame and frame.buffer is None:
+            self.buffer(frame)
+
+    def leave_frame(self, frame: Frame, with_python_scope: bool = False) -> None:
+        if frame.block_frame and with_python_scope:
+            self.writeline(f"yield concat({frame.buffer})")
+        super().leave_frame(frame, with_python_scope)
+
+
+def _escapes(frame: Frame) -> bool:
+    """Whether it is settled that what is printed there is escaped."""
+    return frame.eval_ctx.autoescape and not frame.eval_ctx.volatile
+
+
+class Templates(Environment):
+    """Jinja's environment; its templates become other code that prints the same."""
+
+    code_generator_class = _Code
 
 
 class NavEntry(Struct, frozen=True):
@@ -70,6 +148,8 @@ class SiteView(Struct, frozen=True, kw_only=True):
     icon: str
     version: str
     as_of: words.Moment | None
+    #: Where several jobs can be acted on; "" where there is no actions server.
+    act: str = ""
 
 
 class Theme:
@@ -78,6 +158,8 @@ class Theme:
     def __init__(self, settings: Settings, *, version: str) -> None:
         self._title = settings.site.title
         self._version = version
+        url = settings.actions.url
+        self._act = f"{url.rstrip('/')}/actions/jobs" if url else ""
         self._assets = {
             _named(path.name, data): data
             for path in sorted((TEMPLATES / "assets").iterdir())
@@ -85,9 +167,12 @@ class Theme:
         }
         self._names = {_plain(name): name for name in self._assets}
         self._digest = _digest_of(settings, version)
-        self._environment = Environment(
+        self._environment = Templates(
             loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
+            # All but the plain text of a mail, in which no character means anything.
+            autoescape=select_autoescape(
+                disabled_extensions=("txt",), default=True, default_for_string=True
+            ),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -103,13 +188,26 @@ class Theme:
         """Every file that pages refer to: its address and its bytes."""
         return dict(self._assets)
 
+    def named(self, name: str) -> str:
+        """The address of an asset: "site.css" is assets/site-3f0c9a51.css."""
+        return self._names[name]
+
     def render(
         self, template: str, view: object, *, address: str, as_of: words.Moment | None = None
     ) -> str:
         """The page at `address`. `as_of` is when what it shows was read; None leaves it out."""
         site = self._site(address, as_of)
         page = self._environment.get_template(template).render(view=view, site=site)
-        return _UNSEEN.sub(_visible, page)
+        return visible(page)
+
+    def mail(self, view: object) -> tuple[str, str]:
+        """A mail as HTML, with the rules of its style sheet in a `<style>`, and as plain text."""
+        made = (
+            self._environment.get_template(name).render(view=view)
+            for name in ("mail/body.html", "mail/body.txt")
+        )
+        html, text = map(visible, made)
+        return html, text
 
     def _site(self, address: str, as_of: words.Moment | None) -> SiteView:
         def href(to: str) -> str:
@@ -129,7 +227,20 @@ class Theme:
             icon=href(self._names["icon.svg"]),
             version=self._version,
             as_of=as_of,
+            act=self._act,
         )
+
+
+def visible(page: str) -> str:
+    """A page in which whatever no page may hold has become something that can be seen.
+
+    Hardly any page holds any, and to look for it among all characters takes twenty times as long
+    as to leave out the plain ones first.
+    """
+    rest = page.encode("utf-8", "surrogatepass").translate(None, _PLAIN)
+    if _UNSEEN.search(rest.decode("utf-8", "surrogatepass")) is None:
+        return page
+    return _UNSEEN.sub(_visible, page)
 
 
 def _visible(found: re.Match[str]) -> str:
@@ -159,7 +270,13 @@ def _plain(address: str) -> str:
 
 
 def _digest_of(settings: Settings, version: str) -> str:
-    shown = (version, settings.site.title, settings.site.url, settings.report)
+    shown = (
+        version,
+        settings.site.title,
+        settings.site.url,
+        settings.actions.url,
+        settings.report,
+    )
     whole = sha256(json.encode(shown))
     for path in sorted(TEMPLATES.rglob("*")):
         if path.is_file():

@@ -23,6 +23,9 @@ LINKS = 120_000
 #: What stands in a record for a secret, and for a value that was hashed (docs/security.md).
 _TAKEN_OUT = "[taken out]"
 _HASHED = re.compile(r"\bhash:[0-9a-f]{16}\b")
+#: Booleans are whole numbers, too.
+_SCALARS = (str, int)
+_WORDS = {None: "null", True: "true", False: "false"}
 #: Values up to this length stand in their line; longer ones get a box.
 _SHORT = 160
 
@@ -65,7 +68,11 @@ class Budget:
 
     def take(self, text: str, longest: int) -> str:
         """The text, cut in the middle to `longest` and to what is left on this page."""
-        longest = min(longest, max(self._left // 2, 0))
+        left = self._left
+        if len(text) <= longest and len(text) * 2 <= left:  # nearly always
+            self._left = left - _size(text)
+            return text
+        longest = min(longest, max(left // 2, 0))
         if longest < 60 < len(text):
             return f"… {words.number(len(text))} characters left out …"
         shown = text
@@ -78,6 +85,9 @@ class Budget:
 
     def name(self, text: str, longest: int) -> str:
         """A name in one line, cut in the middle; short where the page is full."""
+        if len(text) <= longest and self._left > 0:
+            self._left -= _size(text)
+            return text
         shown = words.cut_middle(text, longest if self._left > 0 else min(longest, 30))
         self._left -= _size(shown)
         return shown
@@ -103,7 +113,9 @@ def _size(text: str) -> int:
     """Bytes of the text as HTML: what is escaped becomes five, and most other letters three."""
     if len(text) < 40:
         return len(text) * 2
-    escaped = sum(map(text.count, "<>&\"'"))
+    escaped = (
+        text.count("<") + text.count(">") + text.count("&") + text.count('"') + text.count("'")
+    )
     return (len(text) if text.isascii() else len(text) * 3) + 4 * escaped
 
 
@@ -157,7 +169,7 @@ def _said(text: str) -> str:
 
 def pretty(content: Any) -> str:
     """JSON as people read it, one value a line; the same tree gives the same text."""
-    if isinstance(content, str) or content is None or isinstance(content, bool | int):
+    if content is None or isinstance(content, _SCALARS):
         return plain(content)
     try:
         return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
@@ -170,5 +182,5 @@ def plain(content: Any) -> str:
     if isinstance(content, str):
         return content
     if content is None or isinstance(content, bool):
-        return {None: "null", True: "true", False: "false"}[content]
+        return _WORDS[content]
     return pretty(content) if not isinstance(content, int) else str(content)

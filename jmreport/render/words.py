@@ -4,8 +4,11 @@ Where a value is not known the text is "" and the template prints a dash with a 
 (`ui.known` in macros.html); `MISSING` is the dash for places without markup. Never 0.
 """
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from math import ceil, floor
+from shlex import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
@@ -95,11 +98,37 @@ def when(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
     >>> when(datetime(2026, 11, 23, 2, 14, tzinfo=UTC)).text
     'Mon 23 Nov 2026, 02:14 UTC'
     """
+    return _moment(at, where, _MINUTE)
+
+
+def when_exactly(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
+    """A date and time to the second, for what happens within a minute.
+
+    >>> when_exactly(datetime(2026, 11, 23, 2, 14, 9, tzinfo=UTC)).text
+    'Mon 23 Nov 2026, 02:14:09 UTC'
+    """
+    return _moment(at, where, _SECOND)
+
+
+#: Where a time of ISO 8601 is cut that is told to the minute, or to the second.
+_MINUTE, _SECOND = 16, 19
+
+
+def _moment(at: datetime | None, where: tzinfo, cut: int) -> Moment | None:
     if at is None:
         return None
+    make = _when if at.tzinfo is UTC else _when.__wrapped__
+    return make(at, where, cut)
+
+
+# Most dates stand on a page several times: a step ends where the next one starts. Only those in UTC
+# are looked up: in another zone two that count as equal can be an hour apart, in autumn.
+@lru_cache(maxsize=4096)
+def _when(at: datetime, where: tzinfo, cut: int) -> Moment:
     at = _local(at, where)
-    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {clock(at)} {_zone_name(at)}"
-    return Moment(text, _iso(at))
+    iso = _iso(at)
+    text = f"{_DAYS[at.weekday()]} {_date(at)} {at.year}, {iso[11:cut]} {_zone_name(at)}"
+    return Moment(text, iso)
 
 
 def short_when(
@@ -115,12 +144,35 @@ def short_when(
     >>> short_when(datetime(2026, 11, 22, 22, 5, tzinfo=UTC), near=day).text
     '22 Nov 22:05'
     """
+    return _short(at, where, near, _MINUTE)
+
+
+def short_exactly(
+    at: datetime | None, where: tzinfo = UTC, *, near: datetime | None = None
+) -> Moment | None:
+    """The same to the second: what a backend does often takes less than a minute.
+
+    >>> day = datetime(2026, 11, 23, tzinfo=UTC)
+    >>> short_exactly(datetime(2026, 11, 22, 22, 5, 9, tzinfo=UTC), near=day).text
+    '22 Nov 22:05:09'
+    """
+    return _short(at, where, near, _SECOND)
+
+
+def _short(at: datetime | None, where: tzinfo, near: datetime | None, cut: int) -> Moment | None:
     if at is None:
         return None
+    make = _short_when if at.tzinfo is UTC else _short_when.__wrapped__
+    return make(at, where, near, cut)
+
+
+@lru_cache(maxsize=4096)
+def _short_when(at: datetime, where: tzinfo, near: datetime | None, cut: int) -> Moment:
     at = _local(at, where)
+    iso = _iso(at)
     if near is not None and _local(near, where).year == at.year:
-        return Moment(f"{_date(at)} {clock(at)}", _iso(at))
-    return Moment(f"{_date(at)} {at.year}, {clock(at)}", _iso(at))
+        return Moment(f"{at.day} {_MONTHS[at.month]} {iso[11:cut]}", iso)
+    return Moment(f"{_date(at)} {at.year}, {iso[11:cut]}", iso)
 
 
 def day(at: datetime | None, where: tzinfo = UTC) -> Moment | None:
@@ -163,6 +215,8 @@ def _zone_name(at: datetime) -> str:
 
 
 def _iso(at: datetime) -> str:
+    if at.tzinfo is UTC:
+        return f"{at.isoformat()[:19]}Z"
     text = at.isoformat(timespec="seconds")
     return text[:-6] + "Z" if text.endswith("+00:00") else text
 
@@ -206,7 +260,8 @@ def number(n: int) -> str:
     >>> number(2598) == "2\u202f598"
     True
     """
-    return f"{n:,}".replace(",", THIN)
+    text = f"{n:,}"
+    return text if len(text) < 5 else text.replace(",", THIN)
 
 
 def percent(fraction: float | None, decimals: int = 1) -> str:
@@ -262,6 +317,20 @@ def cut_middle(text: str, limit: int) -> str:
     return f"{text[: keep - tail]} … {text[-tail:]}"
 
 
+#: What ends a line somewhere, and what turns the direction of the text behind it.
+_ENDS = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_TURNS = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """Text that neither ends a line nor turns one, wherever it is printed.
+
+    >>> one_line("a\\r\\nBcc: b"), one_line("a\\u2028b")
+    ('a Bcc: b', 'a b')
+    """
+    return _TURNS.sub("\ufffd", _ENDS.sub(" ", text)).strip()
+
+
 def cut_end(text: str, limit: int) -> str:
     """Text of at most `limit` characters for a title or a cell, with an ellipsis where cut."""
     return text if len(text) <= limit else text[: max(limit - 1, 1)].rstrip() + "…"
@@ -272,3 +341,12 @@ def usual_night(usual: Range) -> str:
     low, high = floor(usual.p10), ceil(usual.p90)
     middle = f"usual night: {amount(usual.median)}"
     return middle if low == high else f"{middle} ({number(low)} to {number(high)})"
+
+
+def shell(text: str) -> str:
+    """Text as a shell takes it as one word, for commands that are copied from a page.
+
+    >>> shell("0a1b-2c"), shell("a b'c")
+    ('0a1b-2c', '\\'a b\\'"\\'"\\'c\\'')
+    """
+    return quote(text)

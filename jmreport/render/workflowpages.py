@@ -17,7 +17,7 @@ from jmreport.render.joblists import (
     status_adjective,
     status_order,
 )
-from jmreport.render.overview import Link, day_rates, day_words, lasting
+from jmreport.render.overview import Link, day_rates, day_words, lasting, night_words
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices
@@ -105,18 +105,17 @@ def pages(
 ) -> Iterator[Page]:
     """The list of workflows, and a page for each, also for those of earlier reports."""
     by_name = _window(report)
-    lines = [_line(flow, by_name.get(flow.name, {}), lists) for flow in report.workflows]
-    known = {flow.name for flow in report.workflows if flow.split.total}
+    shown = [flow for flow in report.workflows if flow.split.total]
+    earlier = [flow for flow in report.workflows if not flow.split.total]
+
+    def lines(flows: Sequence[WorkflowReport]) -> tuple[WorkflowLine, ...]:
+        ordered = sorted(flows, key=_worst_first)
+        return tuple(_line(flow, by_name.get(flow.name, {}), lists) for flow in ordered)
+
     view = WorkflowsView(
-        title=words.plural(len(known), "workflow"),
-        lines=tuple(
-            line for line, flow in zip(lines, report.workflows, strict=True) if flow.name in known
-        ),
-        earlier=tuple(
-            line
-            for line, flow in zip(lines, report.workflows, strict=True)
-            if flow.name not in known
-        ),
+        title=_title(shown, first=report.previous is None),
+        lines=lines(shown),
+        earlier=lines(earlier),
     )
     yield Page(
         address=addresses.WORKFLOWS,
@@ -128,6 +127,29 @@ def pages(
     for flow in report.workflows:
         work = taskpages.of_flow(flow.name, report, lists, prices)
         yield _page(_view(flow, by_name.get(flow.name, {}), report, lists, work, guides))
+
+
+def _worst_first(flow: WorkflowReport) -> tuple[int, int, str]:
+    """What is new first, then what still fails, then the rest by name."""
+    new, failing = _failing(flow)
+    return -new, -failing, flow.name
+
+
+def _title(flows: Sequence[WorkflowReport], *, first: bool) -> str:
+    """How many workflows there are, and how many of them need somebody."""
+    counts = [_failing(flow) for flow in flows]
+    new = sum(fresh > 0 for fresh, _ in counts)
+    failing = sum(fresh == 0 and old > 0 for fresh, old in counts)
+    said = [f"{words.number(new)} with new failures"] if new else []
+    if failing:
+        said.append(f"{words.number(failing)} {'failing' if first else 'still failing'}")
+    return ", ".join((words.plural(len(flows), "workflow"), *said))
+
+
+def _failing(flow: WorkflowReport) -> tuple[int, int]:
+    """How much of a workflow's work fails newly, and how much did before."""
+    new = sum(len(group.new_jobs) for group in flow.causes)
+    return new, sum(len(group.jobs) for group in flow.causes) - new
 
 
 def _page(view: WorkflowView) -> Page:
@@ -200,8 +222,7 @@ def _line(flow: WorkflowReport, by_status: Window, lists: Lists) -> WorkflowLine
 
 def _verdict(flow: WorkflowReport) -> str:
     """A workflow in a sentence: what is new, what still fails, or that nothing does."""
-    new = sum(len(group.new_jobs) for group in flow.causes)
-    failing = sum(len(group.jobs) for group in flow.causes) - new
+    new, failing = _failing(flow)
     if new:
         after = f", {words.number(failing)} still failing" if failing else ""
         return words.plural(new, "new failure") + after
@@ -261,12 +282,12 @@ def _view(
 
 
 def _day(flow: WorkflowReport, day: Day, status: str, lists: Lists, at: str) -> Link:
-    """A workflow's jobs of one status that ended on a day."""
+    """A workflow's jobs of one status that ended in a night."""
     jobs = day.jobs.get(status, ())
     address = lists.link_or_job(
         list_name("day", flow.name, day.day, status),
         f"{status_adjective(words.status(status))} jobs of "
-        f"{words.cut_middle(flow.name, 80) or NO_NAME} that ended on {day_words(day.day)}",
+        f"{words.cut_middle(flow.name, 80) or NO_NAME} {night_words(day.day)}",
         jobs,
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
@@ -365,7 +386,7 @@ def _charts(
         last = known[-1]
         band = charts.usual_band(rates[: last + 1])
         yield charts.Rates(
-            title="Failure rate by day",
+            title="Failure rate by night",
             take_away=_rate_said(flow, rates, last, band),
             days=tuple(day_words(day.day) for day in flow.days),
             rates=tuple(rates),
@@ -381,7 +402,7 @@ def _rate_said(
     last: int,
     band: tuple[float, float] | None,
 ) -> str:
-    said = f"{words.percent(rates[last])} failed on {day_words(flow.days[last].day)}"
+    said = f"{words.percent(rates[last])} failed in the night to {day_words(flow.days[last].day)}"
     if band is None:
         return f"{said}."
     return f"{said}; usually {words.percent(band[0])} to {words.percent(band[1])} (grey band)."

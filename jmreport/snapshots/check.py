@@ -8,14 +8,28 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT
-from jmreport.snapshots import files, index, runs
+from jmreport.snapshots import carried, files, index, runs, unattended
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import NAME as LOCK
 from jmreport.snapshots.measured import Measuring, unmeasured
 
 FORMAT = "format.json"
 SALT = "salt"
-OF_ROOT = frozenset({FORMAT, SALT, LOCK, runs.RUNS, index.NAME})
+#: Where runs come in from a mirror, until they are whole.
+INCOMING = "incoming"
+OF_ROOT = frozenset(
+    {
+        FORMAT,
+        SALT,
+        LOCK,
+        INCOMING,
+        runs.RUNS,
+        runs.PRUNED,
+        index.NAME,
+        unattended.LOCK,
+        unattended.ACCOUNT,
+    }
+)
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -62,10 +76,10 @@ def check(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> 
         check_format(root)
     except SnapshotError as error:
         return (Fault(what=FORMAT, why=error.message),)
-    found = [*_strangers(root)]
+    found = [*_strangers(root), *_outlived(root), *_check_pruned(root)]
     for folder in runs.folders(root):
         found.extend(_check_run(root, folder))
-    if not any(fault.what.startswith(runs.RUNS) for fault in found):
+    if not any(fault.what.startswith((runs.RUNS, runs.PRUNED)) for fault in found):
         found.extend(_check_index(root, summarise, measure))
     return tuple(found)
 
@@ -81,6 +95,47 @@ def _stranger(root: Path, path: Path, known: frozenset[str]) -> Iterator[Fault]:
         yield Fault(what=name, why="left by a run that was killed; the next run takes it up")
     elif path.name not in known:
         yield Fault(what=name, why="no file of a snapshot store")
+
+
+def _outlived(root: Path) -> Iterator[Fault]:
+    for folder in runs.outlived(root):
+        name = folder.relative_to(root).as_posix()
+        yield Fault(what=name, why="left by a prune that was killed; the next run removes it")
+
+
+def _check_pruned(root: Path) -> Iterator[Fault]:
+    """What is left of pruned runs: its files, and that each record is the one that is told of."""
+    folder = runs.pruned_folder(root)
+    if folder is None:
+        return
+    name = folder.relative_to(root).as_posix()
+    try:
+        about = carried.about(folder)
+    except SnapshotError as error:
+        yield Fault(what=f"{name}/{runs.PRUNE}", why=error.message)
+        return
+    if about.upto != folder.name:
+        yield Fault(what=f"{name}/{runs.PRUNE}", why=f"is of run {about.upto}")
+    known = frozenset({runs.PRUNE, *about.files})
+    for path in sorted(folder.iterdir()):
+        yield from _stranger(root, path, known)
+    faults = [
+        fault
+        for file, written in about.files.items()
+        for fault in _check_file(root, folder / file, written)
+    ]
+    yield from faults
+    if not faults:
+        yield from _check_carried(root, folder)
+
+
+def _check_carried(root: Path, folder: Path) -> Iterator[Fault]:
+    try:
+        carried.gone(root)
+        for _ in carried.carried(root, folder):
+            pass
+    except SnapshotError as error:
+        yield Fault(what=folder.relative_to(root).as_posix(), why=error.message)
 
 
 def _check_run(root: Path, folder: Path) -> Iterator[Fault]:
@@ -114,7 +169,7 @@ def _check_file(root: Path, path: Path, written: files.Written) -> Iterator[Faul
         if path.match(runs.SHARDS):
             for _ in runs.records(path):
                 pass
-        elif path.name in (runs.QUERY, runs.SEEN):
+        elif path.suffix == ".zst":
             for line in files.lines(path):
                 msgspec.json.decode(line)
         else:
@@ -136,6 +191,9 @@ def _difference(before: files.Written, now: files.Written) -> str:
 def _check_index(root: Path, summarise: Summarise, measure: Measuring) -> Iterator[Fault]:
     """The index must be what its runs make of it. Only asked of a store whose runs are whole."""
     there = index.existing(root, index.made_by(summarise, measure))
+    if there is not None and there.prune() != carried.stamp(root):
+        there.close()
+        there = None
     if there is None:
         return  # missing, damaged or older: made anew when next needed
     try:

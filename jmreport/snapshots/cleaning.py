@@ -151,9 +151,13 @@ class Cleaning:
     ) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key, item in value.items():
-            _, inner, secrets = self._rules.key(str(key))
+            own, inner, secrets = self._rules.key(str(key))
             self.count += secrets
-            out[another(inner, out)] = self._replace(name, item, fate, depth)
+            if own == "take":  # a password of digits within something that is secret as a whole
+                made = self._replace_own(str(key), item, own, depth)
+            else:
+                made = self._replace(name, item, fate, depth)
+            out[another(inner, out)] = made
         return out
 
     def _hash(self, value: Any) -> str:
@@ -182,7 +186,7 @@ class Cleaning:
         return whole(text)
 
     def _apply(self, shape: Shape, text: str) -> str:
-        if shape is self._rules.names and text[:1] in ("{", "["):
+        if shape is self._rules.names and text[:100].lstrip()[:1] in ("{", "["):
             text = self._clean_inner(text)
         clean = shape.pattern.sub(shape.replacement, text)
         if clean != text:

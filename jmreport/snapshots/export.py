@@ -6,6 +6,7 @@ export/
   jobs/3f/03a7491c-…-3f9c01d2a4b5c6d7.json
   history/20261123T021400Z/3f/….json   earlier states of jobs, if wanted
   runs/20261123T021400Z/run.json, list.ndjson, seen.ndjson, aggregations.json
+  pruned.ndjson                        runs that were pruned, a line each
 """
 
 import hashlib
@@ -19,7 +20,7 @@ import msgspec
 
 from jmreport.errors import JmreportError, UsageError
 from jmreport.records import Record
-from jmreport.snapshots import files, runs
+from jmreport.snapshots import carried, files, runs
 from jmreport.snapshots.index import Index
 
 ABOUT = "export.json"
@@ -85,6 +86,7 @@ def export(
     finally:
         files.remove_quietly(lines)
     states = _history(root, index, writing) if history else 0
+    _pruned(root, writing)
     for run in known:
         _run(root, run, writing)
     writing.end(jobs=jobs, states=states, runs=known)
@@ -137,7 +139,7 @@ def _line(record: Record, place: str, index: Index) -> Line:
 
 def _history(root: Path, index: Index, writing: "_Writing") -> int:
     """Every record that is not a job's newest."""
-    count = 0
+    count = _carried_history(root, index, writing)
     for run in index.stamps():
         for shard in runs.shards(root / runs.RUNS / run):
             name = shard.relative_to(root).as_posix()
@@ -147,6 +149,26 @@ def _history(root: Path, index: Index, writing: "_Writing") -> int:
                     writing.put(f"history/{run}/{name_of(record.id)}", _pretty(record))
                     count += 1
     return count
+
+
+def _carried_history(root: Path, index: Index, writing: "_Writing") -> int:
+    """What is left of pruned runs and is not a job's newest record."""
+    folder, count = runs.pruned_folder(root), 0
+    if folder is None:
+        return 0
+    for name, of_shard in groupby(carried.carried(root, folder), key=lambda each: each.shard):
+        newest = index.lines_of(name)
+        for origin, record, _, line in of_shard:
+            if line not in newest:
+                writing.put(f"history/{origin.run}/{name_of(record.id)}", _pretty(record))
+                count += 1
+    return count
+
+
+def _pruned(root: Path, writing: "_Writing") -> None:
+    folder = runs.pruned_folder(root)
+    if folder is not None:
+        writing.stream("pruned.ndjson", files.lines(folder / carried.RUNS))
 
 
 def _run(root: Path, run: str, writing: "_Writing") -> None:

@@ -165,6 +165,22 @@ class _Pending:
         remove_quietly(self._temporary)
 
 
+class Nowhere:
+    """A file that is not written: for those who want to know how large it would be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, data: bytes) -> None:
+        """Keep nothing."""
+
+    def commit(self) -> None:
+        """Keep nothing."""
+
+    def discard(self) -> None:
+        """There is nothing to be discarded."""
+
+
 class LineFile:
     """A `.jsonl.zst` being written: lines are compressed as they come, the file appears when whole.
 
@@ -172,7 +188,7 @@ class LineFile:
     file `broken`: it can only be discarded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, into: type[_Pending] | type[Nowhere] = _Pending) -> None:
         self.path = path
         self.lines = 0
         self.text_bytes = 0
@@ -181,7 +197,7 @@ class LineFile:
         self._digest = hashlib.sha256()
         self._buffer = bytearray()
         self._compressor = zstd.ZstdCompressor(options=_PARAMETERS)
-        self._file = _Pending(path)
+        self._file = into(path)
 
     def write(self, line: bytes) -> int:
         """Append a line (without its newline) and return its number, from 0."""
@@ -227,6 +243,8 @@ def read(path: Path) -> bytes:
     """A whole file. Raises SnapshotError."""
     try:
         return path.read_bytes()
+    except FileNotFoundError as error:
+        raise _gone(path) from error
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
 
@@ -236,6 +254,8 @@ def lines(path: Path) -> Iterator[bytes]:
     try:
         with zstd.open(path, "rb") as file:
             yield from file
+    except FileNotFoundError as error:
+        raise _gone(path) from error
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     except (zstd.ZstdError, EOFError) as error:
@@ -277,6 +297,29 @@ def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
     """Files of writers that were stopped, in these folders."""
     for folder in folders:
         yield from sorted(folder.glob(f"*{TEMPORARY}"))
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of files; a kill leaves some of them, and the next call removes those."""
+    for file in sorted(path.iterdir()):
+        remove(file)
+    try:
+        path.rmdir()
+        sync_directory(path.parent)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
+def size_of_folder(path: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in path.iterdir())
+
+
+def _gone(path: Path) -> SnapshotError:
+    return SnapshotError(
+        f"cannot read {path}: it is not there",
+        hint="if `jmreport prune` ran meanwhile, run this again; else restore the file from a copy",
+    )
 
 
 def _unreadable(path: Path, why: str) -> SnapshotError:

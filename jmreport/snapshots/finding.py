@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from jmreport.records import Record
-from jmreport.snapshots import files, runs
+from jmreport.snapshots import carried, files, runs
 from jmreport.snapshots.index import Index
 
 #: What stands for the middle of a short id: as pages write it, and as it can be typed.
@@ -63,3 +63,7 @@ def states(root: Path, job: str) -> Iterator[tuple[str, Record]]:
                 if line.startswith(start)
             ]
             yield from ((folder.name, record) for record in reversed(found))
+    pruned = runs.pruned_folder(root)
+    left = carried.record_of(root, pruned, job) if pruned is not None else None
+    if left is not None:
+        yield left.origin.run, left.record

@@ -3,7 +3,8 @@
 It is never changed in its place: a copy is brought up to date and moved in, so a reader sees one
 state from beginning to end, no lock is needed, and a kill leaves the old file. Tables:
 
-    meta(key, value)                      the schema, and the summariser that made the rows
+    meta(key, value)                      the schema and the summariser that made the rows; which
+                                          prune it begins with
     runs(id, stamp, body)                 run.json as it is; which runs the index knows
     entries(id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run)
     seen(id, first_run, last_run)         apart, since every run touches nearly all of it
@@ -23,11 +24,15 @@ from jmreport import models
 from jmreport import records as nouns
 from jmreport.errors import JmreportError
 from jmreport.records import Entry, JobRow, Measure, Record
-from jmreport.snapshots import contents, files, measured, runs
+from jmreport.snapshots import carried, contents, files, measured, runs
+from jmreport.snapshots.carried import Origin
 from jmreport.snapshots.measured import Measuring, unmeasured
+from jmreport.snapshots.sharing import Sharing
 
 NAME = "index.sqlite"
-SCHEMA = 3
+#: What the database itself raises.
+Error = sqlite3.Error
+SCHEMA = 4
 Summarise = Callable[[Record], JobRow]
 
 _TABLES = """
@@ -76,7 +81,7 @@ class Index:
 
     def entry(self, job: str) -> Entry | None:
         row = self.connection.execute(_ENTRY + "WHERE entries.id = ?", (job,)).fetchone()
-        return None if row is None else _entry(row)
+        return None if row is None else _entry(row, Sharing())
 
     def count(self) -> int:
         """How many jobs are known."""
@@ -102,12 +107,13 @@ class Index:
         return Known(entry, _decode_parts(parts))
 
     def entries(self, after: str = "") -> Iterator[Entry]:
-        """Every job behind `after`, sorted by id; the whole of one state."""
+        """Every job behind `after`, sorted by id; the whole of one state, sharing its values."""
+        sharing = Sharing()
         cursor = self.connection.execute(
             _ENTRY + "WHERE entries.id > ? ORDER BY entries.id", (after,)
         )
         while rows := cursor.fetchmany(2000):
-            yield from map(_entry, rows)
+            yield from (_entry(row, sharing) for row in rows)
 
     def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
         """(id, what its tasks cost) of those of the jobs that are measured, in their order."""
@@ -116,7 +122,8 @@ class Index:
     def active(self) -> list[Entry]:
         """The jobs whose newest record says that they may still change."""
         rows = self.connection.execute(_ENTRY + "WHERE active ORDER BY entries.id").fetchall()
-        return [_entry(row) for row in rows]
+        sharing = Sharing()
+        return [_entry(row, sharing) for row in rows]
 
     def dump(self) -> Iterator[tuple[object, ...]]:
         """Everything it says but for the stamps of files, an empty row behind each table."""
@@ -224,6 +231,84 @@ class Index:
             self.mark_found(runs.found(folder), run)
         self.add_run(run, runs.stamp(folder), body)
 
+    def take_in_carried(
+        self, root: Path, summarise: Summarise, measure: Measuring = unmeasured
+    ) -> None:
+        """Take in what is left of the runs that were pruned: before any run."""
+        folder = runs.pruned_folder(root)
+        if folder is None:
+            return
+        self.note_prune(carried.stamp(root))
+        for origin, record, shard, line in carried.carried(root, folder):
+            self.put(
+                record,
+                summarise(record),
+                run=origin.run,
+                shard=shard,
+                line=line,
+                digest=contents.digest(record),
+                measures=measure(record),
+            )
+            self.connection.execute(
+                "UPDATE entries SET told_run = ? WHERE id = ?", (origin.told_run, origin.id)
+            )
+            self.connection.execute(
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)",
+                (origin.id, origin.first_run, origin.last_run),
+            )
+
+    def prune(self) -> str:
+        """The stamp of the prune that it begins with; "" where nothing was pruned."""
+        found = self.connection.execute("SELECT value FROM meta WHERE key = 'prune'").fetchone()
+        return "" if found is None else str(found[0])
+
+    def note_prune(self, stamp: str) -> None:
+        """What was known of pruned runs is in."""
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('prune', ?)", (stamp,))
+
+    def origins(self, shard: str) -> Iterator[tuple[int, Origin]]:
+        """(line, what is known beside it) of the jobs whose newest record lies in a shard."""
+        rows = self.connection.execute(
+            "SELECT line, entries.id, run, first_run, last_run, told_run "
+            "FROM entries JOIN seen USING (id) WHERE shard = ? ORDER BY line",
+            (shard,),
+        )
+        for line, job, run, first_run, last_run, told_run in rows:
+            yield (
+                line,
+                Origin(id=job, run=run, first_run=first_run, last_run=last_run, told_run=told_run),
+            )
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all jobs that are known."""
+        return (job for (job,) in self.connection.execute("SELECT id FROM entries"))
+
+    def forget(self, job: str) -> None:
+        """A job is known no more."""
+        self.connection.execute("DELETE FROM entries WHERE id = ?", (job,))
+        self.connection.execute("DELETE FROM seen WHERE id = ?", (job,))
+        self.connection.execute("DELETE FROM measures WHERE id = ?", (job,))
+
+    def forget_runs(self, gone: Iterable[str]) -> None:
+        """These runs are known no more; what they had read of jobs stays."""
+        self.connection.executemany("DELETE FROM runs WHERE id = ?", ((run,) for run in gone))
+
+    def move(self, moved: Iterable[tuple[str, int, str, str, int]]) -> None:
+        """(new shard, new line, job, shard, line): records that lie elsewhere now."""
+        self.connection.executemany(
+            "UPDATE entries SET shard = ?, line = ? WHERE id = ? AND shard = ? AND line = ?", moved
+        )
+
+    def shrink(self) -> None:
+        """Give back the room of what was forgotten, where it is much."""
+        ((free,), (all_of_it,)) = (
+            self.connection.execute(f"PRAGMA {what}").fetchone()
+            for what in ("freelist_count", "page_count")
+        )
+        if 4 * free > all_of_it:
+            self.connection.commit()
+            self.connection.execute("VACUUM")
+
     def add_run(self, run: str, stamp: str, body: bytes) -> None:
         """Note that a run is in: the last step of taking it in."""
         self.connection.execute("INSERT INTO runs VALUES (?, ?, ?)", (run, stamp, body))
@@ -276,7 +361,7 @@ def current(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -
         return _anew(root, stamps, summarise, measure)
     try:
         known = index.stamps()
-        if not _continues(root, index, known, stamps):
+        if index.prune() != carried.stamp(root) or not _continues(root, index, known, stamps):
             index.close()
             return _anew(root, stamps, summarise, measure)
         missing = [run for run in stamps if run not in known]
@@ -293,8 +378,9 @@ def rebuilt(
     *,
     only: Iterable[str] | None = None,
 ) -> Index:
-    """A private index made from the runs alone: all of them, or only some."""
+    """A private index made from the runs alone: all of them, or only some, and what was pruned."""
     index = _private(made_by(summarise, measure))
+    index.take_in_carried(root, summarise, measure)
     for run in runs.committed(root) if only is None else sorted(only, key=runs.order):
         index.take_in(root, run, summarise, measure)
     index.connection.commit()
@@ -396,13 +482,21 @@ def _anew(root: Path, stamps: Iterable[str], summarise: Summarise, measure: Meas
         fresh = Index(_fresh(str(path), maker), path)
     except sqlite3.Error:
         fresh = _private(maker)
-    return _filled(root, fresh, stamps, summarise, measure)
+    return _filled(root, fresh, stamps, summarise, measure, anew=True)
 
 
 def _filled(
-    root: Path, fresh: Index, missing: Iterable[str], summarise: Summarise, measure: Measuring
+    root: Path,
+    fresh: Index,
+    missing: Iterable[str],
+    summarise: Summarise,
+    measure: Measuring,
+    *,
+    anew: bool = False,
 ) -> Index:
     try:
+        if anew:
+            fresh.take_in_carried(root, summarise, measure)
         for run in missing:
             fresh.take_in(root, run, summarise, measure)
         fresh.connection.commit()
@@ -445,16 +539,18 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size = -65536")
 
 
-def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str, str]) -> Entry:
+def _entry(
+    row: tuple[str, str, str, int, str, str, bytes, str, str, str], sharing: Sharing
+) -> Entry:
     _, run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
     return Entry(
-        row=_decode_row(body),
-        run=run,
-        shard=shard,
+        row=sharing.row(_decode_row(body)),
+        run=sharing.one(run),
+        shard=sharing.one(shard),
         line=line,
         digest=digest,
         row_digest=row_digest,
-        first_run=first_run,
-        last_run=last_run,
-        told_run=told_run,
+        first_run=sharing.one(first_run),
+        last_run=sharing.one(last_run),
+        told_run=sharing.one(told_run),
     )

@@ -1,6 +1,7 @@
-"""The one lock of those who write to a store: freed by the system when its holder dies."""
+"""Locks of those who work on a store: freed by the system when their holders die."""
 
 import os
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import msgspec
 from jmreport.errors import LockedError
 from jmreport.snapshots.files import failed
 
-#: {"pid": 4711, "since": "2026-11-23T02:14:00Z"}: only for the message; the lock is the system's.
+#: That of whoever writes. {"pid": 4711, "since": "2026-11-23T02:14:00Z"} in it is only for the
+#: message; the lock is the system's.
 NAME = "lock"
+
+
+#: Seconds that the processes of a killed run may take to die.
+_DYING = 10.0
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -21,24 +27,31 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class WritersLock:
-    """Held from its making to `release`, or until the process ends. Raises LockedError."""
+    """Held from its making to `release`, or until the process ends. Raises LockedError.
 
-    def __init__(self, root: Path, since: datetime) -> None:
-        # Only writers need it, and systems without it can still read a store.
-        import fcntl
+    `doing` are the words for what somebody else is at, before the folder's name.
+    """
 
-        path = root / NAME
+    def __init__(
+        self,
+        root: Path,
+        since: datetime,
+        *,
+        name: str = NAME,
+        doing: str = "another run is writing to",
+    ) -> None:
+        path = root / name
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise failed(path, error) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(self._descriptor)
         except BlockingIOError as error:
             told = _told(self._descriptor)
             os.close(self._descriptor)
             raise LockedError(
-                f"another run is writing to {root}{told}",
+                f"{doing} {root}{told}",
                 hint="wait until it has ended, then run again; if it was killed, the lock is free",
             ) from error
         except OSError as error:
@@ -64,9 +77,47 @@ class WritersLock:
             self._descriptor = -1
 
 
-def _told(descriptor: int) -> str:
+def _take(descriptor: int) -> None:
+    """Take the lock, or raise BlockingIOError.
+
+    A run that was killed may have processes of its own that are still dying, and share its lock:
+    those are waited for.
+    """
+    # Only writers need it, and systems without it can still read a store.
+    import fcntl
+
+    until = time.monotonic() + _DYING
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(descriptor)
+            if holder is None or _lives(holder.pid) or time.monotonic() >= until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _lives(pid: int) -> bool:
     try:
-        holder = msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def _holder(descriptor: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
     except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _told(descriptor: int) -> str:
+    holder = _holder(descriptor)
+    if holder is None:
         return ""
     return f" (process {holder.pid}, since {holder.since:%Y-%m-%d %H:%M} UTC)"

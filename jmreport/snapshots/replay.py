@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jmreport.records import Entry, Measure, Run
-from jmreport.snapshots import index, runs
+from jmreport.snapshots import carried, index, runs
 from jmreport.snapshots.check import check_format
 from jmreport.snapshots.index import Summarise
 from jmreport.snapshots.measured import Measuring, unmeasured
 
 
 class Then(NamedTuple):
-    """What was known after a run: the runs up to it, and every job.
+    """What was known after a run: the runs up to it, those that were pruned first, and every job.
 
     `measures` tells what jobs cost; it can be asked until the next state is.
     """
@@ -42,6 +42,7 @@ def replay(
     Raises SnapshotError for a run that cannot be read.
     """
     check_format(root)
+    gone = carried.gone(root)
     state = index.rebuilt(root, summarise, measure, only=())
     try:
         left = set(wanted)
@@ -56,6 +57,6 @@ def replay(
                     runs.plain(runs.decode(body, folder / each / runs.RUN))
                     for each, body in state.runs()
                 )
-                yield Then(so_far, tuple(state.entries()), state.measures)
+                yield Then((*gone, *so_far), tuple(state.entries()), state.measures)
     finally:
         state.close()

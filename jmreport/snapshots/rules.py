@@ -17,6 +17,7 @@ from jmreport.snapshots.shapes import (
     assignments,
     is_harmless_value,
     is_secret_name,
+    pairs,
     words,
 )
 
@@ -56,7 +57,7 @@ class Rules:
         fragments = (*NAME_FRAGMENTS, *(first for name in own for first in name))
         #: The shape of names with values: `DB_PASSWORD=x`.
         self.names = assignments(self._instead, fragments)
-        self._shapes = (*SHAPES, self.names, *patterns)
+        self._shapes = (*SHAPES, self.names, pairs(self._instead, fragments), *patterns)
         self._all = tuple((shape, shape.fragments) for shape in self._shapes)
         self._fragments = tuple(sorted({f for shape in self._shapes for f in shape.fragments}))
 

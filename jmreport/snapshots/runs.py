@@ -6,6 +6,8 @@ runs/20261123T021400Z/
   seen.jsonl.zst          ids that the server knew and no list named
   aggregations.json       the server's own numbers, by time frame
   jobs-0000.jsonl.zst ..  shards of records whose content is new
+
+Runs up to the one that pruned/ names are gone, be their folders still there (snapshots/carried.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +31,10 @@ QUERY = "query.jsonl.zst"
 SEEN = "seen.jsonl.zst"
 AGGREGATIONS = "aggregations.json"
 SHARDS = "jobs-*.jsonl.zst"
+#: What is left of runs that were pruned, in a folder named for the last of them; PRUNE is written
+#: last, it is the commit.
+PRUNED = "pruned"
+PRUNE = "pruned.json"
 
 _record = msgspec.json.Decoder(Record)
 
@@ -67,14 +73,41 @@ def next_id(wanted: str, taken: Sequence[str]) -> str:
 
 
 def folders(root: Path) -> list[Path]:
-    """All folders of runs, oldest first, those of interrupted runs too."""
+    """All folders of runs, oldest first, those of interrupted runs too; none that was pruned."""
+    # What was pruned is looked up last, so that a reader never takes for a run what goes.
+    found, pruned = _folders(root / RUNS), pruned_folder(root)
+    if pruned is None:
+        return found
+    return [path for path in found if order(path.name) > order(pruned.name)]
+
+
+def pruned_folder(root: Path) -> Path | None:
+    """The folder of what is left of pruned runs; None where none was."""
+    return max(
+        (path for path in _folders(root / PRUNED) if (path / PRUNE).exists()),
+        key=lambda path: order(path.name),
+        default=None,
+    )
+
+
+def outlived(root: Path) -> list[Path]:
+    """Folders that a prune has not removed yet, or left half made: nobody reads them."""
+    pruned = pruned_folder(root)
+    others = [path for path in _folders(root / PRUNED) if path != pruned]
+    if pruned is None:
+        return others
+    before = [path for path in _folders(root / RUNS) if order(path.name) <= order(pruned.name)]
+    return [*before, *others]
+
+
+def _folders(place: Path) -> list[Path]:
     try:
-        found = [path for path in (root / RUNS).iterdir() if path.is_dir()]
+        found = [path for path in place.iterdir() if path.is_dir()]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise SnapshotError(
-            f"cannot read {root / RUNS}: {error.strerror}", hint="check who owns the folder"
+            f"cannot read {place}: {error.strerror}", hint="check who owns the folder"
         ) from error
     return sorted(found, key=lambda path: order(path.name))
 
@@ -193,10 +226,10 @@ def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Recor
         at += 1  # enumerate() would hold on to the line, which can be many megabytes
         if at in wanted:
             wanted.discard(at)
-            record = decode_record(line, path, at)
+            # Nothing here holds a record while its reader does something else with its memory.
+            held = [decode_record(line, path, at)]
             del line
-            yield record
-            del record
+            yield held.pop()
         if at >= last:
             break
     if wanted:

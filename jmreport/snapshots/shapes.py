@@ -29,8 +29,8 @@ _SECRET_PAIRS = frozenset(
     {
         (first, "key")
         for first in _set(
-            "access account api auth encryption master private session shared signing ssh "
-            "storage subscription"
+            "access account api auth encryption licence license master private session shared "
+            "signing ssh storage subscription"
         )
     }
     | {("session", "id"), ("connection", "string"), ("api", "token")}
@@ -282,10 +282,14 @@ SHAPES = (
         f"{TAKEN_OUT}@",
     ),
     Shape(
-        ("curl", "sshpass", "docker"),
+        ("curl", "sshpass", "docker", "mysql", "redis-cli", "login"),
         re.compile(
             r"(\bcurl\b[^\n]{0,400}?\s(?:-u\s{0,2}|--(?:proxy-)?user[\s=])[\"']?[^\s:\"'/]{1,99}+:|"
-            r"\bsshpass\s{1,3}-p\s{0,2}|\bdocker\s{1,3}login\b[^\n]{0,400}?\s-p[\s=])"
+            r"\bsshpass\s{1,3}-p\s{0,2}|\bdocker\s{1,3}login\b[^\n]{0,400}?\s-p[\s=]|"
+            r"\bmysql(?:admin|dump|import)?\b[^\n;|&]{0,400}?\s-p(?=\S)|"
+            r"\bredis-cli\b[^\n;|&]{0,400}?\s-a\s{0,2}|"
+            # A .netrc.
+            r"\blogin\s{1,3}[^\s:=,]{1,99}+\s{1,40}password\s{1,3})"
             r"(?!\[taken out\])[^\s\"']+",
             _FLAGS,
         ),
@@ -298,13 +302,22 @@ SHAPES = (
     ),
 )
 
-_ASSIGNMENT = (
-    r"(?<![\w.-])(?P<flag>--?)?(?P<name>(?=[\w.-]*?(?:{fragments}))[\w.-]++)"
-    r"(?P<between>\\*[\"']?\s{{0,2}}(?>:=|[=-]>|==?|:|%3D)\s{{0,2}}|>(?=[^<>\s]++</)|"
-    r"\s{{1,3}}(?=[^-\s]))"
+_TOLD = (
     r"(?P<value>\\+\"[^\"\\]*\\+\"|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|{value}|"
     # A quote that nothing closes: the text was cut there.
     r"\\*+[\"'][^\n]++)"
+)
+_NAME = r"(?P<name>(?=[\w.-]*?(?:{fragments}))[\w.-]++)"
+_ASSIGNMENT = (
+    rf"(?<![\w.-])(?P<flag>--?)?{_NAME}"
+    r"(?P<between>\\*[\"']?\s{{0,2}}(?>:=|[=-]>|==?|:|%3D)\s{{0,2}}|>(?=[^<>\s]++</)|"
+    rf"\s{{{{1,3}}}}(?=[^-\s])){_TOLD}"
+)
+#: How environments are listed, in JSON, YAML and the like: a name, and its value right after it.
+_PAIR = (
+    rf"(?<![\w.-])(?:name|key)\\*[\"']?\s{{{{0,3}}}}[:=]\s{{{{0,3}}}}\\*[\"']?{_NAME}\\*[\"']?"
+    r"(?:\s|,|\\[nrt]){{1,200}}+\\*[\"']?val(?:ue)?\\*[\"']?\s{{0,3}}[:=]\s{{0,3}}"
+    rf"{_TOLD}"
 )
 #: A value without quotes: all but what ends it; brackets belong to it unless they are ours.
 _ASSIGNED = r"(?:(?!%26)(?:[^&\s\"'<>,;\[\\]|\[(?!taken out\])))+"
@@ -315,18 +328,34 @@ def assignments(instead: Callable[[str, str], str | None], fragments: tuple[str,
 
     `instead` says what stands for a name's value; None where it may stay.
     """
+    return _named(_ASSIGNMENT, instead, fragments, _binds)
 
+
+def pairs(instead: Callable[[str, str], str | None], fragments: tuple[str, ...]) -> Shape:
+    """Names listed with their values inside a text: `{"name": "DB_PASSWORD", "value": "x"}`.
+
+    `instead` says what stands for a name's value; None where it may stay.
+    """
+    return _named(_PAIR, instead, fragments, lambda _: True)
+
+
+def _named(
+    form: str,
+    instead: Callable[[str, str], str | None],
+    fragments: tuple[str, ...],
+    binds: Callable[[Match[str]], bool],
+) -> Shape:
     def without(match: Match[str]) -> str:
         name, value = match["name"], match["value"]
         bare = value.strip("\\\"'")
-        if not bare or bare == TAKEN_OUT or not _binds(match):
+        if not bare or bare == TAKEN_OUT or not binds(match):
             return match[0]
         stands = instead(name, bare)
         if stands is None:
             return match[0]
         return match[0][: -len(value)] + value.replace(bare, stands, 1)
 
-    source = _ASSIGNMENT.format(fragments="|".join(map(re.escape, fragments)), value=_ASSIGNED)
+    source = form.format(fragments="|".join(map(re.escape, fragments)), value=_ASSIGNED)
     return Shape(fragments, re.compile(source, _FLAGS), without)
 
 

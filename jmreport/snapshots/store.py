@@ -22,12 +22,13 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, run_id
-from jmreport.snapshots import contents, files, finding, index, runs
+from jmreport.snapshots import carried, contents, files, finding, index, pruning, runs
 from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
 from jmreport.snapshots.export import Exported, export
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.measured import Measuring, unmeasured
+from jmreport.snapshots.pruning import Leaning, Pruned
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.salvage import salvage
 from jmreport.snapshots.writing import RunWriter, finish_interrupted
@@ -187,6 +188,47 @@ class Store:
             lock.release()
             raise
 
+    def prune(
+        self, before: datetime, *, now: datetime, leaning: Leaning, version: str = ""
+    ) -> Pruned:
+        """Let the runs from before an instant go, and keep what later ones lean on.
+
+        `leaning` says which jobs those are beside the ones that a later run found or stored, that
+        are active, and those of one tree with them. Raises LockedError where a run is writing,
+        JmreportError where something cannot be written; stopped anywhere the store is whole, and
+        the next prune, or run, removes what is left.
+        """
+        lock = WritersLock(self.root, now.astimezone(UTC))
+        try:
+            self._tidy()
+            self._renew()
+            cut = pruning.cut(self._current(), before)
+            if cut is None:
+                return Pruned()
+            with pruning.Pruning(
+                self.root, self._current(), cut, leaning, self._summarise, self._measure
+            ) as found:
+                done = found.write(now=now, version=version)
+            self._tidy()
+            self._renew()
+            return done
+        finally:
+            lock.release()
+
+    def would_prune(self, before: datetime, *, leaning: Leaning) -> Pruned:
+        """What `prune` would come to. Reads what it reads and writes nothing."""
+        cut = pruning.cut(self._current(), before)
+        if cut is None:
+            return Pruned()
+        with pruning.Pruning(
+            self.root, self._current(), cut, leaning, self._summarise, self._measure
+        ) as found:
+            return found.weigh()
+
+    def pruned(self) -> tuple[Run, ...]:
+        """The runs that were pruned, oldest first: when they were, and what they asked for."""
+        return carried.gone(self.root)
+
     def check(self) -> tuple[Fault, ...]:
         """Everything that is wrong with the store; empty where it is whole."""
         return check(self.root, self._summarise, self._measure)
@@ -240,6 +282,8 @@ class Store:
                 finish_interrupted(folder)
         for left in files.leftovers((self.root, *folders)):
             files.remove(left)
+        for folder in runs.outlived(self.root):
+            files.remove_folder(folder)
 
     def _salted(self, redaction: Redaction) -> Redaction:
         if not redaction.hashes:

@@ -1,12 +1,13 @@
 """Build over a wire on which 30 % of all answers fail, and account for everything.
 
-    python -m tests.campaigns.faults [60] [--seed N] [--share 0.3]
+    python -m tests.campaigns.faults [60] [--seed N] [--share 0.3] [--only ROUND]
 
 Each round is a server (after the API, Cromwell or dsub) on real sockets, and three builds over one
 store: one that tries each request twice, one that tries it four times, and one on a sound wire.
 A build over faults either heals (exit 0, and the pages hold what those of a sound server hold), or
 says what it lacks (exit 3, each with its reason, on the quality page), or brings nothing and says
-so (exit 4, no page written). The build on the sound wire heals what the others left.
+so (exit 4, no page written). The build on the sound wire heals what the others left. What goes
+wrong is printed with the round's number, which `--only` repeats.
 """
 
 import argparse
@@ -159,21 +160,21 @@ def _parent_is_told(pages: Pages) -> bool:
     return any(gap["what"] == "job" for gap in pages.gaps)
 
 
-def campaign(rounds: int, *, seed: int, jobs: int, share: float) -> Tally:
-    """So many rounds, the kinds of server in turn."""
+def campaign(rounds: int, *, seed: int, jobs: int, share: float, only: int | None = None) -> Tally:
+    """So many rounds, the kinds of server in turn; or the one of a number alone."""
     tally = Tally()
+    first = 1_000 * seed
     with accounting.hurried():
-        for number in range(rounds):
-            kind = KINDS[number % len(KINDS)]
-            tally.faults += round_of(
-                1_000 * seed + number, kind, jobs=jobs, share=share, tally=tally
-            )
+        for number in range(first, first + rounds) if only is None else (only,):
+            kind = KINDS[(number - first) % len(KINDS)]
+            tally.faults += round_of(number, kind, jobs=jobs, share=share, tally=tally)
+            sys.stderr.write(f"round {number} ({kind}): {len(tally.faults)} faults so far\n")
     return tally
 
 
-def main(rounds: int, seed: int, jobs: int, share: float) -> int:
+def main(rounds: int, seed: int, jobs: int, share: float, only: int | None) -> int:
     began = time.monotonic()
-    tally = campaign(rounds, seed=seed, jobs=jobs, share=share)
+    tally = campaign(rounds, seed=seed, jobs=jobs, share=share, only=only)
     failed = sum(n for fault, n in tally.answers.items() if fault)
     lines = [*tally.faults[:60], f"{failed} of {tally.answers.total()} answers failed:"]
     lines += [f"{n:>8} {fault}" for fault, n in tally.answers.most_common() if fault]
@@ -192,5 +193,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=120, help="Jobs of a server.")
     parser.add_argument("--share", type=float, default=0.3, help="Of the answers that fail.")
+    parser.add_argument("--only", type=int, help="Repeat the round of this number.")
     given = parser.parse_args()
-    sys.exit(main(given.rounds, given.seed, given.jobs, given.share))
+    sys.exit(main(given.rounds, given.seed, given.jobs, given.share, given.only))

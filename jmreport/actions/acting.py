@@ -1,0 +1,185 @@
+"""A wish brought to the server, once, and what came of it in plain words.
+
+Nothing here is ever sent twice. Where it is not known whether something was done, the job is read
+again: only what it then shows counts as done. What servers answer differs: the Cromwell shim aborts
+with 204 and says 404 of a job that has ended; dsub's says 412 without a body, and answers 500 to
+every change of labels.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from jmreport.client import Client
+from jmreport.deeds import Came, Deed, JobState, Wish
+from jmreport.errors import ActionError, UnreadableError
+from jmreport.records import moment
+
+#: After so many jobs in a row of which a server says that it does not do it, no more are sent.
+GIVE_UP = 3
+_ABORTED = ("Aborting", "Aborted")
+#: Answers that say nothing about the job: the next one would be answered alike.
+_FOR_ALL = (401, 403, 405, 501)
+
+
+def read(client: Client, job: str) -> JobState:
+    """A job as the server shows it now; never raises for it."""
+    try:
+        tree = client.job(job)
+    except UnreadableError as error:
+        return JobState(id=job, why=error.message, unknown=error.status in (400, 404))
+    extensions = tree.get("extensions")
+    labels = tree.get("labels")
+    return JobState(
+        id=job,
+        name=_text(tree, "name"),
+        status=_text(tree, "status") or "Unknown",
+        submission=moment(tree.get("submission")),
+        end=moment(tree.get("end")),
+        user=_text(extensions, "userId") if isinstance(extensions, dict) else "",
+        labels=_plain(labels) if isinstance(labels, dict) else {},
+    )
+
+
+def act(client: Client, job: str, wish: Wish) -> Deed:
+    """Send a wish for one job, once. Never raises for what the server answers."""
+    if wish.action == "abort":
+        return _abort(client, job, wish)
+    return _label(client, job, wish)
+
+
+def act_on_all(
+    jobs: Sequence[str],
+    wish: Wish,
+    one: Callable[[str], Deed],
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Deed]:
+    """A wish for each job in turn by `one`; the rest is not sent where that would be in vain."""
+    in_vain, why = 0, ""
+    for job in jobs:
+        if not why and stopping():
+            why = "jmreport was stopped before"
+        if why:
+            yield Deed(job=job, wish=wish, came="not sent", said=f"not sent: {why}")
+            continue
+        deed = one(job)
+        in_vain = in_vain + 1 if deed.came == "not offered" else 0
+        if deed.status in _FOR_ALL or in_vain >= GIVE_UP:
+            why = f"what the server answered before holds for every job ({deed.said})"
+        yield deed
+
+
+def _abort(client: Client, job: str, wish: Wish) -> Deed:
+    try:
+        status = client.abort(job)
+    except ActionError as error:
+        return _judged(error, read(client, job), wish, is_there=lambda now: now.status in _ABORTED)
+    state = read(client, job)
+    if not state.read:
+        said = f"the server took it ({status}); the job cannot be read now: {state.why}"
+    elif state.finished and state.status != "Aborted":
+        said = f"the server took it ({status}), and the job had ended by then: {state.ended}"
+    elif state.status in _ABORTED:
+        said = f"the server took it ({status}); the job is {state.status}"
+    else:
+        said = f"the server took it ({status}); it still shows the job as {state.status}"
+    return Deed(job=job, wish=wish, came="done", said=said, status=status, state=state)
+
+
+def _label(client: Client, job: str, wish: Wish) -> Deed:
+    def is_there(now: JobState) -> bool:
+        return _holds(now.labels, wish.labels)
+
+    try:
+        answered = client.update_labels(job, wish.labels)
+    except ActionError as error:
+        return _judged(error, read(client, job), wish, is_there=is_there)
+    except UnreadableError as error:
+        return Deed(job=job, wish=wish, came="not sent", said=f"not sent: {error.message}")
+    merged = _plain(answered)
+    came: Came = "done"
+    if _holds(merged, wish.labels):
+        state, said = JobState(id=job, labels=merged), "the server took it"
+    else:
+        state = read(client, job)
+        if state.read and is_there(state):
+            said = "the server took it, and the job shows it"
+        elif answered:
+            said, came = f"the server answered well, but with {_pairs(merged, wish)}", "unknown"
+        else:
+            said = "the server took it; the job does not show it yet"
+    return Deed(job=job, wish=wish, came=came, said=said, state=state)
+
+
+def _judged(
+    error: ActionError, state: JobState, wish: Wish, *, is_there: Callable[[JobState], bool]
+) -> Deed:
+    """What an action that did not succeed came to, by the job as it was read afterwards."""
+    came, said = _came(error.status, error.why, state, wish, is_there)
+    return Deed(job=state.id, wish=wish, came=came, said=said, status=error.status, state=state)
+
+
+def _came(
+    status: int | None, why: str, state: JobState, wish: Wish, is_there: Callable[[JobState], bool]
+) -> tuple[Came, str]:
+    if status in (405, 501):
+        return "not offered", f"this server does not offer it: {why}"
+    if status is not None and 300 <= status < 500:
+        return "refused", _refused(state, wish, status, why)
+    if state.read and is_there(state):
+        shown = f"is {state.status}" if wish.action == "abort" else "has these labels"
+        return "done", f"{why}; but the job was read again, and {shown}"
+    if wish.action == "abort" and state.finished:
+        return "refused", f"already finished: {state.ended} ({why})"
+    if status == 500 and state.read:
+        return "not offered", f"this server does not offer it: {why}; {_as_before(state, wish)}"
+    if status == 500 and state.unknown:
+        return "refused", f"the server knows no such job: {state.why}"
+    again = _as_before(state, wish) if state.read else f"it cannot be read either: {state.why}"
+    return "unknown", f"nobody knows whether it was done: {why}; the job was read again: {again}"
+
+
+def _refused(state: JobState, wish: Wish, status: int, why: str) -> str:
+    """Why a server said no, as far as the job tells it."""
+    if status in (404, 412) and wish.action == "abort" and state.finished:
+        return f"already finished: {state.ended}"
+    if status == 404 and state.unknown:
+        return "the server knows no such job (404)"
+    if status == 412 and not state.read:
+        return "already finished, as the server says (412)"
+    now = f"; the job is {state.status}" if state.read else ""
+    return f"the server refused: {why}{now}"
+
+
+def _as_before(state: JobState, wish: Wish) -> str:
+    if wish.action == "abort":
+        return f"it is {state.status}"
+    return f"it shows {_pairs(state.labels, wish)}"
+
+
+def _pairs(labels: Mapping[str, str], wish: Wish) -> str:
+    """The labels that a wish is about, as they are: "flag=archive, no comment"."""
+    found = ((key, labels.get(key, "")) for key in wish.labels)
+    return ", ".join(f"{key}={value}" if value else f"no {key}" for key, value in found)
+
+
+def _holds(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(labels.get(key, "") == value for key, value in wanted.items())
+
+
+def _plain(labels: Mapping[Any, Any]) -> dict[str, str]:
+    """Labels as text: servers send numbers too."""
+    return {
+        str(key): value if isinstance(value, str) else _json(value) for key, value in labels.items()
+    }
+
+
+def _json(value: Any) -> str:
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def _text(tree: Mapping[str, Any], key: str) -> str:
+    value = tree.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,429 @@
+"""What happens behind the gate: confirm pages, forms that come back, and what came of them.
+
+Everything here is plain and blocking; `server` calls it in threads. A page is a value of
+`jmreport.deeds`; a request that is turned away is a `Refusal` or a `Turned`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.actions import acting
+from jmreport.actions.allowed import Allowed
+from jmreport.actions.audit import Audit
+from jmreport.actions.forms import Forms, Person, Rate
+from jmreport.client import Client
+from jmreport.deeds import (
+    Action,
+    Ask,
+    Deed,
+    JobState,
+    LabelField,
+    Pick,
+    Told,
+    Turned,
+    Wish,
+    label_mistake,
+)
+from jmreport.errors import JmreportError
+from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, DisplayField
+
+#: Jobs that are read at once for a page of many, and listed at once to choose from.
+AT_ONCE = 6
+MOST_LISTED = 200
+_LABELS = "labels."
+FLAG = "flag"
+NO_FIELDS = (
+    "This server names no label that may be changed here. `jmreport label` can try any other."
+)
+
+
+class TurnedError(Exception):
+    """A person's request that is turned away with a page that says why, and what to do."""
+
+    def __init__(self, page: Turned, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(page.why)
+        self.page = page
+        self.headers = dict(headers or {})
+
+
+class Known(Protocol):
+    """What the snapshots know."""
+
+    def job(self, job: str) -> JobState | None:
+        """A job that some run has seen."""
+
+    def jobs(self) -> Sequence[JobState]:
+        """The jobs of the last run, newest first."""
+
+
+class Upstream:
+    """The Job Manager behind the server, looked for when it is first needed. Thread-safe."""
+
+    def __init__(
+        self, client: Client, fields: Callable[[Client], tuple[DisplayField, ...]]
+    ) -> None:
+        self._client, self._read_fields = client, fields
+        self._lock = threading.Lock()
+        self._found = False
+        self._fields: tuple[DisplayField, ...] | None = None
+
+    def client(self) -> Client:
+        """The client, once a Job Manager has answered. Raises ServerError or RefusedError."""
+        with self._lock:
+            if not self._found:
+                self._client.probe()
+                self._found = True
+        return self._client
+
+    def fields(self) -> tuple[DisplayField, ...]:
+        """The columns that the server names, read once."""
+        client = self.client()
+        with self._lock:
+            if self._fields is None:
+                self._fields = self._read_fields(client)
+            return self._fields
+
+
+class Recent(Struct, frozen=True):
+    """Labels that the server took, and when: it may be slow to show them."""
+
+    at: datetime
+    labels: dict[str, str]
+
+
+class Work:
+    """One server's work. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        allowed: Allowed,
+        known: Known,
+        upstream: Upstream,
+        audit: Audit,
+        forms: Forms,
+        rate: Rate,
+        most: int,
+        mode: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.allowed, self.known, self.upstream = allowed, known, upstream
+        self.audit, self.forms, self.rate = audit, forms, rate
+        self.most, self.mode, self.now = most, mode, now
+        self.stopping = threading.Event()
+        self._recent: dict[str, Recent] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jmreport-read")
+
+    def close(self) -> None:
+        """Nothing more is read or sent; what is under way comes to its end."""
+        self.stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # Pages
+
+    def ask(self, person: Person, action: Action, jobs: Sequence[str], *, wrong: str = "") -> Ask:
+        """The confirm page of some jobs. Raises TurnedError."""
+        jobs = self._permitted(person, action, jobs)
+        states = self._states(person, action, jobs)
+        notes = self._notes(action, states)
+        fields = self._fields(states) if action == "labels" else ()
+        cannot = ""
+        if action == "abort" and all(state.finished for state in states):
+            cannot = "Nothing is left to abort: what has ended cannot be stopped."
+        elif action == "labels" and not fields:
+            cannot = NO_FIELDS
+        csrf, key = ("", "") if cannot else self.forms.new(person, action, jobs)
+        return Ask(
+            action=action,
+            who=person.who,
+            jobs=states,
+            fields=fields,
+            notes=notes,
+            csrf=csrf,
+            key=key,
+            cannot=cannot,
+            wrong=wrong,
+            flags=next((each.values for each in fields if each.key == FLAG), ()),
+        )
+
+    def pick(self, person: Person, *, status: str, name: str, label: str) -> Pick:
+        """The jobs of the last snapshot that fit, to choose from."""
+        may = frozenset(each for each in _ACTIONS if self.allowed.ever(person.who, each))
+        key, _, value = label.partition("=")
+        fitting = [
+            state
+            for state in self.known.jobs()
+            if (not status or state.status == status)
+            and (not name or name.lower() in state.name.lower())
+            and (not label or (key in state.labels and value in ("", state.labels[key])))
+            and any(not self.allowed.why_not(person.who, each, state.labels, {}) for each in may)
+        ]
+        return Pick(
+            who=person.who,
+            jobs=tuple(fitting[:MOST_LISTED]),
+            status=status,
+            name=name,
+            label=label,
+            more=max(0, len(fitting) - MOST_LISTED),
+            statuses=JOB_STATUSES,
+            may=may,
+            most=self.most,
+        )
+
+    def told(self, person: Person, key: str) -> Told:
+        """What came of a form. Raises TurnedError where this person sent no such form."""
+        told = self.forms.told(key, person)
+        if told is None:
+            raise _turned(404, "Nothing is known of this form", "It was sent by somebody else, "
+                          "long ago, or before the server was started.")  # fmt: skip
+        return told
+
+    # Forms
+
+    def send(
+        self, person: Person, action: Action, jobs: Sequence[str], form: Mapping[str, str]
+    ) -> Told | Ask:
+        """Do what a form asks for, once; or the confirm page again where the form was wrong.
+
+        Raises TurnedError for a form that is not ours, a person who may not, or too many at once.
+        """
+        jobs = self._permitted(person, action, jobs)
+        key = form.get("idempotency-key", "")
+        why = self.forms.why_not(form.get("csrf", ""), key, person, action, jobs)
+        if why:
+            raise _turned(403, "This form cannot be taken", f"Nothing was sent: {why}. "
+                          "Load the page again.")  # fmt: skip
+        if (told := self.forms.told(key, person)) is not None:
+            return replace(told, again=True)
+        states = self._states(person, action, jobs)
+        if action == "labels":
+            labels, wrong = self._labels(states, form)
+            if wrong:
+                return self.ask(person, action, jobs, wrong=wrong)
+        else:
+            labels = {}
+        self._may_all(person, action, states, labels)
+        if (seconds := self.rate.wait(person.who, len(jobs))) > 0:
+            raise _turned(
+                429,
+                "Too many at a time",
+                f"Nothing was sent. Try again in {max(1, round(seconds))} s.",
+                headers={"Retry-After": str(max(1, round(seconds)))},
+            )
+        told = self._first(person, key, action, states, labels)
+        if not self.forms.begin(key):
+            return replace(self.forms.told(key, person) or told, again=True)
+        self.forms.end(key, told)
+        return self._do(person, key, states, Wish(action=action, labels=labels), told)
+
+    def _first(
+        self,
+        person: Person,
+        key: str,
+        action: Action,
+        states: Sequence[JobState],
+        labels: dict[str, str],
+    ) -> Told:
+        return Told(
+            action=action,
+            who=person.who,
+            at=self.now(),
+            key=key,
+            deeds=(),
+            names={state.id: state.name for state in states},
+            before={s.id: {name: s.labels.get(name, "") for name in labels} for s in states},
+            labels=labels,
+            pending=True,
+        )
+
+    def _do(
+        self, person: Person, key: str, states: Sequence[JobState], wish: Wish, told: Told
+    ) -> Told:
+        """Send it for each job, telling the audit before and after."""
+        by_id = {state.id: state for state in states}
+
+        def one(job: str) -> Deed:
+            return self._one(person, key, by_id[job], wish)
+
+        for deed in acting.act_on_all(
+            [state.id for state in states], wish, one, stopping=self.stopping.is_set
+        ):
+            told = replace(told, deeds=(*told.deeds, deed))
+            self.forms.end(key, told)
+        told = replace(told, pending=False)
+        self.forms.end(key, told)
+        return told
+
+    def _one(self, person: Person, key: str, state: JobState, wish: Wish) -> Deed:
+        job = state.id
+        if wish.action == "abort" and state.finished:
+            said = f"not sent: already finished: {state.ended}"
+            return Deed(job=job, wish=wish, came="refused", said=said, state=state)
+        try:
+            client = self.upstream.client()
+            self.audit.asked(
+                form=key,
+                who=person.who,
+                mode=self.mode,
+                job=job,
+                action=wish.action,
+                status=state.status,
+                **(
+                    {
+                        "labels": wish.labels,
+                        "before": {name: state.labels.get(name, "") for name in wish.labels},
+                    }
+                    if wish.action == "labels"
+                    else {}
+                ),
+            )
+        except JmreportError as error:
+            return Deed(job=job, wish=wish, came="not sent", said=f"not sent: {error.message}")
+        deed = acting.act(client, job, wish)
+        if deed.done and wish.action == "labels":
+            self._recent[job] = Recent(self.now(), dict(wish.labels))
+        try:
+            self.audit.came(form=key, job=job, came=deed.came, said=deed.said, answer=deed.status)
+        except JmreportError as error:
+            said = f"{deed.said}; and {error.message}, so this is told nowhere but here"
+            return replace(deed, said=said)
+        return deed
+
+    # What a request may be about
+
+    def _permitted(self, person: Person, action: Action, jobs: Sequence[str]) -> list[str]:
+        """The jobs, each once: known to the snapshots, and this person's to act on."""
+        jobs = list(dict.fromkeys(jobs))
+        if not jobs:
+            raise _turned(400, "No job is named", "Choose one, or come here from a job's page.")
+        if len(jobs) > self.most:
+            raise _turned(400, "Too many jobs", f"One form takes {self.most} at most.")
+        if not self.allowed.ever(person.who, action):
+            raise _turned(403, "You may not do this", f"No rule allows it to {person.who}.")
+        for job in jobs:
+            state = self.known.job(job)
+            if state is None:
+                raise _turned(404, "No such job", "No snapshot knows a job of this id.")
+            self._may(person, action, state, {})
+        return jobs
+
+    def _states(self, person: Person, action: Action, jobs: Sequence[str]) -> tuple[JobState, ...]:
+        """Each job as its server shows it now, which decides too whose it is."""
+        client = self.upstream.client()
+        states = tuple(self._pool.map(lambda job: acting.read(client, job), jobs))
+        self._may_all(person, action, states, {})
+        return states
+
+    def _may_all(
+        self, person: Person, action: Action, states: Sequence[JobState], new: Mapping[str, str]
+    ) -> None:
+        for state in states:
+            if state.read:
+                self._may(person, action, state, new)
+            elif new and (known := self.known.job(state.id)):
+                self._may(person, action, known, new)
+
+    def _may(self, person: Person, action: Action, state: JobState, new: Mapping[str, str]) -> None:
+        if why := self.allowed.why_not(person.who, action, state.labels, new):
+            raise _turned(403, "You may not do this", f"{why}: {state.id}.")
+
+    def _notes(self, action: Action, states: Sequence[JobState]) -> dict[str, str]:
+        notes = {}
+        for state in states:
+            if not state.read:
+                notes[state.id] = f"it cannot be read now: {state.why}"
+            elif action == "abort" and state.finished:
+                notes[state.id] = f"already finished: {state.ended}; left out"
+            elif action == "abort" and state.status == "Aborting":
+                notes[state.id] = "it is being aborted already"
+            elif action == "labels" and (late := self._late(state)):
+                notes[state.id] = late
+        return notes
+
+    def _late(self, state: JobState) -> str:
+        """What the server took and does not show yet."""
+        recent = self._recent.get(state.id)
+        if recent is None:
+            return ""
+        late = [f"{k}={v}" for k, v in recent.labels.items() if state.labels.get(k, "") != v]
+        if not late:
+            return ""
+        return f"at {recent.at:%H:%M} the server took {', '.join(late)}; it does not show it yet"
+
+    # Labels
+
+    def _fields(self, states: Sequence[JobState]) -> tuple[LabelField, ...]:
+        """The labels that may be changed, of one job or of several at once."""
+        found = []
+        for each in self.upstream.fields():
+            may = each.editable if len(states) == 1 else each.bulk_editable
+            if not may or not each.field.startswith(_LABELS) or each.field == _LABELS:
+                continue
+            key = each.field[len(_LABELS) :]
+            values = {state.labels.get(key, "") for state in states}
+            found.append(
+                LabelField(
+                    key=key,
+                    display=each.display,
+                    values=each.valid_field_values if each.field_type == "list" else (),
+                    before=values.pop() if len(values) == 1 else None,
+                )
+            )
+        return tuple(found)
+
+    def _labels(
+        self, states: Sequence[JobState], form: Mapping[str, str]
+    ) -> tuple[dict[str, str], str]:
+        """The labels a form changes, and what is wrong with it."""
+        fields = {each.key: each for each in self._fields(states)}
+        one = "set" in form
+        wanted = _one(form["set"]) if one else _typed(form)
+        labels: dict[str, str] = {}
+        for key, value in wanted.items():
+            offered = fields.get(key)
+            if offered is None:
+                return {}, f"The label {key} may not be changed here."
+            was = form.get(f"was.{key}", "")
+            if len(states) > 1 and not one and not value:
+                continue  # left as it is
+            if len(states) == 1 and not one:
+                if value == was:
+                    continue
+                if states[0].read and (offered.before or "") != was:
+                    return {}, (
+                        f"Nothing was sent: {offered.display} has been changed meanwhile. "
+                        "It is shown as it is now."
+                    )
+            if mistake := label_mistake(key, value):
+                return {}, f"Nothing was sent: {mistake}."
+            if value and offered.values and value not in offered.values:
+                return {}, f"Nothing was sent: {offered.display} takes {', '.join(offered.values)}."
+            labels[key] = value
+        return labels, "" if labels else "Nothing was sent: no label was changed."
+
+
+_ACTIONS: tuple[Action, ...] = ("abort", "labels")
+#: Jobs that may still be stopped.
+STOPPABLE = ACTIVE_STATUSES
+
+
+def _one(text: str) -> dict[str, str]:
+    key, _, value = text.partition("=")
+    return {key: value}
+
+
+def _typed(form: Mapping[str, str]) -> dict[str, str]:
+    begin = "label."
+    return {key[len(begin) :]: value for key, value in form.items() if key.startswith(begin)}
+
+
+def _turned(
+    status: int, title: str, why: str, *, headers: Mapping[str, str] | None = None
+) -> TurnedError:
+    return TurnedError(Turned(status=status, title=title, why=why), headers)

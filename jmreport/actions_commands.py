@@ -1,0 +1,250 @@
+"""`jmreport abort`, `label` and `serve`: which jobs, whether it is meant, and what came of each."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jmreport.deeds import Deed, JobState, Wish, label_mistake
+from jmreport.errors import Exit, UsageError
+from jmreport.flags import API_URL, SERVING, SITE, SNAPSHOTS
+from jmreport.options import Given, command, source_from
+from jmreport.snapshots_commands import table
+
+if TYPE_CHECKING:
+    from jmreport.pipeline import Source
+
+#: So many jobs are shown before it is asked whether they are meant.
+MOST_SHOWN = 50
+
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID...", help="Jobs by their whole ids.", show_default=False),
+]
+FromFile = Annotated[
+    Path | None,
+    typer.Option("--from-file", metavar="FILE", help="More ids, one a line; - is the input."),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="WHAT=VALUE",
+        help="Jobs of the last snapshot: status, name, user, id, label.KEY. May be given again; "
+        "then all must fit.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+Json = Annotated[bool, typer.Option("--json", help="Tell what came of it as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Make both commands of the program."""
+
+    @command(app, API_URL, SNAPSHOTS)
+    def abort(
+        given: Given,
+        *,
+        ids: Ids = None,
+        from_file: FromFile = None,
+        where: Where = None,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> None:
+        """Abort jobs: each is asked for once, and what came of it is told."""
+        source = source_from(given, demo=False, options={})
+        named = _ids(ids or [], from_file)
+        found = _chosen(given, named, where)
+        jobs = [*named, *(state.id for state in found)]
+        _some(given, jobs, where)
+        if not yes:
+            _asked("abort", given, (*_read(given, source, named), *found))
+        _do(given, source, Wish(action="abort"), jobs, json=json)
+
+    @command(app, API_URL, SNAPSHOTS)
+    def label(
+        given: Given,
+        *,
+        words: Annotated[
+            list[str] | None,
+            typer.Argument(
+                metavar="ID... KEY=VALUE...",
+                help="Jobs by their whole ids, then labels and their new values.",
+                show_default=False,
+            ),
+        ] = None,
+        from_file: FromFile = None,
+        where: Where = None,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> None:
+        """Change labels of jobs; with --where it shows the jobs and asks."""
+        source = source_from(given, demo=False, options={})
+        given_ids = [word for word in words or [] if "=" not in word]
+        wish = Wish(action="labels", labels=_labels(words or []))
+        named = _ids(given_ids, from_file)
+        found = _chosen(given, named, where)
+        jobs = [*named, *(state.id for state in found)]
+        _some(given, jobs, where)
+        if found and not yes:
+            _asked(f"set {wish.words.partition(' ')[2]} on", given, found)
+        _do(given, source, wish, jobs, json=json)
+
+
+def register_serve(app: typer.Typer) -> None:
+    """Make `serve` a command of the program."""
+
+    @command(app, *SERVING, SITE, SNAPSHOTS, API_URL)
+    def serve(given: Given) -> None:
+        """Serve the site with its actions, until it is stopped."""
+        import getpass
+
+        from jmreport import pipeline
+
+        server = pipeline.actions_server(
+            given.settings,
+            user=getpass.getuser(),
+            now=lambda: datetime.now(UTC),
+            source=source_from(given, demo=False, options={}),
+            environ=os.environ,
+        )
+        with server:
+            # Not hidden: it holds the start token, which is for whoever reads this line.
+            given.console.hide = str
+            given.console.say(f"open {server.start}", wrong=True)
+            server.run()
+
+
+def _labels(words: Sequence[str]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            continue
+        if mistake := label_mistake(key, value):
+            raise UsageError(f"{word[:80]}: {mistake}", hint="write it like flag=archive")
+        if labels.get(key, value) != value:
+            raise UsageError(f"{key} is given two values", hint="a job has one value of a label")
+        labels[key] = value
+    if not labels:
+        raise UsageError(
+            "no label is given", hint="name jobs and labels: jmreport label ID flag=archive"
+        )
+    return labels
+
+
+def _ids(ids: Sequence[str], file: Path | None) -> list[str]:
+    """The jobs that are named, each once and in their order."""
+    lines: list[str] = []
+    if file is not None:
+        text = sys.stdin.read() if str(file) == "-" else _text_of(file)
+        lines = [line.strip() for line in text.splitlines()]
+    return list(dict.fromkeys(job for job in (*ids, *lines) if job))
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(
+            f"--from-file {file}: {why}", hint="name a file with one id a line"
+        ) from error
+
+
+def _chosen(
+    given: Given, named: Sequence[str], where: Sequence[str] | None
+) -> tuple[JobState, ...]:
+    """The jobs that --where means, but for those that are named too."""
+    if not where:
+        return ()
+    from jmreport import pipeline
+
+    already = set(named)
+    return tuple(s for s in pipeline.chosen(given.settings, where) if s.id not in already)
+
+
+def _some(given: Given, jobs: Sequence[str], where: Sequence[str] | None) -> None:
+    if jobs:
+        return
+    if where:
+        raise UsageError(
+            f"no job in {given.settings.snapshots.dir} fits {' and '.join(where)}",
+            hint="`jmreport build` reads the jobs as they are now",
+        )
+    raise UsageError(
+        "no job is named", hint="give ids, --from-file FILE, or --where status=Running"
+    )
+
+
+def _read(given: Given, source: "Source", jobs: Sequence[str]) -> tuple[JobState, ...]:
+    """Jobs as their server shows them now, for whoever is asked about them."""
+    from jmreport import pipeline
+
+    if not jobs or not _may_ask():
+        return tuple(JobState(id=job) for job in jobs)
+    return pipeline.states(
+        given.settings, jobs, now=datetime.now(UTC), source=source, environ=os.environ
+    )
+
+
+def _may_ask() -> bool:
+    return sys.stdin.isatty()
+
+
+def _asked(what: str, given: Given, states: Sequence[JobState]) -> None:
+    """Show the jobs and go on only where they are meant."""
+    rows = [(s.id, s.status or s.why, s.name) for s in states[:MOST_SHOWN]]
+    for line in table(("job", "status", "name"), rows):
+        given.console.note(line)
+    more = f" (and {len(states) - MOST_SHOWN} more)" if len(states) > MOST_SHOWN else ""
+    count = "1 job" if len(states) == 1 else f"{len(states)} jobs"
+    if not _may_ask():
+        raise UsageError(
+            f"nobody can be asked whether to {what} {count}{more}: the input is no terminal",
+            hint="look at the list, then give --yes",
+        )
+    if not typer.confirm(f"{what} {count}{more}?", err=True):
+        given.console.say("nothing was sent", wrong=True)
+        raise typer.Exit(Exit.DONE)
+
+
+def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json: bool) -> None:
+    """Send it for each job and tell what came of it; exit code 8 where something was not done."""
+    from jmreport import pipeline
+
+    deeds: list[Deed] = []
+    told = pipeline.act(
+        given.settings, wish, jobs, now=datetime.now(UTC), source=source, environ=os.environ
+    )
+    try:
+        for deed in told:
+            deeds.append(deed)
+            if not json:
+                given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+    finally:
+        if json:
+            given.console.data([_tree(deed) for deed in deeds])
+    failed = sum(not deed.done for deed in deeds)
+    if len(deeds) > 1 and not json:
+        given.console.say(f"{len(deeds) - failed} of {len(deeds)} done", wrong=bool(failed))
+    raise typer.Exit(Exit.REFUSED if failed else Exit.DONE)
+
+
+def _tree(deed: Deed) -> dict[str, Any]:
+    """A deed for programs."""
+    state = deed.state
+    return {
+        "job": deed.job,
+        "action": deed.wish.action,
+        **({"labels": deed.wish.labels} if deed.wish.labels else {}),
+        "outcome": deed.came,
+        "said": deed.said,
+        "answer": deed.status,
+        "job_status": (state.status or None) if state and state.read else None,
+        "job_labels": state.labels if state and state.read else None,
+    }

@@ -1,0 +1,27 @@
+"""Mails: from a letter to an answer of the server, with a spool in between that forgets nothing.
+
+    letter --message--> bytes --put--> spool --deliver--> an SMTP server
+
+Whatever stops the program, the spool knows of each recipient whether the mail waits, was sent, was
+refused, or may have been sent.
+"""
+
+from jmreport.mail.message import Envelope, message
+from jmreport.mail.sending import Delivered, Server, TroubleError, deliver, probe
+from jmreport.mail.spool import Parcel, Recipient, Spool, name_of, parcels, write
+
+__all__ = [
+    "Delivered",
+    "Envelope",
+    "Parcel",
+    "Recipient",
+    "Server",
+    "Spool",
+    "TroubleError",
+    "deliver",
+    "message",
+    "name_of",
+    "parcels",
+    "probe",
+    "write",
+]

@@ -1,0 +1,231 @@
+"""The spool: each mail on disk before anything is sent, and what became of it.
+
+    snapshots-mail/20261123T021400Z-germline-1a2b3c4d.eml    the mail, as it is sent
+    snapshots-mail/20261123T021400Z-germline-1a2b3c4d.json   what became of it:
+
+    {"team": "germline", "night": "20261123T021400Z", "subject": "[jm] germline · …", "tries": 1,
+     "recipients": [{"address": "ana@example.org", "state": "sent"},
+                    {"address": "bo@example.org", "state": "refused", "why": "550 no such user"}]}
+
+A recipient's state is `waiting`, `sending` (from the moment at which the server may take the mail
+until it has answered), `sent`, `refused` or `dropped`. Who finds `sending` knows that the mail may
+have been sent. Files are written beside their place, synced and moved in; the record comes last.
+"""
+
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.errors import JmreportError, LockedError
+
+State = Literal["waiting", "sending", "sent", "refused", "dropped"]
+_LOCK = "lock"
+_TEMPORARY = ".tmp"
+
+
+class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An address, and what became of the mail to it: `why` is the server's answer, or ours."""
+
+    address: str
+    state: State = "waiting"
+    why: str = ""
+
+
+class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A mail in the spool. `told` says that its end was told of and that nothing more is done."""
+
+    team: str
+    night: str
+    sender: str
+    subject: str
+    recipients: tuple[Recipient, ...]
+    made: datetime
+    tries: int = 0
+    told: bool = False
+
+    @property
+    def name(self) -> str:
+        return name_of(self.night, self.team)
+
+    def in_state(self, *states: State) -> tuple[Recipient, ...]:
+        return tuple(each for each in self.recipients if each.state in states)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is somebody left to send it to."""
+        return bool(self.in_state("waiting"))
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no server was ever asked to take it."""
+        return not self.in_state("sending", "sent", "refused")
+
+    def turned(self, addresses: Iterable[str], state: State, why: str = "") -> "Parcel":
+        """The same with other words on some of its recipients."""
+        wanted = frozenset(addresses)
+        return replace(
+            self,
+            recipients=tuple(
+                replace(each, state=state, why=why) if each.address in wanted else each
+                for each in self.recipients
+            ),
+        )
+
+
+def name_of(night: str, team: str) -> str:
+    """What a mail's files are called: nothing of a team's name but letters, digits and dashes.
+
+    >>> name_of("20261123T021400Z", "../Ärzte")
+    '20261123T021400Z-arzte-bf0d5f77'
+    """
+    plain = unicodedata.normalize("NFKD", team[:400]).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "team"
+    digest = blake2b(team.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{night}-{slug}-{digest}"
+
+
+class Spool:
+    """A spool that is open: nobody else sends from it until it is closed, or this process ends.
+
+    Raises LockedError where somebody does, and JmreportError where it cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _locked(root / _LOCK)
+            for left in root.glob(f"*{_TEMPORARY}"):
+                left.unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed(root, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _at: TracebackType | None,
+    ) -> None:
+        os.close(self._lock)
+
+    def put(self, parcel: Parcel, mail: bytes) -> None:
+        """Keeps a mail; from then on it is sent, or told of."""
+        # A record of an earlier making must never stand beside another mail.
+        self._remove(parcel.name, ".json")
+        self._write(parcel.name, ".eml", mail)
+        self.record(parcel)
+
+    def record(self, parcel: Parcel) -> None:
+        """Keeps what became of a mail."""
+        self._write(parcel.name, ".json", msgspec.json.encode(parcel) + b"\n")
+
+    def get(self, night: str, team: str) -> Parcel | None:
+        """The mail of a team and night; None where there is none."""
+        path = self.root / f"{name_of(night, team)}.json"
+        return _read(path) if path.exists() else None
+
+    def mail(self, parcel: Parcel) -> bytes:
+        """The mail itself."""
+        path = self.root / f"{parcel.name}.eml"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise _failed(path, error) from error
+
+    def parcels(self) -> tuple[Parcel, ...]:
+        """All mails that are kept, oldest night first."""
+        return parcels(self.root)
+
+    def forget(self, parcel: Parcel) -> None:
+        """Removes a mail and what became of it."""
+        self._remove(parcel.name, ".eml")
+        self._remove(parcel.name, ".json")
+
+    def _write(self, name: str, suffix: str, body: bytes) -> None:
+        write(self.root / f"{name}{suffix}", body)
+
+    def _remove(self, name: str, suffix: str) -> None:
+        path = self.root / f"{name}{suffix}"
+        try:
+            path.unlink(missing_ok=True)
+            _sync(self.root)
+        except OSError as error:
+            raise _failed(path, error) from error
+
+
+def parcels(root: Path) -> tuple[Parcel, ...]:
+    """All mails of a spool, oldest night first; none where there is no spool."""
+    return tuple(_read(path) for path in sorted(root.glob("*.json")))
+
+
+def write(path: Path, body: bytes) -> None:
+    """Write a whole file that only this user reads, or leave what was there."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _failed(path, error) from error
+
+
+def _read(path: Path) -> Parcel:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Parcel)
+    except OSError as error:
+        raise _failed(path, error) from error
+    except msgspec.DecodeError as error:
+        raise JmreportError(
+            f"{path} is damaged: {error}",
+            hint="nobody can say whether this mail was sent: look at the .eml beside it, then "
+            "move both away",
+        ) from error
+
+
+def _locked(path: Path) -> int:
+    import fcntl  # systems without it can still write mails to files
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise LockedError(
+            f"another run is sending mails from {path.parent}",
+            hint="wait until it has ended; the lock is freed also when a run is killed",
+        ) from error
+    return descriptor
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(path: Path, error: OSError) -> JmreportError:
+    return JmreportError(
+        f"{path}: {error.strerror or error}",
+        hint="mails that were kept before are whole; run again once the cause is mended",
+    )

@@ -1,0 +1,57 @@
+"""`jmreport mail`: to each team what changed about its jobs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jmreport.errors import UsageError
+from jmreport.flags import SITE, SNAPSHOTS
+from jmreport.options import Given, Now, command, now_from
+
+
+def register(app: typer.Typer) -> None:
+    """Make it a command of the program."""
+
+    @command(app, SNAPSHOTS, SITE)
+    def mail(
+        given: Given,
+        *,
+        dry_run: Annotated[
+            bool,
+            typer.Option("--dry-run", help="Say what would be sent to whom, and send nothing."),
+        ] = False,
+        write: Annotated[
+            Path | None,
+            typer.Option(
+                "--write", metavar="DIR", help="Write .eml files there, and send nothing."
+            ),
+        ] = None,
+        again: Annotated[
+            bool,
+            typer.Option("--again", help="Send also what was sent already, or may have been."),
+        ] = False,
+        team: Annotated[
+            list[str] | None,
+            typer.Option("--team", metavar="NAME", help="Only to this one. May be given again."),
+        ] = None,
+        now: Now = None,
+    ) -> None:
+        """Send each team a mail on the newest run: what changed, why, and what is missing."""
+        from jmreport import pipeline
+
+        if dry_run and write:
+            raise UsageError(
+                "--dry-run and --write contradict each other",
+                hint="--dry-run writes nothing, --write DIR writes .eml files: give one of the two",
+            )
+        outcome = pipeline.mail(
+            given.settings,
+            now=now_from(now),
+            dry_run=dry_run,
+            write=write,
+            again=again,
+            teams=tuple(team or ()),
+            progress=given.console.progress(),
+        )
+        given.end(outcome)

@@ -1,0 +1,95 @@
+"""The store and its twin in a bucket (`[snapshots] mirror`): pulled before a run, pushed after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from jmreport.errors import DeliveryError, Exit
+from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.values import Outcome
+from jmreport.progress import Progress
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.bucket import Bucket
+    from jmreport.snapshots.mirror import Mirrored
+
+
+def pull(
+    settings: Settings, *, now: datetime, environ: Mapping[str, str], progress: Progress
+) -> Outcome:
+    """Brings what other machines pushed. Nothing where no mirror is set.
+
+    A store that has runs of its own goes on without its mirror, which is told (exit 5). An empty
+    one raises DeliveryError: everything would be asked for again, and nothing would be known of the
+    nights before.
+    """
+    from jmreport.snapshots import mirror
+
+    if settings.snapshots.mirror is None:
+        return Outcome()
+    with open_store(settings, create=True) as store:
+        root = store.root
+        own = any(run.usable for run in store.runs())
+    try:
+        with (
+            _bucket(settings, environ, progress) as bucket,
+            progress.step("pull snapshots", None) as step,
+        ):
+            came = mirror.pull(root, bucket, now=now, advance=step.advance)
+    except DeliveryError as error:
+        if not own:
+            raise
+        return _lacking("could not be pulled", error)
+    return Outcome(summary=(_told("pulled", came, bucket),) if came.runs else ())
+
+
+def push(
+    settings: Settings, *, now: datetime, environ: Mapping[str, str], progress: Progress
+) -> Outcome:
+    """Sends what the mirror lacks. What it does not take is told (exit 5), and goes next time."""
+    from jmreport.snapshots import mirror
+
+    if settings.snapshots.mirror is None:
+        return Outcome()
+    with open_store(settings, create=False) as store:
+        root = store.root
+    try:
+        with (
+            _bucket(settings, environ, progress) as bucket,
+            progress.step("push snapshots", None) as step,
+        ):
+            went = mirror.push(root, bucket, now=now, advance=step.advance)
+    except DeliveryError as error:
+        return _lacking("could not be pushed", error)
+    return Outcome(summary=(_told("pushed", went, bucket),))
+
+
+@contextmanager
+def _bucket(settings: Settings, environ: Mapping[str, str], progress: Progress) -> Iterator[Bucket]:
+    """The mirror. Raises UsageError for one that everybody may read: it holds all that was read."""
+    from jmreport.bucket import open_bucket
+    from jmreport.pipeline.publishing import refuse_everybody
+
+    bucket = open_bucket(settings.snapshots.mirror or "", environ=environ)
+    try:
+        refuse_everybody(bucket, progress)
+        yield bucket
+    finally:
+        bucket.close()
+
+
+def _told(what: str, copied: Mirrored, bucket: Bucket) -> str:
+    runs = "1 run" if copied.runs == 1 else f"{copied.runs} runs"
+    removed = f", {copied.removed} pruned ones removed" if copied.removed else ""
+    return f"mirror {bucket.place}: {what} {runs}, {copied.bytes} bytes{removed}"
+
+
+def _lacking(what: str, error: DeliveryError) -> Outcome:
+    hint = (f"  hint: {error.hint}",) if error.hint else ()
+    return Outcome(
+        exit=Exit.NOT_DELIVERED, summary=(f"mirror: snapshots {what}: {error.message}", *hint)
+    )

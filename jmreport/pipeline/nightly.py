@@ -1,0 +1,219 @@
+"""A whole night, unattended: build, publish, mail, prune, under one lock, with one exit code.
+
+What one step lacks is told and does not keep the others from their work: a dead server still makes
+a mail, a bucket that refuses still makes one, and a mail server that is away leaves its mails in
+the spool. A night that was killed after it had built is delivered by the next one, before that asks
+for anything new.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, first
+from jmreport.pipeline.heartbeat import Beating, Heartbeat
+from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.values import Outcome, Source
+from jmreport.progress import Progress
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.records import Run
+    from jmreport.snapshots.unattended import Account
+
+
+def nightly(
+    settings: Settings,
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+    clock: Callable[[], datetime],
+    workers: int = 0,
+    within: timedelta | None = None,
+) -> Outcome:
+    """Everything that a night has to do; the exit code is the first that holds of all its steps'.
+
+    What was not read `within` so much time is not asked for any more, and the report says so.
+    Raises LockedError while another night is at work, and StoppedError where somebody stops it.
+    """
+    from jmreport.snapshots.unattended import account
+
+    until = None if within is None else time.monotonic() + within.total_seconds()
+    heart = Heartbeat(_path(settings.nightly.heartbeat), clock)
+    with open_store(settings, create=True) as store:
+        root = store.root
+    with account(root, now) as kept:
+        heart.beat("running", step="begin")
+        night = _Night(settings, kept, now, environ, Beating(progress, heart), workers, clock)
+        try:
+            outcome = night.whole(source, until)
+        except KeyboardInterrupt as stop:
+            heart.beat("ended", exit=int(Exit.INTERRUPTED))
+            raise StoppedError(
+                "stopped", hint="run it again: what was built is delivered first"
+            ) from stop
+        except JmreportError as error:
+            heart.beat("ended", exit=int(error.code), why=error.message)
+            raise
+        kept.end()
+        run = outcome.run.id if outcome.run else ""
+        heart.beat("ended", exit=int(outcome.exit), run=run)
+        if heart.trouble:
+            # The watchdog will bark; the report is where it belongs.
+            said = (f"heartbeat: {heart.trouble}", "  hint: nightly.heartbeat names it")
+            code = first(outcome.exit, Exit.FAILED)
+            outcome = replace(outcome, exit=code, summary=(*outcome.summary, *said))
+        return outcome
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+class _Night:
+    """The steps of one night, and what each came to."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        kept: Account,
+        now: datetime,
+        environ: Mapping[str, str],
+        progress: Progress,
+        workers: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._clock = clock
+        self._settings, self._kept, self._now = settings, kept, now
+        self._environ, self._progress, self._workers = environ, progress, workers
+
+    def whole(self, source: Source, until: float | None) -> Outcome:
+        """What was left over first, then this night's own steps in their order."""
+        came = [*self._left_over()]
+        self._kept.begin(self._now)
+        built = self._built(source, until)
+        came += [built, *self._delivered(_why(built, self._newest(), self._now))]
+        if self._settings.prune.keep:
+            came.append(self._step("prune", self._prune))
+        return Outcome(
+            exit=first(*(each.exit for each in came)),
+            summary=tuple(line for each in came for line in each.summary),
+            run=built.run,
+        )
+
+    def _left_over(self) -> list[Outcome]:
+        """What the night before had built and did not deliver: told before it is news no more."""
+        left, newest = self._kept.left, self._newest()
+        if left is None or "mail" in left.done or newest is None:
+            return []
+        if not newest.usable or newest.now < left.begun:
+            return []  # it was killed before its jobs were read, and they are still to come
+        self._progress.note(f"the night of {left.begun:%Y-%m-%d %H:%M} UTC is delivered first")
+        rendered = self._step("render", self._render)
+        return [rendered, *self._delivered("")]
+
+    def _built(self, source: Source, until: float | None) -> Outcome:
+        """The run and its pages."""
+        collected = self._step("collect", lambda: self._collect(source, until))
+        if collected.run is None:
+            return collected
+        self._kept.did("collect")
+        rendered = self._step("render", self._render)
+        return Outcome(
+            exit=first(collected.exit, rendered.exit),
+            summary=(*collected.summary, *rendered.summary),
+            run=collected.run,
+        )
+
+    def _collect(self, source: Source, until: float | None) -> Outcome:
+        from jmreport.pipeline import collect
+
+        return collect(
+            self._settings,
+            now=self._now,
+            source=source,
+            environ=self._environ,
+            progress=self._progress,
+            until=until,
+        )
+
+    def _delivered(self, failed: str) -> list[Outcome]:
+        """The site to its bucket, then the mails that lead to it; `failed` is why nothing came."""
+        came = []
+        if self._settings.publish.to and Path(self._settings.site.dir, "index.html").exists():
+            came.append(self._step("publish", self._publish))
+        self._kept.did("publish")
+        if self._settings.teams:
+            came.append(self._step("mail", lambda: self._mail(failed)))
+        self._kept.did("mail")
+        return came
+
+    def _newest(self) -> Run | None:
+        with open_store(self._settings, create=False) as store:
+            return next(reversed(store.runs()), None)
+
+    def _render(self) -> Outcome:
+        from jmreport.pipeline import render
+
+        return render(self._settings, progress=self._progress, workers=self._workers)
+
+    def _publish(self) -> Outcome:
+        from jmreport.pipeline import publish
+
+        return publish(
+            self._settings,
+            now=self._now,
+            environ=self._environ,
+            progress=self._progress,
+            clock=self._clock,
+        )
+
+    def _mail(self, failed: str) -> Outcome:
+        from jmreport.pipeline import mail
+
+        return mail(self._settings, now=self._now, failed=failed, progress=self._progress)
+
+    def _prune(self) -> Outcome:
+        from jmreport.pipeline import prune
+
+        return prune(self._settings, now=self._now, environ=self._environ, progress=self._progress)
+
+    def _step(self, name: str, does: Callable[[], Outcome]) -> Outcome:
+        """What a step came to; one that could not be done is told, and the others go on.
+
+        Somebody who stops the night stops all of it, and so does a run that writes at this moment.
+        """
+        try:
+            came = does()
+        except StoppedError:
+            raise
+        except LockedError as error:
+            if name == "collect":
+                raise
+            return _lacking(name, error)
+        except JmreportError as error:
+            return _lacking(name, error)
+        except OSError as error:
+            what = f"{error.filename}: " if error.filename else ""
+            return _lacking(name, JmreportError(f"{what}{error.strerror or error}"))
+        return came
+
+
+def _lacking(step: str, error: JmreportError) -> Outcome:
+    lines = (f"{step}: {error.message}", *((f"  hint: {error.hint}",) if error.hint else ()))
+    return Outcome(exit=error.code, summary=lines)
+
+
+def _why(built: Outcome, newest: Run | None, now: datetime) -> str:
+    """Why no run came, where the store does not tell it itself; "" where one did."""
+    if built.run is not None or (newest is not None and newest.now == now):
+        return ""
+    return built.summary[0].removeprefix("collect: ")

@@ -1,0 +1,132 @@
+"""Prune: let the snapshots' old runs go, and with the next render the pages that told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jmreport import __version__
+from jmreport.errors import UsageError
+from jmreport.pipeline import mirroring
+from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.values import Outcome
+from jmreport.progress import Progress
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.records import Run
+    from jmreport.snapshots import Pruned, Store
+
+
+def prune(
+    settings: Settings,
+    *,
+    now: datetime,
+    keep: timedelta | None = None,
+    dry_run: bool = False,
+    environ: Mapping[str, str] | None = None,
+    progress: Progress,
+) -> Outcome:
+    """Let the runs go that are older than `keep`, but for what later ones lean on.
+
+    They go from the store's mirror too, which `environ` is for.
+    `keep` is that of the settings unless given. A dry run only says what would go. Raises
+    UsageError where nothing says how long runs are kept, LockedError while another run writes.
+    """
+    keep = settings.prune.kept if keep is None else keep
+    if keep is None:
+        raise UsageError(
+            "nothing says how long to keep runs: neither --keep nor prune.keep is given",
+            hint="give --keep 400d, or set prune.keep in jmreport.toml",
+        )
+    before = _long_before(now, keep)
+    with open_store(settings, create=False) as store, progress.step("prune", None):
+
+        def leaning(gone: tuple[Run, ...]) -> Iterable[str]:
+            return _leaned_on(settings, store, gone)
+
+        if dry_run:
+            found = store.would_prune(before, leaning=leaning)
+        else:
+            found = store.prune(before, now=now, leaning=leaning, version=__version__)
+    summary = tuple(_summary(settings, found, before, dry_run=dry_run))
+    if dry_run or not found.runs:
+        return Outcome(summary=summary)
+    pushed = mirroring.push(settings, now=now, environ=environ or {}, progress=progress)
+    return Outcome(exit=pushed.exit, summary=(*summary, *pushed.summary))
+
+
+def _long_before(now: datetime, keep: timedelta) -> datetime:
+    try:
+        return now - keep
+    except OverflowError:
+        return datetime.min.replace(tzinfo=now.tzinfo)
+
+
+def _leaned_on(settings: Settings, store: Store, gone: tuple[Run, ...]) -> Iterable[str]:
+    """Jobs that nights which stay are told with, and those that kept pages of the site link to."""
+    from jmreport import analysis
+    from jmreport.render import site
+
+    going = frozenset(run.id for run in gone)
+    runs = store.runs()
+    staying = frozenset(run.id for run in runs) - going
+    return analysis.leaned_on(
+        tuple(store.entries()),
+        (*store.pruned(), *runs),
+        going,
+        settings.report.identity_labels,
+    ) | site.named(Path(settings.site.dir), staying)
+
+
+def _summary(
+    settings: Settings, found: Pruned, before: datetime, *, dry_run: bool
+) -> Iterable[str]:
+    from jmreport.render import site
+
+    place = settings.snapshots.dir
+    if not found.runs:
+        yield f"nothing to prune in {place}: no run from before {before:%Y-%m-%d %H:%M} UTC can go"
+        return
+    runs = _count(len(found.runs), "run")
+    first, last = found.runs[0], found.runs[-1]
+    span = first if first == last else f"{first} to {last}"
+    begins = "would prune" if dry_run else "pruned"
+    yield (
+        f"{begins} {runs} of {place} ({span}): {_count(len(found.dropped), 'job')} forgotten, "
+        f"{_count(found.carried, 'record')} carried on, {_freed(found.freed)}"
+    )
+    number, size = site.taken_by(Path(settings.site.dir), found.dropped, found.runs)
+    if number:
+        yield (
+            f"the next `jmreport render` takes {_count(number, 'file')} of their nights and pages "
+            f"out of {settings.site.dir}: {_freed(size)}"
+        )
+
+
+def _freed(freed: int) -> str:
+    if freed < 0:
+        return f"{_size(-freed)} more on the disk"
+    return f"{_size(freed)} freed"
+
+
+def _size(number: int) -> str:
+    """Bytes in words.
+
+    >>> _size(999), _size(1_500), _size(15_500_000)
+    ('999 bytes', '1.5 KB', '15.5 MB')
+    """
+    if number < 1000:
+        return f"{number} bytes"
+    size = number / 1000
+    for unit in ("KB", "MB"):
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

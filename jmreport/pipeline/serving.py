@@ -1,0 +1,255 @@
+"""Serve: the site and the actions of the right people, put together from every room's part."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from jmreport import __version__
+from jmreport.deeds import JobState
+from jmreport.errors import UsageError
+from jmreport.pipeline.acting import listed, state
+from jmreport.pipeline.asking import client_for, credentials_for, hider
+from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.values import Source
+from jmreport.settings import Actions, Settings
+
+if TYPE_CHECKING:
+    from jmreport.actions.serving import Serving
+    from jmreport.actions.sitefiles import SiteFiles
+    from jmreport.actions.work import Work
+    from jmreport.client import Client
+    from jmreport.models import DisplayField
+
+#: Seconds after which it is looked whether there is a newer run.
+LOOK_AGAIN = 5.0
+_LOOPBACK = ("127.0.0.1", "::1")
+#: Seconds beyond the patience for one answer that forms under way have when the server is stopped.
+_MORE_PATIENCE = 10.0
+
+
+class ActionsServer:
+    """A server that is ready: `start` is the address to open; `run` answers until it is stopped."""
+
+    def __init__(
+        self, start: str, port: int, serving: Serving, work: Work, close: Callable[[], None]
+    ) -> None:
+        self.start, self.port, self.work = start, port, work
+        self.run, self.stop = serving.run, serving.stop
+        self._close = close
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+
+def actions_server(
+    settings: Settings,
+    *,
+    user: str,
+    now: Callable[[], datetime],
+    source: Source,
+    environ: Mapping[str, str],
+    site: SiteFiles | None = None,
+) -> ActionsServer:
+    """The site and its actions, listening. `site` is where the pages lie; None is `site.dir`.
+
+    `user` is who the one reader of local mode is. Raises UsageError for settings that contradict
+    each other or leave something open, SnapshotError where there are no snapshots.
+    """
+    _installed()
+    from jmreport.actions import readers, server, serving, sitefiles, work
+    from jmreport.actions.allowed import Allowed
+    from jmreport.actions.audit import Audit
+    from jmreport.actions.forms import Forms, Rate
+    from jmreport.actions.gate import Gate
+    from jmreport.render.actionpages import ActionPages
+
+    actions = settings.actions
+    _consistent(settings)
+    known = Snapshots(settings)
+    hide = hider(settings, environ)
+    listening = serving.bound(actions.listen, actions.port)
+    port = listening.getsockname()[1]
+    client = client_for(
+        settings,
+        credentials_for(settings, source=source, environ=environ),
+        now=now(),
+        source=source,
+    )
+    audit = Audit(Path(actions.audit), now=now, hide=hide)
+    local = readers.Local(user) if actions.mode == "local" else None
+    does = work.Work(
+        allowed=Allowed(actions.allow, open_to_all=local is not None),
+        known=known,
+        upstream=work.Upstream(client, _fields),
+        audit=audit,
+        forms=Forms(),
+        rate=Rate(actions.rate),
+        most=actions.bulk,
+        mode=actions.mode or "",
+        now=now,
+    )
+    origins = _origins(actions, port)
+    app = server.App(
+        gate=Gate(hosts=tuple(urlsplit(each).netloc for each in origins), origins=origins),
+        readers=local or _proven(actions),
+        work=does,
+        pages=ActionPages(settings, version=__version__),
+        site=site or sitefiles.OnDisk(Path(settings.site.dir)),
+    )
+
+    serves = serving.Serving(
+        app,
+        listening,
+        refused=lambda why, peer: audit.refused(status=400, why=why, peer=peer),
+        stopping=does.stopping.set,
+        patience=settings.api.detail_timeout + _MORE_PATIENCE,
+    )
+
+    def close() -> None:
+        does.close()
+        client.close()
+        known.close()
+        audit.close()
+        listening.close()
+
+    start = f"{origins[0]}/start?token={local.token}" if local else f"{origins[0]}/"
+    return ActionsServer(start, port, serves, does, close)
+
+
+def _installed() -> None:
+    for name in ("anyio", "starlette", "uvicorn"):
+        if find_spec(name) is None:
+            raise UsageError(
+                f"`jmreport serve` needs {name}, which is not installed",
+                hint="pip install 'jmreport[serve]'",
+            )
+
+
+def _consistent(settings: Settings) -> None:
+    """Whether a mode has all that it needs, and nothing that would open it further than meant."""
+    actions = settings.actions
+    if actions.mode is None:
+        raise UsageError(
+            "serve: it is not said who its readers are",
+            hint="give --mode local for you alone, or --mode iap or google; or set actions.mode",
+        )
+    hashed = sorted(
+        key for rule in actions.allow for key in rule.labels if key in settings.redact.hash
+    )
+    if hashed:
+        raise UsageError(
+            f"actions.allow: the label {hashed[0]} is hashed in the snapshots, so nothing can be "
+            "decided by it",
+            hint="take it out of redact.hash, or decide by another label",
+        )
+    if actions.mode == "local":
+        if actions.listen not in _LOOPBACK:
+            raise UsageError(
+                f"actions.listen is {actions.listen}, and local mode is for this machine alone",
+                hint="leave it out, or choose --mode iap or google",
+            )
+        return
+    if not actions.url or not actions.audience:
+        lacking = "actions.url" if not actions.url else "actions.audience"
+        raise UsageError(
+            f"serve --mode {actions.mode}: {lacking} is not set",
+            hint="it needs its own public address, and the audience that tokens are made for",
+        )
+    if not actions.allow:
+        raise UsageError(
+            f"serve --mode {actions.mode}: nobody may do or read anything",
+            hint='write [[actions.allow]] with who = "*@example.org" and actions = ["read"]',
+        )
+
+
+def _origins(actions: Actions, port: int) -> tuple[str, ...]:
+    """Under which addresses it is reached, the one that is told first."""
+    if actions.mode == "local":
+        host = f"[{actions.listen}]" if ":" in actions.listen else actions.listen
+        return (f"http://{host}:{port}", f"http://localhost:{port}")
+    parts = urlsplit(actions.url or "")
+    usual = {"http": 80, "https": 443}
+    at = f":{parts.port}" if parts.port and parts.port != usual.get(parts.scheme) else ""
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return (f"{parts.scheme}://{host}{at}",)
+
+
+def _proven(actions: Actions) -> Any:
+    from jmreport.actions import readers
+    from jmreport.client import send
+    from jmreport.identities import Identities
+
+    mode = actions.mode or ""
+    identities = Identities(
+        mode, audience=actions.audience or "", send=send, keys_url=actions.keys_url
+    )
+    return readers.Proven(identities, readers.of_iap if mode == "iap" else readers.of_bearer)
+
+
+def _fields(client: Client) -> tuple[DisplayField, ...]:
+    from jmreport.collectors import capabilities
+
+    return capabilities.read(client).view.display_fields
+
+
+class Snapshots:
+    """What the newest runs know of jobs, for many threads; a newer run is seen within seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._store = open_store(settings, create=False)
+        self._runs = self._there()
+        self._looked = 0.0
+        self._listed: tuple[JobState, ...] | None = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._store.close()
+
+    def job(self, job: str) -> JobState | None:
+        with self._lock:
+            self._renew()
+            entry = self._store.entry(job)
+        # An id is looked for as it is: its other spellings are other jobs, or none.
+        return state(entry.row) if entry is not None and entry.row.id == job else None
+
+    def jobs(self) -> Sequence[JobState]:
+        with self._lock:
+            self._renew()
+            if self._listed is None:
+                self._listed = tuple(state(row) for row in listed(self._store))
+            return self._listed
+
+    def _renew(self) -> None:
+        at = time.monotonic()
+        if at - self._looked < LOOK_AGAIN:
+            return
+        self._looked = at
+        there = self._there()
+        if there != self._runs:
+            self._store.close()
+            self._store = open_store(self._settings, create=False)
+            self._runs, self._listed = there, None
+
+    def _there(self) -> frozenset[str]:
+        """The runs that ended, by what their folders hold."""
+        runs = Path(self._settings.snapshots.dir) / "runs"
+        return frozenset(path.parent.name for path in runs.glob("*/run.json"))

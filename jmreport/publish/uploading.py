@@ -1,0 +1,191 @@
+"""Sending what is planned: a stage after the other, each by several threads at a time."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from msgspec import Struct
+
+from jmreport.bucket import Bucket, Headers, Held
+from jmreport.errors import ChangedError, DeliveryError
+from jmreport.publish.manifest import Shown
+from jmreport.publish.planning import Plan, Put
+from jmreport.publish.serving import body
+
+_T = TypeVar("_T")
+#: How often an object that somebody else changes meanwhile is looked at again.
+_LOOKS = 3
+#: Seconds between looks for Ctrl-C, and those that a write under way is waited for after it.
+_GLANCE, _LAST = 0.2, 5.0
+
+
+class Sent(Struct, kw_only=True):
+    """What came of it so far."""
+
+    uploaded: int = 0
+    copied: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    #: As they went over the wire.
+    bytes: int = 0
+
+
+class Sending:
+    """A plan being carried out. `read` gives a file's bytes by its address; `check` comes first.
+
+    Any error of a thread stops the others before their next object, and is raised.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        read: Callable[[str], bytes],
+        *,
+        threads: int,
+        check: Callable[[], None],
+    ) -> None:
+        self._bucket, self._read, self._threads, self._check = bucket, read, threads, check
+        self._lock = threading.Lock()
+        self.sent = Sent()
+        #: The objects that were made, or found to be right.
+        self.shown: dict[str, Shown] = {}
+
+    def send(self, plan: Plan, advance: Callable[[], None]) -> None:
+        """Makes every object of the plan, in its order."""
+
+        def do(put: Put) -> None:
+            self._check()
+            self._make(put)
+            advance()
+
+        for stage in plan.stages:
+            in_threads(stage, do, threads=self._threads)
+
+    def delete(self, plan: Plan, advance: Callable[[], None]) -> set[str]:
+        """Takes away what is due; says what is gone, or is no longer what was to go."""
+        over: set[str] = set()
+
+        def do(name: str) -> None:
+            self._check()
+            try:
+                there = self._bucket.delete(name, generation=plan.gone[name].generation)
+            except ChangedError:  # somebody else's now
+                there = False
+            with self._lock:
+                over.add(name)
+                self.sent.deleted += there
+            advance()
+
+        in_threads(plan.due, do, threads=self._threads)
+        return over
+
+    def _make(self, put: Put) -> None:
+        if put.source and self._copied(put):
+            return
+        data, headers = self._body(put)
+        held, there = put.held, put.there
+        for _ in range(_LOOKS):
+            if held is not None and self._is_right(held, data, headers):
+                self._remember(put, held.generation)
+                with self._lock:
+                    self.sent.skipped += 1
+                return
+            try:
+                generation = self._bucket.write(put.name, data, generation=there, headers=headers)
+            except ChangedError:
+                held = self._bucket.look(put.name)
+                there = held.generation if held else 0
+                self._check()
+                continue
+            self._remember(put, generation)
+            with self._lock:
+                self.sent.uploaded += 1
+                self.sent.bytes += len(data)
+            return
+        raise DeliveryError(
+            f"{self._bucket.place}/{put.name} is changed by somebody else all the time",
+            hint="find out who else writes there",
+        )
+
+    def _copied(self, put: Put) -> bool:
+        """Whether the bucket could make a copy by itself."""
+        try:
+            generation = self._bucket.copy(
+                put.source,
+                put.name,
+                source_generation=put.source_generation,
+                generation=put.there,
+            )
+        except ChangedError:
+            return False
+        self._remember(put, generation)
+        with self._lock:
+            self.sent.copied += 1
+        return True
+
+    def _body(self, put: Put) -> tuple[bytes, Headers]:
+        data = put.laid.data
+        if data is None:
+            data = self._read(put.laid.file.address)
+        return body(put.name, data, cache=put.cache, pack=self._bucket.encodes)
+
+    def _is_right(self, held: Held, data: bytes, headers: Headers) -> bool:
+        same = held.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return same and (held.cache == headers.cache or not self._bucket.encodes)
+
+    def _remember(self, put: Put, generation: int) -> None:
+        file = put.laid.file
+        with self._lock:
+            self.shown[put.name] = Shown(file.sum, put.cache, file.size, generation)
+
+
+def in_threads(work: Iterable[_T], do: Callable[[_T], None], *, threads: int) -> None:
+    """Does each piece of work, several at a time; the first error stops the rest and is raised.
+
+    Ctrl-C is heard at once, and leaves behind at most a write that is under way in each thread.
+    """
+    pieces = tuple(work)
+    todo = iter(pieces)
+    lock, stop = threading.Lock(), threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        for piece in _shared(todo, lock):
+            if stop.is_set():
+                return
+            try:
+                do(piece)
+            except BaseException as error:  # noqa: BLE001 - raised again below, in the one thread that is waited in
+                with lock:
+                    errors.append(error)
+                stop.set()
+
+    # Not a pool: its threads would hold up the end of the program while they try again.
+    running = [
+        threading.Thread(target=run, name=f"upload-{number}", daemon=True)
+        for number in range(min(threads, len(pieces)))
+    ]
+    for thread in running:
+        thread.start()
+    try:
+        for thread in running:
+            while thread.is_alive():
+                thread.join(_GLANCE)
+    except BaseException:
+        stop.set()
+        for thread in running:
+            thread.join(_LAST / len(running))
+        raise
+    if errors:
+        raise errors[0]
+
+
+def _shared(todo: Iterator[_T], lock: threading.Lock) -> Iterator[_T]:
+    while True:
+        with lock:
+            try:
+                piece = next(todo)
+            except StopIteration:
+                return
+        yield piece

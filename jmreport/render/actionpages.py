@@ -1,0 +1,275 @@
+"""The pages of the actions server: what is asked, what came of it, and jobs to choose from.
+
+They carry the site's look and nothing of its scripts, and lie beside its pages, so the links lead
+from one to the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from jmreport.deeds import Action, Ask, Deed, JobState, LabelField, Pick, Told, Turned
+from jmreport.render import addresses, words
+from jmreport.render.theme import Theme
+from jmreport.settings import Settings
+
+#: Labels of a job that its row names.
+MOST_LABELS = 6
+_TITLES = {
+    ("abort", 1): "Abort this job?",
+    ("labels", 1): "Labels of this job",
+}
+_CAME = {
+    "done": ("succeeded", "Done"),
+    "refused": ("failed", "Refused"),
+    "not offered": ("failed", "Not offered"),
+    "unknown": ("unknown", "Unknown"),
+    "not sent": ("aborted", "Not sent"),
+}
+
+
+class JobLine(Struct, frozen=True, kw_only=True):
+    """A job in a table; `note` is what is to be said of it."""
+
+    id: str
+    short_id: str
+    name: str
+    href: str
+    status: words.StatusWord
+    submitted: words.Moment | None
+    user: str
+    labels: tuple[tuple[str, str], ...]
+    note: str
+    marked: bool = False
+
+
+class FieldView(Struct, frozen=True, kw_only=True):
+    """A label in the editor. `choices` are values with whether they are chosen; () is free text."""
+
+    key: str
+    display: str
+    before: str
+    differs: bool
+    choices: tuple[tuple[str, bool], ...]
+    dom: str
+
+
+class AskView(Struct, frozen=True, kw_only=True):
+    title: str
+    action: str
+    who: str
+    jobs: tuple[JobLine, ...]
+    count: int
+    target: str
+    back: str
+    csrf: str
+    key: str
+    fields: tuple[FieldView, ...]
+    flags: tuple[tuple[str, str], ...]
+    single: bool
+    cannot: str
+    wrong: str
+    button: str
+
+
+class DeedLine(Struct, frozen=True, kw_only=True):
+    id: str
+    short_id: str
+    name: str
+    href: str
+    came: str
+    key: str
+    icon: str
+    said: str
+    changes: tuple[tuple[str, str, str], ...]
+
+
+class ToldView(Struct, frozen=True, kw_only=True):
+    title: str
+    who: str
+    at: words.Moment | None
+    deeds: tuple[DeedLine, ...]
+    pending: int
+    #: Where this page is shown again, as long as not all is known.
+    here: str
+    again: bool
+    command: str
+    any_done: bool
+
+
+class PickView(Struct, frozen=True, kw_only=True):
+    title: str
+    who: str
+    jobs: tuple[JobLine, ...]
+    more: int
+    statuses: tuple[tuple[str, str, bool], ...]
+    name: str
+    label: str
+    may_abort: bool
+    may_label: bool
+    most: int
+
+
+class TurnedView(Struct, frozen=True, kw_only=True):
+    title: str
+    why: str
+    href: str
+    link: str
+
+
+class ActionPages:
+    """Makes the pages. `address` is where each lies below the site, so that its links hold."""
+
+    def __init__(self, settings: Settings, *, version: str) -> None:
+        self._theme = Theme(settings, version=version)
+        self._zone = words.zone(settings.report.timezone)
+
+    def assets(self) -> Mapping[str, bytes]:
+        """The files that the pages refer to, by their addresses."""
+        return self._theme.assets()
+
+    def ask(self, page: Ask) -> str:
+        """The confirm page, or the editor of labels."""
+        single = len(page.jobs) == 1
+        count = len(page.jobs)
+        left = sum(not state.finished for state in page.jobs)
+        title = _TITLES.get((page.action, 1 if single else 0)) or (
+            f"Abort {words.plural(count, 'job')}?"
+            if page.action == "abort"
+            else f"Labels of {words.plural(count, 'job')}"
+        )
+        here = f"actions/{page.action}"
+        view = AskView(
+            title=title,
+            action=page.action,
+            who=page.who,
+            jobs=tuple(self._line(state, here, page.notes) for state in page.jobs),
+            count=count,
+            target=f"{page.action}?{urlencode([('job', state.id) for state in page.jobs])}",
+            back=_href(here, addresses.job(page.jobs[0].id) if single else addresses.JOBS),
+            csrf=page.csrf,
+            key=page.key,
+            fields=tuple(_field(each, at) for at, each in enumerate(page.fields, 1)),
+            flags=tuple((value, f"flag={value}") for value in page.flags),
+            single=single,
+            cannot=page.cannot,
+            wrong=page.wrong,
+            button=_button(page.action, left, single=single),
+        )
+        return self._theme.render("action.html", view, address=here)
+
+    def told(self, page: Told) -> str:
+        """What came of a form, job by job."""
+        here = "actions/outcome"
+        done = sum(deed.done for deed in page.deeds)
+        what = "abort" if page.action == "abort" else "change of labels"
+        whole = len(page.names) or len(page.deeds)
+        if page.pending:
+            title = f"Under way: {words.number(len(page.deeds))} of {words.plural(whole, 'job')}"
+        elif whole == 1:
+            came = _CAME[page.deeds[0].came][1] if page.deeds else "Under way"
+            title = f"{came}: {what}"
+        else:
+            title = f"{words.number(done)} of {words.plural(whole, 'job')} done: {what}"
+        only = page.deeds[0].job if len(page.deeds) == 1 else ""
+        view = ToldView(
+            title=title,
+            who=page.who,
+            at=words.when(page.at, self._zone),
+            deeds=tuple(self._deed(deed, here, page) for deed in page.deeds),
+            pending=whole - len(page.deeds) if page.pending else 0,
+            here=f"outcome?{urlencode({'key': page.key})}",
+            again=page.again,
+            command=f"jmreport build --job {words.shell(only)}" if only else "",
+            any_done=done > 0,
+        )
+        return self._theme.render("actiontold.html", view, address=here)
+
+    def pick(self, page: Pick) -> str:
+        """Jobs to choose from."""
+        here = "actions/jobs"
+        view = PickView(
+            title="Act on jobs",
+            who=page.who,
+            jobs=tuple(self._line(state, here, {}) for state in page.jobs),
+            more=page.more,
+            statuses=tuple(
+                (word, words.status(word).text, word == page.status) for word in page.statuses
+            ),
+            name=page.name,
+            label=page.label,
+            may_abort="abort" in page.may,
+            may_label="labels" in page.may,
+            most=page.most,
+        )
+        return self._theme.render("actionpick.html", view, address=here)
+
+    def turned(self, page: Turned) -> str:
+        """A request that was turned away."""
+        view = TurnedView(title=page.title, why=page.why, href=page.href, link=page.link)
+        return self._theme.render("actionturned.html", view, address="actions/turned")
+
+    def _line(self, state: JobState, here: str, notes: Mapping[str, str]) -> JobLine:
+        labels = tuple(
+            (words.cut_middle(key, 40), words.cut_middle(value, 60))
+            for key, value in list(state.labels.items())[:MOST_LABELS]
+        )
+        return JobLine(
+            id=state.id,
+            short_id=_short(state.id),
+            name=words.cut_middle(state.name or "job", 80),
+            href=_href(here, addresses.job(state.id)),
+            status=words.status(state.status or None),
+            submitted=words.when(state.submission, self._zone),
+            user=words.cut_middle(state.user, 60),
+            labels=labels,
+            note=notes.get(state.id, ""),
+        )
+
+    def _deed(self, deed: Deed, here: str, page: Told) -> DeedLine:
+        key, text = _CAME[deed.came]
+        before = page.before.get(deed.job, {})
+        changes = tuple(
+            (name, before.get(name, ""), value) for name, value in deed.wish.labels.items()
+        )
+        return DeedLine(
+            id=deed.job,
+            short_id=_short(deed.job),
+            name=words.cut_middle(page.names.get(deed.job, "") or "job", 80),
+            href=_href(here, addresses.job(deed.job)),
+            came=text,
+            key=key,
+            icon=f"i-{key}",
+            said=words.cut_middle(deed.said, 600),
+            changes=changes,
+        )
+
+
+def _href(here: str, to: str) -> str:
+    return addresses.relative(here, to)
+
+
+def _short(job: str) -> str:
+    return words.cut_end(job, 60) if len(job) <= 12 or "-" not in job[:9] else job[:8]
+
+
+def _button(action: Action, left: int, *, single: bool) -> str:
+    if action == "labels":
+        return "Save labels" if single else "Set labels"
+    return "Abort it" if single else f"Abort {words.plural(left, 'job')}"
+
+
+def _field(each: LabelField, at: int) -> FieldView:
+    before = each.before or ""
+    known: Sequence[str] = each.values
+    if known and before and before not in known:
+        known = (before, *known)
+    return FieldView(
+        key=each.key,
+        display=each.display or each.key,
+        before=before,
+        differs=each.before is None,
+        choices=tuple((value, value == before) for value in known),
+        dom=addresses.anchor("label", at),
+    )

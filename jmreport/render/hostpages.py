@@ -1,0 +1,41 @@
+"""What a host shows though no page links to it: 404.html and robots.txt.
+
+A host shows 404.html in the place of any page, at any depth, so its links are whole addresses below
+`site.url`. Where that isn't set there are none, since no other link would lead to the same place
+from everywhere.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from jmreport.render import addresses
+from jmreport.render.page import Page, digest
+
+#: Private reports stay out of searches. Robots look for it at the root of a host only; wherever the
+#: report lies, each of its pages says noindex too.
+ROBOTS = b"User-agent: *\nDisallow: /\n"
+
+
+class NotFoundView(Struct, frozen=True, kw_only=True):
+    """What notfound.html prints; whole addresses, or "" where the site's isn't known."""
+
+    home: str
+    css: str
+    icon: str
+
+
+def pages(url: str | None, *, css: str, icon: str) -> Iterator[Page]:
+    """404.html. `url` is where the site is hosted; `css` and `icon` are addresses in it."""
+    base = f"{url.rstrip('/')}/" if url else ""
+    view = NotFoundView(
+        home=f"{base}{addresses.OVERVIEW}" if base else "",
+        css=f"{base}{css}" if base else "",
+        icon=f"{base}{icon}" if base else "",
+    )
+    yield Page(
+        address=addresses.NOT_FOUND,
+        template="notfound.html",
+        content=digest(view),
+        view=lambda _: view,
+    )

@@ -1,0 +1,311 @@
+"""A store's twin in a bucket, for machines without a disk: pulled before a run, pushed after.
+
+    gs://team-snapshots/jobs/format.json, salt
+    gs://team-snapshots/jobs/runs/20261123T021400Z/jobs-0000.jsonl.zst, …, run.json
+    gs://team-snapshots/jobs/pruned/20251018T021400Z/…, pruned.json
+
+Runs are written once and never changed, so only what one side lacks is copied. A run's `run.json`
+goes last, there as here, so nobody ever sees half a run. What is pulled is compared with the sums
+in its `run.json` before it is moved in. The index is not copied: it is made anew from the runs.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from jmreport.bucket import Bucket, Headers
+from jmreport.errors import ChangedError, DeliveryError
+from jmreport.snapshots import files, runs
+from jmreport.snapshots.check import FORMAT, INCOMING, SALT
+from jmreport.snapshots.lock import WritersLock
+
+_T = TypeVar("_T")
+#: Files copied at a time.
+THREADS = 8
+_RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]+)?")
+_FILE = re.compile(r"[a-z0-9-]+(\.[a-z]+)+")
+_JSON = Headers(content_type="application/json", cache="no-store")
+_PACKED = Headers(content_type="application/zstd", cache="no-store")
+
+
+class Mirrored(Struct, frozen=True, kw_only=True):
+    """What a copy came to: runs, files, bytes; `removed` are runs that were pruned here."""
+
+    runs: int = 0
+    files: int = 0
+    bytes: int = 0
+    removed: int = 0
+
+
+class _Manifest(Struct, frozen=True):
+    """What run.json and pruned.json have in common."""
+
+    files: dict[str, files.Written]
+
+
+def pull(
+    root: Path, bucket: Bucket, *, now: datetime, advance: Callable[[], None] = lambda: None
+) -> Mirrored:
+    """Brings every run that the bucket has and the store lacks.
+
+    Raises LockedError while somebody writes the store, DeliveryError for a bucket that cannot be
+    read, and where what came is not what was pushed: then nothing of that run is kept.
+    """
+    lock = WritersLock(root, now)
+    try:
+        incoming = root / INCOMING
+        _cleared(incoming)
+        there = _names(bucket)
+        came = [*_salt_here(root, bucket, there)]
+        for folder in _wanted(root, there):
+            came.append(_folder_in(bucket, folder, incoming / "run"))
+            place = root / folder
+            files.make_directory(place.parent)
+            (incoming / "run").replace(place)
+            files.sync_directory(place.parent)
+            advance()
+        _cleared(incoming)
+    finally:
+        lock.release()
+    return _sum(came)
+
+
+def push(
+    root: Path, bucket: Bucket, *, now: datetime, advance: Callable[[], None] = lambda: None
+) -> Mirrored:
+    """Sends every run that the store has and the bucket lacks, and removes there what was pruned.
+
+    Raises LockedError while somebody writes the store, and DeliveryError for a bucket that cannot
+    be written, or in which somebody else keeps other runs.
+    """
+    lock = WritersLock(root, now)
+    try:
+        there = _names(bucket)
+        if FORMAT not in there.get("", ()):
+            _put(bucket, FORMAT, files.read(root / FORMAT))
+        came = [*_salt_there(root, bucket, there)]
+        for folder in _whole(root):
+            if _last(folder) not in there.get(folder, ()):
+                came.append(_folder_out(root, bucket, folder))
+                advance()
+        removed = sum(_removed(bucket, folder, there[folder]) for folder in _pruned(root, there))
+    finally:
+        lock.release()
+    return msgspec.structs.replace(_sum(came), removed=removed)
+
+
+# What there is
+
+
+def _names(bucket: Bucket) -> dict[str, tuple[str, ...]]:
+    """Folder -> names of its objects; "" is the root."""
+    found: dict[str, list[str]] = {}
+    for held in bucket.objects():
+        folder, _, name = held.name.rpartition("/")
+        found.setdefault(folder, []).append(name)
+    return {folder: tuple(names) for folder, names in found.items()}
+
+
+def _last(folder: str) -> str:
+    """The file that makes a folder whole."""
+    return runs.PRUNE if folder.startswith(f"{runs.PRUNED}/") else runs.RUN
+
+
+def _wanted(root: Path, there: dict[str, tuple[str, ...]]) -> list[str]:
+    """Whole folders of the bucket that the store lacks: what was pruned, then runs by age."""
+    pruned = runs.pruned_folder(root)
+    upto = runs.order(pruned.name) if pruned else None
+    found = []
+    for folder, names in there.items():
+        name = run_of(folder)
+        if not name or _last(folder) not in names:
+            continue
+        if (upto is None or runs.order(name) > upto) and not (root / folder).exists():
+            found.append(folder)
+    ends = [runs.order(run_of(each)) for each in found if each.startswith(runs.PRUNED)]
+    if ends:  # what a prune elsewhere took away is not brought back
+        newest = max(ends)
+        found = [
+            each
+            for each in found
+            if runs.order(run_of(each)) > newest
+            or (each.startswith(runs.PRUNED) and runs.order(run_of(each)) == newest)
+        ]
+    return sorted(found, key=lambda each: (each.startswith(runs.RUNS), runs.order(run_of(each))))
+
+
+def run_of(folder: str) -> str:
+    """The run that a folder of the bucket is named for; "" where it is none of a store's.
+
+    Whoever can write to the bucket names its objects, and no name may lead out of the store.
+    """
+    kind, _, name = folder.partition("/")
+    return name if kind in (runs.RUNS, runs.PRUNED) and _RUN.fullmatch(name) else ""
+
+
+def _whole(root: Path) -> Iterator[str]:
+    """Whole folders of the store, what was pruned first, then oldest first."""
+    pruned = runs.pruned_folder(root)
+    if pruned is not None:
+        yield f"{runs.PRUNED}/{pruned.name}"
+    for folder in runs.folders(root):
+        if (folder / runs.RUN).exists():
+            yield f"{runs.RUNS}/{folder.name}"
+
+
+def _pruned(root: Path, there: dict[str, tuple[str, ...]]) -> list[str]:
+    """Folders of the bucket that a prune has made an end of here."""
+    pruned = runs.pruned_folder(root)
+    if pruned is None:
+        return []
+    upto = runs.order(pruned.name)
+    return [
+        folder
+        for folder in there
+        if run_of(folder)
+        and runs.order(run_of(folder)) <= upto
+        and folder != f"{runs.PRUNED}/{pruned.name}"
+    ]
+
+
+# One folder
+
+
+def _folder_in(bucket: Bucket, folder: str, place: Path) -> Mirrored:
+    """A folder, whole and as it was pushed, in a place of its own."""
+    files.make_directory(place, parents=True)
+    last = _last(folder)
+    about = _read(bucket, f"{folder}/{last}")
+    try:
+        wanted = msgspec.json.decode(about, type=_Manifest).files
+    except msgspec.DecodeError as error:
+        raise _spoilt(bucket, f"{folder}/{last}") from error
+    if not all(map(_FILE.fullmatch, wanted)):
+        raise _spoilt(bucket, f"{folder}/{last}")
+
+    def fetch(name: str) -> int:
+        data = _read(bucket, f"{folder}/{name}")
+        if hashlib.sha256(data).hexdigest() != wanted[name].sha256:
+            raise _spoilt(bucket, f"{folder}/{name}")
+        files.write(place / name, data)
+        return len(data)
+
+    sizes = _at_once(fetch, sorted(wanted))
+    files.write(place / last, about)
+    return Mirrored(runs=1, files=len(sizes) + 1, bytes=sum(sizes) + len(about))
+
+
+def _folder_out(root: Path, bucket: Bucket, folder: str) -> Mirrored:
+    last = _last(folder)
+
+    def send(path: Path) -> int:
+        data = files.read(path)
+        _put(bucket, f"{folder}/{path.name}", data)
+        return len(data)
+
+    others = [path for path in sorted((root / folder).iterdir()) if _belongs(path, last)]
+    sizes = [*_at_once(send, others), send(root / folder / last)]
+    return Mirrored(runs=1, files=len(sizes), bytes=sum(sizes))
+
+
+def _belongs(path: Path, last: str) -> bool:
+    return path.name not in (last, runs.BEGUN) and not path.name.endswith(files.TEMPORARY)
+
+
+def _removed(bucket: Bucket, folder: str, names: Iterable[str]) -> int:
+    """Takes a folder away, first the file that makes it whole."""
+    last = _last(folder)
+    for name in sorted(names, key=lambda name: name != last):
+        bucket.delete(f"{folder}/{name}", generation=None)
+    return int(folder.startswith(runs.RUNS))
+
+
+# The key of the hashes, without which a name would have another hash on each machine
+
+
+def _salt_here(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> Iterator[Mirrored]:
+    if SALT in there.get("", ()):
+        data = _read(bucket, SALT)
+        if not (root / SALT).exists():
+            files.write(root / SALT, data, mode=0o600)
+            yield Mirrored(files=1, bytes=len(data))
+        elif files.read(root / SALT) != data:
+            raise DeliveryError(
+                f"{bucket.place}/{SALT} is another key than that of {root}",
+                hint="the hashes of the two do not agree: keep one of the two keys on both sides",
+            )
+
+
+def _salt_there(
+    root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]
+) -> Iterator[Mirrored]:
+    if (root / SALT).exists() and SALT not in there.get("", ()):
+        data = files.read(root / SALT)
+        _put(bucket, SALT, data)
+        yield Mirrored(files=1, bytes=len(data))
+
+
+# Objects
+
+
+def _read(bucket: Bucket, name: str) -> bytes:
+    found = bucket.read(name)
+    if found is None:
+        raise DeliveryError(
+            f"{bucket.place}/{name} is gone",
+            hint="run it again: somebody may have pruned meanwhile",
+        )
+    return found.data
+
+
+def _put(bucket: Bucket, name: str, data: bytes) -> None:
+    """Writes what must not be there yet; these very bytes are no mistake."""
+    headers = _PACKED if name.endswith(".zst") else _JSON
+    try:
+        bucket.write(name, data, generation=0, headers=headers)
+    except ChangedError as error:
+        found = bucket.read(name)
+        if found is None or found.data != data:
+            raise DeliveryError(
+                f"{bucket.place}/{name} is another one than here",
+                hint="two machines made a run in the same second, or the mirror is of another "
+                "store: give each store a mirror of its own",
+            ) from error
+
+
+def _spoilt(bucket: Bucket, name: str) -> DeliveryError:
+    return DeliveryError(
+        f"{bucket.place}/{name} is not what was pushed",
+        hint="restore it from a copy, or remove its run from the mirror",
+    )
+
+
+def _at_once(does: Callable[[_T], int], things: list[_T]) -> list[int]:
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="jmreport-mirror") as pool:
+        return [*pool.map(does, things)]
+
+
+def _cleared(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise files.failed(folder, error) from error
+
+
+def _sum(came: Iterable[Mirrored]) -> Mirrored:
+    whole = [*came]
+    return Mirrored(
+        runs=sum(each.runs for each in whole),
+        files=sum(each.files for each in whole),
+        bytes=sum(each.bytes for each in whole),
+    )

@@ -1,0 +1,46 @@
+"""Values that many rows have, kept once: names, runs, labels, digests of inputs.
+
+A store of months holds each piece of work a hundred times, and a report looks at all of its rows.
+What belongs to the work and not to one run of it then costs nothing more: a row of another night is
+its id, its times and its digests.
+"""
+
+from collections.abc import Hashable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from jmreport.records import JobRow
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Sharing:
+    """The values met so far. Rows are not changed: others that say the same are given back."""
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, Hashable] = {}
+        self._labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+
+    def one(self, value: T) -> T:
+        """The first value that was equal to this."""
+        return self._values.setdefault(value, value)  # type: ignore[return-value]  # equal values of one type: the keys are texts and tuples of texts
+
+    def row(self, row: JobRow) -> JobRow:
+        """The same row, made of shared values."""
+        return replace(
+            row,
+            name=self.one(row.name),
+            status=self.one(row.status),
+            labels=self._texts(row.labels),
+            extra=self._texts(row.extra),
+            user=self.one(row.user),
+            key=self.one(row.key),
+            unknown_fields=self.one(row.unknown_fields),
+            unknown_words=self.one(row.unknown_words),
+            failed_tasks=self.one(row.failed_tasks),
+            where=self.one(row.where),
+        )
+
+    def _texts(self, texts: dict[str, str]) -> dict[str, str]:
+        return self._labels.setdefault(tuple(texts.items()), texts)

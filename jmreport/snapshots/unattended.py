@@ -1,0 +1,82 @@
+"""What an unattended night has done, and the one lock of all its steps.
+
+    nightly.lock    held by the system for as long as `jmreport nightly` works
+    nightly.json    {"begun": "2026-11-23T02:14:00Z", "done": ["collect"]}
+
+A night that was killed leaves its account, so that the next one delivers what it had built before
+it asks for anything new: otherwise what changed in that night would be in no mail.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from jmreport.errors import SnapshotError
+from jmreport.snapshots import files
+from jmreport.snapshots.lock import WritersLock
+
+LOCK = "nightly.lock"
+ACCOUNT = "nightly.json"
+
+
+class Night(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One night: when it began, and the steps that are done."""
+
+    begun: datetime
+    done: tuple[str, ...] = ()
+    ended: bool = False
+
+
+class Account:
+    """The account of the nights of one store, while the lock is held."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / ACCOUNT
+        self.before = _read(self._path)
+        self._night = self.before
+
+    @property
+    def left(self) -> Night | None:
+        """The night before, where it did not come to its end."""
+        night = self.before
+        return night if night and not night.ended else None
+
+    def begin(self, now: datetime) -> None:
+        """A new night."""
+        self._write(Night(begun=now))
+
+    def did(self, step: str) -> None:
+        """A step is done."""
+        if self._night is not None:
+            self._write(replace(self._night, done=(*self._night.done, step)))
+
+    def end(self) -> None:
+        """The night came to its end, whatever it brought."""
+        if self._night is not None:
+            self._write(replace(self._night, ended=True))
+
+    def _write(self, night: Night) -> None:
+        files.write(self._path, msgspec.json.encode(night) + b"\n")
+        self._night = night
+
+
+def _read(path: Path) -> Night | None:
+    """The account as it was left; one that cannot be read tells of nothing that was left over."""
+    try:
+        return msgspec.json.decode(files.read(path), type=Night) if path.exists() else None
+    except (SnapshotError, msgspec.DecodeError):
+        return None
+
+
+@contextmanager
+def account(root: Path, now: datetime) -> Iterator[Account]:
+    """The account, under the lock. Raises LockedError while another night is at work."""
+    lock = WritersLock(root, now, name=LOCK, doing="another night is at work on")
+    try:
+        yield Account(root)
+    finally:
+        lock.release()

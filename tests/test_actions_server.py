@@ -1,0 +1,497 @@
+"""`jmreport serve`: what the right people can do, and how it is told and written down."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attacks
+import pytest
+from actions_cases import ANA, EVE, NOW, OMAR, Bench, bench, path_of, stored
+
+from jmreport import pipeline
+from jmreport.collectors.demo import Demo, serve
+from jmreport.errors import UsageError
+from jmreport.pipeline import Source
+from jmreport.progress import SilentProgress
+from jmreport.settings import Actions, Allow, Redact, Settings, Site, Snapshots
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stored(tmp_path_factory.mktemp("stored"))
+
+
+@pytest.fixture
+def local(day: Path, tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path / "b", day) as at:
+        yield at
+
+
+ALL = Allow(who="*@example.org", actions=("abort", "labels"))
+
+
+# Local mode
+
+
+def test_the_start_address_lets_one_browser_in_and_no_second(local: Bench) -> None:
+    start = local.server.start.partition(local.host)[2]
+    assert local.get("/").status == 200
+    again = local.get(start, as_="")
+    assert again.status == 403
+    assert "set-cookie" not in again.headers
+    assert [line["status"] for line in local.audit("refused")] == [403]
+
+
+def test_the_cookie_is_strict_and_no_script_reads_it(day: Path, tmp_path: Path) -> None:
+    with bench(tmp_path / "b", day) as at:
+        assert "; HttpOnly" in at.started
+        assert "; SameSite=Strict" in at.started
+
+
+def test_a_link_from_elsewhere_leads_to_a_page_that_leads_on(local: Bench) -> None:
+    """It brings no strict cookie; the click on it does."""
+    job = local.jobs("Running")[0]
+    page = local.get(path_of("abort", job), as_="", Sec_Fetch_Site="cross-site")
+    assert page.status == 401
+    assert f'href="/actions/abort?job={job}"' in page.text
+    assert local.get(path_of("abort", job), Sec_Fetch_Site="same-origin").status == 200
+
+
+def test_the_site_is_served_without_what_is_hidden(local: Bench) -> None:
+    assert "The report" in local.get("/").text
+    assert local.get("/index.html").headers["content-type"] == "text/html; charset=utf-8"
+    data = local.get("/jobs/a.json")
+    assert (data.status, data.headers["content-security-policy"]) == (
+        200, "default-src 'none'; sandbox; frame-ancestors 'none'",
+    )  # fmt: skip
+    assert local.get("/.jmreport/pages").status == 400
+    assert local.get("/none.html").status == 404
+    (local.folder / "site" / "out.html").symlink_to(local.folder / "audit.jsonl")
+    assert local.get("/out.html").status == 404
+    same = local.get("/", If_None_Match=local.get("/").headers["etag"])
+    assert (same.status, same.body) == (304, b"")
+
+
+# Abort
+
+
+def test_a_job_is_aborted_from_its_page_and_the_page_says_what_the_server_answered(
+    local: Bench,
+) -> None:
+    job = local.jobs("Running")[0]
+    page = local.get(path_of("abort", job))
+    assert "Abort this job?" in page.text
+    assert job in page.text
+    assert f"You are <b><bdi>{ANA}</bdi></b>" in page.text
+    assert "Running</span>" in page.text
+    told = local.outcome(local.post(*local.form("abort", [job])))
+    assert "the server took it (200); the job is Aborting" in told.text
+    assert f"jmreport build --job {job}" in told.text
+    assert [(each.target, each.status) for each in local.arrived()] == [
+        (f"/api/v1/jobs/{job}/abort", 200)
+    ]
+    asked, came = local.audit("asked"), local.audit("came")
+    assert [(line["who"], line["job"], line["action"]) for line in asked] == [(ANA, job, "abort")]
+    assert [(line["came"], line["answer"], line["form"]) for line in came] == [
+        ("done", 200, asked[0]["form"])
+    ]
+
+
+def test_what_has_ended_is_not_asked_of_the_server(local: Bench) -> None:
+    done, running = local.jobs("Succeeded")[0], local.jobs("Running")[0]
+    page = local.get(path_of("abort", done))
+    assert "Nothing is left to abort" in page.text
+    assert '<form method="post"' not in page.text
+    told = local.outcome(local.post(*local.form("abort", [done, running])))
+    assert "1 of 2 jobs done" in told.text
+    assert "already finished: Succeeded 2026-11-" in told.text
+    assert [each.target for each in local.arrived()] == [f"/api/v1/jobs/{running}/abort"]
+
+
+def test_a_form_counts_once_however_often_it_is_sent(local: Bench) -> None:
+    job = local.jobs("Running")[0]
+    target, fields = local.form("abort", [job])
+    assert local.post(target, fields).status == 303
+    again = local.post(target, fields)
+    assert again.status == 409
+    assert "This form had been sent before" in again.text
+    assert "the server took it (200)" in again.text
+    assert len(local.arrived()) == 1
+    # At the same moment, too.
+    other = local.jobs("Running")[1]
+    target, fields = local.form("abort", [other])
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(local.post(target, fields).status))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [303] + [409] * 7
+    assert len(local.arrived()) == 2
+
+
+# Labels
+
+
+def test_labels_are_edited_by_the_servers_own_fields(local: Bench) -> None:
+    """Before and after are shown, only what was changed is sent."""
+    job = local.jobs("Failed")[0]
+    page = local.get(path_of("labels", job))
+    assert 'name="label.comment"' in page.text
+    assert '<option value="follow-up">' in page.text
+    assert 'name="label.owner"' not in page.text
+    told = local.outcome(
+        local.post(
+            *local.form("labels", [job], **{"label.comment": "a <b>b</b>", "was.comment": ""})
+        )
+    )
+    assert "<ins>a &lt;b&gt;b&lt;/b&gt;</ins>" in told.text
+    assert [json.loads(each.body) for each in local.arrived()] == [
+        {"labels": {"comment": "a <b>b</b>"}}
+    ]
+    [asked] = local.audit("asked")
+    assert (asked["labels"], asked["before"]) == ({"comment": "a <b>b</b>"}, {"comment": ""})
+
+
+def test_many_jobs_are_flagged_in_one_click(local: Bench) -> None:
+    jobs = local.jobs("Succeeded")[:20]
+    page = local.get(path_of("labels", *jobs))
+    assert "Labels of 20 jobs" in page.text
+    assert 'name="label.comment"' not in page.text  # not one for several jobs
+    told = local.outcome(local.post(*local.form("labels", jobs, set="flag=archive")))
+    assert "20 of 20 jobs done" in told.text
+    assert [json.loads(each.body)["labels"] for each in local.arrived()] == [
+        {"flag": "archive"}
+    ] * 20
+    assert len(local.audit("asked")) == len(local.audit("came")) == 20
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"label.comment": "x" * 256}, "has 255 characters at most, not 256"),
+        ({"label.flag": "burn"}, "Flag takes archive, follow-up"),
+        ({"label.owner": "eve"}, "The label owner may not be changed here"),
+        ({"set": "owner=eve"}, "The label owner may not be changed here"),
+        ({}, "no label was changed"),
+        ({"label.comment": "b", "was.comment": "a"}, "Comment has been changed meanwhile"),
+    ],
+)
+def test_a_form_that_cannot_be_meant_is_shown_again_and_nothing_is_sent(
+    local: Bench, fields: dict[str, str], said: str
+) -> None:
+    job = local.jobs("Failed")[0]
+    answer = local.post(*local.form("labels", [job], **fields))
+    assert answer.status == 409
+    assert said in answer.text
+    assert local.arrived() == []
+
+
+def test_labels_that_the_server_is_slow_to_show_are_told_as_such(day: Path, tmp_path: Path) -> None:
+    """The page shows what the job shows, and says beside it what the server took."""
+
+    class Slow:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/updateLabels"):
+                return 200, {"Content-Type": "application/json"}, b'{"labels": {"flag": "archive"}}'
+            return self.demo.respond(method, target, headers, body)
+
+    with bench(tmp_path / "b", day, behind=Slow) as at:
+        job = at.jobs("Failed")[0]
+        told = at.outcome(at.post(*at.form("labels", [job], set="flag=archive")))
+        assert "the server took it" in told.text
+        page = at.get(path_of("labels", job))
+        assert "the server took flag=archive; it does not show it yet" in page.text
+        assert 'name="was.flag" value=""' in page.text
+
+
+def test_a_server_without_editable_labels_is_told_as_such(tmp_path: Path) -> None:
+    folder = tmp_path / "dsub"
+    with serve(Demo(now=NOW, jobs=60, like="dsub"), port=0) as server:
+        settings = Settings(snapshots=Snapshots(dir=str(folder / "snapshots")))
+        pipeline.collect(
+            settings, now=NOW, source=Source(url=server.url), environ={}, progress=SilentProgress()
+        )
+    (folder / "site").mkdir()
+    with bench(tmp_path / "b", folder, behind=lambda _: Demo(now=NOW, jobs=60, like="dsub")) as at:
+        page = at.get("/actions/jobs")
+        job = page.hidden("job")
+        assert "+" in job
+        assert "names no label that may be changed here" in at.get(path_of("labels", job)).text
+
+
+# What the Job Manager does
+
+
+def test_a_timeout_is_told_as_unknown_and_never_sent_again(day: Path, tmp_path: Path) -> None:
+    class Silent:
+        def __init__(self, demo: Demo) -> None:
+            self.demo, self.came = demo, 0
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/abort"):
+                at.came.append(target)
+                time.sleep(1)
+                return 200, {}, b""
+            return self.demo.respond(method, target, headers, body)
+
+    with bench(tmp_path / "b", day, behind=Silent, api={"detail_timeout": 0.4}) as at:
+        job = at.jobs("Running")[0]
+        told = at.outcome(at.post(*at.form("abort", [job])))
+    assert "nobody knows whether it was done: no answer within 0.4 s" in told.text
+    assert "it is Running" in told.text
+    assert len(at.came) == 1
+    assert [line["came"] for line in at.audit("came")] == ["unknown"]
+
+
+def test_without_a_job_manager_the_site_is_there_and_nothing_is_sent(
+    day: Path, tmp_path: Path
+) -> None:
+    class Down:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(self, *_: Any) -> tuple[int, dict[str, str], bytes]:
+            return 503, {}, b""
+
+    with bench(tmp_path / "b", day, behind=Down, api={"tries": 1}) as at:
+        assert at.get("/").status == 200
+        page = at.get(path_of("abort", at.jobs("Running")[0]))
+        assert page.status == 503
+        assert "The Job Manager does not answer" in page.text
+
+
+def test_nothing_is_sent_that_cannot_be_audited(local: Bench) -> None:
+    job = local.jobs("Running")[0]
+    form = local.form("abort", [job])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    local.server.work.audit._write = full  # type: ignore[method-assign, assignment] # a disk that is full
+    told = local.outcome(local.post(*form))
+    assert "not sent: cannot write the audit" in told.text
+    assert local.arrived() == []
+
+
+def test_what_was_asked_is_on_the_disk_before_the_job_manager_hears_of_it(
+    day: Path, tmp_path: Path
+) -> None:
+    seen: list[list[str]] = []
+
+    class Looking:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/abort"):
+                seen.append([line["event"] for line in at.audit()])
+            return self.demo.respond(method, target, headers, body)
+
+    with bench(tmp_path / "b", day, behind=Looking) as at:
+        at.post(*at.form("abort", [at.jobs("Running")[0]]))
+    assert seen == [["asked"]]
+
+
+def test_a_server_that_was_killed_in_between_says_so_when_it_starts_again(
+    day: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / "audit.jsonl").write_text(
+        '{"event": "asked", "form": "f", "job": "one"}\n'
+        '{"event": "came", "form": "f", "job": "one"}\n'
+        '{"event": "asked", "form": "f", "job": "two"}\n{"event": "as'
+    )
+    with bench(folder, day) as at:
+        lines = [line for line in (folder / "audit.jsonl").read_text().splitlines() if line]
+    assert json.loads(lines[-1])["job"] == "two"
+    assert json.loads(lines[-1])["came"] == "unknown"
+    assert at.settings.actions.mode == "local"
+
+
+def test_a_form_under_way_ends_before_the_server_does(day: Path, tmp_path: Path) -> None:
+    class Late:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/abort"):
+                at.came.append(target)
+                time.sleep(0.7)
+            return self.demo.respond(method, target, headers, body)
+
+    with bench(tmp_path / "b", day, behind=Late) as at:
+        jobs = at.jobs("Running")[:3]
+        form = at.form("abort", jobs)
+        answers: list[int] = []
+        sending = threading.Thread(target=lambda: answers.append(at.post(*form).status))
+        sending.start()
+        while not at.came:
+            time.sleep(0.01)
+        at.server.stop()
+        sending.join()
+    assert answers == [303]
+    # What was begun came to its end; what was not begun was not sent, and is told so.
+    assert len(at.came) == len(at.audit("asked")) == len(at.audit("came")) == 1
+
+
+# Who may do what
+
+
+def test_only_those_whom_a_rule_names_may_read_or_act(day: Path, tmp_path: Path) -> None:
+    rules = (
+        Allow(who=ANA, actions=("abort", "labels"), labels={"owner": "ana"}),
+        Allow(who=OMAR, actions=("read",)),
+    )
+    with bench(tmp_path / "b", day, mode="iap", allow=rules) as at:
+        mine, other = at.jobs("Succeeded", owner="ana")[0], at.jobs("Succeeded", owner="omar")[0]
+        assert [at.get("/", as_=who).status for who in (ANA, OMAR, EVE, "")] == [200, 200, 403, 401]
+        assert at.get(path_of("labels", mine)).status == 200
+        assert at.get(path_of("labels", other)).status == 403
+        assert at.get(path_of("labels", mine, other)).status == 403
+        assert at.get(path_of("labels", mine), as_=OMAR).status == 403
+        assert "Abort the chosen" not in at.get("/actions/jobs", as_=OMAR).text
+        listed = at.get("/actions/jobs").text
+        assert mine in listed
+        assert other not in listed
+        assert at.arrived() == []
+
+
+def test_labels_by_which_a_rule_decides_stay_as_they_are(day: Path, tmp_path: Path) -> None:
+    """Otherwise somebody could hand a job to another team, or take it out of everybody's hands."""
+    rule = Allow(who=ANA, actions=("labels",), labels={"flag": "archive"})
+    with bench(
+        tmp_path / "b", day, mode="iap", allow=(rule, Allow(who=OMAR, actions=("labels",)))
+    ) as at:
+        allowed = at.server.work.allowed
+        held = {"flag": "archive"}
+        assert allowed.why_not(ANA, "labels", held, {"comment": "x"}) == ""
+        assert allowed.why_not(ANA, "labels", held, {"flag": ""}) == f"{ANA} may not change flag"
+        assert allowed.why_not(ANA, "labels", {}, {"comment": "x"}) != ""
+        assert allowed.why_not(OMAR, "labels", held, {"flag": ""}) == ""
+
+
+def test_a_job_that_has_gone_to_another_team_meanwhile_is_refused(
+    day: Path, tmp_path: Path
+) -> None:
+    rule = Allow(who=ANA, actions=("abort", "labels"), labels={"owner": "ana"})
+    with bench(tmp_path / "b", day, mode="iap", allow=(rule,)) as at:
+        job = at.jobs("Succeeded", owner="ana")[0]
+        form = at.form("labels", [job], set="flag=archive")
+        at.demo.respond(
+            "POST",
+            f"/api/v1/jobs/{job}/updateLabels",
+            {"Content-Type": "application/json"},
+            b'{"labels": {"owner": "omar"}}',
+        )
+        assert at.post(*form).status == 403
+        assert len(at.arrived()) == 1  # the other team's own
+
+
+def test_more_jobs_a_minute_than_allowed_have_to_wait(day: Path, tmp_path: Path) -> None:
+    with bench(tmp_path / "b", day, mode="iap", allow=(ALL,), rate=5) as at:
+        jobs = at.jobs("Succeeded")
+        assert at.post(*at.form("labels", jobs[:5], set="flag=archive")).status == 303
+        late = at.post(*at.form("labels", jobs[5:6], set="flag=archive"))
+        assert late.status == 429
+        assert 1 <= int(late.headers["retry-after"]) <= 13
+        assert at.post(
+            *at.form("labels", jobs[5:6], as_=OMAR, set="flag=archive"), as_=OMAR
+        ).status == 303  # fmt: skip
+        assert len(at.arrived()) == 6
+
+
+def test_somebody_elses_outcome_is_not_told(day: Path, tmp_path: Path) -> None:
+    with bench(tmp_path / "b", day, mode="iap", allow=(ALL,)) as at:
+        posted = at.post(*at.form("labels", at.jobs("Failed")[:1], set="flag=archive"))
+        assert at.get(posted.headers["location"]).status == 200
+        assert at.get(posted.headers["location"], as_=OMAR).status == 404
+
+
+def test_google_s_id_tokens_let_people_in_as_well(day: Path, tmp_path: Path) -> None:
+    with bench(tmp_path / "b", day, mode="google", allow=(ALL,)) as at:
+        job = at.jobs("Running")[0]
+        assert at.outcome(at.post(*at.form("abort", [job]))).status == 200
+        assert at.issuer is not None
+        assert at.issuer.fetched == 1  # however many came
+        for token in (
+            at.issuer.token(ANA, email_verified=False),
+            at.issuer.token(ANA, iss="https://accounts.example.com"),
+            at.issuer.token(ANA, aud="other"),
+            at.issuer.token(ANA, exp=1),
+        ):
+            assert at.get("/", as_="", Authorization=f"Bearer {token}").status == 401
+
+
+# Settings that leave something open
+
+
+@pytest.mark.parametrize(
+    ("actions", "said"),
+    [
+        (Actions(), "it is not said who its readers are"),
+        (Actions(mode="local", listen="0.0.0.0"), "local mode is for this machine alone"),  # noqa: S104 - what is refused
+        (Actions(mode="iap"), "actions.url is not set"),
+        (Actions(mode="iap", url="https://a.example"), "actions.audience is not set"),
+        (
+            Actions(mode="google", url="https://a.example", audience="x"),
+            "nobody may do or read anything",
+        ),
+        (
+            Actions(mode="local", allow=(Allow(who=ANA, labels={"sample": "x"}),)),
+            "the label sample is hashed in the snapshots",
+        ),
+    ],
+)
+def test_what_would_leave_something_open_is_refused_at_the_start(
+    day: Path, tmp_path: Path, actions: Actions, said: str
+) -> None:
+    settings = Settings(
+        site=Site(dir=str(day / "site")),
+        snapshots=Snapshots(dir=str(day / "snapshots")),
+        redact=Redact(hash=("sample",)),
+        actions=actions,
+    )
+    with pytest.raises(UsageError, match=said):
+        pipeline.actions_server(
+            settings,
+            user=ANA,
+            now=lambda: NOW,
+            source=Source(url="http://127.0.0.1:1"),
+            environ={},
+        )
+    assert not (tmp_path / "actions-audit.jsonl").exists()
+
+
+# Attacks
+
+
+@pytest.mark.parametrize("mode", ["iap", "google", "local"])
+def test_attacks_are_refused_and_told_and_the_job_manager_hears_of_none(
+    day: Path, tmp_path: Path, mode: str
+) -> None:
+    """A small dose; `python -m tests.campaigns.attacks` sends all of them."""
+    with bench(tmp_path / "b", day, mode=mode, allow=attacks.RULES) as at:
+        found = list(attacks.attacks(at))
+        tally = attacks.run(at, found[:: 4 if mode == "iap" else 9])
+    assert tally.wrong == []
+    assert tally.actions == 0
+    assert tally.refused == tally.told > 30

@@ -1,0 +1,56 @@
+"""What a job's page says of acting on it: links where there is a server, else commands to copy."""
+
+import shlex
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+from site_cases import entries, runs
+
+from jmreport.analysis import contexts
+from jmreport.records import Entry
+from jmreport.render.jobacts import Acts, acts
+
+HOSTILE = "a'b $(rm -rf ~) ; `x` \"&?=#é"
+
+
+def of(found: Sequence[Entry], server: str | None) -> Acts | None:
+    [context] = contexts(found, runs(), identity=())
+    return acts(context, server)
+
+
+def entry(status: str, job: str) -> tuple[Entry]:
+    found = next(each for each in entries(60, runs()) if each.row.status == status)
+    return (replace(found, row=replace(found.row, id=job, parent=None)),)
+
+
+def test_a_job_that_runs_can_be_aborted_and_labelled_one_that_ended_only_labelled() -> None:
+    running, done = of(entry("Running", "a"), None), of(entry("Succeeded", "a"), None)
+    assert running == Acts(
+        abort="jmreport abort a", labels="jmreport label a flag=follow-up", linked=False
+    )
+    assert done == Acts(abort="", labels="jmreport label a flag=follow-up", linked=False)
+
+
+def test_with_a_server_they_are_links_whatever_the_id_holds() -> None:
+    found = of(entry("Running", HOSTILE), "https://reports.example.org/")
+    assert found is not None
+    assert found.linked
+    assert found.abort == (
+        "https://reports.example.org/actions/abort?job="
+        "a%27b%20%24%28rm%20-rf%20~%29%20%3B%20%60x%60%20%22%26%3F%3D%23%C3%A9"
+    )
+
+
+@pytest.mark.parametrize("job", [HOSTILE, "-rf", "+a--b--1+30+", "a b", "$HOME", "x\\y"])
+def test_a_command_that_is_copied_names_this_job_and_nothing_else(job: str) -> None:
+    """Whatever an id holds, a shell takes it as one word."""
+    found = of(entry("Running", job), None)
+    assert found is not None
+    words = [word for word in shlex.split(found.abort) if word != "--"]
+    assert words == ["jmreport", "abort", job]
+
+
+@pytest.mark.parametrize("job", ["a\nb", "a\u202eb", "a\x1bb"])
+def test_an_id_that_a_page_cannot_show_as_it_is_makes_no_command(job: str) -> None:
+    assert of(entry("Running", job), None) is None

@@ -1,0 +1,473 @@
+"""A night when nobody looks: every step in its order, one lock, one exit code, and nothing lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counting_server import Counting
+from mail_cases import Mailboxes, text
+from msgspec.structs import replace
+
+from jmreport import pipeline
+from jmreport.collectors.demo import Demo, serve
+from jmreport.errors import Exit, LockedError
+from jmreport.pipeline.heartbeat import EVERY, Beating, Heartbeat
+from jmreport.progress import SilentProgress
+from jmreport.settings import (
+    Api,
+    Collect,
+    Mail,
+    Nightly,
+    Prune,
+    Publish,
+    Settings,
+    Site,
+    Snapshots,
+    Team,
+)
+from jmreport.snapshots.unattended import account
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+JOBS = 60
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Counting, str]]:
+    counting = Counting(Demo(now=NOW, jobs=JOBS, like="cromwell", archived=0.0))
+    with serve(counting, port=0) as running:
+        running.start()
+        yield counting, running.url
+
+
+@pytest.fixture
+def post() -> Iterator[Mailboxes]:
+    with Mailboxes() as running:
+        yield running
+
+
+def settings(folder: Path, port: int, **more: Any) -> Settings:
+    return Settings(
+        api=Api(tries=1, page_size=40),
+        collect=Collect(timeframe="ALL_TIME"),
+        site=Site(dir=str(folder / "site"), url="https://reports.example.org/jobs"),
+        snapshots=Snapshots(dir=str(folder / "snapshots")),
+        publish=Publish(to=str(folder / "www")),
+        mail=Mail(
+            smtp=f"127.0.0.1:{port}", starttls=False, sender="r@example.org", patience=0, timeout=5
+        ),
+        teams=(Team(name="everybody", to=("all@example.org",)),),
+        nightly=Nightly(heartbeat=str(folder / "heartbeat.json")),
+        **more,
+    )
+
+
+def night(of: Settings, url: str, *, days: int = 0, **more: Any) -> pipeline.Outcome:
+    return pipeline.nightly(
+        of,
+        now=NOW + timedelta(days=days),
+        source=pipeline.Source(url=url),
+        environ={},
+        progress=SilentProgress(),
+        clock=lambda: NOW,
+        workers=1,
+        **more,
+    )
+
+
+def beat(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "heartbeat.json").read_text())
+    return found
+
+
+def published(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder / "www").as_posix()
+        for path in (folder / "www").rglob("*.html")
+        if ".jmreport" not in path.parts
+    }
+
+
+def test_a_night_collects_renders_publishes_and_mails(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """One summary and one exit code; the mail leads to a page that is there when it comes."""
+    _, url = server
+    seen: list[bool] = []
+    post.during = lambda: seen.append((tmp_path / "www/nights/20261123T021400Z").is_dir())
+    outcome = night(settings(tmp_path, post.port), url)
+    assert outcome.exit == Exit.DONE
+    said = "\n".join(outcome.summary)
+    steps = ["collected ALL_TIME", "rendered ", "published to ", "sent to everybody"]
+    assert [said.index(step) for step in steps] == sorted(said.index(step) for step in steps)
+    assert "index.html" in published(tmp_path)
+    assert len(post.arrived) == 1
+    assert seen == [True]
+    assert beat(tmp_path) == {
+        "at": "2026-11-23T02:14:00Z", "state": "ended", "exit": 0, "run": "20261123T021400Z",
+    }  # fmt: skip
+    assert pipeline.check(settings(tmp_path, post.port)) == ()
+
+
+def test_a_dead_server_still_makes_a_mail_and_leaves_the_site(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    counting, url = server
+    of = settings(tmp_path, post.port)
+    night(of, url)
+    page = (tmp_path / "www/index.html").read_bytes()
+    counting.gone = (503, {"Content-Type": "text/plain"}, b"gone")
+    outcome = night(of, url, days=1)
+    assert outcome.exit == Exit.NOTHING_USABLE
+    assert "collect: " in outcome.summary[0]
+    assert len(post.arrived) == 2
+    assert "REPORT FAILED" in post.arrived[-1].mail["Subject"]
+    assert (tmp_path / "www/index.html").read_bytes() == page
+    assert beat(tmp_path)["exit"] == Exit.NOTHING_USABLE
+
+
+def test_a_bucket_that_refuses_still_makes_a_mail(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Exit 5; the next night publishes what this one could not."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    (tmp_path / "www").write_text("a file where the folder should be")
+    outcome = night(of, url)
+    assert outcome.exit == Exit.NOT_DELIVERED
+    assert any(line.startswith("publish: ") for line in outcome.summary)
+    assert len(post.arrived) == 1
+    (tmp_path / "www").unlink()
+    assert night(of, url, days=1).exit == Exit.DONE
+    assert "nights/20261123T021400Z/index.html" in published(tmp_path)
+
+
+def test_a_mail_that_nobody_took_is_told_of_by_the_next_night(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Exit 5, and it waits; the next night's takes its place and says which night it was."""
+    _, url = server
+    away = settings(tmp_path, 1)
+    outcome = night(away, url)
+    assert outcome.exit == Exit.NOT_DELIVERED
+    assert any(line.startswith("mail: ") for line in outcome.summary)
+    assert "index.html" in published(tmp_path)
+    assert night(settings(tmp_path, post.port), url, days=1).exit == Exit.DONE
+    [came] = post.arrived
+    assert "The mail of Mon 23 Nov could not be sent." in " ".join(text(came.mail).split())
+
+
+def test_two_nights_of_one_second_are_two_nights(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """As after a clock that was set back; the mail that waits for the first is told of."""
+    _, url = server
+    assert night(settings(tmp_path, 1), url).exit == Exit.NOT_DELIVERED
+    assert night(settings(tmp_path, 1), url).exit == Exit.NOT_DELIVERED
+    assert night(settings(tmp_path, post.port), url).exit == Exit.DONE
+    assert len(post.arrived) == 1
+
+
+def test_a_night_that_was_killed_is_delivered_before_the_next_one_asks(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """What changed in it is news of one night only, so its mail must go out on its own."""
+    counting, url = server
+    of = settings(tmp_path, post.port)
+    night(of, url, days=-1)
+    pipeline.collect(
+        of, now=NOW, source=pipeline.Source(url=url), environ={}, progress=SilentProgress()
+    )
+    with account(Path(of.snapshots.dir), NOW) as kept:
+        kept.begin(NOW)
+    asked: list[int] = []
+    post.during = lambda: asked.append(counting.details.total())
+    before = counting.details.total()
+    outcome = night(of, url, days=1)
+    assert outcome.exit == Exit.DONE
+    assert len(post.arrived) == 3
+    # The mail of the killed night went out before the server was asked for anything.
+    assert asked[0] == before
+    assert "nights/20261123T021400Z/index.html" in published(tmp_path)
+    # And it went out once: the night after that brings its own and no other.
+    night(of, url, days=2)
+    assert len(post.arrived) == 4
+
+
+def test_a_night_that_is_killed_anywhere_leaves_the_lock_free_and_the_next_one_completes(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """kill -9 while it asks, renders or publishes."""
+    counting, url = server
+    counting.seconds = 0.02
+    of = settings(tmp_path, post.port)
+    (tmp_path / "jmreport.toml").write_text(toml(of, url))
+    for seconds in (1.5, 3.0, 4.0):
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "jmreport", "nightly", "-q", "--now", NOW.isoformat()],
+            cwd=tmp_path,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+    counting.seconds = 0.0
+    assert night(of, url, days=1).exit == Exit.DONE
+    assert pipeline.check(of) == ()
+    assert "index.html" in published(tmp_path)
+    assert 1 <= len(post.arrived) <= 5
+
+
+def test_a_night_that_was_killed_before_its_jobs_were_read_owes_nobody_a_mail(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    _, url = server
+    of = settings(tmp_path, post.port)
+    night(of, url, days=-1)
+    with account(Path(of.snapshots.dir), NOW) as kept:
+        kept.begin(NOW)
+    assert night(of, url, days=1).exit == Exit.DONE
+    assert len(post.arrived) == 2
+
+
+def test_a_claim_goes_by_the_clock_and_not_by_when_the_night_began(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Collecting may take hours: a claim of that age would be taken for a dead run's."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    seen: list[dict[str, Any]] = []
+
+    def clock() -> datetime:
+        found = tmp_path / "www/.jmreport/claim.json"
+        if found.exists():
+            seen.append(json.loads(found.read_text()))
+        return NOW + timedelta(hours=2)
+
+    outcome = pipeline.nightly(
+        of, now=NOW, source=pipeline.Source(url=url), environ={}, progress=SilentProgress(),
+        clock=clock, workers=1,
+    )  # fmt: skip
+    assert outcome.exit == Exit.DONE
+    assert {each["since"] for each in seen} == {"2026-11-23T04:14:00Z"}
+
+
+def test_the_second_of_two_meets_the_lock(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Exit 7 at once, with who is at work; nothing is asked, sent or written by it."""
+    counting, url = server
+    counting.seconds = 0.2
+    of = settings(tmp_path, post.port)
+    (tmp_path / "jmreport.toml").write_text(toml(of, url))
+    first = subprocess.Popen([sys.executable, "-m", "jmreport", "nightly", "-q"], cwd=tmp_path)
+    try:
+        until = time.monotonic() + 60
+        while not counting.details and time.monotonic() < until:
+            time.sleep(0.01)
+        second = subprocess.run(
+            [sys.executable, "-m", "jmreport", "nightly", "-q"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.wait()
+    assert second.returncode == Exit.LOCKED
+    assert f"another night is at work on {of.snapshots.dir} (process {first.pid}" in second.stderr
+    assert first.returncode == Exit.INTERRUPTED
+    assert beat(tmp_path)["exit"] == Exit.INTERRUPTED
+
+
+def toml(of: Settings, url: str) -> str:
+    """The same settings as a file."""
+    return (
+        f'[api]\nurl = "{url}"\ntries = 1\npage_size = 40\n'
+        '[collect]\ntimeframe = "ALL_TIME"\n'
+        f'[site]\ndir = "{of.site.dir}"\nurl = "{of.site.url}"\n'
+        f'[snapshots]\ndir = "{of.snapshots.dir}"\n'
+        f'[publish]\nto = "{of.publish.to}"\n'
+        f'[mail]\nsmtp = "{of.mail.smtp}"\nstarttls = false\nsender = "r@example.org"\n'
+        f'patience = 0\n[[teams]]\nname = "everybody"\nto = ["all@example.org"]\n'
+        f'[nightly]\nheartbeat = "{of.nightly.heartbeat}"\n'
+    )
+
+
+def test_a_deadline_delivers_what_there_is_and_says_what_is_missing(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    counting, url = server
+    counting.seconds = 0.15
+    outcome = night(settings(tmp_path, post.port), url, within=timedelta(seconds=2))
+    assert outcome.exit == Exit.INCOMPLETE
+    assert 0 < len(counting.details) < JOBS
+    assert "INCOMPLETE" in post.arrived[0].mail["Subject"]
+    assert "ncomplete" in (tmp_path / "www/index.html").read_text()
+
+
+def test_a_night_prunes_what_is_old(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """The night after, its page is gone from the site; a day later from where it is published."""
+    _, url = server
+    of = settings(tmp_path, post.port, prune=Prune(keep="3d"))
+    first = "nights/20261113T021400Z/index.html"
+    night(of, url, days=-10)
+    assert first in published(tmp_path)
+    outcome = night(of, url)
+    assert any("pruned 1 run" in line for line in outcome.summary)
+    for day in (1, 2, 3):
+        assert night(of, url, days=day).exit == Exit.DONE
+    assert "first report" not in text(post.arrived[1].mail).lower()
+    kept = [run.id for run in pipeline.runs(of)[0] if not run.pruned]
+    assert kept[0] == "20261123T021400Z"
+    assert first not in published(tmp_path)
+    assert pipeline.check(of) == ()
+
+
+def test_without_a_server_nothing_is_begun(tmp_path: Path) -> None:
+    code = subprocess.run(
+        [sys.executable, "-m", "jmreport", "nightly"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert code.returncode == Exit.USAGE
+    assert "neither --api-url nor --demo" in code.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_heart_that_cannot_beat_costs_no_report_and_is_told(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Exit 1, since a file could not be written; all the rest was done."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    (tmp_path / "heartbeat.json").mkdir()
+    outcome = night(of, url)
+    assert outcome.exit == Exit.FAILED
+    assert any("heartbeat.json cannot be written" in line for line in outcome.summary)
+    assert len(post.arrived) == 1
+    assert "index.html" in published(tmp_path)
+    assert [path.name for path in tmp_path.glob(".heartbeat*")] == []
+
+
+def test_a_long_step_beats_every_ten_seconds(tmp_path: Path) -> None:
+    at = NOW
+
+    def clock() -> datetime:
+        return at
+
+    heart = Heartbeat(tmp_path / "beat", clock)
+    with Beating(SilentProgress(), heart).step("read jobs", None) as step:
+        for _ in range(25):
+            step.advance()
+            at += timedelta(seconds=1)
+        told = json.loads((tmp_path / "beat").read_text())
+    assert told["step"] == "read jobs"
+    assert told["done"] in (20, 21)
+    assert timedelta(seconds=10) == EVERY
+
+
+def test_a_store_that_somebody_writes_is_waited_for_by_nobody(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """A `jmreport build` under way: the night ends with 7, and nobody gets a mail."""
+    from jmreport.analysis import summarise
+    from jmreport.snapshots import Redaction, Store
+
+    _, url = server
+    of = settings(tmp_path, post.port)
+    with (
+        Store.open(Path(of.snapshots.dir), summarise=summarise, create=True) as store,
+        store.begin(NOW, Redaction()),
+        pytest.raises(LockedError, match="another run is writing"),
+    ):
+        night(of, url)
+    assert post.arrived == []
+
+
+# The doctor
+
+
+def looked(of: Settings, url: str | None) -> dict[str, pipeline.Finding]:
+    of = replace(of, api=replace(of.api, url=url))
+    found = pipeline.doctor(of, environ={}, progress=SilentProgress())
+    return {each.what: each for each in found}
+
+
+def test_the_doctor_finds_a_whole_night_well_and_sends_nothing(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    counting, url = server
+    found = looked(settings(tmp_path, post.port), url)
+    assert {what: each.state for what, each in found.items()} == dict.fromkeys(
+        ("server", "list", "snapshots", "site", "bucket", "mail", "heartbeat"), "ok"
+    )
+    assert post.arrived == []
+    assert post.sessions == 1
+    assert not counting.details
+    assert list(tmp_path.iterdir()) == []
+    assert pipeline.worst(tuple(found.values())) == Exit.DONE
+
+
+def test_the_doctor_says_what_is_wrong_in_plain_words(
+    server: tuple[Counting, str], tmp_path: Path
+) -> None:
+    counting, url = server
+    counting.gone = (401, {"Content-Type": "text/plain"}, b"no")
+    (tmp_path / "snapshots").write_text("a file")
+    found = looked(settings(tmp_path, 1), url)
+    assert found["server"].state == "wrong"
+    assert "token" in found["server"].said
+    assert found["server"].hint
+    assert found["snapshots"].state == "wrong"
+    assert "is no folder" in found["snapshots"].said
+    assert found["mail"].state == "wrong"
+    assert found["mail"].hint
+    assert pipeline.worst(tuple(found.values())) == Exit.FAILED
+    assert looked(settings(tmp_path, 1), None)["server"].code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("changed", "what", "said"),
+    [
+        ({"publish": {"to": "site/pub"}}, "bucket", "one within the other"),
+        ({"mail": {"smtp": "127.0.0.1:1", "starttls": False}}, "mail", "mail.sender is not set"),
+        ({"mail": {"sender": "r@example.org", "spool": "spool"}}, "mail", "cannot wait in"),
+        ({"nightly": {"heartbeat": "folder"}}, "heartbeat", "cannot be written"),
+    ],
+)
+def test_the_doctor_finds_what_would_end_a_night(
+    server: tuple[Counting, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, dict[str, Any]],
+    what: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "spool").write_text("a file")
+    _, url = server
+    of = settings(tmp_path, 1)
+    [(section, values)] = changed.items()
+    kind = type(getattr(of, section))
+    found = looked(replace(of, **{section: kind(**values)}), url)
+    assert found[what].state == "wrong"
+    assert said in found[what].said
+
+
+def test_a_mail_setting_that_is_missing_is_a_usage_error(
+    server: tuple[Counting, str], tmp_path: Path
+) -> None:
+    _, url = server
+    of = settings(tmp_path, 1)
+    found = looked(replace(of, mail=Mail(sender="r@example.org")), url)
+    assert found["mail"].code == Exit.USAGE
+    assert "mail.smtp is not set" in found["mail"].said
