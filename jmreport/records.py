@@ -382,3 +382,9 @@ def run_id(now: datetime) -> str:
     '20261123T021400Z'
     """
     return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def run_order(run: str) -> tuple[str, int]:
+    """What runs are sorted by: 20261123T021400Z comes before 20261123T021400Z-0002."""
+    stamp, _, turn = run.partition("-")
+    return stamp, int(turn) if turn.isdigit() else 1

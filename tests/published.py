@@ -15,6 +15,7 @@ from site_cases import entries, read, runs
 
 from jmreport import pipeline
 from jmreport.analysis import analyse, contexts, frozen
+from jmreport.history import Held
 from jmreport.pipeline import Outcome
 from jmreport.progress import SilentProgress
 from jmreport.render import site
@@ -31,13 +32,13 @@ def write_night(where: Path, night: int, *, jobs: int = 4) -> None:
     over = runs(night + 1)
     known = entries(jobs + 3 * night, over, seed=7)
     settings = settings_of(where)
-    report = analyse(known, over, {}, settings=settings.report)
+    report = analyse(Held(known), over, {}, settings=settings.report)
     site.write(
         where,
         report,
-        contexts(known, over),
+        contexts(Held(known), over),
         partial(read, {(entry.shard, entry.line): entry.row for entry in known}),
-        nights=(frozen(report, known),),
+        nights=(frozen(report, Held(known)),),
         settings=settings,
         version="0.1.0",
         workers=1,

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from jmreport.analysis import analyse, contexts
+from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import (
     Asked,
@@ -156,7 +157,7 @@ Reader = Callable[[dict[tuple[str, int], JobRow], str, Sequence[int]], Iterator[
 def report(jobs: Sequence[Entry], over: Sequence[Run], settings: Settings | None = None) -> Report:
     """What the analysis finds."""
     settings = settings or Settings()
-    return analyse(jobs, over, {}, settings=settings.report, slos=settings.slo)
+    return analyse(Held(jobs), over, {}, settings=settings.report, slos=settings.slo)
 
 
 def write(
@@ -173,7 +174,7 @@ def write(
     return site.write(
         where,
         report(jobs, over, settings),
-        contexts(jobs, over),
+        contexts(Held(jobs), over),
         partial(reader, {(entry.shard, entry.line): entry.row for entry in jobs}),
         settings=settings,
         version="0.1.0",

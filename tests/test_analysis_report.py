@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from jmreport.analysis import analyse, contexts
-from jmreport.analysis.short_ids import short_ids
 from jmreport.errors import SnapshotError, UsageError
+from jmreport.history import Held
 from jmreport.records import Entry, Failure, Filters, Gap, Run
 from jmreport.report import FrameReport, Report
 from jmreport.settings import ReportSettings
+from jmreport.short_ids import short_ids
 
 
 def report(entries: list[Entry], of: list[Run], **more: Any) -> Report:
     chosen = ReportSettings(**{"identity_labels": ("sample",), **more})
-    return analyse(entries, of, {}, settings=chosen)
+    return analyse(Held(entries), of, {}, settings=chosen)
 
 
 def verdict(found: Report) -> tuple[int, int, int, int]:
@@ -215,8 +216,8 @@ def test_what_was_usual_for_a_job_never_changes_afterwards() -> None:
         *[ended(2, "Succeeded", as_id=f"later{n}", took=9 * HOUR) for n in range(9)],
         *[job(f"old{n}", night(0) - 2 * DAY, found=2, took=9 * HOUR) for n in range(9)],
     ]
-    first = {c.entry.row.id: c.usual for c in contexts(before, runs(2))}
-    later = {c.entry.row.id: c.usual for c in contexts(after, runs(3))}
+    first = {c.entry.row.id: c.usual for c in contexts(Held(before), runs(2))}
+    later = {c.entry.row.id: c.usual for c in contexts(Held(after), runs(3))}
     assert first["j"] is not None
     assert first["j"] == later["j"]
     assert first["s0"] is None
@@ -228,7 +229,7 @@ def test_a_failed_jobs_context_names_its_cause_and_the_class_of_it() -> None:
         ended(0, "Succeeded", as_id="good", key="other"),
     ]
     (group,) = report(entries, runs(1)).attention
-    found = {c.entry.row.id: (c.cause, c.cause_class) for c in contexts(entries, runs(1))}
+    found = {c.entry.row.id: (c.cause, c.cause_class) for c in contexts(Held(entries), runs(1))}
     assert found == {"bad": (group.id, "out of memory"), "good": (None, None)}
 
 
@@ -239,7 +240,7 @@ def test_a_job_the_server_no_longer_lists_is_lost_and_stays() -> None:
     assert found.quality is not None
     assert found.quality.lost == ("gone",)
     assert {entry.row.id for entry in found.jobs} == {"gone", "here"}
-    seen = {c.entry.row.id: c.last_seen for c in contexts([gone, here], runs(2))}
+    seen = {c.entry.row.id: c.last_seen for c in contexts(Held([gone, here]), runs(2))}
     assert seen == {"gone": night(0), "here": None}
 
 
@@ -248,7 +249,7 @@ def test_a_sub_workflow_is_lost_with_the_job_above_it() -> None:
     gone = ended(0, "Succeeded", as_id="gone")
     child = replace(gone, row=replace(gone.row, id="child", parent="gone", listed=False))
     orphan = replace(gone, row=replace(gone.row, id="orphan", parent="nobody", listed=False))
-    found = contexts([gone, child, orphan], runs(2))
+    found = contexts(Held([gone, child, orphan]), runs(2))
     assert {each.entry.row.id: each.last_seen for each in found} == {
         "gone": night(0),
         "child": night(0),
@@ -260,7 +261,7 @@ def test_a_job_that_a_stopped_run_saw_last_was_seen_then() -> None:
     """The run brought no report, and still it found the job on the server."""
     gone = replace(ended(1, "Succeeded", as_id="gone"), first_run=run(1).id, last_run=run(1).id)
     history = [run(0), run(1, state="interrupted"), run(2)]
-    assert [each.last_seen for each in contexts([gone], history)] == [night(1)]
+    assert [each.last_seen for each in contexts(Held([gone]), history)] == [night(1)]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_a_job_that_a_stopped_run_saw_last_was_seen_then() -> None:
 )
 def test_absence_proves_nothing_where_the_job_was_not_looked_for(second: Run) -> None:
     gone = ended(0, "Succeeded", as_id="gone")
-    assert [c.last_seen for c in contexts([gone], [run(0), second])] == [None]
+    assert [c.last_seen for c in contexts(Held([gone]), [run(0), second])] == [None]
 
 
 def test_a_failed_run_is_told_by_the_next_report_which_is_whole_itself() -> None:
@@ -376,7 +377,7 @@ def test_the_servers_numbers_stand_beside_ours() -> None:
         job("c", night(1) - 3 * DAY, found=1),
     ]
     trees = {"HOURS_24": AGGREGATION, "DAYS_7": AGGREGATION, "DAYS_30": {"summary": 7}}
-    found = analyse(entries, runs(2), trees, settings=ReportSettings())
+    found = analyse(Held(entries), runs(2), trees, settings=ReportSettings())
     frames = _frames(found, "attempt")
     values = {v.value: v for v in frames["HOURS_24"].values}
     assert values["2"].split == values["2"].server
@@ -409,7 +410,7 @@ def test_labels_with_a_value_a_job_are_marked_and_not_proposed() -> None:
         for n in range(4)
     ]
     named = run(1, capabilities={"commonLabels": ["id", "own"]})
-    found = analyse(entries, [run(0), named], {}, settings=ReportSettings())
+    found = analyse(Held(entries), [run(0), named], {}, settings=ReportSettings())
     assert [(label.key, label.distinct) for label in found.labels] == [
         ("name", False),
         ("own", True),

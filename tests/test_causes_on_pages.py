@@ -21,6 +21,7 @@ from jmreport.analysis.causes import cause_of
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.guidance import LARGEST_NOTE, Guidance, KnownIssue
+from jmreport.history import Held
 from jmreport.pipeline import guiding
 from jmreport.records import Entry, Failure
 from jmreport.render.prose import prose
@@ -44,7 +45,7 @@ def fine(name: str, at: int, **row: Any) -> Entry:
 
 
 def report(entries: list[Entry], nights: int) -> Report:
-    return analysis.analyse(entries, runs(nights), {}, settings=ReportSettings())
+    return analysis.analyse(Held(entries), runs(nights), {}, settings=ReportSettings())
 
 
 def only(found: Report) -> CauseReport:

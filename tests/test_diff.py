@@ -16,6 +16,7 @@ from jmreport import analysis, differing
 from jmreport.cli import main
 from jmreport.compared import Difference, DiffJob, Side
 from jmreport.errors import Exit
+from jmreport.history import Held
 from jmreport.records import Asked, Entry, Failure, JobRow, Run
 from jmreport.render import addresses
 from jmreport.report import StatusSplit
@@ -70,8 +71,8 @@ def after(*nights: Jobs) -> Any:
         for night, jobs in enumerate(nights)
         for key, status in jobs.items()
     ]
-    told = analysis.told(entries, runs, {}, settings=ReportSettings())
-    return analysis.known(told, entries, runs, ())
+    told = analysis.told(Held(entries), runs, {}, settings=ReportSettings())
+    return analysis.known(told, Held(entries), runs, ())
 
 
 def of(*nights: Jobs, a: int = 1) -> Difference:

@@ -12,6 +12,7 @@ from jmreport import analysis
 from jmreport.analysis.flaky import Flakiness, flakiness
 from jmreport.cli import main
 from jmreport.errors import Exit
+from jmreport.history import Held
 from jmreport.records import Entry, Run
 from jmreport.report import JobHistory, Report
 from jmreport.settings import ReportSettings
@@ -58,7 +59,9 @@ def test_flips_are_fewer_than_runs_and_only_the_last_twenty_count(letters: str) 
 
 
 def report(entries: list[Entry], of: list[Run], *, identity: tuple[str, ...] = ()) -> Report:
-    return analysis.analyse(entries, of, {}, settings=ReportSettings(identity_labels=identity))
+    return analysis.analyse(
+        Held(entries), of, {}, settings=ReportSettings(identity_labels=identity)
+    )
 
 
 def nightly(letters: str, *, key: str = "k") -> list[Entry]:
@@ -133,7 +136,7 @@ def test_a_group_tells_of_the_key_that_fails_longest_and_which_are_flaky() -> No
 
 
 def history(letters: str, number: int, **more: str) -> JobHistory | None:
-    contexts = analysis.contexts(nightly(letters, **more), runs(len(letters)))
+    contexts = analysis.contexts(Held(nightly(letters, **more)), runs(len(letters)))
     return {context.entry.row.id: context.history for context in contexts}[f"k-{number}"]
 
 
@@ -159,13 +162,13 @@ def test_a_job_that_runs_was_aborted_or_cannot_be_recognised_has_no_history() ->
     assert history("sFa", 2) is None
     assert history("sFr", 2) is None
     alone = job("alone", night(0) - HOUR, "Failed", found=0, key="")
-    (context,) = analysis.contexts([alone], runs(1))
+    (context,) = analysis.contexts(Held([alone]), runs(1))
     assert context.history is None
 
 
 @given(st.text("sF", min_size=1, max_size=12))
 def test_failures_in_a_row_are_those_up_to_the_job_itself(letters: str) -> None:
-    contexts = analysis.contexts(nightly(letters), runs(len(letters)))
+    contexts = analysis.contexts(Held(nightly(letters)), runs(len(letters)))
     told = {context.entry.row.id: context.history for context in contexts}
     for number, letter in enumerate(letters):
         found = told[f"k-{number}"]

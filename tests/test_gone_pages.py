@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from site_cases import entries, read, report, runs, write
 
 from jmreport.analysis import contexts, frozen
+from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, linkcheck, site
@@ -56,7 +57,7 @@ def _written(
     return site.write(
         where,
         replace(found, nights=(replace(found.nights[-1], flows=told),)),
-        contexts(jobs, over),
+        contexts(Held(jobs), over),
         partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
         nights=nights,
         settings=settings,
@@ -110,7 +111,7 @@ def test_a_job_that_is_known_again_has_its_page_again(tmp_path: Path) -> None:
 def test_a_nights_page_names_a_job_that_went_without_leading_to_it(tmp_path: Path) -> None:
     over = runs(2)
     before = entries(60, over)
-    told = frozen(report(before, over), before)
+    told = frozen(report(before, over), Held(before))
     gone = next(job for group in told.attention for job in group.jobs)
     after = [entry for entry in before if entry.row.id != gone]
     page = tmp_path / addresses.night(over[-1].id)

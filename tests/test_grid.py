@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from jmreport import analysis
 from jmreport.cli import main
 from jmreport.errors import Exit
+from jmreport.history import Held
 from jmreport.records import Entry
 from jmreport.render import gridpage
 from jmreport.render.gridpage import Cell, GridView
@@ -39,7 +40,7 @@ def summary(number: int, flows: dict[str, Counts], *, complete: bool = True) -> 
 
 def grid(nights: list[NightSummary], jobs: list[Entry] | None = None) -> tuple[GridView, Report]:
     """The grid of some nights; `jobs` are known now."""
-    found = analysis.analyse(jobs or [], runs(len(nights)), {}, settings=ReportSettings())
+    found = analysis.analyse(Held(jobs or []), runs(len(nights)), {}, settings=ReportSettings())
     report = replace(found, nights=tuple(nights))
     (page,) = gridpage.pages(report, Lists(Jobs(report, zone=UTC, pages=set())), as_of=None)
     view = page.view(None)  # type: ignore[arg-type]  # it draws nothing

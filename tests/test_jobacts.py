@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from site_cases import entries, runs
 
 from jmreport.analysis import contexts
+from jmreport.history import Held
 from jmreport.records import Entry
 from jmreport.render.jobacts import Acts, acts
 
@@ -15,7 +16,7 @@ HOSTILE = "a'b $(rm -rf ~) ; `x` \"&?=#é"
 
 
 def of(found: Sequence[Entry], server: str | None) -> Acts | None:
-    [context] = contexts(found, runs(), identity=())
+    [context] = contexts(Held(found), runs(), identity=())
     return acts(context, server)
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from snapshot_cases import NOW
 
 from jmreport.analysis import contexts, leaned_on, told
+from jmreport.history import Held
 from jmreport.records import Asked, Entry, Failure, JobRow, Run
 from jmreport.report import Night
 from jmreport.settings import ReportSettings
@@ -62,7 +63,7 @@ def known_at(entries: Sequence[Entry], run: Run) -> list[Entry]:
 
 def night_of(entries: Sequence[Entry], runs: Sequence[Run]) -> Night:
     """A night, but for short ids, which depend on everything that is known."""
-    night = told(known_at(entries, runs[-1]), runs, {}, settings=ReportSettings())
+    night = told(Held(known_at(entries, runs[-1])), runs, {}, settings=ReportSettings())
     return replace(
         night,
         jobs=tuple(replace(job, short_id="") for job in night.jobs),
@@ -113,8 +114,8 @@ def test_each_night_that_stays_is_told_as_with_everything(
         if runs[place].usable:
             assert night_of(left, after[: place + 1]) == night_of(entries, runs[: place + 1])
     staying = {run.id for run in runs[gone:]}
-    before = {one.entry.row.id: one for one in contexts(entries, runs)}
-    for one in contexts(left, after):
+    before = {one.entry.row.id: one for one in contexts(Held(entries), runs)}
+    for one in contexts(Held(left), after):
         was = before[one.entry.row.id]
         if one.entry.last_run in staying and was.history and one.history:
             assert less(one.history) == less(was.history)

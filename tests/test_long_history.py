@@ -1,32 +1,38 @@
-"""Many nights of the same work: what a row of another night costs."""
+"""Many nights of the same work: what is kept of all that lies before the report's window."""
 
 import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
 from snapshot_cases import ASKED, NOW, run_of
 
-from jmreport.analysis import summarise
-from jmreport.records import Entry, Record
+from jmreport.analysis import analyse, contexts, summarise
+from jmreport.history import Held
+from jmreport.records import Record
+from jmreport.settings import ReportSettings
 from jmreport.snapshots import Redaction, Store
 
-JOBS, NIGHTS = 200, 8
-#: What one more night may cost for each of its jobs, in bytes.
-MOST_BYTES = 1_100
+JOBS, FEW, MANY = 150, 8, 32
+#: What one more job from before the window may cost while it is analysed, in bytes: its id and
+#: its places in the lists of its labels.
+MOST_BYTES = 450
 
 
 def write_night(root: Path, night: int) -> None:
-    """The same work on the same samples, under new ids."""
+    """The same work on the same samples, under new ids; a window of one day."""
     now = NOW + timedelta(days=night)
+    asked = replace(ASKED, since=now - timedelta(days=1))
     with (
         Store.open(root, summarise=summarise, create=True) as store,
-        store.begin(now, Redaction(), asked=ASKED, version="1") as writer,
+        store.begin(now, Redaction(), asked=asked, version="1") as writer,
     ):
         for number in range(JOBS):
             row = {
                 "id": f"{night:04}{number:04}-77aa-4344-b248-13abb73e7a7f",
                 "name": f"a_workflow_of_many_{number % 10}",
-                "status": "Succeeded",
+                "status": "Failed" if (number + night) % 37 == 0 else "Succeeded",
                 "submission": (now - timedelta(hours=9)).isoformat(),
                 "start": (now - timedelta(hours=8)).isoformat(),
                 "end": (now - timedelta(hours=7, seconds=number)).isoformat(),
@@ -36,30 +42,66 @@ def write_night(root: Path, night: int) -> None:
             detail = {**row, "inputs": {"bam": f"gs://bucket/NA{number:05}.bam"}}
             writer.list_row(row)
             writer.add(Record(id=str(row["id"]), row=row, detail=detail))
-        writer.finish(run_of(writer))
+        writer.finish(replace(run_of(writer), asked=asked))
 
 
-def held(root: Path) -> tuple[int, tuple[Entry, ...]]:
-    """Bytes that all entries of a store take, and the entries."""
+def peaks(root: Path) -> tuple[int, int]:
+    """Bytes at most while a store is analysed, and while the contexts of its jobs stream by."""
     with Store.open(root, summarise=summarise) as store:
-        store.count()
+        runs = store.runs()
         tracemalloc.start()
-        entries = tuple(store.entries())
-        taken, _ = tracemalloc.get_traced_memory()
+        report = analyse(store, runs, {}, settings=ReportSettings())
+        _, analysing = tracemalloc.get_traced_memory()
+        assert report.counts.total == JOBS
+        del report
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        assert sum(1 for _ in contexts(store, runs)) == store.count()
+        _, streaming = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    return taken, entries
+    return analysing, streaming - before
 
 
-def test_a_row_of_another_night_costs_its_id_its_times_and_its_digests(tmp_path: Path) -> None:
-    """Ninety nights of five thousand jobs are 450 000 rows, and a report looks at all of them."""
-    write_night(tmp_path, 0)
-    one, _ = held(tmp_path)
-    for night in range(1, NIGHTS):
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of many nights."""
+    root = tmp_path_factory.mktemp("history") / "snapshots"
+    for night in range(MANY):
+        write_night(root, night)
+    return root
+
+
+def test_a_job_from_before_the_window_costs_little_more_than_its_id(
+    history: Path, tmp_path: Path
+) -> None:
+    """Ninety nights of five thousand jobs are 450 000, and a report counts all of them."""
+    for night in range(FEW):
         write_night(tmp_path, night)
-    all_of_them, entries = held(tmp_path)
-    assert len(entries) == JOBS * NIGHTS
-    assert (all_of_them - one) / (JOBS * (NIGHTS - 1)) < MOST_BYTES
-    # Shared, and still its own: another sample has other labels.
-    labels = {entry.row.labels["sample"] for entry in entries}
-    assert labels == {f"NA{number:05}" for number in range(JOBS)}
-    assert len({id(entry.row.labels) for entry in entries}) == JOBS
+    few, few_streamed = peaks(tmp_path)
+    many, many_streamed = peaks(history)
+    more = (MANY - FEW) * JOBS
+    assert (many - few) / more < MOST_BYTES
+    # Contexts are worked out on the disk; of each successful run 16 bytes stay in memory, and
+    # values that several jobs have.
+    assert (many_streamed - few_streamed) / more < 300
+
+
+def test_a_history_that_is_streamed_is_told_like_one_in_memory(history: Path) -> None:
+    """Every number and every context, whichever way the jobs come."""
+    with Store.open(history, summarise=summarise) as store:
+        runs, held = store.runs(), Held(store.entries())
+        of_store = analyse(store, runs, {}, settings=ReportSettings())
+        of_memory = analyse(held, runs, {}, settings=ReportSettings())
+        assert of_store == of_memory
+        assert list(contexts(store, runs)) == list(contexts(held, runs))
+        assert len(of_store.labels[0].frames[-1].values[0].jobs) == JOBS * MANY // 10
+
+
+def test_a_key_is_told_by_jobs_from_before_all_that_is_kept(history: Path) -> None:
+    """Failing once in 37 nights, each key knows its last success, whichever night that was."""
+    with Store.open(history, summarise=summarise) as store:
+        report = analyse(store, store.runs(), {}, settings=ReportSettings())
+        failing = [job for group in report.attention for job in group.jobs]
+        assert failing
+        last = {group.last_success for group in report.attention}
+        assert None not in last

@@ -84,7 +84,7 @@ def told(folder: Path, wanted: list[str]) -> list[Night]:
     """Nights, told from the snapshots as they are now."""
     return [
         analysis.told(
-            then.entries, then.runs, {}, settings=settings(folder).report, measures=then.measures
+            then.history, then.runs, {}, settings=settings(folder).report, measures=then.measures
         )
         for then in replay(
             folder / "snapshots",

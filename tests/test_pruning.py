@@ -73,7 +73,8 @@ def after_each_run(root: Path) -> dict[str, dict[str, Entry]]:
         there = frozenset(run.id for run in store.runs())
     return {
         then.runs[-1].id: {
-            entry.row.id: msgspec.structs.replace(entry, shard="", line=0) for entry in then.entries
+            entry.row.id: msgspec.structs.replace(entry, shard="", line=0)
+            for entry in then.history.by_submission()
         }
         for then in replay(root, summarise=summarise, wanted=there)
     }

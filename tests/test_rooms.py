@@ -42,6 +42,7 @@ PARTS = {
         "durations",
         "errors",
         "guidance",
+        "history",
         "letters",
         "mailboxes",
         "models",
@@ -52,6 +53,8 @@ PARTS = {
         "settings",
         "settings_example",
         "settings_loading",
+        "short_ids",
+        "spill",
     },
 }
 #: Who alone imports a library.

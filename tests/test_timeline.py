@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jmreport import analysis
 from jmreport.analysis import timeline as measured
 from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretch, timeline
+from jmreport.history import Held
 from jmreport.records import Entry, JobRow
 from jmreport.render import charts, timelinepage
 from jmreport.render.joblists import Jobs, Lists
@@ -211,7 +212,7 @@ def test_the_peak_is_where_the_most_are(
 
 
 def page(jobs: list[Entry], tmp_path: Path, *, nights: int = 1) -> tuple[TimelineView, str]:
-    report = analysis.analyse(jobs, runs(nights), {}, settings=ReportSettings())
+    report = analysis.analyse(Held(jobs), runs(nights), {}, settings=ReportSettings())
     (made,) = timelinepage.pages(report, Lists(Jobs(report, zone=UTC, pages=set())), as_of=None)
     view = made.view(charts.Charts(tmp_path))
     assert isinstance(view, TimelineView)
@@ -267,7 +268,7 @@ def test_one_very_long_wait_leaves_the_others_their_room() -> None:
 def test_the_report_of_a_run_without_a_window_begins_with_its_first_job() -> None:
     entries = [job("a", night(0) - 40 * DAY, found=0), job("b", night(0) - HOUR, found=0)]
     whole = run(0, window=None)
-    report = analysis.analyse(entries, [whole], {}, settings=ReportSettings())
+    report = analysis.analyse(Held(entries), [whole], {}, settings=ReportSettings())
     assert report.timeline is not None
     assert report.timeline.since == entries[0].row.submission
     assert report.timeline.whole

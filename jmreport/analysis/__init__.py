@@ -3,10 +3,10 @@
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
 from jmreport.analysis.leaning import leaned_on
-from jmreport.analysis.making import analyse, frozen, told
+from jmreport.analysis.making import analyse, told
 from jmreport.analysis.measures import measure
+from jmreport.analysis.night import frozen
 from jmreport.analysis.rows import summarise
-from jmreport.analysis.short_ids import short_ids
 from jmreport.analysis.teams import of_team, runs_of_team
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "measure",
     "of_team",
     "runs_of_team",
-    "short_ids",
     "summarise",
     "told",
 ]

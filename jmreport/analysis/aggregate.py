@@ -5,7 +5,7 @@ server's are there where it offers aggregations.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from jmreport.analysis import beside, fields
 from jmreport.analysis.coverage import frame_start
 from jmreport.analysis.offered import NOT_LABELS, common_labels, label_key
 from jmreport.analysis.rows import label_text
-from jmreport.analysis.workflows import split
 from jmreport.models import (
     TIME_FRAMES,
     AggregationResponse,
@@ -58,67 +57,147 @@ def answers(trees: Mapping[str, Any]) -> Answers:
 
 
 class Frame(NamedTuple):
-    """A time frame's listed jobs, newest submission first; whether all of them are known."""
+    """A time frame: how many listed jobs it has, and whether all of them are known."""
 
     name: TimeFrame
-    entries: Sequence[Entry]
+    counted: beside.Counted
     covered: bool
 
 
-def frames(
-    newest_first: Sequence[Entry], now: datetime, covered_since: datetime
-) -> tuple[Frame, ...]:
-    """The six time frames up to now, the shortest first. Jobs without a submission are in the last.
+class _Value:
+    """The jobs with one value of a label, newest submission first, and the number of each frame.
 
-    `newest_first` are all listed jobs.
+    A frame lies within the next longer one, so its jobs are the first of them.
     """
-    made = []
-    for name in TIME_FRAMES:
-        start = frame_start(now, FRAME_LENGTHS[name])
-        if FRAME_LENGTHS[name] is None:
-            inside = list(newest_first)
-        else:
-            inside = [
-                entry
-                for entry in newest_first
-                if entry.row.submission is not None and entry.row.submission >= start
-            ]
-        made.append(Frame(name, inside, covered_since <= start))
-    return tuple(made)
+
+    __slots__ = ("jobs", "statuses", "upto")
+
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+        self.upto = [0] * len(TIME_FRAMES)
+        self.statuses: list[Counter[str] | None] = [None] * len(TIME_FRAMES)
+
+    def add(self, row: JobRow, frame: int) -> None:
+        self.jobs.append(row.id)
+        self.upto[frame] += 1
+        counted = self.statuses[frame]
+        if counted is None:
+            counted = self.statuses[frame] = Counter()
+        counted[row.status] += 1
+
+    def ours(self) -> Iterator[tuple[int, tuple[str, ...], StatusSplit]]:
+        """(frame, jobs, statuses) of each frame that has any; equal ones are one object."""
+        number, counts = 0, Counter[str]()
+        jobs: tuple[str, ...] = ()
+        told = StatusSplit()
+        for frame in range(len(TIME_FRAMES)):
+            if self.upto[frame]:
+                number += self.upto[frame]
+                counts += self.statuses[frame] or Counter()
+                jobs = tuple(self.jobs[:number])
+                told = StatusSplit(counts=dict(sorted(counts.items())))
+            if number:
+                yield frame, jobs, told
+
+
+class Frames:
+    """Listed jobs in the six time frames up to now, told while they stream by, newest first.
+
+    Jobs without a submission come last and are in the last frame alone.
+    """
+
+    def __init__(
+        self, keys: Sequence[str], now: datetime, covered_since: datetime, lost: frozenset[str]
+    ) -> None:
+        """`keys` are the labels by which they are counted, `lost` the report's lost jobs."""
+        self._keys = keys
+        self._starts = [frame_start(now, FRAME_LENGTHS[name]) for name in TIME_FRAMES]
+        self._covered = [covered_since <= start for start in self._starts]
+        self._lost = lost
+        self._counted = [beside.Counting() for _ in TIME_FRAMES]
+        self._values: dict[str, dict[str | None, _Value]] = {key: {} for key in keys}
+        self._last = len(TIME_FRAMES) - 1
+
+    def take(self, row: JobRow) -> None:
+        """One more listed job."""
+        frame = self._frame(row.submission)
+        self._counted[frame].take(
+            row,
+            lost=row.id in self._lost,
+            edge=frame != self._last
+            and row.submission is not None
+            and row.submission < self._starts[frame] + beside.EDGE,
+        )
+        for key in self._keys:
+            values, value = self._values[key], value_of(row, key)
+            known = values.get(value)
+            if known is None:
+                known = values[value] = _Value()
+            known.add(row, frame)
+
+    def _frame(self, submitted: datetime | None) -> int:
+        """The shortest frame that holds a job submitted then."""
+        if submitted is None:
+            return self._last
+        return next(
+            (place for place, start in enumerate(self._starts) if submitted >= start), self._last
+        )
+
+    def frames(self) -> tuple[Frame, ...]:
+        """The six frames, the shortest first."""
+        made, total = [], beside.Counting()
+        for name, counting, covered in zip(TIME_FRAMES, self._counted, self._covered, strict=True):
+            total.add(counting)
+            # A job at the edge of one frame is well within the next.
+            made.append(Frame(name, total.counted(edge=counting.edge), covered))
+        return tuple(made)
+
+    def by_value(self, key: str) -> list[dict[str | None, tuple[tuple[str, ...], StatusSplit]]]:
+        """For each frame: value -> its jobs, newest first, and their statuses."""
+        found: list[dict[str | None, tuple[tuple[str, ...], StatusSplit]]] = [
+            {} for _ in TIME_FRAMES
+        ]
+        for value, known in self._values[key].items():
+            for frame, jobs, told in known.ours():
+                found[frame][value] = (jobs, told)
+        return found
 
 
 def labels(
-    frames: Sequence[Frame],
-    window: Sequence[Entry],
+    keys: Sequence[str],
+    found: Frames,
     server: Answers,
     *,
     offered: CapabilitiesResponse,
-    configured: Sequence[str],
     known: beside.Known,
 ) -> tuple[LabelReport, ...]:
-    """A report for each label that the server, the settings or the jobs themselves bring up."""
+    """A report for each of the labels by which jobs were counted."""
     titles = _titles(offered.display_fields, server)
     fields = {label_key(each.field): each for each in reversed(offered.display_fields)}
+    frames = found.frames()
     told = {each.frame: each for each in counts(frames, server, known)}
     return tuple(
         LabelReport(
             key=key,
             title=titles.get(key, key),
-            frames=(made := _frames(key, frames, server, told, offered, known)),
+            frames=(made := _frames(key, frames, found, server, told, offered, known)),
             distinct=_distinct(made[-1]),
             shown_as=fields.get(key),
         )
-        for key in _keys(window, server, offered, configured)
+        for key in keys
     )
 
 
-def _keys(
+def label_keys(
     window: Sequence[Entry],
     server: Answers,
     offered: CapabilitiesResponse,
     configured: Sequence[str],
 ) -> tuple[str, ...]:
-    """Which labels, in order: settings, server, the jobs' own. `name` always, `userId` if any."""
+    """The labels that the server, the settings or the window's jobs bring up, in this order.
+
+    `name` always, `userId` if any job has one.
+    """
     named = [
         label_key(field.field)
         for field in offered.display_fields
@@ -182,29 +261,24 @@ def value_of(row: JobRow, key: str) -> str | None:
 def _frames(
     key: str,
     frames: Sequence[Frame],
+    found: Frames,
     server: Answers,
     told: Mapping[str, FrameDifference],
     offered: CapabilitiesResponse,
     known: beside.Known,
 ) -> tuple[FrameReport, ...]:
     made: list[FrameReport] = []
-    shared: dict[str | None, tuple[str, ...]] = {}
+    by_value = found.by_value(key)
     # Jobs without a label are counted in every frame where any job has it.
-    known_of = any(value_of(entry.row, key) is not None for entry in frames[-1].entries)
-    for frame in frames:
+    known_of = any(value is not None for value in by_value[-1])
+    named = offered.aggregation_time_frames
+    for frame, values in zip(frames, by_value, strict=True):
         answer = server.frames.get(frame.name)
         theirs = _theirs(answer, key) if answer else {}
-        ours = _ours(frame.entries, key) if known_of else {}
-        for value, rows in ours.items():
-            ids = tuple(row.id for row in rows)
-            # Frames lie within each other, so most of them share their jobs.
-            if shared.get(value) != ids:
-                shared[value] = ids
-        named = offered.aggregation_time_frames
         made.append(
             FrameReport(
                 frame=frame.name,
-                values=_values(ours, shared, theirs),
+                values=_values(values if known_of else {}, theirs),
                 covered=frame.covered,
                 server_asked=answer is not None,
                 read_since=None if frame.covered else known.read_since,
@@ -213,14 +287,6 @@ def _frames(
             )
         )
     return tuple(made)
-
-
-def _ours(entries: Iterable[Entry], key: str) -> dict[str | None, list[JobRow]]:
-    """Jobs by value, None for those without."""
-    rows: defaultdict[str | None, list[JobRow]] = defaultdict(list)
-    for entry in entries:
-        rows[value_of(entry.row, key)].append(entry.row)
-    return dict(rows)
 
 
 def _theirs(answer: AggregationResponse, key: str) -> dict[str | None, StatusSplit]:
@@ -238,20 +304,14 @@ def _split(counts: StatusCounts) -> StatusSplit:
 
 
 def _values(
-    ours: Mapping[str | None, Sequence[JobRow]],
-    ids: Mapping[str | None, tuple[str, ...]],
+    ours: Mapping[str | None, tuple[tuple[str, ...], StatusSplit]],
     theirs: Mapping[str | None, StatusSplit],
 ) -> tuple[LabelValue, ...]:
     """Most failures first, then most jobs; the jobs without the label last."""
-    made = [
-        LabelValue(
-            value=value,
-            split=split(ours.get(value, ())),
-            jobs=ids[value] if value in ours else (),
-            server=theirs.get(value),
-        )
-        for value in dict.fromkeys((*ours, *theirs))
-    ]
+    made = []
+    for value in dict.fromkeys((*ours, *theirs)):
+        jobs, told = ours.get(value, ((), StatusSplit()))
+        made.append(LabelValue(value=value, split=told, jobs=jobs, server=theirs.get(value)))
     return tuple(sorted(made, key=_order))
 
 
@@ -273,10 +333,15 @@ def counts(
     for frame in frames:
         if frame.name not in server.frames:
             continue
-        ours = split(entry.row for entry in frame.entries)
         theirs = _split(server.frames[frame.name].summary)
-        why = beside.why(frame.name, frame.entries, ours, theirs, known)
-        made.append(FrameDifference(frame=frame.name, ours=ours, server=theirs, why=why))
+        made.append(
+            FrameDifference(
+                frame=frame.name,
+                ours=frame.counted.split,
+                server=theirs,
+                why=beside.why(frame.name, frame.counted, theirs, known),
+            )
+        )
     return tuple(made)
 
 

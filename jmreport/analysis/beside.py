@@ -5,18 +5,60 @@ counted here: filters, jobs from before what was read, archived jobs, jobs that 
 forgotten, jobs at the frame's edge. What they do not explain is said to be unexplained.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.records import FRAME_LENGTHS, Entry, Filters, Run
+from jmreport.records import FRAME_LENGTHS, Filters, JobRow, Run
 from jmreport.report import StatusSplit
 
 #: How far a server's clock may be from ours, and how long a list takes to be read.
 EDGE = timedelta(minutes=10)
+
+
+class Counted(NamedTuple):
+    """Our jobs of a frame: by status, and those that the server may not count, each once.
+
+    `gone` are no longer on the server; `edge` were submitted just behind the frame's beginning.
+    """
+
+    split: StatusSplit
+    archived: int
+    gone: int
+    edge: int
+
+
+class Counting:
+    """Jobs of a frame, counted while they stream by."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[str] = Counter()
+        self.archived = self.gone = self.edge = 0
+
+    def take(self, row: JobRow, *, lost: bool, edge: bool) -> None:
+        """One more listed job."""
+        self.statuses[row.status] += 1
+        if row.archived:
+            self.archived += 1
+        elif lost:
+            self.gone += 1
+        elif edge:
+            self.edge += 1
+
+    def add(self, other: "Counting") -> None:
+        """The jobs of a shorter frame, but for those at its edge."""
+        self.statuses += other.statuses
+        self.archived += other.archived
+        self.gone += other.gone
+
+    def counted(self, *, edge: int) -> Counted:
+        """What it comes to."""
+        told = StatusSplit(counts=dict(sorted(self.statuses.items())))
+        return Counted(told, self.archived, self.gone, edge)
 
 
 class Known(NamedTuple):
@@ -33,28 +75,23 @@ def narrowed(filters: Filters) -> bool:
     return replace(filters, project_id=None) != Filters()
 
 
-def why(
-    frame: str,
-    entries: Sequence[Entry],
-    ours: StatusSplit,
-    theirs: StatusSplit,
-    known: Known,
-) -> str:
+def why(frame: str, counted: Counted, theirs: StatusSplit, known: Known) -> str:
     """Why the server counts otherwise than we do; "" where it counts the same."""
+    ours = counted.split
     if ours.counts == theirs.counts:
         return ""
     difference = theirs.total - ours.total
     said = [_how_many(difference)]
-    reasons = _more(frame, known) if difference > 0 else _fewer(frame, entries, known)
+    reasons = _more(frame, known) if difference > 0 else _fewer(counted)
     if difference == 0:
         said += _moved(ours, theirs)
     else:
-        counted = [(count, sentence(count)) for count, sentence in reasons if count]
+        said_of = [(count, sentence(count)) for count, sentence in reasons if count]
         unbounded = [sentence(0) for count, sentence in reasons if count is None]
-        said += [sentence for _, sentence in counted] + unbounded
-        rest = abs(difference) - sum(count for count, _ in counted)
+        said += [sentence for _, sentence in said_of] + unbounded
+        rest = abs(difference) - sum(count for count, _ in said_of)
         if rest > 0 and not unbounded:
-            said.append(_unexplained(rest, counted=bool(counted)))
+            said.append(_unexplained(rest, counted=bool(said_of)))
     return " ".join(said)
 
 
@@ -79,30 +116,16 @@ def _more(frame: str, known: Known) -> list[_Reason]:
     return reasons
 
 
-def _fewer(frame: str, entries: Sequence[Entry], known: Known) -> list[_Reason]:
+def _fewer(counted: Counted) -> list[_Reason]:
     """What we count and the server may not, no job twice."""
-    start = _start(frame, known.now)
-    archived = {entry.row.id for entry in entries if entry.row.archived}
-    gone = {entry.row.id for entry in entries if entry.row.id in known.lost} - archived
-    edge = (
-        {
-            entry.row.id
-            for entry in entries
-            if FRAME_LENGTHS.get(frame)  # type: ignore[call-overload]  # an open word of a report
-            and entry.row.submission is not None
-            and entry.row.submission < start + EDGE
-        }
-        - archived
-        - gone
-    )
     return [
         (
-            len(archived),
+            counted.archived,
             lambda n: f"{_count(n, 'job')} here {_are(n)} archived; it may not count such.",
         ),
-        (len(gone), lambda n: f"{_count(n, 'job')} here {_are(n)} no longer on the server."),
+        (counted.gone, lambda n: f"{_count(n, 'job')} here {_are(n)} no longer on the server."),
         (
-            len(edge),
+            counted.edge,
             lambda n: (
                 f"{_count(n, 'job')} here {_was(n)} submitted within 10 minutes of the "
                 "frame's beginning, which it takes by its own clock."

@@ -7,14 +7,14 @@ at that report's time of day.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jmreport.analysis.nights import Nights
 from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
-from jmreport.records import Entry
+from jmreport.records import JobRow
 from jmreport.report import Day
 
 #: Days that charts and tables look back.
@@ -56,22 +56,24 @@ class Calendar:
             return self._walls[min(night, self._nights.tonight)].date()
         return self._before_the_first(_wall(ended, self._zone))
 
-    def days(self, entries: Iterable[Entry]) -> tuple[Day, ...]:
+    def tally(self) -> "DayTally":
+        """Jobs to be counted by these days."""
+        return DayTally(self)
+
+    def holds(self, ended: datetime) -> date | None:
+        """The day on which the night of an end ends, None where it is not one of these."""
+        day = self.day(ended)
+        return day if self.first <= day <= self.last else None
+
+    def made(self, found: Mapping[date, Mapping[str, Sequence[str]]]) -> tuple[Day, ...]:
         """A Day for every day, those on which nothing ended included; oldest first."""
-        found: defaultdict[date, dict[str, list[str]]] = defaultdict(dict)
-        for entry in entries:
-            if entry.row.status not in TERMINAL_STATUSES:
-                continue
-            ended = self._nights.ended(entry)
-            if ended is not None and self.first <= (day := self.day(ended)) <= self.last:
-                found[day].setdefault(entry.row.status, []).append(entry.row.id)
         number = (self.last - self.first).days + 1
         return tuple(
             self._made(day, found.get(day, {}))
             for day in (self.first + place * _DAY for place in range(number))
         )
 
-    def _made(self, day: date, jobs: dict[str, list[str]]) -> Day:
+    def _made(self, day: date, jobs: Mapping[str, Sequence[str]]) -> Day:
         return Day(
             day=day.isoformat(),
             run=self._reported.get(day, ""),
@@ -87,6 +89,30 @@ class Calendar:
             return first.date() - max((first - wall) // _DAY, 0) * _DAY
         except OverflowError:
             return date.min
+
+
+class DayTally:
+    """Jobs by the days of a calendar, in all and by workflow, told while they stream by."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self._all: defaultdict[date, dict[str, list[str]]] = defaultdict(dict)
+        self._of: defaultdict[str, defaultdict[date, dict[str, list[str]]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
+
+    def take(self, row: JobRow, ended: datetime | None) -> None:
+        """One more listed job; `ended` is None for one that has not."""
+        if ended is None or row.status not in TERMINAL_STATUSES:
+            return
+        day = self._calendar.holds(ended)
+        if day is not None:
+            for found in (self._all, self._of[row.name]):
+                found[day].setdefault(row.status, []).append(row.id)
+
+    def days(self, workflow: str | None = None) -> tuple[Day, ...]:
+        """The days of all jobs, or of a workflow's; jobs in the order in which they were taken."""
+        return self._calendar.made(self._all if workflow is None else self._of.get(workflow, {}))
 
 
 def _wall(at: datetime, zone: tzinfo) -> datetime:

@@ -8,9 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from jmreport.analysis.measures import median as median_of
-from jmreport.analysis.night import ended_in_it
-from jmreport.analysis.nights import Key, KeyState, Nights, Standings, standings
-from jmreport.analysis.short_ids import short_ids
+from jmreport.analysis.nights import Key, Keys, KeyState, Nights, Standings
 from jmreport.analysis.slower import is_slower
 from jmreport.analysis.workflows import split
 from jmreport.compared import (
@@ -21,31 +19,43 @@ from jmreport.compared import (
     Side,
     TaskDifference,
 )
-from jmreport.records import Entry, JobRow, Run, Sketch
+from jmreport.history import History
+from jmreport.records import JobRow, Run, Sketch
 from jmreport.report import CauseGroup, Night, NightSummary
 
 
 class Known(NamedTuple):
-    """A side: its night as it was told, how keys stood, and the jobs that ended in it."""
+    """A side: its night as it was told, how keys stood, and the jobs that ended in it.
+
+    `rows` are jobs that it could not tell, `short_ids` of all that it names.
+    """
 
     night: Night
     standings: Standings
     ended: tuple[JobRow, ...]
     rows: dict[str, JobRow]
+    short_ids: dict[str, str]
 
 
-def known(
-    night: Night, entries: Sequence[Entry], runs: Sequence[Run], identity: Sequence[str]
-) -> Known:
-    """What a run knew: `night` is the one that it ended, `entries` and `runs` those up to it."""
+def known(night: Night, history: History, runs: Sequence[Run], identity: Sequence[str]) -> Known:
+    """What a run knew: `night` is the one that it ended, `history` and `runs` those up to it."""
     nights = Nights(runs)
-    listed = [entry for entry in entries if entry.row.listed]
-    return Known(
-        night,
-        standings(listed, nights, identity),
-        tuple(ended_in_it(listed, nights)),
-        {entry.row.id: entry.row for entry in entries},
-    )
+    keys = Keys(nights, identity, every=True)
+    rows = []
+    for entry in history.by_run():
+        if entry.row.listed:
+            ended = nights.ended(entry)
+            keys.take(entry, ended)
+            if ended is not None and nights.index(ended) == nights.tonight:
+                rows.append(entry.row)
+    told = keys.standings(history)
+    unknown = {job: entry.row for job, entry in history.of(night.unknown).items()}
+    named = {
+        *unknown,
+        *(state.entry.row.id for state in told.states.values()),
+        *(entry.row.id for entry in told.ran.values()),
+    }
+    return Known(night, told, tuple(rows), unknown, history.short_ids(sorted(named)))
 
 
 def difference(before: Known, after: Known) -> Difference:
@@ -113,7 +123,9 @@ class _Jobs:
     """Rows as the difference names them."""
 
     def __init__(self, before: Known, after: Known) -> None:
-        self._short = short_ids({*before.rows, *after.rows})
+        # The later run knows more ids, from which each is to be told apart.
+        first, then = sorted((before, after), key=lambda side: side.night.summary.now)
+        self._short = first.short_ids | then.short_ids
 
     def states(self, states: Iterable[KeyState]) -> tuple[DiffJob, ...]:
         return _sorted(

@@ -1,68 +1,90 @@
 """What the same work did before each job: failures in a row, the last success, the run before."""
 
-from collections import defaultdict, deque
+import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
+import msgspec
+
 from jmreport.analysis.flaky import RUNS, flakiness
-from jmreport.analysis.nights import Key, Nights, key_of, verdict
-from jmreport.records import Entry, JobRow
+from jmreport.analysis.nights import Nights, key_of, verdict
+from jmreport.records import Entry
 from jmreport.report import JobHistory
+from jmreport.spill import Spill
 
 
 class _Told(NamedTuple):
-    """A job that tells how its key stands, sortable by its end."""
+    """A job that tells how its key stands; `work` is a digest of the key."""
 
+    work: bytes
     ended: datetime
     id: str
-    row: JobRow
+    failed: bool
 
 
-def histories(
-    entries: Iterable[Entry], nights: Nights, identity: Sequence[str]
-) -> dict[str, JobHistory]:
-    """The history of each listed job that Succeeded or Failed, by its id.
+_encode = msgspec.msgpack.Encoder().encode
+_decode_told = msgspec.msgpack.Decoder(_Told).decode
+_decode = msgspec.msgpack.Decoder(JobHistory).decode
+
+
+class Histories:
+    """The history of each listed job that Succeeded or Failed, kept on the disk.
 
     Only of work that can be recognised: not of a job whose inputs and labels say nothing.
     """
-    by_key: defaultdict[Key, list[_Told]] = defaultdict(list)
-    for entry in entries:
+
+    def __init__(self, spill: Spill, nights: Nights, identity: Sequence[str]) -> None:
+        self._spill, self._nights, self._identity = spill, nights, identity
+
+    def tell(self, entry: Entry) -> None:
+        """One more job, in any order."""
         row = entry.row
-        key = key_of(row, identity)
-        ended = nights.ended(entry)
-        if row.listed and ended is not None and verdict(row) and key != (row.name, "", row.id):
-            by_key[key].append(_Told(ended, row.id, row))
-    found: dict[str, JobHistory] = {}
-    while by_key:  # let go of as it is told, for there are as many as jobs
-        _, told = by_key.popitem()
-        told.sort(key=lambda one: one[:2])
-        found |= _of_key(told)
-    return found
+        if not row.listed or not verdict(row) or (ended := self._nights.ended(entry)) is None:
+            return
+        key = key_of(row, self._identity)
+        if key != (row.name, "", row.id):
+            work = hashlib.blake2b(_encode(key), digest_size=12).digest()
+            told = _Told(work, ended, row.id, row.status == "Failed")
+            self._spill.add("told", (work.hex(), ended.timestamp(), row.id), _encode(told))
+
+    def work_out(self) -> None:
+        """All were told: from here on `of` answers."""
+        told = (_decode_told(body) for body in self._spill.ordered("told"))
+        for _, of_key in groupby(told, key=lambda one: one.work):
+            for job, found in _of_key(of_key):
+                self._spill.put("history", job, _encode(found))
+
+    def of(self, job: str) -> JobHistory | None:
+        """A job's history; None where there is none to be told."""
+        body = self._spill.get("history", job)
+        return None if body is None else _decode(body)
 
 
-def _of_key(told: Sequence[_Told]) -> dict[str, JobHistory]:
-    found = {}
+def _of_key(told: Iterable[_Told]) -> Iterable[tuple[str, JobHistory]]:
     failures, since = 0, None
     success, before = None, ""
     last: deque[str] = deque(maxlen=RUNS)
     for one in told:
-        failed = one.row.status == "Failed"
-        mended = 0 if failed else failures
-        failures = failures + 1 if failed else 0
-        since = (since or one.ended) if failed else None
-        last.append(one.row.status)
+        mended = 0 if one.failed else failures
+        failures = failures + 1 if one.failed else 0
+        since = (since or one.ended) if one.failed else None
+        last.append("Failed" if one.failed else "Succeeded")
         flaky = flakiness(tuple(last))
-        found[one.id] = JobHistory(
-            failures=failures,
-            since=since,
-            mended=mended,
-            last_success=success.id if success else "",
-            last_success_at=success.ended if success else None,
-            before=before,
-            flips=flaky.flips if flaky else 0,
-            runs=flaky.runs if flaky else 0,
+        yield (
+            one.id,
+            JobHistory(
+                failures=failures,
+                since=since,
+                mended=mended,
+                last_success=success.id if success else "",
+                last_success_at=success.ended if success else None,
+                before=before,
+                flips=flaky.flips if flaky else 0,
+                runs=flaky.runs if flaky else 0,
+            ),
         )
         before = one.id
-        success = success if failed else one
-    return found
+        success = success if one.failed else one

@@ -1,9 +1,8 @@
 """The report of the newest usable run: every number of the pages, from rows alone."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,36 +16,27 @@ from jmreport.analysis import (
     slo,
     slower,
     timeline,
-    usual,
     waste,
     workflows,
 )
 from jmreport.analysis.coverage import covered_since
-from jmreport.analysis.days import Calendar, zone
-from jmreport.analysis.nights import Nights, verdicts
+from jmreport.analysis.days import Calendar, DayTally, zone
+from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
-from jmreport.analysis.short_ids import short_ids
+from jmreport.analysis.scope import Scope
 from jmreport.analysis.waste import ReadMeasures
-from jmreport.analysis.window import Window
 from jmreport.errors import SnapshotError
+from jmreport.history import History
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.records import Entry, JobRow, Run
-from jmreport.report import (
-    LabelReport,
-    Night,
-    NightSummary,
-    Quality,
-    Report,
-    ReportCounts,
-    WorkflowReport,
-)
+from jmreport.report import Night, NightSummary, Quality, Report, ReportCounts
 from jmreport.settings import Prices, ReportSettings, Slo
 
 _UNPRICED = Prices()
 
 
 def analyse(
-    entries: Sequence[Entry],
+    history: History,
     runs: Sequence[Run],
     aggregations: Mapping[str, Any],
     *,
@@ -62,17 +52,18 @@ def analyse(
     `runs` oldest first, failed and pruned ones too; `aggregations` is the server's answer for each
     time frame that has one; `now` is the run's own unless given; `past` are the nights before this
     one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
-    `measures` reads what jobs cost by their ids. The order of entries changes nothing. Raises
+    `measures` reads what jobs cost by their ids. The history is read twice, and of what lies before
+    the report's window little more is kept than ids. Raises
     SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    making = _Making(entries, runs, aggregations, settings, now, past, measures)
+    making = _Making(history, runs, aggregations, settings, now, past, measures)
     return making.report(slos, prices)
 
 
 def told(
-    entries: Sequence[Entry],
+    history: History,
     runs: Sequence[Run],
     aggregations: Mapping[str, Any],
     *,
@@ -83,14 +74,8 @@ def told(
 
     For nights of the past, when what was known then is read again from the snapshots.
     """
-    making = _Making(entries, runs, aggregations, settings, None, (), measures)
-    return frozen(making.told(), entries)
-
-
-def frozen(report: Report, entries: Sequence[Entry]) -> Night:
-    """What stays of a report when its night is over."""
-    rows = {entry.row.id: entry.row for entry in entries}
-    return night.frozen(report, rows.get)
+    making = _Making(history, runs, aggregations, settings, None, (), measures)
+    return night.frozen(making.told(), history)
 
 
 class _Making:
@@ -98,7 +83,7 @@ class _Making:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        history: History,
         runs: Sequence[Run],
         aggregations: Mapping[str, Any],
         settings: ReportSettings,
@@ -107,54 +92,82 @@ class _Making:
         measures: ReadMeasures,
     ) -> None:
         self.settings, self.runs, self.past = settings, runs, tuple(past)
-        self.measures = measures
+        self.history, self.measures = history, measures
         self.nights = Nights(runs, now)
         self.first = self.nights.previous is None
-        self.entries = entries
-        self.listed = workflows.newest_first(entry for entry in entries if entry.row.listed)
-        window = Window(self.nights)
-        self.jobs = tuple(entry for entry in self.listed if window.holds(entry))
-        self.lost = frozenset(entry.row.id for entry in self.jobs if window.lost(entry))
-        self.gone = tuple(entry for entry in self.listed if window.lost(entry))
-        self.verdicts = verdicts(self.listed, self.nights, settings.identity_labels)
-        self.usual = usual.as_of(self.listed, self.nights.now)
+        self.zone = zone(settings.timezone)
+        self.scope = Scope(history, self.nights, settings.identity_labels)
+        self.jobs = self.scope.jobs
+        self.lost = frozenset(
+            entry.row.id for entry in self.jobs if entry.row.id in self.scope.lost
+        )
+        self.verdicts = self.scope.verdicts
+        self.usual = self.scope.lately.usual()
         self.server = aggregate.answers(aggregations)
         self.offered = offered.capabilities(self.nights.run)
         self.covered = covered_since(self.nights.runs)
-        self.calendar = Calendar(
-            self.nights, _earliest(self.covered, self.listed), zone(settings.timezone)
-        )
-        self.frames = aggregate.frames(self.listed, self.nights.now, self.covered)
         self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
 
     def report(self, slos: Sequence[Slo], prices: Prices) -> Report:
         """Everything that pages show."""
-        told = self.told()
-        slow = slower.slower(told.nights)
-        labels = self._labels()
-        costs = waste.Costs(self.entries, self.jobs, self.nights, labels, prices)
+        told, scope = self.told(), self.scope
+        tallies = self._tallies(slos)
+        frames = tallies.frames.frames()
+        labels = aggregate.labels(
+            tallies.keys, tallies.frames, self.server, offered=self.offered, known=self.known
+        )
+        costs = waste.Costs(self.jobs, scope.below, scope.tonight, scope.above, labels, prices)
         costs.read(self.measures)
         return replace(
             told,
-            slower=costs.with_jobs(slow),
-            waste=costs.waste(told.nights),
-            slos=slo.promises(slos, self.listed, self.nights, covered=self.covered),
-            days=self.calendar.days(self.listed),
-            causes=seen.causes(self.listed, self.jobs, self.nights, told.attention),
-            failed_by_night=night.failed_by_night(
-                self.listed, self.nights, most=night.NAMED_NIGHTS
+            quality=replace(
+                self._quality(),
+                gone=tallies.gone.jobs(),
+                gone_seen=tallies.gone.seen(),
+                differences=aggregate.differences(frames, self.server, self.known),
             ),
-            workflows=self._workflows(),
+            slower=costs.with_jobs(slower.slower(told.nights)),
+            waste=costs.waste(told.nights),
+            slos=tallies.promises.reports(self.covered),
+            days=tallies.days.days(),
+            causes=tallies.causes.reports(self.jobs, told.attention),
+            failed_by_night=scope.failures.by_night(night.NAMED_NIGHTS),
+            workflows=workflows.reports(
+                scope.newest,
+                self.jobs,
+                verdicts=self.verdicts,
+                usual=self.usual,
+                days=tallies.days.days,
+                first=self.first,
+            ),
             labels=labels,
             timeline=timeline.timeline(
-                (entry.row for entry in self.listed),
+                scope.touching,
                 since=self._since(),
                 now=self.nights.now,
-                zone=zone(self.settings.timezone),
-                lost=frozenset(entry.row.id for entry in self.gone),
+                zone=self.zone,
+                lost=frozenset(scope.lost),
                 covered=self.covered,
             ),
         )
+
+    def _tallies(self, slos: Sequence[Slo]) -> "Tallies":
+        """Counts of all that is known: its second reading, the newest submission first."""
+        keys = aggregate.label_keys(self.jobs, self.server, self.offered, self.settings.labels)
+        calendar = Calendar(self.nights, _earliest(self.covered, self.scope.first_end), self.zone)
+        tallies = Tallies(
+            keys,
+            aggregate.Frames(keys, self.nights.now, self.covered, self.lost),
+            calendar.tally(),
+            slo.Promises(slos, self.nights.now),
+            self.scope.failures.causes(self.history),
+            Gone(self.nights),
+        )
+        for entry in self.history.by_submission():
+            if entry.row.listed:
+                ended = self.nights.ended(entry)
+                tallies.take(entry, ended, lost=self.scope.is_lost(entry))
+        return tallies
 
     def _since(self) -> datetime | None:
         """The beginning of the report's window; that of its first job where it has none."""
@@ -175,6 +188,7 @@ class _Making:
             if attention.is_unknown(row, lost=row.id in self.lost)
         )
         quality = self._quality()
+        scope = self.scope
         counts = ReportCounts(
             new=len(verdicts.new),
             still_failing=0 if self.first else len(verdicts.failing) - len(verdicts.new),
@@ -190,18 +204,18 @@ class _Making:
         complete = nights.run.state == "complete" and not quality.unreadable
         tonight = night.summary(
             nights,
-            night.ended_in_it(self.listed, nights),
+            (entry.row for entry in scope.tonight if entry.row.listed),
             verdicts,
             groups,
             counts=counts,
             complete=complete,
-            tasks=waste.night_tasks(self.entries, nights, self.measures),
+            tasks=waste.night_tasks(scope.tonight, scope.above, self.measures),
         )
         told = (*self.past, tonight)
         usual_then = {
             one.run: night.usual_counts(told[: place + 1]) for place, one in enumerate(told)
         }
-        return Report(
+        report = Report(
             now=nights.now,
             run=nights.run,
             previous=nights.previous,
@@ -220,68 +234,75 @@ class _Making:
             quality=quality,
             columns=self.offered.display_fields,
             common_labels=offered.common_labels(self.offered),
-            short_ids=short_ids(entry.row.id for entry in self.entries),
             complete=complete,
             nights=(*self.past, tonight),
             usual=usual_then[nights.run.id],
             usual_then=usual_then,
         )
+        shown = {*night.named(report), *(entry.row.id for entry in self.jobs)}
+        return replace(report, short_ids=self.history.short_ids(sorted(shown)))
 
     def _runs(self, row: JobRow) -> bool:
         """Whether a job is active as far as anybody knows: one that is lost is not known to be."""
         return row.status in ACTIVE_STATUSES and row.id not in self.lost
 
-    def _workflows(self) -> tuple[WorkflowReport, ...]:
-        return workflows.reports(
-            self.listed,
-            self.jobs,
-            verdicts=self.verdicts,
-            usual=self.usual,
-            calendar=self.calendar,
-            first=self.first,
-        )
-
-    def _labels(self) -> tuple[LabelReport, ...]:
-        return aggregate.labels(
-            self.frames,
-            self.jobs,
-            self.server,
-            offered=self.offered,
-            configured=self.settings.labels,
-            known=self.known,
-        )
-
     def _quality(self) -> Quality:
         run = self.nights.run
+        jobs = sorted((*self.jobs, *self.scope.below), key=lambda entry: entry.row.id)
         return quality(
             run,
-            jobs=self._with_sub_workflows(),
+            jobs=jobs,
             lost=self.lost,
-            gone={entry.row.id: self.nights.seen(entry) for entry in self.gone},
             failed_runs=failed_since(self.runs, self.nights.previous),
             gaps=self.server.gaps,
             beyond=(*sorted(run.own_fields.items()), *self.server.beyond),
-            differences=aggregate.differences(self.frames, self.server, self.known),
         )
 
-    def _with_sub_workflows(self) -> tuple[Entry, ...]:
-        """The report's jobs and everything below them, each once."""
-        below: defaultdict[str, list[Entry]] = defaultdict(list)
-        for entry in self.entries:
-            if entry.row.parent and not entry.row.listed:
-                below[entry.row.parent].append(entry)
-        found = {entry.row.id: entry for entry in self.jobs}
-        waiting = list(self.jobs)
-        while waiting:
-            for child in below.get(waiting.pop().row.id, ()):
-                if child.row.id not in found:
-                    found[child.row.id] = child
-                    waiting.append(child)
-        return tuple(sorted(found.values(), key=lambda entry: entry.row.id))
+
+class Gone:
+    """Jobs that the server no longer has, and when they were last seen there."""
+
+    def __init__(self, nights: Nights) -> None:
+        self._nights = nights
+        self._jobs: list[str] = []
+        self._seen: tuple[datetime, datetime] | None = None
+
+    def take(self, entry: Entry) -> None:
+        at = self._nights.seen(entry)
+        self._jobs.append(entry.row.id)
+        self._seen = (min(at, self._seen[0]), max(at, self._seen[1])) if self._seen else (at, at)
+
+    def jobs(self) -> tuple[str, ...]:
+        """Their ids, in order."""
+        return tuple(sorted(self._jobs))
+
+    def seen(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last of them was last seen."""
+        return self._seen
 
 
-def _earliest(covered: datetime, listed: Sequence[Entry]) -> datetime | None:
+class Tallies(NamedTuple):
+    """Counts of all that is known, kept while it streams by. `keys` are the labels counted."""
+
+    keys: tuple[str, ...]
+    frames: aggregate.Frames
+    days: DayTally
+    promises: slo.Promises
+    causes: seen.Causes
+    gone: Gone
+
+    def take(self, entry: Entry, ended: datetime | None, *, lost: bool) -> None:
+        """One more listed job."""
+        row = entry.row
+        self.frames.take(row)
+        self.days.take(row, ended)
+        self.promises.take(row, ended)
+        self.causes.take(row, ended)
+        if lost:
+            self.gone.take(entry)
+
+
+def _earliest(covered: datetime, first_end: datetime | None) -> datetime | None:
     """Since when days can be shown: as far as was read, and no earlier than the first end."""
-    first = min((entry.row.end for entry in listed if entry.row.end), default=None)
     # A window that begins where a night ends is of the next one.
-    return max(covered + timedelta.resolution, first) if first else None
+    return max(covered + timedelta.resolution, first_end) if first_end else None

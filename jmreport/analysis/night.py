@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from jmreport.analysis.nights import Nights, Verdicts
 from jmreport.analysis.usual import percentile
 from jmreport.analysis.workflows import split
-from jmreport.records import Entry, JobRow
+from jmreport.history import History
+from jmreport.records import JobRow
 from jmreport.report import (
     CauseGroup,
     Night,
@@ -41,38 +42,9 @@ NAMED_NIGHTS = 31
 MOST_HOLES = 5
 
 
-def ended_in_it(entries: Iterable[Entry], nights: Nights) -> list[JobRow]:
-    """Listed jobs that belong to the newest night: they ended since the run before."""
-    return [
-        entry.row
-        for entry in entries
-        if entry.row.listed
-        and (ended := nights.ended(entry)) is not None
-        and nights.index(ended) == nights.tonight
-    ]
-
-
-def failed_by_night(
-    entries: Iterable[Entry], nights: Nights, *, most: int
-) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Run -> workflow -> ids of listed jobs that failed in the last nights, by id."""
-    found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    oldest = nights.tonight - most
-    for entry in entries:
-        row = entry.row
-        if row.status == "Failed" and row.listed and (ended := nights.ended(entry)) is not None:
-            night = nights.index(ended)
-            if oldest < night <= nights.tonight:
-                found[nights.runs[night].id][row.name].append(row.id)
-    return {
-        run: {name: tuple(sorted(jobs)) for name, jobs in flows.items()}
-        for run, flows in found.items()
-    }
-
-
 def summary(
     nights: Nights,
-    rows: Sequence[JobRow],
+    rows: Iterable[JobRow],
     verdicts: Verdicts,
     attention: Iterable[CauseGroup],
     *,
@@ -80,7 +52,8 @@ def summary(
     complete: bool,
     tasks: tuple[NightTask, ...] = (),
 ) -> NightSummary:
-    """The newest night in numbers. `rows` are the jobs that ended in it."""
+    """The newest night in numbers. `rows` are the listed jobs that ended in it."""
+    rows = tuple(rows)
     return NightSummary(
         run=nights.run.id,
         now=nights.now,
@@ -115,8 +88,8 @@ def _causes(attention: Iterable[CauseGroup]) -> tuple[NightCause, ...]:
     return tuple(NightCause(id=cause, jobs=jobs[cause], new=new[cause]) for cause in sorted(jobs))
 
 
-def frozen(report: Report, rows: Callable[[str], JobRow | None]) -> Night:
-    """What stays of a report when its night is over. `rows` gives a known job's row by its id."""
+def frozen(report: Report, history: History) -> Night:
+    """What stays of a report when its night is over."""
     quality = report.quality
     gaps = quality.gaps if quality else report.run.gaps
     holes = Counter((gap.what.split(" of ")[0], gap.why.split(": ")[0]) for gap in gaps)
@@ -127,7 +100,7 @@ def frozen(report: Report, rows: Callable[[str], JobRow | None]) -> Night:
         fixed=report.fixed,
         missing=report.missing,
         unknown=report.unknown,
-        jobs=_named(report, rows),
+        jobs=_named(report, history),
         oldest_failing=report.oldest_failing,
         unreadable=len(quality.unreadable) if quality else 0,
         holes=tuple((what, why, count) for (what, why), count in holes.most_common(MOST_HOLES)),
@@ -139,12 +112,17 @@ def frozen(report: Report, rows: Callable[[str], JobRow | None]) -> Night:
     return replace(whole, summary=replace(whole.summary, content=content))
 
 
-def _named(report: Report, rows: Callable[[str], JobRow | None]) -> tuple[NightJob, ...]:
-    named = {*report.fixed, *report.missing, *report.unknown}
-    named.update(each.job for each in report.stuck)
+def named(report: Report) -> set[str]:
+    """Ids of the jobs that the verdict's numbers name."""
+    found = {*report.fixed, *report.missing, *report.unknown}
+    found.update(each.job for each in report.stuck)
     for group in report.attention:
-        named.update(group.jobs)
-    found = ((job, rows(job)) for job in sorted(named))
+        found.update(group.jobs)
+    return found
+
+
+def _named(report: Report, history: History) -> tuple[NightJob, ...]:
+    entries = history.of(sorted(named(report)))
     return tuple(
         NightJob(
             id=job,
@@ -155,8 +133,7 @@ def _named(report: Report, rows: Callable[[str], JobRow | None]) -> tuple[NightJ
             took=row.took.total_seconds() if row.took is not None else None,
             task=(row.failure.task or "") if row.failure else "",
         )
-        for job, row in found
-        if row is not None
+        for job, row in ((job, entry.row) for job, entry in entries.items())
     )
 
 

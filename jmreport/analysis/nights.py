@@ -7,11 +7,12 @@ be read is passed over, so it neither breaks nor fixes a key; one that is listed
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
+from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 
 #: A key that did not run keeps its state for this long.
@@ -71,6 +72,14 @@ class Nights:
         """
         now = self.now if not back else self._nows[-1 - back]
         return self.tonight - back - self.index(ended) <= KEPT_NIGHTS or now - ended <= KEPT
+
+    def may_keep(self, entry: Entry) -> bool:
+        """Whether a job that ended may still hold tonight, or for the run before.
+
+        Told by the run that wrote its record, before which it ended.
+        """
+        recorded = self._now_of_all.get(entry.run, self.now)
+        return self.keeps(recorded, back=1 if self.previous else 0)
 
     def known_before(self, entry: Entry, ended: datetime) -> bool:
         """Whether the previous run counted this finished job.
@@ -135,59 +144,6 @@ class Verdicts(NamedTuple):
     flaky: list[KeyState]
 
 
-class _History:
-    """A key's jobs: those that tell, as (ended, id, entry, known before); the nights of all."""
-
-    __slots__ = ("active", "latest", "nights", "told")
-
-    def __init__(self) -> None:
-        self.told: list[tuple[datetime, str, Entry, bool]] = []
-        self.nights: set[int] = set()
-        self.active: Entry | None = None
-        self.latest: tuple[datetime, str, Entry] | None = None
-
-    def add(self, entry: Entry, ended: datetime, nights: Nights) -> None:
-        row = entry.row
-        self.nights.add(nights.index(ended))
-        if self.latest is None or (ended, row.id) > self.latest[:2]:
-            self.latest = (ended, row.id, entry)
-        if verdict(row):
-            self.told.append((ended, row.id, entry, nights.known_before(entry, ended)))
-
-    def ran(self, nights: Nights) -> Entry | None:
-        """The newest job that ended tonight, or one that is active; None where none is."""
-        if self.latest and nights.index(self.latest[0]) == nights.tonight:
-            return self.latest[2]
-        return self.active
-
-
-def verdicts(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) -> Verdicts:
-    """What became of every key up to now, and compared with the previous run."""
-    histories, unkeyed = _histories(entries, nights, identity)
-    failing, fixed, new = [], [], set()
-    missing, flaky = [], []
-    for key, history in histories.items():
-        state = _state(key, history, nights)
-        before = _before(history, nights)
-        if state and state.flaky:
-            flaky.append(state)
-        if state and state.state == "Failed":
-            failing.append(state)
-            if nights.previous and before != "Failed":
-                new.add(key)
-        elif state and before == "Failed":
-            fixed.append(state)
-        if history.latest and key[0] not in unkeyed and _missing(history, nights):
-            missing.append(history.latest[2])
-    return Verdicts(
-        sorted(failing, key=_newest_first),
-        frozenset(new),
-        sorted(fixed, key=_newest_first),
-        sorted(missing, key=lambda entry: (entry.row.name, entry.row.id)),
-        sorted(flaky, key=_flakiest_first),
-    )
-
-
 class Standings(NamedTuple):
     """How keys stand after a run: their states, and the newest job of each that ran in its night.
 
@@ -200,16 +156,173 @@ class Standings(NamedTuple):
     unkeyed: frozenset[str]
 
 
-def standings(entries: Iterable[Entry], nights: Nights, identity: Sequence[str]) -> Standings:
-    """How every key stands after the newest run, with nothing that it is compared with."""
-    histories, unkeyed = _histories(entries, nights, identity)
-    found = ((key, _state(key, history, nights)) for key, history in histories.items())
-    return Standings(
-        {key: state for key, state in found if state},
-        frozenset(histories),
-        {key: ran for key, history in histories.items() if (ran := history.ran(nights))},
-        frozenset(unkeyed),
-    )
+class _Told(NamedTuple):
+    """A job that tells how its key stands, sortable by its end."""
+
+    ended: datetime
+    id: str
+    failed: bool
+    #: Whether the run before the newest knew it.
+    known: bool
+
+
+#: A key's jobs that are kept before those that say nothing more are dropped.
+_MANY = RUNS + 8
+
+
+class _Key:
+    """What is kept of a key's jobs: those that tell, and in which of the last nights it ran."""
+
+    __slots__ = ("active", "latest", "most", "nights", "told")
+
+    def __init__(self) -> None:
+        self.told: list[_Told] = []
+        self.most = _MANY
+        self.nights: set[int] = set()
+        self.active = ""
+        self.latest: tuple[datetime, str] | None = None
+
+    def add(self, entry: Entry, ended: datetime, nights: Nights) -> None:
+        job, night = entry.row.id, nights.index(ended)
+        if night >= nights.tonight - KEPT_NIGHTS:
+            self.nights.add(night)
+        if self.latest is None or (ended, job) > self.latest:
+            self.latest = (ended, job)
+        if says := verdict(entry.row):
+            known = nights.known_before(entry, ended)
+            self.told.append(_Told(ended, job, says == "Failed", known))
+            if len(self.told) > self.most:
+                self.drop()
+                self.most = max(_MANY, 2 * len(self.told))
+
+    def drop(self) -> None:
+        """Lets go of jobs that change nothing, whichever are still to come.
+
+        A key fails since the first failure behind its last success, so failures before a success
+        say nothing.
+        """
+        self.told.sort()
+        success = max((one for one in self.told if not one.failed), default=None)
+        known = max((one for one in self.told if one.known), default=None)
+        last = len(self.told) - RUNS
+        self.told = [
+            one
+            for place, one in enumerate(self.told)
+            if place >= last or success is None or one >= success or one is known
+        ]
+
+    def ran(self, nights: Nights) -> str:
+        """The newest job that ended tonight, or one that is active; "" where none is."""
+        if self.latest and nights.index(self.latest[0]) == nights.tonight:
+            return self.latest[1]
+        return self.active
+
+
+class Keys:
+    """How keys stand, told while jobs stream by, those of the newest run first.
+
+    A key of which nothing was recorded for as long as its state is kept can be told no more, so it
+    is not kept either, unless `every` says so: what matters is bounded by what ran lately.
+    """
+
+    def __init__(self, nights: Nights, identity: Sequence[str], *, every: bool = False) -> None:
+        self._nights, self._identity, self._every = nights, identity, every
+        self._keys: dict[Key, _Key] = {}
+        self._unkeyed: set[str] = set()
+
+    def take(self, entry: Entry, ended: datetime | None) -> None:
+        """One more listed job; `ended` is None for one that has not."""
+        row, nights = entry.row, self._nights
+        key = key_of(row, self._identity)
+        known = self._keys.get(key)
+        if known is None:
+            if ended is not None and not self._every and not nights.may_keep(entry):
+                return
+            known = self._keys[key] = _Key()
+        if ended is not None:
+            known.add(entry, ended, nights)
+        elif row.id > known.active:
+            known.active = row.id
+        if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
+            self._unkeyed.add(row.name)
+
+    def verdicts(self, history: History) -> Verdicts:
+        """What became of every key up to now, and compared with the previous run."""
+        nights = self._nights
+        states, missing = [], []
+        before: dict[Key, Verdict | None] = {}
+        for key, known in self._keys.items():
+            known.told.sort()
+            before[key] = _before(known, nights)
+            state = _state(key, known, nights)
+            if state and (state.flaky or state.failed or before[key] == "Failed"):
+                states.append(state)
+            if known.latest and key[0] not in self._unkeyed and _missing(known, nights):
+                missing.append(known.latest[1])
+        full = _full(states, history)
+        failing = [state for state in full if state.state == "Failed"]
+        fixed = [
+            state for state in full if state.state == "Succeeded" and before[state.key] == "Failed"
+        ]
+        new = {state.key for state in failing if nights.previous and before[state.key] != "Failed"}
+        return Verdicts(
+            sorted(failing, key=_newest_first),
+            frozenset(new),
+            sorted(fixed, key=_newest_first),
+            sorted(history.of(missing).values(), key=lambda entry: (entry.row.name, entry.row.id)),
+            sorted((state for state in full if state.flaky), key=_flakiest_first),
+        )
+
+    def standings(self, history: History) -> Standings:
+        """How every key stands after the newest run, with nothing that it is compared with."""
+        nights = self._nights
+        for known in self._keys.values():
+            known.told.sort()
+        found = (_state(key, known, nights) for key, known in self._keys.items())
+        ran = {key: job for key, known in self._keys.items() if (job := known.ran(nights))}
+        entries = history.of(ran.values())
+        return Standings(
+            {state.key: state for state in _full([one for one in found if one], history)},
+            frozenset(self._keys),
+            {key: entries[job] for key, job in ran.items() if job in entries},
+            frozenset(self._unkeyed),
+        )
+
+
+class _State(NamedTuple):
+    """A KeyState before its jobs are read."""
+
+    key: Key
+    newest: _Told
+    since: datetime
+    last_success: datetime | None
+    nights: int
+    flaky: Flakiness | None
+    runs: tuple[str, ...]
+
+    @property
+    def failed(self) -> bool:
+        return self.newest.failed
+
+
+def _full(states: Sequence[_State], history: History) -> list[KeyState]:
+    """The same states with their jobs."""
+    wanted = {job for state in states for job in (state.newest.id, *state.runs)}
+    entries = history.of(sorted(wanted))
+    return [
+        KeyState(
+            state.key,
+            entries[state.newest.id],
+            "Failed" if state.failed else "Succeeded",
+            state.newest.ended,
+            state.since,
+            state.last_success,
+            nights=state.nights,
+            flaky=state.flaky,
+            runs=tuple(entries[job].row for job in state.runs),
+        )
+        for state in states
+    ]
 
 
 def _flakiest_first(state: KeyState) -> tuple[float, str, str]:
@@ -222,72 +335,44 @@ def _newest_first(state: KeyState) -> tuple[float, str]:
     return -state.ended.timestamp(), state.entry.row.id
 
 
-def _histories(
-    entries: Iterable[Entry], nights: Nights, identity: Sequence[str]
-) -> tuple[dict[Key, _History], set[str]]:
-    """Every key's history, and the workflows with a job tonight of which the key is not known."""
-    histories: dict[Key, _History] = {}
-    unkeyed: set[str] = set()
-    for entry in entries:
-        row = entry.row
-        if not row.listed:
-            continue
-        key = key_of(row, identity)
-        history = histories.get(key)
-        if history is None:
-            history = histories[key] = _History()
-        ended = nights.ended(entry)
-        if ended is None:
-            if history.active is None or row.id > history.active.row.id:
-                history.active = entry
-        else:
-            history.add(entry, ended, nights)
-        if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
-            unkeyed.add(row.name)
-    for history in histories.values():
-        history.told.sort(key=lambda told: told[:2])
-    return histories, unkeyed
-
-
-def _state(key: Key, history: _History, nights: Nights) -> KeyState | None:
+def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
     """The state of a key now; None where nothing tells, or it is too long ago."""
-    if not history.told or not nights.keeps(history.told[-1][0]):
+    if not known.told or not nights.keeps(known.told[-1].ended):
         return None
-    newest = history.told[-1]
-    since, last_success = newest[0], None
-    for ended, _, entry, _ in reversed(history.told):
-        if entry.row.status == "Succeeded":
-            last_success = ended
+    newest = known.told[-1]
+    since, last_success = newest.ended, None
+    for one in reversed(known.told):
+        if not one.failed:
+            last_success = one.ended
             break
-        since = ended
-    state: Verdict = "Failed" if newest[2].row.status == "Failed" else "Succeeded"
-    rows = tuple(entry.row for _, _, entry, _ in history.told[-RUNS:])
-    found = flakiness([row.status for row in rows])
-    return KeyState(
+        since = one.ended
+    last = known.told[-RUNS:]
+    found = flakiness(["Failed" if one.failed else "Succeeded" for one in last])
+    return _State(
         key,
-        newest[2],
-        state,
-        newest[0],
+        newest,
         since,
         last_success,
-        nights=nights.tonight - nights.index(since) + 1 if state == "Failed" else 0,
+        nights=nights.tonight - nights.index(since) + 1 if newest.failed else 0,
         flaky=found,
-        runs=rows if found else (),
+        runs=tuple(one.id for one in last) if found else (),
     )
 
 
-def _before(history: _History, nights: Nights) -> Verdict | None:
+def _before(known: _Key, nights: Nights) -> Verdict | None:
     """The state of a key as the previous run told it."""
-    for ended, _, entry, known in reversed(history.told):
-        if known:
-            return verdict(entry.row) if nights.keeps(ended, back=1) else None
+    for one in reversed(known.told):
+        if one.known:
+            if not nights.keeps(one.ended, back=1):
+                return None
+            return "Failed" if one.failed else "Succeeded"
     return None
 
 
-def _missing(history: _History, nights: Nights) -> bool:
+def _missing(known: _Key, nights: Nights) -> bool:
     """Whether a key that runs on most nights did not run tonight."""
     tonight = nights.tonight
-    if history.active or tonight in history.nights:
+    if known.active or tonight in known.nights:
         return False
     last = range(max(0, tonight - KEPT_NIGHTS), tonight)
-    return sum(night in history.nights for night in last) >= REGULAR_NIGHTS
+    return sum(night in known.nights for night in last) >= REGULAR_NIGHTS

@@ -1,13 +1,12 @@
 """What was asked, what could not be read, and what is odd about what came."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jmreport.models import JOB_STATUSES
 from jmreport.records import Entry, Gap, Run
-from jmreport.report import FrameDifference, Quality
+from jmreport.report import Quality
 
 
 def quality(
@@ -15,16 +14,14 @@ def quality(
     *,
     jobs: Sequence[Entry],
     lost: Iterable[str],
-    gone: Mapping[str, datetime],
     failed_runs: Sequence[Run],
     gaps: Iterable[Gap],
-    differences: tuple[FrameDifference, ...],
     beyond: tuple[tuple[str, Any], ...] = (),
 ) -> Quality:
     """`jobs` are the report's jobs and their sub-workflows; `gaps` are those found by analysis.
 
     `beyond` is what the server's aggregations hold that the API does not name.
-    `gone` are all jobs that the server has lost, each with the time when it was last seen.
+    What all that is known says beside it, the caller adds.
     """
     rows = [entry.row for entry in jobs]
     unknown_fields = Counter(path for row in rows for path in row.unknown_fields)
@@ -43,8 +40,6 @@ def quality(
         gaps=tuple(dict.fromkeys((*run.gaps, *gaps, *own))),
         unreadable=tuple(sorted(row.id for row in rows if not row.readable)),
         lost=tuple(sorted(lost)),
-        gone=tuple(sorted(gone)),
-        gone_seen=(min(gone.values()), max(gone.values())) if gone else None,
         unknown_fields=_most_first(unknown_fields),
         beyond=beyond,
         unknown_statuses=_most_first(unknown_statuses),
@@ -52,7 +47,6 @@ def quality(
         odd_dates=sum(row.odd_dates for row in rows),
         notes=run.notes,
         failed_runs=tuple(failed_runs),
-        differences=differences,
     )
 
 

@@ -1,12 +1,14 @@
 """Causes as they were seen: every failed job ever known by its cause, and what they share."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from jmreport.analysis.causes import Cause, cause_of
 from jmreport.analysis.nights import Nights
+from jmreport.history import History
 from jmreport.records import Entry, JobRow
 from jmreport.report import CauseGroup, CauseReport, Shared
 
@@ -17,45 +19,129 @@ _HALF = 0.5
 
 
 class _Seen(NamedTuple):
-    """A job that ended, and the night that it belongs to."""
+    """A job that failed, sortable by its end."""
 
     ended: datetime
+    id: str
     night: int
-    row: JobRow
+    workflow: str
+    task: str | None
+    shard: int | None
+    told: bool
 
 
-def causes(
-    listed: Iterable[Entry],
-    window: Sequence[Entry],
-    nights: Nights,
-    attention: Iterable[CauseGroup],
-) -> tuple[CauseReport, ...]:
-    """Every cause of a listed job that failed: those failing now first, then the newest seen.
+class Failures:
+    """Every failed job by its cause and by its night, told while jobs stream by."""
 
-    `window` are the report's jobs.
-    """
-    listed = tuple(listed)
-    seen: defaultdict[str, list[_Seen]] = defaultdict(list)
-    known: dict[str, Cause] = {}
-    for entry in listed:
-        if cause := cause_of(entry.row):
-            ended = nights.ended(entry)
-            if ended is not None:
-                known[cause.id] = cause
-                seen[cause.id].append(_Seen(ended, nights.index(ended), entry.row))
-    for jobs in seen.values():
-        jobs.sort(key=lambda one: (one.ended, one.row.id), reverse=True)
-    recent = {cause: _recent(jobs) for cause, jobs in seen.items()}
-    others = _Others(listed, nights, recent.values())
-    now: defaultdict[str, list[CauseGroup]] = defaultdict(list)
-    for group in attention:
-        now[group.id].append(group)
-    ids = {entry.row.id for entry in window}
-    made = [
-        _report(known[cause], seen[cause], recent[cause], now[cause], others, ids, nights)
-        for cause in seen
-    ]
-    return tuple(sorted(made, key=_order))
+    def __init__(self, nights: Nights) -> None:
+        self._nights = nights
+        self._known: dict[str, Cause] = {}
+        self._seen: defaultdict[str, list[_Seen]] = defaultdict(list)
+
+    def take(self, row: JobRow, ended: datetime | None) -> None:
+        """One more listed job; `ended` is None for one that has not."""
+        cause = cause_of(row)
+        if cause is None or ended is None:
+            return
+        self._known[cause.id] = cause
+        failure = row.failure
+        self._seen[cause.id].append(
+            _Seen(
+                ended,
+                row.id,
+                self._nights.index(ended),
+                row.name,
+                failure.task if failure else None,
+                failure.shard if failure else None,
+                failure is not None,
+            )
+        )
+
+    def by_night(self, most: int) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Run -> workflow -> ids of jobs that failed in the last nights, by id."""
+        nights = self._nights
+        found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for one in chain.from_iterable(self._seen.values()):
+            if nights.tonight - most < one.night <= nights.tonight:
+                found[nights.runs[one.night].id][one.workflow].append(one.id)
+        return {
+            run: {name: tuple(sorted(jobs)) for name, jobs in flows.items()}
+            for run, flows in found.items()
+        }
+
+    def causes(self, history: History) -> "Causes":
+        """What is to be told of each cause; the jobs that it is compared with have to be shown."""
+        return Causes(self._known, self._seen, self._nights, history)
+
+
+class Causes:
+    """Every cause that is known, and what its jobs share and others do not."""
+
+    def __init__(
+        self,
+        known: Mapping[str, Cause],
+        seen: Mapping[str, list[_Seen]],
+        nights: Nights,
+        history: History,
+    ) -> None:
+        self._known, self._seen, self._nights = known, seen, nights
+        for jobs in seen.values():
+            jobs.sort(key=lambda one: (one.ended, one.id), reverse=True)
+        self._recent = {cause: _recent(jobs) for cause, jobs in seen.items()}
+        self._examples = {cause: _example(jobs, history) for cause, jobs in seen.items()}
+        self._beside = {
+            cause: _Beside(jobs, history) for cause, jobs in self._recent.items() if len(jobs) > 1
+        }
+        self._places: defaultdict[tuple[str, int], list[_Beside]] = defaultdict(list)
+        for one in self._beside.values():
+            for place in one.places:
+                self._places[place].append(one)
+        self._workflows = {name for name, _ in self._places}
+
+    def take(self, row: JobRow, ended: datetime | None) -> None:
+        """One more listed job, with which causes are compared."""
+        if ended is not None and row.name in self._workflows:
+            for one in self._places.get((row.name, self._nights.index(ended)), ()):
+                one.take(row)
+
+    def reports(
+        self, window: Sequence[Entry], attention: Iterable[CauseGroup]
+    ) -> tuple[CauseReport, ...]:
+        """Every cause of a listed job that failed: those failing now first, then the newest seen.
+
+        `window` are the report's jobs.
+        """
+        now: defaultdict[str, list[CauseGroup]] = defaultdict(list)
+        for group in attention:
+            now[group.id].append(group)
+        ids = {entry.row.id for entry in window}
+        return tuple(
+            sorted((self._report(cause, now[cause], ids) for cause in self._seen), key=_order)
+        )
+
+    def _report(self, name: str, groups: Sequence[CauseGroup], window: set[str]) -> CauseReport:
+        cause, seen, recent = self._known[name], self._seen[name], self._recent[name]
+        beside = self._beside.get(name)
+        return CauseReport(
+            id=cause.id,
+            cause_class=cause.cause_class,
+            title=cause.title,
+            rule=cause.rule,
+            example=self._examples[name],
+            jobs=tuple(one.id for one in seen),
+            window=tuple(one.id for one in seen if one.id in window),
+            tonight=tuple(one.id for one in seen if one.night == self._nights.tonight),
+            failing=tuple(job for group in groups for job in group.jobs),
+            new=tuple(job for group in groups for job in group.new_jobs),
+            workflows=_counted(one.workflow for one in seen),
+            tasks=_counted(one.task for one in seen if one.task),
+            recent=tuple(one.id for one in recent),
+            shared=(*beside.labels(), *_place(recent)) if beside else (),
+            first_seen=seen[-1].ended,
+            last_seen=seen[0].ended,
+        )
 
 
 def _order(cause: CauseReport) -> tuple[int, float, str]:
@@ -67,34 +153,11 @@ def _recent(seen: Sequence[_Seen]) -> list[_Seen]:
     return [one for one in seen if one.night > seen[0].night - NIGHTS]
 
 
-def _report(
-    cause: Cause,
-    seen: Sequence[_Seen],
-    recent: Sequence[_Seen],
-    groups: Sequence[CauseGroup],
-    others: "_Others",
-    window: set[str],
-    nights: Nights,
-) -> CauseReport:
-    rows = [one.row for one in seen]
-    return CauseReport(
-        id=cause.id,
-        cause_class=cause.cause_class,
-        title=cause.title,
-        rule=cause.rule,
-        example=next((row.failure.message for row in rows if row.failure), ""),
-        jobs=tuple(row.id for row in rows),
-        window=tuple(row.id for row in rows if row.id in window),
-        tonight=tuple(one.row.id for one in seen if one.night == nights.tonight),
-        failing=tuple(job for group in groups for job in group.jobs),
-        new=tuple(job for group in groups for job in group.new_jobs),
-        workflows=_counted(row.name for row in rows),
-        tasks=_counted(row.failure.task for row in rows if row.failure and row.failure.task),
-        recent=tuple(one.row.id for one in recent),
-        shared=others.shared(recent),
-        first_seen=seen[-1].ended,
-        last_seen=seen[0].ended,
-    )
+def _example(seen: Iterable[_Seen], history: History) -> str:
+    """The newest message."""
+    newest = next((one.id for one in seen if one.told), None)
+    entry = history.of([newest]).get(newest) if newest else None
+    return entry.row.failure.message if entry and entry.row.failure else ""
 
 
 def _counted(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
@@ -102,55 +165,42 @@ def _counted(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
 
 
-class _Others:
-    """Jobs by workflow and night: the others that a cause's jobs are compared with.
+class _Beside:
+    """What all of a cause's jobs have, and how many others of their workflows and nights have it.
 
-    Only of places where a cause was seen in its last week, and not of all that ever ended.
+    Only of places where the cause was seen in its last week, and not of all that ever ended.
     """
 
-    def __init__(
-        self, listed: Iterable[Entry], nights: Nights, recent: Iterable[Sequence[_Seen]]
-    ) -> None:
-        self._rows: dict[tuple[str, int], list[JobRow]] = {
-            (one.row.name, one.night): [] for jobs in recent if len(jobs) > 1 for one in jobs
-        }
-        workflows = {name for name, _ in self._rows}
-        for entry in listed:
-            if entry.row.name in workflows and (ended := nights.ended(entry)) is not None:
-                place = self._rows.get((entry.row.name, nights.index(ended)))
-                if place is not None:
-                    place.append(entry.row)
+    def __init__(self, jobs: Sequence[_Seen], history: History) -> None:
+        self.places = {(one.workflow, one.night) for one in jobs}
+        self._own = {one.id for one in jobs}
+        labels = (entry.row.labels.items() for entry in history.of(sorted(self._own)).values())
+        first, *rest = labels
+        self._having = dict.fromkeys(sorted(frozenset(first).intersection(*rest)), 0)
+        self._others = 0
 
-    def shared(self, jobs: Sequence[_Seen]) -> tuple[Shared, ...]:
-        """What all of some jobs have, and fewer than half of their workflows' others those nights.
+    def take(self, row: JobRow) -> None:
+        if row.id in self._own:
+            return
+        self._others += 1
+        for key, value in self._having:
+            if row.labels.get(key) == value:
+                self._having[key, value] += 1
 
-        Nothing for a single job, all of whose labels would be.
-        """
-        if len(jobs) < 2:
-            return ()
-        own = {one.row.id for one in jobs}
-        places = sorted({(one.row.name, one.night) for one in jobs})
-        others = [row for place in places for row in self._rows[place] if row.id not in own]
-        rows = [one.row for one in jobs]
-        return (*_labels(rows, others), *_place(rows))
+    def labels(self) -> Iterator[Shared]:
+        """Labels that fewer than half of the others have."""
+        for (key, value), having in self._having.items():
+            if having < _HALF * self._others:
+                yield Shared(key=key, value=value, others=having, of=self._others, kind="label")
 
 
-def _labels(rows: Sequence[JobRow], others: Sequence[JobRow]) -> Iterable[Shared]:
-    first, *rest = (row.labels.items() for row in rows)
-    for key, value in sorted(frozenset(first).intersection(*rest)):
-        having = sum(row.labels.get(key) == value for row in others)
-        if having < _HALF * len(others):
-            yield Shared(key=key, value=value, others=having, of=len(others), kind="label")
-
-
-def _place(rows: Sequence[JobRow]) -> Iterable[Shared]:
+def _place(seen: Sequence[_Seen]) -> Iterator[Shared]:
     """The task that all failed in, and the range of shards."""
-    tasks = {row.failure.task if row.failure else None for row in rows}
+    tasks = {one.task for one in seen}
     if len(tasks) == 1 and (task := tasks.pop()):
         yield Shared(key="task", value=task, kind="task")
-    shards = [row.failure.shard for row in rows if row.failure]
-    known = [shard for shard in shards if shard is not None and shard >= 0]
-    if len(known) == len(rows):
+    known = [one.shard for one in seen if one.shard is not None and one.shard >= 0]
+    if len(known) == len(seen):
         low, high = min(known), max(known)
         yield Shared(
             key="shard", value=str(low) if low == high else f"{low} to {high}", kind="shard"

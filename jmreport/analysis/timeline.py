@@ -60,7 +60,7 @@ def timeline(
     `lost` are jobs that the server no longer has: what was active then has an end that nobody
     knows. `covered` is the instant since which every submission is known.
     """
-    jobs = _placed((row for row in rows if _touches(row, since, lost)), now, lost)
+    jobs = _placed((row for row in rows if touches(row, since, lost=row.id in lost)), now, lost)
     first = since or _first(jobs)
     if first is None or first >= now or not (jobs.submitted or jobs.running or jobs.unplaced):
         return None
@@ -83,9 +83,9 @@ def timeline(
     )
 
 
-def _touches(row: JobRow, since: datetime | None, lost: frozenset[str]) -> bool:
+def touches(row: JobRow, since: datetime | None, *, lost: bool) -> bool:
     """Whether anything is known of the job since then."""
-    if since is None or (row.active and row.id not in lost):
+    if since is None or (row.active and not lost):
         return True
     return any(at is not None and at >= since for at in (row.submission, row.start, row.end))
 

@@ -1,19 +1,22 @@
 """How long a workflow usually takes: its last 30 successful runs, and never fewer than 5."""
 
-from bisect import bisect_left, insort
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from heapq import heappush, heappushpop
 from typing import NamedTuple
 
-from jmreport.records import Entry, JobRow
+import msgspec
+
+from jmreport.records import Entry, JobRow, run_order
 from jmreport.report import Usual
+from jmreport.spill import Spill
 
 #: The runs that are looked at, and the fewest that say anything.
 MOST_RUNS = 30
 FEWEST_RUNS = 5
-#: More new runs than this are sorted in at once rather than one by one.
-_FEW = 64
 
 #: A workflow's jobs, and its runs as a sub-workflow, are two things: (name, listed).
 Workflow = tuple[str, bool]
@@ -67,41 +70,48 @@ def success(row: JobRow) -> Success | None:
 
 
 class Successes:
-    """The successful runs of one workflow by their end, grown run by run."""
+    """The successful runs of one workflow by their end, grown run by run: 16 bytes for each."""
 
     def __init__(self) -> None:
-        self._runs: list[Success] = []
+        self._ends, self._seconds = array("d"), array("d")
         self._cached: tuple[int, int, Usual | None] = (-1, -1, None)
 
-    def add(self, more: Sequence[Success]) -> None:
-        if len(more) <= _FEW:
-            for one in more:
-                insort(self._runs, one)
-        else:
-            self._runs.extend(more)
-            self._runs.sort()
+    def add(self, one: Success) -> None:
+        """One more; most of them end later than all before."""
+        end = one.end.timestamp()
+        place = bisect_right(self._ends, end)
+        self._ends.insert(place, end)
+        self._seconds.insert(place, one.seconds)
 
     def usual_before(self, end: datetime) -> Usual | None:
         """What was usual among the runs that had ended before then."""
-        upto = bisect_left(self._runs, (end,))
-        place = (len(self._runs), upto)
+        upto = bisect_left(self._ends, end.timestamp())
+        place = (len(self._ends), upto)
         if self._cached[:2] != place:
-            last = self._runs[max(0, upto - MOST_RUNS) : upto]
-            self._cached = (*place, usual([run.seconds for run in last]))
+            self._cached = (*place, usual(self._seconds[max(0, upto - MOST_RUNS) : upto]))
         return self._cached[2]
 
 
-def as_of(entries: Iterable[Entry], now: datetime) -> dict[str, Usual]:
-    """What is usual now, for every workflow of listed jobs with enough successful runs."""
-    runs: defaultdict[str, list[Success]] = defaultdict(list)
-    for entry in entries:
-        if entry.row.listed and (run := success(entry.row)) and run.end <= now:
-            runs[entry.row.name].append(run)
-    found = (
-        (name, usual([run.seconds for run in sorted(of_name)[-MOST_RUNS:]]))
-        for name, of_name in runs.items()
-    )
-    return {name: value for name, value in found if value is not None}
+class Lately:
+    """The last successful runs of each workflow of listed jobs, told while jobs stream by."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._runs: defaultdict[str, list[Success]] = defaultdict(list)
+
+    def take(self, row: JobRow) -> None:
+        """One more listed job."""
+        if (run := success(row)) and run.end <= self._now:
+            runs = self._runs[row.name]
+            (heappush if len(runs) < MOST_RUNS else heappushpop)(runs, run)
+
+    def usual(self) -> dict[str, Usual]:
+        """What is usual now, for every workflow with enough successful runs."""
+        found = (
+            (name, usual([run.seconds for run in sorted(runs)]))
+            for name, runs in self._runs.items()
+        )
+        return {name: value for name, value in found if value is not None}
 
 
 class Asking(NamedTuple):
@@ -112,36 +122,54 @@ class Asking(NamedTuple):
     id: str
 
 
-def as_of_each(
-    entries: Iterable[Entry], asking: Iterable[tuple[Workflow, Asking]]
-) -> dict[str, Usual]:
-    """Job id -> what was usual at its end, of the runs that its own run knew.
+class Learning:
+    """What was usual at a job's end, of the runs that its own run knew.
 
-    So the answer stays the same when older jobs become known later. A workflow's runs are learned
-    in the order of the runs that found them, beside the jobs that ask.
+    So the answer stays the same when older jobs become known later: successful runs are learned in
+    the order of the runs that found them, beside the jobs that ask. All are told first, in any
+    order, and lie on the disk.
     """
-    learned: defaultdict[Workflow, list[tuple[str, Success]]] = defaultdict(list)
-    for entry in entries:
+
+    def __init__(self, spill: Spill) -> None:
+        self._spill = spill
+
+    def tell(self, entry: Entry) -> None:
+        """One more job that may be learned from, a listed one or not."""
         if run := success(entry.row):
-            learned[workflow_of(entry.row)].append((entry.first_run, run))
-    wanted: defaultdict[Workflow, list[Asking]] = defaultdict(list)
-    for workflow, one in asking:
-        if workflow in learned:
-            wanted[workflow].append(one)
-    answers: dict[str, Usual] = {}
-    while wanted:  # let go of as it is answered, for there are as many as jobs
-        workflow, of_workflow = wanted.popitem()
-        answers.update(_answer(sorted(learned.pop(workflow)), sorted(of_workflow)))
-    return answers
+            first = run_order(entry.first_run)
+            learned = _Learned(*first, workflow_of(entry.row), run)
+            self._spill.add("learned", (*first, run.id), _encode(learned))
+
+    def answers(self) -> "Answers":
+        """All were told: from here on jobs can ask, in the order of their runs."""
+        return Answers(_decode(body) for body in self._spill.ordered("learned"))
 
 
-def _answer(learned: Sequence[tuple[str, Success]], wanted: Sequence[Asking]) -> dict[str, Usual]:
-    successes, known, answers = Successes(), 0, {}
-    for one in wanted:
-        upto = bisect_left(learned, (one.run + "\0",))
-        if upto > known:
-            successes.add([run for _, run in learned[known:upto]])
-            known = upto
-        if found := successes.usual_before(one.end):
-            answers[one.id] = found
-    return answers
+class Answers:
+    """What was usual, asked for in the order of runs."""
+
+    def __init__(self, told: "Iterator[_Learned]") -> None:
+        self._told = told
+        self._waiting = next(told, None)
+        self._known: defaultdict[Workflow, Successes] = defaultdict(Successes)
+
+    def of(self, workflow: Workflow, asking: Asking) -> Usual | None:
+        """What was usual for a job; None where nobody can say."""
+        order = run_order(asking.run)
+        while self._waiting is not None and (self._waiting.stamp, self._waiting.turn) <= order:
+            self._known[self._waiting.workflow].add(self._waiting.success)
+            self._waiting = next(self._told, None)
+        return self._known[workflow].usual_before(asking.end) if workflow in self._known else None
+
+
+class _Learned(NamedTuple):
+    """A successful run, and the run that found it first."""
+
+    stamp: str
+    turn: int
+    workflow: Workflow
+    success: Success
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Learned).decode

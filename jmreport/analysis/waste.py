@@ -14,7 +14,6 @@ from msgspec.structs import astuple, replace
 
 from jmreport.analysis.measures import Total
 from jmreport.analysis.night import usual_night
-from jmreport.analysis.nights import Nights
 from jmreport.analysis.rows import LONGEST_NAME
 from jmreport.records import Entry, JobRow, Measure, Spent
 from jmreport.report import (
@@ -45,16 +44,13 @@ def nothing(_jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
 
 
 def night_tasks(
-    entries: Iterable[Entry], nights: Nights, read: ReadMeasures
+    tonight: Iterable[Entry], above: "Above", read: ReadMeasures
 ) -> tuple[NightTask, ...]:
-    """What each task cost in the newest night, by workflow and task."""
-    known = list(entries)
-    above = Above(known)
-    ended = {
-        entry.row.id: entry.row
-        for entry in known
-        if (at := nights.ended(entry)) is not None and nights.index(at) == nights.tonight
-    }
+    """What each task cost in the newest night, by workflow and task.
+
+    `tonight` are the jobs that ended in it, those that no list names too.
+    """
+    ended = {entry.row.id: entry.row for entry in tonight}
     totals: defaultdict[tuple[str, str], Total] = defaultdict(Total)
     for job, measures in read(sorted(ended)):
         for one in measures:
@@ -102,27 +98,24 @@ class Costs:
 
     def __init__(
         self,
-        entries: Iterable[Entry],
         jobs: Sequence[Entry],
-        nights: Nights,
+        below: Sequence[Entry],
+        tonight: Iterable[Entry],
+        above: Above,
         labels: Sequence[LabelReport],
         prices: Prices,
     ) -> None:
-        known = list(entries)
-        self._above = Above(known)
+        """`jobs` are the report's and `below` their sub-workflows; `tonight` ended in its night."""
+        self._above = above
         self._prices = prices
         self._labels = [label for label in labels if not label.distinct and label.key != "name"]
         self._order = {entry.row.id: at for at, entry in enumerate(jobs)}
         self._read: dict[str, JobRow] = {
             entry.row.id: entry.row
-            for entry in known
-            if self._above.root(entry.row).id in self._order
+            for entry in (*jobs, *below)
+            if above.root(entry.row).id in self._order
         }
-        self._tonight = frozenset(
-            entry.row.id
-            for entry in known
-            if (at := nights.ended(entry)) is not None and nights.index(at) == nights.tonight
-        )
+        self._tonight = frozenset(entry.row.id for entry in tonight)
         self._jobs = jobs
         self._measured: set[str] = set()
         self._total = _Adding()

@@ -1,33 +1,91 @@
 """A report on every workflow ever known: a page lasts when its jobs have left the window."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from heapq import heappush, heappushpop
+from typing import Any, NamedTuple, TypeVar
 
 from jmreport.analysis.attention import groups
-from jmreport.analysis.days import Calendar
 from jmreport.analysis.nights import KeyState, Verdicts
+from jmreport.history import newness
 from jmreport.records import Entry, JobRow
-from jmreport.report import StatusSplit, Usual, WorkflowReport
+from jmreport.report import Day, StatusSplit, Usual, WorkflowReport
+
+T = TypeVar("T", bound=Any)
 
 #: Runs that a workflow's page lists and draws.
 MOST_JOBS = 50
 
 
+class Newest:
+    """The newest runs of every workflow, told while jobs stream by."""
+
+    def __init__(self) -> None:
+        self._newest: defaultdict[str, list[_Newest]] = defaultdict(list)
+        self._ended: defaultdict[str, list[_Ended]] = defaultdict(list)
+
+    def take(self, entry: Entry) -> None:
+        """One more listed job."""
+        row = entry.row
+        _keep(self._newest[row.name], _Newest(newness(entry)))
+        if row.end is not None and row.took is not None:
+            ended = _Ended(row.end, row.id, row.took.total_seconds(), row.status)
+            _keep(self._ended[row.name], ended)
+
+    def names(self) -> list[str]:
+        """Every workflow, in order."""
+        return sorted(self._newest)
+
+    def jobs(self, name: str) -> tuple[str, ...]:
+        """Ids of a workflow's last runs, newest first."""
+        return tuple(one.job for one in sorted(self._newest[name], reverse=True))
+
+    def durations(self, name: str) -> tuple[tuple[datetime, float, str], ...]:
+        """(ended, seconds, status) of its last finished runs, oldest first."""
+        return tuple((one.end, one.seconds, one.status) for one in sorted(self._ended[name]))
+
+
+class _Newest:
+    """A job, sortable from the oldest to the newest submission."""
+
+    __slots__ = ("_newness",)
+
+    def __init__(self, newness: tuple[float, str]) -> None:
+        self._newness = newness
+
+    @property
+    def job(self) -> str:
+        return self._newness[1]
+
+    def __lt__(self, other: "_Newest") -> bool:
+        return self._newness > other._newness
+
+
+class _Ended(NamedTuple):
+    """A finished job, sortable by its end."""
+
+    end: datetime
+    id: str
+    seconds: float
+    status: str
+
+
+def _keep(heap: list[T], one: T) -> None:
+    """Puts one among the last, and lets go of the first where they are too many."""
+    (heappush if len(heap) < MOST_JOBS else heappushpop)(heap, one)
+
+
 def reports(
-    entries: Iterable[Entry],
+    newest: Newest,
     window: Sequence[Entry],
     *,
     verdicts: Verdicts,
-    usual: dict[str, Usual],
-    calendar: Calendar,
+    usual: Mapping[str, Usual],
+    days: Callable[[str], tuple[Day, ...]],
     first: bool,
 ) -> tuple[WorkflowReport, ...]:
-    """Every workflow of listed jobs, by name."""
-    known: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        if entry.row.listed:
-            known[entry.row.name].append(entry)
+    """Every workflow of listed jobs, by name. `days` gives those of a workflow."""
     in_window: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in window:
         in_window[entry.row.name].append(entry)
@@ -38,14 +96,14 @@ def reports(
         WorkflowReport(
             name=name,
             split=split(entry.row for entry in in_window[name]),
-            jobs=tuple(entry.row.id for entry in newest_first(known[name])[:MOST_JOBS]),
-            days=calendar.days(known[name]),
+            jobs=newest.jobs(name),
+            days=days(name),
             usual=usual.get(name),
             causes=groups(failing[name], verdicts, in_window[name], first=first),
             failed_tasks=_failed_tasks(in_window[name]),
-            durations=_durations(known[name]),
+            durations=newest.durations(name),
         )
-        for name in sorted(known)
+        for name in newest.names()
     )
 
 
@@ -56,13 +114,7 @@ def split(rows: Iterable[JobRow]) -> StatusSplit:
 
 def newest_first(entries: Iterable[Entry]) -> list[Entry]:
     """By submission, jobs without one last; ids decide between equals."""
-    return sorted(entries, key=_newness)
-
-
-def _newness(entry: Entry) -> tuple[float, str]:
-    row = entry.row
-    # Seconds, since datetimes of year 1 can't be negated.
-    return -row.submission.timestamp() if row.submission else float("inf"), row.id
+    return sorted(entries, key=newness)
 
 
 def _failed_tasks(entries: Iterable[Entry]) -> tuple[tuple[str, int], ...]:
@@ -71,12 +123,3 @@ def _failed_tasks(entries: Iterable[Entry]) -> tuple[tuple[str, int], ...]:
         task for entry in entries if entry.row.status == "Failed" for task in entry.row.failed_tasks
     )
     return tuple(sorted(tasks.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _durations(entries: Iterable[Entry]) -> tuple[tuple[datetime, float, str], ...]:
-    finished = (
-        (row.end, row.id, row.took.total_seconds(), row.status)
-        for row in (entry.row for entry in entries)
-        if row.end is not None and row.took is not None
-    )
-    return tuple((end, took, status) for end, _, took, status in sorted(finished)[-MOST_JOBS:])

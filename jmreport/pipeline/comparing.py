@@ -43,14 +43,14 @@ def diff(settings: Settings, first: str, second: str, *, progress: Progress) -> 
             ):
                 run = then.runs[-1].id
                 night = analysis.told(
-                    then.entries,
+                    then.history,
                     then.runs,
                     store.aggregations(run),
                     settings=settings.report,
                     measures=then.measures,
                 )
                 sides[run] = analysis.known(
-                    night, then.entries, then.runs, settings.report.identity_labels
+                    night, then.history, then.runs, settings.report.identity_labels
                 )
             return analysis.difference(sides[names[0]], sides[names[1]])
 

@@ -472,13 +472,10 @@ class _Reports:
     """Reports of the newest usable run, one for each choice of labels."""
 
     def __init__(self, settings: Settings, store: Store, runs: Sequence[Run]) -> None:
-        from jmreport import analysis
-
         self._settings, self._store = settings, store
         newest = max(at for at, run in enumerate(runs) if run.usable)
         self._runs = tuple(runs[: newest + 1])
         self._entries = tuple(store.entries())
-        self._short = analysis.short_ids(entry.row.id for entry in self._entries)
         self._made: dict[tuple[tuple[str, str], ...], tuple[Report, bool]] = {}
 
     def of(self, team: Team) -> tuple[Report, bool]:
@@ -490,10 +487,11 @@ class _Reports:
 
     def _make(self, team: Team) -> tuple[Report, bool]:
         from jmreport import analysis
+        from jmreport.history import Held
 
         own = analysis.of_team(self._entries, team.labels)
         report = analysis.analyse(
-            own,
+            Held(own),
             analysis.runs_of_team(self._runs, self._entries, own),
             {},
             settings=self._settings.report,
@@ -503,7 +501,7 @@ class _Reports:
             prices=self._settings.prices,
         )
         known = not team.labels or any(entry.row.listed for entry in own)
-        return replace(report, short_ids=self._short), known
+        return replace(report, short_ids=self._store.short_ids(report.short_ids)), known
 
     def _past(self) -> tuple[NightSummary, ...]:
         """The nights before, where the site told them all: what is usual comes from them."""

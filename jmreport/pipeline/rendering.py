@@ -42,11 +42,10 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
                 hint=_first_steps(store.count()),
             )
         with progress.step("analyse", None):
-            entries = tuple(store.entries())
             past, told = _nights(settings, runs, store)
             runs = (*store.pruned(), *runs)
             report = analysis.analyse(
-                entries,
+                store,
                 runs,
                 store.aggregations(newest.id),
                 settings=settings.report,
@@ -55,12 +54,12 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
                 measures=store.measures,
                 prices=settings.prices,
             )
-            told = (*told, analysis.frozen(report, entries))
+            told = (*told, analysis.frozen(report, store))
         guidance = guiding.read(settings.report)
         written = site.write(
             Path(settings.site.dir),
             report,
-            analysis.contexts(entries, runs, identity=settings.report.identity_labels),
+            analysis.contexts(store, runs, identity=settings.report.identity_labels),
             partial(read_records, Path(settings.snapshots.dir)),
             nights=told,
             guidance=guidance,
@@ -107,7 +106,7 @@ def _nights(
         return tuple(known[run] for run in usable), ()
     told = tuple(
         analysis.told(
-            then.entries,
+            then.history,
             then.runs,
             store.aggregations(then.runs[-1].id),
             settings=settings.report,

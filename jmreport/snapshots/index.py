@@ -6,7 +6,9 @@ state from beginning to end, no lock is needed, and a kill leaves the old file. 
     meta(key, value)                      the schema and the summariser that made the rows; which
                                           prune it begins with
     runs(id, stamp, body)                 run.json as it is; which runs the index knows
-    entries(id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run)
+    entries(id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run,
+            submitted, above, form)       when, in seconds since 1970; the parent of a job that no
+                                          list names; the shortest form of the id
     seen(id, first_run, last_run)         apart, since every run touches nearly all of it
     measures(id, body)                    what its tasks cost (snapshots/measured.py)
 """
@@ -23,7 +25,8 @@ import msgspec
 from jmreport import models
 from jmreport import records as nouns
 from jmreport.errors import JmreportError
-from jmreport.records import Entry, JobRow, Measure, Record
+from jmreport.records import Entry, JobRow, Measure, Record, run_order
+from jmreport.short_ids import form, short_ids
 from jmreport.snapshots import carried, contents, files, measured, runs
 from jmreport.snapshots.carried import Origin
 from jmreport.snapshots.measured import Measuring, unmeasured
@@ -32,7 +35,9 @@ from jmreport.snapshots.sharing import Sharing
 NAME = "index.sqlite"
 #: What the database itself raises.
 Error = sqlite3.Error
-SCHEMA = 4
+SCHEMA = 5
+#: Rows that are read at a time: what streaming takes.
+_ROWS = 500
 Summarise = Callable[[Record], JobRow]
 
 _TABLES = """
@@ -40,9 +45,14 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE runs (id TEXT PRIMARY KEY, stamp TEXT, body BLOB) WITHOUT ROWID;
 CREATE TABLE entries (
     id TEXT PRIMARY KEY, run TEXT, shard TEXT, line INTEGER, digest TEXT, row_digest TEXT,
-    active INTEGER, parts BLOB, row BLOB, outcome TEXT, told_run TEXT
+    active INTEGER, parts BLOB, row BLOB, outcome TEXT, told_run TEXT,
+    submitted REAL, above TEXT, form TEXT
 ) WITHOUT ROWID;
 CREATE INDEX active ON entries (id) WHERE active;
+CREATE INDEX by_run ON entries (run, shard, line);
+CREATE INDEX by_submission ON entries (submitted DESC, id);
+CREATE INDEX by_parent ON entries (above, id) WHERE above IS NOT NULL;
+CREATE INDEX by_form ON entries (form);
 CREATE TABLE seen (id TEXT PRIMARY KEY, first_run TEXT, last_run TEXT) WITHOUT ROWID;
 """
 _ENTRY = (
@@ -74,7 +84,7 @@ class Index:
     def runs(self) -> list[tuple[str, bytes]]:
         """(id, run.json) of every run, oldest first."""
         rows = self.connection.execute("SELECT id, body FROM runs").fetchall()
-        return sorted(rows, key=lambda row: runs.order(row[0]))
+        return sorted(rows, key=lambda row: run_order(row[0]))
 
     def stamps(self) -> dict[str, str]:
         return dict(self.connection.execute("SELECT id, stamp FROM runs"))
@@ -108,11 +118,56 @@ class Index:
 
     def entries(self, after: str = "") -> Iterator[Entry]:
         """Every job behind `after`, sorted by id; the whole of one state, sharing its values."""
+        return self._read("WHERE entries.id > ? ORDER BY entries.id", (after,), sharing=Sharing())
+
+    def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
+        """Every job by the run that wrote its newest record, the newest run's first.
+
+        From the oldest on it is the order in which records are stored.
+        """
+        sharing, way = Sharing(), "ASC" if oldest_first else "DESC"
+        written = self.connection.execute("SELECT DISTINCT run FROM entries").fetchall()
+        for (run,) in sorted(written, key=lambda row: run_order(row[0]), reverse=not oldest_first):
+            yield from self._read(
+                f"WHERE run = ? ORDER BY shard {way}, line {way}", (run,), sharing=sharing
+            )
+
+    def by_submission(self) -> Iterator[Entry]:
+        """Every job, the newest submission first and those without one last."""
+        return self._read("ORDER BY submitted DESC, entries.id", sharing=Sharing())
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        """Those of these jobs that are known, by their ids."""
         sharing = Sharing()
-        cursor = self.connection.execute(
-            _ENTRY + "WHERE entries.id > ? ORDER BY entries.id", (after,)
-        )
-        while rows := cursor.fetchmany(2000):
+        return {
+            job: entry
+            for job in jobs
+            for entry in self._read("WHERE entries.id = ?", (job,), sharing=sharing)
+        }
+
+    def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
+        """The jobs that no list names and whose parent is one of these."""
+        sharing = Sharing()
+        for job in dict.fromkeys(jobs):
+            yield from self._read(
+                "WHERE above = ? AND above IS NOT NULL ORDER BY entries.id", (job,), sharing=sharing
+            )
+
+    def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
+        """Whole id -> its short form; found among the ids of the same form."""
+        found: dict[str, str] = {}
+        for job in jobs:
+            rows = self.connection.execute(
+                "SELECT id FROM entries WHERE form = ?", (form(job),)
+            ).fetchall()
+            found[job] = short_ids(one for (one,) in rows).get(job, "")
+        return {job: short for job, short in found.items() if short}
+
+    def _read(
+        self, which: str, values: tuple[object, ...] = (), *, sharing: Sharing
+    ) -> Iterator[Entry]:
+        cursor = self.connection.execute(_ENTRY + which, values)
+        while rows := cursor.fetchmany(_ROWS):
             yield from (_entry(row, sharing) for row in rows)
 
     def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
@@ -150,7 +205,7 @@ class Index:
         """Take in a record that was written."""
         measured.put(self.connection, record.id, measures)
         self.connection.execute(
-            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.id,
                 run,
@@ -163,6 +218,9 @@ class Index:
                 _encode_row(row),
                 outcome(row),
                 self._told_since(record.id, outcome(row)) or run,
+                row.submission.timestamp() if row.submission else None,
+                None if row.listed else row.parent or None,
+                form(record.id),
             ),
         )
         self.connection.execute(
@@ -381,7 +439,7 @@ def rebuilt(
     """A private index made from the runs alone: all of them, or only some, and what was pruned."""
     index = _private(made_by(summarise, measure))
     index.take_in_carried(root, summarise, measure)
-    for run in runs.committed(root) if only is None else sorted(only, key=runs.order):
+    for run in runs.committed(root) if only is None else sorted(only, key=run_order):
         index.take_in(root, run, summarise, measure)
     index.connection.commit()
     return index
@@ -454,7 +512,7 @@ def _continues(
 
     A store that was copied has other times and the same contents, so contents decide.
     """
-    if list(stamps)[: len(known)] != sorted(known, key=runs.order):
+    if list(stamps)[: len(known)] != sorted(known, key=run_order):
         return False
     return all(stamps[run] == known[run] or _same_body(root, index, run) for run in known)
 

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from jmreport.bucket import Bucket, Headers
 from jmreport.errors import ChangedError, DeliveryError
+from jmreport.records import run_order
 from jmreport.snapshots import files, runs
 from jmreport.snapshots.check import FORMAT, INCOMING, SALT
 from jmreport.snapshots.lock import WritersLock
@@ -122,24 +123,24 @@ def _last(folder: str) -> str:
 def _wanted(root: Path, there: dict[str, tuple[str, ...]]) -> list[str]:
     """Whole folders of the bucket that the store lacks: what was pruned, then runs by age."""
     pruned = runs.pruned_folder(root)
-    upto = runs.order(pruned.name) if pruned else None
+    upto = run_order(pruned.name) if pruned else None
     found = []
     for folder, names in there.items():
         name = run_of(folder)
         if not name or _last(folder) not in names:
             continue
-        if (upto is None or runs.order(name) > upto) and not (root / folder).exists():
+        if (upto is None or run_order(name) > upto) and not (root / folder).exists():
             found.append(folder)
-    ends = [runs.order(run_of(each)) for each in found if each.startswith(runs.PRUNED)]
+    ends = [run_order(run_of(each)) for each in found if each.startswith(runs.PRUNED)]
     if ends:  # what a prune elsewhere took away is not brought back
         newest = max(ends)
         found = [
             each
             for each in found
-            if runs.order(run_of(each)) > newest
-            or (each.startswith(runs.PRUNED) and runs.order(run_of(each)) == newest)
+            if run_order(run_of(each)) > newest
+            or (each.startswith(runs.PRUNED) and run_order(run_of(each)) == newest)
         ]
-    return sorted(found, key=lambda each: (each.startswith(runs.RUNS), runs.order(run_of(each))))
+    return sorted(found, key=lambda each: (each.startswith(runs.RUNS), run_order(run_of(each))))
 
 
 def run_of(folder: str) -> str:
@@ -166,12 +167,12 @@ def _pruned(root: Path, there: dict[str, tuple[str, ...]]) -> list[str]:
     pruned = runs.pruned_folder(root)
     if pruned is None:
         return []
-    upto = runs.order(pruned.name)
+    upto = run_order(pruned.name)
     return [
         folder
         for folder in there
         if run_of(folder)
-        and runs.order(run_of(folder)) <= upto
+        and run_order(run_of(folder)) <= upto
         and folder != f"{runs.PRUNED}/{pruned.name}"
     ]
 

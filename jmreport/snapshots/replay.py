@@ -1,7 +1,7 @@
 """The store as it was after each run: what a night of the past knew.
 
     for then in replay(Path("snapshots"), summarise=summarise, measure=measure, wanted=ids):
-        then.runs, then.entries, then.measures(ids) ...
+        then.runs, then.history.by_run(), then.measures(ids) ...
 
 Made from the runs' own files, oldest first, into an index of this process. It costs a reading of
 all runs, so it is for what cannot be had otherwise: nights that were never rendered here, and the
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jmreport.records import Entry, Measure, Run
+from jmreport.history import History
+from jmreport.records import Measure, Run
 from jmreport.snapshots import carried, index, runs
 from jmreport.snapshots.check import check_format
 from jmreport.snapshots.index import Summarise
@@ -22,11 +23,11 @@ from jmreport.snapshots.measured import Measuring, unmeasured
 class Then(NamedTuple):
     """What was known after a run: the runs up to it, those that were pruned first, and every job.
 
-    `measures` tells what jobs cost; it can be asked until the next state is.
+    `history` has the jobs and `measures` what they cost; both can be asked until the next state is.
     """
 
     runs: tuple[Run, ...]
-    entries: tuple[Entry, ...]
+    history: History
     measures: Callable[[Iterable[str]], Iterator[tuple[str, tuple[Measure, ...]]]]
 
 
@@ -57,6 +58,6 @@ def replay(
                     runs.plain(runs.decode(body, folder / each / runs.RUN))
                     for each, body in state.runs()
                 )
-                yield Then((*gone, *so_far), tuple(state.entries()), state.measures)
+                yield Then((*gone, *so_far), state, state.measures)
     finally:
         state.close()

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 from jmreport.errors import SnapshotError
-from jmreport.records import SNAPSHOT_FORMAT, Asked, Record, Run
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Record, Run, run_order
 from jmreport.snapshots import files
 from jmreport.snapshots.files import Written
 
@@ -53,22 +53,16 @@ class Begun(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: Asked | None = None
 
 
-def order(run: str) -> tuple[str, int]:
-    """What runs are sorted by: 20261123T021400Z comes before 20261123T021400Z-0002."""
-    stamp, _, turn = run.partition("-")
-    return stamp, int(turn) if turn.isdigit() else 1
-
-
 def next_id(wanted: str, taken: Sequence[str]) -> str:
     """An id behind all that are taken, so that ids sort as runs were made, whatever clocks say.
 
     >>> next_id("20261123T021400Z", ["20261122T021400Z", "20261123T021400Z"])
     '20261123T021400Z-0002'
     """
-    newest = max(taken, key=order, default="")
-    if order(wanted) > order(newest):
+    newest = max(taken, key=run_order, default="")
+    if run_order(wanted) > run_order(newest):
         return wanted
-    stamp, turn = order(newest)
+    stamp, turn = run_order(newest)
     return f"{stamp}-{turn + 1:04}"
 
 
@@ -78,14 +72,14 @@ def folders(root: Path) -> list[Path]:
     found, pruned = _folders(root / RUNS), pruned_folder(root)
     if pruned is None:
         return found
-    return [path for path in found if order(path.name) > order(pruned.name)]
+    return [path for path in found if run_order(path.name) > run_order(pruned.name)]
 
 
 def pruned_folder(root: Path) -> Path | None:
     """The folder of what is left of pruned runs; None where none was."""
     return max(
         (path for path in _folders(root / PRUNED) if (path / PRUNE).exists()),
-        key=lambda path: order(path.name),
+        key=lambda path: run_order(path.name),
         default=None,
     )
 
@@ -96,7 +90,9 @@ def outlived(root: Path) -> list[Path]:
     others = [path for path in _folders(root / PRUNED) if path != pruned]
     if pruned is None:
         return others
-    before = [path for path in _folders(root / RUNS) if order(path.name) <= order(pruned.name)]
+    before = [
+        path for path in _folders(root / RUNS) if run_order(path.name) <= run_order(pruned.name)
+    ]
     return [*before, *others]
 
 
@@ -109,7 +105,7 @@ def _folders(place: Path) -> list[Path]:
         raise SnapshotError(
             f"cannot read {place}: {error.strerror}", hint="check who owns the folder"
         ) from error
-    return sorted(found, key=lambda path: order(path.name))
+    return sorted(found, key=lambda path: run_order(path.name))
 
 
 def committed(root: Path) -> dict[str, str]:
@@ -155,7 +151,7 @@ def read_begun(folder: Path) -> Begun:
     try:
         return msgspec.json.decode(files.read(folder / BEGUN), type=Begun)
     except (SnapshotError, msgspec.DecodeError, RecursionError):
-        stamp = order(folder.name)[0]
+        stamp = run_order(folder.name)[0]
     try:
         return Begun(now=datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
     except ValueError:

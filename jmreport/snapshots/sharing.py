@@ -13,10 +13,15 @@ from msgspec.structs import replace
 from jmreport.records import JobRow
 
 T = TypeVar("T", bound=Hashable)
+#: Values that are kept; with more of them most are not met again soon.
+MOST = 50_000
 
 
 class Sharing:
-    """The values met so far. Rows are not changed: others that say the same are given back."""
+    """The values met lately. Rows are not changed: others that say the same are given back.
+
+    A history is streamed through it, so it forgets: else it would hold all that is different.
+    """
 
     def __init__(self) -> None:
         self._values: dict[Hashable, Hashable] = {}
@@ -24,6 +29,8 @@ class Sharing:
 
     def one(self, value: T) -> T:
         """The first value that was equal to this."""
+        if len(self._values) >= MOST:
+            self._values.clear()
         return self._values.setdefault(value, value)  # type: ignore[return-value]  # equal values of one type: the keys are texts and tuples of texts
 
     def row(self, row: JobRow) -> JobRow:
@@ -43,4 +50,6 @@ class Sharing:
         )
 
     def _texts(self, texts: dict[str, str]) -> dict[str, str]:
+        if len(self._labels) >= MOST:
+            self._labels.clear()
         return self._labels.setdefault(tuple(texts.items()), texts)

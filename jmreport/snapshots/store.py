@@ -12,11 +12,13 @@ The format is told in docs/snapshots.md.
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -32,6 +34,8 @@ from jmreport.snapshots.pruning import Leaning, Pruned
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.salvage import salvage
 from jmreport.snapshots.writing import RunWriter, finish_interrupted
+
+T = TypeVar("T")
 
 _ABOUT = (
     "Snapshots of a Job Manager, made by jmreport. runs/*/run.json says what was asked and what "
@@ -87,6 +91,52 @@ class Store:
             try:
                 for entry in state.entries(after=last):
                     last = entry.row.id
+                    yield entry
+            except (sqlite3.DatabaseError, msgspec.DecodeError):
+                state = self._remade(state)
+            else:
+                return
+
+    def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
+        """Every job by the run that wrote its newest record, the newest run's first: streamed.
+
+        From the oldest on it is the order in which records are stored.
+        """
+        return self._streamed(partial(Index.by_run, oldest_first=oldest_first))
+
+    def by_submission(self) -> Iterator[Entry]:
+        """Every job, the newest submission first and those without one last: streamed."""
+        return self._streamed(Index.by_submission)
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        """Those of these jobs that are known, by their ids."""
+        return self._asked(lambda state, wanted: state.of(wanted), jobs)
+
+    def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
+        """The jobs that no list names and whose parent is one of these."""
+        wanted = tuple(dict.fromkeys(jobs))
+        return self._streamed(lambda state: state.below(wanted))
+
+    def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
+        """Whole id -> as much of it as tells it apart from all that are known."""
+        return self._asked(lambda state, wanted: state.short_ids(wanted), jobs)
+
+    def _asked(
+        self, ask: Callable[[Index, Sequence[str]], dict[str, T]], jobs: Iterable[str]
+    ) -> dict[str, T]:
+        state, wanted = self._current(), tuple(jobs)
+        try:
+            return ask(state, wanted)
+        except (sqlite3.DatabaseError, msgspec.DecodeError):
+            return ask(self._remade(state), wanted)
+
+    def _streamed(self, read: Callable[[Index], Iterator[Entry]]) -> Iterator[Entry]:
+        """What is read of one state; of the same state made anew where it is damaged."""
+        state, given = self._current(), 0
+        while True:
+            try:
+                for entry in islice(read(state), given, None):
+                    given += 1
                     yield entry
             except (sqlite3.DatabaseError, msgspec.DecodeError):
                 state = self._remade(state)

@@ -101,7 +101,7 @@ def told(settings: Settings, wanted: frozenset[str]) -> Iterator[Night]:
     root = Path(settings.snapshots.dir)
     for then in replay(root, summarise=analysis.summarise, measure=analysis.measure, wanted=wanted):
         yield analysis.told(
-            then.entries, then.runs, {}, settings=settings.report, measures=then.measures
+            then.history, then.runs, {}, settings=settings.report, measures=then.measures
         )
 
 

@@ -19,8 +19,20 @@ _RANDOM = re.compile(r"[0-9a-fA-F]{8}(?:-|[0-9a-fA-F]*$)")
 _EDGES = "+"
 
 
+def form(job: str) -> str:
+    """How an id looks at its shortest. Only ids of one form can be taken for one another.
+
+    >>> form("03a7491c-76c1-40f4-93d5-222d0ac2be70")
+    '03a7491c'
+    """
+    return job[:LENGTH] if _RANDOM.match(job) else _middle_cut(job, LENGTH)
+
+
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Whole id -> its short form; no two forms are alike."""
+    """Whole id -> its short form; no two forms are alike.
+
+    `ids` are all that there are, or all of some forms.
+    """
     ordered = sorted(set(ids))
     random = [one for one in ordered if _RANDOM.match(one)]
     named = [one for one in ordered if not _RANDOM.match(one)]

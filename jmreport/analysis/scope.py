@@ -1,0 +1,103 @@
+"""Whom a report is about: what is kept of a history while it streams by once.
+
+The jobs of the report and all below them, those of its night and of its timeline; and of all others
+no more than what says how keys stand, how long workflows take and what jobs failed of.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from jmreport.analysis import timeline
+from jmreport.analysis.nights import Keys, Nights
+from jmreport.analysis.seen import Failures
+from jmreport.analysis.usual import Lately
+from jmreport.analysis.waste import Above
+from jmreport.analysis.window import Window
+from jmreport.analysis.workflows import Newest, newest_first
+from jmreport.history import History
+from jmreport.records import Entry, JobRow
+
+
+class Scope:
+    """One pass over a history, as the newest of the nights sees it."""
+
+    def __init__(self, history: History, nights: Nights, identity: Sequence[str]) -> None:
+        self._nights, self._window = nights, Window(nights)
+        self._since = nights.run.asked.since
+        keys = Keys(nights, identity)
+        self.lately = Lately(nights.now)
+        self.newest = Newest()
+        self.failures = Failures(nights)
+        #: Jobs that ended in the newest night, those that no list names too, by id.
+        self.tonight: list[Entry] = []
+        #: Listed jobs of which anything is known since the window's beginning, by id.
+        self.touching: list[JobRow] = []
+        #: Of those and of the report's jobs, what the server no longer has.
+        self.lost: set[str] = set()
+        #: When the first listed job ended.
+        self.first_end: datetime | None = None
+        found = [entry for entry in history.by_run() if self._take(entry, keys)]
+        #: What became of every key; what says so is let go of.
+        self.verdicts = keys.verdicts(history)
+        #: The report's jobs, newest submission first.
+        self.jobs = tuple(newest_first(found))
+        self.tonight.sort(key=lambda entry: entry.row.id)
+        self.touching.sort(key=lambda row: row.id)
+        #: Everything below the report's jobs.
+        self.below = tuple(sorted(_below(self.jobs, history), key=lambda entry: entry.row.id))
+        self.above = Above({entry.row.id: entry for entry in self._with_parents(history)}.values())
+
+    def _take(self, entry: Entry, keys: Keys) -> bool:
+        """Whether it is one of the report's jobs."""
+        nights, row = self._nights, entry.row
+        ended = nights.ended(entry)
+        if ended is not None and nights.index(ended) == nights.tonight:
+            self.tonight.append(entry)
+        if not row.listed:
+            return False
+        keys.take(entry, ended)
+        self.lately.take(row)
+        self.newest.take(entry)
+        self.failures.take(row, ended)
+        if row.end is not None and (self.first_end is None or row.end < self.first_end):
+            self.first_end = row.end
+        return self._near(entry)
+
+    def _near(self, entry: Entry) -> bool:
+        row = entry.row
+        holds, lost = self._window.holds(entry), self._window.lost(entry)
+        touches = timeline.touches(row, self._since, lost=lost)
+        if touches:
+            self.touching.append(row)
+        if lost and (touches or holds):
+            self.lost.add(row.id)
+        return holds
+
+    def is_lost(self, entry: Entry) -> bool:
+        """Whether the server no longer has a job."""
+        return self._window.lost(entry)
+
+    def _with_parents(self, history: History) -> Iterator[Entry]:
+        """The jobs that cost something in the report, and those that they were run by."""
+        yield from self.jobs
+        yield from self.below
+        yield from self.tonight
+        met: set[str] = set()
+        waiting = [entry for entry in self.tonight if not entry.row.listed]
+        while waiting:
+            above = {entry.row.parent for entry in waiting if entry.row.parent} - met
+            met |= above
+            found = history.of(sorted(above)).values()
+            yield from found
+            waiting = [entry for entry in found if not entry.row.listed]
+
+
+def _below(jobs: Iterable[Entry], history: History) -> Iterator[Entry]:
+    """Everything below some jobs, each once, however their ids point at one another."""
+    met = {entry.row.id for entry in jobs}
+    waiting = sorted(met)
+    while waiting:
+        found = [entry for entry in history.below(waiting) if entry.row.id not in met]
+        met.update(entry.row.id for entry in found)
+        waiting = [entry.row.id for entry in found]
+        yield from found

@@ -1,0 +1,97 @@
+"""Every job that is known, read as it is asked for: a history of months is larger than memory.
+
+    history.by_run()            what the newest run wrote, then what the run before it did …
+    history.by_submission()     the newest first
+    history.of(ids)             some of them
+    history.below(ids)          their sub-workflows
+    history.short_ids(ids)      how pages name them
+
+A store of snapshots is one; `Held` is one of jobs that are in memory anyway.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from jmreport.records import Entry, run_order
+from jmreport.short_ids import form, short_ids
+
+
+class History(Protocol):
+    """Every job that is known, in one state. Each way of reading it can be taken many times."""
+
+    def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
+        """Every job by the run that wrote its newest record, the newest run's first.
+
+        From the oldest on it is the order in which records are stored.
+        """
+        ...
+
+    def by_submission(self) -> Iterator[Entry]:
+        """Every job, the newest submission first and those without one last; ids decide."""
+        ...
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        """Those of these jobs that are known, by their ids."""
+        ...
+
+    def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
+        """The jobs that no list names and whose parent is one of these, each once."""
+        ...
+
+    def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
+        """Whole id -> as much of it as tells it apart from all that are known."""
+        ...
+
+
+class Held:
+    """A history of jobs that are in memory."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._known = {entry.row.id: entry for entry in entries}
+        self._below: dict[str, list[str]] | None = None
+        self._forms: dict[str, list[str]] | None = None
+
+    def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
+        return iter(
+            sorted(
+                self._known.values(),
+                key=lambda entry: (run_order(entry.run), entry.shard, entry.line),
+                reverse=not oldest_first,
+            )
+        )
+
+    def by_submission(self) -> Iterator[Entry]:
+        return iter(sorted(self._known.values(), key=newness))
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        return {job: self._known[job] for job in jobs if job in self._known}
+
+    def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
+        if self._below is None:
+            found: defaultdict[str, list[str]] = defaultdict(list)
+            for entry in self._known.values():
+                if entry.row.parent and not entry.row.listed:
+                    found[entry.row.parent].append(entry.row.id)
+            self._below = dict(found)
+        for job in dict.fromkeys(jobs):
+            yield from (self._known[each] for each in self._below.get(job, ()))
+
+    def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
+        if self._forms is None:
+            found: defaultdict[str, list[str]] = defaultdict(list)
+            for job in self._known:
+                found[form(job)].append(job)
+            self._forms = dict(found)
+        wanted = list(jobs)
+        forms = short_ids(
+            other for each in {form(job) for job in wanted} for other in self._forms.get(each, ())
+        )
+        return {job: forms[job] for job in wanted if job in forms}
+
+
+def newness(entry: Entry) -> tuple[float, str]:
+    """What jobs are sorted by to have the newest submission first."""
+    row = entry.row
+    # Seconds, since datetimes of year 1 can't be negated.
+    return -row.submission.timestamp() if row.submission else float("inf"), row.id
