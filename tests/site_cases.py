@@ -166,6 +166,7 @@ def write(
     *,
     settings: Settings | None = None,
     workers: int = 1,
+    executor: str = "",
     reader: Reader = read,
 ) -> site.Written:
     """The site of these jobs; `reader` gives the records of some lines of a shard."""
@@ -178,6 +179,7 @@ def write(
         settings=settings,
         version="0.1.0",
         workers=workers,
+        executor=executor,
         progress=SilentProgress(),
     )
 

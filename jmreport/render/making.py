@@ -4,11 +4,13 @@ A `Maker` does it in whatever process it is: in the one that plans the site, or 
 """
 
 import ctypes
+import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import tzinfo
 from itertools import starmap
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -17,7 +19,7 @@ from jmreport.render import addresses, jobpage, words
 from jmreport.render.charts import Charts
 from jmreport.render.files import Files, WrittenFile
 from jmreport.render.jobfacts import SiteFacts
-from jmreport.render.page import Page
+from jmreport.render.page import Page, digest
 from jmreport.render.theme import Theme
 from jmreport.report import JobContext
 from jmreport.settings import Settings
@@ -67,6 +69,13 @@ class Maker:
         #: times its memory as there are processes.
         self.turn: AbstractContextManager[object] = nullcontext()
 
+    def read(self, shard: str, tasks: Sequence[JobTask]) -> Iterator[tuple[JobTask, Record]]:
+        """Some jobs with their records, which lie in one shard, in the order of the file."""
+        by_line = {task.context.entry.line: task for task in tasks}
+        lines = sorted(by_line)
+        for line, record in zip(lines, self.read_records(shard, lines), strict=True):
+            yield by_line[line], record
+
     def jobs(self, shard: str, tasks: Sequence[JobTask]) -> list[Done]:
         """Makes the pages of some jobs whose records lie in one shard."""
         by_line = {task.context.entry.line: task for task in tasks}
@@ -111,6 +120,14 @@ class Maker:
     def content(self, page: Page) -> str:
         """The digest of all that goes into a page, the theme included."""
         return f"{self.base}{page.content}"
+
+
+def base_of(theme: Theme) -> str:
+    """The digest of the theme and of the code that makes pages: another jmreport makes others."""
+    code = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    return digest(theme.digest, code.hexdigest())
 
 
 def encoded(text: str) -> bytes:

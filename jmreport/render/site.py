@@ -17,7 +17,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -55,14 +55,15 @@ from jmreport.render import (
     workflowpages,
 )
 from jmreport.render.charts import Charts
+from jmreport.render.cluster import ClusterWorkers
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.ledger import Ledger
-from jmreport.render.making import Done, JobTask, Maker, ReadRecords, encoded
+from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of, encoded
 from jmreport.render.page import digest
 from jmreport.render.theme import Theme
-from jmreport.render.workers import MOST_WORKERS, batched, working
+from jmreport.render.workers import MOST_WORKERS, JobWorkers, batched, working
 from jmreport.report import JobContext, Night, NightSummary, Report
 from jmreport.settings import Settings
 
@@ -107,11 +108,13 @@ def write(
     settings: Settings,
     version: str,
     workers: int,
+    executor: str = "",
     progress: Progress,
 ) -> Written:
-    """Writes the whole site. The number of workers changes the time that it takes, not a byte.
+    """Writes the whole site. Who works on it changes the time that it takes, not a byte.
 
-    0 workers is one for each core; 1 is this process.
+    0 workers is one for each core; 1 is this process. `executor` names a cluster that makes the
+    pages of jobs ("dask://10.0.0.5:8786"); all others are made here.
     `contexts` are those of every known job, read once; `read_records` must be picklable; `nights`
     are those that `remembered` did not know, and the newest. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
@@ -126,7 +129,7 @@ def write(
             labels=(label.key for label in report.labels),
             workflows=(flow.name for flow in report.workflows),
         )
-        base = digest(theme.digest, _code())
+        base = base_of(theme)
         maker = Maker(files, theme, read_records, settings, facts, base)
         site = _Site(
             maker,
@@ -135,6 +138,7 @@ def write(
             {night.summary.run: night for night in nights},
             version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
+            executor,
             progress,
             Guides(guidance, report.now.astimezone(maker.zone).date()),
         )
@@ -192,7 +196,7 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
             if files.size(asset) is None:
                 written = (files.write(asset, content),)
                 ledger.put(asset, sum_of(content), written, kept=False)
-        base = digest(theme.digest, _code())
+        base = base_of(theme)
         for page in diffpages.pages(_differences(ledger), _is_there(files), zone):
             if page.address in (address, addresses.DIFFS):
                 text = theme.render(
@@ -272,14 +276,6 @@ def _clear(files: Files) -> None:
         files.prepare()
 
 
-def _code() -> str:
-    """The digest of the code that makes pages: another jmreport makes other pages."""
-    whole = hashlib.blake2b(digest_size=16)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        whole.update(path.read_bytes())
-    return whole.hexdigest()
-
-
 # --- the plan and its order --------------------------------------------------------------------
 
 
@@ -294,6 +290,7 @@ class _Site:
         nights: Mapping[str, Night],
         version: str,
         workers: int,
+        executor: str,
         progress: Progress,
         guides: Guides,
     ) -> None:
@@ -301,7 +298,7 @@ class _Site:
         self.maker, self.ledger, self.report = maker, ledger, report
         self.nights = nights
         self.files, self.version = maker.files, version
-        self.workers, self.progress = workers, progress
+        self.workers, self.executor, self.progress = workers, executor, progress
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
         #: Pages that stay for good, but for what they tell of was pruned.
@@ -351,7 +348,7 @@ class _Site:
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
         wanted = _mentioned(self.report) - self.jobs.entries.keys()
-        with _spooling(changed) as spool, working(self.maker, self.workers) as workers:
+        with _spooling(changed) as spool, self._job_workers() as workers:
             for done in batched(self._fresh(contexts, wanted, spool, step), workers):
                 self._done(done, step, kept=True)
 
@@ -377,9 +374,16 @@ class _Site:
                 spool.write(len(packed).to_bytes(4, "big") + packed)
 
     def _changed_jobs(self, changed: Path, step: Step) -> None:
-        with working(self.maker, self.workers if changed.stat().st_size > 200_000 else 1) as work:
+        few = changed.stat().st_size <= 200_000
+        with working(self.maker, 1) if few else self._job_workers() as work:
             for done in batched(_spooled(changed), work):
                 self._done(done, step, kept=True)
+
+    def _job_workers(self) -> AbstractContextManager[JobWorkers]:
+        """Who makes the pages of jobs."""
+        if self.executor:
+            return ClusterWorkers(self.maker, self.executor)
+        return working(self.maker, self.workers)
 
     def _job_content(self, context: JobContext) -> str:
         """The digest of what a job's page shows: where its record lies, and when, aren't shown."""

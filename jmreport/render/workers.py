@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
+from typing import Protocol
 
 from jmreport.render.making import Done, JobTask, Maker, give_back
 
@@ -49,8 +50,24 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
+class JobWorkers(Protocol):
+    """Whoever makes the pages of jobs."""
+
+    @property
+    def batch(self) -> int:
+        """How many jobs they are given at a time."""
+
+    def jobs(self, shard: str, tasks: Sequence[JobTask]) -> Iterator[Done]:
+        """Give the pages of some jobs to be made, whose records lie in one shard."""
+
+    def rest(self) -> Iterator[Done]:
+        """What is still under way."""
+
+
 class Workers:
     """A few forked processes, or none: results come in the order in which work was given."""
+
+    batch = BATCH
 
     def __init__(self, maker: Maker, pool: Executor | None, workers: int) -> None:
         self._maker, self._pool = maker, pool
@@ -107,14 +124,14 @@ def working(maker: Maker, workers: int) -> Iterator[Workers]:
         _forked.pop()
 
 
-def batched(tasks: Iterable[JobTask], workers: Workers) -> Iterator[Done]:
+def batched(tasks: Iterable[JobTask], workers: JobWorkers) -> Iterator[Done]:
     """Makes jobs' pages a batch at a time, each batch of one shard."""
     batch: list[JobTask] = []
     place = ("", "")
     for task in tasks:
         entry = task.context.entry
         here = (entry.run, entry.shard)
-        if batch and (here != place or len(batch) >= BATCH):
+        if batch and (here != place or len(batch) >= workers.batch):
             yield from workers.jobs(place[1], batch)
             batch = []
         place = here
