@@ -28,6 +28,7 @@ from jmreport.options import (
     Like,
     Nights,
     Now,
+    OnCluster,
     Seed,
     Shards,
     UseDemo,
@@ -76,6 +77,7 @@ def build(
     nights: Nights = None,
     now: Now = None,
     workers: Workers = 0,
+    executor: OnCluster = "",
     job: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,6 +97,7 @@ def build(
         environ=os.environ,
         progress=given.console.progress(),
         workers=workers,
+        executor=executor,
         jobs=job or (),
     )
     given.end(outcome)
@@ -129,11 +132,18 @@ def collect(
 
 
 @command(app, SNAPSHOTS, SITE, *LIMITS)
-def render(given: Given, *, workers: Workers = 0) -> None:
+def render(given: Given, *, workers: Workers = 0, executor: OnCluster = "") -> None:
     """Write the pages from the snapshots; needs no network."""
     from jmreport import pipeline
 
-    given.end(pipeline.render(given.settings, progress=given.console.progress(), workers=workers))
+    given.end(
+        pipeline.render(
+            given.settings,
+            progress=given.console.progress(),
+            workers=workers,
+            executor=executor,
+        )
+    )
 
 
 # Here, since the help lists commands in the order in which they are made.

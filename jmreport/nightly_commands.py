@@ -14,6 +14,7 @@ from jmreport.options import (
     Jobs,
     Like,
     Now,
+    OnCluster,
     Seed,
     Shards,
     UseDemo,
@@ -45,6 +46,7 @@ def nightly(
     shards: Shards = None,
     now: Now = None,
     workers: Workers = 0,
+    executor: OnCluster = "",
 ) -> None:
     """Build, publish, mail and prune, as far as each is set up: for cron."""
     from jmreport import pipeline
@@ -58,6 +60,7 @@ def nightly(
         progress=given.console.progress(),
         clock=lambda: datetime.now(UTC),
         workers=workers,
+        executor=executor,
         within=durations.read(deadline) if deadline else None,
     )
     given.end(outcome)

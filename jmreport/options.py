@@ -183,6 +183,15 @@ Workers = Annotated[
         show_default=False,
     ),
 ]
+OnCluster = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="WHERE",
+        help="Whose processes make jobs' pages: dask://HOST:PORT. Default: this machine's.",
+        show_default=False,
+    ),
+]
 UseDemo = Annotated[
     bool, typer.Option("--demo", help="Use the built-in server instead of --api-url.")
 ]

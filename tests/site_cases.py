@@ -167,6 +167,7 @@ def write(
     *,
     settings: Settings | None = None,
     workers: int = 1,
+    executor: str = "",
     reader: Reader = read,
 ) -> site.Written:
     """The site of these jobs; `reader` gives the records of some lines of a shard."""
@@ -179,6 +180,7 @@ def write(
         settings=settings,
         version="0.1.0",
         workers=workers,
+        executor=executor,
         progress=SilentProgress(),
     )
 

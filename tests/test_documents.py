@@ -186,15 +186,14 @@ def names(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
 
 
-@pytest.mark.parametrize("lock", ["run", "gcs", "serve", "dev"])
+@pytest.mark.parametrize("lock", ["run", "gcs", "serve", "dask", "dev"])
 def test_every_dependency_is_locked_with_hashes(lock: str) -> None:
     """requirements/README.md says how to lock again."""
     project = tomllib.loads(read("pyproject.toml"))
     wanted = project["project"]["dependencies"]
-    if lock != "run":
-        wanted = wanted + project["project"]["optional-dependencies"]["gcs"]
-    if lock in ("serve", "dev"):
-        wanted = wanted + project["project"]["optional-dependencies"]["serve"]
+    extras = {"run": (), "gcs": ("gcs",), "serve": ("gcs", "serve"), "dask": ("dask",)}
+    for extra in extras.get(lock, ("gcs", "serve", "dask")):
+        wanted = wanted + project["project"]["optional-dependencies"][extra]
     if lock == "dev":
         wanted = wanted + project["dependency-groups"]["dev"] + project["build-system"]["requires"]
     entries = re.split(r"^(?=[a-z0-9])", read(f"requirements/{lock}.txt"), flags=re.MULTILINE)

@@ -66,6 +66,8 @@ OWNERS = {
     "google": ("credentials", "bucket"),
     "requests": ("bucket",),
     "jinja2": ("render.theme",),
+    "dask": ("render.cluster",),
+    "distributed": ("render.cluster",),
     "matplotlib": ("render.charts",),
     "css_inline": ("render.mails",),
     "smtplib": ("mail",),

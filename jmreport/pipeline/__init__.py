@@ -25,7 +25,7 @@ from jmreport.pipeline.nights import collect_nights
 from jmreport.pipeline.pruning import prune
 from jmreport.pipeline.publishing import publish
 from jmreport.pipeline.refreshing import refresh
-from jmreport.pipeline.rendering import render
+from jmreport.pipeline.rendering import check_executor, render
 from jmreport.pipeline.serving import ActionsServer, actions_server
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
@@ -75,6 +75,7 @@ def build(
     environ: Mapping[str, str],
     progress: Progress,
     workers: int = 0,
+    executor: str = "",
     until: float | None = None,
     jobs: Sequence[str] = (),
 ) -> Outcome:
@@ -82,6 +83,7 @@ def build(
 
     With `jobs` these alone are read again, and the pages that show them change.
     """
+    check_executor(executor)
     if jobs:
         pull = partial(refresh, jobs=jobs)
     elif source.demo and source.demo.nights:
@@ -89,7 +91,7 @@ def build(
     else:
         pull = partial(collect, until=until)
     collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
-    rendered = render(settings, progress=progress, workers=workers)
+    rendered = render(settings, progress=progress, workers=workers, executor=executor)
     return Outcome(
         exit=first(collected.exit, rendered.exit),
         summary=(*collected.summary, *rendered.summary),

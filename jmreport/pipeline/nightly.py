@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, first
 from jmreport.pipeline.heartbeat import Beating, Heartbeat
 from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.rendering import check_executor
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
 from jmreport.settings import Settings
@@ -37,6 +38,7 @@ def nightly(
     progress: Progress,
     clock: Callable[[], datetime],
     workers: int = 0,
+    executor: str = "",
     within: timedelta | None = None,
 ) -> Outcome:
     """Everything that a night has to do; the exit code is the first that holds of all its steps'.
@@ -46,13 +48,16 @@ def nightly(
     """
     from jmreport.snapshots.unattended import account
 
+    check_executor(executor)
     until = None if within is None else time.monotonic() + within.total_seconds()
     heart = Heartbeat(_path(settings.nightly.heartbeat), clock)
     with open_store(settings, create=True) as store:
         root = store.root
     with account(root, now) as kept:
         heart.beat("running", step="begin")
-        night = _Night(settings, kept, now, environ, Beating(progress, heart), workers, clock)
+        night = _Night(
+            settings, kept, now, environ, Beating(progress, heart), workers, executor, clock
+        )
         try:
             outcome = night.whole(source, until)
         except KeyboardInterrupt as stop:
@@ -89,11 +94,13 @@ class _Night:
         environ: Mapping[str, str],
         progress: Progress,
         workers: int,
+        executor: str,
         clock: Callable[[], datetime],
     ) -> None:
         self._clock = clock
         self._settings, self._kept, self._now = settings, kept, now
         self._environ, self._progress, self._workers = environ, progress, workers
+        self._executor = executor
 
     def whole(self, source: Source, until: float | None) -> Outcome:
         """What was left over first, then this night's own steps in their order."""
@@ -163,7 +170,12 @@ class _Night:
     def _render(self) -> Outcome:
         from jmreport.pipeline import render
 
-        return render(self._settings, progress=self._progress, workers=self._workers)
+        return render(
+            self._settings,
+            progress=self._progress,
+            workers=self._workers,
+            executor=self._executor,
+        )
 
     def _publish(self) -> Outcome:
         from jmreport.pipeline import publish

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from jmreport.snapshots import Store
 
 
-def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outcome:
+def render(
+    settings: Settings, *, progress: Progress, workers: int = 0, executor: str = ""
+) -> Outcome:
     """Write the pages of the newest usable run; the same snapshots make the same bytes.
 
     `workers` is the number of processes that render job pages; 0 is one for each core.
+    `executor` names a cluster that makes the pages of jobs instead ("dask://10.0.0.5:8786").
     Raises SnapshotError when there is no run to make pages of.
     """
+    check_executor(executor)
     from jmreport import analysis
     from jmreport.errors import SnapshotError
     from jmreport.render import site
@@ -66,6 +70,7 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
             settings=settings,
             version=__version__,
             workers=workers,
+            executor=executor,
             progress=progress,
         )
     line = (
@@ -77,6 +82,14 @@ def render(settings: Settings, *, progress: Progress, workers: int = 0) -> Outco
     if stopped:
         code = first(code, Exit.GATE)
     return Outcome(exit=code, summary=(line, *guidance.mistakes, *stopped), run=newest)
+
+
+def check_executor(executor: str) -> None:
+    """Raises UsageError for one that cannot be, before anything is asked of a server for it."""
+    if executor:
+        from jmreport.render.cluster import scheduler
+
+        scheduler(executor)
 
 
 def _first_steps(known: int) -> str:

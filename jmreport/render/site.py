@@ -13,20 +13,12 @@ there; the next run completes. Pages of jobs, workflows, causes and differences 
 nothing plans them any more: they go only once the runs that told of them were pruned.
 """
 
-import ctypes
-import gc
 import hashlib
-import multiprocessing
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import tzinfo
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,7 +30,6 @@ from jmreport.compared import Difference, DiffJob
 from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
 from jmreport.progress import Progress, Step
-from jmreport.records import Record
 from jmreport.render import (
     aboutpage,
     addresses,
@@ -50,7 +41,6 @@ from jmreport.render import (
     gridpage,
     hostpages,
     joblists,
-    jobpage,
     labelpages,
     ledger,
     multiqc,
@@ -65,16 +55,17 @@ from jmreport.render import (
     workflowpages,
 )
 from jmreport.render.charts import Charts
+from jmreport.render.cluster import ClusterWorkers
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
-from jmreport.render.jobfacts import SiteFacts, site_facts
+from jmreport.render.jobfacts import site_facts
 from jmreport.render.ledger import Ledger
-from jmreport.render.page import Page, digest
+from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of, encoded
+from jmreport.render.page import digest
 from jmreport.render.theme import Theme
+from jmreport.render.workers import MOST_WORKERS, JobWorkers, batched, working
 from jmreport.report import JobContext, Night, NightSummary, Report
 from jmreport.settings import Settings
-
-ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]
 
 _NO_GUIDANCE = Guidance()
 #: The ledger's name within the site's own folder.
@@ -83,14 +74,6 @@ LEDGER = "pages"
 KEPT = ("workflows/", "diffs/", "causes/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
 NIGHT_FORMAT = 3
-#: Jobs, and other pages, that a worker is given at a time.
-BATCH = 200
-#: Processes at most, whatever was asked for: more only wait for one another.
-MOST_WORKERS = 64
-#: A job of so many shards takes memory worth counting.
-_MANY_SHARDS = 1_000
-#: Batches under way for each worker: what bounds memory.
-AHEAD = 3
 
 
 class PointerView(Struct, frozen=True, kw_only=True):
@@ -125,11 +108,13 @@ def write(
     settings: Settings,
     version: str,
     workers: int,
+    executor: str = "",
     progress: Progress,
 ) -> Written:
-    """Writes the whole site. The number of workers changes the time that it takes, not a byte.
+    """Writes the whole site. Who works on it changes the time that it takes, not a byte.
 
-    0 workers is one for each core; 1 is this process.
+    0 workers is one for each core; 1 is this process. `executor` names a cluster that makes the
+    pages of jobs ("dask://10.0.0.5:8786"); all others are made here.
     `contexts` are those of every known job, read once; `read_records` must be picklable; `nights`
     are those that `remembered` did not know, and the newest. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
@@ -144,8 +129,8 @@ def write(
             labels=(label.key for label in report.labels),
             workflows=(flow.name for flow in report.workflows),
         )
-        base = digest(theme.digest, _code())
-        maker = _Maker(files, theme, read_records, settings, facts, base)
+        base = base_of(theme)
+        maker = Maker(files, theme, read_records, settings, facts, base)
         site = _Site(
             maker,
             ledger,
@@ -153,6 +138,7 @@ def write(
             {night.summary.run: night for night in nights},
             version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
+            executor,
             progress,
             Guides(guidance, report.now.astimezone(maker.zone).date()),
         )
@@ -210,7 +196,7 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
             if files.size(asset) is None:
                 written = (files.write(asset, content),)
                 ledger.put(asset, sum_of(content), written, kept=False)
-        base = digest(theme.digest, _code())
+        base = base_of(theme)
         for page in diffpages.pages(_differences(ledger), _is_there(files), zone):
             if page.address in (address, addresses.DIFFS):
                 text = theme.render(
@@ -290,206 +276,6 @@ def _clear(files: Files) -> None:
         files.prepare()
 
 
-def _code() -> str:
-    """The digest of the code that makes pages: another jmreport makes other pages."""
-    whole = hashlib.blake2b(digest_size=16)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        whole.update(path.read_bytes())
-    return whole.hexdigest()
-
-
-# --- what workers do ---------------------------------------------------------------------------
-
-
-class _JobTask(Struct, frozen=True):
-    """A job's page to be made: its context and the digest of what goes into it."""
-
-    context: JobContext
-    content: str
-
-
-class _Done(Struct, frozen=True):
-    """An owner's files, written."""
-
-    owner: str
-    content: str
-    files: tuple[WrittenFile, ...]
-
-
-class _Maker:
-    """Makes pages and puts them in their places: in this process, or in forked ones."""
-
-    def __init__(
-        self,
-        files: Files,
-        theme: Theme,
-        read_records: ReadRecords,
-        settings: Settings,
-        facts: SiteFacts,
-        base: str,
-    ) -> None:
-        self.files, self.theme, self.settings = files, theme, settings
-        self.read_records, self.facts, self.base = read_records, facts, base
-        self.zone: tzinfo = words.zone(settings.report.timezone)
-        self.charts = Charts(files.own / "charts")
-        self.pages: list[Page] = []
-        #: Held while a job of many shards is read and shown: several at once would take as many
-        #: times its memory as there are processes.
-        self.turn: AbstractContextManager[object] = nullcontext()
-
-    def jobs(self, shard: str, tasks: Sequence[_JobTask]) -> list[_Done]:
-        """Makes the pages of some jobs whose records lie in one shard."""
-        by_line = {task.context.entry.line: task for task in tasks}
-        lines = sorted(by_line)
-        reading = self.read_records(shard, lines)
-        done: list[_Done] = []
-        for line in lines:
-            wide = by_line[line].context.entry.row.shards > _MANY_SHARDS
-            with self.turn if wide else nullcontext():
-                done.append(self._next_job(by_line[line], reading, trim=wide or not done))
-                if wide:
-                    give_back()
-        return done
-
-    def _next_job(self, task: _JobTask, reading: Iterator[Record], *, trim: bool) -> _Done:
-        """Reads the next record and makes its job's pages; nothing keeps either afterwards."""
-        record = next(reading)
-        if trim:
-            give_back()  # what reading the lines before it took, and its own
-        pages = jobpage.pages(
-            record,
-            task.context,
-            theme=self.theme,
-            settings=self.settings,
-            facts=self.facts,
-        )
-        # No name holds a page once it is written: raw JSON can be many megabytes.
-        made = tuple(starmap(self.files.write, pages))
-        return _Done(owner=addresses.job(record.id), content=task.content, files=made)
-
-    def others(self, places: Sequence[int]) -> list[_Done]:
-        """Makes some of the planned pages."""
-        return [self._other(self.pages[place]) for place in places]
-
-    def _other(self, page: Page) -> _Done:
-        text = self.theme.render(
-            page.template, page.view(self.charts), address=page.address, as_of=page.as_of
-        )
-        made = self.files.write(page.address, encoded(text))
-        return _Done(owner=page.address, content=self.content(page), files=(made,))
-
-    def content(self, page: Page) -> str:
-        """The digest of all that goes into a page, the theme included."""
-        return f"{self.base}{page.content}"
-
-
-def encoded(text: str) -> bytes:
-    """A page's bytes; a lone surrogate, which broken JSON can hold, becomes a question mark."""
-    return text.encode("utf-8", "replace")
-
-
-#: The maker of the process that was forked; set just before, so that nothing has to be pickled.
-_forked: list[_Maker] = []
-
-
-def _jobs_in_fork(shard: str, tasks: Sequence[_JobTask]) -> list[_Done]:
-    return _forked[-1].jobs(shard, tasks)
-
-
-def _others_in_fork(places: Sequence[int]) -> list[_Done]:
-    return _forked[-1].others(places)
-
-
-#: M_MMAP_THRESHOLD of mallopt(3), and bytes from which a piece of memory is one of its own, which
-#: goes back as soon as it is let go. Left to itself, GNU's library ends that after the first.
-_MMAP_THRESHOLD, _LARGE = -3, 1 << 20
-#: PR_SET_PDEATHSIG of prctl(2).
-_PARENT_DEATH_SIGNAL = 1
-
-
-def _die_with(parent: int) -> None:
-    """Ends a worker as soon as the run that forked it is killed.
-
-    One that lived on would write its pages over those of the next run. Linux does it by a signal;
-    elsewhere nothing does, and a worker ends with its batch.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def give_back() -> None:
-    """Hands memory that is free back to the system, where the C library can.
-
-    What collecting took for a large scatter would otherwise stay with the process while its workers
-    take theirs.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError, OSError):  # other C libraries than GNU's lack it
-            library = ctypes.CDLL(None)
-            library.mallopt(_MMAP_THRESHOLD, _LARGE)
-            library.malloc_trim(0)
-
-
-class _Workers:
-    """A few forked processes, or none: results come in the order in which work was given."""
-
-    def __init__(self, maker: _Maker, pool: Executor | None, workers: int) -> None:
-        self._maker, self._pool = maker, pool
-        self._most = workers * AHEAD
-        self._waiting: list[Future[list[_Done]]] = []
-
-    def jobs(self, shard: str, tasks: Sequence[_JobTask]) -> Iterator[_Done]:
-        if self._pool is None:
-            yield from self._maker.jobs(shard, tasks)
-        else:
-            yield from self._give(self._pool.submit(_jobs_in_fork, shard, tasks))
-
-    def others(self, places: Sequence[int]) -> Iterator[_Done]:
-        if self._pool is None:
-            yield from self._maker.others(places)
-        else:
-            yield from self._give(self._pool.submit(_others_in_fork, places))
-
-    def _give(self, work: "Future[list[_Done]]") -> Iterator[_Done]:
-        self._waiting.append(work)
-        while len(self._waiting) > self._most:
-            yield from self._waiting.pop(0).result()
-
-    def rest(self) -> Iterator[_Done]:
-        """What is still under way."""
-        while self._waiting:
-            yield from self._waiting.pop(0).result()
-
-
-@contextmanager
-def _working(maker: _Maker, workers: int) -> Iterator[_Workers]:
-    if workers == 1:
-        yield _Workers(maker, None, 1)
-        return
-    _forked.append(maker)
-    gc.collect()
-    give_back()
-    # Frozen objects are left alone by the collector, so the children share their memory.
-    gc.freeze()
-    processes = multiprocessing.get_context("fork")
-    maker.turn = processes.Lock()
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=processes,
-        initializer=_die_with,
-        initargs=(os.getpid(),),
-    )
-    try:
-        yield _Workers(maker, pool, workers)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        maker.turn = nullcontext()
-        gc.unfreeze()
-        _forked.pop()
-
-
 # --- the plan and its order --------------------------------------------------------------------
 
 
@@ -498,12 +284,13 @@ class _Site:
 
     def __init__(
         self,
-        maker: _Maker,
+        maker: Maker,
         ledger: Ledger,
         report: Report,
         nights: Mapping[str, Night],
         version: str,
         workers: int,
+        executor: str,
         progress: Progress,
         guides: Guides,
     ) -> None:
@@ -511,7 +298,7 @@ class _Site:
         self.maker, self.ledger, self.report = maker, ledger, report
         self.nights = nights
         self.files, self.version = maker.files, version
-        self.workers, self.progress = workers, progress
+        self.workers, self.executor, self.progress = workers, executor, progress
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
         #: Pages that stay for good, but for what they tell of was pruned.
@@ -561,18 +348,18 @@ class _Site:
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
         wanted = _mentioned(self.report) - self.jobs.entries.keys()
-        with _spooling(changed) as spool, _working(self.maker, self.workers) as workers:
-            for done in _batched(self._fresh(contexts, wanted, spool, step), workers):
+        with _spooling(changed) as spool, self._job_workers() as workers:
+            for done in batched(self._fresh(contexts, wanted, spool, step), workers):
                 self._done(done, step, kept=True)
 
     def _fresh(
         self, contexts: Iterable[JobContext], wanted: set[str], spool: BinaryIO, step: Step
-    ) -> Iterator[_JobTask]:
+    ) -> Iterator[JobTask]:
         for context in contexts:
             job = context.entry.row.id
             if job in wanted:
                 self.jobs.add(context.entry)
-            task = _JobTask(context, self._job_content(context))
+            task = JobTask(context, self._job_content(context))
             owner = addresses.job(job)
             if self.report.pruned:
                 self.ledger.note_job(owner)
@@ -587,9 +374,16 @@ class _Site:
                 spool.write(len(packed).to_bytes(4, "big") + packed)
 
     def _changed_jobs(self, changed: Path, step: Step) -> None:
-        with _working(self.maker, self.workers if changed.stat().st_size > 200_000 else 1) as work:
-            for done in _batched(_spooled(changed), work):
+        few = changed.stat().st_size <= 200_000
+        with working(self.maker, 1) if few else self._job_workers() as work:
+            for done in batched(_spooled(changed), work):
                 self._done(done, step, kept=True)
+
+    def _job_workers(self) -> AbstractContextManager[JobWorkers]:
+        """Who makes the pages of jobs."""
+        if self.executor:
+            return ClusterWorkers(self.maker, self.executor)
+        return working(self.maker, self.workers)
 
     def _job_content(self, context: JobContext) -> str:
         """The digest of what a job's page shows: where its record lies, and when, aren't shown."""
@@ -718,16 +512,16 @@ class _Site:
 
     def _others(self, places: Sequence[int], step: Step) -> None:
         few = len(places) < 40 and not any(self.maker.pages[place].charts for place in places)
-        with _working(self.maker, 1 if few else self.workers) as workers:
+        with working(self.maker, 1 if few else self.workers) as workers:
             for start in range(0, len(places), 20):
                 self._all_done(workers.others(places[start : start + 20]), step)
             self._all_done(workers.rest(), step)
 
-    def _all_done(self, done: Iterable[_Done], step: Step) -> None:
+    def _all_done(self, done: Iterable[Done], step: Step) -> None:
         for each in done:
             self._done(each, step, kept=each.owner.startswith(KEPT))
 
-    def _done(self, done: _Done, step: Step, *, kept: bool) -> None:
+    def _done(self, done: Done, step: Step, *, kept: bool) -> None:
         self.ledger.put(done.owner, done.content, done.files, kept=kept)
         self.rewritten += len(done.files)
         step.advance()
@@ -825,23 +619,6 @@ def _mentioned(report: Report) -> set[str]:
     return found
 
 
-def _batched(tasks: Iterable[_JobTask], workers: _Workers) -> Iterator[_Done]:
-    """Makes jobs' pages a batch at a time, each batch of one shard."""
-    batch: list[_JobTask] = []
-    place = ("", "")
-    for task in tasks:
-        entry = task.context.entry
-        here = (entry.run, entry.shard)
-        if batch and (here != place or len(batch) >= BATCH):
-            yield from workers.jobs(place[1], batch)
-            batch = []
-        place = here
-        batch.append(task)
-    if batch:
-        yield from workers.jobs(place[1], batch)
-    yield from workers.rest()
-
-
 @contextmanager
 def _spooling(path: Path) -> Iterator[BinaryIO]:
     try:
@@ -851,8 +628,8 @@ def _spooling(path: Path) -> Iterator[BinaryIO]:
         raise cannot_write(path, error) from error
 
 
-def _spooled(path: Path) -> Iterator[_JobTask]:
-    decoder = msgspec.msgpack.Decoder(_JobTask)
+def _spooled(path: Path) -> Iterator[JobTask]:
+    decoder = msgspec.msgpack.Decoder(JobTask)
     with path.open("rb") as spool:
         while length := spool.read(4):
             yield decoder.decode(spool.read(int.from_bytes(length, "big")))

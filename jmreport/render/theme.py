@@ -180,6 +180,11 @@ class Theme:
         )
 
     @property
+    def version(self) -> str:
+        """Of jmreport, as pages say it."""
+        return self._version
+
+    @property
     def digest(self) -> str:
         """Changes when a template, an asset, a setting that shows, or the version changes."""
         return self._digest

@@ -1,0 +1,141 @@
+"""Who makes the pages: this process, or a few that are forked from it.
+
+Work is given in batches and comes back in the order in which it was given. Only so much is under
+way at a time, which is what bounds memory.
+"""
+
+import ctypes
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from typing import Protocol
+
+from jmreport.render.making import Done, JobTask, Maker, give_back
+
+#: Jobs that a worker is given at a time.
+BATCH = 200
+#: Processes at most, whatever was asked for: more only wait for one another.
+MOST_WORKERS = 64
+#: Batches under way for each worker: what bounds memory.
+AHEAD = 3
+#: PR_SET_PDEATHSIG of prctl(2).
+_PARENT_DEATH_SIGNAL = 1
+
+#: The maker of the process that was forked; set just before, so that nothing has to be pickled.
+_forked: list[Maker] = []
+
+
+def _jobs_in_fork(shard: str, tasks: Sequence[JobTask]) -> list[Done]:
+    return _forked[-1].jobs(shard, tasks)
+
+
+def _others_in_fork(places: Sequence[int]) -> list[Done]:
+    return _forked[-1].others(places)
+
+
+def _die_with(parent: int) -> None:
+    """Ends a worker as soon as the run that forked it is killed.
+
+    One that lived on would write its pages over those of the next run. Linux does it by a signal;
+    elsewhere nothing does, and a worker ends with its batch.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class JobWorkers(Protocol):
+    """Whoever makes the pages of jobs."""
+
+    @property
+    def batch(self) -> int:
+        """How many jobs they are given at a time."""
+
+    def jobs(self, shard: str, tasks: Sequence[JobTask]) -> Iterator[Done]:
+        """Give the pages of some jobs to be made, whose records lie in one shard."""
+
+    def rest(self) -> Iterator[Done]:
+        """What is still under way."""
+
+
+class Workers:
+    """A few forked processes, or none: results come in the order in which work was given."""
+
+    batch = BATCH
+
+    def __init__(self, maker: Maker, pool: Executor | None, workers: int) -> None:
+        self._maker, self._pool = maker, pool
+        self._most = workers * AHEAD
+        self._waiting: list[Future[list[Done]]] = []
+
+    def jobs(self, shard: str, tasks: Sequence[JobTask]) -> Iterator[Done]:
+        if self._pool is None:
+            yield from self._maker.jobs(shard, tasks)
+        else:
+            yield from self._give(self._pool.submit(_jobs_in_fork, shard, tasks))
+
+    def others(self, places: Sequence[int]) -> Iterator[Done]:
+        if self._pool is None:
+            yield from self._maker.others(places)
+        else:
+            yield from self._give(self._pool.submit(_others_in_fork, places))
+
+    def _give(self, work: "Future[list[Done]]") -> Iterator[Done]:
+        self._waiting.append(work)
+        while len(self._waiting) > self._most:
+            yield from self._waiting.pop(0).result()
+
+    def rest(self) -> Iterator[Done]:
+        """What is still under way."""
+        while self._waiting:
+            yield from self._waiting.pop(0).result()
+
+
+@contextmanager
+def working(maker: Maker, workers: int) -> Iterator[Workers]:
+    if workers == 1:
+        yield Workers(maker, None, 1)
+        return
+    _forked.append(maker)
+    gc.collect()
+    give_back()
+    # Frozen objects are left alone by the collector, so the children share their memory.
+    gc.freeze()
+    processes = multiprocessing.get_context("fork")
+    maker.turn = processes.Lock()
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=processes,
+        initializer=_die_with,
+        initargs=(os.getpid(),),
+    )
+    try:
+        yield Workers(maker, pool, workers)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        maker.turn = nullcontext()
+        gc.unfreeze()
+        _forked.pop()
+
+
+def batched(tasks: Iterable[JobTask], workers: JobWorkers) -> Iterator[Done]:
+    """Makes jobs' pages a batch at a time, each batch of one shard."""
+    batch: list[JobTask] = []
+    place = ("", "")
+    for task in tasks:
+        entry = task.context.entry
+        here = (entry.run, entry.shard)
+        if batch and (here != place or len(batch) >= workers.batch):
+            yield from workers.jobs(place[1], batch)
+            batch = []
+        place = here
+        batch.append(task)
+    if batch:
+        yield from workers.jobs(place[1], batch)
+    yield from workers.rest()
