@@ -29,7 +29,8 @@ class Spill:
     """Named heaps of bytes on the disk. Raises JmreportError where there is no room for them."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
+        # A stream that nobody reads to its end is closed by whichever thread tidies up.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
         # Negative: so many KiB of it may stay in memory.

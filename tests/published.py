@@ -38,6 +38,7 @@ def write_night(where: Path, night: int, *, jobs: int = 4) -> None:
         report,
         contexts(Held(known), over),
         partial(read, {(entry.shard, entry.line): entry.row for entry in known}),
+        history=Held(known),
         nights=(frozen(report, Held(known)),),
         settings=settings,
         version="0.1.0",

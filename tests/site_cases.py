@@ -177,6 +177,7 @@ def write(
         report(jobs, over, settings),
         contexts(Held(jobs), over),
         partial(reader, {(entry.shard, entry.line): entry.row for entry in jobs}),
+        history=Held(jobs),
         settings=settings,
         version="0.1.0",
         workers=workers,

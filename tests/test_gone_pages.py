@@ -59,6 +59,7 @@ def _written(
         replace(found, nights=(replace(found.nights[-1], flows=told),)),
         contexts(Held(jobs), over),
         partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
+        history=Held(jobs),
         nights=nights,
         settings=settings,
         version="0.1.0",

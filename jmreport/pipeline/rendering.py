@@ -65,6 +65,7 @@ def render(
             report,
             analysis.contexts(store, runs, identity=settings.report.identity_labels),
             partial(read_records, Path(settings.snapshots.dir)),
+            history=store,
             nights=told,
             guidance=guidance,
             settings=settings,

@@ -5,9 +5,9 @@ A server names its columns in `displayFields`: of the job itself (`submission`),
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -213,6 +213,21 @@ def failure_words(row: JobRow) -> str:
 CELL_TEXT = 120
 
 
+class Brief(NamedTuple):
+    """What lists are planned with of a job that they alone show."""
+
+    status: str
+    archived: bool
+    mark: bytes
+
+
+class Lent(Struct, frozen=True):
+    """A job and its short id, for the time in which pages are made that show it."""
+
+    entry: Entry
+    short: str
+
+
 class Jobs:
     """Every job that lists can show, and what a row of it looks like."""
 
@@ -228,41 +243,81 @@ class Jobs:
             if not any(field_text(row, column.key) for row in rows)
         ]
         self.left_out = left_out(report.columns, (*self.columns, *self._sparse))
+        #: The report's jobs, and others that pages tell of.
         self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
+        #: Jobs that nothing but lists show: no more is kept of them than lists are planned with.
+        self._briefs: dict[str, Brief] = {}
+        self._lent: Mapping[str, Lent] = {}
         #: Every list of jobs asks this of each of its jobs.
         self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
-        self.short_ids = report.short_ids
+        self._short_ids = dict(report.short_ids)
         self.now = report.now
         self.zone = zone
         self._workflows = pages
         self._marks: dict[str, bytes] = {}
 
-    def add(self, entry: Entry) -> None:
-        """A job from before the window that a list shows too."""
+    def add(self, entry: Entry, short: str) -> None:
+        """A job from before the window that pages tell of too."""
+        self._short_ids.setdefault(entry.row.id, short)
         if self.entries.setdefault(entry.row.id, entry) is entry and entry.row.archived:
             self._archived.add(entry.row.id)
+
+    def meet(self, entry: Entry, short: str) -> None:
+        """A job from before the window that only lists show; not one of those that are added."""
+        row = entry.row
+        self._briefs[row.id] = Brief(row.status, row.archived, self._mark(row, short))
+
+    def lend(self, lent: "Mapping[str, Lent]") -> None:
+        """Makes jobs known that were met, for as long as pages are made that show them."""
+        self._lent = lent
+
+    def is_far(self, job: str) -> bool:
+        """Whether a job has to be lent to be shown."""
+        return job in self._briefs
+
+    def knows(self, job: str) -> bool:
+        """Whether anything is known of a job: then it has a page."""
+        return job in self.entries or job in self._briefs
 
     def row(self, job: str) -> JobRow | None:
         """A job's row, None for one that nothing is known of."""
         entry = self.entries.get(job)
-        return entry.row if entry else None
+        if entry is not None:
+            return entry.row
+        lent = self._lent.get(job)
+        return lent.entry.row if lent else None
+
+    def status(self, job: str) -> str | None:
+        """The server's word for how a job stands, None for one that nothing is known of."""
+        brief = self._briefs.get(job)
+        if brief is not None:
+            return brief.status
+        row = self.row(job)
+        return row.status if row else None
 
     def archived(self, job: str) -> bool:
         """Whether somebody has put a job aside (its label flag says archive)."""
-        return job in self._archived
+        brief = self._briefs.get(job)
+        return brief.archived if brief is not None else job in self._archived
 
     def short(self, job: str) -> str:
         """A job's short id."""
-        return self.short_ids.get(job) or job[:8]
+        lent = self._lent.get(job)
+        return (lent.short if lent else "") or self._short_ids.get(job) or job[:8]
 
     def mark(self, job: str) -> bytes:
         """A digest of what a list shows of a job."""
+        brief = self._briefs.get(job)
+        if brief is not None:
+            return brief.mark
         known = self._marks.get(job)
         if known is None:
-            row = self.row(job)
-            content = msgspec.msgpack.encode((row, self.short(job), self.below(row) if row else ""))
-            known = self._marks[job] = hashlib.blake2b(content, digest_size=12).digest()
+            known = self._marks[job] = self._mark(self.row(job), self.short(job))
         return known
+
+    def _mark(self, row: JobRow | None, short: str) -> bytes:
+        content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
+        return hashlib.blake2b(content, digest_size=12).digest()
 
     def cells(self, job: str, at: str) -> tuple[Cell, ...]:
         """A job's row of a list on the page `at`."""
@@ -275,7 +330,7 @@ class Jobs:
             case "status":
                 return Cell(label=label, kind=kind, look=look, status=words.status(row.status))
             case "job":
-                href = addresses.relative(at, addresses.job(row.id)) if self.row(row.id) else ""
+                href = addresses.relative(at, addresses.job(row.id)) if self.knows(row.id) else ""
                 return Cell(label=label, kind=kind, look=look, text=self.short(row.id), href=href)
             case "workflow":
                 return self._workflow(column, row, at)

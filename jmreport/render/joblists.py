@@ -11,7 +11,7 @@ never end in a dash and eight hexadecimal digits, as the names of jobs' pages al
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -111,7 +111,7 @@ class Lists:
     def link_or_job(self, name: str, title: str, jobs: Iterable[str], **how: Any) -> str:
         """The same, and for one job its own page: a label of a thousand samples needs no lists."""
         ids = tuple(jobs)
-        if len(ids) == 1 and self.jobs.row(ids[0]):
+        if len(ids) == 1 and self.jobs.knows(ids[0]):
             return addresses.job(ids[0])
         return self.link(name, title, ids, **how)
 
@@ -137,13 +137,15 @@ def list_pages(found: JobList, jobs: Jobs) -> Iterator[Page]:
 
     A list of nothing but archived jobs shows them at once.
     """
+    beyond = any(jobs.is_far(job) for job in found.jobs)
     kept = tuple(job for job in found.jobs if not jobs.archived(job))
     archived = tuple(job for job in found.jobs if jobs.archived(job))
     if not kept or not archived:
-        yield from _part(_Part(found, found.jobs), jobs)
+        yield from _part(_Part(found, found.jobs, beyond=beyond), jobs)
         return
-    yield from _part(_Part(found, kept, beside=len(archived)), jobs)
-    yield from _part(_Part(found, archived, beside=len(kept), suffix=ARCHIVED), jobs)
+    yield from _part(_Part(found, kept, beside=len(archived), beyond=beyond), jobs)
+    part = _Part(found, archived, beside=len(kept), suffix=ARCHIVED, beyond=beyond)
+    yield from _part(part, jobs)
 
 
 #: What the name of a list ends in where only its archived jobs are shown.
@@ -151,16 +153,24 @@ ARCHIVED = "-archived"
 
 
 class _Part(Struct, frozen=True):
-    """The jobs of a list that are shown together; `beside` counts those that are not."""
+    """The jobs of a list that are shown together; `beside` counts those that are not.
+
+    `beyond` says that some are from before the report's window, which the filter does not know.
+    """
 
     found: JobList
     jobs: tuple[str, ...]
     beside: int = 0
     suffix: str = ""
+    beyond: bool = False
 
     def address(self, page: int = 1, suffix: str | None = None) -> str:
         name = self.found.name + (self.suffix if suffix is None else suffix)
         return f"jobs/{name}.html" if page == 1 else f"jobs/{name}-page-{page}.html"
+
+    def older(self, page: int) -> str:
+        """Where a full page is, counted from the oldest jobs on."""
+        return f"jobs/{self.found.name}{self.suffix}-older-{page}.html"
 
     def other(self) -> "PageLink | None":
         """The way to those that are not shown here."""
@@ -178,54 +188,145 @@ class _Part(Struct, frozen=True):
 
 
 def _part(part: _Part, jobs: Jobs) -> Iterator[Page]:
+    """The pages of what is shown together: the newest jobs first.
+
+    A list that goes back beyond the report's window grows from one night to the next, so its pages
+    are counted from the oldest job on: those that are full never change.
+    """
+    if part.beyond and len(part.jobs) > ROWS:
+        chunks = by_age(part.jobs)
+        for page, chunk in enumerate(chunks):
+            yield _list_page(part, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
+        return
     chunks = chunked(part.jobs)
     for place, chunk in enumerate(chunks):
-        yield Page(
-            address=part.address(place + 1),
-            template="joblist.html",
-            content=digest(
-                jobs.columns,
-                columns_note(jobs),
-                replace(part.found, jobs=()),
-                len(part.jobs),
-                part.beside,
-                part.suffix,
-                place,
-                digest_of_many(jobs.mark(job) for job in chunk),
-            ),
-            view=_list_view(part, jobs, chunk, place + 1, len(chunks)),
-        )
+        yield _list_page(part, jobs, chunk, _Place(place, len(chunks)))
+
+
+class _Place(NamedTuple):
+    """Which page of a list it is.
+
+    By age, page 0 shows the newest jobs, 1 the oldest, and `last` those just before the newest.
+    """
+
+    page: int
+    last: int
+    aged: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing will ever be added to it."""
+        return self.aged and self.page > 0
+
+
+def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> Page:
+    # A full page says nothing of how many others there are.
+    around = place.page < place.last if place.full else (place, len(part.jobs), part.beside)
+    return Page(
+        address=_address(part, place),
+        template="joblist.html",
+        content=digest(
+            jobs.columns,
+            columns_note(jobs),
+            replace(part.found, jobs=()),
+            part.suffix,
+            part.beyond,
+            around,
+            place.page,
+            digest_of_many(jobs.mark(job) for job in chunk),
+        ),
+        view=_list_view(part, jobs, chunk, place),
+        jobs=tuple(job for job in chunk if jobs.is_far(job)),
+    )
+
+
+def _address(part: _Part, place: _Place) -> str:
+    if place.full:
+        return part.older(place.page)
+    return part.address(1 if place.aged else place.page + 1)
 
 
 def _list_view(
-    part: _Part, jobs: Jobs, chunk: Sequence[str], page: int, last: int
+    part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place
 ) -> Callable[[Any], ListView]:
     found = part.found
 
     def view(_charts: Any) -> ListView:
-        at = part.address(page)
+        at = _address(part, place)
+        title = f"archived {found.title}" if part.suffix else found.title
+        if place.aged:
+            pages = _ages(part, place, at)
+        else:
+            pages = pager(
+                place.page + 1, place.last, lambda n: addresses.relative(at, part.address(n))
+            )
         return ListView(
-            title=headline(
-                len(part.jobs), f"archived {found.title}" if part.suffix else found.title
-            ),
-            other=part.other(),
+            title=_span(place.page, title) if place.full else headline(len(part.jobs), title),
+            other=None if place.full else part.other(),
             note=words.listed(list(found.scopes)),
             back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
             filter=_filter_href(part, at),
             columns=jobs.columns,
             columns_note=columns_note(jobs),
             rows=tuple(jobs.cells(job, at) for job in chunk),
-            page=page,
-            pages=pager(page, last, lambda n: addresses.relative(at, part.address(n))),
+            page=1 if place.aged else place.page + 1,
+            pages=pages,
             zone=words.zone_name(jobs.now, jobs.zone),
         )
 
     return view
 
 
+def by_age(jobs: Sequence[str]) -> list[Sequence[str]]:
+    """A list's jobs, newest first, by page: the newest, then full pages from the oldest on.
+
+    >>> [len(page) for page in by_age(["job"] * 250)]
+    [50, 100, 100]
+    """
+    full = (len(jobs) - 1) // ROWS
+    newest = len(jobs) - full * ROWS
+    older = [jobs[newest + place * ROWS :][:ROWS] for place in range(full)]
+    return [jobs[:newest], *reversed(older)]
+
+
+def _span(page: int, title: str) -> str:
+    """The heading of a full page.
+
+    >>> _span(2, "failed jobs")
+    'Failed jobs, 101 to 200 counted from the oldest'
+    """
+    first, last = words.number((page - 1) * ROWS + 1), words.number(page * ROWS)
+    return f"{title[:1].upper()}{title[1:]}, {first} to {last} counted from the oldest"
+
+
+#: How far back links of a full page lead, in pages.
+_STEPS = (1, 10, 100)
+
+
+def _ages(part: _Part, place: _Place, at: str) -> tuple[PageLink, ...]:
+    """The way to newer and older jobs: from a full page only to what is there for good."""
+
+    def older(text: str, page: int) -> PageLink:
+        return PageLink(text=text, href=addresses.relative(at, part.older(page)))
+
+    if not place.full:
+        return older("Older", place.last), *((older("Oldest", 1),) if place.last > 1 else ())
+    links = [PageLink(text="Newest", href=addresses.relative(at, part.address()))]
+    if place.page < place.last:
+        links.append(older("Newer", place.page + 1))
+    links += [
+        older("Older" if step == 1 else f"{step} pages back", place.page - step)
+        for step in _STEPS
+        if place.page > step
+    ]
+    if place.page > 1:
+        links.append(older("Oldest", 1))
+    return tuple(links)
+
+
 def _filter_href(part: _Part, at: str) -> str:
     """The filter that shows the same jobs; where some are archived, with the archived ones."""
-    if not part.found.filter:
+    if not part.found.filter or part.beyond:
         return ""
     shown = "&archived=on" if part.suffix or part.beside else ""
     return f"{addresses.relative(at, addresses.JOBS)}#{part.found.filter}{shown}"

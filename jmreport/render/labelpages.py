@@ -438,9 +438,9 @@ class _Links:
         self._lists, self._at = lists, at
         self._by_status: dict[str, list[str]] = {}
         for job in value.jobs:
-            row = lists.jobs.row(job)
-            if row:
-                self._by_status.setdefault(row.status, []).append(job)
+            status = lists.jobs.status(job)
+            if status is not None:
+                self._by_status.setdefault(status, []).append(job)
 
     def count(self, status: str) -> Count:
         count = self._value.split.counts.get(status, 0)

@@ -6,7 +6,7 @@ A `Maker` does it in whatever process it is: in the one that plans the site, or 
 import ctypes
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import tzinfo
 from itertools import starmap
@@ -18,6 +18,7 @@ from jmreport.records import Record
 from jmreport.render import addresses, jobpage, words
 from jmreport.render.charts import Charts
 from jmreport.render.files import Files, WrittenFile
+from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import SiteFacts
 from jmreport.render.page import Page, digest
 from jmreport.render.theme import Theme
@@ -65,6 +66,8 @@ class Maker:
         self.zone: tzinfo = words.zone(settings.report.timezone)
         self.charts = Charts(files.own / "charts")
         self.pages: list[Page] = []
+        #: Makes jobs known to those pages.
+        self.lend: Callable[[Mapping[str, Lent]], None] = lambda _lent: None
         #: Held while a job of many shards is read and shown: several at once would take as many
         #: times its memory as there are processes.
         self.turn: AbstractContextManager[object] = nullcontext()
@@ -106,9 +109,13 @@ class Maker:
         made = tuple(starmap(self.files.write, pages))
         return Done(owner=addresses.job(record.id), content=task.content, files=made)
 
-    def others(self, places: Sequence[int]) -> list[Done]:
-        """Makes some of the planned pages."""
-        return [self._other(self.pages[place]) for place in places]
+    def others(self, places: Sequence[int], lent: Mapping[str, Lent]) -> list[Done]:
+        """Makes some of the planned pages, which show the jobs that are lent."""
+        self.lend(lent)
+        try:
+            return [self._other(self.pages[place]) for place in places]
+        finally:
+            self.lend({})
 
     def _other(self, page: Page) -> Done:
         text = self.theme.render(

@@ -17,7 +17,7 @@ class Page(Struct, frozen=True, kw_only=True):
 
     `content` is the digest of everything that the page shows (the theme's digest not included);
     `view` makes what the template sees, with the drawings it asks for; `charts` are the keys of
-    those drawings.
+    those drawings. `jobs` are those that the page shows and that have to be lent for it.
     """
 
     address: str
@@ -26,6 +26,7 @@ class Page(Struct, frozen=True, kw_only=True):
     view: Callable[[Charts], Any]
     as_of: Moment | None = None
     charts: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
 
 
 def digest(*parts: Any) -> str:

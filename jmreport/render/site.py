@@ -29,6 +29,7 @@ from msgspec.structs import replace
 from jmreport.compared import Difference, DiffJob
 from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
+from jmreport.history import History
 from jmreport.progress import Progress, Step
 from jmreport.render import (
     aboutpage,
@@ -58,6 +59,7 @@ from jmreport.render.charts import Charts
 from jmreport.render.cluster import ClusterWorkers
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
+from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.ledger import Ledger
 from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of, encoded
@@ -103,6 +105,7 @@ def write(
     contexts: Iterable[JobContext],
     read_records: ReadRecords,
     *,
+    history: History,
     nights: Sequence[Night] = (),
     guidance: Guidance = _NO_GUIDANCE,
     settings: Settings,
@@ -115,8 +118,8 @@ def write(
 
     0 workers is one for each core; 1 is this process. `executor` names a cluster that makes the
     pages of jobs ("dask://10.0.0.5:8786"); all others are made here.
-    `contexts` are those of every known job, read once; `read_records` must be picklable; `nights`
-    are those that `remembered` did not know, and the newest. Raises
+    `contexts` are those of every known job of `history`, read once; `read_records` must be
+    picklable; `nights` are those that `remembered` did not know, and the newest. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
@@ -135,6 +138,7 @@ def write(
             maker,
             ledger,
             report,
+            history,
             {night.summary.run: night for night in nights},
             version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
@@ -287,6 +291,7 @@ class _Site:
         maker: Maker,
         ledger: Ledger,
         report: Report,
+        history: History,
         nights: Mapping[str, Night],
         version: str,
         workers: int,
@@ -295,7 +300,7 @@ class _Site:
         guides: Guides,
     ) -> None:
         self.guides = guides
-        self.maker, self.ledger, self.report = maker, ledger, report
+        self.maker, self.ledger, self.report, self.history = maker, ledger, report, history
         self.nights = nights
         self.files, self.version = maker.files, version
         self.workers, self.executor, self.progress = workers, executor, progress
@@ -305,6 +310,7 @@ class _Site:
         self.going: frozenset[str] = frozenset()
         pages = {flow.name for flow in report.workflows}
         self.jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
+        maker.lend = self.jobs.lend
 
     def written(self) -> Written:
         """What it came to so far."""
@@ -347,7 +353,7 @@ class _Site:
 
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
-        wanted = _mentioned(self.report) - self.jobs.entries.keys()
+        wanted = _told_of(self.report) - self.jobs.entries.keys()
         with _spooling(changed) as spool, self._job_workers() as workers:
             for done in batched(self._fresh(contexts, wanted, spool, step), workers):
                 self._done(done, step, kept=True)
@@ -358,7 +364,9 @@ class _Site:
         for context in contexts:
             job = context.entry.row.id
             if job in wanted:
-                self.jobs.add(context.entry)
+                self.jobs.add(context.entry, context.short_id)
+            elif context.entry.row.listed and job not in self.jobs.entries:
+                self.jobs.meet(context.entry, context.short_id)
             task = JobTask(context, self._job_content(context))
             owner = addresses.job(job)
             if self.report.pruned:
@@ -514,8 +522,19 @@ class _Site:
         few = len(places) < 40 and not any(self.maker.pages[place].charts for place in places)
         with working(self.maker, 1 if few else self.workers) as workers:
             for start in range(0, len(places), 20):
-                self._all_done(workers.others(places[start : start + 20]), step)
+                some = places[start : start + 20]
+                self._all_done(workers.others(some, self._lent(some)), step)
             self._all_done(workers.rest(), step)
+
+    def _lent(self, places: Sequence[int]) -> dict[str, Lent]:
+        """The jobs that some pages show and of which no more than a brief was kept."""
+        jobs = dict.fromkeys(job for place in places for job in self.maker.pages[place].jobs)
+        if not jobs:
+            return {}
+        short = self.history.short_ids(jobs)
+        return {
+            job: Lent(entry, short.get(job, "")) for job, entry in self.history.of(jobs).items()
+        }
 
     def _all_done(self, done: Iterable[Done], step: Step) -> None:
         for each in done:
@@ -591,8 +610,8 @@ class _Site:
         self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})
 
 
-def _mentioned(report: Report) -> set[str]:
-    """Ids of jobs that some page lists, also from before the window."""
+def _told_of(report: Report) -> set[str]:
+    """Ids of jobs that pages tell of, also from before the window; others only lists show."""
     found: set[str] = {*report.fixed, *report.missing, *report.unknown}
     found.update(each.job for each in report.stuck)
     for group in report.attention:
@@ -607,14 +626,10 @@ def _mentioned(report: Report) -> set[str]:
         found.update(flow.jobs)
         for group in flow.causes:
             found.update(group.jobs)
-    for label in report.labels:
-        for frame in label.frames:
-            for value in frame.values:
-                found.update(value.jobs)
     if report.timeline:
         found.update(report.timeline.jobs())
     if report.quality:
-        found.update(report.quality.unreadable, report.quality.gone)
+        found.update(report.quality.unreadable)
         found.update(gap.job for gap in report.quality.gaps if gap.job)
     return found
 

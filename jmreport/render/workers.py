@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
+from jmreport.render.jobcells import Lent
 from jmreport.render.making import Done, JobTask, Maker, give_back
 
 #: Jobs that a worker is given at a time.
@@ -34,8 +35,8 @@ def _jobs_in_fork(shard: str, tasks: Sequence[JobTask]) -> list[Done]:
     return _forked[-1].jobs(shard, tasks)
 
 
-def _others_in_fork(places: Sequence[int]) -> list[Done]:
-    return _forked[-1].others(places)
+def _others_in_fork(places: Sequence[int], lent: Mapping[str, Lent]) -> list[Done]:
+    return _forked[-1].others(places, lent)
 
 
 def _die_with(parent: int) -> None:
@@ -80,11 +81,12 @@ class Workers:
         else:
             yield from self._give(self._pool.submit(_jobs_in_fork, shard, tasks))
 
-    def others(self, places: Sequence[int]) -> Iterator[Done]:
+    def others(self, places: Sequence[int], lent: Mapping[str, Lent]) -> Iterator[Done]:
+        """Give some of the planned pages to be made, which show the jobs that are lent."""
         if self._pool is None:
-            yield from self._maker.others(places)
+            yield from self._maker.others(places, lent)
         else:
-            yield from self._give(self._pool.submit(_others_in_fork, places))
+            yield from self._give(self._pool.submit(_others_in_fork, places, lent))
 
     def _give(self, work: "Future[list[Done]]") -> Iterator[Done]:
         self._waiting.append(work)

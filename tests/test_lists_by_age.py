@@ -1,0 +1,96 @@
+"""Lists that go back beyond the report's window: their full pages are written once."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from analysis_cases import DAY, HOUR, job, night, run
+from msgspec.structs import replace
+from site_cases import contents, write
+
+from jmreport.records import Entry, Run
+from jmreport.render import addresses
+from jmreport.render.joblists import list_name
+from jmreport.render.linkcheck import check
+
+#: Jobs of a night: two nights fill a page and begin the next.
+JOBS = 70
+
+
+def nightly(count: int) -> tuple[list[Entry], list[Run]]:
+    """So many nights of jobs of one workflow, each seen in its own night; a window of a day."""
+    jobs = [
+        replace(
+            job(
+                f"{number:02}{place:03}aaa-77aa-4344-b248-13abb73e7a7f",
+                night(number) - HOUR - place * timedelta(seconds=1),
+                "Failed" if place == 3 else "Succeeded",
+                found=number,
+                key=f"k{place}",
+                labels={"owner": "ana" if place % 2 else "ben"},
+            ),
+            shard=f"jobs-{number:04}",
+            line=place,
+        )
+        for number in range(count)
+        for place in range(JOBS)
+    ]
+    return jobs, [run(number, window=DAY) for number in range(count)]
+
+
+def test_one_more_night_leaves_full_pages_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path, *nightly(5))
+    before = {name: body for name, body in contents(tmp_path).items() if "-older-" in name}
+    assert before
+    write(tmp_path, *nightly(6))
+    after = contents(tmp_path)
+    changed = {name for name, body in before.items() if after[name] != body}
+    # The newest of the full pages of each list learns of a newer one.
+    lists = {name.partition("-older-")[0] for name in before}
+    assert len(changed) <= len(lists)
+    assert list(check(tmp_path)) == []
+
+
+def test_every_job_of_such_a_list_is_on_exactly_one_page(tmp_path: Path) -> None:
+    jobs, over = nightly(5)
+    write(tmp_path, jobs, over)
+    name = list_name("label", "name", "=wf", "", "DAYS_7")
+    pages = {
+        address: body
+        for address, body in contents(tmp_path).items()
+        if address.startswith(f"jobs/{name}")
+    }
+    assert sorted(pages) == [f"jobs/{name}-older-{page}.html" for page in (1, 2, 3)] + [
+        f"jobs/{name}.html"
+    ]
+    shown = b"".join(pages.values())
+    for entry in jobs:
+        assert shown.count(f'href="{addresses.job(entry.row.id)[5:]}"'.encode()) == 1, entry.row.id
+    front = pages[f"jobs/{name}.html"].decode()
+    assert "<h1>350 jobs with Workflow wf</h1>" in front
+    assert front.count("<tr") == 1 + 50
+    # The filter knows the report's jobs alone.
+    assert "Filter and sort these jobs" not in front
+    second = pages[f"jobs/{name}-older-2.html"].decode()
+    assert "<h1>Jobs with Workflow wf, 101 to 200 counted from the oldest</h1>" in second
+    for text, page in (("Newest", ""), ("Newer", "-older-3"), ("Older", "-older-1")):
+        assert f"{name}{page}.html" in second.partition(f">{text}<")[0].rpartition("<a ")[2]
+
+
+def test_a_site_made_night_by_night_is_that_made_at_once(tmp_path: Path) -> None:
+    for count in range(3, 7):
+        write(tmp_path / "nightly", *nightly(count))
+    write(tmp_path / "at once", *nightly(6))
+    own = _lists(tmp_path / "nightly")
+    assert own == _lists(tmp_path / "at once")
+    assert any("-older-" in name for name in own)
+
+
+def _lists(where: Path) -> dict[str, bytes]:
+    return dict(_pages(where))
+
+
+def _pages(where: Path) -> Iterator[tuple[str, bytes]]:
+    for name, body in contents(where).items():
+        if name.startswith("jobs/label-"):
+            yield name, body
