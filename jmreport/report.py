@@ -651,6 +651,8 @@ class Report(Struct, frozen=True, kw_only=True):
     nights: tuple[NightSummary, ...] = ()
     #: Run -> workflow -> ids of its jobs that failed in the night of that run, as known now.
     failed_by_night: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    #: Run -> ids of the jobs that ended in the night of that run, as known now, newest first.
+    ended_by_night: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: What the counts usually are, by their names in ReportCounts; none below five such nights.
     usual: dict[str, Range] = field(default_factory=dict)
     #: The same of every night, by its run: what was usual as it was told.

@@ -54,10 +54,12 @@ def _listed(site: Path, address: str) -> int:
     assert heading, address
     said = int(heading[1].replace("\u202f", ""))
     shown = text.count("<tr><td")
-    for page in range(2, -(-said // 100) + 1):
-        shown += (
-            (site / address.replace(".html", f"-page-{page}.html")).read_text().count("<tr><td")
-        )
+    pages = -(-said // 100)
+    # The pages of a list that goes back beyond the report are counted from the oldest jobs on.
+    aged = (site / address.replace(".html", "-older-1.html")).exists()
+    names = [f"-older-{n}" for n in range(1, pages)] if aged else []
+    for name in names or [f"-page-{n}" for n in range(2, pages + 1)]:
+        shown += (site / address.replace(".html", f"{name}.html")).read_text().count("<tr><td")
     assert said == shown, address
     return shown
 

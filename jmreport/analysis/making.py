@@ -132,6 +132,7 @@ class _Making:
             days=tallies.days.days(),
             causes=tallies.causes.reports(self.jobs, told.attention),
             failed_by_night=scope.failures.by_night(night.NAMED_NIGHTS),
+            ended_by_night=tallies.ended.by_night(),
             workflows=workflows.reports(
                 scope.newest,
                 self.jobs,
@@ -161,6 +162,7 @@ class _Making:
             calendar.tally(),
             slo.Promises(slos, self.nights.now),
             self.scope.failures.causes(self.history),
+            night.Ended(self.nights),
             Gone(self.nights),
         )
         for entry in self.history.by_submission():
@@ -289,6 +291,7 @@ class Tallies(NamedTuple):
     days: DayTally
     promises: slo.Promises
     causes: seen.Causes
+    ended: night.Ended
     gone: Gone
 
     def take(self, entry: Entry, ended: datetime | None, *, lost: bool) -> None:
@@ -298,6 +301,7 @@ class Tallies(NamedTuple):
         self.days.take(row, ended)
         self.promises.take(row, ended)
         self.causes.take(row, ended)
+        self.ended.take(row.id, ended)
         if lost:
             self.gone.take(entry)
 

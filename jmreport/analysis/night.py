@@ -36,10 +36,31 @@ SAME_KIND_OF_DAY = 28
 #: Fewer nights than this say nothing about what is usual.
 FEWEST_NIGHTS = 5
 _SATURDAY = 5
-#: Nights whose failed jobs are named by workflow.
+#: Nights whose jobs are named.
 NAMED_NIGHTS = 31
 #: Reasons for holes that a frozen page keeps.
 MOST_HOLES = 5
+
+
+class Ended:
+    """Ids of the listed jobs that ended in each of the last nights, told while they stream by."""
+
+    def __init__(self, nights: Nights) -> None:
+        self._nights = nights
+        self._jobs: defaultdict[int, list[str]] = defaultdict(list)
+
+    def take(self, job: str, ended: datetime | None) -> None:
+        """One more listed job; `ended` is None for one that has not."""
+        if ended is not None:
+            night = self._nights.index(ended)
+            if self._nights.tonight - NAMED_NIGHTS < night <= self._nights.tonight:
+                self._jobs[night].append(job)
+
+    def by_night(self) -> dict[str, tuple[str, ...]]:
+        """Run -> its jobs, in the order in which they were taken."""
+        return {
+            self._nights.runs[night].id: tuple(jobs) for night, jobs in sorted(self._jobs.items())
+        }
 
 
 def summary(

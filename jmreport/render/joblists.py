@@ -315,7 +315,7 @@ def _ages(part: _Part, place: _Place, at: str) -> tuple[PageLink, ...]:
     if place.page < place.last:
         links.append(older("Newer", place.page + 1))
     links += [
-        older("Older" if step == 1 else f"{step} pages back", place.page - step)
+        older("Older" if step == 1 else f"Back {step} pages", place.page - step)
         for step in _STEPS
         if place.page > step
     ]

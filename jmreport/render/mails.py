@@ -16,7 +16,17 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from jmreport.letters import Attachment, Letter, Picture
-from jmreport.render import addresses, charts, data, overview, reportjson, taskpages, verdict, words
+from jmreport.render import (
+    addresses,
+    causewords,
+    charts,
+    data,
+    overview,
+    reportjson,
+    taskpages,
+    verdict,
+    words,
+)
 from jmreport.render.guides import Guides
 from jmreport.render.theme import Theme
 from jmreport.report import CauseGroup, Day, Report, StuckJob
@@ -398,7 +408,7 @@ class _Mail:
             return f"The last report said: {verdict.title(report)}. {rest}".strip()
         if not self.night.known:
             return f"Nothing that was ever read is of {_about(self.team)}. Is that what was meant?"
-        found = overview.largest(report)
+        found = causewords.largest(report.attention, report.counts)
         start, flow, end = found or ("", "", "")
         sentence = f"{start} in {words.cut_middle(flow, 80)}{end}" if flow else start + end
         return f"{sentence} {verdict.rest(report)}".strip()
@@ -442,7 +452,7 @@ class _Mail:
         more_flows = len(group.workflows) - 3
         if more_flows > 0:
             flows += f" and {words.plural(more_flows, 'more workflow')}"
-        where = [flows, overview.task_words(group.tasks)]
+        where = [flows, causewords.task_words(group.tasks)]
         return Cause(
             state={"new": "New", "still failing": "Still failing"}.get(group.state, "Failing"),
             kind={"new": "new", "still failing": "still"}.get(group.state, "new"),
@@ -468,8 +478,8 @@ class _Mail:
         since = words.short_when(group.since, self.zone, near=self.report.now)
         if since:
             yield f"since {since.text}"
-        yield from overview.lasting(group, self.report.now, self.zone)
-        shared = overview.shared_words(group)
+        yield from causewords.lasting(group, self.report.now, self.zone)
+        shared = causewords.shared_words(group)
         if shared:
             yield f"all with {shared}"
         if group.flaky:
@@ -540,7 +550,7 @@ class _Mail:
 
     def _stuck(self, each: StuckJob) -> str:
         where = words.cut_middle(each.where, 60) or ("waiting" if each.waiting else "")
-        said = f"for {words.duration(each.active_for)}, {overview.usual_duration(each.usual)}"
+        said = f"for {words.duration(each.active_for)}, {causewords.usual_duration(each.usual)}"
         return f"{said}; {where}" if where else said
 
     def _ended(self, job: str) -> str:

@@ -12,10 +12,10 @@ from datetime import tzinfo
 
 from msgspec import Struct
 
-from jmreport.render import addresses, verdict, words
+from jmreport.render import addresses, causewords, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report
+from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report, StuckJob
 
 #: How a night is had when its page must be made again.
 Remember = Callable[[str], Night | None]
@@ -89,6 +89,7 @@ class NightView(Struct, frozen=True, kw_only=True):
     """What night.html prints."""
 
     title: str
+    lede: str
     rest: str
     when: words.Moment | None
     since: words.Moment | None
@@ -120,7 +121,7 @@ class Row(Struct, frozen=True, kw_only=True):
     href: str
     verdict: str
     complete: bool
-    ended: str
+    ended: Counted
     failed: Counted
     new: Counted
     fixed: Counted
@@ -224,6 +225,7 @@ def view(
     parts = tuple(part for part in _parts(night, rows, zone, around, known) if part.groups)
     return NightView(
         title=verdict.night_title(night),
+        lede=_lede(night),
         rest=verdict.night_rest(summary),
         when=words.when(summary.now, zone),
         since=words.when(summary.since, zone),
@@ -239,6 +241,15 @@ def view(
         calendar=addresses.relative(here, addresses.NIGHTS),
         overview=addresses.relative(here, addresses.OVERVIEW),
     )
+
+
+def _lede(night: Night) -> str:
+    """The sentence on the largest cause, as the report of that night said it."""
+    found = causewords.largest(night.attention, night.summary.counts)
+    if found is None:
+        return ""
+    start, flow, end = found
+    return start + (f" in {words.cut_middle(flow, 80)}" if flow else "") + end
 
 
 def _told(summary: NightSummary) -> Iterator[int]:
@@ -313,8 +324,8 @@ def _parts(
             heading=heading,
             groups=tuple(_cause(group, rows, here, zone, around.causes, known) for group in groups),
         )
+    yield Part(anchor="stuck", heading="Stuck", groups=_stuck(night.stuck, rows, here, known))
     lists = (
-        ("stuck", "Stuck", tuple(each.job for each in night.stuck)),
         ("fixed", "Fixed", night.fixed),
         ("missing", "Missing", night.missing),
         ("unknown", "Unknown", night.unknown),
@@ -374,6 +385,31 @@ def _by_workflow(
     )
 
 
+def _stuck(
+    stuck: Sequence[StuckJob], rows: Mapping[str, NightJob], here: str, known: Known
+) -> tuple[Group, ...]:
+    """Each with how long it ran or waited by then, the longest first."""
+    return tuple(
+        Group(
+            state="",
+            kind="",
+            count=words.duration(each.active_for),
+            title=words.cut_middle(row.workflow if row else "", 120) or "(no name)",
+            note=" · ".join(filter(None, (_doing(each), causewords.usual_duration(each.usual)))),
+            since=None,
+            lasting="",
+            jobs=_links((each.job,), rows, here, known),
+        )
+        for each, row in ((each, rows.get(each.job)) for each in stuck)
+    )
+
+
+def _doing(each: StuckJob) -> str:
+    if each.waiting:
+        return "waiting"
+    return f"running {words.cut_middle(each.where, 60)}" if each.where else "running"
+
+
 def _links(
     jobs: Sequence[str], rows: Mapping[str, NightJob], here: str, known: Known
 ) -> tuple[JobLink, ...]:
@@ -414,7 +450,7 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> R
         href=page,
         verdict=verdict.night_words(summary),
         complete=summary.complete,
-        ended=words.number(split.total),
+        ended=Counted(words.number(split.total), _ended(summary, report, lists, zone)),
         failed=Counted(words.number(split.failed), _failed(summary, report, lists, zone)),
         new=Counted("") if first else on_page(counts.new, "new"),
         fixed=Counted("") if first else on_page(counts.fixed, "fixed"),
@@ -424,16 +460,33 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> R
     )
 
 
+def _ended(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> str:
+    jobs = report.ended_by_night.get(summary.run, ())
+    return _list("ended", "jobs", jobs, summary.split.total, summary, lists, zone)
+
+
 def _failed(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> str:
-    """The list of a night's failed jobs; "" where these are not known any more, or are others."""
     flows = report.failed_by_night.get(summary.run, {})
     jobs = [job for name in sorted(flows) for job in flows[name]]
-    if not jobs or len(jobs) != summary.split.failed:
+    return _list("failed", "failed jobs", jobs, summary.split.failed, summary, lists, zone)
+
+
+def _list(
+    kind: str,
+    noun: str,
+    jobs: Sequence[str],
+    count: int,
+    summary: NightSummary,
+    lists: Lists,
+    zone: tzinfo,
+) -> str:
+    """The list of a night's jobs; "" where these are not known any more, or are others."""
+    if not jobs or len(jobs) != count:
         return ""
     when = words.when(summary.now, zone)
     address = lists.link_or_job(
-        f"night-{addresses.slug(summary.run)}-failed",
-        f"failed jobs that ended in the night up to {when.text if when else summary.run}",
+        f"night-{addresses.slug(summary.run)}-{kind}",
+        f"{noun} that ended in the night up to {when.text if when else summary.run}",
         jobs,
         back=("Nights", addresses.NIGHTS),
     )

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.render import (
     addresses,
+    causewords,
     charts,
     flakypages,
     labelpages,
@@ -29,7 +30,6 @@ from jmreport.report import (
     LabelReport,
     Report,
     StuckJob,
-    Usual,
     WorkflowReport,
 )
 from jmreport.settings import Prices
@@ -250,7 +250,7 @@ class _Overview:
     # --- words at the top ---
 
     def _lede(self) -> Lede | None:
-        found = largest(self.report)
+        found = causewords.largest(self.report.attention, self.report.counts)
         if found is None:
             return None
         start, flow, end = found
@@ -426,21 +426,21 @@ class _Overview:
             else None,
             workflows=tuple(self._workflow(flow) for flow in group.workflows[:3]),
             more_workflows=_more(len(group.workflows) - 3, "workflow"),
-            tasks=task_words(group.tasks),
+            tasks=causewords.task_words(group.tasks),
             title=words.cut_middle(group.title or group.rule, 200),
             cause_href=addresses.cause(group.id),
             known=self.guides.name(group.title, group.example),
             cause_class=group.cause_class,
             rule=group.rule,
             since=words.short_when(group.since, self.zone, near=self.report.now),
-            lasting=tuple(lasting(group, self.report.now, self.zone)),
+            lasting=tuple(causewords.lasting(group, self.report.now, self.zone)),
             flaky=Link(
                 text=f"{words.number(len(group.flaky))} flaky",
                 href=self.lists.link(f"{name}-flaky", f"flaky {title}", group.flaky, back=back),
             )
             if group.flaky
             else None,
-            shared=shared_words(group),
+            shared=causewords.shared_words(group),
             example=self._job(example),
         )
 
@@ -460,7 +460,7 @@ class _Overview:
             workflow=self._workflow(row.name if row else ""),
             job=self._job(each.job),
             active_for=words.duration(each.active_for),
-            usual=usual_duration(usual),
+            usual=causewords.usual_duration(usual),
             where=each.where or ("waiting" if each.waiting else ""),
         )
 
@@ -553,27 +553,6 @@ class _Overview:
         )
 
 
-def largest(report: Report) -> tuple[str, str, str] | None:
-    """A sentence on the largest cause: its beginning, the one workflow ("" for several), its end.
-
-    None where nothing is new, on a first run where nothing fails, and where no cause stands out.
-    """
-    news = [group for group in report.attention if group.state in ("new", "failing")]
-    if not news:
-        return None
-    group = max(news, key=lambda group: len(group.new_jobs or group.jobs))
-    count = len(group.new_jobs if group.state == "new" else group.jobs)
-    total = report.counts.new if group.state == "new" else report.counts.failing
-    if count == 1 < total:  # no cause stands out where each has one job
-        return None
-    flow = group.workflows[0] if len(group.workflows) == 1 else ""
-    start = f"{_share(count, total)} {CLASS_VERBS[group.cause_class]}"
-    if not flow and len(group.workflows) > 1:
-        start += f" in {words.plural(len(group.workflows), 'workflow')}"
-    shared = shared_words(group)
-    return start, flow, f", all with {shared}." if shared and count > 1 else "."
-
-
 #: Counts that are not called as the list behind their tile.
 _COUNTED = {"still-failing": "still_failing"}
 
@@ -582,60 +561,6 @@ def usual_night(report: Report, count: str) -> str:
     """What a count usually is; "" where nobody can say."""
     usual = report.usual.get(count)
     return words.usual_night(usual) if usual else ""
-
-
-def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
-    """For how many nights the oldest of a group fails, and when it succeeded last."""
-    if group.state == "still failing" and group.nights:
-        yield words.plural(group.nights, "night")
-    success = words.short_when(group.last_success, zone, near=now)
-    yield f"last success {success.text}" if success else "no success known"
-
-
-CLASS_VERBS = {
-    "preempted": "were preempted",
-    "out of memory": "ran out of memory",
-    "disk full": "ran out of disk space",
-    "quota": "met a quota",
-    "permission": "were refused permission",
-    "missing input": "lacked an input",
-    "image": "could not get their image",
-    "return code": "ended with an error code",
-    "aborted": "were aborted",
-    "unknown": "failed with one message",
-}
-
-
-def _share(count: int, total: int) -> str:
-    if count == total:
-        return "All of them" if total > 1 else "It"
-    if count * 2 > total:
-        return f"Most of them ({words.number(count)})"
-    return f"The most with one cause: {words.number(count)}"
-
-
-def usual_duration(usual: Usual | None) -> str:
-    """What a workflow's runs usually take."""
-    if usual is None:
-        return "no usual duration yet"
-    return f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
-
-
-def shared_words(group: CauseGroup) -> str:
-    """Labels that all jobs of a cause have and others don't: "batch b17"."""
-    pairs = [
-        f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in group.shared
-    ]
-    return words.listed(pairs[:3])
-
-
-def task_words(tasks: Sequence[str]) -> str:
-    """Tasks that a cause hits: "task Align"."""
-    if not tasks:
-        return ""
-    shown = ", ".join(words.cut_middle(task, 40) for task in tasks[:3])
-    more = _more(len(tasks) - 3, "task")
-    return f"{'task' if len(tasks) == 1 else 'tasks'} {shown}" + (f" and {more}" if more else "")
 
 
 def _more(count: int, noun: str) -> str:

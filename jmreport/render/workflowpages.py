@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, words
+from jmreport.render.causewords import lasting
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import (
     NO_NAME,
@@ -17,7 +18,7 @@ from jmreport.render.joblists import (
     status_adjective,
     status_order,
 )
-from jmreport.render.overview import Link, day_rates, day_words, lasting, night_words
+from jmreport.render.overview import Link, day_rates, day_words, night_words
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices

@@ -1,0 +1,85 @@
+"""Causes in words: a sentence on the largest, how long it lasts, what its jobs have in common."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+
+from jmreport.render import words
+from jmreport.report import CauseGroup, ReportCounts, Usual
+
+#: Tasks and labels that are named.
+NAMED = 3
+
+CLASS_VERBS = {
+    "preempted": "were preempted",
+    "out of memory": "ran out of memory",
+    "disk full": "ran out of disk space",
+    "quota": "met a quota",
+    "permission": "were refused permission",
+    "missing input": "lacked an input",
+    "image": "could not get their image",
+    "return code": "ended with an error code",
+    "aborted": "were aborted",
+    "unknown": "failed with one message",
+}
+
+
+def largest(attention: Sequence[CauseGroup], counts: ReportCounts) -> tuple[str, str, str] | None:
+    """A sentence on the largest cause: its beginning, the one workflow ("" for several), its end.
+
+    None where nothing is new, on a first run where nothing fails, and where no cause stands out.
+    """
+    news = [group for group in attention if group.state in ("new", "failing")]
+    if not news:
+        return None
+    group = max(news, key=lambda group: len(group.new_jobs or group.jobs))
+    count = len(group.new_jobs if group.state == "new" else group.jobs)
+    total = counts.new if group.state == "new" else counts.failing
+    if count == 1 < total:  # no cause stands out where each has one job
+        return None
+    flow = group.workflows[0] if len(group.workflows) == 1 else ""
+    start = f"{_share(count, total)} {CLASS_VERBS[group.cause_class]}"
+    if not flow and len(group.workflows) > 1:
+        start += f" in {words.plural(len(group.workflows), 'workflow')}"
+    shared = shared_words(group)
+    return start, flow, f", all with {shared}." if shared and count > 1 else "."
+
+
+def _share(count: int, total: int) -> str:
+    if count == total:
+        return "All of them" if total > 1 else "It"
+    if count * 2 > total:
+        return f"Most of them ({words.number(count)})"
+    return f"The most with one cause: {words.number(count)}"
+
+
+def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
+    """For how many nights the oldest of a group fails, and when it succeeded last."""
+    if group.state == "still failing" and group.nights:
+        yield words.plural(group.nights, "night")
+    success = words.short_when(group.last_success, zone, near=now)
+    yield f"last success {success.text}" if success else "no success known"
+
+
+def usual_duration(usual: Usual | None) -> str:
+    """What a workflow's runs usually take."""
+    if usual is None:
+        return "no usual duration yet"
+    return f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
+
+
+def shared_words(group: CauseGroup) -> str:
+    """Labels that all jobs of a cause have and others don't: "batch b17"."""
+    pairs = [
+        f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in group.shared
+    ]
+    return words.listed(pairs[:NAMED])
+
+
+def task_words(tasks: Sequence[str]) -> str:
+    """Tasks that a cause hits: "task Align"."""
+    if not tasks:
+        return ""
+    shown = ", ".join(words.cut_middle(task, 40) for task in tasks[:NAMED])
+    left = len(tasks) - NAMED
+    more = f" and {words.number(left)} more task{'' if left == 1 else 's'}" if left > 0 else ""
+    return f"{'task' if len(tasks) == 1 else 'tasks'} {shown}{more}"
