@@ -254,6 +254,36 @@ def memory(size: Size, work: Path) -> Iterable[Row]:
     )
 
 
+def history(size: Size, work: Path) -> Iterable[Row]:
+    """Many nights analysed, with the contexts of all jobs, against ten of them."""
+    where = work / "history"
+    where.mkdir(parents=True, exist_ok=True)
+    few, spent = 10, {}
+    for nights in range(1, size.nights + 1):
+        now = corpus.NOW + timedelta(days=nights)
+        first = nights * size.a_night
+        jobs = (
+            corpus.small(number, now=now, spread=corpus.NIGHT)
+            for number in range(first, first + size.a_night)
+        )
+        corpus.fill(where / "snapshots", jobs, now=now, since=now - timedelta(days=1))
+        if nights in (few, size.nights):
+            script = Path(__file__).with_name("history.py")
+            command = (sys.executable, str(script), str(where / "snapshots"))
+            spent[nights] = run(command, where=where, weigh=True)
+    shutil.rmtree(where)
+    more = spent[size.nights].memory - spent[few].memory
+    each = more / ((size.nights - few) * size.a_night)
+    yield Row(
+        what=f"memory of analysing {size.nights} nights of {size.a_night} jobs, and of {few}",
+        figure=f"{_mb(spent[size.nights].memory)}, {_mb(spent[few].memory)}: "
+        f"{each:.0f} bytes for each job of the others",
+        goal="500 bytes",
+        holds=each <= 500,
+        lost=each > 5_000 and more > 100e6,
+    )
+
+
 def asking(size: Size, work: Path) -> Iterable[Row]:
     """Collecting from a server of 500 requests a second."""
     where = work / "asking"
@@ -375,4 +405,5 @@ CASES: dict[str, Callable[[Size, Path], Iterable[Row]]] = {
     "store": store,
     "size": site_size,
     "memory": memory,
+    "history": history,
 }
