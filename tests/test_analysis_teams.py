@@ -6,7 +6,7 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 from site_cases import entries, runs
 
-from jmreport.analysis import analyse, of_team, runs_of_team
+from jmreport.analysis import OfTeam, analyse, runs_of_team
 from jmreport.history import Held
 from jmreport.records import Gap
 from jmreport.settings import ReportSettings
@@ -23,9 +23,16 @@ def test_a_team_has_its_jobs_and_all_below_them() -> None:
         job("deeper", night(0), found=0, listed=False, parent="below", labels={"owner": "li"}),
         job("other", night(0), found=0, listed=False, parent="b", labels=ANA),
     ]
-    assert [entry.row.id for entry in of_team(known, ANA)] == ["a", "below", "deeper"]
-    assert [entry.row.id for entry in of_team(known, {"owner": "ana", "x": "2"})] == []
-    assert len(of_team(known, {})) == 5
+
+    def ids(labels: dict[str, str]) -> list[str]:
+        return sorted(entry.row.id for entry in OfTeam(Held(known), labels).by_run())
+
+    assert ids(ANA) == ["a", "below", "deeper"]
+    assert ids({"owner": "ana", "x": "2"}) == []
+    assert len(ids({})) == 5
+    of_ana = OfTeam(Held(known), ANA)
+    assert list(of_ana.of(["a", "b", "deeper"])) == ["a", "deeper"]
+    assert [entry.row.id for entry in of_ana.below(["a", "b"])] == ["below"]
 
 
 def test_gaps_of_others_jobs_concern_nobody_else() -> None:
@@ -35,7 +42,9 @@ def test_gaps_of_others_jobs_concern_nobody_else() -> None:
         job("b", night(0), found=0, labels={"owner": "li"}),
     ]
     gaps = tuple(Gap(what="job", why="gone", job=each) for each in ("a", "b", "c", None))
-    [of_ana] = runs_of_team([run(0, gaps=gaps, state="incomplete")], known, of_team(known, ANA))
+    history = Held(known)
+    incomplete = run(0, gaps=gaps, state="incomplete")
+    [of_ana] = runs_of_team([incomplete], history, OfTeam(history, ANA))
     assert [gap.job for gap in of_ana.gaps] == ["a", "c", None]
     assert of_ana.state == "incomplete"
 
@@ -49,7 +58,7 @@ def test_the_counts_of_teams_add_up(seed: int) -> None:
     settings = ReportSettings(identity_labels=("sample",))
     whole = analyse(Held(known), over, {}, settings=settings)
     parts = [
-        analyse(Held(of_team(known, {"owner": who})), over, {}, settings=settings)
+        analyse(OfTeam(Held(known), {"owner": who}), over, {}, settings=settings)
         for who in ("ana", "li", "omar")
     ]
     for count in ("new", "still_failing", "fixed", "failing", "missing", "running", "total"):

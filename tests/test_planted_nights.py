@@ -392,7 +392,9 @@ def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(
     night = site.night(20)
     assert keys.linked(dict(parts(night))["stuck"]) == {STUCK}
     # The night's own page keeps how long it had hung by then.
-    assert re.search(r"\d+ h \d+ min sv_merge running MergeVcfs · usually 1 h \d+ min", words(night))
+    assert re.search(
+        r"\d+ h \d+ min sv_merge running MergeVcfs · usually 1 h \d+ min", words(night)
+    )
 
 
 def test_a_wave_of_preemptions_is_no_failure(site: Site, keys: Keys) -> None:

@@ -7,9 +7,10 @@ from jmreport.analysis.making import analyse, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.night import frozen
 from jmreport.analysis.rows import summarise
-from jmreport.analysis.teams import of_team, runs_of_team
+from jmreport.analysis.teams import OfTeam, runs_of_team
 
 __all__ = [
+    "OfTeam",
     "analyse",
     "contexts",
     "difference",
@@ -17,7 +18,6 @@ __all__ = [
     "known",
     "leaned_on",
     "measure",
-    "of_team",
     "runs_of_team",
     "summarise",
     "told",

@@ -1,20 +1,70 @@
 """A team's part of what is known: its jobs, all below them, and what of a run concerns it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from jmreport.analysis.waste import Above
+from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 
+#: Sub-workflows of which is kept whether they are the team's.
+_KEPT = 50_000
 
-def of_team(entries: Iterable[Entry], labels: Mapping[str, str]) -> tuple[Entry, ...]:
-    """Listed jobs that have all of the labels, and everything below them; without labels all."""
-    known = tuple(entries)
-    if not labels:
-        return known
-    above = Above(known)
-    return tuple(entry for entry in known if has(above.root(entry.row), labels))
+
+class OfTeam:
+    """A history of the listed jobs that have all of some labels, and of everything below them.
+
+    Without labels it is the whole history. Short ids tell jobs apart from those of others too.
+    """
+
+    def __init__(self, history: History, labels: Mapping[str, str]) -> None:
+        self._history, self._labels = history, labels
+        self._below: dict[str, bool] = {}
+
+    def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
+        """The team's jobs by the run that wrote their newest record."""
+        return filter(self.has, self._history.by_run(oldest_first=oldest_first))
+
+    def by_submission(self) -> Iterator[Entry]:
+        """The team's jobs, the newest submission first."""
+        return filter(self.has, self._history.by_submission())
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        """Those of these jobs that are the team's."""
+        found = self._history.of(jobs)
+        return {job: entry for job, entry in found.items() if self.has(entry)}
+
+    def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
+        """What lies below some jobs of the team."""
+        return filter(self.has, self._history.below(jobs))
+
+    def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
+        """Whole id -> as much of it as tells it apart from all that are known."""
+        return self._history.short_ids(jobs)
+
+    def has(self, entry: Entry) -> bool:
+        """Whether a job is the team's."""
+        if not self._labels:
+            return True
+        if entry.row.listed:
+            return has(entry.row, self._labels)
+        job = entry.row.id
+        if job not in self._below:
+            if len(self._below) >= _KEPT:
+                self._below.clear()
+            self._below[job] = has(self._root(entry), self._labels)
+        return self._below[job]
+
+    def _root(self, entry: Entry) -> JobRow:
+        """The listed job above a sub-workflow; the highest that is known where none is listed."""
+        met = {entry.row.id}
+        while not entry.row.listed and entry.row.parent and entry.row.parent not in met:
+            above = self._history.of((entry.row.parent,)).get(entry.row.parent)
+            if above is None:
+                break
+            entry = above
+            met.add(entry.row.id)
+        return entry.row
 
 
 def has(row: JobRow, labels: Mapping[str, str]) -> bool:
@@ -22,14 +72,13 @@ def has(row: JobRow, labels: Mapping[str, str]) -> bool:
     return all(row.labels.get(key) == value for key, value in labels.items())
 
 
-def runs_of_team(
-    runs: Sequence[Run], entries: Iterable[Entry], own: Iterable[Entry]
-) -> tuple[Run, ...]:
-    """The runs as far as they concern a team's `own` jobs: without gaps of jobs of others.
+def runs_of_team(runs: Sequence[Run], history: History, own: OfTeam) -> tuple[Run, ...]:
+    """The runs as far as they concern a team: without gaps of jobs of others.
 
     A run that is incomplete stays so: nobody knows whose the jobs were that a list lacked.
     """
-    others = {entry.row.id for entry in entries} - {entry.row.id for entry in own}
+    known = history.of(sorted({gap.job for run in runs for gap in run.gaps if gap.job}))
+    others = {job for job, entry in known.items() if not own.has(entry)}
     return tuple(
         replace(run, gaps=tuple(gap for gap in run.gaps if gap.job not in others)) for run in runs
     )

@@ -475,7 +475,6 @@ class _Reports:
         self._settings, self._store = settings, store
         newest = max(at for at, run in enumerate(runs) if run.usable)
         self._runs = tuple(runs[: newest + 1])
-        self._entries = tuple(store.entries())
         self._made: dict[tuple[tuple[str, str], ...], tuple[Report, bool]] = {}
 
     def of(self, team: Team) -> tuple[Report, bool]:
@@ -487,12 +486,11 @@ class _Reports:
 
     def _make(self, team: Team) -> tuple[Report, bool]:
         from jmreport import analysis
-        from jmreport.history import Held
 
-        own = analysis.of_team(self._entries, team.labels)
+        own = analysis.OfTeam(self._store, team.labels)
         report = analysis.analyse(
-            Held(own),
-            analysis.runs_of_team(self._runs, self._entries, own),
+            own,
+            analysis.runs_of_team(self._runs, self._store, own),
             {},
             settings=self._settings.report,
             past=() if team.labels else self._past(),
@@ -500,8 +498,8 @@ class _Reports:
             measures=self._store.measures,
             prices=self._settings.prices,
         )
-        known = not team.labels or any(entry.row.listed for entry in own)
-        return replace(report, short_ids=self._store.short_ids(report.short_ids)), known
+        # Those are of all time: a team of which no job was ever listed has none.
+        return report, bool(report.workflows) or not team.labels
 
     def _past(self) -> tuple[NightSummary, ...]:
         """The nights before, where the site told them all: what is usual comes from them."""
