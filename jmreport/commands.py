@@ -139,7 +139,24 @@ def collect(
 
 
 @command(app, SNAPSHOTS, SITE, *LIMITS)
-def render(given: Given, *, workers: Workers = 0, executor: OnCluster = "") -> None:
+def render(
+    given: Given,
+    *,
+    workers: Workers = 0,
+    executor: OnCluster = "",
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only pages of this part of all jobs, beside the site.",
+            show_default=False,
+        ),
+    ] = "",
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Take pages of jobs that --shard made.")
+    ] = False,
+) -> None:
     """Write the pages from the snapshots; needs no network."""
     from jmreport import pipeline
 
@@ -149,6 +166,8 @@ def render(given: Given, *, workers: Workers = 0, executor: OnCluster = "") -> N
             progress=given.console.progress(),
             workers=workers,
             executor=executor,
+            shard=shard,
+            parts=parts,
         )
     )
 
