@@ -59,6 +59,9 @@ def merge(
 ) -> Outcome:
     """Join the parts in these folders; without any, those of `now` beside the snapshots.
 
+    With a mirror the parts of `now` are pulled from there first, and dropped there once the run
+    that they make is in it.
+
     A part that failed makes the run incomplete, which says so. Parts that were merged are not
     merged again.
 
@@ -66,15 +69,28 @@ def merge(
     snapshots are not those on top of which the parts were read; LockedError while one is being
     written; NothingUsableError where all of them failed.
     """
+    steps = []
+    if now is not None and not folders:
+        steps.append(mirroring.pull_parts(settings, now=now, environ=environ, progress=progress))
     found = all_parts(settings, folders, now)
     at = found[0][0].now
-    pulled = mirroring.pull(settings, now=at, environ=environ, progress=progress)
-    merged = _into_the_store(settings, found, progress)
+    steps.append(mirroring.pull(settings, now=at, environ=environ, progress=progress))
+    try:
+        merged = _into_the_store(settings, found, progress)
+    except NothingUsableError:
+        # Why it failed is kept, and other machines' next pages and mails tell of it.
+        pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
+        for line in pushed.summary:
+            progress.note(line)
+        raise
     pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
+    steps += [merged, pushed]
+    if pushed.exit is Exit.DONE:
+        steps.append(mirroring.drop_parts(settings, now=at, environ=environ, progress=progress))
     return replace(
         merged,
-        exit=first(merged.exit, pulled.exit, pushed.exit),
-        summary=(*pulled.summary, *merged.summary, *pushed.summary),
+        exit=first(*(step.exit for step in steps)),
+        summary=tuple(line for step in steps for line in step.summary),
     )
 
 

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import Exit, UsageError, first
+from jmreport.errors import Exit, NothingUsableError, UsageError, first
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
 from jmreport.pipeline.collecting import (
@@ -52,7 +53,8 @@ def collect_part(
 ) -> Outcome:
     """Pull one part of what the window asks for ("2/4") into a folder beside the snapshots.
 
-    The snapshots say what need not be read again, and get no run. All parts of a run are of one
+    The snapshots say what need not be read again, and get no run; with a mirror they come from
+    there, and the part goes there. All parts of a run are of one
     `now`. One that was stopped goes on where it ended; one that is there is not read again.
 
     Raises what `collect` raises, and UsageError where the folder holds another part, or one that
@@ -61,14 +63,27 @@ def collect_part(
     from jmreport.snapshots import parts
 
     found = parts.shard_from(shard)
+    place = parts.place(Path(settings.snapshots.dir), now, found)
     pulled = mirroring.pull(settings, now=now, environ=environ, progress=progress)
-    collected = _into_its_folder(
-        settings, found, now=now, source=source, environ=environ, progress=progress
+    # One that was pushed and is collected again, since its machine was, is not read again.
+    mirroring.pull_parts(settings, now=now, environ=environ, progress=progress, only=found.folder)
+    push = partial(
+        mirroring.push_part, settings, place, now=now, environ=environ, progress=progress
     )
+    try:
+        collected = _into_its_folder(
+            settings, found, now=now, source=source, environ=environ, progress=progress
+        )
+    except NothingUsableError:
+        # Who merges the parts tells why this one failed.
+        for line in push().summary:
+            progress.note(line)
+        raise
+    pushed = push()
     return replace(
         collected,
-        exit=first(collected.exit, pulled.exit),
-        summary=(*pulled.summary, *collected.summary),
+        exit=first(collected.exit, pulled.exit, pushed.exit),
+        summary=(*pulled.summary, *collected.summary, *pushed.summary),
     )
 
 
@@ -92,6 +107,8 @@ def _into_its_folder(
         keep_invented_jobs_apart(before, source, settings)
         found = credentials_for(settings, source=source, environ=environ)
         redaction = Redaction.of(without_own_secrets(settings, found))
+        if redaction.hashes:
+            mirroring.share_salt(settings, store, environ=environ, progress=progress)
         own = stack.enter_context(open_folder(place, create=True))
         part = Part(
             shard=shard,
