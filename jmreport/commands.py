@@ -7,6 +7,7 @@ command needs is imported inside it, so that `--help` loads nothing else.
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ from jmreport.options import (
     Nights,
     Now,
     OnCluster,
+    PartOf,
     Seed,
     Shards,
     UseDemo,
@@ -114,11 +116,16 @@ def collect(
     shards: Shards = None,
     nights: Nights = None,
     now: Now = None,
+    shard: PartOf = None,
 ) -> None:
     """Pull jobs from a Job Manager into the snapshots."""
     from jmreport import pipeline
 
-    pull = pipeline.collect_nights if nights else pipeline.collect
+    if shard is None:
+        pull = pipeline.collect_nights if nights else pipeline.collect
+    else:
+        pull = partial(pipeline.collect_part, shard=shard)
+        _refuse_what_parts_lack(now, nights)
     outcome = pull(
         given.settings,
         now=now_from(now),
@@ -132,7 +139,24 @@ def collect(
 
 
 @command(app, SNAPSHOTS, SITE, *LIMITS)
-def render(given: Given, *, workers: Workers = 0, executor: OnCluster = "") -> None:
+def render(
+    given: Given,
+    *,
+    workers: Workers = 0,
+    executor: OnCluster = "",
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only pages of this part of all jobs, beside the site.",
+            show_default=False,
+        ),
+    ] = "",
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Take pages of jobs that --shard made.")
+    ] = False,
+) -> None:
     """Write the pages from the snapshots; needs no network."""
     from jmreport import pipeline
 
@@ -142,6 +166,48 @@ def render(given: Given, *, workers: Workers = 0, executor: OnCluster = "") -> N
             progress=given.console.progress(),
             workers=workers,
             executor=executor,
+            shard=shard,
+            parts=parts,
+        )
+    )
+
+
+def _refuse_what_parts_lack(now: str | None, nights: int | None) -> None:
+    if nights:
+        raise UsageError(
+            "--shard and --nights contradict each other", hint="leave one of the two out"
+        )
+    if now is None:
+        raise UsageError(
+            "--shard needs --now: all parts of a run are of one time",
+            hint="set it once, and give the same one to all: --now 2026-11-23T02:14:00Z",
+        )
+
+
+@command(app, SNAPSHOTS)
+def merge(
+    given: Given,
+    *,
+    parts: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PART]...",
+            help="Folders of all parts. Default: those of --now beside the snapshots.",
+            show_default=False,
+        ),
+    ] = None,
+    now: Now = None,
+) -> None:
+    """Join the parts that `collect --shard` made into one run."""
+    from jmreport import pipeline
+
+    given.end(
+        pipeline.merge(
+            given.settings,
+            parts or (),
+            now=None if now is None else now_from(now),
+            environ=os.environ,
+            progress=given.console.progress(),
         )
     )
 

@@ -183,6 +183,12 @@ Workers = Annotated[
         show_default=False,
     ),
 ]
+PartOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Only this part of all jobs, to be merged; needs --now."
+    ),
+]
 OnCluster = Annotated[
     str,
     typer.Option(

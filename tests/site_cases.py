@@ -27,6 +27,7 @@ from jmreport.records import (
     utc_text,
 )
 from jmreport.render import site
+from jmreport.render.sharing import WHOLE, Share
 from jmreport.report import Report
 from jmreport.settings import Settings
 
@@ -168,6 +169,7 @@ def write(
     settings: Settings | None = None,
     workers: int = 1,
     executor: str = "",
+    share: Share = WHOLE,
     reader: Reader = read,
 ) -> site.Written:
     """The site of these jobs; `reader` gives the records of some lines of a shard."""
@@ -182,6 +184,7 @@ def write(
         version="0.1.0",
         workers=workers,
         executor=executor,
+        share=share,
         progress=SilentProgress(),
     )
 

@@ -5,6 +5,7 @@ Neither shim says what it lacks. 204, 405 and 501 mean that an optional operatio
 """
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,8 +39,45 @@ OPTIONAL = frozenset[Name](
     )
 )
 _NOT_HERE = (204, 205, 405, 501)
-_DOUBTFUL = (404, 500)
+#: Statuses that may be about one thing, and may be about all.
+DOUBTFUL = (404, 500)
 _IN_A_ROW = 3
+
+
+def joined(
+    sessions: Sequence[Sequence[Operation]], doubtful: Mapping[str, int]
+) -> tuple[Operation, ...]:
+    """What several sessions with one server came to, as if it had been one.
+
+    `doubtful` counts, by operation, the answers that may be about one thing and may be about all,
+    of sessions that did not learn which. What one session saw offered is offered.
+    """
+    by_name = [{one.name: one for one in session} for session in sessions]
+    return tuple(
+        _joined(name, [found[name] for found in by_name if name in found], doubtful.get(name, 0))
+        for name in NAMES
+    )
+
+
+def _joined(name: Name, seen: Sequence[Operation], doubtful: int) -> Operation:
+    offers = [one.offer for one in seen]
+    offer: Offer = next((o for o in ("offered", "not offered") if o in offers), "not asked")
+    why = next((one.why for one in seen if one.offer == offer and one.why), "")
+    if offer == "not asked" and name in OPTIONAL and doubtful >= _IN_A_ROW:
+        offer, why = "not offered", _never(why)
+    return Operation(
+        name=name,
+        offer=offer,
+        why=why,
+        requests=sum(one.requests for one in seen),
+        failed=sum(one.failed for one in seen),
+        seconds=round(sum(one.seconds for one in seen), 3),
+    )
+
+
+def _never(short: str) -> str:
+    """What is said of an operation that failed again and again."""
+    return f"{short} ({_IN_A_ROW} times in a row, and never a success)"
 
 
 @dataclass
@@ -121,10 +159,10 @@ class Offers:
     def _doubt(self, tally: _Tally, trouble: Trouble) -> None:
         if trouble.status in _NOT_HERE:
             tally.offer, tally.why = "not offered", trouble.short
-        elif trouble.status in _DOUBTFUL:
+        elif trouble.status in DOUBTFUL:
             tally.doubtful += 1
             if tally.doubtful >= _IN_A_ROW:
                 tally.offer = "not offered"
-                tally.why = f"{trouble.short} ({_IN_A_ROW} times in a row, and never a success)"
+                tally.why = _never(trouble.short)
         elif trouble.status is not None:
             tally.doubtful = 0

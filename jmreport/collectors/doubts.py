@@ -5,12 +5,12 @@ three in a row with no success tell (backends habit 20). So records whose gaps a
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from msgspec.structs import replace
 
-from jmreport.client import Client
 from jmreport.collectors.logs import not_offered
-from jmreport.records import Gap, Record
+from jmreport.records import Gap, Offer, Operation, Record
 
 #: Records that wait, at most: operations that are neither refused nor proven are rare.
 MOST_HELD = 64
@@ -24,10 +24,21 @@ _BRINGS = {
 }
 
 
+class Offering(Protocol):
+    """Who knows what a server offers: a session with it, or what several sessions came to."""
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation, and how it fared."""
+
+    def offer(self, operation: str) -> Offer:
+        """Whether an operation is offered; "not asked" also while in doubt."""
+
+
 class Settling:
     """Lets records pass when it is known which of their gaps are gaps."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Offering) -> None:
         self._client = client
         self._held: list[Record] = []
 
@@ -55,7 +66,7 @@ class Settling:
         )
 
     def _settled(self, record: Record) -> Record:
-        lacking = [gap for gap in record.gaps if self._lacks(gap)]
+        lacking = [gap for gap in record.gaps if self.lacks(gap)]
         if not lacking:
             return record
         said = {note.what for note in record.notes}
@@ -70,7 +81,8 @@ class Settling:
             notes=(*record.notes, *notes.values()),
         )
 
-    def _lacks(self, gap: Gap) -> bool:
+    def lacks(self, gap: Gap) -> bool:
+        """Whether a gap is none, since the server does not offer what would fill it."""
         return (
             gap.operation in _BRINGS
             and gap.status in _DOUBTFUL

@@ -20,8 +20,10 @@ from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.doctoring import Finding, doctor, worst
 from jmreport.pipeline.keeping import check, export, runs, show
 from jmreport.pipeline.mailing import mail, try_mailbox
+from jmreport.pipeline.merging import merge
 from jmreport.pipeline.nightly import nightly
 from jmreport.pipeline.nights import collect_nights
+from jmreport.pipeline.parting import collect_part
 from jmreport.pipeline.pruning import prune
 from jmreport.pipeline.publishing import publish
 from jmreport.pipeline.refreshing import refresh
@@ -47,6 +49,7 @@ __all__ = [
     "chosen",
     "collect",
     "collect_nights",
+    "collect_part",
     "demo_server",
     "diff",
     "doctor",
@@ -54,6 +57,7 @@ __all__ = [
     "has_site",
     "keep_diff",
     "mail",
+    "merge",
     "nightly",
     "prune",
     "publish",

@@ -24,11 +24,11 @@ from jmreport.errors import (
 )
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
-from jmreport.pipeline.crawling import crawl
+from jmreport.pipeline.crawling import PartOf, crawl
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Asked, Run
+from jmreport.records import Asked, Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,24 +102,24 @@ def _into_the_store(
         redaction = Redaction.of(without_own_secrets(settings, found))
         store = stack.enter_context(open_store(settings, create=True))
         before = store.runs()
-        _keep_invented_jobs_apart(before, source, settings)
-        notes = _moved(before, asked)
+        keep_invented_jobs_apart(before, source, settings)
+        notes = moved(before, asked)
         with (
-            _going_on(settings) as going,
+            going_on(settings) as going,
             store.begin(now, redaction, asked=asked, version=__version__) as writer,
         ):
             going.append(writer)
-            run = _collect(
+            run = read_all(
                 settings, asked, client=client, store=store, writer=writer, progress=progress
             )
             run = writer.finish(replace(run, notes=(*notes, *run.notes)))
     code = Exit.INCOMPLETE if run.gaps else Exit.DONE
-    summary = (_summary(run), *_cut_short(run, settings))
-    return Outcome(exit=code, summary=summary, run=run)
+    lines = (summary(run), *cut_short(run, settings))
+    return Outcome(exit=code, summary=lines, run=run)
 
 
 @contextmanager
-def _going_on(settings: Settings) -> Iterator[list[RunWriter]]:
+def going_on(settings: Settings) -> Iterator[list[RunWriter]]:
     """Tell whoever stopped a run, or saw it fail, what is kept of it and how it goes on."""
     going: list[RunWriter] = []
     try:
@@ -140,7 +140,7 @@ def _safe(settings: Settings, going: list[RunWriter]) -> str:
     return f"{_jobs(going[0].known)} safe in {settings.snapshots.dir}"
 
 
-def _cut_short(run: Run, settings: Settings) -> tuple[str, ...]:
+def cut_short(run: Run, settings: Settings) -> tuple[str, ...]:
     """What to say of a run during which the server went away, or whose time was up."""
     from jmreport.client import TIME_UP
 
@@ -163,16 +163,20 @@ def _jobs(number: int) -> str:
     return "1 job is" if number == 1 else f"{number} jobs are"
 
 
-def _collect(
+def read_all(
     settings: Settings,
     asked: Asked,
     *,
     client: Client,
     store: Store,
     writer: RunWriter,
+    part: PartOf | None = None,
     progress: Progress,
 ) -> Run:
-    """The steps of a run, in the order in which a server is asked."""
+    """The steps of a run, in the order in which a server is asked.
+
+    Of a run in parts the first one asks for what is of no job.
+    """
     from jmreport.collectors import aggregations, capabilities
     from jmreport.collectors.query import Listing
 
@@ -190,7 +194,13 @@ def _collect(
     listing = Listing(client, asked, server.view, page_size=settings.api.page_size)
     try:
         counts, gaps = crawl(
-            settings, listing, client=client, store=store, writer=writer, progress=progress
+            settings,
+            listing,
+            client=client,
+            store=store,
+            writer=writer,
+            part=part,
+            progress=progress,
         )
     except UnreadableError as error:
         raise ServerError(
@@ -199,11 +209,13 @@ def _collect(
         ) from error
     lap("jobs")
 
-    with progress.step("ask for the server's own counts", None):
-        trees, frame_gaps = aggregations.read(
-            client, server.view, project_id=settings.api.project_id
-        )
-        writer.aggregations(trees)
+    frame_gaps: tuple[Gap, ...] = ()
+    if part is None or part.shard.number == 1:
+        with progress.step("ask for the server's own counts", None):
+            trees, frame_gaps = aggregations.read(
+                client, server.view, project_id=settings.api.project_id
+            )
+            writer.aggregations(trees)
     lap("aggregations")
 
     gaps = (*server.gaps, *gaps, *frame_gaps)
@@ -224,7 +236,7 @@ def _collect(
     )
 
 
-def _keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
+def keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
     """The built-in server's jobs never go among others: a real one's, or planted nights'."""
     others = {run.asked.server for run in before if run.usable} - {source.name}
     if source.demo and others:
@@ -239,7 +251,8 @@ def _is_real(server: str) -> bool:
     return "://" in server
 
 
-def _moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
+def moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
+    """A note where the runs before were another server's."""
     last = next((run for run in reversed(before) if run.usable), None)
     if last is None or last.asked.server == asked.server:
         return ()
@@ -252,7 +265,8 @@ def _server_notes(server: Server) -> tuple[str, ...]:
     return (f"The server's health check: {server.health}.",)
 
 
-def _summary(run: Run) -> str:
+def summary(run: Run, did: str = "") -> str:
+    """What a run came to; `did` are other words than that it was collected."""
     counts = run.counts
     parts = [
         f"{counts.listed} listed",
@@ -266,4 +280,5 @@ def _summary(run: Run) -> str:
         parts.insert(2, f"{counts.followed} followed")
     if run.gaps:
         parts.append(f"{len(run.gaps)} could not be read (see quality.html)")
-    return f"collected {run.asked.timeframe} into run {run.id}: " + ", ".join(parts)
+    did = did or f"collected {run.asked.timeframe} into run {run.id}"
+    return f"{did}: " + ", ".join(parts)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
 from jmreport.progress import Progress
-from jmreport.records import MISFIT, Asked, Counts, Gap, Run
+from jmreport.records import MISFIT, Asked, Counts, Entry, Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
     from jmreport.client import Client
     from jmreport.collectors.query import Listing
-    from jmreport.snapshots import RunWriter, Store
+    from jmreport.snapshots import RunWriter, Shard, Store
 
 #: How long a run that is stopped waits for the answers that it has asked for.
 STOPPING_SECONDS = 10.0
@@ -28,9 +29,14 @@ def crawl(
     client: Client,
     store: Store,
     writer: RunWriter,
+    part: PartOf | None = None,
     progress: Progress,
 ) -> tuple[Counts, tuple[Gap, ...]]:
-    """List, follow and read jobs, writing each as it comes."""
+    """List, follow and read jobs, writing each as it comes; of a part only those that are its.
+
+    `store` says which jobs need not be read again. Gaps of jobs come sorted by job, since answers
+    come in any order.
+    """
     from jmreport.collectors.crawl import Crawl, Limits, Wanted
     from jmreport.collectors.doubts import Settling
     from jmreport.collectors.metadata import Depth
@@ -40,6 +46,7 @@ def crawl(
     last = next((run for run in reversed(store.runs()) if run.usable), None)
     followed = 0
     listed: set[str] = set()
+    resumed = Resumed(part)
 
     def expect(total: int) -> None:
         """Tell how many jobs there are: the server's word, until the list has ended."""
@@ -47,18 +54,20 @@ def crawl(
 
     def jobs() -> Iterator[Wanted]:
         nonlocal followed
-        for row in listing.rows():
+        for at, row in enumerate(listing.rows()):
             job = job_id(row)
-            if job is None:
+            if job is None or (part and not part.shard.holds(job)):
                 continue
             listed.add(job)
-            writer.list_row(row)
+            writer.list_row(row, at=at if part else None)
             if listing.total is not None:
                 expect(max(listing.total, listing.listed))
             yield Wanted(id=job, row=row, root=job)
         expect(listing.listed)
         _refuse_an_emptied_list(store, listing, asked, last)
         for entry in store.active():
+            if part and not part.shard.holds(entry.row.id):
+                continue
             if entry.row.id in listed or (last and entry.last_run < last.id):
                 continue
             if not entry.row.listed or not wanted(_as_row(entry.row), replace(asked, since=None)):
@@ -72,12 +81,13 @@ def crawl(
         step.advance()
 
     def known(job: str, row: Any) -> tuple[str, ...] | None:
-        entry = store.entry(job)
-        if entry is None or entry.row.active or any(_worth_another_try(g) for g in entry.row.gaps):
-            return None
-        if row is not None and entry.row_digest != store.row_digest(row):
-            return None
-        return entry.row.children
+        digest = None if row is None else writer.row_digest(row)
+        found = store.entry(job)
+        again = None if _is_known(found, digest) else resumed.entry(job)
+        if _is_known(again, digest):
+            resumed.take(again)
+            return again.row.children
+        return found.row.children if _is_known(found, digest) else None
 
     crawler = Crawl(
         client,
@@ -113,16 +123,51 @@ def crawl(
             client.close()
             raise
     counts = Counts(
-        listed=listing.listed,
-        fetched=fetched,
-        unchanged=crawler.unchanged,
+        listed=len(listed),
+        fetched=fetched + resumed.fetched,
+        unchanged=crawler.unchanged - resumed.listed,
         followed=followed,
         sub_workflows=crawler.sub_workflows,
-        unreadable=unreadable,
+        unreadable=unreadable + resumed.unreadable,
         stored=writer.stored,
         taken_out=writer.taken_out,
     )
-    return counts, (*listing.gaps, *gaps, *crawler.gaps)
+    of_jobs = sorted((*gaps, *resumed.gaps, *crawler.gaps), key=lambda gap: gap.job or "")
+    return counts, (*listing.gaps, *of_jobs)
+
+
+class PartOf(Struct, frozen=True):
+    """What is collected is a part of a run; `own` is the part's own store, as it was before."""
+
+    shard: Shard
+    own: Store
+
+
+class Resumed:
+    """Jobs that an attempt at the same part had read before it was stopped: they count as read."""
+
+    def __init__(self, part: PartOf | None) -> None:
+        self._own = part.own if part else None
+        self.fetched = self.listed = self.unreadable = 0
+        self.gaps: list[Gap] = []
+
+    def entry(self, job: str) -> Entry | None:
+        """A job as that attempt left it."""
+        return self._own.entry(job) if self._own else None
+
+    def take(self, entry: Entry) -> None:
+        """This one is not read again."""
+        self.fetched += 1
+        self.listed += entry.row.listed
+        self.unreadable += any(gap.what == "job" for gap in entry.row.gaps)
+        self.gaps.extend(entry.row.gaps)
+
+
+def _is_known(entry: Entry | None, digest: str | None) -> TypeGuard[Entry]:
+    """Whether a job need not be read again; `digest` is its row's, where a list named it."""
+    if entry is None or entry.row.active or any(map(_worth_another_try, entry.row.gaps)):
+        return False
+    return digest is None or entry.row_digest == digest
 
 
 def _worth_another_try(gap: Gap) -> bool:

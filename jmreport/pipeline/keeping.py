@@ -22,7 +22,7 @@ def check(settings: Settings) -> tuple[Checked, ...]:
     """What is wrong with the store and with the site's links; empty when both are whole."""
     from jmreport.render import linkcheck
 
-    with open_store(settings, create=False) as store:
+    with open_folder(Path(settings.snapshots.dir), create=False) as store:
         faults = [Checked(what=fault.what, why=fault.why) for fault in store.check()]
     if Path(settings.site.dir).exists():
         found = linkcheck.check(Path(settings.site.dir))
@@ -32,7 +32,7 @@ def check(settings: Settings) -> tuple[Checked, ...]:
 
 def runs(settings: Settings) -> tuple[tuple[Run, ...], int]:
     """Every run of the store, oldest first, pruned ones too, and how many jobs are known."""
-    with open_store(settings, create=False) as store:
+    with open_folder(Path(settings.snapshots.dir), create=False) as store:
         return (*store.pruned(), *store.runs()), store.count()
 
 
@@ -42,7 +42,7 @@ def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:
     With `run` (or the beginning of one's id) as it was known after that run. Raises UsageError
     where no job or run is meant, or several are.
     """
-    with open_store(settings, create=False) as store:
+    with open_folder(Path(settings.snapshots.dir), create=False) as store:
         whole = _one_job(store, job, settings)
         if run is None:
             entry = store.entry(whole)
@@ -93,7 +93,7 @@ def _one_run(store: Store, run: str, settings: Settings) -> str:
 def export(settings: Settings, folder: Path, *, history: bool, progress: Progress) -> Outcome:
     """Everything that is stored as plain JSON in a folder: one file a job, and the runs."""
     with (
-        open_store(settings, create=False) as store,
+        open_folder(Path(settings.snapshots.dir), create=False) as store,
         progress.step("write jobs", store.count()) as step,
     ):
         made = store.export(folder, history=history, advance=step.advance)
@@ -104,8 +104,22 @@ def export(settings: Settings, folder: Path, *, history: bool, progress: Progres
 
 
 def open_store(settings: Settings, *, create: bool) -> Store:
+    """The store of the settings. Raises UsageError for a part of a run, which tells of a part."""
+    from jmreport.snapshots import parts
+
+    place = Path(settings.snapshots.dir)
+    part = parts.read(place)
+    if part is not None:
+        raise UsageError(
+            f"{place} is part {part.shard} of run {part.run}",
+            hint="`jmreport merge` makes a run of all its parts",
+        )
+    return open_folder(place, create=create)
+
+
+def open_folder(place: Path, *, create: bool) -> Store:
+    """The store in a folder, a part of a run or a whole one."""
     from jmreport.analysis import measure, summarise
     from jmreport.snapshots import Store
 
-    place = Path(settings.snapshots.dir)
     return Store.open(place, summarise=summarise, measure=measure, create=create)

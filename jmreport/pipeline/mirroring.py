@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmreport.errors import DeliveryError, Exit
@@ -15,6 +16,7 @@ from jmreport.settings import Settings
 
 if TYPE_CHECKING:
     from jmreport.bucket import Bucket
+    from jmreport.snapshots import Store
     from jmreport.snapshots.mirror import Mirrored
 
 
@@ -66,6 +68,86 @@ def push(
     except DeliveryError as error:
         return _lacking("could not be pushed", error)
     return Outcome(summary=(_told("pushed", went, bucket),))
+
+
+def push_part(
+    settings: Settings,
+    place: Path,
+    *,
+    now: datetime,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """Sends a part of a run that was collected here. Nothing where no mirror is set."""
+    from jmreport.snapshots import partmirror
+
+    if settings.snapshots.mirror is None or not place.exists():
+        return Outcome()
+    try:
+        with (
+            _bucket(settings, environ, progress) as bucket,
+            progress.step("push this part", None),
+        ):
+            went = partmirror.push(place, bucket, now=now)
+    except DeliveryError as error:
+        return _lacking("could not be pushed", error)
+    return Outcome(summary=(_told("pushed", went, bucket),))
+
+
+def pull_parts(
+    settings: Settings,
+    *,
+    now: datetime,
+    environ: Mapping[str, str],
+    progress: Progress,
+    only: str = "",
+) -> Outcome:
+    """Brings all parts of the run of `now` that machines pushed, or the one in the folder `only`.
+
+    Raises DeliveryError.
+    """
+    from jmreport.records import run_id
+    from jmreport.snapshots import partmirror, parts
+
+    if settings.snapshots.mirror is None:
+        return Outcome()
+    place = parts.places(Path(settings.snapshots.dir), now)
+    with (
+        _bucket(settings, environ, progress) as bucket,
+        progress.step("pull parts", None) as step,
+    ):
+        came = partmirror.pull(place, bucket, run_id(now), only=only, advance=step.advance)
+    return Outcome(summary=(_told("pulled", came, bucket),) if came.runs else ())
+
+
+def drop_parts(
+    settings: Settings, *, now: datetime, environ: Mapping[str, str], progress: Progress
+) -> Outcome:
+    """Takes away what was merged. What stays there does no harm, and is told (exit 5)."""
+    from jmreport.records import run_id
+    from jmreport.snapshots import partmirror
+
+    if settings.snapshots.mirror is None:
+        return Outcome()
+    try:
+        with _bucket(settings, environ, progress) as bucket:
+            partmirror.drop(bucket, run_id(now))
+    except DeliveryError as error:
+        return _lacking("were merged, and their parts could not be removed", error)
+    return Outcome()
+
+
+def share_salt(
+    settings: Settings, store: Store, *, environ: Mapping[str, str], progress: Progress
+) -> None:
+    """Agrees on the key of the hashes with machines that see no disk of ours. DeliveryError."""
+    from jmreport.snapshots import partmirror
+
+    if settings.snapshots.mirror is None:
+        return
+    new = not store.runs()
+    with _bucket(settings, environ, progress) as bucket:
+        partmirror.share_salt(store.root, bucket, store.salt(), new=new)
 
 
 @contextmanager

@@ -17,17 +17,26 @@ from jmreport.settings import Settings
 
 if TYPE_CHECKING:
     from jmreport.records import Run
+    from jmreport.render.sharing import Share
     from jmreport.report import Night, NightSummary
     from jmreport.snapshots import Store
 
 
 def render(
-    settings: Settings, *, progress: Progress, workers: int = 0, executor: str = ""
+    settings: Settings,
+    *,
+    progress: Progress,
+    workers: int = 0,
+    executor: str = "",
+    shard: str = "",
+    parts: bool = False,
 ) -> Outcome:
     """Write the pages of the newest usable run; the same snapshots make the same bytes.
 
     `workers` is the number of processes that render job pages; 0 is one for each core.
     `executor` names a cluster that makes the pages of jobs instead ("dask://10.0.0.5:8786").
+    With `shard` ("2/4") only the pages of some jobs are made, into a folder beside the site, and
+    with `parts` the pages that lie in such folders are taken from there.
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
@@ -60,6 +69,7 @@ def render(
             )
             told = (*told, analysis.frozen(report, store))
         guidance = guiding.read(settings.report)
+        share = _share(settings, newest, shard, parts=parts)
         written = site.write(
             Path(settings.site.dir),
             report,
@@ -72,8 +82,13 @@ def render(
             version=__version__,
             workers=workers,
             executor=executor,
+            share=share,
             progress=progress,
         )
+    if share.place is not None:
+        made = f"part {shard} of the pages of jobs of run {newest.id} is in {share.place}"
+        line = f"{made}: {written.rewritten} files written, {written.unchanged} were there"
+        return Outcome(summary=(line,), run=newest)
     line = (
         f"rendered {settings.site.dir}/index.html: {written.pages} pages, "
         f"{written.rewritten} rewritten, {written.unchanged} unchanged"
@@ -83,6 +98,19 @@ def render(
     if stopped:
         code = first(code, Exit.GATE)
     return Outcome(exit=code, summary=(line, *guidance.mistakes, *stopped), run=newest)
+
+
+def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:
+    """What is written, or taken from others: all parts of one run lie in one folder."""
+    from jmreport.render.sharing import Share
+    from jmreport.snapshots.parts import shard_from
+
+    site = Path(settings.site.dir)
+    folder = site.with_name(f"{site.name}-parts") / run.id
+    if shard:
+        found = shard_from(shard)
+        return Share(place=folder / found.folder, holds=found.holds)
+    return Share(parts=tuple(sorted(folder.glob("*-of-*"))) if parts else ())
 
 
 def check_executor(executor: str) -> None:

@@ -1,5 +1,6 @@
 """Files of the site: each is written beside its place and moved in, so none is ever half there."""
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -65,6 +66,16 @@ class Files:
                 Path(part).unlink(missing_ok=True)
             raise cannot_write(Path(place), error) from error
         return WrittenFile(address=address, size=len(data), sum=sum_of(data))
+
+    def take(self, address: str, source: Path) -> None:
+        """Moves a whole file in from another folder; JmreportError where that can't be done."""
+        try:
+            self._folder(address)
+            os.replace(source, f"{self.root}/{address}")  # noqa: PTH105
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise cannot_write(self.root / address, error) from error
+            self.write(address, source.read_bytes())  # it lies on another disk
 
     def _folder(self, address: str) -> None:
         folder = address.rpartition("/")[0]

@@ -39,6 +39,8 @@ _DIFFS = """
 CREATE TABLE IF NOT EXISTS diffs (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID
 """
 _VERSION = 1
+#: Its name within the site's own folder.
+NAME = "pages"
 
 
 class Ledger:

@@ -64,6 +64,7 @@ from jmreport.render.jobfacts import site_facts
 from jmreport.render.ledger import Ledger
 from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of, encoded
 from jmreport.render.page import digest
+from jmreport.render.sharing import WHOLE, Others, Share
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS, JobWorkers, batched, working
 from jmreport.report import JobContext, Night, NightSummary, Report
@@ -71,7 +72,7 @@ from jmreport.settings import Settings
 
 _NO_GUIDANCE = Guidance()
 #: The ledger's name within the site's own folder.
-LEDGER = "pages"
+LEDGER = ledger.NAME
 #: Whose pages stay though nothing plans them, beside the jobs'.
 KEPT = ("workflows/", "diffs/", "causes/")
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
@@ -112,21 +113,26 @@ def write(
     version: str,
     workers: int,
     executor: str = "",
+    share: Share = WHOLE,
     progress: Progress,
 ) -> Written:
     """Writes the whole site. Who works on it changes the time that it takes, not a byte.
 
     0 workers is one for each core; 1 is this process. `executor` names a cluster that makes the
-    pages of jobs ("dask://10.0.0.5:8786"); all others are made here.
+    pages of jobs ("dask://10.0.0.5:8786"); all others are made here. `share` says that only some
+    pages of jobs are made, into a folder of their own, or where such folders are.
     `contexts` are those of every known job of `history`, read once; `read_records` must be
     picklable; `nights` are those that `remembered` did not know, and the newest. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
-    files = Files(site_dir)
+    files = Files(share.place or site_dir)
     files.prepare()
     theme = Theme(settings, version=version)
-    with Ledger(files.own / LEDGER) as ledger:
+    with (
+        Ledger(files.own / LEDGER) as ledger,
+        Others(share.parts, site_dir if share.place else None) as others,
+    ):
         facts = site_facts(
             settings,
             labels=(label.key for label in report.labels),
@@ -143,11 +149,15 @@ def write(
             version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
             executor,
+            others,
             progress,
             Guides(guidance, report.now.astimezone(maker.zone).date()),
         )
         try:
-            site.write(contexts)
+            if share.holds is None:
+                site.write(contexts)
+            else:
+                site.write_jobs(each for each in contexts if share.holds(each.entry.row.id))
         finally:
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
@@ -296,6 +306,7 @@ class _Site:
         version: str,
         workers: int,
         executor: str,
+        others: Others,
         progress: Progress,
         guides: Guides,
     ) -> None:
@@ -304,6 +315,7 @@ class _Site:
         self.nights = nights
         self.files, self.version = maker.files, version
         self.workers, self.executor, self.progress = workers, executor, progress
+        self.others = others
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
         #: Pages that stay for good, but for what they tell of was pruned.
@@ -349,12 +361,23 @@ class _Site:
             self.ledger.put_night(run, told, encode(night.summary), encode(night))
         self.ledger.commit()
 
+    def write_jobs(self, contexts: Iterable[JobContext]) -> None:
+        """The pages of these jobs, and nothing else."""
+        if self.report.pruned:
+            self.ledger.expect_jobs()
+        changed = self.files.spool("changed-jobs")
+        with self.progress.step("write job pages", None) as step:
+            self._new_jobs(contexts, changed, step)
+            self._changed_jobs(changed, step)
+        self.ledger.commit()
+
     # --- job pages ---
 
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
         wanted = _told_of(self.report) - self.jobs.entries.keys()
-        with _spooling(changed) as spool, self._job_workers() as workers:
+        with _spooling(changed) as spool, self._job_workers() as inner:
+            workers = self.others.spare(inner, self.files)
             for done in batched(self._fresh(contexts, wanted, spool, step), workers):
                 self._done(done, step, kept=True)
 
@@ -383,8 +406,9 @@ class _Site:
 
     def _changed_jobs(self, changed: Path, step: Step) -> None:
         few = changed.stat().st_size <= 200_000
-        with working(self.maker, 1) if few else self._job_workers() as work:
-            for done in batched(_spooled(changed), work):
+        with working(self.maker, 1) if few else self._job_workers() as inner:
+            workers = self.others.spare(inner, self.files)
+            for done in batched(_spooled(changed), workers):
                 self._done(done, step, kept=True)
 
     def _job_workers(self) -> AbstractContextManager[JobWorkers]:

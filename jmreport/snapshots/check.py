@@ -8,7 +8,7 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT
-from jmreport.snapshots import carried, files, index, runs, unattended
+from jmreport.snapshots import carried, files, index, parts, runs, unattended
 from jmreport.snapshots.index import Index, Summarise
 from jmreport.snapshots.lock import NAME as LOCK
 from jmreport.snapshots.measured import Measuring, unmeasured
@@ -22,6 +22,7 @@ OF_ROOT = frozenset(
         FORMAT,
         SALT,
         LOCK,
+        parts.PART,
         INCOMING,
         runs.RUNS,
         runs.PRUNED,

@@ -93,6 +93,21 @@ def write(path: Path, body: bytes, *, mode: int = 0o644) -> Written:
     return Written(lines=body.count(b"\n"), bytes=len(body), sha256=_sha256(body))
 
 
+def write_first(path: Path, body: bytes, *, mode: int = 0o644) -> None:
+    """Write a whole file unless somebody else has done so. Raises JmreportError."""
+    whole = temporary(path)
+    write(whole, body, mode=mode)
+    try:
+        path.hardlink_to(whole)
+        sync_directory(path.parent)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise failed(path, error) from error
+    finally:
+        remove_quietly(whole)
+
+
 def remove(path: Path) -> None:
     """Remove a file that may be gone already."""
     try:

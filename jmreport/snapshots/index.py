@@ -248,6 +248,11 @@ class Index:
             (job, listed),
         )
 
+    def is_listed(self, job: str) -> bool:
+        """Whether a list named the job in this run."""
+        found = self.connection.execute("SELECT 1 FROM found WHERE id = ? AND listed", (job,))
+        return found.fetchone() is not None
+
     def found_unlisted(self) -> Iterator[str]:
         """The jobs that were found though no list named them, sorted."""
         rows = self.connection.execute("SELECT id FROM found WHERE NOT listed ORDER BY id")

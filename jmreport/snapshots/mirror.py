@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 THREADS = 8
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]+)?")
 _FILE = re.compile(r"[a-z0-9-]+(\.[a-z]+)+")
-_JSON = Headers(content_type="application/json", cache="no-store")
+JSON = Headers(content_type="application/json", cache="no-store")
 _PACKED = Headers(content_type="application/zstd", cache="no-store")
 
 
@@ -63,20 +63,20 @@ def pull(
     lock = WritersLock(root, now)
     try:
         incoming = root / INCOMING
-        _cleared(incoming)
+        cleared(incoming)
         there = _names(bucket)
         came = [*_salt_here(root, bucket, there)]
         for folder in _wanted(root, there):
-            came.append(_folder_in(bucket, folder, incoming / "run"))
+            came.append(folder_in(bucket, folder, incoming / "run"))
             place = root / folder
             files.make_directory(place.parent)
             (incoming / "run").replace(place)
             files.sync_directory(place.parent)
             advance()
-        _cleared(incoming)
+        cleared(incoming)
     finally:
         lock.release()
-    return _sum(came)
+    return total(came)
 
 
 def push(
@@ -91,16 +91,16 @@ def push(
     try:
         there = _names(bucket)
         if FORMAT not in there.get("", ()):
-            _put(bucket, FORMAT, files.read(root / FORMAT))
+            put(bucket, FORMAT, files.read(root / FORMAT))
         came = [*_salt_there(root, bucket, there)]
         for folder in _whole(root):
             if _last(folder) not in there.get(folder, ()):
-                came.append(_folder_out(root, bucket, folder))
+                came.append(folder_out(root, bucket, folder))
                 advance()
         removed = sum(_removed(bucket, folder, there[folder]) for folder in _pruned(root, there))
     finally:
         lock.release()
-    return msgspec.structs.replace(_sum(came), removed=removed)
+    return msgspec.structs.replace(total(came), removed=removed)
 
 
 # What there is
@@ -180,11 +180,12 @@ def _pruned(root: Path, there: dict[str, tuple[str, ...]]) -> list[str]:
 # One folder
 
 
-def _folder_in(bucket: Bucket, folder: str, place: Path) -> Mirrored:
-    """A folder, whole and as it was pushed, in a place of its own."""
+def folder_in(bucket: Bucket, folder: str, place: Path, *, below: str = "") -> Mirrored:
+    """A folder, whole and as it was pushed, in a place of its own; `below` is where it lies."""
     files.make_directory(place, parents=True)
     last = _last(folder)
-    about = _read(bucket, f"{folder}/{last}")
+    folder = f"{below}/{folder}" if below else folder
+    about = read(bucket, f"{folder}/{last}")
     try:
         wanted = msgspec.json.decode(about, type=_Manifest).files
     except msgspec.DecodeError as error:
@@ -193,7 +194,7 @@ def _folder_in(bucket: Bucket, folder: str, place: Path) -> Mirrored:
         raise _spoilt(bucket, f"{folder}/{last}")
 
     def fetch(name: str) -> int:
-        data = _read(bucket, f"{folder}/{name}")
+        data = read(bucket, f"{folder}/{name}")
         if hashlib.sha256(data).hexdigest() != wanted[name].sha256:
             raise _spoilt(bucket, f"{folder}/{name}")
         files.write(place / name, data)
@@ -204,12 +205,14 @@ def _folder_in(bucket: Bucket, folder: str, place: Path) -> Mirrored:
     return Mirrored(runs=1, files=len(sizes) + 1, bytes=sum(sizes) + len(about))
 
 
-def _folder_out(root: Path, bucket: Bucket, folder: str) -> Mirrored:
+def folder_out(root: Path, bucket: Bucket, folder: str, *, below: str = "") -> Mirrored:
+    """Sends a folder, the file that makes it whole last, to its place or `below` another."""
     last = _last(folder)
+    to = f"{below}/{folder}" if below else folder
 
     def send(path: Path) -> int:
         data = files.read(path)
-        _put(bucket, f"{folder}/{path.name}", data)
+        put(bucket, f"{to}/{path.name}", data)
         return len(data)
 
     others = [path for path in sorted((root / folder).iterdir()) if _belongs(path, last)]
@@ -234,7 +237,7 @@ def _removed(bucket: Bucket, folder: str, names: Iterable[str]) -> int:
 
 def _salt_here(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> Iterator[Mirrored]:
     if SALT in there.get("", ()):
-        data = _read(bucket, SALT)
+        data = read(bucket, SALT)
         if not (root / SALT).exists():
             files.write(root / SALT, data, mode=0o600)
             yield Mirrored(files=1, bytes=len(data))
@@ -250,14 +253,15 @@ def _salt_there(
 ) -> Iterator[Mirrored]:
     if (root / SALT).exists() and SALT not in there.get("", ()):
         data = files.read(root / SALT)
-        _put(bucket, SALT, data)
+        put(bucket, SALT, data)
         yield Mirrored(files=1, bytes=len(data))
 
 
 # Objects
 
 
-def _read(bucket: Bucket, name: str) -> bytes:
+def read(bucket: Bucket, name: str) -> bytes:
+    """An object's bytes. Raises DeliveryError where it is gone."""
     found = bucket.read(name)
     if found is None:
         raise DeliveryError(
@@ -267,9 +271,9 @@ def _read(bucket: Bucket, name: str) -> bytes:
     return found.data
 
 
-def _put(bucket: Bucket, name: str, data: bytes) -> None:
+def put(bucket: Bucket, name: str, data: bytes) -> None:
     """Writes what must not be there yet; these very bytes are no mistake."""
-    headers = _PACKED if name.endswith(".zst") else _JSON
+    headers = _PACKED if name.endswith(".zst") else JSON
     try:
         bucket.write(name, data, generation=0, headers=headers)
     except ChangedError as error:
@@ -294,7 +298,8 @@ def _at_once(does: Callable[[_T], int], things: list[_T]) -> list[int]:
         return [*pool.map(does, things)]
 
 
-def _cleared(folder: Path) -> None:
+def cleared(folder: Path) -> None:
+    """Removes what another pull left half done."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
@@ -303,7 +308,8 @@ def _cleared(folder: Path) -> None:
         raise files.failed(folder, error) from error
 
 
-def _sum(came: Iterable[Mirrored]) -> Mirrored:
+def total(came: Iterable[Mirrored]) -> Mirrored:
+    """What several copies came to."""
     whole = [*came]
     return Mirrored(
         runs=sum(each.runs for each in whole),

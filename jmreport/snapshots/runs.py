@@ -3,6 +3,7 @@
 runs/20261123T021400Z/
   run.json                what was asked and what came of it; written last, it is the commit
   query.jsonl.zst         the list rows as received
+  order.jsonl.zst         in a part of a run: the places of its rows in the whole list
   seen.jsonl.zst          ids that the server knew and no list named
   aggregations.json       the server's own numbers, by time frame
   jobs-0000.jsonl.zst ..  shards of records whose content is new
@@ -29,6 +30,7 @@ RUN = "run.json"
 BEGUN = "begun.json"
 QUERY = "query.jsonl.zst"
 SEEN = "seen.jsonl.zst"
+ORDER = "order.jsonl.zst"
 AGGREGATIONS = "aggregations.json"
 SHARDS = "jobs-*.jsonl.zst"
 #: What is left of runs that were pruned, in a folder named for the last of them; PRUNE is written
@@ -237,12 +239,27 @@ def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Recor
 
 def found(folder: Path) -> Iterator[str]:
     """The ids that a run found on the server: listed ones first, then the others."""
-    query, seen = folder / QUERY, folder / SEEN
-    if query.exists():
-        for line in files.lines(query):
-            name = id_of(_tree(line, query))
-            if name is not None:
-                yield name
+    for _, row in rows(folder):
+        name = id_of(row)
+        if name is not None:
+            yield name
+    yield from unlisted(folder)
+
+
+def rows(folder: Path) -> Iterator[tuple[int | None, Any]]:
+    """(place in the list, row) of the rows that a run kept; the place is None where all are."""
+    query, order = folder / QUERY, folder / ORDER
+    if not query.exists():
+        return
+    places = files.lines(order) if order.exists() else iter(())
+    for line in files.lines(query):
+        place = next(places, None)
+        yield (None if place is None else int(place)), _tree(line, query)
+
+
+def unlisted(folder: Path) -> Iterator[str]:
+    """The ids that a run found on the server though no list named them."""
+    seen = folder / SEEN
     if seen.exists():
         for line in files.lines(seen):
             name = _tree(line, seen)

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -238,6 +238,31 @@ class Store:
             lock.release()
             raise
 
+    def settle(self, now: datetime) -> None:
+        """End the runs that were killed, and keep what they had read.
+
+        Raises LockedError while somebody writes here.
+        """
+        lock = WritersLock(self.root, now.astimezone(UTC))
+        try:
+            self._tidy()
+            self._renew()
+        finally:
+            lock.release()
+
+    def records(self) -> Iterator[Record]:
+        """The newest record of every job, in the order of the files: one shard at a time."""
+        for shard, places in groupby(self._current().places(), key=lambda place: place[0]):
+            yield from runs.read_records(self.root, shard, [line for _, line, _ in places])
+
+    def rows(self, run: str) -> Iterator[tuple[int | None, Any]]:
+        """(place in the list, row) of the rows that a run kept (runs.rows)."""
+        return runs.rows(self._folder(run))
+
+    def unlisted(self, run: str) -> Iterator[str]:
+        """The ids that a run found on the server though no list named them."""
+        return runs.unlisted(self._folder(run))
+
     def prune(
         self, before: datetime, *, now: datetime, leaning: Leaning, version: str = ""
     ) -> Pruned:
@@ -336,12 +361,30 @@ class Store:
             files.remove_folder(folder)
 
     def _salted(self, redaction: Redaction) -> Redaction:
-        if not redaction.hashes:
-            return redaction
+        return redaction.salted(self.salt().strip()) if redaction.hashes else redaction
+
+    def salt(self) -> bytes:
+        """The key of the store's hashes, made where there is none; for several processes at once.
+
+        Raises JmreportError where it cannot be written.
+        """
         path = self.root / SALT
         if not path.exists():
-            files.write(path, secrets.token_hex(32).encode() + b"\n", mode=0o600)
-        return redaction.salted(files.read(path).strip())
+            files.write_first(path, secrets.token_hex(32).encode() + b"\n", mode=0o600)
+        return files.read(path)
+
+    def has_salt(self) -> bool:
+        """Whether anything was ever hashed here."""
+        return (self.root / SALT).exists()
+
+    def adopt_salt(self, salt: bytes) -> None:
+        """Hash as another store does. Raises SnapshotError where this one has a key of its own."""
+        files.write_first(self.root / SALT, salt, mode=0o600)
+        if files.read(self.root / SALT) != salt:
+            raise SnapshotError(
+                f"{self.root} hashes with another key than the snapshots that it belongs to",
+                hint="the hashes of the two do not agree: remove the folder and collect it again",
+            )
 
     def _ended(self, lock: WritersLock) -> None:
         self._renew()

@@ -66,6 +66,7 @@ class RunWriter:
         self._written: dict[str, Written] = {}
         self._shard: LineFile | None = None
         self._shards = 0
+        self._order: LineFile | None = None
         self._over = False
         #: A write failed half-way, so the copy of the index may say more than the files hold.
         self._spoilt = False
@@ -83,15 +84,27 @@ class RunWriter:
         """The content of a list row, to compare with an Entry's `row_digest`."""
         return contents.row_digest(self._redaction.row(row))
 
-    def list_row(self, row: Any) -> str:
-        """Keep a row of the list, and return its `row_digest`. Its job counts as found."""
+    def list_row(self, row: Any, *, at: int | None = None) -> str:
+        """Keep a row of the list, and return its `row_digest`. Its job counts as found.
+
+        `at` is its place in a list of which other rows are not kept here, but in other parts.
+        """
         clean = self._redaction.row(row)
         line, job = _encode(clean), runs.id_of(clean)
         with self._writing():
             self._listing().write(line)
+            if at is not None:
+                if self._order is None:
+                    self._order = LineFile(self._folder / runs.ORDER)
+                self._order.write(_encode(at))
             if job is not None:
                 self._index.note_found(job, listed=True)
         return contents.row_digest(clean)
+
+    def is_listed(self, job: str) -> bool:
+        """Whether a row of the list was kept of the job."""
+        with self._writing():
+            return self._index.is_listed(whole(job))
 
     def seen(self, job: str) -> None:
         """A job was found on the server, though nothing new is to be kept of it."""
@@ -235,6 +248,9 @@ class RunWriter:
         self._close_shard()
         query, self._query = self._listing(), None
         self._written[runs.QUERY] = query.commit()
+        order, self._order = self._order, None
+        if order is not None:
+            self._written[runs.ORDER] = order.commit()
         self._write_seen()
 
     def _write_seen(self) -> None:
@@ -292,8 +308,9 @@ class RunWriter:
         self._over = True
         if self._shard is not None:
             self._shard.discard()
-        if self._query is not None:
-            self._query.discard()
+        for listing in (self._query, self._order):
+            if listing is not None:
+                listing.discard()
         self._index.discard()
         self._after()
 

@@ -1,0 +1,384 @@
+"""Parts of a run, joined into the run that one machine would have made.
+
+snapshots-parts/20261123T021400Z/1-of-2, 2-of-2  --merge-->  a run in snapshots/
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport import __version__
+from jmreport.errors import Exit, NothingUsableError, UsageError, first
+from jmreport.pipeline import mirroring
+from jmreport.pipeline.collecting import summary
+from jmreport.pipeline.keeping import open_folder, open_store
+from jmreport.pipeline.parting import difference, told_by
+from jmreport.pipeline.values import Outcome
+from jmreport.progress import Progress
+from jmreport.records import Counts, Gap, Offer, Operation, Record, Run
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.snapshots import Part, RunWriter, Store
+
+#: Behind every row whose place in the list is not known.
+_LAST = 1 << 62
+
+
+class Joined(Struct, frozen=True):
+    """A part that takes part: what it is of, its store, and how its last run ended, if one did."""
+
+    part: Part
+    store: Store
+    run: Run | None
+
+    @property
+    def failed(self) -> str:
+        """Why it brought no whole part; "" where it did."""
+        if self.run is None:
+            return "it was never begun"
+        return "" if self.run.usable else self.run.reason
+
+
+def merge(
+    settings: Settings,
+    folders: Sequence[Path],
+    *,
+    now: datetime | None,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """Join the parts in these folders; without any, those of `now` beside the snapshots.
+
+    With a mirror the parts of `now` are pulled from there first, and dropped there once the run
+    that they make is in it.
+
+    A part that failed makes the run incomplete, which says so. Parts that were merged are not
+    merged again.
+
+    Raises UsageError where a part is missing, there twice, or of another run, and where the
+    snapshots are not those on top of which the parts were read; LockedError while one is being
+    written; NothingUsableError where all of them failed.
+    """
+    steps = []
+    if now is not None and not folders:
+        steps.append(mirroring.pull_parts(settings, now=now, environ=environ, progress=progress))
+    found = all_parts(settings, folders, now)
+    at = found[0][0].now
+    steps.append(mirroring.pull(settings, now=at, environ=environ, progress=progress))
+    try:
+        merged = _into_the_store(settings, found, progress)
+    except NothingUsableError:
+        # Why it failed is kept, and other machines' next pages and mails tell of it.
+        pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
+        for line in pushed.summary:
+            progress.note(line)
+        raise
+    pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
+    steps += [merged, pushed]
+    if pushed.exit is Exit.DONE:
+        steps.append(mirroring.drop_parts(settings, now=at, environ=environ, progress=progress))
+    return replace(
+        merged,
+        exit=first(*(step.exit for step in steps)),
+        summary=tuple(line for step in steps for line in step.summary),
+    )
+
+
+def all_parts(
+    settings: Settings, folders: Sequence[Path], now: datetime | None
+) -> list[tuple[Part, Path]]:
+    """Every part of one run, by number, and its folder. Raises UsageError where they are not."""
+    from jmreport.snapshots import parts
+
+    if not folders and now is not None:
+        place = parts.places(Path(settings.snapshots.dir), now)
+        folders = sorted(place.glob("*-of-*"))
+        if not folders:
+            raise UsageError(
+                f"no parts in {place}", hint="`jmreport collect --shard 1/4 --now …` makes them"
+            )
+    if not folders:
+        raise UsageError(
+            "no parts to merge are named",
+            hint="name their folders, or the time of their run: --now",
+        )
+    found: dict[int, tuple[Part, Path]] = {}
+    for folder in folders:
+        part = parts.read(folder)
+        if part is None:
+            raise UsageError(
+                f"{folder} is no part of a run", hint="name what `jmreport collect --shard` made"
+            )
+        if part.shard.number in found and found[part.shard.number][0].shard == part.shard:
+            raise UsageError(
+                f"{found[part.shard.number][1]} and {folder} are both part {part.shard}",
+                hint="name each part once",
+            )
+        _same_run(*next(iter(found.values()), (part, folder)), part, folder)
+        found[part.shard.number] = (part, folder)
+    _none_missing([part for part, _ in found.values()])
+    return [found[number] for number in sorted(found)]
+
+
+def _same_run(first_part: Part, first_folder: Path, part: Part, folder: Path) -> None:
+    if first_part.shard.of != part.shard.of:
+        raise UsageError(
+            f"{first_folder} is part {first_part.shard} and {folder} is part {part.shard}",
+            hint="merge the parts of one run",
+        )
+    same = replace(part, shard=first_part.shard)
+    if same != first_part:
+        raise UsageError(
+            f"{folder} was collected {difference(same, first_part)}, "
+            f"and {first_folder} {difference(first_part, same)}",
+            hint="merge the parts of one run",
+        )
+
+
+def _none_missing(found: list[Part]) -> None:
+    some = found[0]
+    lacking = sorted(set(range(1, some.shard.of + 1)) - {part.shard.number for part in found})
+    if lacking:
+        one = replace(some.shard, number=lacking[0])
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise UsageError(
+            f"part {one}{more} of run {some.run} is missing",
+            hint=f"`jmreport collect --shard {one} --now {some.now.isoformat()}` collects it",
+        )
+
+
+def _into_the_store(
+    settings: Settings, found: list[tuple[Part, Path]], progress: Progress
+) -> Outcome:
+    from jmreport.snapshots import Nothing
+
+    part = found[0][0]
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings, create=True))
+        all_of_them = [_joined(stack, each, folder) for each, folder in found]
+        before = store.runs()
+        merged = _merged_before(before, part)
+        if merged is not None:
+            line = f"the {len(found)} parts of run {merged.id} were merged before"
+            return Outcome(exit=_code(merged), summary=(line,), run=merged)
+        if told_by(before) != part.base:
+            raise UsageError(
+                f"the parts were collected {difference(part, replace(part, base='?'))}, and the "
+                f"newest of {settings.snapshots.dir} is {told_by(before) or 'none'}",
+                hint="merge parts into the snapshots on top of which they were collected, before "
+                "another run",
+            )
+        _agree_on_hashes(store, all_of_them)
+        with store.begin(part.now, Nothing(), asked=part.asked, version=__version__) as writer:
+            run = writer.finish(_join(all_of_them, writer, progress))
+    did = f"merged {len(found)} parts of {run.asked.timeframe} into run {run.id}"
+    failed = tuple(
+        f"part {each.part.shard} failed: {each.failed}" for each in all_of_them if each.failed
+    )
+    return Outcome(exit=_code(run), summary=(summary(run, did), *failed), run=run)
+
+
+def _code(run: Run) -> Exit:
+    return Exit.INCOMPLETE if run.gaps else Exit.DONE
+
+
+def _joined(stack: ExitStack, part: Part, folder: Path) -> Joined:
+    """A part whose run has ended, be it that it was killed."""
+    store = stack.enter_context(open_folder(folder, create=False))
+    store.settle(part.now)
+    ended = store.runs()
+    usable = next((run for run in reversed(ended) if run.usable), None)
+    return Joined(part, store, usable or (ended[-1] if ended else None))
+
+
+def _merged_before(before: tuple[Run, ...], part: Part) -> Run | None:
+    """The run that these parts were merged into, where it is the newest."""
+    newest = next((run for run in reversed(before) if run.id == told_by(before)), None)
+    if newest is None or newest.id == part.base:
+        return None
+    return newest if (newest.now, newest.asked) == (part.now, part.asked) else None
+
+
+def _agree_on_hashes(store: Store, joined: list[Joined]) -> None:
+    for each in joined:
+        if each.store.has_salt():
+            store.adopt_salt(each.store.salt())
+
+
+# --- what they hold ----------------------------------------------------------------------------
+
+
+class _Offers:
+    """What the server offers, as all parts together saw it."""
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self.operations = operations
+
+    def offer(self, operation: str) -> Offer:
+        return next((one.offer for one in self.operations if one.name == operation), "not asked")
+
+
+def _join(joined: list[Joined], writer: RunWriter, progress: Progress) -> Run:
+    """Rows, records and all else of the parts, taken in; the run that they are."""
+    from jmreport.client.offers import joined as offers
+    from jmreport.collectors.doubts import Settling
+
+    ended = [each.run for each in joined if each.run]
+    usable = [run for run in ended if run.usable]
+    operations = offers([run.operations for run in usable], _doubtful(usable))
+    settling = Settling(_Offers(operations))
+    gaps = _Gaps(settling)
+    with progress.step("merge lists", None):
+        for row in _rows(joined):
+            writer.list_row(row)
+        for each in joined:
+            if each.run:
+                for job in each.store.unlisted(each.run.id):
+                    writer.seen(job)
+    twice = _Twice(writer)
+    with progress.step("merge jobs", sum(each.store.count() for each in joined)) as step:
+        for each in joined:
+            for record in settling.records(twice.left_out(each)):
+                found = writer.add(record)
+                if each.failed:
+                    gaps.add(found)
+                step.advance()
+    if not usable:
+        raise NothingUsableError(
+            f"all parts failed: {next((each.failed for each in joined), '')}",
+            hint="the old site is untouched; collect them again",
+        )
+    for run in usable:
+        gaps.add(run.gaps)
+    for each in joined:
+        if each.failed:
+            why = f"part {each.part.shard} of the collecting failed: {each.failed}"
+            gaps.add((Gap(what="a part of the list of jobs", why=why),))
+    if joined[0].run and not joined[0].failed:  # it asked for all
+        writer.aggregations(joined[0].store.aggregations(joined[0].run.id))
+    all_gaps = gaps.in_order()
+    counts = _counts(ended)
+    return Run(
+        id=writer.id,
+        now=writer.now,
+        state="incomplete" if all_gaps else "complete",
+        asked=writer.asked,
+        version=__version__,
+        capabilities=usable[0].capabilities,
+        health=usable[0].health,
+        own_fields=_first_of(usable),
+        operations=operations,
+        counts=replace(
+            counts,
+            fetched=counts.fetched - twice.count,
+            sub_workflows=counts.sub_workflows - twice.count,
+        ),
+        gaps=all_gaps,
+        notes=tuple(dict.fromkeys(note for run in usable for note in run.notes)),
+        seconds=_seconds(usable),
+    )
+
+
+def _rows(joined: list[Joined]) -> Iterator[Any]:
+    """The rows of all parts in the order of the list."""
+
+    def of(each: Joined) -> Iterator[tuple[int, int, int, Any]]:
+        if each.run:
+            for at, (place, row) in enumerate(each.store.rows(each.run.id)):
+                yield (_LAST if place is None else place), each.part.shard.number, at, row
+
+    for _, _, _, row in heapq.merge(*map(of, joined), key=lambda found: found[:3]):
+        yield row
+
+
+class _Twice:
+    """Sub-workflows that two parts have read, since a list names them too or two jobs do."""
+
+    def __init__(self, writer: RunWriter) -> None:
+        self._writer = writer
+        self._met: set[str] = set()
+        self.count = 0
+
+    def left_out(self, each: Joined) -> Iterator[Record]:
+        """A part's records but those that are there already, or that another part was listed."""
+        for record in each.store.records():
+            if record.row is None:
+                if record.id in self._met or self._writer.is_listed(record.id):
+                    self.count += not each.failed
+                    continue
+                self._met.add(record.id)
+            yield record
+
+
+class _Gaps:
+    """What is lacking, each as often as the part says it that says it most."""
+
+    def __init__(self, settling: Any) -> None:
+        self._settling = settling
+        self._found: Counter[Gap] = Counter()
+
+    def add(self, gaps: Sequence[Gap]) -> None:
+        """Those of one part."""
+        self._found |= Counter(gap for gap in gaps if not self._settling.lacks(gap))
+
+    def in_order(self) -> tuple[Gap, ...]:
+        """As a run has them: of the list, of jobs by their ids, of the server's own counts."""
+        gaps = [*self._found.elements()]
+        own = [gap for gap in gaps if gap.job is None]
+        counts = [gap for gap in own if gap.what.startswith("aggregation ")]
+        of_jobs = sorted((gap for gap in gaps if gap.job), key=lambda gap: gap.job or "")
+        return (*(gap for gap in own if gap not in counts), *of_jobs, *counts)
+
+
+def _first_of(usable: list[Run]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for run in usable:
+        for path, value in run.own_fields.items():
+            found.setdefault(path, value)
+    return found
+
+
+def _doubtful(usable: list[Run]) -> Counter[str]:
+    """By operation, the answers of which the part that had them did not learn what they mean."""
+    from jmreport.client.offers import DOUBTFUL
+
+    found: Counter[str] = Counter()
+    for run in usable:
+        undecided = {one.name for one in run.operations if one.offer == "not asked"}
+        found.update(
+            gap.operation
+            for gap in run.gaps
+            if gap.operation in undecided and gap.status in DOUBTFUL
+        )
+    return found
+
+
+def _counts(ended: list[Run]) -> Counts:
+    counts = [run.counts for run in ended]
+    totals = [one.by_server for one in counts if one.by_server is not None]
+    return Counts(
+        listed=sum(one.listed for one in counts),
+        fetched=sum(one.fetched for one in counts),
+        unchanged=sum(one.unchanged for one in counts),
+        followed=sum(one.followed for one in counts),
+        sub_workflows=sum(one.sub_workflows for one in counts),
+        unreadable=sum(one.unreadable for one in counts),
+        requests=sum(one.requests for one in counts),
+        by_server=max(totals) if totals else None,
+    )
+
+
+def _seconds(usable: list[Run]) -> dict[str, float]:
+    """How long each step took: the parts went side by side."""
+    steps = dict.fromkeys(step for run in usable for step in run.seconds)
+    return {step: max(run.seconds.get(step, 0.0) for run in usable) for step in steps}

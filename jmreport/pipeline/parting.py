@@ -1,0 +1,199 @@
+"""One part of a run: what one of several machines reads, into a folder of its own.
+
+every machine lists all jobs, and reads those whose ids fall to it; `merging` joins the parts
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from jmreport import __version__
+from jmreport.errors import Exit, NothingUsableError, UsageError, first
+from jmreport.pipeline import mirroring
+from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
+from jmreport.pipeline.collecting import (
+    cut_short,
+    going_on,
+    keep_invented_jobs_apart,
+    moved,
+    read_all,
+    summary,
+)
+from jmreport.pipeline.crawling import PartOf
+from jmreport.pipeline.keeping import open_folder, open_store
+from jmreport.pipeline.values import Outcome, Source
+from jmreport.progress import Progress
+from jmreport.records import Run
+from jmreport.settings import Settings
+
+if TYPE_CHECKING:
+    from jmreport.snapshots import Part, Redaction, Shard, Store
+
+#: States of runs that say what need not be read again.
+_TELLING = ("complete", "incomplete", "refreshed")
+
+
+def collect_part(
+    settings: Settings,
+    shard: str,
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """Pull one part of what the window asks for ("2/4") into a folder beside the snapshots.
+
+    The snapshots say what need not be read again, and get no run; with a mirror they come from
+    there, and the part goes there. All parts of a run are of one
+    `now`. One that was stopped goes on where it ended; one that is there is not read again.
+
+    Raises what `collect` raises, and UsageError where the folder holds another part, or one that
+    was read on top of other snapshots.
+    """
+    from jmreport.snapshots import parts
+
+    found = parts.shard_from(shard)
+    place = parts.place(Path(settings.snapshots.dir), now, found)
+    pulled = mirroring.pull(settings, now=now, environ=environ, progress=progress)
+    # One that was pushed and is collected again, since its machine was, is not read again.
+    mirroring.pull_parts(settings, now=now, environ=environ, progress=progress, only=found.folder)
+    push = partial(
+        mirroring.push_part, settings, place, now=now, environ=environ, progress=progress
+    )
+    try:
+        collected = _into_its_folder(
+            settings, found, now=now, source=source, environ=environ, progress=progress
+        )
+    except NothingUsableError:
+        # Who merges the parts tells why this one failed.
+        for line in push().summary:
+            progress.note(line)
+        raise
+    pushed = push()
+    return replace(
+        collected,
+        exit=first(collected.exit, pulled.exit, pushed.exit),
+        summary=(*pulled.summary, *collected.summary, *pushed.summary),
+    )
+
+
+def _into_its_folder(
+    settings: Settings,
+    shard: Shard,
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    from jmreport.snapshots import Part, Redaction, parts
+
+    place = parts.place(Path(settings.snapshots.dir), now, shard)
+    at_home = replace(settings, snapshots=replace(settings.snapshots, dir=str(place)))
+    asked = asked_of(settings, now=now, source=source)
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings, create=True))
+        before = store.runs()
+        keep_invented_jobs_apart(before, source, settings)
+        found = credentials_for(settings, source=source, environ=environ)
+        redaction = Redaction.of(without_own_secrets(settings, found))
+        if redaction.hashes:
+            mirroring.share_salt(settings, store, environ=environ, progress=progress)
+        own = stack.enter_context(open_folder(place, create=True))
+        part = Part(
+            shard=shard,
+            now=now,
+            asked=_salted(redaction, store, own).asked(asked),
+            base=told_by(before),
+            settings=digest(settings),
+            version=__version__,
+        )
+        _claim(own, part)
+        done = next((run for run in reversed(own.runs()) if run.usable), None)
+        if done is not None:
+            line = f"part {shard} of run {part.run} was collected before, into {place}"
+            return Outcome(exit=_code(done), summary=(line,), run=done)
+        client = stack.enter_context(client_for(settings, found, now=now, source=source))
+        with (
+            going_on(at_home) as going,
+            own.begin(now, redaction, asked=asked, version=__version__) as writer,
+        ):
+            going.append(writer)
+            run = read_all(
+                settings,
+                asked,
+                client=client,
+                store=store,
+                writer=writer,
+                part=PartOf(shard, own),
+                progress=progress,
+            )
+            run = writer.finish(replace(run, notes=(*moved(before, asked), *run.notes)))
+    did = f"collected part {shard} of {run.asked.timeframe} into {place}"
+    return Outcome(exit=_code(run), summary=(summary(run, did), *cut_short(run, at_home)), run=run)
+
+
+def told_by(runs: tuple[Run, ...]) -> str:
+    """The newest run that says what need not be read again; "" where there is none."""
+    return next((run.id for run in reversed(runs) if run.state in _TELLING), "")
+
+
+def digest(settings: Settings) -> str:
+    """Of the settings that decide what is read of a job, and what of it is kept."""
+    told = msgspec.json.encode((settings.collect, settings.redact), order="sorted")
+    return hashlib.blake2b(told, digest_size=16).hexdigest()
+
+
+def _code(run: Run) -> Exit:
+    return Exit.INCOMPLETE if run.gaps else Exit.DONE
+
+
+def _salted(redaction: Redaction, store: Store, own: Store) -> Redaction:
+    """Hashes with the key of the snapshots, so that all parts agree on them."""
+    if not redaction.hashes:
+        return redaction
+    own.adopt_salt(store.salt())
+    return redaction.salted(own.salt().strip())
+
+
+def _claim(own: Store, part: Part) -> None:
+    """Says which part the folder is of. Raises UsageError where it is of another."""
+    from jmreport.snapshots import parts
+
+    there = parts.read(own.root)
+    if there is None:
+        if own.runs():
+            raise UsageError(
+                f"{own.root} holds runs and is no part of one", hint="move it out of the way"
+            )
+        parts.write(own.root, part)
+    elif there != part:
+        raise UsageError(
+            f"{own.root} was collected {difference(there, part)}",
+            hint="remove the folder to collect this part anew",
+        )
+
+
+def difference(one: Part, other: Part) -> str:
+    """How one part was collected otherwise than another: the first thing that tells them apart."""
+    told = {
+        "now": f"for {one.now.isoformat()}",
+        "shard": f"as part {one.shard}",
+        "asked": f"from {one.asked.server} with another window or other filters",
+        "settings": "with other settings of [collect] or [redact]",
+        "base": f"on top of run {one.base}" if one.base else "on top of no run",
+        "version": f"by jmreport {one.version}",
+    }
+    if one.asked.server != other.asked.server:
+        told["asked"] = f"from {one.asked.server}"
+    return next(words for key, words in told.items() if getattr(one, key) != getattr(other, key))

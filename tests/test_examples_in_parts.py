@@ -1,0 +1,121 @@
+"""The examples of a night in parts, run as they are: their site is the one of a single machine."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from site_cases import contents
+
+from jmreport.errors import Exit
+
+NIGHT = "2026-11-23T02:14:00Z"
+DEMO = ("--demo", "--jobs", "40")
+#: Slurm's own sbatch as far as these scripts use it: it runs a job at once, an array task by task.
+SBATCH = """#!/bin/sh
+echo "$*" >>"$SBATCH_LOG"
+array=
+while :; do
+  case "$1" in
+    --array=1-*) array=${1#--array=1-}; shift ;;
+    --*) shift ;;
+    *) break ;;
+  esac
+done
+if [ -n "$array" ]; then
+  for task in $(seq "$array"); do SLURM_ARRAY_TASK_ID=$task "$@" >&2 || :; done
+else
+  "$@" >&2 || :
+fi
+echo 4711
+"""
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """As a night would find it: the program on the path, and nothing set but what is named."""
+    path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(folder), "NIGHT": NIGHT, "PARTS": "3", **more}
+
+
+def run(folder: Path, *command: object, **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603 - the project's own scripts
+        [str(each) for each in command],
+        cwd=folder,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The site of one machine."""
+    folder = tmp_path_factory.mktemp("one")
+    done = run(folder, "jmreport", "build", "-q", *DEMO, "--now", NIGHT, "--workers", "1")
+    assert done.returncode in (Exit.DONE, Exit.INCOMPLETE), done.stderr
+    return without_costs(folder)
+
+
+def without_costs(folder: Path) -> dict[str, bytes]:
+    """A site without the numbers of requests and their seconds, and what the settings say."""
+    found = contents(folder / "site")
+    del found["about.html"]
+    found["quality.html"] = re.sub(
+        rb'data-label="(Requests|Failed|Took)">[^<]*<|<dt>Requests</dt><dd>[^<]*<',
+        b"",
+        found["quality.html"],
+    )
+    return found
+
+
+def test_a_night_with_xargs(tmp_path: Path, root: Path, one: dict[str, bytes]) -> None:
+    done = run(tmp_path, root / "examples/parallel/night", *DEMO)
+    assert done.returncode in (Exit.DONE, Exit.INCOMPLETE), done.stderr
+    assert without_costs(tmp_path) == one
+    assert len(list((tmp_path / "site-parts/20261123T021400Z").iterdir())) == 3
+
+
+def test_a_night_on_slurm(tmp_path: Path, root: Path, one: dict[str, bytes]) -> None:
+    """Each step waits for the one before, however that ended."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sbatch").write_text(SBATCH)
+    (tmp_path / "bin/sbatch").chmod(0o755)
+    log = tmp_path / "sbatch.log"
+    done = run(tmp_path, root / "examples/slurm/submit", *DEMO, SBATCH_LOG=str(log))
+    assert (done.returncode, done.stdout) == (0, "4711\n"), done.stderr
+    assert without_costs(tmp_path) == one
+    queued = log.read_text().splitlines()
+    assert [re.findall(r"(\w+)\.sbatch", line) for line in queued] == [
+        ["collect"], ["merge"], ["pages"], ["site"],
+    ]  # fmt: skip
+    assert ["--array=1-3" in line for line in queued] == [True, False, True, False]
+    assert all("--dependency=afterany:4711" in line for line in queued[1:])
+
+
+def test_a_night_on_cloud_run(tmp_path: Path, root: Path, one: dict[str, bytes]) -> None:
+    """Each task on a machine of its own: they meet in the mirror."""
+    mirror = {"JMREPORT_SNAPSHOTS_MIRROR": str(tmp_path / "mirror")}
+    examples = root / "examples/cloud-run"
+    for index in range(3):
+        (tmp_path / str(index)).mkdir()
+        task = {"CLOUD_RUN_TASK_INDEX": str(index), "CLOUD_RUN_TASK_COUNT": "3"}
+        done = run(tmp_path / str(index), examples / "part", *DEMO, **mirror, **task)
+        assert done.returncode in (Exit.DONE, Exit.INCOMPLETE), done.stderr
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    to = {"JMREPORT_PUBLISH_TO": str(tmp_path / "www")}
+    done = run(whole, examples / "whole", "publish", **mirror, **to)
+    assert done.returncode == Exit.DONE, done.stderr
+    assert without_costs(whole) == one
+    assert (tmp_path / "www/index.html").is_file()
+
+
+def test_the_image_holds_the_scripts(root: Path) -> None:
+    text = (root / "examples/cloud-run/Dockerfile").read_text()
+    assert "COPY examples/cloud-run/part examples/cloud-run/whole /usr/local/bin/" in text
+    for name in ("part", "whole"):
+        assert os.access(root / "examples/cloud-run" / name, os.X_OK)

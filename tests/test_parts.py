@@ -1,0 +1,567 @@
+"""One run in parts, each collected by another machine, and joined into what one would have made."""
+
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from counting_server import Counting
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from site_cases import contents
+from snapshot_cases import before_each_write, count_writes, die_at
+
+from jmreport import pipeline
+from jmreport.cli import main
+from jmreport.client.offers import joined
+from jmreport.collectors.demo import Demo, serve
+from jmreport.errors import Exit, LockedError, NothingUsableError, UsageError
+from jmreport.pipeline.keeping import open_folder
+from jmreport.progress import SilentProgress
+from jmreport.records import Operation, Record, Run
+from jmreport.settings import Api, Collect, Redact, Settings, Site, Snapshots
+from jmreport.snapshots import Shard, parts
+from jmreport.snapshots.lock import WritersLock
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+NIGHT = "20261123T021400Z"
+
+
+def a_demo(like: Any = "spec", *, jobs: int = 60) -> Demo:
+    return Demo(now=NOW, jobs=jobs, like=like, archived=0.0)
+
+
+def settings(machine: Path, *, hashed: tuple[str, ...] = (), depth: int = 10) -> Settings:
+    return Settings(
+        api=Api(tries=1, concurrency=3),
+        site=Site(dir="site"),
+        snapshots=Snapshots(dir=str(machine / "snapshots")),
+        collect=Collect(timeframe="ALL_TIME", max_depth=depth),
+        redact=Redact(hash=hashed),
+    )
+
+
+def collect(of: Settings, url: str, shard: str = "", *, days: int = 0) -> pipeline.Outcome:
+    options: dict[str, Any] = {
+        "now": NOW + timedelta(days=days),
+        "source": pipeline.Source(url=url),
+        "environ": {},
+        "progress": SilentProgress(),
+    }
+    if shard:
+        return pipeline.collect_part(of, shard, **options)
+    return pipeline.collect(of, **options)
+
+
+def merge(of: Settings, *folders: Path, days: int = 0) -> pipeline.Outcome:
+    now = None if folders else NOW + timedelta(days=days)
+    return pipeline.merge(of, folders, now=now, environ={}, progress=SilentProgress())
+
+
+def in_parts(of: Settings, url: str, number: int, *, days: int = 0) -> pipeline.Outcome:
+    for shard in range(1, number + 1):
+        collect(of, url, f"{shard}/{number}", days=days)
+    return merge(of, days=days)
+
+
+def folder(of: Settings, shard: str, *, days: int = 0) -> Path:
+    return parts.place(Path(of.snapshots.dir), NOW + timedelta(days=days), parts.shard_from(shard))
+
+
+def records(of: Settings) -> dict[str, Record]:
+    with open_folder(Path(of.snapshots.dir), create=False) as store:
+        return {record.id: record for record in store.records()}
+
+
+def without_times(value: Any) -> Any:
+    """A record without times: those that Cromwell makes up are others in each answer."""
+    if isinstance(value, Record):
+        return without_times(msgspec.to_builtins(value))
+    if isinstance(value, dict):
+        return {
+            key: without_times(each) for key, each in value.items() if key not in ("start", "end")
+        }
+    return [*map(without_times, value)] if isinstance(value, list | tuple) else value
+
+
+def newest(of: Settings) -> Run:
+    return pipeline.runs(of)[0][-1]
+
+
+def without_costs(run: Run) -> Run:
+    """A run but for what it cost: requests and seconds."""
+    return replace(
+        run,
+        seconds=dict.fromkeys(run.seconds, 0.0),
+        counts=replace(run.counts, requests=0),
+        operations=tuple(replace(one, requests=0, failed=0, seconds=0.0) for one in run.operations),
+    )
+
+
+def without_stored(run: Run) -> Run:
+    """The same without the number of records that were new."""
+    run = without_costs(run)
+    return replace(run, counts=replace(run.counts, stored=0))
+
+
+def rows(of: Settings) -> list[Any]:
+    with open_folder(Path(of.snapshots.dir), create=False) as store:
+        return [row for _, row in store.rows(newest(of).id)]
+
+
+def pages(of: Settings, machine: Path) -> dict[str, bytes]:
+    """The pages made of it, without the numbers of requests and their seconds."""
+    here = replace(of, site=replace(of.site, dir=str(machine / "site")))
+    pipeline.render(here, progress=SilentProgress(), workers=1)
+    found = contents(machine / "site")
+    found["about.html"] = found["about.html"].replace(str(machine).encode(), b"MACHINE")
+    found["quality.html"] = re.sub(
+        rb'data-label="(Requests|Failed|Took)">[^<]*<|<dt>Requests</dt><dd>[^<]*<',
+        b"",
+        found["quality.html"],
+    )
+    return found
+
+
+# The same as one machine makes
+
+
+@pytest.mark.parametrize(
+    ("like", "number"), [("cromwell", 2), ("cromwell", 4), ("dsub", 3), ("spec", 2)]
+)
+def test_parts_make_what_one_machine_makes(tmp_path: Path, like: str, number: int) -> None:
+    """The same rows in the same order, the same records, the same run, the same bytes of pages."""
+    one, many = settings(tmp_path / "one"), settings(tmp_path / "many")
+    with serve(a_demo(like), port=0) as server:
+        server.start()
+        for days in (0, 1):
+            alone = collect(one, server.url, days=days)
+            together = in_parts(many, server.url, number, days=days)
+            assert together.exit == alone.exit
+            if like == "cromwell":  # what has not ended is another record each time
+                made_up = [without_stored(newest(of)) for of in (one, many)]
+                assert made_up[0] == made_up[1]
+                assert without_times(rows(many)) == without_times(rows(one))
+                assert without_times(records(many)) == without_times(records(one))
+            else:
+                assert without_costs(newest(many)) == without_costs(newest(one))
+                assert rows(many) == rows(one)
+                assert records(many) == records(one)
+    made, expected = pages(many, tmp_path / "many"), pages(one, tmp_path / "one")
+    assert made.keys() == expected.keys()
+    raw = {name for name in made if name.startswith("jobs/") and name.endswith(".json")}
+    for name in made.keys() - (raw if like == "cromwell" else set()):
+        assert made[name] == expected[name], name
+    assert pipeline.check(replace(many, site=Site(dir=str(tmp_path / "many" / "site")))) == ()
+
+
+def test_the_second_night_asks_only_for_what_may_have_changed(tmp_path: Path) -> None:
+    """Of jobs no part asks for more than one machine would, and no two for the same."""
+    one, many = settings(tmp_path / "one"), settings(tmp_path / "many")
+    with serve(Counting(a_demo()), port=0) as server:
+        server.start()
+        for of, number in ((one, 0), (many, 3)):
+            for days in (0, 1):
+                if number:
+                    in_parts(many, server.url, number, days=days)
+                else:
+                    collect(of, server.url, days=days)
+    asked = [
+        {each.name: each.requests for each in newest(of).operations if "Job" in each.name}
+        for of in (one, many)
+    ]
+    assert asked[0]["GetJob"] == asked[1]["GetJob"]
+    assert asked[0]["GetJob"] < newest(one).counts.listed / 2
+    assert asked[0]["GetJobAggregations"] == asked[1]["GetJobAggregations"]
+
+
+@given(st.text(max_size=40), st.integers(1, 50))
+def test_every_job_belongs_to_one_part(job: str, of: int) -> None:
+    assert sum(Shard(number, of).holds(job) for number in range(1, of + 1)) == 1
+
+
+def test_parts_are_of_about_the_same_size() -> None:
+    held = Counter(
+        next(n for n in range(1, 9) if Shard(n, 8).holds(f"job-{at}")) for at in range(8000)
+    )
+    assert all(900 < count < 1100 for count in held.values())
+
+
+def test_hashes_agree_and_nothing_is_hashed_twice(tmp_path: Path) -> None:
+    """Parts hash with the key of the snapshots, which the first of them makes."""
+    one = settings(tmp_path / "one", hashed=("owner",))
+    many = settings(tmp_path / "many", hashed=("owner",))
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        in_parts(many, server.url, 2)
+        Path(one.snapshots.dir).mkdir(parents=True)
+        shutil.copy(tmp_path / "many/snapshots/salt", tmp_path / "one/snapshots/salt")
+        collect(one, server.url)
+    assert records(many) == records(one)
+    assert b'"hash:' in msgspec.json.encode(records(many))
+
+
+def test_what_a_server_lacks_is_learnt_by_all_parts_together() -> None:
+    """Three failures in a row tell; parts that met one each do not know, and all together do."""
+
+    def session(offer: Any, why: str, failed: int) -> tuple[Operation, ...]:
+        name = "TailFileContents"
+        return (Operation(name=name, offer=offer, why=why, requests=failed, failed=failed),)
+
+    def told(*sessions: tuple[Operation, ...], doubtful: int) -> tuple[str, str, int]:
+        found = joined(sessions, {"TailFileContents": doubtful})
+        one = next(each for each in found if each.name == "TailFileContents")
+        return one.offer, one.why, one.requests
+
+    unsure = session("not asked", "server error 500", 1)
+    assert told(unsure, unsure, doubtful=2) == ("not asked", "server error 500", 2)
+    assert told(unsure, unsure, unsure, doubtful=3) == (
+        "not offered",
+        "server error 500 (3 times in a row, and never a success)",
+        3,
+    )
+    sure = session("not offered", "not implemented (501)", 1)
+    assert told(unsure, sure, doubtful=1)[:2] == ("not offered", "not implemented (501)")
+    assert told(unsure, sure, session("offered", "", 0), doubtful=9)[:2] == ("offered", "")
+
+
+class WithoutLogs:
+    """A server whose every log is a 500: one cannot say of one failure whether logs are offered."""
+
+    def __init__(self, demo: Demo) -> None:
+        self._demo = demo
+
+    def respond(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        if "/tailFile" in target:
+            return 500, {"Content-Type": "text/plain"}, b"no such thing"
+        return self._demo.respond(method, target, headers, body)
+
+
+def test_gaps_that_are_none_are_none_in_parts_too(tmp_path: Path) -> None:
+    """With as many parts as that each meets hardly a failure, the run is the one of one machine."""
+    one, many = settings(tmp_path / "one"), settings(tmp_path / "many")
+    server_of_few = WithoutLogs(a_demo("spec", jobs=40))
+    with serve(server_of_few, port=0) as server:
+        server.start()
+        collect(one, server.url)
+        in_parts(many, server.url, 12)
+    logs = next(each for each in newest(one).operations if each.name == "TailFileContents")
+    assert logs.offer == "not offered"
+    assert without_costs(newest(many)).operations == without_costs(newest(one)).operations
+    assert newest(many).gaps == newest(one).gaps
+    assert records(many) == records(one)
+
+
+# What goes wrong
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Settings:
+    """Both parts of a run, not merged yet."""
+    of = settings(tmp_path)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        for shard in ("1/2", "2/2"):
+            collect(of, server.url, shard)
+    return of
+
+
+def test_a_part_that_is_there_is_not_collected_again(tmp_path: Path) -> None:
+    of, counting = settings(tmp_path), Counting(a_demo())
+    with serve(counting, port=0) as server:
+        server.start()
+        first = collect(of, server.url, "1/2")
+        before = dict(counting.details)
+        again = collect(of, server.url, "1/2")
+    assert dict(counting.details) == before
+    assert again.exit == first.exit
+    assert "was collected before" in again.summary[0]
+
+
+def test_parts_are_merged_once(two: Settings) -> None:
+    first = merge(two)
+    again = merge(two)
+    assert again.exit == first.exit
+    assert "were merged before" in again.summary[0]
+    assert len(pipeline.runs(two)[0]) == 1
+
+
+def told(caught: Any) -> str:
+    return f"{caught.value.message} ({caught.value.hint})"
+
+
+def test_a_missing_part_is_refused(two: Settings) -> None:
+    shutil.rmtree(folder(two, "2/2"))
+    with pytest.raises(UsageError, match="part 2/2 of run 20261123T021400Z is missing") as caught:
+        merge(two)
+    assert "--shard 2/2 --now 2026-11-23T02:14:00+00:00" in caught.value.hint
+    assert pipeline.runs(two)[0] == ()
+
+
+def test_the_same_part_twice_is_refused(two: Settings, tmp_path: Path) -> None:
+    shutil.copytree(folder(two, "1/2"), tmp_path / "copy")
+    with pytest.raises(UsageError, match="are both part 1/2"):
+        merge(two, folder(two, "1/2"), folder(two, "2/2"), tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("change", "days", "words"),
+    [
+        ({"depth": 3}, 0, "with other settings"),
+        ({}, 1, "for 2026-11-24T02:14:00"),
+        ({"hashed": ("owner",)}, 0, "with other settings"),
+    ],
+)
+def test_parts_of_two_runs_are_refused(
+    two: Settings, tmp_path: Path, change: dict[str, Any], days: int, words: str
+) -> None:
+    other = settings(tmp_path / "other", **change)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        # Of the same server, whose port is another one each time.
+        collect(settings(tmp_path / "same"), server.url, "1/2")
+        collect(other, server.url, "2/2", days=days)
+    same = folder(settings(tmp_path / "same"), "1/2")
+    with pytest.raises(UsageError) as caught:
+        merge(two, same, folder(other, "2/2", days=days))
+    assert words in told(caught)
+    with pytest.raises(UsageError) as caught:
+        merge(two, folder(two, "1/2"), folder(settings(tmp_path / "other"), "2/2", days=days))
+    assert "was collected from http://127.0.0.1" in told(caught) or words in told(caught)
+
+
+def test_parts_of_other_numbers_are_refused(two: Settings) -> None:
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(two, server.url, "3/3")
+    with pytest.raises(UsageError, match=r"is part 1/2 and .* is part 3/3"):
+        merge(two)
+
+
+def test_parts_are_merged_only_where_they_were_read_for(two: Settings) -> None:
+    """What need not be read again was said by these snapshots, and by none that came later."""
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(two, server.url, days=1)
+    with pytest.raises(UsageError, match="on top of no run, and the newest"):
+        merge(two)
+    assert len(pipeline.runs(two)[0]) == 1
+
+
+def test_a_part_is_no_store_to_make_pages_of(
+    two: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = str(folder(two, "1/2"))
+    for command in ("render", "collect --demo", "prune --keep 9d", "nightly --demo"):
+        assert main([*command.split(), "-q", "--snapshots", part]) == Exit.USAGE
+        assert "is part 1/2 of run 20261123T021400Z" in capsys.readouterr().err
+    assert main(["check", "-q", "--snapshots", part]) == Exit.DONE
+    assert main(["snapshots", "list", "--snapshots", part]) == Exit.DONE
+
+
+def test_a_part_that_failed_makes_the_run_incomplete(tmp_path: Path) -> None:
+    """It is told with its reason, and what only it would have listed is not taken for lost."""
+    of = settings(tmp_path)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(of, server.url)
+        collect(of, server.url, "1/2", days=1)
+    with pytest.raises(NothingUsableError):
+        collect(of, server.url, "2/2", days=1)
+    outcome = merge(of, days=1)
+    assert outcome.exit == Exit.INCOMPLETE
+    assert "part 2/2 failed: no Job Manager answers" in outcome.summary[-1]
+    run = newest(of)
+    assert run.state == "incomplete"
+    assert [gap.what for gap in run.gaps if not gap.job] == ["a part of the list of jobs"]
+    assert "part 2/2 of the collecting failed: no Job Manager answers" in run.gaps[0].why
+    before = pipeline.runs(of)[0][0]
+    assert 0 < run.counts.listed < before.counts.listed
+    made = pages(of, tmp_path)
+    assert b"part 2/2 of the collecting failed" in made["quality.html"]
+    report = msgspec.json.decode(made["data/report.json"])
+    assert report["complete"] is False
+
+
+def test_where_all_parts_failed_nothing_is_usable(tmp_path: Path) -> None:
+    """As where one machine fails: the run says why, and the old one stands."""
+    of = settings(tmp_path)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(of, server.url)
+    for shard in ("1/2", "2/2"):
+        with pytest.raises(NothingUsableError):
+            collect(of, server.url, shard, days=1)
+    with pytest.raises(NothingUsableError, match="all parts failed: no Job Manager answers"):
+        merge(of, days=1)
+    first, last = pipeline.runs(of)[0]
+    assert (first.usable, last.state) == (True, "failed")
+
+
+def test_a_part_that_is_being_written_is_not_merged(two: Settings) -> None:
+    lock = WritersLock(folder(two, "2/2"), NOW)
+    try:
+        with pytest.raises(LockedError):
+            merge(two)
+    finally:
+        lock.release()
+    assert merge(two).run is not None
+
+
+# Interrupted
+
+
+def collecting(of: Settings, url: str, shard: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [
+            sys.executable, "-m", "jmreport", "collect", "-q", "--timeframe", "ALL_TIME",
+            "--api-url", url, "--now", NOW.isoformat(), "--shard", shard,
+            "--snapshots", of.snapshots.dir,
+        ],
+        env=os.environ | {"JMREPORT_API_CONCURRENCY": "3", "JMREPORT_API_TRIES": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_part_that_was_stopped_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    """What it had read is not asked for again, and the run says what an undisturbed one says."""
+    one, many = settings(tmp_path / "one"), settings(tmp_path / "many")
+    counting = Counting(a_demo(), seconds=0.005)
+    with serve(counting, port=0) as server:
+        server.start()
+        process = collecting(many, server.url, "1/2")
+        deadline = time.monotonic() + 60
+        while counting.details.total() < 12:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(number)
+        process.wait(60)
+        before = Counter(counting.details)
+        for shard in ("1/2", "2/2"):
+            assert collecting(many, server.url, shard).wait(60) in (Exit.DONE, Exit.INCOMPLETE)
+        again = [job for job in before if counting.details[job] > 1]
+        asked = counting.details.total()
+        counting.details.clear()
+        alone = collect(one, server.url)
+        assert asked - counting.details.total() == len(again)
+    # Killed, what was not on the disk yet is lost: at most a block of text.
+    assert len(again) < len(before) / 2
+    merged = merge(many)
+    assert merged.exit == alone.exit
+    assert without_costs(newest(many)) == without_costs(newest(one))
+    assert records(many) == records(one)
+    assert pages(many, tmp_path / "many") == pages(one, tmp_path / "one")
+
+
+def dying(work: Callable[[], object], at: int) -> None:
+    """Does it in a process of its own that kills itself at the Nth write."""
+
+    def child() -> None:
+        with before_each_write(die_at(at)):
+            work()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_a_merge_that_is_killed_anywhere_is_completed_by_the_next(
+    two: Settings, tmp_path: Path
+) -> None:
+    """The next one makes the run that an undisturbed merge makes."""
+    place = Path(two.snapshots.dir)
+    shutil.copytree(place, tmp_path / "before")
+
+    def act(_: Path) -> None:
+        merge(two)
+
+    writes = count_writes(tmp_path, act)
+    whole, run = records(two), without_costs(newest(two))
+    assert writes > 30
+    for at in (2, writes // 4, writes // 2, 3 * writes // 4, writes - 12, writes - 3):
+        shutil.rmtree(place)
+        shutil.copytree(tmp_path / "before", place)
+        dying(lambda: merge(two), at)
+        merge(two)
+        again = without_costs(newest(two))
+        assert records(two) == whole
+        stored = replace(again.counts, stored=run.counts.stored, taken_out=run.counts.taken_out)
+        assert replace(again, id=run.id, counts=stored) == run
+        left = [fault.what for fault in pipeline.check(two)]
+        assert all(what.endswith(".tmp") for what in left), left
+
+
+# The command
+
+
+def test_the_commands_make_a_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["--demo", "--jobs", "60", "--now", NOW.isoformat()]
+    for shard in ("1/2", "2/2"):
+        assert main(["collect", *asked, "--shard", shard]) in (Exit.DONE, Exit.INCOMPLETE)
+    assert sorted(path.name for path in Path("snapshots-parts", NIGHT).iterdir()) == [
+        "1-of-2",
+        "2-of-2",
+    ]
+    named = [str(path) for path in Path("snapshots-parts", NIGHT).iterdir()]
+    assert main(["merge", *named]) in (Exit.DONE, Exit.INCOMPLETE)
+    assert "merged 2 parts of DAYS_7 into run 20261123T021400Z" in "".join(capsys.readouterr())
+    assert main(["render", "-q", "--workers", "1"]) in (Exit.DONE, Exit.INCOMPLETE)
+    assert main(["merge", "--now", NOW.isoformat()]) in (Exit.DONE, Exit.INCOMPLETE)
+
+
+@pytest.mark.parametrize("shard", ["", "0/2", "3/2", "2", "a/b", "1/2/3", "-1/2", "1/1001", "1/0"])
+def test_what_is_no_part_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shard: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["collect", "-q", "--demo", "--now", NOW.isoformat()]
+    assert main([*asked, f"--shard={shard}"]) == Exit.USAGE
+    assert "no part of a whole" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["collect", "--demo", "--shard", "1/2"], "--shard needs --now"),
+        (
+            ["collect", "--demo", "--shard", "1/2", "--nights", "3", "--now", NOW.isoformat()],
+            "--shard and --nights contradict each other",
+        ),
+        (["merge"], "no parts to merge are named"),
+        (["merge", "--now", NOW.isoformat()], "no parts in"),
+        (["merge", "elsewhere"], "elsewhere is no part of a run"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(options) == Exit.USAGE
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,201 @@
+"""Parts of a run from machines that share no disk: they meet in the snapshots' mirror."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from counting_server import Counting
+from msgspec.structs import replace
+from test_parts import (
+    NIGHT,
+    NOW,
+    a_demo,
+    collect,
+    merge,
+    newest,
+    pages,
+    records,
+    rows,
+    settings,
+    without_costs,
+)
+
+from jmreport import pipeline
+from jmreport.collectors.demo import serve
+from jmreport.errors import DeliveryError, Exit, NothingUsableError, UsageError
+from jmreport.progress import SilentProgress
+from jmreport.settings import Settings
+
+
+def mirrored(machine: Path, twin: Path | str, *, hashed: tuple[str, ...] = ()) -> Settings:
+    of = settings(machine, hashed=hashed)
+    return replace(of, snapshots=replace(of.snapshots, mirror=str(twin)))
+
+
+def names(twin: Path) -> list[str]:
+    return sorted(path.relative_to(twin).as_posix() for path in twin.rglob("*") if path.is_file())
+
+
+def collect_on(
+    machine: Path, twin: Path, url: str, shard: str, *, days: int = 0, hashed: tuple[str, ...] = ()
+) -> pipeline.Outcome:
+    """On a machine that is new, and gone thereafter."""
+    outcome = collect(mirrored(machine, twin, hashed=hashed), url, shard, days=days)
+    shutil.rmtree(machine)
+    return outcome
+
+
+def test_machines_without_a_disk_make_what_one_machine_makes(tmp_path: Path) -> None:
+    """Two nights: each part and each merge on a machine of its own, that sees only the bucket."""
+    one, twin = settings(tmp_path / "one"), tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        for days in (0, 1):
+            alone = collect(one, server.url, days=days)
+            for shard in ("1/3", "2/3", "3/3"):
+                came = collect_on(tmp_path / "worker", twin, server.url, shard, days=days)
+                assert "pushed 1 run" in came.summary[-1]
+            there = mirrored(tmp_path / f"merging-{days}", twin)
+            merged = merge(there, days=days)
+            assert merged.exit == alone.exit
+            assert without_costs(newest(there)) == without_costs(newest(one))
+            assert rows(there) == rows(one)
+            assert records(there) == records(one)
+            assert not [name for name in names(twin) if name.startswith("parts/")]
+    assert newest(there).counts.unchanged > 0
+    made, expected = pages(there, tmp_path / "merging-1"), pages(one, tmp_path / "one")
+    for found in (made, expected):
+        del found["about.html"]  # it tells of the mirror
+    assert made == expected
+
+
+def test_machines_agree_on_hashes_before_the_first_night(tmp_path: Path) -> None:
+    """The first to come makes the key, and all others take it."""
+    twin, hashed = tmp_path / "mirror", ("owner",)
+    one = settings(tmp_path / "one", hashed=hashed)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        for shard in ("1/2", "2/2"):
+            collect_on(tmp_path / shard[0], twin, server.url, shard, hashed=hashed)
+        there = mirrored(tmp_path / "merging", twin, hashed=hashed)
+        merge(there)
+        Path(one.snapshots.dir).mkdir(parents=True)
+        shutil.copy(twin / "salt", tmp_path / "one/snapshots/salt")
+        collect(one, server.url)
+    assert records(there) == records(one)
+    assert (tmp_path / "merging/snapshots/salt").read_bytes() == (twin / "salt").read_bytes()
+
+
+def test_two_machines_that_make_a_key_at_once_take_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw none; one wrote it first."""
+    from jmreport.pipeline import mirroring
+    from jmreport.pipeline.keeping import open_store
+
+    twin, made = tmp_path / "mirror", []
+    monkeypatch.chdir(tmp_path)
+    for machine in ("a", "b"):
+        of = mirrored(tmp_path / machine, twin, hashed=("owner",))
+        with open_store(of, create=True) as store:
+            store.salt()
+            mirroring.share_salt(of, store, environ={}, progress=SilentProgress())
+            made.append(store.salt())
+    assert made[0] == made[1] == (twin / "salt").read_bytes()
+
+
+def test_a_part_that_failed_elsewhere_is_told(tmp_path: Path) -> None:
+    twin = tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect_on(tmp_path / "one", twin, server.url, "1/2")
+    with pytest.raises(NothingUsableError):
+        collect(mirrored(tmp_path / "two", twin), server.url, "2/2")
+    merged = merge(mirrored(tmp_path / "merging", twin))
+    assert merged.exit == Exit.INCOMPLETE
+    assert "part 2/2 failed: no Job Manager answers" in " ".join(merged.summary)
+
+
+def test_a_machine_that_is_started_again_asks_for_nothing(tmp_path: Path) -> None:
+    """Its part is in the bucket."""
+    twin, counting = tmp_path / "mirror", Counting(a_demo())
+    with serve(counting, port=0) as server:
+        server.start()
+        collect_on(tmp_path / "one", twin, server.url, "1/2")
+        before = dict(counting.details)
+        again = collect_on(tmp_path / "one", twin, server.url, "1/2")
+    assert dict(counting.details) == before
+    assert "was collected before" in " ".join(again.summary)
+
+
+def test_half_a_part_is_missing(tmp_path: Path) -> None:
+    """Whoever pushed it was stopped: without part.json it is not there."""
+    twin = tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        for shard in ("1/2", "2/2"):
+            collect_on(tmp_path / "worker", twin, server.url, shard)
+        (twin / f"parts/{NIGHT}/2-of-2/part.json").unlink()
+        with pytest.raises(UsageError, match="part 2/2 of run 20261123T021400Z is missing"):
+            merge(mirrored(tmp_path / "merging", twin))
+        collect_on(tmp_path / "worker", twin, server.url, "2/2")
+    assert merge(mirrored(tmp_path / "merging", twin)).run is not None
+
+
+def test_a_part_that_was_changed_in_the_bucket_is_refused(tmp_path: Path) -> None:
+    twin = tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect_on(tmp_path / "worker", twin, server.url, "1/1")
+    shard = twin / f"parts/{NIGHT}/1-of-1/runs/{NIGHT}/jobs-0000.jsonl.zst"
+    shard.write_bytes(shard.read_bytes()[:-7])
+    with pytest.raises(DeliveryError, match="is not what was pushed"):
+        merge(mirrored(tmp_path / "merging", twin))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"parts/{NIGHT}/..-of-1/part.json",
+        f"parts/{NIGHT}/1-of-1x/part.json",
+        f"parts/{NIGHT}/1-of-1/runs/evil/run.json",
+        f"parts/{NIGHT}/1-of-1/evil/part.json",
+    ],
+)
+def test_no_object_of_the_bucket_leads_out_of_the_parts(tmp_path: Path, name: str) -> None:
+    """Whoever may write to the bucket chooses names; only those of parts are looked at."""
+    twin = tmp_path / "mirror"
+    (twin / name).parent.mkdir(parents=True)
+    (twin / name).write_text("{}")
+    with pytest.raises(UsageError, match="no parts in"):
+        merge(mirrored(tmp_path / "merging", twin))
+    places = {path.name for path in (tmp_path / "merging").rglob("*") if path.is_dir()}
+    assert places <= {"snapshots", "runs"}
+
+
+def test_a_real_bucket_is_a_meeting_place_too(tmp_path: Path) -> None:
+    from gcs_server import BUCKET, served
+
+    with serve(a_demo(jobs=20), port=0) as server, served() as gcs:
+        server.start()
+        twin = f"gs://{BUCKET}/jobs"
+        environ: Mapping[str, str] = {"STORAGE_EMULATOR_HOST": gcs.url}
+        for shard in ("1/2", "2/2"):
+            of = mirrored(tmp_path / shard[0], twin)
+            came = pipeline.collect_part(
+                of,
+                shard,
+                now=NOW,
+                source=pipeline.Source(url=server.url),
+                environ=environ,
+                progress=SilentProgress(),
+            )
+            assert came.exit == Exit.DONE, came
+        there = mirrored(tmp_path / "merging", twin)
+        merged = pipeline.merge(there, (), now=NOW, environ=environ, progress=SilentProgress())
+        assert merged.exit == Exit.DONE, merged
+        left = [name for name in gcs.objects() if "/parts/" in name]
+        assert left == []
+        assert any(name.endswith(f"runs/{NIGHT}/run.json") for name in gcs.objects())
+    assert newest(there).counts.listed == 20
