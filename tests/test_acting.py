@@ -45,8 +45,16 @@ def sent(server: Server) -> list[tuple[str, Any, int]]:
 class Between:
     """The built-in server with other answers to actions: what a proxy or an outage makes of it."""
 
-    def __init__(self, demo: Demo, *answers: tuple[int, bytes], passed: bool, slow: float = 0.0):
+    def __init__(
+        self,
+        demo: Demo,
+        *answers: tuple[int, bytes],
+        passed: bool,
+        slow: float = 0.0,
+        media: str = "text/plain",
+    ):
         self.demo, self.answers, self.passed, self.slow = demo, list(answers), passed, slow
+        self.media = media
         self.actions = 0
 
     def respond(
@@ -59,7 +67,7 @@ class Between:
             self.demo.respond(method, target, headers, body)
         time.sleep(self.slow)
         status, text = self.answers.pop(0) if self.answers else (204, b"")
-        return status, {"Content-Type": "text/plain"}, text
+        return status, {"Content-Type": self.media}, text
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +201,26 @@ def test_a_server_that_says_yes_and_shows_something_else_is_not_believed(
         [job, *_] = ids(server, "Running")
         assert main(["label", job, "flag=archive", "--api-url", server.url]) == 8
     assert "unknown: the server answered well, but with flag=follow-up" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_login_page_with_200_is_no_yes_until_the_job_that_is_read_again_shows_it(
+    passed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proxies that ask for a sign-in answer so, and no Job Manager hears of what they answer."""
+    page = (200, b"<!doctype html><title>Sign in</title>")
+    between = Between(
+        Demo(now=NOW, jobs=400), page, page, passed=passed, media="text/html; charset=utf-8"
+    )
+    with serve(between, port=0) as server:
+        [job, *_] = ids(server, "Running")
+        aborted = main(["abort", job, "--yes", "--api-url", server.url])
+        labelled = main(["label", job, "flag=archive", "--api-url", server.url])
+    assert (aborted, labelled) == ((0, 0) if passed else (8, 8))
+    out = capsys.readouterr().out
+    said = "done: the answer is a web page" if passed else "unknown: nobody knows whether it was do"
+    assert out.count(f"{job}: {said}") == 2
+    assert between.actions == 2
 
 
 def test_what_came_of_it_is_there_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -296,7 +296,11 @@ class Client:
         """An action's answer; an ActionError that says whether it may have been done."""
         url, timeout = self._base + target, self._api.detail_timeout
         try:
-            return self._asking.once(name, "POST", url, timeout=timeout, body=body)
+            answer = self._asking.once(name, "POST", url, timeout=timeout, body=body)
+            # A proxy's login page is a 200 too, and no Job Manager has heard of the action then.
+            if "html" in answer.media:
+                raise Trouble(f"the answer is a web page ({answer.status})", status=answer.status)
+            return answer
         except Trouble as trouble:
             if trouble.status == 501 or (trouble.status or 0) in _NOT_DONE:
                 raise ActionError(
