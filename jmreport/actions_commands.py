@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jmreport.console import plain
 from jmreport.deeds import Deed, JobState, Wish, label_mistake
-from jmreport.errors import Exit, UsageError
+from jmreport.errors import Exit, StoppedError, UsageError
 from jmreport.flags import API_URL, SERVING, SITE, SNAPSHOTS
 from jmreport.options import Given, command, source_from
 from jmreport.snapshots_commands import table
 
 if TYPE_CHECKING:
     from jmreport.pipeline import Source
-
-#: So many jobs are shown before it is asked whether they are meant.
-MOST_SHOWN = 50
 
 Ids = Annotated[
     list[str] | None,
@@ -197,18 +195,21 @@ def _may_ask() -> bool:
 
 
 def _asked(what: str, given: Given, states: Sequence[JobState]) -> None:
-    """Show the jobs and go on only where they are meant."""
-    rows = [(s.id, s.status or s.why, s.name) for s in states[:MOST_SHOWN]]
-    for line in table(("job", "status", "name"), rows):
-        given.console.note(line)
-    more = f" (and {len(states) - MOST_SHOWN} more)" if len(states) > MOST_SHOWN else ""
+    """Show the jobs, all of them, and go on only where they are meant."""
+    rows = [(s.id, s.status or s.why, s.name) for s in states]
+    told = 3 if any(status or name for _, status, name in rows) else 1
+    given.console.ask_about(table(("job", "status", "name")[:told], [row[:told] for row in rows]))
     count = "1 job" if len(states) == 1 else f"{len(states)} jobs"
     if not _may_ask():
         raise UsageError(
-            f"nobody can be asked whether to {what} {count}{more}: the input is no terminal",
+            f"nobody can be asked whether to {what} {count}: the input is no terminal",
             hint="look at the list, then give --yes",
         )
-    if not typer.confirm(f"{what} {count}{more}?", err=True):
+    try:
+        meant = typer.confirm(plain(f"{what} {count}?"), err=True)
+    except typer.Abort:
+        raise StoppedError("stopped: nothing was sent") from None
+    if not meant:
         given.console.say("nothing was sent", wrong=True)
         raise typer.Exit(Exit.DONE)
 
@@ -218,6 +219,7 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
     from jmreport import pipeline
 
     deeds: list[Deed] = []
+    stopped = False
     told = pipeline.act(
         given.settings, wish, jobs, now=datetime.now(UTC), source=source, environ=os.environ
     )
@@ -226,12 +228,22 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
             deeds.append(deed)
             if not json:
                 given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+    except KeyboardInterrupt:
+        stopped = True
     finally:
         if json:
             given.console.data([_tree(deed) for deed in deeds])
     failed = sum(not deed.done for deed in deeds)
     if len(deeds) > 1 and not json:
         given.console.say(f"{len(deeds) - failed} of {len(deeds)} done", wrong=bool(failed))
+    if stopped:
+        unknown = any(deed.came == "unknown" for deed in deeds)
+        raise StoppedError(
+            "stopped; what came of each job is told above"
+            if deeds
+            else "stopped: nothing was sent",
+            hint="look at the job that is unknown before you try once more" if unknown else "",
+        )
     raise typer.Exit(Exit.REFUSED if failed else Exit.DONE)
 
 

@@ -223,6 +223,22 @@ def test_a_login_page_with_200_is_no_yes_until_the_job_that_is_read_again_shows_
     assert between.actions == 2
 
 
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (429, 1), (403, 3), (500, 3), (503, 3)])
+def test_no_more_is_sent_where_what_came_before_was_in_vain(
+    status: int, asked: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refused token and "not now" hold for all; a 403, a 500 or silence only three times."""
+    between = Between(Demo(now=NOW, jobs=400), *[(status, b"")] * 9, passed=False)
+    with serve(between, port=0) as server:
+        jobs = ids(server, "Failed")[:5]
+        assert main(["label", *jobs, "flag=archive", "--api-url", server.url]) == 8
+    assert between.actions == asked
+    lines = capsys.readouterr().out.splitlines()
+    assert [": not sent: " in line for line in lines] == [False] * asked + [True] * (5 - asked) + [
+        False
+    ]
+
+
 def test_what_came_of_it_is_there_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as server:
         running, done = ids(server, "Running")[0], ids(server, "Succeeded")[0]
@@ -235,6 +251,7 @@ def test_what_came_of_it_is_there_as_json(capsys: pytest.CaptureFixture[str]) ->
         assert told[1]["job_status"] == "Succeeded"
         assert main(["label", done, "flag=archive", "--json", "--api-url", server.url]) == 0
         [told] = json.loads(capsys.readouterr().out)
+        assert (told["outcome"], told["answer"]) == ("done", 200)
         assert told["labels"] == {"flag": "archive"}
         assert told["job_labels"]["flag"] == "archive"
 
@@ -259,7 +276,7 @@ def test_ids_come_from_a_file_or_the_input_too(
 
 
 def test_where_means_jobs_of_the_last_snapshot_and_shows_them_before_it_asks(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with serving() as server:
         url = ["--api-url", server.url]
@@ -274,16 +291,11 @@ def test_where_means_jobs_of_the_last_snapshot_and_shows_them_before_it_asks(
         rows = [r for r in json.loads(answer)["results"] if r["submission"] >= "2026-11-16T02:14"]
         owner = rows[0]["labels"]["owner"]
         meant = {row["id"] for row in rows if row["labels"]["owner"] == owner}
-        which = ["--where", "status=Failed", "--where", f"label.owner={owner}"]
+        which = ["--where", "status=failed", "--where", f"label.owner={owner}"]
         # Nobody can be asked: nothing is sent.
         assert main(["label", *which, "flag=archive", *url]) == 2
         shown = capsys.readouterr().err
         assert all(job in shown for job in meant)
-        assert sent(server) == []
-        monkeypatch.setattr("jmreport.actions_commands._may_ask", lambda: True)
-        monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
-        assert main(["label", *which, "flag=archive", *url]) == 0
-        assert "nothing was sent" in capsys.readouterr().out
         assert sent(server) == []
         assert main(["label", *which, "flag=archive", "--yes", *url]) == 0
         assert len(sent(server)) == len(meant)

@@ -283,7 +283,8 @@ def test_nothing_is_sent_that_cannot_be_audited(local: Bench) -> None:
 
     local.server.work.audit._write = full  # type: ignore[method-assign, assignment] # a disk that is full
     told = local.outcome(local.post(*form))
-    assert "not sent: cannot write the audit" in told.text
+    assert "Not sent<" in told.text
+    assert "cannot write the audit" in told.text
     assert local.arrived() == []
 
 

@@ -263,7 +263,7 @@ class Work:
     def _one(self, person: Person, key: str, state: JobState, wish: Wish) -> Deed:
         job = state.id
         if wish.action == "abort" and state.finished:
-            said = f"not sent: already finished: {state.ended}"
+            said = f"already finished: {state.ended}"
             return Deed(job=job, wish=wish, came="refused", said=said, state=state)
         try:
             client = self.upstream.client()
@@ -284,7 +284,7 @@ class Work:
                 ),
             )
         except JmreportError as error:
-            return Deed(job=job, wish=wish, came="not sent", said=f"not sent: {error.message}")
+            return Deed(job=job, wish=wish, came="not sent", said=error.message)
         deed = acting.act(client, job, wish)
         if deed.done and wish.action == "labels":
             self._recent[job] = Recent(self.now(), dict(wish.labels))
