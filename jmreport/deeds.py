@@ -111,6 +111,9 @@ class LabelField(Struct, frozen=True, kw_only=True):
     display: str
     values: tuple[str, ...] = ()
     before: str | None = ""
+    #: What a form that is shown again held; None where none was sent. `cleared` is an "empty it".
+    typed: str | None = None
+    cleared: bool = False
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -175,3 +178,5 @@ class Pick(Struct, frozen=True, kw_only=True):
     statuses: tuple[str, ...] = ()
     may: frozenset[Action] = frozenset()
     most: int = 100
+    #: Whether as many as one form takes are chosen already.
+    all: bool = False

@@ -245,9 +245,10 @@ class Snapshots:
         self._looked = at
         there = self._there()
         if there != self._runs:
+            # Opened before the other is let go: one that cannot be had leaves what there is.
+            newer = open_store(self._settings, create=False)
             self._store.close()
-            self._store = open_store(self._settings, create=False)
-            self._runs, self._listed = there, None
+            self._store, self._runs, self._listed = newer, there, None
 
     def _there(self) -> frozenset[str]:
         """The runs that ended, by what their folders hold."""
