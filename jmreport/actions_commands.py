@@ -12,7 +12,7 @@ import typer
 from jmreport.console import plain
 from jmreport.deeds import Deed, JobState, Wish, label_mistake
 from jmreport.errors import Exit, StoppedError, UsageError
-from jmreport.flags import API_URL, SERVING, SITE, SNAPSHOTS
+from jmreport.flags import API_URL, SERVING, SNAPSHOTS
 from jmreport.options import Given, command, source_from
 from jmreport.snapshots_commands import table
 
@@ -96,7 +96,7 @@ def register(app: typer.Typer) -> None:
 def register_serve(app: typer.Typer) -> None:
     """Make `serve` a command of the program."""
 
-    @command(app, *SERVING, SITE, SNAPSHOTS, API_URL)
+    @command(app, *SERVING, SNAPSHOTS, API_URL)
     def serve(given: Given) -> None:
         """Serve the site with its actions, until it is stopped."""
         import getpass
@@ -111,6 +111,9 @@ def register_serve(app: typer.Typer) -> None:
             environ=os.environ,
         )
         with server:
+            if not server.has_report:
+                place = given.settings.actions.site or given.settings.site.dir
+                given.console.note(f"there is no report in {place} yet")
             # Not hidden: it holds the start token, which is for whoever reads this line.
             given.console.hide = str
             given.console.say(f"open {server.start}", wrong=True)

@@ -551,6 +551,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "mail.sender": _mailbox,
     "mail.smtp": _server,
     "publish.to": _bucket,
+    "actions.site": _bucket,
     "snapshots.mirror": _bucket,
     "teams.attach": _one_of(ATTACHMENTS),
     "teams.to": _mailboxes,

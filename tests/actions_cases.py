@@ -284,6 +284,7 @@ def bench(
     allow: Sequence[Allow] = (),
     behind: Any = None,
     api: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
     **actions: Any,
 ) -> Iterator[Bench]:
     """A server of one mode. `behind` makes something that stands before the Job Manager."""
@@ -311,7 +312,7 @@ def bench(
             user=ANA,
             now=lambda: datetime.now(UTC),
             source=Source(url=manager.url),
-            environ={},
+            environ=environ or {},
         )
         with server:
             thread = threading.Thread(target=server.run)

@@ -270,7 +270,17 @@ class App:
             address += "index.html"
         if (asset := self._assets.get(address)) is not None:
             return Response(asset, headers=_kept(media_of(address), lasting=True))
-        found = await self._in_thread(self._looking, self._site.find, address)
+        try:
+            found = await self._in_thread(self._looking, self._site.find, address)
+        except JmreportError as error:
+            page = Turned(
+                status=503,
+                title="The report cannot be read now",
+                why=f"{error.message}.",
+                href=request.url.path,
+                link="Try again",
+            )
+            raise TurnedError(page, {"Retry-After": "30"}) from error
         if found is None:
             page = Turned(status=404, title="No such page", why="The report has no page here.",
                           href="/", link="To the report")  # fmt: skip
