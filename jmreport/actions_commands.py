@@ -13,7 +13,7 @@ from jmreport.console import plain
 from jmreport.deeds import Deed, JobState, Wish, label_mistake
 from jmreport.errors import Exit, StoppedError, UsageError
 from jmreport.flags import API_URL, SERVING, SNAPSHOTS
-from jmreport.options import Given, command, source_from
+from jmreport.options import Given, command, server_of
 from jmreport.snapshots_commands import table
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         """Abort jobs: each is asked for once, and what came of it is told."""
-        source = source_from(given, demo=False, options={})
+        source = server_of(given)
         named = _ids(ids or [], from_file)
         found = _chosen(given, named, where)
         jobs = [*named, *(state.id for state in found)]
@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         """Change labels of jobs; with --where it shows the jobs and asks."""
-        source = source_from(given, demo=False, options={})
+        source = server_of(given)
         given_ids = [word for word in words or [] if "=" not in word]
         wish = Wish(action="labels", labels=_labels(words or []))
         named = _ids(given_ids, from_file)
@@ -107,7 +107,7 @@ def register_serve(app: typer.Typer) -> None:
             given.settings,
             user=getpass.getuser(),
             now=lambda: datetime.now(UTC),
-            source=source_from(given, demo=False, options={}),
+            source=server_of(given),
             environ=os.environ,
         )
         with server:

@@ -325,6 +325,15 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert said in capsys.readouterr().err
 
 
+def test_no_command_that_acts_offers_the_built_in_server(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They have no --demo."""
+    for args in (["abort", "a"], ["label", "a", "b=c"], ["serve", "--mode", "local"]):
+        assert main(args) == 2
+        assert "--demo" not in capsys.readouterr().err
+
+
 def test_a_server_that_is_down_is_told_before_anything_is_sent(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -428,6 +428,53 @@ def test_a_server_that_was_killed_in_between_says_so_when_it_starts_again(
     assert at.settings.actions.mode == "local"
 
 
+def test_a_form_that_takes_long_leads_to_a_page_that_says_how_far_it_is(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy in front gives up after half a minute; a hundred aborts take longer."""
+    go_on = threading.Event()
+
+    class Late:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/updateLabels"):
+                at.came.append(target)
+                if len(at.came) == 2:
+                    go_on.wait(30)
+            return self.demo.respond(method, target, headers, body)
+
+    monkeypatch.setattr("jmreport.actions.work.WAITED", 0.5)
+    with bench(tmp_path / "b", day, behind=Late) as at:
+        jobs = at.jobs("Succeeded")[:3]
+        form = at.form("labels", jobs, set="flag=archive")
+        posted = at.post(*form)
+        page = at.outcome(posted)
+        assert "Under way: 1 of 3 jobs" in page.text
+        assert page.headers["refresh"] == "2"
+        again = at.post(*form)
+        assert (again.status, "Under way: 1 of 3 jobs" in again.text) == (409, True)
+        go_on.set()
+        while "refresh" in (page := at.outcome(posted)).headers:
+            time.sleep(0.05)
+        assert "3 of 3 jobs done" in page.text
+        assert len(at.came) == len(at.audit("asked")) == len(at.audit("came")) == 3
+
+
+def test_a_form_is_good_for_an_hour(local: Bench) -> None:
+    job = local.jobs("Running")[0]
+    target, form = local.form("abort", [job])
+    now = time.monotonic()
+    local.server.work.forms._clock = lambda: now + 3601
+    old = local.post(target, form)
+    assert (old.status, "the form is more than an hour old" in old.text) == (403, True)
+    assert f'href="{target}">Load the page again' in old.text
+    assert local.arrived() == []
+
+
 def test_a_form_under_way_ends_before_the_server_does(day: Path, tmp_path: Path) -> None:
     class Late:
         def __init__(self, demo: Demo) -> None:

@@ -6,7 +6,7 @@ Everything here is plain and blocking; `server` calls it in threads. A page is a
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
@@ -38,6 +38,9 @@ from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, DisplayField
 #: Jobs that are read at once for a page of many, and listed at once to choose from.
 AT_ONCE = 6
 MOST_LISTED = 200
+#: Forms that are worked on at a time, and seconds for which whoever sent one waits for its end
+#: before being led to the page that tells how far it is: proxies give up after half a minute.
+FORMS_AT_ONCE, WAITED = 32, 5.0
 _LABELS = "labels."
 #: How a form names its fields: what was typed, and what is to be emptied.
 _TYPED, _CLEAR = "label.", "clear."
@@ -123,10 +126,12 @@ class Work:
         self.stopping = threading.Event()
         self._recent: dict[str, Recent] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jmreport-read")
+        self._doing = ThreadPoolExecutor(FORMS_AT_ONCE, thread_name_prefix="jmreport-do")
 
     def close(self) -> None:
         """Nothing more is read or sent; what is under way comes to its end."""
         self.stopping.set()
+        self._doing.shutdown(wait=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     # Pages
@@ -211,6 +216,7 @@ class Work:
     ) -> Told | Ask:
         """Do what a form asks for, once; or the confirm page again where the form was wrong.
 
+        What takes long is told as pending, and goes on.
         Raises TurnedError for a form that is not ours, a person who may not, or too many at once.
         """
         jobs = self._permitted(person, action, jobs)
@@ -242,7 +248,12 @@ class Work:
         if not self.forms.begin(key):
             return replace(self.forms.told(key, person) or told, again=True)
         self.forms.end(key, told)
-        return self._do(person, key, states, Wish(action=action, labels=labels), told)
+        wish = Wish(action=action, labels=labels)
+        doing = self._doing.submit(self._do, person, key, states, wish, told)
+        wait((doing,), timeout=WAITED)
+        if doing.done() or self.stopping.is_set():
+            return doing.result()
+        return self.forms.told(key, person) or told
 
     def _first(
         self,
@@ -275,15 +286,18 @@ class Work:
             tried.add(job)
             return self._one(person, key, by_id[job], wish)
 
-        for deed in acting.act_on_all(
-            [state.id for state in states], wish, one, stopping=self.stopping.is_set
-        ):
-            if deed.job not in tried:
-                self._left_out(person, key, deed)
-            told = replace(told, deeds=(*told.deeds, deed))
+        try:
+            for deed in acting.act_on_all(
+                [state.id for state in states], wish, one, stopping=self.stopping.is_set
+            ):
+                if deed.job not in tried:
+                    self._left_out(person, key, deed)
+                told = replace(told, deeds=(*told.deeds, deed))
+                self.forms.end(key, told)
+        finally:
+            # Whatever happens, nobody is left looking at a page that says "under way".
+            told = replace(told, pending=False)
             self.forms.end(key, told)
-        told = replace(told, pending=False)
-        self.forms.end(key, told)
         return told
 
     def _one(self, person: Person, key: str, state: JobState, wish: Wish) -> Deed:
