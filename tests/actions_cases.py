@@ -299,10 +299,9 @@ def bench(
             port=0,
             audit=str(folder / "audit.jsonl"),
             allow=tuple(allow),
-            url=PUBLIC if issuer else None,
             audience=AUDIENCE if issuer else None,
             keys_url=issuer.url if issuer else None,
-            **actions,
+            **{"url": PUBLIC if issuer else None, **actions},
         ),
     )
     with serve(behind(demo) if behind else demo, port=0) as manager:

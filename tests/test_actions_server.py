@@ -46,10 +46,19 @@ def test_the_start_address_lets_one_browser_in_and_no_second(local: Bench) -> No
 
 
 def test_who_was_let_in_may_open_the_start_address_again(local: Bench) -> None:
-    """A second click on it in the terminal leads to the report, with no second cookie."""
+    """A second click on it in the terminal leads where the first did, with no second cookie."""
     again = local.get(local.server.start.partition(local.host)[2])
-    assert (again.status, again.headers["location"]) == (303, "/")
+    # Nothing in this site leads to the actions, so that is where one begins.
+    assert (again.status, again.headers["location"]) == (303, "/actions/jobs")
     assert "set-cookie" not in again.headers
+
+
+def test_a_site_whose_pages_lead_to_the_actions_is_where_one_begins(
+    day: Path, tmp_path: Path
+) -> None:
+    with bench(tmp_path / "b", day, url="http://127.0.0.1:8090") as at:
+        again = at.get(at.server.start.partition(at.host)[2])
+        assert (again.status, again.headers["location"]) == (303, "/")
 
 
 def test_the_cookie_is_strict_and_no_script_reads_it(day: Path, tmp_path: Path) -> None:

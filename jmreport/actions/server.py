@@ -85,8 +85,17 @@ class App:
     """The ASGI application."""
 
     def __init__(
-        self, *, gate: Gate, readers: Readers, work: Work, pages: Pages, site: SiteFiles
+        self,
+        *,
+        gate: Gate,
+        readers: Readers,
+        work: Work,
+        pages: Pages,
+        site: SiteFiles,
+        first: str,
     ) -> None:
+        #: Where a reader begins.
+        self._first = first
         self._gate, self._readers, self._work = gate, readers, work
         self._pages, self._site = pages, site
         self._assets = dict(pages.assets())
@@ -203,7 +212,7 @@ class App:
                     link="To the report",
                 )
             )
-        return RedirectResponse("/", status_code=303, headers=headers)
+        return RedirectResponse(self._first, status_code=303, headers=headers)
 
     def _let_in(self, request: Request) -> bool:
         """Whether this browser was let in by the start address before, and opens it once more."""

@@ -126,6 +126,8 @@ def actions_server(
         work=does,
         pages=ActionPages(settings, version=__version__),
         site=site,
+        # Pages that were made without its address do not lead to it: then it begins where one acts.
+        first="/" if actions.url else "/actions/jobs",
     )
 
     serves = serving.Serving(
