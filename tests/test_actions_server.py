@@ -368,6 +368,32 @@ def test_a_timeout_is_told_as_unknown_and_never_sent_again(day: Path, tmp_path: 
     assert [line["came"] for line in at.audit("came")] == ["unknown"]
 
 
+@pytest.mark.parametrize(("status", "said"), [(504, "may still happen"), (403, "access refused")])
+def test_what_was_not_done_is_not_shown_as_a_change(
+    day: Path, tmp_path: Path, status: int, said: str
+) -> None:
+    """Nor is it said that the report will show it."""
+
+    class Refusing:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/updateLabels"):
+                return status, {}, b""
+            return self.demo.respond(method, target, headers, body)
+
+    with bench(tmp_path / "b", day, behind=Refusing) as at:
+        job = at.jobs("Failed")[0]
+        told = at.outcome(at.post(*at.form("labels", [job], set="flag=archive")))
+    assert "<ins>" not in told.text
+    assert "was asked for" in told.text
+    assert "The report shows it" not in told.text
+    assert said in told.text
+
+
 def test_without_a_job_manager_the_site_is_there_and_nothing_is_sent(
     day: Path, tmp_path: Path
 ) -> None:

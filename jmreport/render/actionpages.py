@@ -87,6 +87,8 @@ class DeedLine(Struct, frozen=True, kw_only=True):
     key: str
     icon: str
     said: str
+    done: bool
+    #: Labels with what they were and what was asked for.
     changes: tuple[tuple[str, str, str], ...]
 
 
@@ -101,6 +103,7 @@ class ToldView(Struct, frozen=True, kw_only=True):
     again: bool
     command: str
     any_done: bool
+    any_unknown: bool
 
 
 class PickView(Struct, frozen=True, kw_only=True):
@@ -189,6 +192,7 @@ class ActionPages:
             again=page.again,
             command=f"jmreport build --job {words.shell(only)}" if only else "",
             any_done=done > 0,
+            any_unknown=any(deed.came == "unknown" for deed in page.deeds),
         )
         return self._theme.render("actiontold.html", view, address=here)
 
@@ -280,6 +284,7 @@ class ActionPages:
             key=key,
             icon=f"i-{key}",
             said=words.cut_middle(deed.said, 600),
+            done=deed.done,
             changes=changes,
         )
 
