@@ -1,14 +1,11 @@
 """`jmreport abort` and `label` on a terminal, which is asked, types Ctrl-C, and can be closed."""
 
-import fcntl
 import json
 import os
 import pty
 import select
 import signal
 import subprocess
-import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from started import heeding
 
 from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
@@ -33,17 +31,22 @@ class Terminal:
         self._mine, its = pty.openpty()
         self.said = ""
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "jmreport", *args],
+            heeding(*args),
             cwd=folder,
             stdin=its,
             stdout=its,
             stderr=its,
             start_new_session=True,
-            # Its terminal, so that ^C typed there comes as a signal.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={k: v for k, v in os.environ.items() if not k.startswith("JMREPORT_")},
         )
         os.close(its)
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def until(self, text: str) -> None:
         """Wait for it to say so."""
@@ -139,14 +142,14 @@ def test_an_abort_shows_the_job_as_it_is_now_and_is_sent_only_on_a_yes(
     """No snapshot is needed, and nothing but y or yes is one."""
     with serve(Demo(now=NOW, jobs=400), port=0) as server:
         [job, *_] = ids(server.demo, "Running")  # type: ignore[arg-type]  # it is the Demo above
-        terminal = Terminal("-q", "abort", job, "--api-url", server.url, folder=tmp_path)
-        terminal.until("abort 1 job? [y/N]:")
-        assert f"{job}  Running" in terminal.said
-        assert asked_for(server) == []
-        terminal.type(typed)
-        assert terminal.end() == code
-        assert said in terminal.said
-        assert len(asked_for(server)) == (typed == "y\n")
+        with Terminal("-q", "abort", job, "--api-url", server.url, folder=tmp_path) as terminal:
+            terminal.until("abort 1 job? [y/N]:")
+            assert f"{job}  Running" in terminal.said
+            assert asked_for(server) == []
+            terminal.type(typed)
+            assert terminal.end() == code
+            assert said in terminal.said
+            assert len(asked_for(server)) == (typed == "y\n")
 
 
 def test_every_job_that_where_means_is_shown_before_it_is_asked(
@@ -156,14 +159,16 @@ def test_every_job_that_where_means_is_shown_before_it_is_asked(
     with serve(Demo(now=NOW, jobs=400), port=0) as server:
         url = ["--api-url", server.url]
         assert main(["collect", "-q", "--now", "2026-11-23T02:14:00Z", *url]) == 0
-        terminal = Terminal("label", "--where", "status=Succeeded", "a=b", *url, folder=tmp_path)
-        terminal.until("? [y/N]:")
-        shown = [line for line in terminal.said.splitlines() if "  Succeeded  " in line]
-        assert len(shown) > 60
-        assert f"set a=b on {len(shown)} jobs?" in terminal.said
-        terminal.type("n\n")
-        assert terminal.end() == 0
-        assert asked_for(server) == []
+        with Terminal(
+            "label", "--where", "status=Succeeded", "a=b", *url, folder=tmp_path
+        ) as terminal:
+            terminal.until("? [y/N]:")
+            shown = [line for line in terminal.said.splitlines() if "  Succeeded  " in line]
+            assert len(shown) > 60
+            assert f"set a=b on {len(shown)} jobs?" in terminal.said
+            terminal.type("n\n")
+            assert terminal.end() == 0
+            assert asked_for(server) == []
 
 
 @pytest.mark.parametrize("how", ["typed", signal.SIGTERM, signal.SIGHUP])
@@ -172,13 +177,15 @@ def test_what_ctrl_c_cuts_short_is_told_as_unknown_and_the_rest_as_not_sent(
 ) -> None:
     with holding() as (held, url):
         one, two, three = ids(held.demo, "Running", "OnHold", "Submitted")[:3]
-        terminal = Terminal("abort", one, two, three, "--yes", "--api-url", url, folder=tmp_path)
-        assert held.held.wait(PATIENCE)
-        if isinstance(how, str):
-            terminal.type("\x03")
-        else:
-            terminal.process.send_signal(how)
-        assert terminal.end() == 130
+        with Terminal(
+            "abort", one, two, three, "--yes", "--api-url", url, folder=tmp_path
+        ) as terminal:
+            assert held.held.wait(PATIENCE)
+            if isinstance(how, str):
+                terminal.type("\x03")
+            else:
+                terminal.process.send_signal(how)
+            assert terminal.end() == 130
     assert f"{one}: unknown: nobody knows whether it was done: jmreport was stop" in terminal.said
     assert f"{two}: not sent: jmreport was stopped before" in terminal.said
     assert f"{three}: not sent: jmreport was stopped before" in terminal.said
@@ -191,12 +198,11 @@ def test_a_program_that_reads_json_hears_of_what_was_cut_short_too(tmp_path: Pat
     with holding() as (held, url):
         one, two = ids(held.demo, "Running", "OnHold", "Submitted")[:2]
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "jmreport", "abort", one, two, "--yes", "--json",
-             "--api-url", url],
+            heeding("abort", one, two, "--yes", "--json", "--api-url", url),
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )  # fmt: skip
+        )
         assert held.held.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=PATIENCE)
@@ -210,8 +216,8 @@ def test_a_program_that_reads_json_hears_of_what_was_cut_short_too(tmp_path: Pat
 def test_a_terminal_that_is_closed_stops_it_after_the_job_under_way(tmp_path: Path) -> None:
     with holding() as (held, url):
         one, two = ids(held.demo, "Running", "OnHold", "Submitted")[:2]
-        terminal = Terminal("abort", one, two, "--yes", "--api-url", url, folder=tmp_path)
-        assert held.held.wait(PATIENCE)
-        terminal.close()
-        assert terminal.process.wait(PATIENCE) != 0
+        with Terminal("abort", one, two, "--yes", "--api-url", url, folder=tmp_path) as terminal:
+            assert held.held.wait(PATIENCE)
+            terminal.close()
+            assert terminal.process.wait(PATIENCE) != 0
     assert len(held.actions) == 1

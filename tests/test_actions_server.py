@@ -489,6 +489,7 @@ def test_a_form_that_takes_long_leads_to_a_page_that_says_how_far_it_is(
         posted = at.post(*form)
         page = at.outcome(posted)
         assert "Under way: 1 of 3 jobs" in page.text
+        assert "The report shows it" not in page.text
         assert page.headers["refresh"] == "2"
         again = at.post(*form)
         assert (again.status, "Under way: 1 of 3 jobs" in again.text) == (409, True)

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from actions_cases import FORM, NOW, stored
+from started import heeding
 
 from jmreport.collectors.demo import Demo, serve
 
@@ -60,11 +60,10 @@ class Program:
     def __init__(self, day: Path, folder: Path, url: str) -> None:
         self.folder, self.cookie = folder, ""
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [
-                *(sys.executable, "-m", "jmreport", "serve", "--mode", "local", "--port", "0"),
+            heeding(
+                *("serve", "--mode", "local", "--port", "0", "--api-url", url),
                 *("--site", str(day / "site"), "--snapshots", str(day / "snapshots")),
-                *("--api-url", url),
-            ],
+            ),
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

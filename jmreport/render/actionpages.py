@@ -104,6 +104,8 @@ class ToldView(Struct, frozen=True, kw_only=True):
     command: str
     any_done: bool
     any_unknown: bool
+    #: Whether it was about labels.
+    labels: bool
 
 
 class PickView(Struct, frozen=True, kw_only=True):
@@ -192,6 +194,7 @@ class ActionPages:
             again=page.again,
             command=f"jmreport build --job {words.shell(only)}" if only else "",
             any_done=done > 0,
+            labels=page.action == "labels",
             any_unknown=any(deed.came == "unknown" for deed in page.deeds),
         )
         return self._theme.render("actiontold.html", view, address=here)
