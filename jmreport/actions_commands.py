@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jmreport.console import plain
-from jmreport.deeds import Deed, JobState, Wish, label_mistake
+from jmreport.deeds import STOPPED, Deed, JobState, Wish, label_mistake
 from jmreport.errors import Exit, StoppedError, UsageError
 from jmreport.flags import API_URL, SERVING, SNAPSHOTS
 from jmreport.options import Given, command, server_of
@@ -222,17 +222,24 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
     from jmreport import pipeline
 
     deeds: list[Deed] = []
+
+    def tell(deed: Deed) -> None:
+        deeds.append(deed)
+        if not json:
+            given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+
     stopped = False
     told = pipeline.act(
         given.settings, wish, jobs, now=datetime.now(UTC), source=source, environ=os.environ
     )
     try:
         for deed in told:
-            deeds.append(deed)
-            if not json:
-                given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+            tell(deed)
     except KeyboardInterrupt:
         stopped = True
+        # Stopped between two jobs, or before the first: nobody has spoken of the rest yet.
+        for job in jobs[len(deeds) :]:
+            tell(Deed(job=job, wish=wish, came="not sent", said=STOPPED))
     finally:
         if json:
             given.console.data([_tree(deed) for deed in deeds])
@@ -242,9 +249,7 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
     if stopped:
         unknown = any(deed.came == "unknown" for deed in deeds)
         raise StoppedError(
-            "stopped; what came of each job is told above"
-            if deeds
-            else "stopped: nothing was sent",
+            "stopped; what came of each job is told above",
             hint="look at the job that is unknown before you try once more" if unknown else "",
         )
     raise typer.Exit(Exit.REFUSED if failed else Exit.DONE)

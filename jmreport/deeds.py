@@ -17,6 +17,9 @@ ACTIONS: tuple[Action, ...] = ("abort", "labels")
 #: not sent: the server was not asked.
 Came = Literal["done", "refused", "not offered", "unknown", "not sent"]
 
+#: Why the rest of several jobs is not sent.
+STOPPED = "jmreport was stopped before"
+
 #: Characters of a label's key and of its value, as the API and the servers limit them.
 LONGEST_LABEL = 255
 

@@ -81,9 +81,10 @@ class Terminal:
 
 
 class Holding:
-    """The built-in server, which keeps whoever asks for an action waiting."""
+    """The built-in server, which keeps whoever asks for an action waiting; or for anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.at_once = at_once
         self.demo = Demo(now=NOW, jobs=400)
         self.held = threading.Event()
         self.go_on = threading.Event()
@@ -92,16 +93,17 @@ class Holding:
     def respond(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        if target.endswith(("/abort", "/updateLabels")):
-            self.actions.append(target)
+        if target.endswith("/capabilities" if self.at_once else ("/abort", "/updateLabels")):
             self.held.set()
             self.go_on.wait(PATIENCE)
+        if target.endswith(("/abort", "/updateLabels")):
+            self.actions.append(target)
         return self.demo.respond(method, target, headers, body)
 
 
 @contextmanager
-def holding() -> Iterator[tuple[Holding, str]]:
-    held = Holding()
+def holding(*, at_once: bool = False) -> Iterator[tuple[Holding, str]]:
+    held = Holding(at_once=at_once)
     with serve(held, port=0) as server:
         try:
             yield held, server.url
@@ -192,6 +194,18 @@ def test_what_ctrl_c_cuts_short_is_told_as_unknown_and_the_rest_as_not_sent(
     assert "0 of 3 done" in terminal.said
     assert "look at the job that is unknown before you try once more" in terminal.said
     assert len(held.actions) == 1
+
+
+def test_ctrl_c_before_anything_was_sent_is_told_of_each_job(tmp_path: Path) -> None:
+    with holding(at_once=True) as (held, url):
+        jobs = ids(held.demo, "Running", "OnHold", "Submitted")[:2]
+        with Terminal("abort", *jobs, "--yes", "--api-url", url, folder=tmp_path) as terminal:
+            assert held.held.wait(PATIENCE)
+            terminal.type("\x03")
+            assert terminal.end() == 130
+    for job in jobs:
+        assert f"{job}: not sent: jmreport was stopped before" in terminal.said
+    assert held.actions == []
 
 
 def test_a_program_that_reads_json_hears_of_what_was_cut_short_too(tmp_path: Path) -> None:

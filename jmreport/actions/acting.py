@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from jmreport.client import Client
-from jmreport.deeds import Came, Deed, JobState, Wish
+from jmreport.deeds import STOPPED, Came, Deed, JobState, Wish
 from jmreport.errors import ActionError, UnreadableError
 from jmreport.records import moment
 
@@ -23,7 +23,6 @@ _ABORTED = ("Aborting", "Aborted")
 #: Answers that say nothing about the job: the next one would be answered alike. A 403 can be about
 #: one job: servers with access rules of their own let people act on some and not on others.
 _FOR_ALL = (401, 405, 429, 501)
-_STOPPED = "jmreport was stopped before"
 
 
 def read(client: Client, job: str) -> JobState:
@@ -68,14 +67,14 @@ def act_on_all(
     stopped: KeyboardInterrupt | None = None
     for job in jobs:
         if not why and stopping():
-            why = _STOPPED
+            why = STOPPED
         if why:
             yield Deed(job=job, wish=wish, came="not sent", said=why)
             continue
         try:
             deed = one(job)
         except KeyboardInterrupt as error:
-            stopped, why = error, _STOPPED
+            stopped, why = error, STOPPED
             said = "nobody knows whether it was done: jmreport was stopped before it was told"
             yield Deed(job=job, wish=wish, came="unknown", said=said)
             continue
