@@ -394,6 +394,35 @@ def test_what_was_not_done_is_not_shown_as_a_change(
     assert said in told.text
 
 
+def test_a_page_does_not_wait_for_jobs_that_are_not_answered(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so of each, under the name that the snapshot knows, and lets it be tried."""
+    go_on = threading.Event()
+
+    class Silent:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if method == "GET" and "/jobs/" in target and target.rsplit("/", 1)[1] in jobs[1:]:
+                go_on.wait(30)
+            return self.demo.respond(method, target, headers, body)
+
+    monkeypatch.setattr("jmreport.actions.work.READ_WITHIN", 1.0)
+    with bench(tmp_path / "b", day, behind=Silent) as at:
+        jobs = at.jobs("Succeeded")[:20]
+        began = time.monotonic()
+        page = at.get(path_of("labels", *jobs))
+        assert time.monotonic() - began < 15
+        assert page.status == 200
+        assert page.text.count("It cannot be read now: no answer within 1 s") == 19
+        assert "<bdi>job</bdi>" not in page.text
+        go_on.set()
+
+
 def test_without_a_job_manager_the_site_is_there_and_nothing_is_sent(
     day: Path, tmp_path: Path
 ) -> None:

@@ -41,6 +41,8 @@ MOST_LISTED = 200
 #: Forms that are worked on at a time, and seconds for which whoever sent one waits for its end
 #: before being led to the page that tells how far it is: proxies give up after half a minute.
 FORMS_AT_ONCE, WAITED = 32, 5.0
+#: Seconds for which a page waits for the jobs that it is about; the rest is told as not read.
+READ_WITHIN = 15.0
 _LABELS = "labels."
 #: How a form names its fields: what was typed, and what is to be emptied.
 _TYPED, _CLEAR = "label.", "clear."
@@ -377,9 +379,20 @@ class Work:
     def _states(self, person: Person, action: Action, jobs: Sequence[str]) -> tuple[JobState, ...]:
         """Each job as its server shows it now, which decides too whose it is."""
         client = self.upstream.client()
-        states = tuple(self._pool.map(lambda job: acting.read(client, job), jobs))
+        reading = [self._pool.submit(acting.read, client, job) for job in jobs]
+        wait(reading, timeout=READ_WITHIN)
+        silent = f"no answer within {READ_WITHIN:g} s"
+        states = tuple(
+            self._silent(job, silent) if future.cancel() or not future.done() else future.result()
+            for job, future in zip(jobs, reading, strict=True)
+        )
         self._may_all(person, action, states, {})
         return states
+
+    def _silent(self, job: str, why: str) -> JobState:
+        """A job that could not be read in time, under the name that the snapshots know."""
+        known = self.known.job(job)
+        return JobState(id=job, name=known.name if known else "", why=why)
 
     def _may_all(
         self, person: Person, action: Action, states: Sequence[JobState], new: Mapping[str, str]
