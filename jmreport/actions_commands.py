@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jmreport.deeds import Deed, JobState, Wish, label_mistake
-from jmreport.errors import Exit, UsageError
-from jmreport.flags import API_URL, SERVING, SITE, SNAPSHOTS
-from jmreport.options import Given, command, source_from
+from jmreport.console import plain
+from jmreport.deeds import STOPPED, Deed, JobState, Wish, label_mistake
+from jmreport.errors import Exit, StoppedError, UsageError
+from jmreport.flags import API_URL, SERVING, SNAPSHOTS
+from jmreport.options import Given, command, server_of
 from jmreport.snapshots_commands import table
 
 if TYPE_CHECKING:
     from jmreport.pipeline import Source
-
-#: So many jobs are shown before it is asked whether they are meant.
-MOST_SHOWN = 50
 
 Ids = Annotated[
     list[str] | None,
@@ -56,7 +54,7 @@ def register(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         """Abort jobs: each is asked for once, and what came of it is told."""
-        source = source_from(given, demo=False, options={})
+        source = server_of(given)
         named = _ids(ids or [], from_file)
         found = _chosen(given, named, where)
         jobs = [*named, *(state.id for state in found)]
@@ -83,7 +81,7 @@ def register(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         """Change labels of jobs; with --where it shows the jobs and asks."""
-        source = source_from(given, demo=False, options={})
+        source = server_of(given)
         given_ids = [word for word in words or [] if "=" not in word]
         wish = Wish(action="labels", labels=_labels(words or []))
         named = _ids(given_ids, from_file)
@@ -98,7 +96,7 @@ def register(app: typer.Typer) -> None:
 def register_serve(app: typer.Typer) -> None:
     """Make `serve` a command of the program."""
 
-    @command(app, *SERVING, SITE, SNAPSHOTS, API_URL)
+    @command(app, *SERVING, SNAPSHOTS, API_URL)
     def serve(given: Given) -> None:
         """Serve the site with its actions, until it is stopped."""
         import getpass
@@ -109,10 +107,13 @@ def register_serve(app: typer.Typer) -> None:
             given.settings,
             user=getpass.getuser(),
             now=lambda: datetime.now(UTC),
-            source=source_from(given, demo=False, options={}),
+            source=server_of(given),
             environ=os.environ,
         )
         with server:
+            if not server.has_report:
+                place = given.settings.actions.site or given.settings.site.dir
+                given.console.note(f"there is no report in {place} yet")
             # Not hidden: it holds the start token, which is for whoever reads this line.
             given.console.hide = str
             given.console.say(f"open {server.start}", wrong=True)
@@ -197,18 +198,21 @@ def _may_ask() -> bool:
 
 
 def _asked(what: str, given: Given, states: Sequence[JobState]) -> None:
-    """Show the jobs and go on only where they are meant."""
-    rows = [(s.id, s.status or s.why, s.name) for s in states[:MOST_SHOWN]]
-    for line in table(("job", "status", "name"), rows):
-        given.console.note(line)
-    more = f" (and {len(states) - MOST_SHOWN} more)" if len(states) > MOST_SHOWN else ""
+    """Show the jobs, all of them, and go on only where they are meant."""
+    rows = [(s.id, s.status or s.why, s.name) for s in states]
+    told = 3 if any(status or name for _, status, name in rows) else 1
+    given.console.ask_about(table(("job", "status", "name")[:told], [row[:told] for row in rows]))
     count = "1 job" if len(states) == 1 else f"{len(states)} jobs"
     if not _may_ask():
         raise UsageError(
-            f"nobody can be asked whether to {what} {count}{more}: the input is no terminal",
+            f"nobody can be asked whether to {what} {count}: the input is no terminal",
             hint="look at the list, then give --yes",
         )
-    if not typer.confirm(f"{what} {count}{more}?", err=True):
+    try:
+        meant = typer.confirm(plain(f"{what} {count}?"), err=True)
+    except typer.Abort:
+        raise StoppedError("stopped: nothing was sent") from None
+    if not meant:
         given.console.say("nothing was sent", wrong=True)
         raise typer.Exit(Exit.DONE)
 
@@ -218,20 +222,36 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
     from jmreport import pipeline
 
     deeds: list[Deed] = []
+
+    def tell(deed: Deed) -> None:
+        deeds.append(deed)
+        if not json:
+            given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+
+    stopped = False
     told = pipeline.act(
         given.settings, wish, jobs, now=datetime.now(UTC), source=source, environ=os.environ
     )
     try:
         for deed in told:
-            deeds.append(deed)
-            if not json:
-                given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+            tell(deed)
+    except KeyboardInterrupt:
+        stopped = True
+        # Stopped between two jobs, or before the first: nobody has spoken of the rest yet.
+        for job in jobs[len(deeds) :]:
+            tell(Deed(job=job, wish=wish, came="not sent", said=STOPPED))
     finally:
         if json:
             given.console.data([_tree(deed) for deed in deeds])
     failed = sum(not deed.done for deed in deeds)
     if len(deeds) > 1 and not json:
         given.console.say(f"{len(deeds) - failed} of {len(deeds)} done", wrong=bool(failed))
+    if stopped:
+        unknown = any(deed.came == "unknown" for deed in deeds)
+        raise StoppedError(
+            "stopped; what came of each job is told above",
+            hint="look at the job that is unknown before you try once more" if unknown else "",
+        )
     raise typer.Exit(Exit.REFUSED if failed else Exit.DONE)
 
 

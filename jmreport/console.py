@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from threading import Lock
@@ -91,6 +91,11 @@ class Console:
     def data(self, tree: Any, *, indent: int | None = 1) -> None:
         """What a command is asked for, as JSON on stdout, whatever else is said."""
         write(sys.stdout, json_text(tree, indent=indent))
+
+    def ask_about(self, lines: Sequence[str]) -> None:
+        """What somebody is asked about next: to stderr as text, also where all else is quiet."""
+        for line in lines:
+            write(sys.stderr, plain(self._hidden(line)))
 
     def note(self, text: str, **more: object) -> None:
         """Something on the way: to stderr, unless quiet."""

@@ -17,6 +17,9 @@ ACTIONS: tuple[Action, ...] = ("abort", "labels")
 #: not sent: the server was not asked.
 Came = Literal["done", "refused", "not offered", "unknown", "not sent"]
 
+#: Why the rest of several jobs is not sent.
+STOPPED = "jmreport was stopped before"
+
 #: Characters of a label's key and of its value, as the API and the servers limit them.
 LONGEST_LABEL = 255
 
@@ -111,6 +114,9 @@ class LabelField(Struct, frozen=True, kw_only=True):
     display: str
     values: tuple[str, ...] = ()
     before: str | None = ""
+    #: What a form that is shown again held; None where none was sent. `cleared` is an "empty it".
+    typed: str | None = None
+    cleared: bool = False
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -175,3 +181,5 @@ class Pick(Struct, frozen=True, kw_only=True):
     statuses: tuple[str, ...] = ()
     may: frozenset[Action] = frozenset()
     most: int = 100
+    #: Whether as many as one form takes are chosen already.
+    all: bool = False

@@ -48,6 +48,7 @@ SERVING = (
     Flag("--mode", "actions.mode", "MODE"),
     Flag("--listen", "actions.listen", "ADDRESS"),
     Flag("--port", "actions.port", "N", "number"),
+    Flag("--site", "actions.site", "PLACE"),
 )
 #: Which jobs, of which server.
 ASKING = (

@@ -274,6 +274,19 @@ def demo_options(
     return found
 
 
+def server_of(given: Given) -> "Source":
+    """The server of the settings, for commands that have no built-in one to ask."""
+    from jmreport.pipeline import Source
+
+    url = given.settings.api.url
+    if url is None:
+        raise UsageError(
+            "no Job Manager to ask: --api-url is not given",
+            hint="give --api-url URL, or set api.url in jmreport.toml",
+        )
+    return Source(url=url)
+
+
 def source_from(given: Given, *, demo: bool, options: dict[str, Any]) -> "Source":
     """Whom to ask: the server of the settings or the built-in one, and never one unasked."""
     from jmreport.pipeline import DemoOptions, Source

@@ -564,6 +564,14 @@ class Actions(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             examples=["https://www.gstatic.com/iap/verify/public_key"],
         ),
     ] = None
+    site: Annotated[
+        str | None,
+        Meta(
+            description="Where its pages lie: a folder or a bucket. Default: site.dir.",
+            examples=["gs://team-reports/nightly"],
+            extra=PATH,
+        ),
+    ] = None
     audit: Annotated[
         str,
         Meta(

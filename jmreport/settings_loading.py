@@ -46,6 +46,7 @@ OTHER_VARIABLES = (
     "JMREPORT_CONFIG",
     "JMREPORT_MULTIQC",
     "JMREPORT_PRISM",
+    "JMREPORT_SCHEMATHESIS",
     "JMREPORT_TESTS_COMPLETE",
 )
 
@@ -551,6 +552,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "mail.sender": _mailbox,
     "mail.smtp": _server,
     "publish.to": _bucket,
+    "actions.site": _bucket,
     "snapshots.mirror": _bucket,
     "teams.attach": _one_of(ATTACHMENTS),
     "teams.to": _mailboxes,

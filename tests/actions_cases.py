@@ -284,6 +284,7 @@ def bench(
     allow: Sequence[Allow] = (),
     behind: Any = None,
     api: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
     **actions: Any,
 ) -> Iterator[Bench]:
     """A server of one mode. `behind` makes something that stands before the Job Manager."""
@@ -298,10 +299,9 @@ def bench(
             port=0,
             audit=str(folder / "audit.jsonl"),
             allow=tuple(allow),
-            url=PUBLIC if issuer else None,
             audience=AUDIENCE if issuer else None,
             keys_url=issuer.url if issuer else None,
-            **actions,
+            **{"url": PUBLIC if issuer else None, **actions},
         ),
     )
     with serve(behind(demo) if behind else demo, port=0) as manager:
@@ -311,7 +311,7 @@ def bench(
             user=ANA,
             now=lambda: datetime.now(UTC),
             source=Source(url=manager.url),
-            environ={},
+            environ=environ or {},
         )
         with server:
             thread = threading.Thread(target=server.run)

@@ -90,6 +90,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             "JMREPORT_TESTS_COMPLETE",
             "JMREPORT_PRISM",
             "JMREPORT_MULTIQC",
+            "JMREPORT_SCHEMATHESIS",
         ):
             monkeypatch.delenv(name)
 
@@ -119,6 +120,14 @@ def prism() -> str:
     """The path of Prism, an independent reading of the API's definition."""
     found = os.environ.get("JMREPORT_PRISM") or shutil.which("prism")
     return found or lacking("Prism", "npm install @stoplight/prism-cli, and set JMREPORT_PRISM")
+
+
+@pytest.fixture(scope="session")
+def schemathesis() -> str:
+    """The path of Schemathesis, which tries a server by its OpenAPI description."""
+    found = os.environ.get("JMREPORT_SCHEMATHESIS") or shutil.which("schemathesis")
+    how = "pip install schemathesis in an environment of its own, and set JMREPORT_SCHEMATHESIS"
+    return found or lacking("Schemathesis", how)
 
 
 @pytest.fixture(scope="session")

@@ -45,8 +45,16 @@ def sent(server: Server) -> list[tuple[str, Any, int]]:
 class Between:
     """The built-in server with other answers to actions: what a proxy or an outage makes of it."""
 
-    def __init__(self, demo: Demo, *answers: tuple[int, bytes], passed: bool, slow: float = 0.0):
+    def __init__(
+        self,
+        demo: Demo,
+        *answers: tuple[int, bytes],
+        passed: bool,
+        slow: float = 0.0,
+        media: str = "text/plain",
+    ):
         self.demo, self.answers, self.passed, self.slow = demo, list(answers), passed, slow
+        self.media = media
         self.actions = 0
 
     def respond(
@@ -59,7 +67,7 @@ class Between:
             self.demo.respond(method, target, headers, body)
         time.sleep(self.slow)
         status, text = self.answers.pop(0) if self.answers else (204, b"")
-        return status, {"Content-Type": "text/plain"}, text
+        return status, {"Content-Type": self.media}, text
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +203,42 @@ def test_a_server_that_says_yes_and_shows_something_else_is_not_believed(
     assert "unknown: the server answered well, but with flag=follow-up" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_login_page_with_200_is_no_yes_until_the_job_that_is_read_again_shows_it(
+    passed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proxies that ask for a sign-in answer so, and no Job Manager hears of what they answer."""
+    page = (200, b"<!doctype html><title>Sign in</title>")
+    between = Between(
+        Demo(now=NOW, jobs=400), page, page, passed=passed, media="text/html; charset=utf-8"
+    )
+    with serve(between, port=0) as server:
+        [job, *_] = ids(server, "Running")
+        aborted = main(["abort", job, "--yes", "--api-url", server.url])
+        labelled = main(["label", job, "flag=archive", "--api-url", server.url])
+    assert (aborted, labelled) == ((0, 0) if passed else (8, 8))
+    out = capsys.readouterr().out
+    said = "done: the answer is a web page" if passed else "unknown: nobody knows whether it was do"
+    assert out.count(f"{job}: {said}") == 2
+    assert between.actions == 2
+
+
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (429, 1), (403, 3), (500, 3), (503, 3)])
+def test_no_more_is_sent_where_what_came_before_was_in_vain(
+    status: int, asked: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refused token and "not now" hold for all; a 403, a 500 or silence only three times."""
+    between = Between(Demo(now=NOW, jobs=400), *[(status, b"")] * 9, passed=False)
+    with serve(between, port=0) as server:
+        jobs = ids(server, "Failed")[:5]
+        assert main(["label", *jobs, "flag=archive", "--api-url", server.url]) == 8
+    assert between.actions == asked
+    lines = capsys.readouterr().out.splitlines()
+    assert [": not sent: " in line for line in lines] == [False] * asked + [True] * (5 - asked) + [
+        False
+    ]
+
+
 def test_what_came_of_it_is_there_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as server:
         running, done = ids(server, "Running")[0], ids(server, "Succeeded")[0]
@@ -207,6 +251,7 @@ def test_what_came_of_it_is_there_as_json(capsys: pytest.CaptureFixture[str]) ->
         assert told[1]["job_status"] == "Succeeded"
         assert main(["label", done, "flag=archive", "--json", "--api-url", server.url]) == 0
         [told] = json.loads(capsys.readouterr().out)
+        assert (told["outcome"], told["answer"]) == ("done", 200)
         assert told["labels"] == {"flag": "archive"}
         assert told["job_labels"]["flag"] == "archive"
 
@@ -231,7 +276,7 @@ def test_ids_come_from_a_file_or_the_input_too(
 
 
 def test_where_means_jobs_of_the_last_snapshot_and_shows_them_before_it_asks(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with serving() as server:
         url = ["--api-url", server.url]
@@ -246,16 +291,11 @@ def test_where_means_jobs_of_the_last_snapshot_and_shows_them_before_it_asks(
         rows = [r for r in json.loads(answer)["results"] if r["submission"] >= "2026-11-16T02:14"]
         owner = rows[0]["labels"]["owner"]
         meant = {row["id"] for row in rows if row["labels"]["owner"] == owner}
-        which = ["--where", "status=Failed", "--where", f"label.owner={owner}"]
+        which = ["--where", "status=failed", "--where", f"label.owner={owner}"]
         # Nobody can be asked: nothing is sent.
         assert main(["label", *which, "flag=archive", *url]) == 2
         shown = capsys.readouterr().err
         assert all(job in shown for job in meant)
-        assert sent(server) == []
-        monkeypatch.setattr("jmreport.actions_commands._may_ask", lambda: True)
-        monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
-        assert main(["label", *which, "flag=archive", *url]) == 0
-        assert "nothing was sent" in capsys.readouterr().out
         assert sent(server) == []
         assert main(["label", *which, "flag=archive", "--yes", *url]) == 0
         assert len(sent(server)) == len(meant)
@@ -283,6 +323,15 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
         assert main([*args, "--api-url", server.url]) == 2
         assert sent(server) == []
     assert said in capsys.readouterr().err
+
+
+def test_no_command_that_acts_offers_the_built_in_server(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They have no --demo."""
+    for args in (["abort", "a"], ["label", "a", "b=c"], ["serve", "--mode", "local"]):
+        assert main(args) == 2
+        assert "--demo" not in capsys.readouterr().err
 
 
 def test_a_server_that_is_down_is_told_before_anything_is_sent(

@@ -175,6 +175,31 @@ def test_the_whole_way_without_javascript(
     assert complaints == []
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_enter_in_a_field_saves_what_was_typed_and_sets_no_flag(
+    running: Running, session: list[Any], browser: Any, script: bool
+) -> None:
+    """A browser then presses the first button of the form, which must not be a flag's."""
+    context = browser.new_context(java_script_enabled=script)
+    context.add_cookies(session)
+    page = context.new_page()
+    before = len(running.arrived())
+    page.goto(f"{running.origin}/actions/jobs?status=Failed")
+    job = page.locator("input[name=job]").last.get_attribute("value")
+    page.goto(f"{running.origin}/actions/labels?job={job}")
+    page.get_by_label("Comment").fill(f"typed with {script}")
+    page.get_by_label("Comment").press("Enter")
+    page.wait_for_url("**/actions/outcome*")
+    context.close()
+    assert running.arrived()[before:] == [
+        (
+            f"/api/v1/jobs/{job}/updateLabels",
+            {"labels": {"comment": f"typed with {script}"}},
+            200,
+        )
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_pages_fit_a_phone_and_have_no_fault_for_those_who_hear_them(
     running: Running, session: list[Any], browser: Any, scheme: str

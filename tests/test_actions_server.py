@@ -9,7 +9,7 @@ from typing import Any
 
 import attacks
 import pytest
-from actions_cases import ANA, EVE, NOW, OMAR, Bench, bench, path_of, stored
+from actions_cases import ANA, EVE, NOW, OMAR, Answer, Bench, bench, path_of, stored
 
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, serve
@@ -43,6 +43,22 @@ def test_the_start_address_lets_one_browser_in_and_no_second(local: Bench) -> No
     assert again.status == 403
     assert "set-cookie" not in again.headers
     assert [line["status"] for line in local.audit("refused")] == [403]
+
+
+def test_who_was_let_in_may_open_the_start_address_again(local: Bench) -> None:
+    """A second click on it in the terminal leads where the first did, with no second cookie."""
+    again = local.get(local.server.start.partition(local.host)[2])
+    # Nothing in this site leads to the actions, so that is where one begins.
+    assert (again.status, again.headers["location"]) == (303, "/actions/jobs")
+    assert "set-cookie" not in again.headers
+
+
+def test_a_site_whose_pages_lead_to_the_actions_is_where_one_begins(
+    day: Path, tmp_path: Path
+) -> None:
+    with bench(tmp_path / "b", day, url="http://127.0.0.1:8090") as at:
+        again = at.get(at.server.start.partition(at.host)[2])
+        assert (again.status, again.headers["location"]) == (303, "/")
 
 
 def test_the_cookie_is_strict_and_no_script_reads_it(day: Path, tmp_path: Path) -> None:
@@ -111,6 +127,27 @@ def test_what_has_ended_is_not_asked_of_the_server(local: Bench) -> None:
     assert [each.target for each in local.arrived()] == [f"/api/v1/jobs/{running}/abort"]
 
 
+def test_what_is_asked_is_of_the_jobs_that_it_would_be_done_to(local: Bench) -> None:
+    running, ended = local.jobs("Running")[0], local.jobs("Succeeded")[:2]
+    some = local.get(path_of("abort", running, *ended))
+    assert "<h1>Abort 1 of 3 jobs?</h1>" in some.text
+    assert ">Abort 1 job</button>" in some.text
+    assert some.text.count("; left out") == 2
+    one = local.get(path_of("abort", ended[0]))
+    assert "<h1>This job has ended</h1>" in one.text
+    assert "<p>It ended " in one.text
+    none = local.get(path_of("abort", *ended))
+    assert "<h1>These 2 jobs have ended</h1>" in none.text
+    assert "<button" not in none.text
+    told = local.outcome(local.post(*local.form("abort", [running, ended[0]])))
+    assert "already finished: Succeeded" in told.text
+    # The audit tells of each job that the form named.
+    assert [line["job"] for line in local.audit("asked")] == [running]
+    assert [(each["job"], each["came"]) for each in local.audit("left out")] == [
+        (ended[0], "refused")
+    ]
+
+
 def test_a_form_counts_once_however_often_it_is_sent(local: Bench) -> None:
     job = local.jobs("Running")[0]
     target, fields = local.form("abort", [job])
@@ -170,6 +207,80 @@ def test_many_jobs_are_flagged_in_one_click(local: Bench) -> None:
         {"flag": "archive"}
     ] * 20
     assert len(local.audit("asked")) == len(local.audit("came")) == 20
+
+
+def test_a_label_of_many_jobs_can_be_emptied_again(local: Bench) -> None:
+    """Also a flag that twenty jobs got by mistake; and what they have now stands beside each."""
+    jobs = local.jobs("Succeeded")[:3]
+    local.outcome(local.post(*local.form("labels", jobs, set="flag=archive")))
+    page = local.get(path_of("labels", *jobs))
+    assert page.text.count('<span class="k">flag</span> <bdi>archive</bdi>') == 3
+    told = local.outcome(local.post(*local.form("labels", jobs, **{"clear.flag": "yes"})))
+    assert "3 of 3 jobs done" in told.text
+    assert [json.loads(each.body)["labels"] for each in local.arrived()[3:]] == [{"flag": ""}] * 3
+    again = local.outcome(local.post(*local.form("labels", jobs, **{"clear.flag": "yes"})))
+    assert again.text.count("as before") == 3
+    both = {"label.flag": "archive", "clear.flag": "yes"}
+    answer = local.post(*local.form("labels", jobs, **both))
+    assert (answer.status, len(local.arrived())) == (409, 9)
+    assert "Flag cannot be both set and empty" in answer.text
+
+
+def test_all_labels_of_one_job_are_shown(local: Bench) -> None:
+    job = local.jobs("Failed")[0]
+    body = json.dumps({"labels": {f"key-{at}": f"value-{at}" for at in range(12)}}).encode()
+    local.demo.respond(
+        "POST", f"/api/v1/jobs/{job}/updateLabels", {"Content-Type": "application/json"}, body
+    )
+    page = local.get(path_of("labels", job))
+    assert all(f"<bdi>value-{at}</bdi>" in page.text for at in range(12))
+
+
+def test_what_was_typed_stands_in_the_form_that_comes_back(local: Bench) -> None:
+    job = local.jobs("Failed")[0]
+    typed = {"label.comment": "y" * 256, "label.label": "mine"}
+    answer = local.post(*local.form("labels", [job], **typed))
+    assert answer.status == 409
+    assert f'value="{"y" * 256}"' in answer.text
+    assert 'value="mine"' in answer.text
+    # Somebody else's change is told, and what was typed can be saved in its place.
+    local.outcome(local.post(*local.form("labels", [job], **{"label.comment": "theirs"})))
+    answer = local.post(
+        *local.form("labels", [job], **{"label.comment": "ours", "was.comment": ""})
+    )
+    assert "Comment has been changed meanwhile, and is “theirs” by now" in answer.text
+    assert (answer.hidden("was.comment"), answer.hidden("label.comment")) == ("theirs", "")
+    assert 'value="ours"' in answer.text
+
+
+def test_as_many_as_one_form_takes_are_chosen_at_once_without_javascript(
+    day: Path, tmp_path: Path
+) -> None:
+    with bench(tmp_path / "b", day, bulk=5) as at:
+        page = at.get("/actions/jobs?status=Succeeded")
+        assert (
+            'href="jobs?status=Succeeded&amp;name=&amp;label=&amp;all=yes">Choose the first 5<'
+            in (page.text)
+        )
+        assert " checked" not in page.text
+        chosen = at.get("/actions/jobs?status=Succeeded&all=yes")
+        assert chosen.text.count(" checked") == 5
+        assert "Choose none" in chosen.text
+
+
+def test_who_is_turned_away_is_led_on(local: Bench) -> None:
+    jobs = local.jobs("Succeeded")
+    assert 'href="/actions/jobs"' in local.get("/actions/abort").text
+    many = local.get(path_of("labels", *(jobs * 2)[:1], *(f"x{at}" for at in range(100))))
+    assert "101 are named, and one form takes 100 at most" in many.text
+    assert 'href="/actions/jobs"' in many.text
+    target, form = local.form("labels", jobs[:1])
+    stale = local.post(target, form | {"csrf": "1.2"})
+    assert stale.status == 403
+    assert f'href="{target}"' in stale.text
+    lost = local.post(target, form, as_="")
+    assert lost.status == 401
+    assert "Nothing was sent." in lost.text
 
 
 @pytest.mark.parametrize(
@@ -257,6 +368,61 @@ def test_a_timeout_is_told_as_unknown_and_never_sent_again(day: Path, tmp_path: 
     assert [line["came"] for line in at.audit("came")] == ["unknown"]
 
 
+@pytest.mark.parametrize(("status", "said"), [(504, "may still happen"), (403, "access refused")])
+def test_what_was_not_done_is_not_shown_as_a_change(
+    day: Path, tmp_path: Path, status: int, said: str
+) -> None:
+    """Nor is it said that the report will show it."""
+
+    class Refusing:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/updateLabels"):
+                return status, {}, b""
+            return self.demo.respond(method, target, headers, body)
+
+    with bench(tmp_path / "b", day, behind=Refusing) as at:
+        job = at.jobs("Failed")[0]
+        told = at.outcome(at.post(*at.form("labels", [job], set="flag=archive")))
+    assert "<ins>" not in told.text
+    assert "was asked for" in told.text
+    assert "The report shows it" not in told.text
+    assert said in told.text
+
+
+def test_a_page_does_not_wait_for_jobs_that_are_not_answered(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so of each, under the name that the snapshot knows, and lets it be tried."""
+    go_on = threading.Event()
+
+    class Silent:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if method == "GET" and "/jobs/" in target and target.rsplit("/", 1)[1] in jobs[1:]:
+                go_on.wait(30)
+            return self.demo.respond(method, target, headers, body)
+
+    monkeypatch.setattr("jmreport.actions.work.READ_WITHIN", 1.0)
+    with bench(tmp_path / "b", day, behind=Silent) as at:
+        jobs = at.jobs("Succeeded")[:20]
+        began = time.monotonic()
+        page = at.get(path_of("labels", *jobs))
+        assert time.monotonic() - began < 15
+        assert page.status == 200
+        assert page.text.count("It cannot be read now: no answer within 1 s") == 19
+        assert "<bdi>job</bdi>" not in page.text
+        go_on.set()
+
+
 def test_without_a_job_manager_the_site_is_there_and_nothing_is_sent(
     day: Path, tmp_path: Path
 ) -> None:
@@ -283,7 +449,8 @@ def test_nothing_is_sent_that_cannot_be_audited(local: Bench) -> None:
 
     local.server.work.audit._write = full  # type: ignore[method-assign, assignment] # a disk that is full
     told = local.outcome(local.post(*form))
-    assert "not sent: cannot write the audit" in told.text
+    assert "Not sent<" in told.text
+    assert "cannot write the audit" in told.text
     assert local.arrived() == []
 
 
@@ -325,6 +492,54 @@ def test_a_server_that_was_killed_in_between_says_so_when_it_starts_again(
     assert at.settings.actions.mode == "local"
 
 
+def test_a_form_that_takes_long_leads_to_a_page_that_says_how_far_it_is(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy in front gives up after half a minute; a hundred aborts take longer."""
+    go_on = threading.Event()
+
+    class Late:
+        def __init__(self, demo: Demo) -> None:
+            self.demo = demo
+
+        def respond(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes
+        ) -> tuple[int, dict[str, str], bytes]:
+            if target.endswith("/updateLabels"):
+                at.came.append(target)
+                if len(at.came) == 2:
+                    go_on.wait(30)
+            return self.demo.respond(method, target, headers, body)
+
+    monkeypatch.setattr("jmreport.actions.work.WAITED", 0.5)
+    with bench(tmp_path / "b", day, behind=Late) as at:
+        jobs = at.jobs("Succeeded")[:3]
+        form = at.form("labels", jobs, set="flag=archive")
+        posted = at.post(*form)
+        page = at.outcome(posted)
+        assert "Under way: 1 of 3 jobs" in page.text
+        assert "The report shows it" not in page.text
+        assert page.headers["refresh"] == "2"
+        again = at.post(*form)
+        assert (again.status, "Under way: 1 of 3 jobs" in again.text) == (409, True)
+        go_on.set()
+        while "refresh" in (page := at.outcome(posted)).headers:
+            time.sleep(0.05)
+        assert "3 of 3 jobs done" in page.text
+        assert len(at.came) == len(at.audit("asked")) == len(at.audit("came")) == 3
+
+
+def test_a_form_is_good_for_an_hour(local: Bench) -> None:
+    job = local.jobs("Running")[0]
+    target, form = local.form("abort", [job])
+    now = time.monotonic()
+    local.server.work.forms._clock = lambda: now + 3601
+    old = local.post(target, form)
+    assert (old.status, "the form is more than an hour old" in old.text) == (403, True)
+    assert f'href="{target}">Load the page again' in old.text
+    assert local.arrived() == []
+
+
 def test_a_form_under_way_ends_before_the_server_does(day: Path, tmp_path: Path) -> None:
     class Late:
         def __init__(self, demo: Demo) -> None:
@@ -339,18 +554,25 @@ def test_a_form_under_way_ends_before_the_server_does(day: Path, tmp_path: Path)
             return self.demo.respond(method, target, headers, body)
 
     with bench(tmp_path / "b", day, behind=Late) as at:
-        jobs = at.jobs("Running")[:3]
+        jobs = at.jobs("Running", "OnHold", "Submitted")[:3]
         form = at.form("abort", jobs)
-        answers: list[int] = []
-        sending = threading.Thread(target=lambda: answers.append(at.post(*form).status))
+        answers: list[Answer] = []
+        sending = threading.Thread(target=lambda: answers.append(at.post(*form)))
         sending.start()
         while not at.came:
             time.sleep(0.01)
         at.server.stop()
         sending.join()
-    assert answers == [303]
-    # What was begun came to its end; what was not begun was not sent, and is told so.
+    # What was begun came to its end; what was not begun was not sent, and is told so: to the person
+    # at once, since nobody would answer for another address, and in the audit.
+    [told] = answers
+    assert told.status == 200
+    assert "1 of 3 jobs done" in told.text
+    assert told.text.count("jmreport was stopped before") == 2
     assert len(at.came) == len(at.audit("asked")) == len(at.audit("came")) == 1
+    assert [(line["job"], line["came"]) for line in at.audit("left out")] == [
+        (job, "not sent") for job in jobs[1:]
+    ]
 
 
 # Who may do what

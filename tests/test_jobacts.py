@@ -1,17 +1,26 @@
 """What a job's page says of acting on it: links where there is a server, else commands to copy."""
 
+import json
+import os
 import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from msgspec.structs import replace
 from site_cases import entries, runs
 
 from jmreport.analysis import contexts
+from jmreport.collectors.demo import Demo, serve
 from jmreport.history import Held
 from jmreport.records import Entry
 from jmreport.render.jobacts import Acts, acts
 
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 HOSTILE = "a'b $(rm -rf ~) ; `x` \"&?=#é"
 
 
@@ -50,6 +59,25 @@ def test_a_command_that_is_copied_names_this_job_and_nothing_else(job: str) -> N
     assert found is not None
     words = [word for word in shlex.split(found.abort) if word != "--"]
     assert words == ["jmreport", "abort", job]
+
+
+@pytest.mark.parametrize("job", [HOSTILE, "a=b", "-x=y", "-rf", "a b", "%s=%d"])
+def test_a_copied_change_of_labels_reaches_this_job_whatever_its_id_holds(
+    job: str, tmp_path: Path
+) -> None:
+    """Also one that reads like a label: it is run by a shell, and the server hears of its id."""
+    found = of(entry("Running", job), None)
+    assert found is not None
+    demo = Demo(now=NOW, jobs=10)
+    with serve(demo, port=0) as server:
+        command = found.labels.replace("jmreport label", f"{sys.executable} -m jmreport label")
+        environ = {**os.environ, "JMREPORT_API_URL": server.url}
+        subprocess.run(  # noqa: S602 - a command is copied into a shell
+            command, shell=True, cwd=tmp_path, env=environ, check=False, capture_output=True
+        )
+    asked = [each for each in demo.requests.last if each.operation == "UpdateJobLabels"]
+    assert [unquote(each.target.split("/")[-2]) for each in asked] == [job]
+    assert [json.loads(each.body)["labels"] for each in asked] == [{"flag": "follow-up"}]
 
 
 @pytest.mark.parametrize("job", ["a\nb", "a\u202eb", "a\x1bb"])

@@ -416,6 +416,6 @@ def test_a_recorded_refusal_to_abort_says_why(client: Clients, name: str, hint: 
 
 def test_recorded_labels_come_back_whole(client: Clients) -> None:
     session = client({"/jobs/x/updateLabels": recorded("cromwell-lab_ok")})
-    found = session.update_labels("x", {"flag": "follow-up"})
+    _, found = session.update_labels("x", {"flag": "follow-up"})
     assert found == tree("cromwell-lab_ok")["labels"]
     assert found["Weird Key:é"] == 'v,"1"'

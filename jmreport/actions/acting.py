@@ -12,15 +12,17 @@ from typing import Any
 import msgspec
 
 from jmreport.client import Client
-from jmreport.deeds import Came, Deed, JobState, Wish
+from jmreport.deeds import STOPPED, Came, Deed, JobState, Wish
 from jmreport.errors import ActionError, UnreadableError
 from jmreport.records import moment
 
-#: After so many jobs in a row of which a server says that it does not do it, no more are sent.
+#: After so many jobs in a row that were in vain, no more are sent: a server that answers nothing
+#: would be waited for a hundred times, and one that does not do it would say so as often.
 GIVE_UP = 3
 _ABORTED = ("Aborting", "Aborted")
-#: Answers that say nothing about the job: the next one would be answered alike.
-_FOR_ALL = (401, 403, 405, 501)
+#: Answers that say nothing about the job: the next one would be answered alike. A 403 can be about
+#: one job: servers with access rules of their own let people act on some and not on others.
+_FOR_ALL = (401, 405, 429, 501)
 
 
 def read(client: Client, job: str) -> JobState:
@@ -56,19 +58,39 @@ def act_on_all(
     *,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Deed]:
-    """A wish for each job in turn by `one`; the rest is not sent where that would be in vain."""
+    """A wish for each job in turn by `one`; the rest is not sent where that would be in vain.
+
+    Ctrl-C leaves nothing untold: the job under way is unknown, the rest was not sent, and only then
+    is KeyboardInterrupt raised.
+    """
     in_vain, why = 0, ""
+    stopped: KeyboardInterrupt | None = None
     for job in jobs:
         if not why and stopping():
-            why = "jmreport was stopped before"
+            why = STOPPED
         if why:
-            yield Deed(job=job, wish=wish, came="not sent", said=f"not sent: {why}")
+            yield Deed(job=job, wish=wish, came="not sent", said=why)
             continue
-        deed = one(job)
-        in_vain = in_vain + 1 if deed.came == "not offered" else 0
+        try:
+            deed = one(job)
+        except KeyboardInterrupt as error:
+            stopped, why = error, STOPPED
+            said = "nobody knows whether it was done: jmreport was stopped before it was told"
+            yield Deed(job=job, wish=wish, came="unknown", said=said)
+            continue
+        alike = deed.came in ("not offered", "unknown") or deed.status == 403
+        in_vain = in_vain + 1 if alike else 0
         if deed.status in _FOR_ALL or in_vain >= GIVE_UP:
-            why = f"what the server answered before holds for every job ({deed.said})"
+            why = _why_no_more(deed)
         yield deed
+    if stopped is not None:
+        raise stopped
+
+
+def _why_no_more(last: Deed) -> str:
+    if last.came == "unknown":
+        return f"nobody knows what came of the {GIVE_UP} jobs before"
+    return f"what the server answered before holds for every job ({last.said})"
 
 
 def _abort(client: Client, job: str, wish: Wish) -> Deed:
@@ -93,11 +115,11 @@ def _label(client: Client, job: str, wish: Wish) -> Deed:
         return _holds(now.labels, wish.labels)
 
     try:
-        answered = client.update_labels(job, wish.labels)
+        status, answered = client.update_labels(job, wish.labels)
     except ActionError as error:
         return _judged(error, read(client, job), wish, is_there=is_there)
     except UnreadableError as error:
-        return Deed(job=job, wish=wish, came="not sent", said=f"not sent: {error.message}")
+        return Deed(job=job, wish=wish, came="not sent", said=error.message)
     merged = _plain(answered)
     came: Came = "done"
     if _holds(merged, wish.labels):
@@ -110,7 +132,7 @@ def _label(client: Client, job: str, wish: Wish) -> Deed:
             said, came = f"the server answered well, but with {_pairs(merged, wish)}", "unknown"
         else:
             said = "the server took it; the job does not show it yet"
-    return Deed(job=job, wish=wish, came=came, said=said, state=state)
+    return Deed(job=job, wish=wish, came=came, said=said, status=status, state=state)
 
 
 def _judged(
@@ -137,8 +159,12 @@ def _came(
         return "not offered", f"this server does not offer it: {why}; {_as_before(state, wish)}"
     if status == 500 and state.unknown:
         return "refused", f"the server knows no such job: {state.why}"
-    again = _as_before(state, wish) if state.read else f"it cannot be read either: {state.why}"
-    return "unknown", f"nobody knows whether it was done: {why}; the job was read again: {again}"
+    again = (
+        f"was read again: {_as_before(state, wish)}"
+        if state.read
+        else f"cannot be read either: {state.why}"
+    )
+    return "unknown", f"nobody knows whether it was done: {why}; the job {again}"
 
 
 def _refused(state: JobState, wish: Wish, status: int, why: str) -> str:

@@ -4,6 +4,8 @@
      "job": "0a1b…", "action": "labels", "labels": {"flag": "archive"}, "before": {"flag": ""}}
     {"at": "2026-11-23T02:14:09.190Z", "event": "came", "form": "kD3…", "job": "0a1b…",
      "came": "done", "said": "the server took it"}
+    {"at": "2026-11-23T02:14:09.200Z", "event": "left out", "form": "kD3…", "job": "4e5f…",
+     "came": "not sent", "said": "jmreport was stopped before", …}
     {"at": "2026-11-23T02:15:00.000Z", "event": "refused", "status": 403, "why": "…", …}
 
 A line of "asked" is on the disk before the Job Manager hears of it. One without its "came" tells of
@@ -49,6 +51,10 @@ class Audit:
     def came(self, **fields: Any) -> None:
         """What came of it. Raises JmreportError."""
         self._append({"event": "came", **fields}, sync=True)
+
+    def left_out(self, **fields: Any) -> None:
+        """A job of a form that the Job Manager was not asked about. Raises JmreportError."""
+        self._append({"event": "left out", **fields}, sync=True)
 
     def refused(self, **fields: Any) -> None:
         """A request that was turned away before anything was sent."""

@@ -103,7 +103,9 @@ def _parameter(name: str, required: bool, longest: int) -> dict[str, Any]:
 
 
 def _looked_for() -> list[dict[str, Any]]:
-    return [_parameter(name, False, 300) for name in ("status", "name", "label")]
+    looked = [_parameter(name, False, 300) for name in ("status", "name", "label")]
+    # "yes" chooses as many of them as one form takes.
+    return [*looked, _parameter("all", False, 3)]
 
 
 def _jobs() -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _form_page(summary: str, more: dict[str, Any]) -> dict[str, Any]:
             "idempotency-key": {"type": "string", "minLength": 32, "maxLength": 32},
             **more,
         },
-        # label.KEY and was.KEY, as the page names them.
+        # label.KEY, was.KEY and clear.KEY, as the page names them.
         "additionalProperties": {"type": "string"},
     }
     return {

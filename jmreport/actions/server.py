@@ -41,7 +41,7 @@ BODY_SECONDS = 10.0
 #: Fields of a form at most.
 MOST_FIELDS = 400
 #: Characters of what is looked for among jobs.
-LONGEST_ASKED = 300
+_LONGEST_ASKED = {"status": 300, "name": 300, "label": 300, "all": 3}
 #: Larger files are sent piece by piece.
 _LARGE = 1024 * 1024
 #: Requests under way: those that may wait for a Job Manager never keep readers of the site waiting.
@@ -85,8 +85,17 @@ class App:
     """The ASGI application."""
 
     def __init__(
-        self, *, gate: Gate, readers: Readers, work: Work, pages: Pages, site: SiteFiles
+        self,
+        *,
+        gate: Gate,
+        readers: Readers,
+        work: Work,
+        pages: Pages,
+        site: SiteFiles,
+        first: str,
     ) -> None:
+        #: Where a reader begins.
+        self._first = first
         self._gate, self._readers, self._work = gate, readers, work
         self._pages, self._site = pages, site
         self._assets = dict(pages.assets())
@@ -169,12 +178,14 @@ class App:
         # A link from another site brings no strict cookie; a click on a page of ours does.
         query = request.url.query
         here = request.url.path + (f"?{query}" if query and request.url.path != "/start" else "")
+        lost = "" if request.method in ("GET", "HEAD") else "Nothing was sent. "
         page = Turned(
             status=401,
             title="Go on from here",
-            why="Your browser sends this server's cookie only from its own pages. If this page "
-            "comes again, open the address that `jmreport serve` printed when it started.",
-            href=here if request.method == "GET" else "",
+            why=f"{lost}Your browser sends this server's cookie only from its own pages. If this "
+            "page comes again, open the address that `jmreport serve` printed when it started "
+            "last.",
+            href=here,
             link="Go on",
         )
         return TurnedError(page)
@@ -186,7 +197,8 @@ class App:
 
     async def _start(self, request: Request) -> Response:
         cookie = self._readers.start(request.query_params.get("token", ""))
-        if not cookie:
+        headers = {**_ours(_DATA_POLICY), **({"Set-Cookie": cookie} if cookie else {})}
+        if not cookie and not self._let_in(request):
             why = (
                 "The start token is good once, and this one is not. Start `jmreport serve` again "
                 "for a new one; a browser that has been let in goes on without."
@@ -200,26 +212,36 @@ class App:
                     link="To the report",
                 )
             )
-        headers = {"Set-Cookie": cookie, **_ours(_DATA_POLICY)}
-        return RedirectResponse("/", status_code=303, headers=headers)
+        return RedirectResponse(self._first, status_code=303, headers=headers)
+
+    def _let_in(self, request: Request) -> bool:
+        """Whether this browser was let in by the start address before, and opens it once more."""
+        try:
+            return bool(self._readers.person(plain_headers(request.scope["headers"])).session)
+        except UnprovenError:
+            return False
 
     async def _form_page(self, request: Request, action: Action) -> Response:
         person = await self._reader(request)
         query = _fields(request.url.query)
         jobs = [value for name, value in query if name == "job"]
         if request.method != "POST":
-            return await self._shown(partial(self._work.ask, person, action, jobs), self._pages.ask)
+            ask = partial(self._work.ask, person, action, jobs)
+            return await self._shown(request, ask, self._pages.ask)
         form = dict(_fields((await _body(request)).decode("utf-8", "replace")))
         key = request.headers.get("idempotency-key", form.get("idempotency-key", ""))
         if key != form.get("idempotency-key", ""):
             raise Refusal(400, "the Idempotency-Key is not the form's")
-        found = await self._act(partial(self._work.send, person, action, jobs, form))
+        found = await self._act(request, partial(self._work.send, person, action, jobs, form))
         if isinstance(found, Ask):
             self._log(request, 409, found.wrong)
             return await self._page(self._pages.ask, found, 409)
         if found.again:
             self._log(request, 409, "the form was sent before")
             return await self._page(self._pages.told, found, 409)
+        if self._work.stopping.is_set():
+            # Nobody will be here to answer for the address that it would lead to.
+            return await self._page(self._pages.told, found, 200)
         where = f"/actions/outcome?{urlencode({'key': key})}"
         return RedirectResponse(where, status_code=303, headers=_ours(_ACTION_POLICY))
 
@@ -234,7 +256,7 @@ class App:
     async def _pick(self, request: Request) -> Response:
         person = await self._reader(request)
         asked = dict(_fields(request.url.query))
-        if any(len(asked.get(name, "")) > LONGEST_ASKED for name in ("status", "name", "label")):
+        if any(len(asked.get(name, "")) > longest for name, longest in _LONGEST_ASKED.items()):
             raise Refusal(400, "what is looked for is too long")
         looked = partial(
             self._work.pick,
@@ -242,8 +264,9 @@ class App:
             status=asked.get("status", ""),
             name=asked.get("name", ""),
             label=asked.get("label", ""),
+            all_=asked.get("all") == "yes",
         )
-        return await self._shown(looked, self._pages.pick)
+        return await self._shown(request, looked, self._pages.pick)
 
     async def _openapi(self, request: Request) -> Response:
         await self._reader(request)
@@ -256,7 +279,17 @@ class App:
             address += "index.html"
         if (asset := self._assets.get(address)) is not None:
             return Response(asset, headers=_kept(media_of(address), lasting=True))
-        found = await self._in_thread(self._looking, self._site.find, address)
+        try:
+            found = await self._in_thread(self._looking, self._site.find, address)
+        except JmreportError as error:
+            page = Turned(
+                status=503,
+                title="The report cannot be read now",
+                why=f"{error.message}.",
+                href=request.url.path,
+                link="Try again",
+            )
+            raise TurnedError(page, {"Retry-After": "30"}) from error
         if found is None:
             page = Turned(status=404, title="No such page", why="The report has no page here.",
                           href="/", link="To the report")  # fmt: skip
@@ -278,10 +311,12 @@ class App:
 
     # In threads
 
-    async def _shown(self, make: Callable[[], T], page: Callable[[T], str]) -> Response:
-        return await self._page(page, await self._act(make), 200)
+    async def _shown(
+        self, request: Request, make: Callable[[], T], page: Callable[[T], str]
+    ) -> Response:
+        return await self._page(page, await self._act(request, make), 200)
 
-    async def _act(self, do: Callable[[], T]) -> T:
+    async def _act(self, request: Request, do: Callable[[], T]) -> T:
         """What may have to wait for the Job Manager."""
         try:
             return await self._in_thread(self._actors, do)
@@ -289,6 +324,7 @@ class App:
             page = Turned(
                 status=503, title="The Job Manager does not answer",
                 why=f"Nothing was sent: {error.message}.",
+                href=f"{request.url.path}?{request.url.query}", link="Try again",
             )  # fmt: skip
             raise TurnedError(page, {"Retry-After": "30"}) from error
 

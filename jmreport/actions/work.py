@@ -6,9 +6,11 @@ Everything here is plain and blocking; `server` calls it in threads. A page is a
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Protocol
+from urllib.parse import urlencode
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,7 +38,14 @@ from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, DisplayField
 #: Jobs that are read at once for a page of many, and listed at once to choose from.
 AT_ONCE = 6
 MOST_LISTED = 200
+#: Forms that are worked on at a time, and seconds for which whoever sent one waits for its end
+#: before being led to the page that tells how far it is: proxies give up after half a minute.
+FORMS_AT_ONCE, WAITED = 32, 5.0
+#: Seconds for which a page waits for the jobs that it is about; the rest is told as not read.
+READ_WITHIN = 15.0
 _LABELS = "labels."
+#: How a form names its fields: what was typed, and what is to be emptied.
+_TYPED, _CLEAR = "label.", "clear."
 FLAG = "flag"
 NO_FIELDS = (
     "This server names no label that may be changed here. `jmreport label` can try any other."
@@ -119,20 +128,35 @@ class Work:
         self.stopping = threading.Event()
         self._recent: dict[str, Recent] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jmreport-read")
+        self._doing = ThreadPoolExecutor(FORMS_AT_ONCE, thread_name_prefix="jmreport-do")
 
     def close(self) -> None:
         """Nothing more is read or sent; what is under way comes to its end."""
         self.stopping.set()
+        self._doing.shutdown(wait=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     # Pages
 
-    def ask(self, person: Person, action: Action, jobs: Sequence[str], *, wrong: str = "") -> Ask:
-        """The confirm page of some jobs. Raises TurnedError."""
+    def ask(
+        self,
+        person: Person,
+        action: Action,
+        jobs: Sequence[str],
+        *,
+        wrong: str = "",
+        sent: Mapping[str, str] | None = None,
+    ) -> Ask:
+        """The confirm page of some jobs, with what a form held that was `wrong`.
+
+        Raises TurnedError.
+        """
         jobs = self._permitted(person, action, jobs)
         states = self._states(person, action, jobs)
         notes = self._notes(action, states)
         fields = self._fields(states) if action == "labels" else ()
+        if sent is not None:
+            fields = tuple(_as_sent(each, sent) for each in fields)
         cannot = ""
         if action == "abort" and all(state.finished for state in states):
             cannot = "Nothing is left to abort: what has ended cannot be stopped."
@@ -152,7 +176,9 @@ class Work:
             flags=next((each.values for each in fields if each.key == FLAG), ()),
         )
 
-    def pick(self, person: Person, *, status: str, name: str, label: str) -> Pick:
+    def pick(
+        self, person: Person, *, status: str, name: str, label: str, all_: bool = False
+    ) -> Pick:
         """The jobs of the last snapshot that fit, to choose from."""
         may = frozenset(each for each in _ACTIONS if self.allowed.ever(person.who, each))
         key, _, value = label.partition("=")
@@ -174,6 +200,7 @@ class Work:
             statuses=JOB_STATUSES,
             may=may,
             most=self.most,
+            all=all_,
         )
 
     def told(self, person: Person, key: str) -> Told:
@@ -191,21 +218,22 @@ class Work:
     ) -> Told | Ask:
         """Do what a form asks for, once; or the confirm page again where the form was wrong.
 
+        What takes long is told as pending, and goes on.
         Raises TurnedError for a form that is not ours, a person who may not, or too many at once.
         """
         jobs = self._permitted(person, action, jobs)
         key = form.get("idempotency-key", "")
         why = self.forms.why_not(form.get("csrf", ""), key, person, action, jobs)
         if why:
-            raise _turned(403, "This form cannot be taken", f"Nothing was sent: {why}. "
-                          "Load the page again.")  # fmt: skip
+            raise _turned(403, "This form cannot be taken", f"Nothing was sent: {why}.",
+                          href=_page_of(action, jobs), link="Load the page again")  # fmt: skip
         if (told := self.forms.told(key, person)) is not None:
             return replace(told, again=True)
         states = self._states(person, action, jobs)
         if action == "labels":
             labels, wrong = self._labels(states, form)
             if wrong:
-                return self.ask(person, action, jobs, wrong=wrong)
+                return self.ask(person, action, jobs, wrong=wrong, sent=form)
         else:
             labels = {}
         self._may_all(person, action, states, labels)
@@ -214,13 +242,20 @@ class Work:
                 429,
                 "Too many at a time",
                 f"Nothing was sent. Try again in {max(1, round(seconds))} s.",
+                href=_page_of(action, jobs),
+                link="Back to the form",
                 headers={"Retry-After": str(max(1, round(seconds)))},
             )
         told = self._first(person, key, action, states, labels)
         if not self.forms.begin(key):
             return replace(self.forms.told(key, person) or told, again=True)
         self.forms.end(key, told)
-        return self._do(person, key, states, Wish(action=action, labels=labels), told)
+        wish = Wish(action=action, labels=labels)
+        doing = self._doing.submit(self._do, person, key, states, wish, told)
+        wait((doing,), timeout=WAITED)
+        if doing.done() or self.stopping.is_set():
+            return doing.result()
+        return self.forms.told(key, person) or told
 
     def _first(
         self,
@@ -247,24 +282,32 @@ class Work:
     ) -> Told:
         """Send it for each job, telling the audit before and after."""
         by_id = {state.id: state for state in states}
+        tried = set()
 
         def one(job: str) -> Deed:
+            tried.add(job)
             return self._one(person, key, by_id[job], wish)
 
-        for deed in acting.act_on_all(
-            [state.id for state in states], wish, one, stopping=self.stopping.is_set
-        ):
-            told = replace(told, deeds=(*told.deeds, deed))
+        try:
+            for deed in acting.act_on_all(
+                [state.id for state in states], wish, one, stopping=self.stopping.is_set
+            ):
+                if deed.job not in tried:
+                    self._left_out(person, key, deed)
+                told = replace(told, deeds=(*told.deeds, deed))
+                self.forms.end(key, told)
+        finally:
+            # Whatever happens, nobody is left looking at a page that says "under way".
+            told = replace(told, pending=False)
             self.forms.end(key, told)
-        told = replace(told, pending=False)
-        self.forms.end(key, told)
         return told
 
     def _one(self, person: Person, key: str, state: JobState, wish: Wish) -> Deed:
         job = state.id
         if wish.action == "abort" and state.finished:
-            said = f"not sent: already finished: {state.ended}"
-            return Deed(job=job, wish=wish, came="refused", said=said, state=state)
+            said = f"already finished: {state.ended}"
+            deed = Deed(job=job, wish=wish, came="refused", said=said, state=state)
+            return self._left_out(person, key, deed)
         try:
             client = self.upstream.client()
             self.audit.asked(
@@ -284,7 +327,8 @@ class Work:
                 ),
             )
         except JmreportError as error:
-            return Deed(job=job, wish=wish, came="not sent", said=f"not sent: {error.message}")
+            deed = Deed(job=job, wish=wish, came="not sent", said=error.message)
+            return self._left_out(person, key, deed)
         deed = acting.act(client, job, wish)
         if deed.done and wish.action == "labels":
             self._recent[job] = Recent(self.now(), dict(wish.labels))
@@ -295,30 +339,60 @@ class Work:
             return replace(deed, said=said)
         return deed
 
+    def _left_out(self, person: Person, key: str, deed: Deed) -> Deed:
+        """A job of a form of which the Job Manager was not asked; the audit tells of it too."""
+        with suppress(JmreportError):  # then nothing can be told there, and nothing was sent
+            self.audit.left_out(
+                form=key,
+                who=person.who,
+                job=deed.job,
+                action=deed.wish.action,
+                came=deed.came,
+                said=deed.said,
+            )
+        return deed
+
     # What a request may be about
 
     def _permitted(self, person: Person, action: Action, jobs: Sequence[str]) -> list[str]:
         """The jobs, each once: known to the snapshots, and this person's to act on."""
         jobs = list(dict.fromkeys(jobs))
         if not jobs:
-            raise _turned(400, "No job is named", "Choose one, or come here from a job's page.")
+            raise _turned(400, "No job is named", "Choose one, or come here from a job's page.",
+                          href=_CHOOSE, link="Choose jobs")  # fmt: skip
         if len(jobs) > self.most:
-            raise _turned(400, "Too many jobs", f"One form takes {self.most} at most.")
+            command = "abort" if action == "abort" else "label"
+            why = f"{len(jobs)} are named, and one form takes {self.most} at most."
+            raise _turned(400, "Too many jobs",
+                          f"{why} `jmreport {command} --from-file` takes any number.",
+                          href=_CHOOSE, link="Choose others")  # fmt: skip
         if not self.allowed.ever(person.who, action):
             raise _turned(403, "You may not do this", f"No rule allows it to {person.who}.")
         for job in jobs:
             state = self.known.job(job)
             if state is None:
-                raise _turned(404, "No such job", "No snapshot knows a job of this id.")
+                raise _turned(404, "No such job", "No snapshot knows a job of this id.",
+                              href=_CHOOSE, link="Choose others")  # fmt: skip
             self._may(person, action, state, {})
         return jobs
 
     def _states(self, person: Person, action: Action, jobs: Sequence[str]) -> tuple[JobState, ...]:
         """Each job as its server shows it now, which decides too whose it is."""
         client = self.upstream.client()
-        states = tuple(self._pool.map(lambda job: acting.read(client, job), jobs))
+        reading = [self._pool.submit(acting.read, client, job) for job in jobs]
+        wait(reading, timeout=READ_WITHIN)
+        silent = f"no answer within {READ_WITHIN:g} s"
+        states = tuple(
+            self._silent(job, silent) if future.cancel() or not future.done() else future.result()
+            for job, future in zip(jobs, reading, strict=True)
+        )
         self._may_all(person, action, states, {})
         return states
+
+    def _silent(self, job: str, why: str) -> JobState:
+        """A job that could not be read in time, under the name that the snapshots know."""
+        known = self.known.job(job)
+        return JobState(id=job, name=known.name if known else "", why=why)
 
     def _may_all(
         self, person: Person, action: Action, states: Sequence[JobState], new: Mapping[str, str]
@@ -354,7 +428,8 @@ class Work:
         late = [f"{k}={v}" for k, v in recent.labels.items() if state.labels.get(k, "") != v]
         if not late:
             return ""
-        return f"at {recent.at:%H:%M} the server took {', '.join(late)}; it does not show it yet"
+        at = recent.at.astimezone(UTC)
+        return f"at {at:%H:%M} UTC the server took {', '.join(late)}; it does not show it yet"
 
     # Labels
 
@@ -390,15 +465,20 @@ class Work:
             if offered is None:
                 return {}, f"The label {key} may not be changed here."
             was = form.get(f"was.{key}", "")
-            if len(states) > 1 and not one and not value:
-                continue  # left as it is
+            if len(states) > 1 and not one:
+                cleared = f"{_CLEAR}{key}" in form
+                if cleared and value:
+                    return {}, f"Nothing was sent: {offered.display} cannot be both set and empty."
+                if not cleared and not value:
+                    continue  # left as it is
             if len(states) == 1 and not one:
                 if value == was:
                     continue
                 if states[0].read and (offered.before or "") != was:
+                    now = f"“{offered.before}”" if offered.before else "empty"
                     return {}, (
-                        f"Nothing was sent: {offered.display} has been changed meanwhile. "
-                        "It is shown as it is now."
+                        f"Nothing was sent: {offered.display} has been changed meanwhile, and is "
+                        f"{now} by now. Save again to put what stands here in its place."
                     )
             if mistake := label_mistake(key, value):
                 return {}, f"Nothing was sent: {mistake}."
@@ -408,6 +488,7 @@ class Work:
         return labels, "" if labels else "Nothing was sent: no label was changed."
 
 
+_CHOOSE = "/actions/jobs"
 _ACTIONS: tuple[Action, ...] = ("abort", "labels")
 #: Jobs that may still be stopped.
 STOPPABLE = ACTIVE_STATUSES
@@ -419,11 +500,30 @@ def _one(text: str) -> dict[str, str]:
 
 
 def _typed(form: Mapping[str, str]) -> dict[str, str]:
-    begin = "label."
-    return {key[len(begin) :]: value for key, value in form.items() if key.startswith(begin)}
+    """What a form says of each label, "" also where it is to be emptied."""
+    emptied = {key.removeprefix(_CLEAR): "" for key in form if key.startswith(_CLEAR)}
+    typed = {key.removeprefix(_TYPED): form[key] for key in form if key.startswith(_TYPED)}
+    return emptied | typed
+
+
+def _as_sent(field: LabelField, form: Mapping[str, str]) -> LabelField:
+    """A field with what a form held, so that nobody has to type it again."""
+    return replace(field, typed=form.get(_TYPED + field.key), cleared=_CLEAR + field.key in form)
+
+
+def _page_of(action: Action, jobs: Sequence[str]) -> str:
+    """Where the form of some jobs is made anew."""
+    return f"/actions/{action}?{urlencode([('job', job) for job in jobs])}"
 
 
 def _turned(
-    status: int, title: str, why: str, *, headers: Mapping[str, str] | None = None
+    status: int,
+    title: str,
+    why: str,
+    *,
+    href: str = "",
+    link: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> TurnedError:
-    return TurnedError(Turned(status=status, title=title, why=why), headers)
+    page = Turned(status=status, title=title, why=why, href=href, link=link)
+    return TurnedError(page, headers)

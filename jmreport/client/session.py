@@ -238,10 +238,15 @@ class Client:
         target = addresses.target("jobs", id, "abort")
         return self._act("AbortJob", target, f"abort {id}", body=None).status
 
-    def update_labels(self, id: str, labels: Mapping[str, str]) -> dict[str, Any]:  # noqa: A002
-        """All labels of a job after these were merged in; ActionError as for `abort`.
+    def update_labels(
+        self,
+        id: str,  # noqa: A002
+        labels: Mapping[str, str],
+    ) -> tuple[int, dict[str, Any]]:
+        """The answer's status, and all labels of a job after these were merged in.
 
-        {} where the server took them and its answer says nothing readable.
+        ActionError as for `abort`. The labels are {} where the server took them and its answer
+        says nothing readable.
         """
         what = f"change labels of {id}"
         body = _json({"labels": dict(labels)})
@@ -251,8 +256,8 @@ class Client:
         try:
             found = answers.tree(answer).get("labels")
         except Trouble:
-            return {}
-        return found if isinstance(found, dict) else {}
+            found = None
+        return answer.status, found if isinstance(found, dict) else {}
 
     # How it is asked
 
@@ -296,7 +301,11 @@ class Client:
         """An action's answer; an ActionError that says whether it may have been done."""
         url, timeout = self._base + target, self._api.detail_timeout
         try:
-            return self._asking.once(name, "POST", url, timeout=timeout, body=body)
+            answer = self._asking.once(name, "POST", url, timeout=timeout, body=body)
+            # A proxy's login page is a 200 too, and no Job Manager has heard of the action then.
+            if "html" in answer.media:
+                raise Trouble(f"the answer is a web page ({answer.status})", status=answer.status)
+            return answer
         except Trouble as trouble:
             if trouble.status == 501 or (trouble.status or 0) in _NOT_DONE:
                 raise ActionError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,8 @@ def act(
 ) -> Iterator[Deed]:
     """Send a wish for each job, once, and tell what came of each as it comes.
 
-    Raises ServerError or RefusedError where no Job Manager answers: then nothing was sent.
+    Ctrl-C is raised only after what it cut short has been told too. Raises ServerError or
+    RefusedError where no Job Manager answers: then nothing was sent.
     """
     from jmreport.actions import acting
 
@@ -62,7 +64,8 @@ def states(
     found = credentials_for(settings, source=source, environ=environ)
     with client_for(settings, found, now=now, source=source) as client:
         client.probe()
-        return tuple(acting.read(client, job) for job in jobs)
+        with ThreadPoolExecutor(settings.api.concurrency) as pool:
+            return tuple(pool.map(lambda job: acting.read(client, job), jobs))
 
 
 def chosen(settings: Settings, where: Sequence[str]) -> tuple[JobState, ...]:
@@ -101,6 +104,9 @@ def _condition(text: str) -> Callable[[JobRow], bool]:
             hint=f"write it like status=Running or label.owner=ana; there are "
             f"{', '.join(WHERE)} and {_LABEL}KEY",
         )
+    if name == "status":
+        # Typed by people: no server has two statuses that differ only so.
+        return lambda row: row.status.casefold() == value.casefold()
     ask = WHERE[name]
     return lambda row: ask(row) == value
 

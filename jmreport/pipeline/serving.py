@@ -31,17 +31,30 @@ if TYPE_CHECKING:
 #: Seconds after which it is looked whether there is a newer run.
 LOOK_AGAIN = 5.0
 _LOOPBACK = ("127.0.0.1", "::1")
+#: Requests of a bucket at a time, and seconds for which one that fails in passing is tried again:
+#: somebody waits for the page.
+_AT_ONCE, _READING_PATIENCE = 8, 10.0
 #: Seconds beyond the patience for one answer that forms under way have when the server is stopped.
 _MORE_PATIENCE = 10.0
 
 
 class ActionsServer:
-    """A server that is ready: `start` is the address to open; `run` answers until it is stopped."""
+    """A server that is ready: `start` is the address to open; `run` answers until it is stopped.
+
+    `has_report` says whether there is a first page to open.
+    """
 
     def __init__(
-        self, start: str, port: int, serving: Serving, work: Work, close: Callable[[], None]
+        self,
+        start: str,
+        port: int,
+        serving: Serving,
+        work: Work,
+        close: Callable[[], None],
+        *,
+        has_report: bool,
     ) -> None:
-        self.start, self.port, self.work = start, port, work
+        self.start, self.port, self.work, self.has_report = start, port, work, has_report
         self.run, self.stop = serving.run, serving.stop
         self._close = close
 
@@ -64,15 +77,15 @@ def actions_server(
     now: Callable[[], datetime],
     source: Source,
     environ: Mapping[str, str],
-    site: SiteFiles | None = None,
 ) -> ActionsServer:
-    """The site and its actions, listening. `site` is where the pages lie; None is `site.dir`.
+    """The site and its actions, listening.
 
     `user` is who the one reader of local mode is. Raises UsageError for settings that contradict
-    each other or leave something open, SnapshotError where there are no snapshots.
+    each other or leave something open, SnapshotError where there are no snapshots, DeliveryError
+    where the pages lie in a bucket that cannot be read.
     """
     _installed()
-    from jmreport.actions import readers, server, serving, sitefiles, work
+    from jmreport.actions import readers, server, serving, work
     from jmreport.actions.allowed import Allowed
     from jmreport.actions.audit import Audit
     from jmreport.actions.forms import Forms, Rate
@@ -81,6 +94,8 @@ def actions_server(
 
     actions = settings.actions
     _consistent(settings)
+    site, let_go = _site(settings, environ)
+    has_report = site.find("index.html") is not None
     known = Snapshots(settings)
     hide = hider(settings, environ)
     listening = serving.bound(actions.listen, actions.port)
@@ -110,7 +125,9 @@ def actions_server(
         readers=local or _proven(actions),
         work=does,
         pages=ActionPages(settings, version=__version__),
-        site=site or sitefiles.OnDisk(Path(settings.site.dir)),
+        site=site,
+        # Pages that were made without its address do not lead to it: then it begins where one acts.
+        first="/" if actions.url else "/actions/jobs",
     )
 
     serves = serving.Serving(
@@ -127,9 +144,23 @@ def actions_server(
         known.close()
         audit.close()
         listening.close()
+        let_go()
 
     start = f"{origins[0]}/start?token={local.token}" if local else f"{origins[0]}/"
-    return ActionsServer(start, port, serves, does, close)
+    return ActionsServer(start, port, serves, does, close, has_report=has_report)
+
+
+def _site(settings: Settings, environ: Mapping[str, str]) -> tuple[SiteFiles, Callable[[], None]]:
+    """Where the pages lie, and how to let go of it."""
+    from jmreport.actions import sitefiles
+    from jmreport.bucket import open_bucket
+    from jmreport.bucket.opening import SCHEME
+
+    place = settings.actions.site or settings.site.dir
+    if not place.startswith(SCHEME):
+        return sitefiles.OnDisk(Path(place)), lambda: None
+    bucket = open_bucket(place, environ=environ, threads=_AT_ONCE, patience=_READING_PATIENCE)
+    return sitefiles.InBucket(bucket), bucket.close
 
 
 def _installed() -> None:
@@ -245,9 +276,10 @@ class Snapshots:
         self._looked = at
         there = self._there()
         if there != self._runs:
+            # Opened before the other is let go: one that cannot be had leaves what there is.
+            newer = open_store(self._settings, create=False)
             self._store.close()
-            self._store = open_store(self._settings, create=False)
-            self._runs, self._listed = there, None
+            self._store, self._runs, self._listed = newer, there, None
 
     def _there(self) -> frozenset[str]:
         """The runs that ended, by what their folders hold."""

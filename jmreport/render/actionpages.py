@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.deeds import Action, Ask, Deed, JobState, LabelField, Pick, Told, Turned
 from jmreport.render import addresses, words
 from jmreport.render.theme import Theme
 from jmreport.settings import Settings
 
-#: Labels of a job that its row names.
+#: Labels of a job that its row names, where there are many jobs to choose from.
 MOST_LABELS = 6
-_TITLES = {
-    ("abort", 1): "Abort this job?",
-    ("labels", 1): "Labels of this job",
-}
 _CAME = {
     "done": ("succeeded", "Done"),
     "refused": ("failed", "Refused"),
@@ -40,7 +37,10 @@ class JobLine(Struct, frozen=True, kw_only=True):
     submitted: words.Moment | None
     user: str
     labels: tuple[tuple[str, str], ...]
-    note: str
+    #: How many it has beside those.
+    more_labels: int = 0
+    note: str = ""
+    #: Chosen.
     marked: bool = False
 
 
@@ -50,6 +50,9 @@ class FieldView(Struct, frozen=True, kw_only=True):
     key: str
     display: str
     before: str
+    #: What stands in it: what it is now, or what was typed into a form that came back.
+    value: str
+    cleared: bool
     differs: bool
     choices: tuple[tuple[str, bool], ...]
     dom: str
@@ -71,6 +74,8 @@ class AskView(Struct, frozen=True, kw_only=True):
     cannot: str
     wrong: str
     button: str
+    #: Whether there is anything to say of a job.
+    noted: bool
 
 
 class DeedLine(Struct, frozen=True, kw_only=True):
@@ -82,6 +87,8 @@ class DeedLine(Struct, frozen=True, kw_only=True):
     key: str
     icon: str
     said: str
+    done: bool
+    #: Labels with what they were and what was asked for.
     changes: tuple[tuple[str, str, str], ...]
 
 
@@ -96,6 +103,9 @@ class ToldView(Struct, frozen=True, kw_only=True):
     again: bool
     command: str
     any_done: bool
+    any_unknown: bool
+    #: Whether it was about labels.
+    labels: bool
 
 
 class PickView(Struct, frozen=True, kw_only=True):
@@ -109,6 +119,11 @@ class PickView(Struct, frozen=True, kw_only=True):
     may_abort: bool
     may_label: bool
     most: int
+    #: How many are chosen; else how many can be, and the addresses that do so and undo it.
+    marked: int
+    choosable: str
+    all: str
+    none: str
 
 
 class TurnedView(Struct, frozen=True, kw_only=True):
@@ -134,28 +149,24 @@ class ActionPages:
         single = len(page.jobs) == 1
         count = len(page.jobs)
         left = sum(not state.finished for state in page.jobs)
-        title = _TITLES.get((page.action, 1 if single else 0)) or (
-            f"Abort {words.plural(count, 'job')}?"
-            if page.action == "abort"
-            else f"Labels of {words.plural(count, 'job')}"
-        )
         here = f"actions/{page.action}"
         view = AskView(
-            title=title,
+            title=_asked(page.action, count, left),
             action=page.action,
             who=page.who,
-            jobs=tuple(self._line(state, here, page.notes) for state in page.jobs),
+            jobs=tuple(self._asked_of(state, here, page) for state in page.jobs),
             count=count,
             target=f"{page.action}?{urlencode([('job', state.id) for state in page.jobs])}",
             back=_href(here, addresses.job(page.jobs[0].id) if single else addresses.JOBS),
             csrf=page.csrf,
             key=page.key,
-            fields=tuple(_field(each, at) for at, each in enumerate(page.fields, 1)),
+            fields=tuple(_field(each, at, single=single) for at, each in enumerate(page.fields, 1)),
             flags=tuple((value, f"flag={value}") for value in page.flags),
             single=single,
             cannot=page.cannot,
             wrong=page.wrong,
             button=_button(page.action, left, single=single),
+            noted=bool(page.notes),
         )
         return self._theme.render("action.html", view, address=here)
 
@@ -183,16 +194,22 @@ class ActionPages:
             again=page.again,
             command=f"jmreport build --job {words.shell(only)}" if only else "",
             any_done=done > 0,
+            labels=page.action == "labels",
+            any_unknown=any(deed.came == "unknown" for deed in page.deeds),
         )
         return self._theme.render("actiontold.html", view, address=here)
 
     def pick(self, page: Pick) -> str:
         """Jobs to choose from."""
         here = "actions/jobs"
+        looked = [("status", page.status), ("name", page.name), ("label", page.label)]
         view = PickView(
             title="Act on jobs",
             who=page.who,
-            jobs=tuple(self._line(state, here, {}) for state in page.jobs),
+            jobs=tuple(
+                self._line(state, here, marked=page.all and at < page.most)
+                for at, state in enumerate(page.jobs)
+            ),
             more=page.more,
             statuses=tuple(
                 (word, words.status(word).text, word == page.status) for word in page.statuses
@@ -202,6 +219,10 @@ class ActionPages:
             may_abort="abort" in page.may,
             may_label="labels" in page.may,
             most=page.most,
+            marked=min(len(page.jobs), page.most) if page.all else 0,
+            choosable=_choosable(len(page.jobs), page.most),
+            all=f"jobs?{urlencode([*looked, ('all', 'yes')])}",
+            none=f"jobs?{urlencode(looked)}",
         )
         return self._theme.render("actionpick.html", view, address=here)
 
@@ -210,10 +231,32 @@ class ActionPages:
         view = TurnedView(title=page.title, why=page.why, href=page.href, link=page.link)
         return self._theme.render("actionturned.html", view, address="actions/turned")
 
-    def _line(self, state: JobState, here: str, notes: Mapping[str, str]) -> JobLine:
+    def _asked_of(self, state: JobState, here: str, page: Ask) -> JobLine:
+        """A job on a confirm page: all its labels where it is alone, else those that can change."""
+        note = page.notes.get(state.id, "")
+        if page.action == "abort" and state.finished:
+            ended = words.when(state.end, self._zone)
+            left_out = "; left out" if len(page.jobs) > 1 else ""
+            note = f"It ended{f' {ended.text}' if ended else ''}{left_out}"
+        shown = dict(state.labels)
+        if len(page.jobs) > 1:
+            shown = {each.key: shown[each.key] for each in page.fields if shown.get(each.key)}
+        return self._line(
+            replace(state, labels=shown), here, note=note[:1].upper() + note[1:], most=len(shown)
+        )
+
+    def _line(
+        self,
+        state: JobState,
+        here: str,
+        *,
+        note: str = "",
+        most: int = MOST_LABELS,
+        marked: bool = False,
+    ) -> JobLine:
         labels = tuple(
             (words.cut_middle(key, 40), words.cut_middle(value, 60))
-            for key, value in list(state.labels.items())[:MOST_LABELS]
+            for key, value in list(state.labels.items())[:most]
         )
         return JobLine(
             id=state.id,
@@ -224,7 +267,9 @@ class ActionPages:
             submitted=words.when(state.submission, self._zone),
             user=words.cut_middle(state.user, 60),
             labels=labels,
-            note=notes.get(state.id, ""),
+            more_labels=len(state.labels) - len(labels),
+            note=note,
+            marked=marked,
         )
 
     def _deed(self, deed: Deed, here: str, page: Told) -> DeedLine:
@@ -242,6 +287,7 @@ class ActionPages:
             key=key,
             icon=f"i-{key}",
             said=words.cut_middle(deed.said, 600),
+            done=deed.done,
             changes=changes,
         )
 
@@ -254,14 +300,40 @@ def _short(job: str) -> str:
     return words.cut_end(job, 60) if len(job) <= 12 or "-" not in job[:9] else job[:8]
 
 
+def _asked(action: Action, count: int, left: int) -> str:
+    """What is asked, of as many jobs as it would be done to.
+
+    >>> _asked("abort", 3, 1), _asked("abort", 1, 0)
+    ('Abort 1 of 3 jobs?', 'This job has ended')
+    """
+    if action == "labels":
+        return "Labels of this job" if count == 1 else f"Labels of {words.plural(count, 'job')}"
+    if left == 0:
+        return (
+            "This job has ended" if count == 1 else f"These {words.number(count)} jobs have ended"
+        )
+    if count == 1:
+        return "Abort this job?"
+    of = "" if left == count else f"{words.number(left)} of "
+    return f"Abort {of}{words.plural(count, 'job')}?"
+
+
+def _choosable(there: int, most: int) -> str:
+    """How many can be chosen at once: "all 20", "the first 100"."""
+    if there > most:
+        return f"the first {words.number(most)}"
+    return f"all {words.number(there)}"
+
+
 def _button(action: Action, left: int, *, single: bool) -> str:
     if action == "labels":
         return "Save labels" if single else "Set labels"
     return "Abort it" if single else f"Abort {words.plural(left, 'job')}"
 
 
-def _field(each: LabelField, at: int) -> FieldView:
+def _field(each: LabelField, at: int, *, single: bool) -> FieldView:
     before = each.before or ""
+    value = each.typed if each.typed is not None else (before if single else "")
     known: Sequence[str] = each.values
     if known and before and before not in known:
         known = (before, *known)
@@ -269,7 +341,9 @@ def _field(each: LabelField, at: int) -> FieldView:
         key=each.key,
         display=each.display or each.key,
         before=before,
+        value=value,
+        cleared=each.cleared,
         differs=each.before is None,
-        choices=tuple((value, value == before) for value in known),
+        choices=tuple((choice, choice == value) for choice in known),
         dom=addresses.anchor("label", at),
     )

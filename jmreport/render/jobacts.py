@@ -40,8 +40,11 @@ def _commands(row: JobRow) -> Acts | None:
     job = words.shell(row.id)
     # Behind "--" also an id that begins with a dash is no option.
     job = f"-- {job}" if row.id.startswith("-") else job
-    return Acts(
-        abort=f"jmreport abort {job}" if row.active else "",
-        labels=f"jmreport label {job} flag=follow-up",
-        linked=False,
-    )
+    label = f"jmreport label {job} flag=follow-up"
+    if "=" in row.id:
+        # Among the words of `label` that would be a label: such an id comes by the input.
+        label = (
+            f"printf '%s\\n' {words.shell(row.id)} | jmreport label --from-file - flag=follow-up"
+        )
+    abort = f"jmreport abort {job}" if row.active else ""
+    return Acts(abort=abort, labels=label, linked=False)

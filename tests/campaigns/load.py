@@ -1,6 +1,6 @@
 """200 readers and 20 actors at once for a minute on the actions server, and its audit afterwards.
 
-    python -m tests.campaigns.load [60] [--readers 200] [--actors 20]
+    python -m tests.campaigns.load [60] [--readers 200] [--actors 20] [--jobs 1500]
 
 On this machine alone: `jmreport serve` in iap mode, in a process of its own, and the built-in
 Job Manager behind it. Readers read the overview, lists and job pages; actors open a confirm page,
@@ -162,7 +162,7 @@ async def everybody(
 
 def main(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as name:
-        folder, demo, issuer = Path(name), Demo(now=NOW, jobs=1_500), Issuer("iap")
+        folder, demo, issuer = Path(name), Demo(now=NOW, jobs=options.jobs), Issuer("iap")
         with serve(demo, port=0) as manager:
             settings = Settings(
                 api=Api(url=manager.url),
@@ -254,4 +254,5 @@ if __name__ == "__main__":
     parser.add_argument("seconds", type=float, nargs="?", default=60)
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--actors", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1_500)
     sys.exit(main(parser.parse_args()))

@@ -1,6 +1,6 @@
 """Schemathesis against the actions server, by the server's own OpenAPI description.
 
-    SCHEMATHESIS=/path/to/schemathesis python -m tests.campaigns.schema [100]
+    JMREPORT_SCHEMATHESIS=/path/to/schemathesis python -m tests.campaigns.schema [100]
 
 It is a program of its own (`pip install schemathesis`, in an environment of its own). It makes
 requests that fit the description and requests that do not, and holds every answer to it: no 500, no
@@ -27,10 +27,15 @@ RULES = (Allow(who=ANA, actions=("abort", "labels")),)
 
 
 def main(examples: int) -> int:
-    program = os.environ.get("SCHEMATHESIS") or shutil.which("schemathesis")
+    program = os.environ.get("JMREPORT_SCHEMATHESIS") or shutil.which("schemathesis")
     if program is None:
-        print("Schemathesis is not here: pip install schemathesis, and name it in SCHEMATHESIS")
+        print("Schemathesis is not here: pip install schemathesis, and set JMREPORT_SCHEMATHESIS")
         return 1
+    return run(program, examples)
+
+
+def run(program: str, examples: int) -> int:
+    """What came of it, 0 or 1, so many requests of each kind later."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         day = stored(folder / "day")
