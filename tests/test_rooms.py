@@ -53,6 +53,7 @@ PARTS = {
         "settings",
         "settings_example",
         "settings_loading",
+        "sharing",
         "short_ids",
         "spill",
     },

@@ -16,6 +16,7 @@ from jmreport.analysis.window import Window
 from jmreport.analysis.workflows import Newest, newest_first
 from jmreport.history import History
 from jmreport.records import Entry, JobRow
+from jmreport.sharing import Sharing
 
 
 class Scope:
@@ -24,7 +25,7 @@ class Scope:
     def __init__(self, history: History, nights: Nights, identity: Sequence[str]) -> None:
         self._nights, self._window = nights, Window(nights)
         self._since = nights.run.asked.since
-        keys = Keys(nights, identity)
+        keys, sharing = Keys(nights, identity), Sharing()
         self.lately = Lately(nights.now)
         self.newest = Newest()
         self.failures = Failures(nights)
@@ -36,7 +37,9 @@ class Scope:
         self.lost: set[str] = set()
         #: When the first listed job ended.
         self.first_end: datetime | None = None
-        found = [entry for entry in history.by_run() if self._take(entry, keys)]
+        found = [
+            sharing.entry(entry) for entry in history.by_run() if self._take(entry, keys, sharing)
+        ]
         #: What became of every key; what says so is let go of.
         self.verdicts = keys.verdicts(history)
         #: The report's jobs, newest submission first.
@@ -47,12 +50,12 @@ class Scope:
         self.below = tuple(sorted(_below(self.jobs, history), key=lambda entry: entry.row.id))
         self.above = Above({entry.row.id: entry for entry in self._with_parents(history)}.values())
 
-    def _take(self, entry: Entry, keys: Keys) -> bool:
-        """Whether it is one of the report's jobs."""
+    def _take(self, entry: Entry, keys: Keys, sharing: Sharing) -> bool:
+        """Whether it is one of the report's jobs. What is kept shares its values."""
         nights, row = self._nights, entry.row
         ended = nights.ended(entry)
         if ended is not None and nights.index(ended) == nights.tonight:
-            self.tonight.append(entry)
+            self.tonight.append(sharing.entry(entry))
         if not row.listed:
             return False
         keys.take(entry, ended)
@@ -61,14 +64,14 @@ class Scope:
         self.failures.take(row, ended)
         if row.end is not None and (self.first_end is None or row.end < self.first_end):
             self.first_end = row.end
-        return self._near(entry)
+        return self._near(entry, sharing)
 
-    def _near(self, entry: Entry) -> bool:
+    def _near(self, entry: Entry, sharing: Sharing) -> bool:
         row = entry.row
         holds, lost = self._window.holds(entry), self._window.lost(entry)
         touches = timeline.touches(row, self._since, lost=lost)
         if touches:
-            self.touching.append(row)
+            self.touching.append(sharing.row(row))
         if lost and (touches or holds):
             self.lost.add(row.id)
         return holds

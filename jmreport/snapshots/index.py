@@ -26,11 +26,11 @@ from jmreport import models
 from jmreport import records as nouns
 from jmreport.errors import JmreportError
 from jmreport.records import Entry, JobRow, Measure, Record, run_order
+from jmreport.sharing import Sharing
 from jmreport.short_ids import form, short_ids
 from jmreport.snapshots import carried, contents, files, measured, runs
 from jmreport.snapshots.carried import Origin
 from jmreport.snapshots.measured import Measuring, unmeasured
-from jmreport.snapshots.sharing import Sharing
 
 NAME = "index.sqlite"
 #: What the database itself raises.
@@ -91,7 +91,7 @@ class Index:
 
     def entry(self, job: str) -> Entry | None:
         row = self.connection.execute(_ENTRY + "WHERE entries.id = ?", (job,)).fetchone()
-        return None if row is None else _entry(row, Sharing())
+        return None if row is None else _entry(row)
 
     def count(self) -> int:
         """How many jobs are known."""
@@ -118,39 +118,33 @@ class Index:
 
     def entries(self, after: str = "") -> Iterator[Entry]:
         """Every job behind `after`, sorted by id; the whole of one state, sharing its values."""
-        return self._read("WHERE entries.id > ? ORDER BY entries.id", (after,), sharing=Sharing())
+        sharing = Sharing()
+        found = self._read("WHERE entries.id > ? ORDER BY entries.id", (after,))
+        return (sharing.entry(entry) for entry in found)
 
     def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
         """Every job by the run that wrote its newest record, the newest run's first.
 
         From the oldest on it is the order in which records are stored.
         """
-        sharing, way = Sharing(), "ASC" if oldest_first else "DESC"
+        way = "ASC" if oldest_first else "DESC"
         written = self.connection.execute("SELECT DISTINCT run FROM entries").fetchall()
         for (run,) in sorted(written, key=lambda row: run_order(row[0]), reverse=not oldest_first):
-            yield from self._read(
-                f"WHERE run = ? ORDER BY shard {way}, line {way}", (run,), sharing=sharing
-            )
+            yield from self._read(f"WHERE run = ? ORDER BY shard {way}, line {way}", (run,))
 
     def by_submission(self) -> Iterator[Entry]:
         """Every job, the newest submission first and those without one last."""
-        return self._read("ORDER BY submitted DESC, entries.id", sharing=Sharing())
+        return self._read("ORDER BY submitted DESC, entries.id")
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""
-        sharing = Sharing()
-        return {
-            job: entry
-            for job in jobs
-            for entry in self._read("WHERE entries.id = ?", (job,), sharing=sharing)
-        }
+        return {job: entry for job in jobs for entry in self._read("WHERE entries.id = ?", (job,))}
 
     def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
         """The jobs that no list names and whose parent is one of these."""
-        sharing = Sharing()
         for job in dict.fromkeys(jobs):
             yield from self._read(
-                "WHERE above = ? AND above IS NOT NULL ORDER BY entries.id", (job,), sharing=sharing
+                "WHERE above = ? AND above IS NOT NULL ORDER BY entries.id", (job,)
             )
 
     def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
@@ -163,12 +157,10 @@ class Index:
             found[job] = short_ids(one for (one,) in rows).get(job, "")
         return {job: short for job, short in found.items() if short}
 
-    def _read(
-        self, which: str, values: tuple[object, ...] = (), *, sharing: Sharing
-    ) -> Iterator[Entry]:
+    def _read(self, which: str, values: tuple[object, ...] = ()) -> Iterator[Entry]:
         cursor = self.connection.execute(_ENTRY + which, values)
         while rows := cursor.fetchmany(_ROWS):
-            yield from (_entry(row, sharing) for row in rows)
+            yield from map(_entry, rows)
 
     def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
         """(id, what its tasks cost) of those of the jobs that are measured, in their order."""
@@ -177,8 +169,7 @@ class Index:
     def active(self) -> list[Entry]:
         """The jobs whose newest record says that they may still change."""
         rows = self.connection.execute(_ENTRY + "WHERE active ORDER BY entries.id").fetchall()
-        sharing = Sharing()
-        return [_entry(row, sharing) for row in rows]
+        return [_entry(row) for row in rows]
 
     def dump(self) -> Iterator[tuple[object, ...]]:
         """Everything it says but for the stamps of files, an empty row behind each table."""
@@ -602,18 +593,16 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size = -65536")
 
 
-def _entry(
-    row: tuple[str, str, str, int, str, str, bytes, str, str, str], sharing: Sharing
-) -> Entry:
+def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str, str]) -> Entry:
     _, run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
     return Entry(
-        row=sharing.row(_decode_row(body)),
-        run=sharing.one(run),
-        shard=sharing.one(shard),
+        row=_decode_row(body),
+        run=run,
+        shard=shard,
         line=line,
         digest=digest,
         row_digest=row_digest,
-        first_run=sharing.one(first_run),
-        last_run=sharing.one(last_run),
-        told_run=sharing.one(told_run),
+        first_run=first_run,
+        last_run=last_run,
+        told_run=told_run,
     )

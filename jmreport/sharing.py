@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from jmreport.records import JobRow
+from jmreport.records import Entry, JobRow
 
 T = TypeVar("T", bound=Hashable)
 #: Values that are kept; with more of them most are not met again soon.
@@ -20,7 +20,7 @@ MOST = 50_000
 class Sharing:
     """The values met lately. Rows are not changed: others that say the same are given back.
 
-    A history is streamed through it, so it forgets: else it would hold all that is different.
+    Much may be streamed through it, so it forgets: else it would hold all that is different.
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,18 @@ class Sharing:
         if len(self._values) >= MOST:
             self._values.clear()
         return self._values.setdefault(value, value)  # type: ignore[return-value]  # equal values of one type: the keys are texts and tuples of texts
+
+    def entry(self, entry: Entry) -> Entry:
+        """The same entry, made of shared values."""
+        return replace(
+            entry,
+            row=self.row(entry.row),
+            run=self.one(entry.run),
+            shard=self.one(entry.shard),
+            first_run=self.one(entry.first_run),
+            last_run=self.one(entry.last_run),
+            told_run=self.one(entry.told_run),
+        )
 
     def row(self, row: JobRow) -> JobRow:
         """The same row, made of shared values."""
