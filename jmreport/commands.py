@@ -145,14 +145,11 @@ def render(
     workers: Workers = 0,
     executor: OnCluster = "",
     shard: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--shard",
-            metavar="I/N",
-            help="Only pages of this part of all jobs, beside the site.",
-            show_default=False,
+            "--shard", metavar="I/N", help="Only pages of this part of all jobs, beside the site."
         ),
-    ] = "",
+    ] = None,
     parts: Annotated[
         bool, typer.Option("--parts", help="Take pages of jobs that --shard made.")
     ] = False,
@@ -160,16 +157,27 @@ def render(
     """Write the pages from the snapshots; needs no network."""
     from jmreport import pipeline
 
-    given.end(
-        pipeline.render(
+    progress = given.console.progress()
+    if parts and shard is not None:
+        raise UsageError(
+            "--shard and --parts contradict each other",
+            hint="--shard makes a part, --parts the site of all parts",
+        )
+    if parts or shard is not None:
+        outcome = pipeline.render_part(
             given.settings,
-            progress=given.console.progress(),
+            now=now_from(None),
+            environ=os.environ,
+            progress=progress,
             workers=workers,
             executor=executor,
             shard=shard,
-            parts=parts,
         )
-    )
+    else:
+        outcome = pipeline.render(
+            given.settings, progress=progress, workers=workers, executor=executor
+        )
+    given.end(outcome)
 
 
 def _refuse_what_parts_lack(now: str | None, nights: int | None) -> None:

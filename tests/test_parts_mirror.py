@@ -174,6 +174,70 @@ def test_no_object_of_the_bucket_leads_out_of_the_parts(tmp_path: Path, name: st
     assert places <= {"snapshots", "runs"}
 
 
+def render(of: Settings, machine: Path, shard: str | None = None) -> pipeline.Outcome:
+    return pipeline.render_part(
+        replace(of, site=replace(of.site, dir=str(machine / "site"))),
+        now=NOW,
+        environ={},
+        progress=SilentProgress(),
+        workers=1,
+        shard=shard,
+    )
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_pages_of_machines_without_a_disk_meet_in_the_mirror(tmp_path: Path, spoilt: bool) -> None:
+    """Each sees only the bucket; what comes from there is not made again, what is spoilt is."""
+    one, twin = tmp_path / "one", tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(mirrored(one, twin), server.url)
+    expected = pages(mirrored(one, twin), one)
+    shutil.rmtree(one)
+    for shard in ("1/2", "2/2"):
+        worker = tmp_path / "worker"
+        done = render(mirrored(worker, twin), worker, shard)
+        assert done.exit == Exit.DONE, done
+        assert not (worker / "site").exists()
+        shutil.rmtree(worker)
+    sent = [name for name in names(twin) if name.startswith(f"pages/{NIGHT}/")]
+    raw = {name.split("/", 3)[3] for name in sent if name.endswith(".json")}
+    assert raw == {name for name in expected if name.startswith("jobs/") and name.endswith(".json")}
+    if spoilt:
+        for name in sent[:9]:
+            (twin / name).write_bytes((twin / name).read_bytes() + b"x")
+    there = tmp_path / "last"
+    done = render(mirrored(there, twin), there)
+    assert done.exit == Exit.DONE, done
+    assert "rendered" in done.summary[-1]
+    assert pages(mirrored(there, twin), there).keys() == expected.keys()
+    made = pages(mirrored(there, twin), there)
+    assert [name for name in made if made[name] != expected[name] and name != "about.html"] == []
+    assert not [name for name in names(twin) if name.startswith("pages/")]
+    came = list((there / f"site-parts/{NIGHT}").rglob("*.html"))
+    assert came == []  # all that came was moved into the site
+
+
+def test_pages_are_taken_from_the_mirror_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No record is read where all pages of jobs were pushed."""
+    from jmreport.render import making
+
+    here, twin = tmp_path / "one", tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(mirrored(here, twin), server.url)
+    render(mirrored(here, twin), here, "1/1")
+    shutil.rmtree(here / "site-parts")
+
+    def nobody(*_: object) -> None:
+        raise AssertionError("a page of a job was made")
+
+    monkeypatch.setattr(making.Maker, "jobs", nobody)
+    assert render(mirrored(here, twin), here).exit == Exit.DONE
+
+
 def test_a_real_bucket_is_a_meeting_place_too(tmp_path: Path) -> None:
     from gcs_server import BUCKET, served
 

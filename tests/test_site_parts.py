@@ -220,5 +220,8 @@ def test_the_commands_make_a_site_in_parts(
     assert contents(Path("site")) == contents(Path("one"))
     left = [name for name in contents(Path("site-parts")) if name.endswith(".html")]
     assert left == []
-    assert main(["render", "--shard", "3/2"]) == Exit.USAGE
-    assert "no part of a whole" in capsys.readouterr().err
+    for shard in ("3/2", ""):
+        assert main(["render", f"--shard={shard}"]) == Exit.USAGE
+        assert "no part of a whole" in capsys.readouterr().err
+    assert main(["render", "--shard", "1/2", "--parts"]) == Exit.USAGE
+    assert "--shard and --parts contradict each other" in capsys.readouterr().err

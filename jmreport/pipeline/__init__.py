@@ -23,6 +23,7 @@ from jmreport.pipeline.mailing import mail, try_mailbox
 from jmreport.pipeline.merging import merge
 from jmreport.pipeline.nightly import nightly
 from jmreport.pipeline.nights import collect_nights
+from jmreport.pipeline.pagesharing import render_part
 from jmreport.pipeline.parting import collect_part
 from jmreport.pipeline.pruning import prune
 from jmreport.pipeline.publishing import publish
@@ -63,6 +64,7 @@ __all__ = [
     "publish",
     "refresh",
     "render",
+    "render_part",
     "runs",
     "show",
     "states",

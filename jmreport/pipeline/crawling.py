@@ -81,13 +81,14 @@ def crawl(
         step.advance()
 
     def known(job: str, row: Any) -> tuple[str, ...] | None:
-        digest = None if row is None else writer.row_digest(row)
         found = store.entry(job)
-        again = None if _is_known(found, digest) else resumed.entry(job)
-        if _is_known(again, digest):
+        if _is_known(found, row, writer):
+            return found.row.children
+        again = resumed.entry(job)
+        if _is_known(again, row, writer):
             resumed.take(again)
             return again.row.children
-        return found.row.children if _is_known(found, digest) else None
+        return None
 
     crawler = Crawl(
         client,
@@ -163,11 +164,11 @@ class Resumed:
         self.gaps.extend(entry.row.gaps)
 
 
-def _is_known(entry: Entry | None, digest: str | None) -> TypeGuard[Entry]:
-    """Whether a job need not be read again; `digest` is its row's, where a list named it."""
+def _is_known(entry: Entry | None, row: Any, writer: RunWriter) -> TypeGuard[Entry]:
+    """Whether a job need not be read again; `row` is None where no list named it."""
     if entry is None or entry.row.active or any(map(_worth_another_try, entry.row.gaps)):
         return False
-    return digest is None or entry.row_digest == digest
+    return row is None or entry.row_digest == writer.row_digest(row)
 
 
 def _worth_another_try(gap: Gap) -> bool:

@@ -38,14 +38,14 @@ def pull(
         own = any(run.usable for run in store.runs())
     try:
         with (
-            _bucket(settings, environ, progress) as bucket,
+            bucket_of(settings, environ, progress) as bucket,
             progress.step("pull snapshots", None) as step,
         ):
             came = mirror.pull(root, bucket, now=now, advance=step.advance)
     except DeliveryError as error:
         if not own:
             raise
-        return _lacking("could not be pulled", error)
+        return lacking("could not be pulled", error)
     return Outcome(summary=(_told("pulled", came, bucket),) if came.runs else ())
 
 
@@ -61,12 +61,12 @@ def push(
         root = store.root
     try:
         with (
-            _bucket(settings, environ, progress) as bucket,
+            bucket_of(settings, environ, progress) as bucket,
             progress.step("push snapshots", None) as step,
         ):
             went = mirror.push(root, bucket, now=now, advance=step.advance)
     except DeliveryError as error:
-        return _lacking("could not be pushed", error)
+        return lacking("could not be pushed", error)
     return Outcome(summary=(_told("pushed", went, bucket),))
 
 
@@ -85,12 +85,12 @@ def push_part(
         return Outcome()
     try:
         with (
-            _bucket(settings, environ, progress) as bucket,
+            bucket_of(settings, environ, progress) as bucket,
             progress.step("push this part", None),
         ):
             went = partmirror.push(place, bucket, now=now)
     except DeliveryError as error:
-        return _lacking("could not be pushed", error)
+        return lacking("could not be pushed", error)
     return Outcome(summary=(_told("pushed", went, bucket),))
 
 
@@ -113,7 +113,7 @@ def pull_parts(
         return Outcome()
     place = parts.places(Path(settings.snapshots.dir), now)
     with (
-        _bucket(settings, environ, progress) as bucket,
+        bucket_of(settings, environ, progress) as bucket,
         progress.step("pull parts", None) as step,
     ):
         came = partmirror.pull(place, bucket, run_id(now), only=only, advance=step.advance)
@@ -130,10 +130,10 @@ def drop_parts(
     if settings.snapshots.mirror is None:
         return Outcome()
     try:
-        with _bucket(settings, environ, progress) as bucket:
+        with bucket_of(settings, environ, progress) as bucket:
             partmirror.drop(bucket, run_id(now))
     except DeliveryError as error:
-        return _lacking("were merged, and their parts could not be removed", error)
+        return lacking("were merged, and their parts could not be removed", error)
     return Outcome()
 
 
@@ -146,12 +146,14 @@ def share_salt(
     if settings.snapshots.mirror is None:
         return
     new = not store.runs()
-    with _bucket(settings, environ, progress) as bucket:
+    with bucket_of(settings, environ, progress) as bucket:
         partmirror.share_salt(store.root, bucket, store.salt(), new=new)
 
 
 @contextmanager
-def _bucket(settings: Settings, environ: Mapping[str, str], progress: Progress) -> Iterator[Bucket]:
+def bucket_of(
+    settings: Settings, environ: Mapping[str, str], progress: Progress
+) -> Iterator[Bucket]:
     """The mirror. Raises UsageError for one that everybody may read: it holds all that was read."""
     from jmreport.bucket import open_bucket
     from jmreport.pipeline.publishing import refuse_everybody
@@ -170,7 +172,8 @@ def _told(what: str, copied: Mirrored, bucket: Bucket) -> str:
     return f"mirror {bucket.place}: {what} {runs}, {copied.bytes} bytes{removed}"
 
 
-def _lacking(what: str, error: DeliveryError) -> Outcome:
+def lacking(what: str, error: DeliveryError) -> Outcome:
+    """What the mirror lacks, and why: told, and no end of the night (exit 5)."""
     hint = (f"  hint: {error.hint}",) if error.hint else ()
     return Outcome(
         exit=Exit.NOT_DELIVERED, summary=(f"mirror: snapshots {what}: {error.message}", *hint)

@@ -105,12 +105,17 @@ def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:
     from jmreport.render.sharing import Share
     from jmreport.snapshots.parts import shard_from
 
-    site = Path(settings.site.dir)
-    folder = site.with_name(f"{site.name}-parts") / run.id
+    folder = parts_of(settings, run.id)
     if shard:
         found = shard_from(shard)
         return Share(place=folder / found.folder, holds=found.holds)
     return Share(parts=tuple(sorted(folder.glob("*-of-*"))) if parts else ())
+
+
+def parts_of(settings: Settings, run: str) -> Path:
+    """Where pages of jobs lie that were made in parts: site-parts/20261123T021400Z."""
+    site = Path(settings.site.dir)
+    return site.with_name(f"{site.name}-parts") / run
 
 
 def check_executor(executor: str) -> None:

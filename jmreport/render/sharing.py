@@ -40,14 +40,27 @@ class Made:
 
     def __init__(self, root: Path) -> None:
         self._files = Files(root)
-        path = self._files.own / ledger.NAME
+        #: Where it is told what they were made of.
+        self.ledger = path = self._files.own / ledger.NAME
         address = f"{path.resolve().as_uri()}?mode=ro"
-        self._database = sqlite3.connect(address, uri=True) if path.is_file() else None
+        there = path.is_file()
+        self._database = sqlite3.connect(address, uri=True) if there else None
 
     def close(self) -> None:
         """Lets the ledger go."""
         if self._database is not None:
             self._database.close()
+
+    def files(self) -> list[WrittenFile]:
+        """Every file of them, those with names that no page of a job has left out."""
+        if self._database is None:
+            return []
+        try:
+            rows = self._database.execute("SELECT address, size, sum FROM files").fetchall()
+        except sqlite3.DatabaseError:
+            return []
+        found = (WrittenFile(address=name, size=size, sum=total) for name, size, total in rows)
+        return [file for file in found if _is_of_jobs(file.address)]
 
     def of(self, owner: str, content: str) -> tuple[WrittenFile, ...]:
         """The files of a job's page that was made of this, the page last; () where there is none.

@@ -24,6 +24,11 @@ PARTS = "parts"
 _FOLDER = re.compile(r"[0-9]{1,4}-of-[0-9]{1,4}")
 
 
+def is_part(folder: str) -> bool:
+    """Whether a folder of the bucket is named as a part is: "2-of-4"."""
+    return _FOLDER.fullmatch(folder) is not None
+
+
 def push(root: Path, bucket: Bucket, *, now: datetime) -> Mirrored:
     """Sends a part: every run of it that has ended, also one that failed.
 
@@ -69,7 +74,7 @@ def pull(
     for held in bucket.objects(f"{PARTS}/{run}/"):
         folder, _, name = held.name.removeprefix(f"{PARTS}/{run}/").partition("/")
         inner, _, file = name.rpartition("/")
-        if _FOLDER.fullmatch(folder) and only in ("", folder):
+        if is_part(folder) and only in ("", folder):
             there.setdefault(folder, {}).setdefault(inner, set()).add(file)
     came = []
     for folder, inside in sorted(there.items()):
