@@ -208,6 +208,29 @@ def test_what_is_usual_is_interpolated_between_runs() -> None:
     assert workflow.usual.runs == 5
 
 
+@pytest.mark.parametrize("short_first", [True, False])
+def test_of_runs_that_ended_in_one_instant_the_same_are_usual_whichever_were_found_first(
+    short_first: bool,
+) -> None:
+    """Twenty took ten minutes and twenty a hundred: the last thirty are all of the long ones."""
+    jobs = [
+        job(
+            f"{number:02}",
+            night(1) - HOUR,
+            took=timedelta(minutes=100 if number % 2 else 10),
+            found=1 if (number % 2 == 0) == short_first else 2,
+        )
+        for number in range(40)
+    ]
+    asking = job("asking", night(3) - HOUR, "Failed", found=3)
+    found = report([*jobs, asking], runs(4))
+    of_page = {one.entry.row.id: one.usual for one in contexts(Held([*jobs, asking]), runs(4))}
+    usual = of_page["asking"]
+    assert usual is not None
+    assert usual == found.workflows[0].usual
+    assert usual.median == timedelta(minutes=100)
+
+
 def test_what_was_usual_for_a_job_never_changes_afterwards() -> None:
     """Neither by later runs nor by older jobs that are found later."""
     before = [*_hours(1, 2, 3, 4, 5), ended(1, "Failed", as_id="j")]

@@ -287,6 +287,21 @@ def test_a_job_that_the_server_changed_later_is_told_as_it_was(
     assert diff(capsys, FIRST, SECOND, "-q") == before
 
 
+def test_a_job_of_the_earlier_run_is_told_apart_from_those_that_came_later(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its id was the only one to begin so; that of a job which fails in the later run does too."""
+    store, alike = folder / "alike", "03a7491c-77aa-4344-b248-13abb73e7a"
+    jobs = [(f"{alike}1f", 1, "Succeeded"), ("other", 1, "Succeeded"), (f"{alike}2f", 2, "Failed")]
+    for night, (job, sample, status) in enumerate(jobs):
+        one = of_night(sample, status, night)
+        row, detail = {**one.row, "id": job}, {**one.detail, "id": job}
+        write_run(store, [record(sample, id=job, row=row, detail=detail)], days=night)
+    found = as_json(capsys, FIRST, THIRD, "--snapshots", str(store))
+    (gone,), (new,) = found["not_run"], found["new"]
+    assert (gone["short_id"], new["short_id"]) == (f"{alike}1", f"{alike}2")
+
+
 # The page.
 
 

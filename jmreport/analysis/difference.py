@@ -20,7 +20,7 @@ from jmreport.compared import (
     TaskDifference,
 )
 from jmreport.history import History
-from jmreport.records import JobRow, Run, Sketch
+from jmreport.records import JobRow, Run, Sketch, run_order
 from jmreport.report import CauseGroup, Night, NightSummary
 
 
@@ -37,8 +37,18 @@ class Known(NamedTuple):
     short_ids: dict[str, str]
 
 
-def known(night: Night, history: History, runs: Sequence[Run], identity: Sequence[str]) -> Known:
-    """What a run knew: `night` is the one that it ended, `history` and `runs` those up to it."""
+def known(
+    night: Night,
+    history: History,
+    runs: Sequence[Run],
+    identity: Sequence[str],
+    *,
+    earlier: Iterable[str] = (),
+) -> Known:
+    """What a run knew: `night` is the one that it ended, `history` and `runs` those up to it.
+
+    `earlier` are ids that a run before it names: their short forms may have become longer since.
+    """
     nights = Nights(runs)
     keys = Keys(nights, identity, every=True)
     rows = []
@@ -51,6 +61,7 @@ def known(night: Night, history: History, runs: Sequence[Run], identity: Sequenc
     told = keys.standings(history)
     unknown = {job: entry.row for job, entry in history.of(night.unknown).items()}
     named = {
+        *earlier,
         *unknown,
         *(state.entry.row.id for state in told.states.values()),
         *(entry.row.id for entry in told.ran.values()),
@@ -123,8 +134,8 @@ class _Jobs:
     """Rows as the difference names them."""
 
     def __init__(self, before: Known, after: Known) -> None:
-        # The later run knows more ids, from which each is to be told apart.
-        first, then = sorted((before, after), key=lambda side: side.night.summary.now)
+        # The later run knows more ids, from which each is to be told apart; clocks can go back.
+        first, then = sorted((before, after), key=lambda side: run_order(side.night.summary.run))
         self._short = first.short_ids | then.short_ids
 
     def states(self, states: Iterable[KeyState]) -> tuple[DiffJob, ...]:

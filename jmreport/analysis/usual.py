@@ -23,11 +23,15 @@ Workflow = tuple[str, bool]
 
 
 class Success(NamedTuple):
-    """A successful run, sortable by its end."""
+    """A successful run, sortable by its end.
+
+    Of runs that ended together the longer counts as the later: so whoever keeps the last of them,
+    in whichever order they came, is told the same durations.
+    """
 
     end: datetime
-    id: str
     seconds: float
+    id: str
 
 
 def usual(seconds: Sequence[float]) -> Usual | None:
@@ -66,7 +70,7 @@ def success(row: JobRow) -> Success | None:
     if row.status != "Succeeded" or row.end is None or row.took is None or not row.name:
         return None
     seconds = row.took.total_seconds()
-    return Success(row.end, row.id, seconds) if seconds > 0 else None
+    return Success(row.end, seconds, row.id) if seconds > 0 else None
 
 
 class Successes:
@@ -79,7 +83,8 @@ class Successes:
     def add(self, one: Success) -> None:
         """One more; most of them end later than all before."""
         end = one.end.timestamp()
-        place = bisect_right(self._ends, end)
+        first, behind = bisect_left(self._ends, end), bisect_right(self._ends, end)
+        place = bisect_right(self._seconds, one.seconds, first, behind)
         self._ends.insert(place, end)
         self._seconds.insert(place, one.seconds)
 

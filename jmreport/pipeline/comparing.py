@@ -15,6 +15,7 @@ from jmreport.records import Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
+    from jmreport.analysis.difference import Known
     from jmreport.compared import Difference
 
 #: So many runs are named where none, or several, are meant.
@@ -34,7 +35,7 @@ def diff(settings: Settings, first: str, second: str, *, progress: Progress) -> 
         runs = store.runs()
         names = (chosen(runs, first).id, chosen(runs, second).id)
         with progress.step("compare", None):
-            sides = {}
+            sides: dict[str, Known] = {}
             for then in replay(
                 Path(settings.snapshots.dir),
                 summarise=analysis.summarise,
@@ -50,7 +51,11 @@ def diff(settings: Settings, first: str, second: str, *, progress: Progress) -> 
                     measures=then.measures,
                 )
                 sides[run] = analysis.known(
-                    night, then.history, then.runs, settings.report.identity_labels
+                    night,
+                    then.history,
+                    then.runs,
+                    settings.report.identity_labels,
+                    earlier={job for side in sides.values() for job in side.short_ids},
                 )
             return analysis.difference(sides[names[0]], sides[names[1]])
 
