@@ -28,8 +28,8 @@ from jmreport.models import TIME_FRAMES
 from jmreport.settings import KEYS, Settings
 
 COMMANDS = (
-    "build", "collect", "render", "publish", "mail", "nightly", "diff", "check", "prune", "abort",
-    "label", "serve", "demo", "init", "doctor", "snapshots",
+    "build", "collect", "render", "merge", "publish", "mail", "nightly", "diff", "check", "prune",
+    "abort", "label", "serve", "demo", "init", "doctor", "snapshots",
 )  # fmt: skip
 NOW = "2026-11-23T02:14:00Z"
 

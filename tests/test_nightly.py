@@ -219,7 +219,10 @@ def test_a_night_that_is_killed_anywhere_leaves_the_lock_free_and_the_next_one_c
         process.kill()
         process.wait()
     counting.seconds = 0.0
-    assert night(of, url, days=1).exit == Exit.DONE
+    outcome = night(of, url, days=1)
+    # Of a mail that was under way when the night was killed nobody knows whether it came.
+    unsure = any("may have been sent" in line for line in outcome.summary)
+    assert outcome.exit == (Exit.NOT_DELIVERED if unsure else Exit.DONE), outcome.summary
     assert pipeline.check(of) == ()
     assert "index.html" in published(tmp_path)
     assert 1 <= len(post.arrived) <= 5

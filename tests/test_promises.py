@@ -114,3 +114,22 @@ def test_the_pages_say_it_and_each_number_leads_to_its_failed_jobs(tmp_path: Pat
 def test_without_promises_nothing_is_said_of_them(tmp_path: Path) -> None:
     write(tmp_path, JOBS, OVER)
     assert 'id="promises"' not in (tmp_path / "index.html").read_text()
+
+
+def test_a_promise_for_a_label_that_no_job_has_is_a_named_mistake(tmp_path: Path) -> None:
+    """Written wrong it would look kept, and `--fail-on slo` would pass for good."""
+    slos = (
+        Slo(label="owner", target=0.5),
+        Slo(label="onwer", target=0.95),
+        Slo(label="owner=nobody", target=0.95, days=7),
+    )
+    found = promises.mistakes(slos, report(JOBS, OVER, Settings(slo=slos)))
+    assert found == (
+        "[[slo]] label = 'onwer': no job that ended in the last 28 days has this label: "
+        "it promises nothing",
+        "[[slo]] label = 'owner=nobody': no job that ended in the last 7 days has this label: "
+        "it promises nothing",
+    )
+    write(tmp_path, JOBS, OVER, settings=Settings(slo=slos))
+    quality = unescape((tmp_path / addresses.QUALITY).read_text())
+    assert all(said in quality for said in found)

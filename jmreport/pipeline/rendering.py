@@ -42,7 +42,7 @@ def render(
     check_executor(executor)
     from jmreport import analysis
     from jmreport.errors import SnapshotError
-    from jmreport.render import site
+    from jmreport.render import promises, site
     from jmreport.snapshots import read_records
 
     with open_store(settings, create=False) as store:
@@ -97,7 +97,8 @@ def render(
     stopped = gate.exceeded(report, settings.gate)
     if stopped:
         code = first(code, Exit.GATE)
-    return Outcome(exit=code, summary=(line, *guidance.mistakes, *stopped), run=newest)
+    empty = promises.mistakes(settings.slo, report)
+    return Outcome(exit=code, summary=(line, *guidance.mistakes, *empty, *stopped), run=newest)
 
 
 def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:

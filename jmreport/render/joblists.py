@@ -148,6 +148,8 @@ def list_pages(found: JobList, jobs: Jobs) -> Iterator[Page]:
     yield from _part(part, jobs)
 
 
+#: The scope of lists that jobs never leave for their age.
+OF_ALL_TIME = "of all time"
 #: What the name of a list ends in where only its archived jobs are shown.
 ARCHIVED = "-archived"
 
@@ -163,6 +165,11 @@ class _Part(Struct, frozen=True):
     beside: int = 0
     suffix: str = ""
     beyond: bool = False
+
+    @property
+    def of_all_time(self) -> bool:
+        """Whether no job ever leaves the list for its age."""
+        return not self.found.scopes or OF_ALL_TIME in self.found.scopes
 
     def address(self, page: int = 1, suffix: str | None = None) -> str:
         name = self.found.name + (self.suffix if suffix is None else suffix)
@@ -190,10 +197,10 @@ class _Part(Struct, frozen=True):
 def _part(part: _Part, jobs: Jobs) -> Iterator[Page]:
     """The pages of what is shown together: the newest jobs first.
 
-    A list that goes back beyond the report's window grows from one night to the next, so its pages
-    are counted from the oldest job on: those that are full never change.
+    A list of all time grows from one night to the next, so its pages are counted from the oldest
+    job on: those that are full never change. One of a time frame loses its oldest jobs each night.
     """
-    if part.beyond and len(part.jobs) > ROWS:
+    if part.beyond and part.of_all_time and len(part.jobs) > ROWS:
         chunks = by_age(part.jobs)
         for page, chunk in enumerate(chunks):
             yield _list_page(part, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
@@ -228,7 +235,7 @@ def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> 
         content=digest(
             jobs.columns,
             columns_note(jobs),
-            replace(part.found, jobs=()),
+            replace(part.found, jobs=(), scopes=() if place.full else part.found.scopes),
             part.suffix,
             part.beyond,
             around,
@@ -263,7 +270,7 @@ def _list_view(
         return ListView(
             title=_span(place.page, title) if place.full else headline(len(part.jobs), title),
             other=None if place.full else part.other(),
-            note=words.listed(list(found.scopes)),
+            note="" if place.full else words.listed(list(found.scopes)),
             back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
             filter=_filter_href(part, at),
             columns=jobs.columns,

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from jmreport.render import addresses, charts, promises, words
 from jmreport.render.joblists import (
+    OF_ALL_TIME,
     Lists,
     PageLink,
     filter_state,
@@ -461,7 +462,7 @@ class _Links:
             jobs,
             scope=f"submitted in the {frame_words(self._frame.frame)}"
             if self._frame.frame != "ALL_TIME"
-            else "of all time",
+            else OF_ALL_TIME,
             back=(label.title, addresses.label(label.key)),
             filtered=self._filter(status),
             same=kind,

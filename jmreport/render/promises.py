@@ -10,6 +10,7 @@ from jmreport.render import addresses, words
 from jmreport.render.flakypages import Link
 from jmreport.render.joblists import Lists, list_name
 from jmreport.report import Report, SloReport
+from jmreport.settings import Slo
 
 #: Rows on the overview, beside those that are broken.
 FEW = 5
@@ -49,6 +50,24 @@ def of_label(key: str, report: Report, lists: Lists, at: str) -> Promises:
     """The promises for one label's values."""
     slos = sorted((one for one in report.slos if one.key == key), key=_order)
     return _table(slos, ROWS, report, lists, at)
+
+
+def mistakes(slos: Sequence[Slo], report: Report) -> tuple[str, ...]:
+    """Promises of which nobody can say whether they were kept, since no job has their label.
+
+    A label that is written wrong would else look like a promise that is kept.
+    """
+    told = {(one.key, one.value) for one in report.slos}
+    found = []
+    for slo in slos:
+        key, equals, value = slo.label.partition("=")
+        ended = any(one.ended for one in report.slos if (one.key, one.value) == (key, value))
+        if (equals and not ended) or (not equals and not any(name == key for name, _ in told)):
+            found.append(
+                f"[[slo]] label = {slo.label!r}: no job that ended in the last "
+                f"{words.plural(slo.days, 'day')} has this label: it promises nothing"
+            )
+    return tuple(found)
 
 
 def _table(slos: Sequence[SloReport], most: int, report: Report, lists: Lists, at: str) -> Promises:

@@ -47,6 +47,7 @@ from jmreport.render import (
     multiqc,
     nightpages,
     overview,
+    promises,
     qualitypage,
     reportjson,
     taskpages,
@@ -521,12 +522,13 @@ class _Site:
         maker.pages = [*lists.pages(), *middle, *front]
 
     def _mistakes(self) -> tuple[str, ...]:
-        """What is wrong with the notes of the site's owner."""
+        """What is wrong with the notes and the promises of the site's owner."""
         report = self.report
         unused = self.guides.unused(
             {flow.name for flow in report.workflows}, {cause.id for cause in report.causes}
         )
-        return (*self.guides.mistakes, *unused)
+        empty = promises.mistakes(self.maker.settings.slo, report)
+        return (*self.guides.mistakes, *unused, *empty)
 
     def _to_make(self) -> tuple[list[int], list[int]]:
         """Places in the plan of pages that aren't there yet, and of those that have changed."""
