@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jmreport import __version__
 from jmreport.errors import Exit, first
-from jmreport.pipeline import gate, guiding
+from jmreport.pipeline import gate, guiding, sealing
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -40,12 +40,12 @@ def render(
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
-    from jmreport import analysis
     from jmreport.errors import SnapshotError
-    from jmreport.render import promises, site
-    from jmreport.snapshots import read_records
+    from jmreport.render import seal
+    from jmreport.render.seal import Seal
 
     with open_store(settings, create=False) as store:
+        stamp = store.stamp()  # before anything is read: a run that ends meanwhile breaks the seal
         runs = store.runs()
         newest = next((run for run in reversed(runs) if run.usable), None)
         if newest is None:
@@ -54,6 +54,16 @@ def render(
                 f"no usable run in {settings.snapshots.dir}{why}",
                 hint=_first_steps(store.count()),
             )
+        guidance = guiding.read(settings.report)
+        made_of = sealing.made_of(stamp, settings, guidance) if stamp and not shard else ""
+        if made_of and (found := seal.unbroken(Path(settings.site.dir), made_of)):
+            again = _line(settings, pages=found.pages, rewritten=0)
+            return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
+        # Only now, since they take longer to load than it takes to see that nothing has changed.
+        from jmreport import analysis
+        from jmreport.render import promises, site
+        from jmreport.snapshots import read_records
+
         with progress.step("analyse", None):
             past, told = _nights(settings, runs, store)
             runs = (*store.pruned(), *runs)
@@ -68,7 +78,11 @@ def render(
                 prices=settings.prices,
             )
             told = (*told, analysis.frozen(report, store))
-        guidance = guiding.read(settings.report)
+        code = Exit.DONE if report.complete else Exit.INCOMPLETE
+        stopped = gate.exceeded(report, settings.gate)
+        if stopped:
+            code = first(code, Exit.GATE)
+        lines = (*guidance.mistakes, *promises.mistakes(settings.slo, report), *stopped)
         share = _share(settings, newest, shard, parts=parts)
         written = site.write(
             Path(settings.site.dir),
@@ -83,22 +97,23 @@ def render(
             workers=workers,
             executor=executor,
             share=share,
+            sealed=Seal(made_of=made_of, exit=code, lines=lines) if made_of else None,
             progress=progress,
         )
     if share.place is not None:
         made = f"part {shard} of the pages of jobs of run {newest.id} is in {share.place}"
         line = f"{made}: {written.rewritten} files written, {written.unchanged} were there"
         return Outcome(summary=(line,), run=newest)
-    line = (
-        f"rendered {settings.site.dir}/index.html: {written.pages} pages, "
-        f"{written.rewritten} rewritten, {written.unchanged} unchanged"
+    line = _line(settings, pages=written.pages, rewritten=written.rewritten)
+    return Outcome(exit=code, summary=(line, *lines), run=newest)
+
+
+def _line(settings: Settings, *, pages: int, rewritten: int) -> str:
+    """What a render came to."""
+    return (
+        f"rendered {settings.site.dir}/index.html: {pages} pages, "
+        f"{rewritten} rewritten, {pages - rewritten} unchanged"
     )
-    code = Exit.DONE if report.complete else Exit.INCOMPLETE
-    stopped = gate.exceeded(report, settings.gate)
-    if stopped:
-        code = first(code, Exit.GATE)
-    empty = promises.mistakes(settings.slo, report)
-    return Outcome(exit=code, summary=(line, *guidance.mistakes, *empty, *stopped), run=newest)
 
 
 def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:

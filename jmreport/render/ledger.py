@@ -6,11 +6,13 @@
 
     nights: run | settings | summary | body
     diffs:  name | body
+    seals:  body
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `sum`
 that of the file's own bytes, `kept` is 1 for what is never removed. `nights` keeps what the page of
 each night is made of, as it was told then; `settings` is the digest of those that it depends on.
-`diffs` keeps what the pages of differences that somebody asked for are made of.
+`diffs` keeps what the pages of differences that somebody asked for are made of; `seals` holds one
+at most (render/seal.py).
 One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
 the run before.
 """
@@ -38,6 +40,7 @@ CREATE TABLE IF NOT EXISTS nights (
 _DIFFS = """
 CREATE TABLE IF NOT EXISTS diffs (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID
 """
+_SEALS = "CREATE TABLE IF NOT EXISTS seals (body BLOB NOT NULL)"
 _VERSION = 1
 #: Its name within the site's own folder.
 NAME = "pages"
@@ -77,6 +80,7 @@ class Ledger:
             database.execute(_TABLE)
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
+            database.execute(_SEALS)
             database.execute("CREATE INDEX IF NOT EXISTS owners ON files (owner)")
         except sqlite3.Error:
             database.close()
@@ -161,6 +165,21 @@ class Ledger:
         """What each page of a difference is made of, in the order of their names."""
         rows = self._database.execute("SELECT body FROM diffs ORDER BY name").fetchall()
         yield from (body for (body,) in rows)
+
+    def all_sizes(self) -> Iterator[tuple[str, int]]:
+        """(address, size) of every file."""
+        yield from self._database.execute("SELECT address, size FROM files")
+
+    def seal(self) -> bytes:
+        """The site's seal as it was set; b"" where it is broken."""
+        found = self._database.execute("SELECT body FROM seals").fetchone()
+        return b"" if found is None else bytes(found[0])
+
+    def set_seal(self, body: bytes) -> None:
+        """Seals the site, in place of the seal that it has; b"" breaks that."""
+        self._database.execute("DELETE FROM seals")
+        if body:
+            self._database.execute("INSERT INTO seals VALUES (?)", (body,))
 
     def commit(self) -> None:
         """Makes everything since the ledger was opened last: the run's commit point."""

@@ -50,6 +50,7 @@ from jmreport.render import (
     promises,
     qualitypage,
     reportjson,
+    seal,
     taskpages,
     timelinepage,
     verdict,
@@ -65,6 +66,7 @@ from jmreport.render.jobfacts import site_facts
 from jmreport.render.ledger import Ledger
 from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of, encoded
 from jmreport.render.page import digest
+from jmreport.render.seal import Seal
 from jmreport.render.sharing import WHOLE, Others, Share
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS, JobWorkers, batched, working
@@ -115,13 +117,15 @@ def write(
     workers: int,
     executor: str = "",
     share: Share = WHOLE,
+    sealed: Seal | None = None,
     progress: Progress,
 ) -> Written:
     """Writes the whole site. Who works on it changes the time that it takes, not a byte.
 
     0 workers is one for each core; 1 is this process. `executor` names a cluster that makes the
     pages of jobs ("dask://10.0.0.5:8786"); all others are made here. `share` says that only some
-    pages of jobs are made, into a folder of their own, or where such folders are.
+    pages of jobs are made, into a folder of their own, or where such folders are. `sealed` is the
+    seal that the site has afterwards, but for the number of its pages.
     `contexts` are those of every known job of `history`, read once; `read_records` must be
     picklable; `nights` are those that `remembered` did not know, and the newest. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
@@ -156,7 +160,7 @@ def write(
         )
         try:
             if share.holds is None:
-                site.write(contexts)
+                site.write(contexts, sealed)
             else:
                 site.write_jobs(each for each in contexts if share.holds(each.entry.row.id))
         finally:
@@ -221,6 +225,7 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
                 ledger.put(
                     page.address, f"{base}{page.content}", written, kept=page.address == address
                 )
+        ledger.set_seal(b"")  # the next render finds another page to link to
         ledger.commit()
     return address
 
@@ -335,7 +340,7 @@ class _Site:
             seconds=0.0,
         )
 
-    def write(self, contexts: Iterable[JobContext]) -> None:
+    def write(self, contexts: Iterable[JobContext], sealed: Seal | None) -> None:
         for address, content in sorted(self.maker.theme.assets().items()):
             self._file(address, content)
         changed = self.files.spool("changed-jobs")
@@ -360,6 +365,8 @@ class _Site:
         for run, night in self.nights.items():
             encode = msgspec.msgpack.encode
             self.ledger.put_night(run, told, encode(night.summary), encode(night))
+        pages = self.rewritten + self.unchanged
+        self.ledger.set_seal(seal.encoded(replace(sealed, pages=pages)) if sealed else b"")
         self.ledger.commit()
 
     def write_jobs(self, contexts: Iterable[JobContext]) -> None:

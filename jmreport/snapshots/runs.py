@@ -11,6 +11,8 @@ runs/20261123T021400Z/
 Runs up to the one that pruned/ names are gone, be their folders still there (snapshots/carried.py).
 """
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,6 +127,21 @@ def stamp(folder: Path) -> str:
     """Changes when a run's run.json does. Raises FileNotFoundError where there is none."""
     about = (folder / RUN).stat()
     return f"{about.st_size}-{about.st_mtime_ns}"
+
+
+def stamp_of_all(root: Path) -> str:
+    """Changes when a file of a run that ended does, or of what was pruned: its name, size or time.
+
+    Raises OSError where one goes at this moment.
+    """
+    whole = hashlib.blake2b(digest_size=16)
+    ended = [folder for folder in folders(root) if (folder / RUN).exists()]
+    for folder in (*ended, *filter(None, (pruned_folder(root),))):
+        whole.update(f"{folder.name}/\n".encode())
+        for file in sorted(os.scandir(folder), key=lambda one: one.name):
+            about = file.stat()
+            whole.update(f"{file.name} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return whole.hexdigest()
 
 
 def decode(body: bytes, path: Path) -> StoredRun:

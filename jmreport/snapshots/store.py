@@ -209,6 +209,16 @@ class Store:
         """The server's own numbers as a run read them, by time frame; empty where it has none."""
         return runs.aggregations(self.root, run)
 
+    def stamp(self) -> str:
+        """Changes when anything that a report is made of does: looks at files, reads none.
+
+        "" where files come and go at this moment.
+        """
+        try:
+            return runs.stamp_of_all(self.root)
+        except OSError:
+            return ""
+
     def begin(
         self, now: datetime, redaction: Redaction, *, asked: Asked | None = None, version: str = ""
     ) -> RunWriter:

@@ -1,0 +1,233 @@
+"""Rendering what was rendered already: nothing is read or made, unless anything may be another."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from jmreport import pipeline
+from jmreport.errors import Exit, LockedError
+from jmreport.pipeline import DemoOptions, Outcome, Source
+from jmreport.progress import SilentProgress, Step
+from jmreport.render.ledger import Ledger
+from jmreport.render.seal import Seal, encoded
+from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+DEMO = Source(demo=DemoOptions(jobs=160))
+#: What the ledger is called below a site.
+LEDGER = ".jmreport/pages"
+
+
+class Steps(SilentProgress):
+    """Remembers what was done: nothing, where a seal was found unbroken."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None) -> Iterator[Step]:
+        self.names.append(name)
+        with super().step(name, total) as step:
+            yield step
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with snapshots and their site."""
+    folder = tmp_path_factory.mktemp("rendered")
+    with contextlib.chdir(folder):
+        pipeline.build(
+            Settings(), now=NOW, source=DEMO, environ={}, progress=SilentProgress(), workers=1
+        )
+    return folder
+
+
+@pytest.fixture
+def folder(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, to be changed, as the folder that commands work in: pages name it as it is told."""
+    place = tmp_path / "own"
+    shutil.copytree(rendered, place)
+    monkeypatch.chdir(place)
+    return place
+
+
+def render(how: Settings) -> tuple[Outcome, bool]:
+    """What came of it, and whether anything was looked at but the seal."""
+    steps = Steps()
+    return pipeline.render(how, progress=steps, workers=1), bool(steps.names)
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_sealed_is_left_alone_and_told_as_before() -> None:
+    """With its exit code and the lines behind it: what stopped a night stops it again."""
+    broken = Slo(label="owner=li", target=1.0)
+    how = Settings(gate=Gate(fail_on=("slo",)), slo=(broken, Slo(label="nobody", target=0.5)))
+    first, looked = render(how)
+    assert looked
+    assert first.exit is Exit.GATE
+    again, looked = render(how)
+    assert not looked
+    assert " 0 rewritten" in again.summary[0]
+    assert first.summary[0].split(",")[0] == again.summary[0].split(",")[0]
+    assert len(first.summary) > 2
+    assert (again.exit, again.summary[1:], again.run) == (first.exit, first.summary[1:], first.run)
+
+
+@pytest.mark.usefixtures("folder")
+def test_how_the_server_was_asked_and_who_gets_mail_breaks_no_seal() -> None:
+    """No page depends on it."""
+    how = Settings(api=Api(url="https://jobs.example.org"), mail=Mail(smtp="mx.example.org:25"))
+    assert not render(how)[1]
+
+
+def _page_gone(folder: Path) -> None:
+    next((folder / "site/jobs").glob("*.html")).unlink()
+
+
+def _page_cut(folder: Path) -> None:
+    page = folder / "site/index.html"
+    page.write_bytes(page.read_bytes()[:100])
+
+
+def _raw_gone(folder: Path) -> None:
+    next((folder / "site/jobs").glob("*.json")).unlink()
+
+
+def _asset_gone(folder: Path) -> None:
+    next((folder / "site/assets").iterdir()).unlink()
+
+
+def _seal_spoilt(folder: Path) -> None:
+    with Ledger(folder / "site" / LEDGER) as ledger:
+        ledger.set_seal(b"\xc1")
+        ledger.commit()
+
+
+def _another_code(folder: Path) -> None:
+    """As another jmreport would have sealed it."""
+    with Ledger(folder / "site" / LEDGER) as ledger:
+        sealed = msgspec.msgpack.decode(ledger.seal(), type=Seal)
+        ledger.set_seal(encoded(replace(sealed, made_of="0" * 32)))
+        ledger.commit()
+
+
+def _ledger_gone(folder: Path) -> None:
+    (folder / "site" / LEDGER).unlink()
+
+
+def _ledger_of_before(folder: Path) -> None:
+    """One that knows of no seals."""
+    with sqlite3.connect(folder / "site" / LEDGER) as database:
+        database.execute("DROP TABLE seals")
+
+
+def _snapshots_restored(folder: Path) -> None:
+    """From a copy, which is not known to hold the same."""
+    found = next(folder.glob("snapshots/runs/*/aggregations.json"))
+    found.write_bytes(found.read_bytes())
+
+
+def _another_night(_folder: Path) -> None:
+    pipeline.collect(
+        Settings(),
+        now=NOW + timedelta(days=1),
+        source=DEMO,
+        environ={},
+        progress=SilentProgress(),
+    )
+
+
+def _difference(folder: Path) -> None:
+    """A page that others lead to."""
+    _another_night(folder)
+    render(Settings())
+    first, second = sorted(path.name for path in (folder / "snapshots/runs").iterdir())
+    found = pipeline.diff(Settings(), first, second, progress=SilentProgress())
+    pipeline.keep_diff(Settings(), found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _page_gone,
+        _page_cut,
+        _raw_gone,
+        _asset_gone,
+        _seal_spoilt,
+        _another_code,
+        _ledger_gone,
+        _ledger_of_before,
+        _snapshots_restored,
+        _another_night,
+        _difference,
+    ],
+)
+def test_whatever_a_page_may_depend_on_breaks_the_seal(
+    folder: Path, change: Callable[[Path], None]
+) -> None:
+    """And the site is whole afterwards, and sealed again."""
+    assert not render(Settings())[1]
+    change(folder)
+    assert render(Settings())[1]
+    assert pipeline.check(Settings()) == ()
+    assert not render(Settings())[1]
+
+
+def test_a_setting_that_pages_show_and_a_note_break_the_seal(folder: Path) -> None:
+    """Also a note's text, with the same settings."""
+    how = Settings()
+    title = replace(how, site=Site(title="Night jobs"))
+    assert render(title)[1]
+    assert "Night jobs" in (folder / "site/index.html").read_text()
+    (folder / "notes").mkdir()
+    note = folder / "notes/intro.md"
+    note.write_text("Call Ana.")
+    noted = replace(title, report=replace(how.report, notes=str(folder / "notes")))
+    assert render(noted)[1]
+    assert not render(noted)[1]
+    note.write_text("Call Ben.")
+    assert render(noted)[1]
+    assert "Call Ben." in (folder / "site/index.html").read_text()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_part_of_a_site_is_made_though_the_site_is_sealed() -> None:
+    """It is for a folder of its own."""
+    steps = Steps()
+    pipeline.render(Settings(), progress=steps, workers=1, shard="1/2")
+    assert "write job pages" in steps.names
+
+
+def test_a_sealed_site_that_another_run_writes_is_locked(folder: Path) -> None:
+    """Whoever asks is told so, as ever."""
+    with Ledger(folder / "site" / LEDGER), pytest.raises(LockedError):
+        render(Settings())
+
+
+def test_an_unbroken_seal_is_found_without_loading_what_makes_pages(folder: Path) -> None:
+    """Templates, analysis and drawing take longer to load than to see that nothing changed."""
+    program = (
+        "import sys; from jmreport.cli import main\n"
+        "code = main(['render'])\n"
+        "print(code, {'jinja2', 'matplotlib', 'httpx', 'jmreport.render.site'} & {*sys.modules})"
+    )
+    done = subprocess.run(  # noqa: S603 - this Python
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert " 0 rewritten" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 set()"
