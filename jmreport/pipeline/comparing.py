@@ -62,9 +62,9 @@ def diff(settings: Settings, first: str, second: str, *, progress: Progress) -> 
 
 def has_site(settings: Settings) -> bool:
     """Whether there is a site of ours in which a page can be kept."""
-    from jmreport.render import site
+    from jmreport.render import kept
 
-    return site.is_there(Path(settings.site.dir))
+    return kept.is_there(Path(settings.site.dir))
 
 
 def keep_diff(settings: Settings, found: Difference) -> Path:
@@ -72,14 +72,14 @@ def keep_diff(settings: Settings, found: Difference) -> Path:
 
     Raises UsageError where there is no site yet.
     """
-    from jmreport.render import site
+    from jmreport.render import kept
 
     folder = Path(settings.site.dir)
-    if not site.is_there(folder):
+    if not kept.is_there(folder):
         raise UsageError(
             f"no site in {folder} to keep a page in", hint="run `jmreport render` first"
         )
-    return folder / site.keep_difference(folder, found, settings=settings, version=__version__)
+    return folder / kept.keep_difference(folder, found, settings=settings, version=__version__)
 
 
 #: "latest~2": two usable runs before the latest.

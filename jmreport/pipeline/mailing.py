@@ -503,9 +503,9 @@ class _Reports:
 
     def _past(self) -> tuple[NightSummary, ...]:
         """The nights before, where the site told them all: what is usual comes from them."""
-        from jmreport.render import site
+        from jmreport.render import kept
 
-        known = site.remembered(Path(self._settings.site.dir), self._settings)
+        known = kept.remembered(Path(self._settings.site.dir), self._settings)
         before = [run.id for run in self._runs if run.usable and not run.pruned][:-1]
         return tuple(known[run] for run in before) if known.keys() >= set(before) else ()
 

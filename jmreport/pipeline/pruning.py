@@ -68,7 +68,7 @@ def _long_before(now: datetime, keep: timedelta) -> datetime:
 def _leaned_on(settings: Settings, store: Store, gone: tuple[Run, ...]) -> Iterable[str]:
     """Jobs that nights which stay are told with, and those that kept pages of the site link to."""
     from jmreport import analysis
-    from jmreport.render import site
+    from jmreport.render import kept
 
     going = frozenset(run.id for run in gone)
     runs = store.runs()
@@ -78,13 +78,13 @@ def _leaned_on(settings: Settings, store: Store, gone: tuple[Run, ...]) -> Itera
         (*store.pruned(), *runs),
         going,
         settings.report.identity_labels,
-    ) | site.named(Path(settings.site.dir), staying)
+    ) | kept.named(Path(settings.site.dir), staying)
 
 
 def _summary(
     settings: Settings, found: Pruned, before: datetime, *, dry_run: bool
 ) -> Iterable[str]:
-    from jmreport.render import site
+    from jmreport.render import kept
 
     place = settings.snapshots.dir
     if not found.runs:
@@ -98,7 +98,7 @@ def _summary(
         f"{begins} {runs} of {place} ({span}): {_count(len(found.dropped), 'job')} forgotten, "
         f"{_count(found.carried, 'record')} carried on, {_freed(found.freed)}"
     )
-    number, size = site.taken_by(Path(settings.site.dir), found.dropped, found.runs)
+    number, size = kept.taken_by(Path(settings.site.dir), found.dropped, found.runs)
     if number:
         yield (
             f"the next `jmreport render` takes {_count(number, 'file')} of their nights and pages "

@@ -100,15 +100,15 @@ def wanted(settings: Settings) -> str:
 def _files(site_dir: Path) -> tuple[SiteFile, ...]:
     """The files of the site that the ledger knows."""
     from jmreport.publish import SiteFile
-    from jmreport.render import site
+    from jmreport.render import kept
     from jmreport.render.ledger import all_files
 
-    if not site.is_there(site_dir):
+    if not kept.is_there(site_dir):
         raise NothingUsableError(
             f"no site in {site_dir}", hint="`jmreport build` or `jmreport render` writes one"
         )
     try:
-        found = tuple(all_files(site.ledger_of(site_dir)))
+        found = tuple(all_files(kept.ledger_of(site_dir)))
     except sqlite3.DatabaseError as error:
         raise NothingUsableError(
             f"what {site_dir} consists of cannot be read: {error}",
@@ -252,9 +252,9 @@ class _Publishing:
         )
 
     def _pointer(self, address: str) -> bytes:
-        from jmreport.render import site
+        from jmreport.render import hostpages
 
-        return site.pointer(self.settings, address, version=__version__)
+        return hostpages.pointer(self.settings, address, version=__version__)
 
     def _pend(self, plan: Plan, left: tuple[str, ...]) -> None:
         """Writes down which objects are about to be there, for whoever takes over."""

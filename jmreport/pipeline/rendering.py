@@ -159,11 +159,11 @@ def _nights(
     its settings changed, is told from the snapshots as they were then.
     """
     from jmreport import analysis
-    from jmreport.render import site
+    from jmreport.render import kept
     from jmreport.snapshots import replay
 
     usable = [run.id for run in runs if run.usable][:-1]
-    known = site.remembered(Path(settings.site.dir), settings)
+    known = kept.remembered(Path(settings.site.dir), settings)
     lacking = frozenset(usable) - known.keys()
     if not lacking:
         return tuple(known[run] for run in usable), ()

@@ -1,4 +1,4 @@
-"""What a host shows though no page links to it: 404.html and robots.txt.
+"""What a host shows though no page links to it: 404.html, robots.txt, and where the report is.
 
 A host shows 404.html in the place of any page, at any depth, so its links are whole addresses below
 `site.url`. Where that isn't set there are none, since no other link would lead to the same place
@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from jmreport.render import addresses
+from jmreport.render.making import encoded
 from jmreport.render.page import Page, digest
+from jmreport.render.theme import Theme
+from jmreport.settings import Settings
 
 #: Private reports stay out of searches. Robots look for it at the root of a host only; wherever the
 #: report lies, each of its pages says noindex too.
@@ -23,6 +26,12 @@ class NotFoundView(Struct, frozen=True, kw_only=True):
     home: str
     css: str
     icon: str
+
+
+class PointerView(Struct, frozen=True, kw_only=True):
+    """What pointer.html prints."""
+
+    href: str
 
 
 def pages(url: str | None, *, css: str, icon: str) -> Iterator[Page]:
@@ -39,3 +48,10 @@ def pages(url: str | None, *, css: str, icon: str) -> Iterator[Page]:
         content=digest(view),
         view=lambda _: view,
     )
+
+
+def pointer(settings: Settings, address: str, *, version: str) -> bytes:
+    """The page that leads to the overview of a build that lies at `address`."""
+    theme = Theme(settings, version=version)
+    view = PointerView(href=address)
+    return encoded(theme.render("pointer.html", view, address=addresses.OVERVIEW))

@@ -16,7 +16,7 @@ nothing plans them any more: they go only once the runs that told of them were p
 import hashlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -26,66 +26,40 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.compared import Difference, DiffJob
 from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.progress import Progress, Step
 from jmreport.render import (
-    aboutpage,
     addresses,
-    causepages,
     data,
-    diffpages,
     feed,
-    gonepages,
-    gridpage,
     hostpages,
     joblists,
-    labelpages,
-    ledger,
+    kept,
     multiqc,
-    nightpages,
-    overview,
-    promises,
-    qualitypage,
     reportjson,
     seal,
-    taskpages,
-    timelinepage,
-    verdict,
-    words,
-    workflowpages,
 )
-from jmreport.render.charts import Charts
 from jmreport.render.cluster import ClusterWorkers
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import site_facts
-from jmreport.render.ledger import Ledger
-from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of, encoded
+from jmreport.render.ledger import NAME, Ledger
+from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of
 from jmreport.render.page import digest
+from jmreport.render.plan import There, plan, told_of
 from jmreport.render.seal import Seal
 from jmreport.render.sharing import WHOLE, Others, Share
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS, JobWorkers, batched, working
-from jmreport.report import JobContext, Night, NightSummary, Report
+from jmreport.report import JobContext, Night, Report
 from jmreport.settings import Settings
 
 _NO_GUIDANCE = Guidance()
-#: The ledger's name within the site's own folder.
-LEDGER = ledger.NAME
 #: Whose pages stay though nothing plans them, beside the jobs'.
 KEPT = ("workflows/", "diffs/", "causes/")
-#: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 3
-
-
-class PointerView(Struct, frozen=True, kw_only=True):
-    """What pointer.html prints."""
-
-    href: str
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -135,7 +109,7 @@ def write(
     files.prepare()
     theme = Theme(settings, version=version)
     with (
-        Ledger(files.own / LEDGER) as ledger,
+        Ledger(files.own / NAME) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
     ):
         facts = site_facts(
@@ -151,7 +125,6 @@ def write(
             report,
             history,
             {night.summary.run: night for night in nights},
-            version,
             min(workers or os.cpu_count() or 1, MOST_WORKERS),
             executor,
             others,
@@ -166,129 +139,6 @@ def write(
         finally:
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
-
-
-def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
-    """Run -> summary of each night whose page this site has, told under the same settings."""
-    found = ledger.summaries(Files(site_dir).own / LEDGER, _told_under(settings))
-    try:
-        return {
-            run: msgspec.msgpack.decode(summary, type=NightSummary)
-            for run, summary in found.items()
-        }
-    except msgspec.DecodeError:
-        # Of another version: then the nights are told again from the snapshots.
-        return {}
-
-
-def is_there(site_dir: Path) -> bool:
-    """Whether a site of ours was written there."""
-    return (Files(site_dir).own / LEDGER).is_file()
-
-
-def ledger_of(site_dir: Path) -> Path:
-    """Where the ledger of a site is."""
-    return Files(site_dir).own / LEDGER
-
-
-def pointer(settings: Settings, address: str, *, version: str) -> bytes:
-    """The page that leads to the overview of a build that lies at `address`."""
-    theme = Theme(settings, version=version)
-    view = PointerView(href=address)
-    return encoded(theme.render("pointer.html", view, address=addresses.OVERVIEW))
-
-
-def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, version: str) -> str:
-    """Makes the page of two runs' difference, and says where. It stays with the site from then on.
-
-    Raises JmreportError naming a file that cannot be written, and LockedError while another run
-    writes.
-    """
-    files = Files(site_dir)
-    theme = Theme(settings, version=version)
-    zone = words.zone(settings.report.timezone)
-    address = addresses.diff(found.before.run, found.after.run)
-    with Ledger(files.own / LEDGER) as ledger:
-        files.prepare()
-        ledger.put_diff(address, msgspec.msgpack.encode(found))
-        for asset, content in sorted(theme.assets().items()):
-            if files.size(asset) is None:
-                written = (files.write(asset, content),)
-                ledger.put(asset, sum_of(content), written, kept=False)
-        base = base_of(theme)
-        for page in diffpages.pages(_differences(ledger), _is_there(files), zone):
-            if page.address in (address, addresses.DIFFS):
-                text = theme.render(
-                    page.template, page.view(Charts(files.own / "charts")), address=page.address
-                )
-                written = (files.write(page.address, encoded(text)),)
-                ledger.put(
-                    page.address, f"{base}{page.content}", written, kept=page.address == address
-                )
-        ledger.set_seal(b"")  # the next render finds another page to link to
-        ledger.commit()
-    return address
-
-
-def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
-    """Ids of jobs that kept pages of these runs lead to: their nights', and those of differences.
-
-    A difference stays while one of its two runs does.
-    """
-    found: set[str] = set()
-    path = Files(site_dir).own / LEDGER
-    for run, body in ledger.night_bodies(path):
-        if run in runs:
-            with suppress(msgspec.DecodeError):
-                found.update(job.id for job in msgspec.msgpack.decode(body, type=Night).jobs)
-    for body in ledger.diff_bodies(path):
-        with suppress(msgspec.DecodeError):
-            one = msgspec.msgpack.decode(body, type=Difference)
-            if one.before.run in runs or one.after.run in runs:
-                found.update(job.id for jobs in _jobs_of(one) for job in jobs)
-    return frozenset(found)
-
-
-def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:
-    """How many files the pages of these jobs and the nights of these runs are, and their bytes."""
-    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
-    sizes = [size for owner, size in ledger.sizes(Files(site_dir).own / LEDGER) if owner in owners]
-    return len(sizes), sum(sizes)
-
-
-def _jobs_of(one: Difference) -> tuple[tuple[DiffJob, ...], ...]:
-    return (
-        one.new,
-        one.fixed,
-        one.still_failing,
-        one.lapsed,
-        one.not_run,
-        one.first_seen,
-        one.unknown,
-    )
-
-
-def _differences(ledger: Ledger) -> list[Difference]:
-    """What is kept of differences that were asked for; those of another version are left out."""
-    found = []
-    for body in ledger.diffs():
-        with suppress(msgspec.DecodeError):
-            found.append(msgspec.msgpack.decode(body, type=Difference))
-    return found
-
-
-def _is_there(files: Files) -> Callable[[str], bool]:
-    return lambda address: files.size(address) is not None
-
-
-def _remember(path: Path, run: str) -> Night | None:
-    body = ledger.night_body(path, run)
-    return None if body is None else msgspec.msgpack.decode(body, type=Night)
-
-
-def _told_under(settings: Settings) -> str:
-    """What a night depends on beside the snapshots."""
-    return digest(NIGHT_FORMAT, settings.report.identity_labels)
 
 
 def _clear(files: Files) -> None:
@@ -309,7 +159,6 @@ class _Site:
         report: Report,
         history: History,
         nights: Mapping[str, Night],
-        version: str,
         workers: int,
         executor: str,
         others: Others,
@@ -319,7 +168,7 @@ class _Site:
         self.guides = guides
         self.maker, self.ledger, self.report, self.history = maker, ledger, report, history
         self.nights = nights
-        self.files, self.version = maker.files, version
+        self.files = maker.files
         self.workers, self.executor, self.progress = workers, executor, progress
         self.others = others
         self.rewritten = self.unchanged = self.removed = 0
@@ -361,7 +210,7 @@ class _Site:
             self._others([place for place in old if place not in last], step)
             self._others(last, step)
         self._clean()
-        told = _told_under(self.maker.settings)
+        told = kept.told_under(self.maker.settings)
         for run, night in self.nights.items():
             encode = msgspec.msgpack.encode
             self.ledger.put_night(run, told, encode(night.summary), encode(night))
@@ -383,7 +232,7 @@ class _Site:
 
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
-        wanted = _told_of(self.report) - self.jobs.entries.keys()
+        wanted = told_of(self.report) - self.jobs.entries.keys()
         with _spooling(changed) as spool, self._job_workers() as inner:
             workers = self.others.spare(inner, self.files)
             for done in batched(self._fresh(contexts, wanted, spool, step), workers):
@@ -460,7 +309,7 @@ class _Site:
             self.ledger.forget_night(run)
         diffs = {
             addresses.diff(one.before.run, one.after.run)
-            for one in _differences(self.ledger)
+            for one in kept.differences(self.ledger)
             if max(one.before.run, one.after.run) < oldest
         }
         for address in diffs:
@@ -473,69 +322,24 @@ class _Site:
     # --- the other pages ---
 
     def _plan(self) -> None:
-        """Plans every page but the jobs'; lists come after the pages that ask for them."""
-        report, jobs, maker = self.report, self.jobs, self.maker
-        as_of = words.when(report.now, maker.zone)
-        lists = joblists.Lists(jobs)
-        front = list(overview.pages(report, lists, maker.settings.prices, self.guides, as_of=as_of))
-        middle = [
-            *workflowpages.pages(report, lists, maker.settings.prices, self.guides, as_of=as_of),
-            *causepages.pages(report, lists, self.guides, as_of=as_of),
-            *taskpages.pages(report, lists, maker.settings.prices, as_of=as_of),
-            *labelpages.pages(report, lists, as_of=as_of),
-            *qualitypage.pages(report, lists, self._mistakes(), as_of=as_of),
-            *aboutpage.pages(report, maker.settings, version=self.version, as_of=as_of),
-        ]
-        middle += gridpage.pages(report, lists, as_of=as_of)
-        middle += timelinepage.pages(report, lists, as_of=as_of)
-        middle += nightpages.pages(
-            report,
-            self.nights,
-            partial(_remember, maker.files.own / LEDGER),
-            lists,
-            zone=maker.zone,
-            as_of=as_of,
-            known=self._is_there,
-            going=self.going,
+        own = self.files.own / NAME
+        made = plan(
+            self.report,
+            self.jobs,
+            There(
+                nights=self.nights,
+                night=partial(kept.night, own),
+                differences=kept.differences(self.ledger),
+                lasting=frozenset(self.ledger.lasting("workflows/", "causes/")),
+                going=self.going,
+                has=self._is_there,
+            ),
+            settings=self.maker.settings,
+            theme=self.maker.theme,
+            guides=self.guides,
         )
-        there = {addresses.night(night.run) for night in report.nights}
-        there |= {addresses.cause(cause.id) for cause in report.causes}
-        there |= {addresses.workflow(flow.name) for flow in report.workflows}
-        theme = maker.theme
-        middle += hostpages.pages(
-            maker.settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
-        )
-        middle += diffpages.pages(
-            _differences(self.ledger),
-            lambda address: address in there or self._is_there(address),
-            maker.zone,
-        )
-        rows = joblists.rows_script(report, jobs, zone=maker.settings.report.timezone)
-        rows_file = f"assets/jobs-{sum_of(rows)[:8]}.js"
-        self._file(rows_file, rows)
-        index = joblists.index_pages(
-            report,
-            jobs,
-            lists,
-            rows_file=rows_file,
-            incomplete=verdict.incomplete(report),
-            as_of=as_of,
-        )
-        middle += index
-        made = {page.address for page in (*middle, *front)}
-        self.going -= made
-        stay = set(self.ledger.lasting("workflows/", "causes/")) - self.going
-        middle += gonepages.pages(sorted(stay), made)
-        maker.pages = [*lists.pages(), *middle, *front]
-
-    def _mistakes(self) -> tuple[str, ...]:
-        """What is wrong with the notes and the promises of the site's owner."""
-        report = self.report
-        unused = self.guides.unused(
-            {flow.name for flow in report.workflows}, {cause.id for cause in report.causes}
-        )
-        empty = promises.mistakes(self.maker.settings.slo, report)
-        return (*self.guides.mistakes, *unused, *empty)
+        self._file(*made.rows)
+        self.going, self.maker.pages = made.going, made.pages
 
     def _to_make(self) -> tuple[list[int], list[int]]:
         """Places in the plan of pages that aren't there yet, and of those that have changed."""
@@ -641,30 +445,6 @@ class _Site:
             self.ledger.forget(address)
             self.removed += 1
         self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})
-
-
-def _told_of(report: Report) -> set[str]:
-    """Ids of jobs that pages tell of, also from before the window; others only lists show."""
-    found: set[str] = {*report.fixed, *report.missing, *report.unknown}
-    found.update(each.job for each in report.stuck)
-    for group in report.attention:
-        found.update(group.jobs)
-    for flows in report.failed_by_night.values():
-        found.update(job for jobs in flows.values() for job in jobs)
-    for cause in report.causes:
-        found.update(cause.jobs[: causepages.JOBS], cause.window, cause.tonight)
-    for key in report.flaky:
-        found.update(key.jobs)
-    for flow in report.workflows:
-        found.update(flow.jobs)
-        for group in flow.causes:
-            found.update(group.jobs)
-    if report.timeline:
-        found.update(report.timeline.jobs())
-    if report.quality:
-        found.update(report.quality.unreadable)
-        found.update(gap.job for gap in report.quality.gaps if gap.job)
-    return found
 
 
 @contextmanager

@@ -1,0 +1,151 @@
+"""What a site remembers beside its pages: the nights as they were told, and differences.
+
+A night is told once. A difference that somebody asked for has a page for good, which goes with the
+later of its runs.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from jmreport.compared import Difference, DiffJob
+from jmreport.render import addresses, diffpages, words
+from jmreport.render.charts import Charts
+from jmreport.render.files import Files, sum_of
+from jmreport.render.ledger import (
+    NAME,
+    Ledger,
+    diff_bodies,
+    night_bodies,
+    night_body,
+    sizes,
+    summaries,
+)
+from jmreport.render.making import base_of, encoded
+from jmreport.render.page import digest
+from jmreport.render.theme import Theme
+from jmreport.report import Night, NightSummary
+from jmreport.settings import Settings
+
+#: Raised when nights must be told anew, since what they keep has changed its meaning.
+NIGHT_FORMAT = 3
+
+
+def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
+    """Run -> summary of each night whose page this site has, told under the same settings."""
+    found = summaries(Files(site_dir).own / NAME, told_under(settings))
+    try:
+        return {
+            run: msgspec.msgpack.decode(summary, type=NightSummary)
+            for run, summary in found.items()
+        }
+    except msgspec.DecodeError:
+        # Of another version: then the nights are told again from the snapshots.
+        return {}
+
+
+def is_there(site_dir: Path) -> bool:
+    """Whether a site of ours was written there."""
+    return (Files(site_dir).own / NAME).is_file()
+
+
+def ledger_of(site_dir: Path) -> Path:
+    """Where the ledger of a site is."""
+    return Files(site_dir).own / NAME
+
+
+def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, version: str) -> str:
+    """Makes the page of two runs' difference, and says where. It stays with the site from then on.
+
+    Raises JmreportError naming a file that cannot be written, and LockedError while another run
+    writes.
+    """
+    files = Files(site_dir)
+    theme = Theme(settings, version=version)
+    zone = words.zone(settings.report.timezone)
+    address = addresses.diff(found.before.run, found.after.run)
+    with Ledger(files.own / NAME) as ledger:
+        files.prepare()
+        ledger.put_diff(address, msgspec.msgpack.encode(found))
+        for asset, content in sorted(theme.assets().items()):
+            if files.size(asset) is None:
+                written = (files.write(asset, content),)
+                ledger.put(asset, sum_of(content), written, kept=False)
+        base = base_of(theme)
+        for page in diffpages.pages(differences(ledger), _is_there(files), zone):
+            if page.address in (address, addresses.DIFFS):
+                text = theme.render(
+                    page.template, page.view(Charts(files.own / "charts")), address=page.address
+                )
+                written = (files.write(page.address, encoded(text)),)
+                ledger.put(
+                    page.address, f"{base}{page.content}", written, kept=page.address == address
+                )
+        ledger.set_seal(b"")  # the next render finds another page to link to
+        ledger.commit()
+    return address
+
+
+def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
+    """Ids of jobs that kept pages of these runs lead to: their nights', and those of differences.
+
+    A difference stays while one of its two runs does.
+    """
+    found: set[str] = set()
+    path = Files(site_dir).own / NAME
+    for run, body in night_bodies(path):
+        if run in runs:
+            with suppress(msgspec.DecodeError):
+                found.update(job.id for job in msgspec.msgpack.decode(body, type=Night).jobs)
+    for body in diff_bodies(path):
+        with suppress(msgspec.DecodeError):
+            one = msgspec.msgpack.decode(body, type=Difference)
+            if one.before.run in runs or one.after.run in runs:
+                found.update(job.id for jobs in _jobs_of(one) for job in jobs)
+    return frozenset(found)
+
+
+def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:
+    """How many files the pages of these jobs and the nights of these runs are, and their bytes."""
+    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
+    path = Files(site_dir).own / NAME
+    taken = [size for owner, size in sizes(path) if owner in owners]
+    return len(taken), sum(taken)
+
+
+def _jobs_of(one: Difference) -> tuple[tuple[DiffJob, ...], ...]:
+    return (
+        one.new,
+        one.fixed,
+        one.still_failing,
+        one.lapsed,
+        one.not_run,
+        one.first_seen,
+        one.unknown,
+    )
+
+
+def differences(ledger: Ledger) -> list[Difference]:
+    """What is kept of differences that were asked for; those of another version are left out."""
+    found = []
+    for body in ledger.diffs():
+        with suppress(msgspec.DecodeError):
+            found.append(msgspec.msgpack.decode(body, type=Difference))
+    return found
+
+
+def _is_there(files: Files) -> Callable[[str], bool]:
+    return lambda address: files.size(address) is not None
+
+
+def night(path: Path, run: str) -> Night | None:
+    """What the page of a night is made of, by the ledger there; None where it is not known."""
+    body = night_body(path, run)
+    return None if body is None else msgspec.msgpack.decode(body, type=Night)
+
+
+def told_under(settings: Settings) -> str:
+    """What a night depends on beside the snapshots."""
+    return digest(NIGHT_FORMAT, settings.report.identity_labels)

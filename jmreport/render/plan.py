@@ -1,0 +1,151 @@
+"""Which pages a site has beside its jobs', in the order in which they are made: the plan."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from jmreport.compared import Difference
+from jmreport.render import (
+    aboutpage,
+    addresses,
+    causepages,
+    diffpages,
+    gonepages,
+    gridpage,
+    hostpages,
+    joblists,
+    labelpages,
+    nightpages,
+    overview,
+    promises,
+    qualitypage,
+    taskpages,
+    timelinepage,
+    verdict,
+    words,
+    workflowpages,
+)
+from jmreport.render.files import sum_of
+from jmreport.render.guides import Guides
+from jmreport.render.page import Page
+from jmreport.render.theme import Theme
+from jmreport.report import Night, Report
+from jmreport.settings import Settings
+
+
+class There(Struct, frozen=True, kw_only=True):
+    """What a site has by now, beside the report.
+
+    `nights` are told anew, all others are had by `night`. `lasting` are pages of workflows and
+    causes that stay though nothing tells of them; those of `going` go, since what they tell of was
+    pruned. `has` says whether a page is there, and stays.
+    """
+
+    nights: Mapping[str, Night]
+    night: Callable[[str], Night | None]
+    differences: Sequence[Difference]
+    lasting: frozenset[str]
+    going: frozenset[str]
+    has: Callable[[str], bool]
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The pages, lists behind those that ask for them and the overview last, and what goes.
+
+    `rows` is the file of all rows that the list of jobs asks for: its address, and its bytes.
+    """
+
+    pages: list[Page]
+    rows: tuple[str, bytes]
+    going: frozenset[str]
+
+
+def plan(
+    report: Report,
+    jobs: joblists.Jobs,
+    there: There,
+    *,
+    settings: Settings,
+    theme: Theme,
+    guides: Guides,
+) -> Plan:
+    """Plans every page but the jobs'."""
+    zone, prices = words.zone(settings.report.timezone), settings.prices
+    as_of = words.when(report.now, zone)
+    lists = joblists.Lists(jobs)
+    front = list(overview.pages(report, lists, prices, guides, as_of=as_of))
+    middle = [
+        *workflowpages.pages(report, lists, prices, guides, as_of=as_of),
+        *causepages.pages(report, lists, guides, as_of=as_of),
+        *taskpages.pages(report, lists, prices, as_of=as_of),
+        *labelpages.pages(report, lists, as_of=as_of),
+        *qualitypage.pages(report, lists, _mistakes(report, settings, guides), as_of=as_of),
+        *aboutpage.pages(report, settings, version=theme.version, as_of=as_of),
+        *gridpage.pages(report, lists, as_of=as_of),
+        *timelinepage.pages(report, lists, as_of=as_of),
+        *nightpages.pages(
+            report,
+            there.nights,
+            there.night,
+            lists,
+            zone=zone,
+            as_of=as_of,
+            known=there.has,
+            going=there.going,
+        ),
+        *hostpages.pages(
+            settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
+        ),
+    ]
+    told = {addresses.night(night.run) for night in report.nights}
+    told |= {addresses.cause(cause.id) for cause in report.causes}
+    told |= {addresses.workflow(flow.name) for flow in report.workflows}
+    middle += diffpages.pages(
+        there.differences, lambda address: address in told or there.has(address), zone
+    )
+    rows = joblists.rows_script(report, jobs, zone=settings.report.timezone)
+    rows_file = f"assets/jobs-{sum_of(rows)[:8]}.js"
+    middle += joblists.index_pages(
+        report,
+        jobs,
+        lists,
+        rows_file=rows_file,
+        incomplete=verdict.incomplete(report),
+        as_of=as_of,
+    )
+    made = {page.address for page in (*middle, *front)}
+    going = there.going - made
+    middle += gonepages.pages(sorted(there.lasting - going), made)
+    return Plan(pages=[*lists.pages(), *middle, *front], rows=(rows_file, rows), going=going)
+
+
+def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, ...]:
+    """What is wrong with the notes and the promises of the site's owner."""
+    unused = guides.unused(
+        {flow.name for flow in report.workflows}, {cause.id for cause in report.causes}
+    )
+    return (*guides.mistakes, *unused, *promises.mistakes(settings.slo, report))
+
+
+def told_of(report: Report) -> set[str]:
+    """Ids of jobs that pages tell of, also from before the window; others only lists show."""
+    found: set[str] = {*report.fixed, *report.missing, *report.unknown}
+    found.update(each.job for each in report.stuck)
+    for group in report.attention:
+        found.update(group.jobs)
+    for flows in report.failed_by_night.values():
+        found.update(job for jobs in flows.values() for job in jobs)
+    for cause in report.causes:
+        found.update(cause.jobs[: causepages.JOBS], cause.window, cause.tonight)
+    for key in report.flaky:
+        found.update(key.jobs)
+    for flow in report.workflows:
+        found.update(flow.jobs)
+        for group in flow.causes:
+            found.update(group.jobs)
+    if report.timeline:
+        found.update(report.timeline.jobs())
+    if report.quality:
+        found.update(report.quality.unreadable)
+        found.update(gap.job for gap in report.quality.gaps if gap.job)
+    return found
