@@ -8,9 +8,11 @@ The outcome goes to stdout; progress, notes and mistakes go to stderr. Text may 
 words, so control characters are shown, never sent.
 """
 
+import errno
 import json
 import logging
 import os
+import stat
 import sys
 import time
 import unicodedata
@@ -193,13 +195,26 @@ def write(stream: TextIO, line: str) -> None:
     try:
         stream.write(line + "\n")
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not _gone(stream, error):
+            raise
         # What is still buffered would fail again when Python flushes at exit.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except UnicodeEncodeError:
         stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
         stream.flush()
+
+
+def _gone(stream: TextIO, error: OSError) -> bool:
+    """Whether nobody reads any more: the other end of a pipe, or a terminal that was closed.
+
+    Of a file the same error says that its disk is broken.
+    """
+    if error.errno == errno.EIO:
+        with suppress(OSError, ValueError):
+            return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    return isinstance(error, BrokenPipeError)
 
 
 class _ToConsole(logging.Handler):

@@ -19,6 +19,7 @@ from started import heeding
 from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
 from jmreport.collectors.demo.serve import Server
+from jmreport.errors import Exit
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 PATIENCE = 60.0
@@ -233,5 +234,16 @@ def test_a_terminal_that_is_closed_stops_it_after_the_job_under_way(tmp_path: Pa
         with Terminal("abort", one, two, "--yes", "--api-url", url, folder=tmp_path) as terminal:
             assert held.held.wait(PATIENCE)
             terminal.close()
-            assert terminal.process.wait(PATIENCE) != 0
+            assert terminal.process.wait(PATIENCE) == Exit.INTERRUPTED
     assert len(held.actions) == 1
+
+
+def test_a_terminal_that_is_closed_over_a_question_is_no_answer(tmp_path: Path) -> None:
+    """Nothing is sent, and it counts as interrupted, though nobody can be told so any more."""
+    with holding() as (held, url):
+        (one,) = ids(held.demo, "Running", "OnHold", "Submitted")[:1]
+        with Terminal("abort", one, "--api-url", url, folder=tmp_path) as terminal:
+            terminal.until("[y/N]")
+            terminal.close()
+            assert terminal.process.wait(PATIENCE) == Exit.INTERRUPTED
+    assert held.actions == []
