@@ -1,13 +1,16 @@
 """What is kept of the records: an index made from it is the one that the records make."""
 
+import ast
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -16,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshot_cases import NOW, begun, record, run_of, small_shards, write_run
 
-from jmreport.analysis import measure, summarise
+from jmreport import calltimes
+from jmreport.analysis import measure, measures, rows, summarise
 from jmreport.bucket.folder import Folder
 from jmreport.errors import SnapshotError
 from jmreport.records import Gap, JobRow, Record
@@ -270,6 +274,29 @@ def test_what_is_kept_can_be_read_with_zstd_and_msgpack_alone(tmp_path: Path) ->
     assert sha256 == files.sha256(run / shard)
     assert [line[0] for line in lines] == ["job-0", "job-1", "job-2"]
     assert b"hunter2" not in body
+
+
+@pytest.mark.parametrize("module", [rows, measures, calltimes])
+def test_every_module_that_rows_are_made_with_makes_them_another_version(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that it imports, and what they import of ours: a change to one is never forgotten."""
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    whole = [
+        f"{node.module}.{each.name}" if node.module == "jmreport" else str(node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for each in node.names
+    ]
+    imported = {name for name in whole if name.startswith("jmreport.") and "analysis" not in name}
+    assert imported
+    for name in sorted(imported):
+        changed = tmp_path / "changed.py"
+        changed.write_text("another")
+        monkeypatch.setattr(sys.modules[name], "__file__", str(changed))
+        assert index.made_by(summarise, measure) != MAKER, name
+        monkeypatch.undo()
+        assert index.made_by(summarise, measure) == MAKER
 
 
 def test_what_another_version_made_is_replaced(tmp_path: Path) -> None:

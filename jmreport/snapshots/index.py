@@ -26,7 +26,7 @@ from pathlib import Path
 
 import msgspec
 
-from jmreport import models
+from jmreport import calltimes, models, regrouping
 from jmreport import records as nouns
 from jmreport import short_ids as forms
 from jmreport.errors import JmreportError
@@ -42,6 +42,8 @@ NAME = "index.sqlite"
 #: What the database itself raises.
 Error = sqlite3.Error
 SCHEMA = 6
+#: What rows are made with beside the summariser's own room.
+_MAKING = (nouns, models, calltimes, regrouping, forms, contents, summaries)
 #: Rows that are read at a time: what streaming takes.
 _ROWS = 500
 
@@ -470,8 +472,8 @@ def _duplicate(place: Path, index: Index, path: Path) -> Index | None:
 def made_by(summarise: Summarise, measure: Measuring = unmeasured) -> str:
     """What made the rows: another schema, version or summariser makes them anew.
 
-    The summariser is known by its source and that of the modules beside it, so that a change to it
-    is never forgotten.
+    The summariser is known by its source and that of the modules beside it and below it, so that a
+    change to it is never forgotten.
     """
     function = summarise.func if isinstance(summarise, partial) else inspect.unwrap(summarise)
     digest = hashlib.blake2b(digest_size=16)
@@ -484,7 +486,7 @@ def made_by(summarise: Summarise, measure: Measuring = unmeasured) -> str:
 
 def _sources(function: Callable[..., JobRow]) -> list[Path]:
     module = inspect.getmodule(function)
-    own = [Path(str(each.__file__)) for each in (nouns, models, forms, contents, summaries)]
+    own = [Path(str(each.__file__)) for each in _MAKING]
     if module is None or not getattr(module, "__file__", None):
         return own
     at = Path(str(module.__file__))
