@@ -335,7 +335,8 @@ def store(size: Size, work: Path) -> Iterable[Row]:
     """What is kept against one zstd stream of the same records, and the index made anew."""
     where = _filled(work / "jobs", size.jobs)
     root = where / "snapshots"
-    kept = sum(path.stat().st_size for path in root.glob("runs/*/jobs-*.jsonl.zst"))
+    stored = (*root.glob("runs/*/jobs-*.jsonl.zst"), *root.glob("summaries/*"))
+    kept = sum(path.stat().st_size for path in stored)
     compressor = zstd.ZstdCompressor(level=3)
     stream = sum(
         len(compressor.compress(msgspec.json.encode(each) + b"\n"))

@@ -40,12 +40,14 @@ def night(of: Settings, url: str, *, days: int = 0) -> pipeline.Outcome:
 
 
 def store(of: Settings) -> dict[str, bytes]:
-    """What a store holds for good: not the cache, nor the locks."""
+    """What a store holds for good: not the caches, nor the locks."""
     root = Path(of.snapshots.dir)
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name not in ("lock", "index.sqlite")
+        if path.is_file()
+        and path.name not in ("lock", "index.sqlite")
+        and path.parent.name != "summaries"
     }
 
 

@@ -34,7 +34,16 @@ from snapshot_cases import (
 
 from jmreport.errors import Exit, JmreportError, LockedError, SnapshotError
 from jmreport.records import Entry, Record, Run
-from jmreport.snapshots import carried, check, files, index, pruning, replay, runs
+from jmreport.snapshots import (
+    carried,
+    check,
+    files,
+    index,
+    pruning,
+    replay,
+    runs,
+    summaries,
+)
 
 HARMLESS = "left by a prune that was killed"
 
@@ -203,11 +212,13 @@ def copied(store: Path, tmp_path: Path) -> Path:
 
 
 def whole(root: Path) -> dict[str, bytes]:
-    """Every file but the cache and whom to name when two want to write; when it was pruned too."""
+    """Every file but the caches and whom to name when two want to write; when it was pruned too."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name not in (index.NAME, "lock")
+        if path.is_file()
+        and path.name not in (index.NAME, "lock")
+        and path.parent.name != summaries.NAME
     }
 
 

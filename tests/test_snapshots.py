@@ -26,8 +26,9 @@ from snapshot_cases import (
 
 from jmreport.errors import SnapshotError
 from jmreport.records import Entry, Gap, Record
-from jmreport.snapshots import check, files, index, read_records, runs
+from jmreport.snapshots import check, files, filling, index, read_records, runs
 from jmreport.snapshots.check import same
+from jmreport.snapshots.summaries import Records
 
 GAP = Gap(what="job", why="server error 500", job="job-1")
 
@@ -57,6 +58,7 @@ def test_a_store_is_laid_out_as_documented(tmp_path: Path) -> None:
         f"{run}/query.jsonl.zst",
         f"{run}/run.json",
         f"{run}/seen.jsonl.zst",
+        f"summaries/runs.20261123T021400Z.{index.made_by(summarise)[:16]}.zst",
     ]
     assert len(list(files.lines(tmp_path / run / "jobs-0000.jsonl.zst"))) == 5
     assert list(files.lines(tmp_path / run / "seen.jsonl.zst")) == [b'"job-of-nobody"\n']
@@ -256,7 +258,8 @@ def test_the_document_names_every_file_of_a_store(tmp_path: Path) -> None:
     a_night(tmp_path)
     text = (Path(__file__).parents[1] / "docs" / "snapshots.md").read_text()
     for path in tmp_path.rglob("*.*"):
-        assert re.sub(r"jobs-\d+", "jobs-0000", path.name) in text, path.name
+        name = re.sub(r"jobs-\d+", "jobs-0000", path.name)
+        assert re.sub(r"[0-9a-f]{16}\.zst", "3f9c01d2a4b5c6d7.zst", name) in text, path.name
     for name in (*Record.__struct_fields__, *runs.StoredRun.__struct_fields__):
         assert f"`{name}`" in text, name
 
@@ -289,7 +292,8 @@ def test_an_index_made_anew_equals_the_one_that_grew(nights: list[list[Record]])
         root = Path(folder)
         for day, night in enumerate(nights):
             write_run(root, night, days=day)
-        grown, made = index.existing(root, index.made_by(summarise)), index.rebuilt(root, summarise)
+        maker = index.made_by(summarise)
+        grown, made = index.existing(root, maker), filling.rebuilt(root, maker, Records(summarise))
         assert grown is not None
         assert same(grown, made)
         grown.close()

@@ -12,10 +12,11 @@ it. There is one such folder; another beside it is what a prune that was killed 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -63,7 +64,15 @@ class Carried(NamedTuple):
     line: int
 
 
+class _Named(Protocol):
+    """What is about a job."""
+
+    @property
+    def id(self) -> str: ...
+
+
 _T = TypeVar("_T")
+_Told = TypeVar("_Told", bound=_Named)
 _origin = msgspec.json.Decoder(Origin)
 _run = msgspec.json.Decoder(Run)
 
@@ -129,6 +138,23 @@ def carried(root: Path, folder: Path) -> Iterator[Carried]:
             if origin is None or origin.id != record.id:
                 raise _mixed(folder)
             yield Carried(origin, record, name, line)
+    if next(told, None) is not None:
+        raise _mixed(folder)
+
+
+def beside(
+    folder: Path, shards: Iterable[tuple[Path, Sequence[_Told]]]
+) -> Iterator[tuple[Path, Sequence[tuple[Origin, _Told]]]]:
+    """Lines of its shards, each with what is known beside it.
+
+    Raises SnapshotError where one has not its own.
+    """
+    told = origins(folder)
+    for shard, lines in shards:
+        found = [*zip(islice(told, len(lines)), lines, strict=False)]
+        if len(found) < len(lines) or any(origin.id != line.id for origin, line in found):
+            raise _mixed(folder)
+        yield shard, found
     if next(told, None) is not None:
         raise _mixed(folder)
 

@@ -8,10 +8,11 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT
-from jmreport.snapshots import carried, files, index, parts, runs, unattended
-from jmreport.snapshots.index import Index, Summarise
+from jmreport.snapshots import carried, files, filling, index, parts, runs, summaries, unattended
+from jmreport.snapshots.index import Index
 from jmreport.snapshots.lock import NAME as LOCK
 from jmreport.snapshots.measured import Measuring, unmeasured
+from jmreport.snapshots.summaries import Compared, Summarise
 
 FORMAT = "format.json"
 SALT = "salt"
@@ -27,10 +28,14 @@ OF_ROOT = frozenset(
         runs.RUNS,
         runs.PRUNED,
         index.NAME,
+        summaries.NAME,
         unattended.LOCK,
         unattended.ACCOUNT,
     }
 )
+
+
+_DIFFERS = "differs from the runs; delete it, it is only a cache"
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -88,6 +93,9 @@ def check(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> 
 def _strangers(root: Path) -> Iterator[Fault]:
     for path in sorted(root.iterdir()):
         yield from _stranger(root, path, OF_ROOT)
+    for path in summaries.everything(root):
+        if not summaries.about(path.name):
+            yield from _stranger(root, path, frozenset())
 
 
 def _stranger(root: Path, path: Path, known: frozenset[str]) -> Iterator[Fault]:
@@ -190,25 +198,30 @@ def _difference(before: files.Written, now: files.Written) -> str:
 
 
 def _check_index(root: Path, summarise: Summarise, measure: Measuring) -> Iterator[Fault]:
-    """The index must be what its runs make of it. Only asked of a store whose runs are whole."""
-    there = index.existing(root, index.made_by(summarise, measure))
+    """The caches must be what the records make of them; asked only where the runs are whole.
+
+    What is missing, damaged or older is made anew when next needed.
+    """
+    records = Compared(filling.kept_of(root, summarise, measure))
+    there = index.existing(root, records.kept.made_by)
     if there is not None and there.prune() != carried.stamp(root):
         there.close()
         there = None
-    if there is None:
-        return  # missing, damaged or older: made anew when next needed
     try:
-        made = index.rebuilt(root, summarise, measure, only=tuple(there.stamps()))
+        stamps = runs.committed(root) if there is None else there.stamps()
+        made = filling.rebuilt(root, records.kept.made_by, records, only=tuple(stamps))
     except JmreportError as error:
-        there.close()
         yield Fault(what=index.NAME, why=error.message)
         return
-    try:
-        if not same(there, made):
-            yield Fault(what=index.NAME, why="differs from the runs; delete it, it is only a cache")
-    finally:
-        there.close()
+    else:
+        if there is not None and not same(there, made):
+            yield Fault(what=index.NAME, why=_DIFFERS)
         made.close()
+    finally:
+        if there is not None:
+            there.close()
+    for path in records.differing:
+        yield Fault(what=path.relative_to(root).as_posix(), why=_DIFFERS)
 
 
 def same(one: Index, other: Index) -> bool:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def make_directory(path: Path, *, parents: bool = False) -> None:
 
 def write(path: Path, body: bytes, *, mode: int = 0o644) -> Written:
     """Write a whole file at once. Raises JmreportError, and then the old file still stands."""
-    pending = _Pending(path, mode)
+    pending = Pending(path, mode)
     try:
         pending.write(body)
         pending.commit()
@@ -138,8 +139,11 @@ def move_in(temporary_path: Path, path: Path) -> None:
         raise failed(path, error) from error
 
 
-class _Pending:
-    """A file on its way: `commit` moves it into its place, `discard` leaves no trace of it."""
+class Pending:
+    """A file on its way: `commit` moves it into its place, `discard` leaves no trace of it.
+
+    Raises JmreportError where something cannot be written.
+    """
 
     def __init__(self, path: Path, mode: int = 0o644) -> None:
         self.path = path
@@ -203,7 +207,7 @@ class LineFile:
     file `broken`: it can only be discarded.
     """
 
-    def __init__(self, path: Path, *, into: type[_Pending] | type[Nowhere] = _Pending) -> None:
+    def __init__(self, path: Path, *, into: type[Pending] | type[Nowhere] = Pending) -> None:
         self.path = path
         self.lines = 0
         self.text_bytes = 0
@@ -306,6 +310,51 @@ def measure(path: Path) -> Written:
     body = read(path)
     count = sum(1 for _ in lines(path)) if path.suffix == ".zst" else body.count(b"\n")
     return Written(lines=count, bytes=len(body), sha256=_sha256(body))
+
+
+def packed(body: bytes) -> bytes:
+    """A zstd frame with a checksum."""
+    return zstd.compress(body, options=_PARAMETERS)
+
+
+def unpacked(frame: bytes) -> bytes | None:
+    """What a frame holds; None where it is damaged."""
+    try:
+        return zstd.decompress(frame)
+    except zstd.ZstdError:
+        return None
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file. Raises SnapshotError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+
+
+def duplicate(path: Path, place: Path) -> None:
+    """The same bytes in a new file, copied or shared by the system itself. Raises JmreportError."""
+    try:
+        with path.open("rb") as source, place.open("xb") as copy:
+            if not _copied_by_the_system(source.fileno(), copy.fileno()):
+                source.seek(0)
+                copy.seek(0)
+                shutil.copyfileobj(source, copy, 1024 * 1024)
+    except OSError as error:
+        remove_quietly(place)
+        raise failed(place, error) from error
+
+
+def _copied_by_the_system(source: int, copy: int) -> bool:
+    """Whether it could: it shares blocks where the disk can (btrfs, XFS), so nothing is copied."""
+    try:
+        while os.copy_file_range(source, copy, 1 << 30):
+            pass
+    except (AttributeError, OSError):  # another system than Linux, or two disks
+        return False
+    return True
 
 
 def leftovers(folders: Iterable[Path]) -> Iterator[Path]:

@@ -6,60 +6,72 @@ state from beginning to end, no lock is needed, and a kill leaves the old file. 
     meta(key, value)                      the schema and the summariser that made the rows; which
                                           prune it begins with
     runs(id, stamp, body)                 run.json as it is; which runs the index knows
-    entries(id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run,
+    names(number, name)                   runs and shards, which the others name by number
+    entries(number, id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run,
             submitted, above, form)       when, in seconds since 1970; the parent of a job that no
                                           list names; the shortest form of the id
-    seen(id, first_run, last_run)         apart, since every run touches nearly all of it
-    measures(id, body)                    what its tasks cost (snapshots/measured.py)
+    seen(number, first_run, last_run)     apart, since every run touches nearly all of it
+    measures(number, body)                what its tasks cost (snapshots/measured.py)
+
+A job has a number, by which it stands in the last three: they grow at their end as runs come, so
+that what was stored together lies together.
 """
 
 import hashlib
 import inspect
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from jmreport import models
+from jmreport import calltimes, models, regrouping
 from jmreport import records as nouns
+from jmreport import short_ids as forms
 from jmreport.errors import JmreportError
-from jmreport.records import Entry, JobRow, Measure, Record, run_order
+from jmreport.records import Entry, JobRow, Measure, run_order
 from jmreport.sharing import Sharing
 from jmreport.short_ids import form, short_ids
-from jmreport.snapshots import carried, contents, files, measured, runs
+from jmreport.snapshots import contents, files, measured, runs, summaries
 from jmreport.snapshots.carried import Origin
 from jmreport.snapshots.measured import Measuring, unmeasured
+from jmreport.snapshots.summaries import Line, Source, Summarise
 
 NAME = "index.sqlite"
 #: What the database itself raises.
 Error = sqlite3.Error
-SCHEMA = 5
+SCHEMA = 6
+#: What rows are made with beside the summariser's own room.
+_MAKING = (nouns, models, calltimes, regrouping, forms, contents, summaries)
 #: Rows that are read at a time: what streaming takes.
 _ROWS = 500
-Summarise = Callable[[Record], JobRow]
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE runs (id TEXT PRIMARY KEY, stamp TEXT, body BLOB) WITHOUT ROWID;
+CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE entries (
-    id TEXT PRIMARY KEY, run TEXT, shard TEXT, line INTEGER, digest TEXT, row_digest TEXT,
-    active INTEGER, parts BLOB, row BLOB, outcome TEXT, told_run TEXT,
-    submitted REAL, above TEXT, form TEXT
-) WITHOUT ROWID;
-CREATE INDEX active ON entries (id) WHERE active;
-CREATE INDEX by_run ON entries (run, shard, line);
-CREATE INDEX by_submission ON entries (submitted DESC, id);
-CREATE INDEX by_parent ON entries (above, id) WHERE above IS NOT NULL;
-CREATE INDEX by_form ON entries (form);
-CREATE TABLE seen (id TEXT PRIMARY KEY, first_run TEXT, last_run TEXT) WITHOUT ROWID;
+    number INTEGER PRIMARY KEY, id TEXT, run INTEGER, shard INTEGER, line INTEGER,
+    digest BLOB, row_digest BLOB, active INTEGER, parts BLOB, row BLOB, outcome TEXT,
+    told_run INTEGER, submitted REAL, above TEXT, form TEXT
+);
+CREATE TABLE seen (number INTEGER PRIMARY KEY, first_run INTEGER, last_run INTEGER);
 """
-_ENTRY = (
-    "SELECT entries.id, run, shard, line, digest, row_digest, row, first_run, last_run, told_run "
-    "FROM entries JOIN seen USING (id) "
+BY_ID = "CREATE INDEX by_id ON entries (id)"
+OTHER_INDEXES = (
+    "CREATE INDEX active ON entries (id) WHERE active",
+    "CREATE INDEX by_run ON entries (run, shard, line)",
+    "CREATE INDEX by_place ON entries (shard, line)",
+    "CREATE INDEX by_submission ON entries (submitted DESC, id)",
+    "CREATE INDEX by_parent ON entries (above, id) WHERE above IS NOT NULL",
+    "CREATE INDEX by_form ON entries (form)",
 )
-_encode_row = msgspec.msgpack.Encoder().encode
+# The cross join has SQLite go through the entries in the order that is asked for.
+_ENTRY = (
+    "SELECT run, shard, line, digest, row_digest, row, first_run, last_run, told_run "
+    "FROM entries CROSS JOIN seen USING (number) "
+)
 _decode_row = msgspec.msgpack.Decoder(JobRow).decode
 _decode_parts = msgspec.msgpack.Decoder(frozenset[str]).decode
 
@@ -77,6 +89,8 @@ class Index:
     def __init__(self, connection: sqlite3.Connection, path: Path | None = None) -> None:
         self.connection = connection
         self._path = path
+        self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
 
     def close(self) -> None:
         self.connection.close()
@@ -90,8 +104,7 @@ class Index:
         return dict(self.connection.execute("SELECT id, stamp FROM runs"))
 
     def entry(self, job: str) -> Entry | None:
-        row = self.connection.execute(_ENTRY + "WHERE entries.id = ?", (job,)).fetchone()
-        return None if row is None else _entry(row)
+        return next(self._read("WHERE entries.id = ?", (job,)), None)
 
     def count(self) -> int:
         """How many jobs are known."""
@@ -100,11 +113,18 @@ class Index:
 
     def places(self) -> Iterator[tuple[str, int, str]]:
         """(shard, line, id) of every job's newest record, in the order of the files."""
-        return self.connection.execute("SELECT shard, line, id FROM entries ORDER BY shard, line")
+        found = self.connection.execute("SELECT DISTINCT shard FROM entries").fetchall()
+        for name in sorted(self.name(number) for (number,) in found):
+            yield from self.connection.execute(
+                "SELECT ?, line, id FROM entries WHERE shard = ? ORDER BY line",
+                (name, self.number(name)),
+            )
 
     def lines_of(self, shard: str) -> frozenset[int]:
         """The lines of a shard that are jobs' newest records."""
-        rows = self.connection.execute("SELECT line FROM entries WHERE shard = ?", (shard,))
+        rows = self.connection.execute(
+            "SELECT line FROM entries WHERE shard = ?", (self.number(shard),)
+        )
         return frozenset(line for (line,) in rows)
 
     def known(self, job: str) -> Known | None:
@@ -129,8 +149,10 @@ class Index:
         """
         way = "ASC" if oldest_first else "DESC"
         written = self.connection.execute("SELECT DISTINCT run FROM entries").fetchall()
-        for (run,) in sorted(written, key=lambda row: run_order(row[0]), reverse=not oldest_first):
-            yield from self._read(f"WHERE run = ? ORDER BY shard {way}, line {way}", (run,))
+        names = [self.name(number) for (number,) in written]
+        for run in sorted(names, key=run_order, reverse=not oldest_first):
+            number = self.number(run)
+            yield from self._read(f"WHERE run = ? ORDER BY shard {way}, line {way}", (number,))
 
     def by_submission(self) -> Iterator[Entry]:
         """Every job, the newest submission first and those without one last."""
@@ -160,7 +182,43 @@ class Index:
     def _read(self, which: str, values: tuple[object, ...] = ()) -> Iterator[Entry]:
         cursor = self.connection.execute(_ENTRY + which, values)
         while rows := cursor.fetchmany(_ROWS):
-            yield from map(_entry, rows)
+            yield from map(self._entry, rows)
+
+    def _entry(self, row: tuple[int, int, int, bytes, bytes, bytes, int, int, int]) -> Entry:
+        run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
+        return Entry(
+            row=_decode_row(body),
+            run=self.name(run),
+            shard=self.name(shard),
+            line=line,
+            digest=digest.hex(),
+            row_digest=row_digest.hex(),
+            first_run=self.name(first_run),
+            last_run=self.name(last_run),
+            told_run=self.name(told_run),
+        )
+
+    def name(self, number: int) -> str:
+        """The run or the shard of a number; "" where it has none."""
+        if number not in self._names:
+            self._names = dict(self.connection.execute("SELECT number, name FROM names"))
+        return self._names.get(number, "")
+
+    def number(self, name: str) -> int:
+        """The number of a run or a shard; 0 where it has none."""
+        if name not in self._numbers:
+            found = self.connection.execute("SELECT number FROM names WHERE name = ?", (name,))
+            for (number,) in found:
+                self._numbers[name] = number
+        return self._numbers.get(name, 0)
+
+    def numbered(self, name: str) -> int:
+        """The number of a run or a shard, which gets one where it has none. They grow."""
+        number = self.number(name)
+        if not number:
+            cursor = self.connection.execute("INSERT INTO names (name) VALUES (?)", (name,))
+            number = self._numbers[name] = int(cursor.lastrowid or 0)
+        return number
 
     def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
         """(id, what its tasks cost) of those of the jobs that are measured, in their order."""
@@ -168,62 +226,45 @@ class Index:
 
     def active(self) -> list[Entry]:
         """The jobs whose newest record says that they may still change."""
-        rows = self.connection.execute(_ENTRY + "WHERE active ORDER BY entries.id").fetchall()
-        return [_entry(row) for row in rows]
+        return [*self._read("WHERE active ORDER BY entries.id")]
 
     def dump(self) -> Iterator[tuple[object, ...]]:
         """Everything it says but for the stamps of files, an empty row behind each table."""
         for query in (
             "SELECT id, body FROM runs ORDER BY id",
-            "SELECT * FROM entries ORDER BY id",
-            "SELECT * FROM seen ORDER BY id",
-            "SELECT * FROM measures ORDER BY id",
+            "SELECT id, run.name, shard.name, line, digest, row_digest, active, parts, row, "
+            "outcome, told.name, submitted, above, form FROM entries "
+            "JOIN names AS run ON run.number = run JOIN names AS shard ON shard.number = shard "
+            "JOIN names AS told ON told.number = told_run ORDER BY id",
+            "SELECT id, first.name, last.name FROM entries JOIN seen USING (number) "
+            "JOIN names AS first ON first.number = first_run "
+            "JOIN names AS last ON last.number = last_run ORDER BY id",
+            "SELECT id, body FROM entries JOIN measures USING (number) ORDER BY id",
         ):
             yield from self.connection.execute(query)
             yield ()
 
-    def put(
-        self,
-        record: Record,
-        row: JobRow,
-        *,
-        run: str,
-        shard: str,
-        line: int,
-        digest: str,
-        measures: tuple[Measure, ...] = (),
-    ) -> None:
+    def put(self, told: Line, *, run: str, shard: str, line: int) -> None:
         """Take in a record that was written."""
-        measured.put(self.connection, record.id, measures)
-        self.connection.execute(
-            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.id,
-                run,
-                shard,
-                line,
-                digest,
-                contents.row_digest(record.row),
-                row.active,
-                _encode_row(sorted(contents.parts(record))),
-                _encode_row(row),
-                outcome(row),
-                self._told_since(record.id, outcome(row)) or run,
-                row.submission.timestamp() if row.submission else None,
-                None if row.listed else row.parent or None,
-                form(record.id),
-            ),
+        wrote = self.numbered(run)
+        number, since = self._told_since(told.id, told.outcome)
+        values = (number, told.id, wrote, self.numbered(shard), line, *told[1:7], since or wrote)
+        cursor = self.connection.execute(
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, told.submitted, told.above, told.form),
         )
-        self.connection.execute(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (record.id, run, run)
-        )
+        if number is None:
+            number = int(cursor.lastrowid or 0)
+            self.connection.execute("INSERT INTO seen VALUES (?, ?, ?)", (number, wrote, wrote))
+        measured.put(self.connection, number, told.measures)
 
-    def _told_since(self, job: str, told: str) -> str:
-        """The run since which a job's outcome is known to be this; "" where it is new."""
+    def _told_since(self, job: str, told: str) -> tuple[int | None, int]:
+        """A job's number, and the run since which its outcome is this; None and 0 where new."""
         found = self.connection.execute(
-            "SELECT told_run FROM entries WHERE id = ? AND outcome = ?", (job, told)
+            "SELECT number, CASE outcome WHEN ? THEN told_run ELSE 0 END FROM entries WHERE id = ?",
+            (told, job),
         ).fetchone()
-        return "" if found is None else str(found[0])
+        return (None, 0) if found is None else found
 
     def expect_found(self) -> None:
         """Make room for the jobs that a run finds. On disk if many, and for this process only."""
@@ -253,63 +294,46 @@ class Index:
         """The run that was being written is over: what it found was last seen by it."""
         if usable:
             self.connection.execute(
-                "UPDATE seen SET last_run = ? WHERE id IN (SELECT id FROM found)", (run,)
+                "UPDATE seen SET last_run = ? WHERE number IN "
+                "(SELECT number FROM found CROSS JOIN entries USING (id))",
+                (self.numbered(run),),
             )
         self.add_run(run, stamp, body)
 
     def mark_found(self, jobs: Iterable[str], run: str) -> None:
         """These jobs were found on the server by a run that is usable."""
+        number = self.numbered(run)
         self.connection.executemany(
-            "UPDATE seen SET last_run = ? WHERE id = ?", ((run, job) for job in jobs)
+            "UPDATE seen SET last_run = ? WHERE number = (SELECT number FROM entries WHERE id = ?)",
+            ((number, job) for job in jobs),
         )
 
-    def take_in(
-        self, root: Path, run: str, summarise: Summarise, measure: Measuring = unmeasured
-    ) -> None:
+    def take_in(self, root: Path, run: str, source: Source) -> None:
         """Take in a run from its files."""
         folder = root / runs.RUNS / run
         body = files.read(folder / runs.RUN)
         stored = runs.decode(body, folder / runs.RUN)
-        for shard in runs.shards(folder):
-            for line, record in enumerate(runs.records(shard)):
-                self.put(
-                    record,
-                    summarise(record),
-                    run=run,
-                    shard=shard.relative_to(root).as_posix(),
-                    line=line,
-                    digest=contents.digest(record),
-                    measures=measure(record),
-                )
+        for shard, lines in source.shards(folder):
+            name = shard.relative_to(root).as_posix()
+            for line, told in enumerate(lines):
+                self.put(told, run=run, shard=name, line=line)
         if stored.usable:
             self.mark_found(runs.found(folder), run)
         self.add_run(run, runs.stamp(folder), body)
 
-    def take_in_carried(
-        self, root: Path, summarise: Summarise, measure: Measuring = unmeasured
-    ) -> None:
-        """Take in what is left of the runs that were pruned: before any run."""
-        folder = runs.pruned_folder(root)
-        if folder is None:
-            return
-        self.note_prune(carried.stamp(root))
-        for origin, record, shard, line in carried.carried(root, folder):
-            self.put(
-                record,
-                summarise(record),
-                run=origin.run,
-                shard=shard,
-                line=line,
-                digest=contents.digest(record),
-                measures=measure(record),
-            )
-            self.connection.execute(
-                "UPDATE entries SET told_run = ? WHERE id = ?", (origin.told_run, origin.id)
-            )
-            self.connection.execute(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)",
-                (origin.id, origin.first_run, origin.last_run),
-            )
+    def state(self) -> tuple[object, ...]:
+        """Which runs, as of when, and who made it: two of the same say the same."""
+        return (
+            self.connection.execute("SELECT * FROM meta ORDER BY key").fetchall(),
+            self.connection.execute("SELECT id, stamp FROM runs ORDER BY id").fetchall(),
+        )
+
+    def made_by(self) -> str:
+        """What made its rows."""
+        (maker,) = self.connection.execute(
+            "SELECT value FROM meta WHERE key = 'made by'"
+        ).fetchone()
+        return str(maker)
 
     def prune(self) -> str:
         """The stamp of the prune that it begins with; "" where nothing was pruned."""
@@ -324,10 +348,11 @@ class Index:
         """(line, what is known beside it) of the jobs whose newest record lies in a shard."""
         rows = self.connection.execute(
             "SELECT line, entries.id, run, first_run, last_run, told_run "
-            "FROM entries JOIN seen USING (id) WHERE shard = ? ORDER BY line",
-            (shard,),
+            "FROM entries JOIN seen USING (number) WHERE shard = ? ORDER BY line",
+            (self.number(shard),),
         )
-        for line, job, run, first_run, last_run, told_run in rows:
+        for line, job, *numbers in rows:
+            run, first_run, last_run, told_run = map(self.name, numbers)
             yield (
                 line,
                 Origin(id=job, run=run, first_run=first_run, last_run=last_run, told_run=told_run),
@@ -339,9 +364,10 @@ class Index:
 
     def forget(self, job: str) -> None:
         """A job is known no more."""
-        self.connection.execute("DELETE FROM entries WHERE id = ?", (job,))
-        self.connection.execute("DELETE FROM seen WHERE id = ?", (job,))
-        self.connection.execute("DELETE FROM measures WHERE id = ?", (job,))
+        found = self.connection.execute("SELECT number FROM entries WHERE id = ?", (job,))
+        for each in found.fetchall():
+            for table in ("entries", "seen", "measures"):
+                self.connection.execute(f"DELETE FROM {table} WHERE number = ?", each)  # noqa: S608 - names of ours
 
     def forget_runs(self, gone: Iterable[str]) -> None:
         """These runs are known no more; what they had read of jobs stays."""
@@ -350,7 +376,11 @@ class Index:
     def move(self, moved: Iterable[tuple[str, int, str, str, int]]) -> None:
         """(new shard, new line, job, shard, line): records that lie elsewhere now."""
         self.connection.executemany(
-            "UPDATE entries SET shard = ?, line = ? WHERE id = ? AND shard = ? AND line = ?", moved
+            "UPDATE entries SET shard = ?, line = ? WHERE id = ? AND shard = ? AND line = ?",
+            (
+                (self.numbered(to), at, job, self.number(shard), line)
+                for to, at, job, shard, line in moved
+            ),
         )
 
     def shrink(self) -> None:
@@ -390,11 +420,6 @@ class Index:
             files.remove_quietly(self._path)
 
 
-def outcome(row: JobRow) -> str:
-    """How a job ended, "" where that is not known. One that is listed as Failed did fail."""
-    return row.status if row.status == "Failed" or (row.readable and not row.active) else ""
-
-
 def broken(place: Path, error: sqlite3.Error) -> JmreportError:
     """The index could not be written, in one line."""
     return JmreportError(
@@ -403,49 +428,14 @@ def broken(place: Path, error: sqlite3.Error) -> JmreportError:
     )
 
 
-def current(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> Index:
-    """The index as the runs say, brought up to date where it is not.
-
-    Costs what the runs cost that it does not know. Where the folder cannot be written the newer
-    state is private to this process. Raises SnapshotError for a run that cannot be read.
-    """
-    stamps = runs.committed(root)
-    index = existing(root, made_by(summarise, measure))
-    if index is None:
-        return _anew(root, stamps, summarise, measure)
-    try:
-        known = index.stamps()
-        if index.prune() != carried.stamp(root) or not _continues(root, index, known, stamps):
-            index.close()
-            return _anew(root, stamps, summarise, measure)
-        missing = [run for run in stamps if run not in known]
-        return _forward(root, index, missing, summarise, measure) if missing else index
-    except (sqlite3.DatabaseError, msgspec.DecodeError):
-        index.close()
-        return _anew(root, stamps, summarise, measure)
-
-
-def rebuilt(
-    root: Path,
-    summarise: Summarise,
-    measure: Measuring = unmeasured,
-    *,
-    only: Iterable[str] | None = None,
-) -> Index:
-    """A private index made from the runs alone: all of them, or only some, and what was pruned."""
-    index = _private(made_by(summarise, measure))
-    index.take_in_carried(root, summarise, measure)
-    for run in runs.committed(root) if only is None else sorted(only, key=run_order):
-        index.take_in(root, run, summarise, measure)
-    index.connection.commit()
-    return index
-
-
 def copy(root: Path, index: Index) -> Index:
     """A copy beside the index's place, to be brought forward. Raises JmreportError."""
     path = files.temporary(root / NAME)
+    fresh = _duplicate(root / NAME, index, path)
+    if fresh is not None:
+        return fresh
     try:
-        fresh = Index(_connect(str(path)), path)
+        fresh = Index(connect(str(path)), path)
     except sqlite3.Error as error:
         raise broken(root / NAME, error) from error
     try:
@@ -457,11 +447,33 @@ def copy(root: Path, index: Index) -> Index:
     return fresh
 
 
+def _duplicate(place: Path, index: Index, path: Path) -> Index | None:
+    """The file itself, copied by the system, where it says what this index says; else None.
+
+    What stands there never changes, but another process may have moved its own in.
+    """
+    if not place.exists():
+        return None
+    files.duplicate(place, path)
+    try:
+        fresh = Index(connect(str(path)), path)
+    except sqlite3.Error:
+        files.remove_quietly(path)
+        return None
+    try:
+        if fresh.state() == index.state():
+            return fresh
+    except sqlite3.Error:
+        pass  # it was damaged since it was opened
+    fresh.discard()
+    return None
+
+
 def made_by(summarise: Summarise, measure: Measuring = unmeasured) -> str:
     """What made the rows: another schema, version or summariser makes them anew.
 
-    The summariser is known by its source and that of the modules beside it, so that a change to it
-    is never forgotten.
+    The summariser is known by its source and that of the modules beside it and below it, so that a
+    change to it is never forgotten.
     """
     function = summarise.func if isinstance(summarise, partial) else inspect.unwrap(summarise)
     digest = hashlib.blake2b(digest_size=16)
@@ -474,7 +486,7 @@ def made_by(summarise: Summarise, measure: Measuring = unmeasured) -> str:
 
 def _sources(function: Callable[..., JobRow]) -> list[Path]:
     module = inspect.getmodule(function)
-    own = [Path(source) for source in (nouns.__file__, models.__file__) if source]
+    own = [Path(str(each.__file__)) for each in _MAKING]
     if module is None or not getattr(module, "__file__", None):
         return own
     at = Path(str(module.__file__))
@@ -488,7 +500,7 @@ def existing(root: Path, maker: str) -> Index | None:
     if not path.exists():
         return None
     try:
-        connection = _connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
+        connection = connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
     except sqlite3.Error:
         return None
     try:
@@ -501,76 +513,9 @@ def existing(root: Path, maker: str) -> Index | None:
     return Index(connection)
 
 
-def _continues(
-    root: Path, index: Index, known: Mapping[str, str], stamps: Mapping[str, str]
-) -> bool:
-    """Whether the runs on disk begin with those in the index, unchanged.
-
-    A store that was copied has other times and the same contents, so contents decide.
-    """
-    if list(stamps)[: len(known)] != sorted(known, key=run_order):
-        return False
-    return all(stamps[run] == known[run] or _same_body(root, index, run) for run in known)
-
-
-def _same_body(root: Path, index: Index, run: str) -> bool:
-    (body,) = index.connection.execute("SELECT body FROM runs WHERE id = ?", (run,)).fetchone()
-    return bool(body == files.read(root / runs.RUNS / run / runs.RUN))
-
-
-def _forward(
-    root: Path, index: Index, missing: list[str], summarise: Summarise, measure: Measuring
-) -> Index:
-    try:
-        fresh = copy(root, index)
-    except JmreportError:
-        fresh = Index(_connect(""))
-        index.connection.backup(fresh.connection)
-    index.close()
-    return _filled(root, fresh, missing, summarise, measure)
-
-
-def _anew(root: Path, stamps: Iterable[str], summarise: Summarise, measure: Measuring) -> Index:
-    maker, path = made_by(summarise, measure), files.temporary(root / NAME)
-    try:
-        fresh = Index(_fresh(str(path), maker), path)
-    except sqlite3.Error:
-        fresh = _private(maker)
-    return _filled(root, fresh, stamps, summarise, measure, anew=True)
-
-
-def _filled(
-    root: Path,
-    fresh: Index,
-    missing: Iterable[str],
-    summarise: Summarise,
-    measure: Measuring,
-    *,
-    anew: bool = False,
-) -> Index:
-    try:
-        if anew:
-            fresh.take_in_carried(root, summarise, measure)
-        for run in missing:
-            fresh.take_in(root, run, summarise, measure)
-        fresh.connection.commit()
-    except BaseException:
-        fresh.discard()
-        raise
-    try:
-        fresh.commit(root / NAME)
-    except JmreportError:
-        # A cache that cannot be kept is still a cache: this process goes on with it.
-        fresh.forget_place()
-    return fresh
-
-
-def _private(maker: str) -> Index:
-    return Index(_fresh("", maker))
-
-
-def _fresh(path: str, maker: str) -> sqlite3.Connection:
-    connection = _connect(path)
+def fresh(path: str, maker: str) -> sqlite3.Connection:
+    """The tables of an index that knows nothing yet; "" is a file of this process alone."""
+    connection = connect(path)
     try:
         connection.executescript(_TABLES + measured.TABLE)
         connection.execute("INSERT INTO meta VALUES ('made by', ?)", (maker,))
@@ -580,7 +525,8 @@ def _fresh(path: str, maker: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def connect(path: str) -> sqlite3.Connection:
+    """A database that is open. Raises sqlite3.Error."""
     connection = sqlite3.connect(path, uri=path.startswith("file:"), check_same_thread=False)
     _prepare(connection)
     return connection
@@ -591,18 +537,3 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -65536")
-
-
-def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str, str]) -> Entry:
-    _, run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
-    return Entry(
-        row=_decode_row(body),
-        run=run,
-        shard=shard,
-        line=line,
-        digest=digest,
-        row_digest=row_digest,
-        first_run=first_run,
-        last_run=last_run,
-        told_run=told_run,
-    )

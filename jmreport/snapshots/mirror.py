@@ -3,10 +3,12 @@
     gs://team-snapshots/jobs/format.json, salt
     gs://team-snapshots/jobs/runs/20261123T021400Z/jobs-0000.jsonl.zst, …, run.json
     gs://team-snapshots/jobs/pruned/20251018T021400Z/…, pruned.json
+    gs://team-snapshots/jobs/summaries/runs.20261123T021400Z.3f9c01d2a4b5c6d7.zst
 
 Runs are written once and never changed, so only what one side lacks is copied. A run's `run.json`
 goes last, there as here, so nobody ever sees half a run. What is pulled is compared with the sums
-in its `run.json` before it is moved in. The index is not copied: it is made anew from the runs.
+in its `run.json` before it is moved in. The index is not copied: it is made anew from what is kept
+of the records (snapshots/summaries.py), which goes along behind the runs.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +27,7 @@ from msgspec import Struct
 from jmreport.bucket import Bucket, Headers
 from jmreport.errors import ChangedError, DeliveryError
 from jmreport.records import run_order
-from jmreport.snapshots import files, runs
+from jmreport.snapshots import files, runs, summaries
 from jmreport.snapshots.check import FORMAT, INCOMING, SALT
 from jmreport.snapshots.lock import WritersLock
 
@@ -74,6 +77,7 @@ def pull(
             files.sync_directory(place.parent)
             advance()
         cleared(incoming)
+        came.append(_summaries_in(root, bucket, there))
     finally:
         lock.release()
     return total(came)
@@ -97,6 +101,7 @@ def push(
             if _last(folder) not in there.get(folder, ()):
                 came.append(folder_out(root, bucket, folder))
                 advance()
+        came.append(_summaries_out(root, bucket, there))
         removed = sum(_removed(bucket, folder, there[folder]) for folder in _pruned(root, there))
     finally:
         lock.release()
@@ -230,6 +235,54 @@ def _removed(bucket: Bucket, folder: str, names: Iterable[str]) -> int:
     for name in sorted(names, key=lambda name: name != last):
         bucket.delete(f"{folder}/{name}", generation=None)
     return int(folder.startswith(runs.RUNS))
+
+
+# What is kept of the records: a cache, so nothing of it is a mistake
+
+
+def _summaries_in(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> Mirrored:
+    """Brings what there is of runs of which nothing is kept here."""
+    kept = {summaries.about(path.name) for path in summaries.everything(root)}
+    wanted = []
+    for name in there.get(summaries.NAME, ()):
+        folder = summaries.about(name)
+        if run_of(folder) and folder not in kept and (root / folder).exists():
+            wanted.append(name)
+
+    def fetch(name: str) -> int:
+        found = bucket.read(f"{summaries.NAME}/{name}")
+        if found is None:
+            return 0
+        files.write(root / summaries.NAME / name, found.data)
+        return len(found.data)
+
+    if wanted:
+        files.make_directory(root / summaries.NAME)
+    return Mirrored(files=len(wanted), bytes=sum(_at_once(fetch, wanted)))
+
+
+def _summaries_out(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> Mirrored:
+    """Sends what is kept here and not there; takes away what it stands for, and what is pruned."""
+    whole, held = {*_whole(root)}, {*there.get(summaries.NAME, ())}
+    here = {
+        path.name: summaries.about(path.name)
+        for path in summaries.everything(root)
+        if summaries.about(path.name) in whole
+    }
+
+    def send(name: str) -> int:
+        data = files.read(root / summaries.NAME / name)
+        with suppress(ChangedError):  # somebody else has just sent it
+            bucket.write(f"{summaries.NAME}/{name}", data, generation=0, headers=_PACKED)
+        return len(data)
+
+    sent = sorted(here.keys() - held)
+    sizes = _at_once(send, sent)
+    gone = {*here.values(), *_pruned(root, there)}
+    for name in sorted(held - here.keys()):
+        if summaries.about(name) in gone:
+            bucket.delete(f"{summaries.NAME}/{name}", generation=None)
+    return Mirrored(files=len(sizes), bytes=sum(sizes))
 
 
 # The key of the hashes, without which a name would have another hash on each machine

@@ -23,11 +23,11 @@ from msgspec import Struct
 
 from jmreport.errors import JmreportError
 from jmreport.records import Run
-from jmreport.snapshots import carried, files, index, runs, writing
+from jmreport.snapshots import carried, files, filling, index, runs, writing
 from jmreport.snapshots.carried import Origin, Prune
 from jmreport.snapshots.files import LineFile, Nowhere, Written
-from jmreport.snapshots.index import Index, Summarise
-from jmreport.snapshots.measured import Measuring
+from jmreport.snapshots.index import Index
+from jmreport.snapshots.summaries import Source
 
 #: (runs that go, oldest first) -> ids of jobs that what stays is told with.
 Leaning = Callable[[tuple[Run, ...]], Iterable[str]]
@@ -78,15 +78,16 @@ class Pruning:
         known: Index,
         at: Cut,
         leaning: Leaning,
-        summarise: Summarise,
-        measure: Measuring,
+        source: Source,
     ) -> None:
         self._root, self._known, self._cut = root, known, at
         self._before = runs.pruned_folder(root)
         self._place = root / runs.PRUNED / at.going[-1].id
         self._needed = needed(known, at, leaning)
         #: What was known after the last run that goes.
-        self._then = index.rebuilt(root, summarise, measure, only=[run.id for run in at.going])
+        self._then = filling.rebuilt(
+            root, known.made_by(), source, only=[run.id for run in at.going]
+        )
         self._moved: list[tuple[str, int, str, str, int]] = []
         self._written: dict[str, Written] = {}
 

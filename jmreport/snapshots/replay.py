@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from jmreport.history import History
 from jmreport.records import Measure, Run
-from jmreport.snapshots import carried, index, runs
+from jmreport.snapshots import carried, filling, runs
 from jmreport.snapshots.check import check_format
-from jmreport.snapshots.index import Summarise
 from jmreport.snapshots.measured import Measuring, unmeasured
+from jmreport.snapshots.summaries import Summarise
 
 
 class Then(NamedTuple):
@@ -44,13 +44,14 @@ def replay(
     """
     check_format(root)
     gone = carried.gone(root)
-    state = index.rebuilt(root, summarise, measure, only=())
+    kept = filling.kept_of(root, summarise, measure)
+    state = filling.rebuilt(root, kept.made_by, kept, only=())
     try:
         left = set(wanted)
         for run in runs.committed(root):
             if not left:
                 return
-            state.take_in(root, run, summarise, measure)
+            state.take_in(root, run, kept)
             if run in left:
                 left.remove(run)
                 folder = root / runs.RUNS

@@ -43,6 +43,15 @@ PRUNE = "pruned.json"
 _record = msgspec.json.Decoder(Record)
 
 
+class _Named(Struct, frozen=True):
+    """As much of a list row as tells whose it is."""
+
+    id: str
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
 class StoredRun(Run, frozen=True, kw_only=True, omit_defaults=True):
     """run.json: a Run, and the files that belong to it, so that a missing one shows."""
 
@@ -256,11 +265,21 @@ def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Recor
 
 def found(folder: Path) -> Iterator[str]:
     """The ids that a run found on the server: listed ones first, then the others."""
-    for _, row in rows(folder):
-        name = id_of(row)
-        if name is not None:
-            yield name
+    query = folder / QUERY
+    if query.exists():
+        for line in files.lines(query):
+            name = _id_in(line, query)
+            if name is not None:
+                yield name
     yield from unlisted(folder)
+
+
+def _id_in(line: bytes, path: Path) -> str | None:
+    """The id of a list row; the rest of it is not looked at where there is one."""
+    try:
+        return _named.decode(line).id
+    except (msgspec.DecodeError, RecursionError):
+        return id_of(_tree(line, path))
 
 
 def rows(folder: Path) -> Iterator[tuple[int | None, Any]]:

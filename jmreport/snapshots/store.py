@@ -24,15 +24,26 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, run_id
-from jmreport.snapshots import carried, contents, files, finding, index, pruning, runs
+from jmreport.snapshots import (
+    carried,
+    contents,
+    files,
+    filling,
+    finding,
+    index,
+    pruning,
+    runs,
+    summaries,
+)
 from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
 from jmreport.snapshots.export import Exported, export
-from jmreport.snapshots.index import Index, Summarise
+from jmreport.snapshots.index import Index
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.pruning import Leaning, Pruned
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.salvage import salvage
+from jmreport.snapshots.summaries import Kept, Summarise
 from jmreport.snapshots.writing import RunWriter, finish_interrupted
 
 T = TypeVar("T")
@@ -290,9 +301,7 @@ class Store:
             cut = pruning.cut(self._current(), before)
             if cut is None:
                 return Pruned()
-            with pruning.Pruning(
-                self.root, self._current(), cut, leaning, self._summarise, self._measure
-            ) as found:
+            with pruning.Pruning(self.root, self._current(), cut, leaning, self._kept()) as found:
                 done = found.write(now=now, version=version)
             self._tidy()
             self._renew()
@@ -305,9 +314,7 @@ class Store:
         cut = pruning.cut(self._current(), before)
         if cut is None:
             return Pruned()
-        with pruning.Pruning(
-            self.root, self._current(), cut, leaning, self._summarise, self._measure
-        ) as found:
+        with pruning.Pruning(self.root, self._current(), cut, leaning, self._kept()) as found:
             return found.weigh()
 
     def pruned(self) -> tuple[Run, ...]:
@@ -340,8 +347,11 @@ class Store:
 
     def _current(self) -> Index:
         if self._index is None:
-            self._index = index.current(self.root, self._summarise, self._measure)
+            self._index = filling.current(self.root, self._summarise, self._measure)
         return self._index
+
+    def _kept(self) -> Kept:
+        return filling.kept_of(self.root, self._summarise, self._measure)
 
     def _renew(self) -> None:
         """Look at the runs again: what streams from the former state goes on undisturbed."""
@@ -350,10 +360,11 @@ class Store:
             self._index = None
 
     def _remade(self, damaged: Index) -> Index:
-        """The index made anew, since reading it failed. It is only a cache."""
+        """The index made anew from the records, since reading it failed. It is only a cache."""
         if self._index is damaged:
             self._renew()
             files.remove_quietly(self.root / index.NAME)
+            self._index = filling.from_records(self.root, self._summarise, self._measure)
         return self._current()
 
     def _tidy(self) -> None:
@@ -369,6 +380,8 @@ class Store:
             files.remove(left)
         for folder in runs.outlived(self.root):
             files.remove_folder(folder)
+        pruned = runs.pruned_folder(self.root)
+        summaries.tidy(self.root, [*folders, *([pruned] if pruned else [])])
 
     def _salted(self, redaction: Redaction) -> Redaction:
         return redaction.salted(self.salt().strip()) if redaction.hashes else redaction

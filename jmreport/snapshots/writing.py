@@ -13,11 +13,12 @@ import msgspec
 
 from jmreport.errors import JmreportError
 from jmreport.records import Asked, Counts, Gap, Record, Run
-from jmreport.snapshots import contents, files, index, runs
+from jmreport.snapshots import contents, files, index, runs, summaries
 from jmreport.snapshots.files import LineFile, Written
-from jmreport.snapshots.index import Index, Known, Summarise
+from jmreport.snapshots.index import Index, Known
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.redaction import Redaction, whole
+from jmreport.snapshots.summaries import Line, Summarise
 
 SHARD_RECORDS = 1000
 #: A shard also ends here, since whoever reads one record of it reads what stands before it.
@@ -66,6 +67,8 @@ class RunWriter:
         self._written: dict[str, Written] = {}
         self._shard: LineFile | None = None
         self._shards = 0
+        #: What was made of the records of the shard that is being written.
+        self._lines: list[Line] = []
         self._order: LineFile | None = None
         self._over = False
         #: A write failed half-way, so the copy of the index may say more than the files hold.
@@ -75,6 +78,7 @@ class RunWriter:
         self._index = index.copy(root, base)
         try:
             self._index.expect_found()
+            self._summaries = summaries.Writing(root, self._folder, self._index.made_by())
             self._query: LineFile | None = LineFile(self._folder / runs.QUERY)
         except BaseException:
             self._index.discard()
@@ -196,17 +200,11 @@ class RunWriter:
         return contents.grown(clean, earlier, earlier_run=entry.run)
 
     def _store(self, record: Record, digest: str) -> None:
+        told = summaries.line_of(record, self._summarise(record), digest, self._measure(record))
         shard = self._open_shard()
         line = shard.write(_encode(record))
-        self._index.put(
-            record,
-            self._summarise(record),
-            run=self.id,
-            shard=self._name(shard.path),
-            line=line,
-            digest=digest,
-            measures=self._measure(record),
-        )
+        self._index.put(told, run=self.id, shard=self._name(shard.path), line=line)
+        self._lines.append(told)
         self.stored += 1
         self.taken_out += record.taken_out
         if shard.lines >= SHARD_RECORDS or shard.text_bytes >= SHARD_BYTES:
@@ -221,7 +219,9 @@ class RunWriter:
     def _close_shard(self) -> None:
         if self._shard is not None:
             shard, self._shard = self._shard, None
-            self._written[shard.path.name] = shard.commit()
+            lines, self._lines = self._lines, []
+            self._written[shard.path.name] = written = shard.commit()
+            self._summaries.add(shard.path.name, written.sha256, lines)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
@@ -272,7 +272,7 @@ class RunWriter:
         if self._shard is not None and self._shard.broken:
             self.known -= self._shard.lines
             self._shard.discard()
-            self._shard = None
+            self._shard, self._lines = None, []
         self._close_shard()
         query, self._query = self._query, None
         if query is not None and query.broken:
@@ -293,6 +293,7 @@ class RunWriter:
             files.remove(self._folder / runs.BEGUN)
             self._index.end_run(self.id, runs.stamp(self._folder), body, usable=kept.usable)
             self._index.commit(self._root / index.NAME)
+            self._summaries.commit()
         except (JmreportError, sqlite3.Error):
             # The run is kept; its cache is brought up to date by whoever opens the store next.
             self._index.discard()
@@ -311,6 +312,7 @@ class RunWriter:
         for listing in (self._query, self._order):
             if listing is not None:
                 listing.discard()
+        self._summaries.discard()
         self._index.discard()
         self._after()
 
