@@ -5,13 +5,13 @@
         for body in spill.ordered("told"): ...         sorted by what they were added under
 
         spill.put("of job", "03a7491c-…", body)        …
-        spill.get("of job", "03a7491c-…")
+        spill.get("of job", ("03a7491c-…", …))         {"03a7491c-…": body, …}
 
 A database of SQLite's own without a name: it is gone when it is closed, or the process ends.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -42,6 +42,7 @@ class Spill:
         )
         self._database.execute("BEGIN")
         self._waiting: list[tuple[object, ...]] = []
+        self._to_keep: list[tuple[str, str, bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -73,23 +74,29 @@ class Spill:
 
     def put(self, name: str, key: str, body: bytes) -> None:
         """Keeps something under a key, in place of what was there."""
-        with _room():
-            self._database.execute(
-                "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (name, key, body)
-            )
+        self._to_keep.append((name, key, body))
+        if len(self._to_keep) >= _ROWS:
+            self._hand_over()
 
-    def get(self, name: str, key: str) -> bytes | None:
-        """What is kept under a key."""
+    def get(self, name: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """What is kept under some keys, at most a thousand of them."""
+        marks = ", ".join("?" * len(keys))
         with _room():
+            self._hand_over()
             found = self._database.execute(
-                "SELECT body FROM kept WHERE name = ? AND id = ?", (name, key)
-            ).fetchone()
-        return None if found is None else bytes(found[0])
+                f"SELECT id, body FROM kept WHERE name = ? AND id IN ({marks})",  # noqa: S608
+                (name, *keys),
+            ).fetchall()
+        return dict(found)
 
     def _hand_over(self) -> None:
         with _room():
             self._database.executemany("INSERT INTO heap VALUES (?, ?, ?, ?, ?)", self._waiting)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", self._to_keep
+            )
         self._waiting.clear()
+        self._to_keep.clear()
 
 
 @contextmanager

@@ -118,8 +118,8 @@ def test_what_memory_cannot_hold_comes_back_by_its_place() -> None:
         assert list(spill.ordered("told")) == [b"1", b"2", b"3"]
         spill.put("of job", "x", b"one")
         spill.put("of job", "x", b"two")
-        assert spill.get("of job", "x") == b"two"
-        assert spill.get("of job", "y") is None
+        assert spill.get("of job", ("x", "y")) == {"x": b"two"}
+        assert spill.get("of job", ()) == {}
 
 
 def test_no_room_for_it_is_one_line() -> None:
@@ -127,4 +127,4 @@ def test_no_room_for_it_is_one_line() -> None:
     with spill:
         pass
     with pytest.raises(JmreportError, match="no room for what memory cannot hold"):
-        spill.get("of job", "x")
+        spill.get("of job", ("x",))

@@ -64,7 +64,8 @@ def _contexts(
     window, near = Window(nights), _Near(history)
     stored = history.by_run(oldest_first=True)
     while some := list(islice(stored, _AT_ONCE)):
-        short = history.short_ids(entry.row.id for entry in some)
+        ids = [entry.row.id for entry in some]
+        short, told = history.short_ids(ids), before.of(ids)
         for entry in some:
             row = entry.row
             cause = cause_of(row)
@@ -80,7 +81,7 @@ def _contexts(
                 last_seen=nights.seen(entry) if lost else None,
                 cause=cause.id if cause else None,
                 cause_class=cause.cause_class if cause else None,
-                history=before.of(row.id),
+                history=told.get(row.id),
                 active_for=active_for,
                 stuck=active_for is not None
                 and not lost

@@ -57,10 +57,10 @@ class Histories:
             for job, found in _of_key(of_key):
                 self._spill.put("history", job, _encode(found))
 
-    def of(self, job: str) -> JobHistory | None:
-        """A job's history; None where there is none to be told."""
-        body = self._spill.get("history", job)
-        return None if body is None else _decode(body)
+    def of(self, jobs: Sequence[str]) -> dict[str, JobHistory]:
+        """The histories of some hundred jobs; of those of which there is one to be told."""
+        found = self._spill.get("history", jobs)
+        return {job: _decode(body) for job, body in found.items()}
 
 
 def _of_key(told: Iterable[_Told]) -> Iterable[tuple[str, JobHistory]]:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,6 +61,8 @@ from jmreport.settings import Settings
 _NO_GUIDANCE = Guidance()
 #: Whose pages stay though nothing plans them, beside the jobs'.
 KEPT = ("workflows/", "diffs/", "causes/")
+#: Jobs whose pages are looked up in the ledger together.
+_LOOKED_UP = 200
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -241,25 +244,32 @@ class _Site:
     def _fresh(
         self, contexts: Iterable[JobContext], wanted: set[str], spool: BinaryIO, step: Step
     ) -> Iterator[JobTask]:
-        for context in contexts:
-            job = context.entry.row.id
-            if job in wanted:
-                self.jobs.add(context.entry, context.short_id)
-            elif context.entry.row.listed and job not in self.jobs.entries:
-                self.jobs.meet(context.entry, context.short_id)
-            task = JobTask(context, self._job_content(context))
-            owner = addresses.job(job)
-            if self.report.pruned:
-                self.ledger.note_job(owner)
-            content, files = self.ledger.files(owner)
-            if content == task.content and self._whole(files):
-                self.unchanged += len(files)
-                step.advance()
-            elif self.files.size(owner) is None:
-                yield task
-            else:
-                packed = msgspec.msgpack.encode(task)
-                spool.write(len(packed).to_bytes(4, "big") + packed)
+        contexts = iter(contexts)
+        while some := list(islice(contexts, _LOOKED_UP)):
+            owners = [addresses.job(context.entry.row.id) for context in some]
+            known = self.ledger.known(owners)
+            for context, owner in zip(some, owners, strict=True):
+                self._meet(context, wanted)
+                task = JobTask(context, self._job_content(context))
+                if self.report.pruned:
+                    self.ledger.note_job(owner)
+                content, files = known.get(owner, ("", ()))
+                if content == task.content and self._whole(files):
+                    self.unchanged += len(files)
+                    step.advance()
+                elif self.files.size(owner) is None:
+                    yield task
+                else:
+                    packed = msgspec.msgpack.encode(task)
+                    spool.write(len(packed).to_bytes(4, "big") + packed)
+
+    def _meet(self, context: JobContext, wanted: set[str]) -> None:
+        """Remembers of a job what lists, and pages that tell of it, will show."""
+        row = context.entry.row
+        if row.id in wanted:
+            self.jobs.add(context.entry, context.short_id)
+        elif row.listed and row.id not in self.jobs.entries:
+            self.jobs.meet(context.entry, context.short_id)
 
     def _changed_jobs(self, changed: Path, step: Step) -> None:
         few = changed.stat().st_size <= 200_000

@@ -171,13 +171,16 @@ class Index:
 
     def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
         """Whole id -> its short form; found among the ids of the same form."""
-        found: dict[str, str] = {}
-        for job in jobs:
-            rows = self.connection.execute(
-                "SELECT id FROM entries WHERE form = ?", (form(job),)
-            ).fetchall()
-            found[job] = short_ids(one for (one,) in rows).get(job, "")
-        return {job: short for job, short in found.items() if short}
+        wanted = list(jobs)
+        forms, beside = sorted({form(job) for job in wanted}), list[str]()
+        for start in range(0, len(forms), _ROWS):
+            some = forms[start : start + _ROWS]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT id FROM entries WHERE form IN ({marks})"  # noqa: S608 - only marks
+            rows = self.connection.execute(query, some)
+            beside += (one for (one,) in rows)
+        found = short_ids(beside)
+        return {job: found[job] for job in wanted if job in found}
 
     def _read(self, which: str, values: tuple[object, ...] = ()) -> Iterator[Entry]:
         cursor = self.connection.execute(_ENTRY + which, values)
