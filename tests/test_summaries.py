@@ -1,6 +1,8 @@
 """What is kept of the records: an index made from it is the one that the records make."""
 
 import ast
+import errno
+import os
 import random
 import shutil
 import subprocess
@@ -402,6 +404,43 @@ def test_what_cannot_be_read_of_the_index_is_made_anew_from_the_records(tmp_path
     (tmp_path / index.NAME).unlink()
     with opened(tmp_path) as store:
         assert [entry.row.id for entry in store.entries()] == ["job-1"]
+
+
+# --- a night's own copy ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_the_system", [True, False])
+def test_a_copy_says_what_was_open_whatever_stands_in_its_place_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, by_the_system: bool
+) -> None:
+    """Another process may have moved in its own, or none is there, or one that is damaged."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    if not by_the_system:
+        monkeypatch.setattr(os, "copy_file_range", refuse)
+    write_run(tmp_path, [record(number) for number in range(200)])
+    with opened(tmp_path) as store:
+        store.count()
+    place = tmp_path / index.NAME
+    there = index.existing(tmp_path, MAKER)
+    assert there is not None
+    wanted = [*there.dump()]
+    for spoil in ("as it was", "newer", "damaged", "missing"):
+        if spoil == "newer":
+            write_run(tmp_path, [record(300)], days=1)
+            with opened(tmp_path) as store:
+                assert store.count() == 201
+        if spoil == "damaged":
+            place.write_bytes(place.read_bytes()[:100] + b"\xff" * 5000)
+        if spoil == "missing":
+            place.unlink()
+        copy = index.copy(tmp_path, there)
+        assert [*copy.dump()] == wanted, spoil
+        copy.discard()
+    there.close()
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 # --- in a bucket -----------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def chosen(settings: Settings, where: Sequence[str]) -> tuple[JobState, ...]:
 def listed(store: Store) -> list[JobRow]:
     """The jobs of the newest usable run, without sub-workflows, newest first."""
     last = next((run.id for run in reversed(store.runs()) if run.usable), "")
-    rows = [e.row for e in store.entries() if e.row.listed and e.last_run >= last]
+    rows = [e.row for e in store.by_run() if e.row.listed and e.last_run >= last]
     rows.sort(key=_newest_first)
     return rows
 

@@ -206,7 +206,7 @@ def _refuse_an_emptied_list(store: Store, listing: Listing, asked: Asked, last: 
         return
     expected = sum(
         entry.row.listed and entry.last_run >= last.id and wanted(_as_row(entry.row), asked)
-        for entry in store.entries()
+        for entry in store.by_run()
     )
     if expected:
         raise ServerError(

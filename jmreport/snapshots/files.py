@@ -7,6 +7,7 @@ are handed to the system block by block, so that even of a `*.tmp` the next run 
 
 import errno
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -29,6 +30,8 @@ TEMPORARY = ".tmp"
 #: Bytes of text that are compressed at a time: what a kill can take away of a file under way. For
 #: bodies of 60 KB each is a block of its own, which makes files 1.4 % larger.
 BLOCK = 16 * 1024
+#: Bytes of text that are read at a time.
+_LINES = 64 * 1024
 _PARAMETERS = {
     int(zstd.CompressionParameter.compression_level): 3,
     int(zstd.CompressionParameter.checksum_flag): 1,
@@ -271,8 +274,9 @@ def read(path: Path) -> bytes:
 def lines(path: Path) -> Iterator[bytes]:
     """The lines of a `.jsonl.zst`, streamed. Raises SnapshotError where it is damaged."""
     try:
-        with zstd.open(path, "rb") as file:
-            yield from file
+        # The outer buffer's lines are cut without a step of Python's for each.
+        with zstd.open(path, "rb") as file, io.BufferedReader(file, _LINES) as text:
+            yield from text
     except FileNotFoundError as error:
         raise _gone(path) from error
     except OSError as error:

@@ -253,7 +253,7 @@ def needed(known: Index, at: Cut, leaning: Leaning) -> frozenset[str]:
     """
     found = set(leaning(at.going))
     near: defaultdict[str, list[str]] = defaultdict(list)
-    for entry in known.entries():
+    for entry in known.by_run():
         row = entry.row
         if row.active or entry.run in at.staying or entry.last_run in at.staying:
             found.add(row.id)
