@@ -1,0 +1,92 @@
+"""Many jobs against few: whether time and memory stay in proportion."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from bench import corpus
+from bench.commands import cold, empty, folders
+from bench.measuring import JMREPORT, Side, Spent, alternating, middle, run, yardstick
+from bench.rows import Row, mb, runs_of, seconds
+from bench.sizes import Size
+
+#: Bytes of the disk that a job of the built-in server takes, its places in lists included.
+A_JOB = 75_000
+
+
+def memory(size: Size, work: Path) -> Iterable[Row]:
+    """Cold renders of few and of many small jobs, by turns."""
+    sides: dict[str, Side] = {}
+    for jobs in (size.few, size.many):
+        where = empty(work / f"memory-{jobs}")
+        corpus.fill(where / "snapshots", map(corpus.small, range(jobs)))
+        sides[str(jobs)] = partial(_cold, where)
+    unit = yardstick()
+    found = alternating(sides, size.runs)
+    few, many = (middle(spent) for spent in found.values())
+    a_job = {
+        kind: (getattr(many, kind) / size.many) / (getattr(few, kind) / size.few)
+        for kind in ("wall", "cpu")
+    }
+    yield Row(
+        what=f"cold render of {size.many} small jobs, a job against {size.few}",
+        figure=f"{a_job['wall']:.2f} x the wall, {a_job['cpu']:.2f} x the CPU "
+        f"({seconds(found[str(size.many)])})",
+        goal="1.15 x",
+        holds=max(a_job.values()) <= 1.15,
+        lost=a_job["cpu"] > 10 or many.cpu > (700 + size.many) * unit,
+        runs=runs_of(found),
+    )
+    yield Row(
+        what="memory of all processes",
+        figure=f"{mb(few.memory)} for {size.few}, {mb(many.memory)} for {size.many}",
+        goal="400 MB",
+        holds=many.memory < 400e6,
+        lost=many.memory > 2e9,
+    )
+    for side in sides:
+        shutil.rmtree(work / f"memory-{side}")
+
+
+def _cold(where: Path, weigh: bool) -> Spent:
+    shutil.rmtree(where / "site", ignore_errors=True)
+    os.sync()  # what the runs before wrote is no work of this one
+    spent = cold(where, weigh=weigh)
+    shutil.rmtree(where / "site")  # two of them may be more than the disk holds
+    return spent
+
+
+def million(size: Size, work: Path) -> Iterable[Row]:
+    """Jobs of the built-in server in process, collected and rendered in one run.
+
+    It is the server that takes after dsub: its jobs are 3 KB of JSON, those of the others 37 KB.
+    """
+    where = empty(work / "million")
+    most = int(shutil.disk_usage(where).free * 0.8 / A_JOB)
+    jobs = min(size.million, most)
+    few = min(size.many, max(jobs // 10, 1))
+    unit = yardstick()
+    spent = {each: _built(where, each) for each in (few, jobs)}
+    cut = f", all that {mb(most * A_JOB)} of the disk hold" if jobs < size.million else ""
+    yield Row(
+        what=f"{jobs} jobs of the built-in server in process (3 KB each{cut}): built in one run",
+        figure=f"{mb(spent[jobs].memory)}, {mb(spent[few].memory)} for {few}: "
+        f"{spent[jobs].memory / spent[few].memory:.2f} x; "
+        f"{spent[jobs].wall:.0f} s, {spent[jobs].cpu / jobs * 1000:.2f} ms of CPU a job",
+        goal="512 MB, 1.1 x",
+        holds=spent[jobs].memory < min(512e6, 1.1 * spent[few].memory),
+        lost=spent[jobs].memory > 2e9 or spent[jobs].cpu > (700 + 2 * jobs) * unit,
+    )
+
+
+def _built(where: Path, jobs: int) -> Spent:
+    command = (
+        *(*JMREPORT, "build", "-q", "--demo", "--like", "dsub", "--jobs", str(jobs)),
+        *("--timeframe", "ALL_TIME", "--now", corpus.NOW.isoformat(), *folders(where)),
+    )
+    spent = run(command, where=where, weigh=True)
+    shutil.rmtree(where / "site")
+    shutil.rmtree(where / "snapshots")
+    return spent
