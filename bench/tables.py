@@ -1,8 +1,13 @@
-"""Figures as a table in Markdown, with what they were measured on, for docs/performance.md."""
+"""Figures as a table in Markdown, with what they were measured on, for docs/performance.md.
 
+python -m bench.tables A.json B.json     one table of figures that were measured in pieces
+"""
+
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from bench.machine import Machine
 from bench.rows import Row
@@ -19,22 +24,32 @@ class Figures(Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
 
 
-def markdown(found: Figures) -> str:
-    """A paragraph on the machine, then the rows."""
-    machine = found.machine
+def markdown(*pieces: Figures) -> str:
+    """A paragraph on the machine, one on the versions, then the rows.
+
+    Cases that were measured one after the other, in commands of their own, make one table.
+    """
+    first = pieces[0]
+    machine = first.machine
     lines = [
-        f"`python -m bench --size {found.size}` on {machine.at}: {machine.cores} cores of "
-        f"{machine.processor}, {machine.memory}, {machine.kernel}; load {found.load_before} at the "
-        f"beginning, {found.load_after} at the end, {found.seconds / 60:.0f} minutes.",
+        f"`python -m bench --size {first.size}` on {machine.cores} cores of {machine.processor}, "
+        f"{machine.memory}, {machine.kernel}; {'; '.join(map(_when, pieces))}.",
         "",
         f"jmreport {machine.jmreport}, {machine.python}; {_versions(machine.programs)}; "
         f"{_versions(machine.libraries)}.",
         "",
         "| what | figure | goal | |",
         "|---|---|---|---|",
-        *map(line, found.rows),
+        *(line(row) for piece in pieces for row in piece.rows),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _when(piece: Figures) -> str:
+    return (
+        f"{piece.machine.at}, {piece.seconds / 60:.0f} minutes, load {piece.load_before} before "
+        f"and {piece.load_after} after"
+    )
 
 
 def line(row: Row) -> str:
@@ -51,3 +66,13 @@ def progress(rows: Sequence[Row]) -> str:
 
 def _versions(found: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+def main(*files: str) -> None:
+    """Prints the table of what `--out` wrote."""
+    pieces = [json.decode(Path(name).read_bytes(), type=Figures) for name in files]
+    sys.stdout.write(markdown(*pieces))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
