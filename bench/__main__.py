@@ -8,6 +8,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import json
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from bench import profiling, tables
 from bench.cases import CASES
 from bench.machine import load, machine
+from bench.measuring import BrokenError
 from bench.rows import Row
 from bench.sizes import SIZES, Size
 
@@ -27,8 +29,7 @@ _PROFILES_AT = Path(__file__).parent / "profiles"
 def main() -> int:
     """Measures what was asked for, and prints a row for each figure as it comes."""
     given = _arguments()
-    size, before, began = _size(given), load(), time.monotonic()
-    here = machine()
+    size, before, began, here = _size(given), load(), time.monotonic(), machine()
     print(
         f"jmreport {here.jmreport}, {here.python}, {here.cores} cores of {here.processor}, "
         f"load {before}, {size.runs} runs of each side",
@@ -43,22 +44,33 @@ def main() -> int:
                 for path in profiling.write(size.jobs, work, given.profiles):
                     print(path, flush=True)
                 continue
-            for row in CASES[case](size, work):
+            for row in _measured(case, size, work):
                 rows.append(row)
                 print(tables.line(row), flush=True)
-    found = tables.Figures(
-        machine=here,
-        size=given.size,
-        load_before=before,
-        load_after=load(),
-        seconds=round(time.monotonic() - began, 1),
-        rows=tuple(rows),
-    )
-    print(f"{tables.progress(rows)}; load {found.load_after}; {found.seconds:.0f} s")
-    if given.out:
-        given.out.write_bytes(json.format(json.encode(found), indent=1) + b"\n")
-        given.out.with_suffix(".md").write_text(tables.markdown(found))
+            found = tables.Figures(
+                machine=here,
+                size=given.size,
+                load_before=before,
+                load_after=load(),
+                seconds=round(time.monotonic() - began, 1),
+                rows=tuple(rows),
+            )
+            if (
+                given.out
+            ):  # after each case: a run of hours that is stopped has not been for nothing
+                given.out.write_bytes(json.format(json.encode(found), indent=1) + b"\n")
+                given.out.with_suffix(".md").write_text(tables.markdown(found))
+    if rows:
+        print(f"{tables.progress(rows)}; load {load()}; {time.monotonic() - began:.0f} s")
     return 1 if any(row.lost for row in rows) else 0
+
+
+def _measured(case: str, size: Size, work: Path) -> Iterator[Row]:
+    """The rows of a case; where a command fails, one that says so ends them."""
+    try:
+        yield from CASES[case](size, work)
+    except BrokenError as error:
+        yield Row(what=case, figure=f"broke off: {' '.join(str(error).split())[:400]}", lost=True)
 
 
 def _size(given: argparse.Namespace) -> Size:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench import __main__ as program
 from bench import allure, bare, bareloop, browsing, corpus, onlyjobs, pages, words
 from bench.cases import CASES, nights, rendering
 from bench.cases.sitesize import packed
 from bench.machine import machine
-from bench.measuring import Spent, alternating, yardstick
+from bench.measuring import Spent, alternating, run, yardstick
 from bench.rows import Row
 from bench.serving import Limited
-from bench.sizes import SMALL
+from bench.sizes import SMALL, Size
 from bench.tables import Figures, markdown
 from jmreport.render import jobpage
 
@@ -271,6 +273,31 @@ def test_nights_that_cost_more_the_more_there_are_are_noticed(
     rows = {row.what.rpartition(": ")[2]: row for row in nights.nights(SMALL, tmp_path)}
     assert rows["analysed"].holds is False
     assert rows["rendered"].holds is True
+
+
+def test_a_command_that_fails_ends_its_case_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of hours keeps what it had measured, and says what broke."""
+
+    def broken(size: Size, work: Path) -> Iterable[Row]:
+        yield Row(what=f"{size.jobs} jobs", figure="1 s")
+        run((sys.executable, "-c", "raise SystemExit('no disk left')"), where=work)
+
+    def whole(_size: Size, _work: Path) -> Iterable[Row]:
+        yield Row(what="whole", figure="2 s", goal="3 s", holds=True)
+
+    out = tmp_path / "figures.json"
+    for case, rows in (("start", broken), ("again", whole)):
+        monkeypatch.setitem(CASES, case, rows)
+    options = ("start", "again", "--jobs", "7", "--out", str(out))
+    monkeypatch.setattr(sys, "argv", ["bench", *options])
+    assert program.main() == 1
+    assert "1 of 1 goals reached" in capsys.readouterr().out
+    found = msgspec.json.decode(out.read_bytes(), type=Figures)
+    assert [row.what for row in found.rows] == ["7 jobs", "start", "whole"]
+    assert "no disk left" in found.rows[1].figure
+    assert "| whole | 2 s | 3 s | holds |" in out.with_suffix(".md").read_text()
 
 
 def test_the_table_says_on_what_and_of_what() -> None:
