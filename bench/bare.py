@@ -169,18 +169,19 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, str):
         text = value
         if text.startswith("gs://"):
-            shown = f'<a href="{_object(text)}">{e(_cut(text))}</a>'
+            shown = f'<a href="{_object(text)}">{e(cut(text))}</a>'
             return f'<tr><th scope="row">{e(name)}</th><td>{shown}</td></tr>\n'
     else:
         text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    text = _cut(text)
+    text = cut(text)
     if len(text) > 160 or "\n" in text:
         return f'<tr><th scope="row">{e(name)}</th><td><pre>{e(text)}</pre></td></tr>\n'
     shown = f'<span class="mono id">{e(text)}</span>'
     return f'<tr><th scope="row">{e(name)}</th><td>{shown}</td></tr>\n'
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A long text without its middle."""
     if len(text) <= LONGEST:
         return text
     gone = f"{len(text) - LONGEST:,}".replace(",", _THIN)

