@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,8 @@ TEMPORARY = ".tmp"
 #: Bytes of text that are compressed at a time: what a kill can take away of a file under way. For
 #: bodies of 60 KB each is a block of its own, which makes files 1.4 % larger.
 BLOCK = 16 * 1024
+#: Bytes of text that are read ahead.
+_AHEAD = 256 * 1024
 _PARAMETERS = {
     int(zstd.CompressionParameter.compression_level): 3,
     int(zstd.CompressionParameter.checksum_flag): 1,
@@ -267,8 +270,9 @@ def read(path: Path) -> bytes:
 def lines(path: Path) -> Iterator[bytes]:
     """The lines of a `.jsonl.zst`, streamed. Raises SnapshotError where it is damaged."""
     try:
-        with zstd.open(path, "rb") as file:
-            yield from file
+        # A line of a file of zstd is read in half of the time from a buffer larger than its own.
+        with zstd.open(path, "rb") as file, BufferedReader(file, _AHEAD) as buffered:
+            yield from buffered
     except FileNotFoundError as error:
         raise _gone(path) from error
     except OSError as error:
