@@ -60,8 +60,8 @@ class Site:
     def page(self, record: Record) -> tuple[str, bytes]:
         context = self.contexts[record.id]
         view = jobpage.view(record, context, self.facts)
-        html = self.theme.render("job.html", view, address=view.address, as_of=view.as_of)
-        return view.address, html.encode()
+        made = self.theme.file("job.html", view, address=view.address, as_of=view.as_of)
+        return view.address, made
 
 
 def same(site: Site) -> float:

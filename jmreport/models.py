@@ -46,8 +46,11 @@ def is_failure(word: object) -> bool:
     return word == "Failed" or (isinstance(word, str) and "fail" in word.casefold())
 
 
-class ApiModel(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A definition of the API. Attributes are its properties in snake case."""
+class ApiModel(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """A definition of the API. Attributes are its properties in snake case.
+
+    Python's collector leaves them alone: what was JSON holds no cycle.
+    """
 
 
 class AuthenticationCapability(ApiModel, frozen=True, kw_only=True):

@@ -40,13 +40,18 @@ def moment(text: object) -> datetime | None:
     >>> moment("yesterday") is None
     True
     """
-    return _moment(text) if isinstance(text, str) else None
+    return instant(text) if isinstance(text, str) else None
 
 
 @lru_cache(maxsize=4096)  # a job's page asks for most of its dates three times
-def _moment(text: str) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """The same of what is known to be text, or not there."""
+    if text is None:
+        return None
     try:
         read = datetime.fromisoformat(text)
+        if read.tzinfo is UTC:
+            return read
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
-from jmreport.render.theme import TEMPLATES, Templates, visible
+from jmreport.render import words
+from jmreport.render.jobfacts import Link
+from jmreport.render.shardpages import ShardsPage
+from jmreport.render.theme import TEMPLATES, Templates, Theme, visible
+from jmreport.settings import Settings
 
 TEXTS = st.text(st.characters() | st.sampled_from("<>&\"'"))
 _PRINTS = Templates(autoescape=True, undefined=StrictUndefined).from_string("{{ view.it }}")
@@ -67,7 +71,10 @@ SOURCE = """{% macro m(x) %}<i>{{ x }}</i>{% endmacro %}{% block a %}
 {% for x in view.it %}{{ loop.index }}{% if not loop.first %},{% endif %}{{ x }}{{ m(x) }}
 {% block b scoped %}[{{ x }}]{% endblock %}{% else %}none{% endfor %}
 {% set y %}{{ m("<") }}{% endset %}{{ y }}{{ view.it|length }}{{ view.it|join("<") }}
-{% call called() %}{{ y }}{% endcall %}{{ "<" ~ y }}{% endblock %}
+{% call called() %}{{ y }}{% endcall %}{{ "<" ~ y }}
+{% macro two(x, y="<") %}{{ x }}{{ y }}{% endmacro %}{{ two(1) }}{{ two(1, y) }}{{ two(1, y=2) }}
+{% macro any(x) %}{{ x }}{{ varargs|join }}{{ kwargs["z"] }}{% endmacro %}{{ any(1, "<", z=">") }}
+{% endblock %}
 """
 _OWN, _JINJAS = (
     kind(autoescape=True, undefined=StrictUndefined).from_string(SOURCE)
@@ -78,6 +85,59 @@ _OWN, _JINJAS = (
 @given(st.lists(TEXTS, max_size=4))
 def test_blocks_loops_and_macros_print_what_jinjas_own_code_prints(texts: list[str]) -> None:
     assert _OWN.render(view=_View(texts)) == _JINJAS.render(view=_View(texts))
+
+
+def test_a_macro_takes_no_more_than_it_names() -> None:
+    for called in ("m(1, 2)", "m()", "m(1, z=2)"):
+        source = "{% macro m(x) %}{{ x }}{% endmacro %}{{ " + called + " }}"
+        said = []
+        for kind in (Templates, Environment):
+            with pytest.raises((TypeError, UndefinedError)) as raised:
+                kind(autoescape=True, undefined=StrictUndefined).from_string(source).render()
+            said.append(str(raised.value))
+        assert said[0] == said[1]
+
+
+_THEME = Theme(Settings(), version="0.1.0")
+
+
+def _shards(title: str) -> ShardsPage:
+    return ShardsPage(
+        address="",
+        title=title,
+        task="",
+        job=Link("", ""),
+        rows=(),
+        said="",
+        groups=(),
+        before=None,
+        after=None,
+    )
+
+
+@given(st.text(st.characters() | st.sampled_from("\ud800\x00\u202e<—"), max_size=20))
+def test_a_file_holds_what_the_page_says(text: str) -> None:
+    view = _shards(text)
+    page = _THEME.render("shards.html", view, address="jobs/a.html")
+    assert _THEME.file("shards.html", view, address="jobs/a.html") == page.encode()
+
+
+def test_pages_of_one_folder_share_what_stands_above_them_and_no_others_do() -> None:
+    """Which page one is on, and when it was read, is still each page's own."""
+
+    def above(address: str, at: str = "") -> str:
+        as_of = words.Moment(at, at) if at else None
+        page = _THEME.render("shards.html", _shards("x"), address=address, as_of=as_of)
+        return page[page.index("<header") : page.index("</header>")]
+
+    assert (
+        above("jobs/a.html", "now") == above("jobs/b.html", "now") != above("jobs/a.html", "then")
+    )
+    assert 'href="index.html" data-jobs aria-current="page"' in above("jobs/index.html")
+    assert 'href="index.html" data-jobs aria-current="true"' in above("jobs/a.html")
+    assert 'href="jobs/index.html" data-jobs>' in above("grid.html")
+    assert 'href="grid.html" aria-current="page"' in above("grid.html")
+    assert 'href="../../index.html"' in above("nights/20261123T021400Z/index.html")
 
 
 def test_no_template_names_an_attribute_that_only_a_mapping_has() -> None:

@@ -31,7 +31,9 @@ _OTHERS = re.compile(r"[^a-z0-9]+")
 
 def slug(text: str, longest: int = 40) -> str:
     """Lower-case ASCII letters, digits and single dashes that recall the text; "" if none do."""
-    plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode()
+    plain = text[:400]
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
     return _OTHERS.sub("-", plain.lower()).strip("-")[:longest].strip("-")
 
 

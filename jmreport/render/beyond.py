@@ -4,7 +4,6 @@ The API's names are read off the models, so there is one list of them. Maps that
 (inputs, outputs, labels, envs, logs) are not looked into: every key is theirs.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
@@ -18,6 +17,9 @@ from jmreport.models import (
     JobOperationResponse,
 )
 from jmreport.records import Record
+
+#: What no value of JSON equals.
+_NONE = object()
 
 
 class _Shape(NamedTuple):
@@ -48,42 +50,44 @@ def _part(kind: Any) -> type[Struct] | None:
 def of_job(record: Record) -> dict[str, Any]:
     """Path -> value of each property that no definition names, at every level of a job."""
     found: dict[str, Any] = {}
-    for path, value in _of_record(record):
-        found.setdefault(path, value)
+    listed: dict[str, Any] = {}
+    _find(record.detail, JobMetadataResponse, "", found)
+    _find(record.row, JobMetadataResponse, "", listed)
+    # The list repeats the detail: only what is its own is told again.
+    read = isinstance(record.detail, dict) and record.detail
+    own = {path: value for path, value in listed.items() if found.get(path, _NONE) != value}
+    for path, value in own.items():
+        found.setdefault(f"list.{path}" if read else path, value)
+    for task, body in record.attempts.items():
+        _find(body, JobAttemptsResponse, f"attempts[{task}].", found)
+    for task, bodies in record.shard_attempts.items():
+        for index, body in bodies.items():
+            _find(body, JobAttemptsResponse, f"attempts[{task}][{index}].", found)
+    for address, body in record.logs.items():
+        _find(body, FileContents, f"log[{address}].", found)
+    for operation, body in record.operations.items():
+        _find(body, JobOperationResponse, f"operation[{operation}].", found)
     return found
 
 
-def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
-    own = dict(_beyond(record.detail, JobMetadataResponse, ""))
-    yield from own.items()
-    # The list repeats the detail: only what is its own is told again.
-    read = isinstance(record.detail, dict) and record.detail
-    for path, value in _beyond(record.row, JobMetadataResponse, ""):
-        if path not in own or own[path] != value:
-            yield (f"list.{path}" if read else path), value
-    for task, body in record.attempts.items():
-        yield from _beyond(body, JobAttemptsResponse, f"attempts[{task}].")
-    for task, bodies in record.shard_attempts.items():
-        for index, body in bodies.items():
-            yield from _beyond(body, JobAttemptsResponse, f"attempts[{task}][{index}].")
-    for address, body in record.logs.items():
-        yield from _beyond(body, FileContents, f"log[{address}].")
-    for operation, body in record.operations.items():
-        yield from _beyond(body, JobOperationResponse, f"operation[{operation}].")
-
-
-def _beyond(tree: Any, model: type[Struct], path: str) -> Iterator[tuple[str, Any]]:
+def _find(tree: Any, model: type[Struct], path: str, found: dict[str, Any]) -> None:
+    """Adds what is beyond a definition; the first of two that have the same path stays."""
     if not isinstance(tree, dict):
         return
-    shape = _shape(model)
-    if not shape.names.issuperset(tree):
+    names, parts = _shape(model)
+    if not names.issuperset(tree):
         for key in tree:
-            if key not in shape.names:
-                yield f"{path}{key}", tree[key]
-    for name, part in shape.parts:
+            if key not in names:
+                found.setdefault(f"{path}{key}", tree[key])
+    for name, part in parts:
         value = tree.get(name)
+        if not value:
+            continue
         if isinstance(value, list):
+            known, below = _shape(part)
             for at, item in enumerate(value):
-                yield from _beyond(item, part, f"{path}{name}[{at}].")
-        elif value:
-            yield from _beyond(value, part, f"{path}{name}.")
+                # Most items are what they should be, and need no path.
+                if below or not (isinstance(item, dict) and known.issuperset(item)):
+                    _find(item, part, f"{path}{name}[{at}].", found)
+        else:
+            _find(value, part, f"{path}{name}.", found)

@@ -24,7 +24,7 @@ from jmreport.models import (
     Shard,
     TaskMetadata,
 )
-from jmreport.records import is_terminal, moment
+from jmreport.records import instant, is_terminal
 from jmreport.regrouping import Scattered, Tried, places
 from jmreport.render.reading import Reading
 
@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, gc=False):
     """A stretch of a run; `end` is None where it has not ended, or is not known to have."""
 
     kind: Kind
@@ -50,7 +50,7 @@ class Part(Struct, frozen=True):
 _Events = dict[int | None, dict[int, list[Part]]]
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class Call(Struct, frozen=True, kw_only=True, gc=False):
     """One attempt of a task or of one of its shards. `end` is None while running or if unknown."""
 
     shard: int | None
@@ -69,10 +69,10 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.status not in ACTIVE_STATUSES
 
 
-def of_task(task: TaskMetadata, reading: Reading) -> tuple[Call, ...]:
-    """Every attempt known of a task, by shard and then by attempt."""
+def of_task(task: TaskMetadata, reading: Reading, job: JobSpan | None = None) -> tuple[Call, ...]:
+    """Every attempt known of a task, by shard and then by attempt; `job` is the job's own time."""
     events = _by_attempt(task.execution_events)
-    job = job_span(reading)
+    job = job or job_span(reading)
     if not task.shards and (task.attempts_data or set(events) <= {None}):
         known = task.attempts_data or _answered(reading, task.name)
         return tuple(_attempts(task, None, known, events.get(None, {}), job))
@@ -106,7 +106,7 @@ def job_span(reading: Reading) -> JobSpan:
         return JobSpan()
     waits = job.status in WAITING_STATUSES
     return JobSpan(
-        None if waits else moment(job.start), moment(job.end) if is_terminal(job.status) else None
+        None if waits else instant(job.start), instant(job.end) if is_terminal(job.status) else None
     )
 
 
@@ -152,13 +152,13 @@ def _shards(task: TaskMetadata, events: _Events) -> Iterable[Shard]:
 def _by_attempt(events: Iterable[ExecutionEvent]) -> _Events:
     found: _Events = {}
     for event in events:
-        start = moment(event.start)
+        start = instant(event.start)
         if start is None:
             continue
-        shard = event.shard_index if event.shard_index is not None else -1
-        own = found.setdefault(None if shard < 0 else shard, {})
+        shard = event.shard_index
+        own = found.setdefault(None if shard is None or shard < 0 else shard, {})
         parts = own.setdefault(event.attempt_number or 1, [])
-        parts.append(Part(kind_of(event.name), start, moment(event.end)))
+        parts.append(Part(kind_of(event.name), start, instant(event.end)))
     return found
 
 
@@ -181,8 +181,9 @@ def _attempts(
     job: JobSpan,
 ) -> Iterable[Call]:
     """The attempts of one shard (or of a task without shards): known ones, and those of events."""
-    by_number = _numbered(known)
-    numbers = sorted(by_number.keys() | events.keys() | _untold(row, by_number)) or [_latest(row)]
+    by_number = _numbered(known) if known else {}
+    untold = _untold(row, by_number) if known else ()
+    numbers = sorted({*by_number, *events, *untold}) or [_latest(row)]
     for number in numbers:
         last = number == numbers[-1]
         parts = tuple(sorted(events.get(number, ()), key=lambda part: part.start))
@@ -262,7 +263,7 @@ def _believed(
     parts: tuple[Part, ...],
 ) -> Span:
     ran = bool(parts or told.operation_id or told.backend_log or getattr(told, "job_id", None))
-    return believed(status, moment(told.start), moment(told.end), job=job, ran=ran)
+    return believed(status, instant(told.start), instant(told.end), job=job, ran=ran)
 
 
 def _status(data: IndividualAttempt | None, own: TaskMetadata | Shard | None) -> str:

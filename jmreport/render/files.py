@@ -14,7 +14,7 @@ from jmreport.errors import JmreportError
 OWN = ".jmreport"
 
 
-class WrittenFile(Struct, frozen=True, kw_only=True):
+class WrittenFile(Struct, frozen=True, kw_only=True, gc=False):
     """A file as it was written: its address, its size in bytes and the digest of its bytes."""
 
     address: str
@@ -29,6 +29,7 @@ class Files:
         self.root = root
         self.own = root / OWN
         self._temporary = self.own / "tmp"
+        self._root, self._parts = str(root), str(self._temporary)
         self._made: set[str] = set()
         self._number = 0
 
@@ -51,15 +52,18 @@ class Files:
 
     def write(self, address: str, data: bytes) -> WrittenFile:
         """Puts a file in its place, whole; JmreportError naming it where that can't be done."""
-        # Plain names and no buffer: with those of pathlib a page takes half as long again.
+        # Plain names, and the system's own calls: a file object takes half as long again.
         self._number += 1
-        place, part = f"{self.root}/{address}", f"{self._temporary}/{os.getpid()}-{self._number}"
+        place, part = f"{self._root}/{address}", f"{self._parts}/{os.getpid()}-{self._number}"
         try:
             self._folder(address)
-            with open(part, "wb", buffering=0) as file:  # noqa: PTH123
-                left = memoryview(data)
-                while left:
-                    left = left[file.write(left) :]
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            try:
+                written = os.write(descriptor, data)
+                while written < len(data):
+                    written += os.write(descriptor, memoryview(data)[written:])
+            finally:
+                os.close(descriptor)
             os.replace(part, place)  # noqa: PTH105
         except OSError as error:
             with suppress(OSError):

@@ -35,7 +35,7 @@ def site_facts(
     )
 
 
-class Link(Struct, frozen=True):
+class Link(Struct, frozen=True, gc=False):
     """A link, or plain text where `href` is None."""
 
     text: str
@@ -65,9 +65,6 @@ class Making(Struct, frozen=True, kw_only=True):
 
     def short(self, at: datetime | None) -> words.Moment | None:
         return words.short_when(at, self.facts.zone, near=self.near)
-
-    def exactly(self, at: datetime | None) -> words.Moment | None:
-        return words.short_exactly(at, self.facts.zone, near=self.near)
 
     def job(self, job_id: str | None) -> Link | None:
         """A sub-job: linked where it has a page."""

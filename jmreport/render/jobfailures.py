@@ -35,7 +35,7 @@ _ATTEMPT = re.compile(r"/attempt-(\d{1,6})(?:/|$)")
 _PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 
 
-class FailureView(Struct, frozen=True, kw_only=True):
+class FailureView(Struct, frozen=True, kw_only=True, gc=False):
     """A failure; `whole` is its message where that is longer than what stands open, or in parts."""
 
     anchor: str
@@ -53,7 +53,7 @@ class FailureView(Struct, frozen=True, kw_only=True):
     no_operation: str
 
 
-class LogView(Struct, frozen=True, kw_only=True):
+class LogView(Struct, frozen=True, kw_only=True, gc=False):
     """The log of a failed call that no failure names, or one of the job's own."""
 
     task: Link | None
@@ -76,6 +76,9 @@ class Failures(Struct, frozen=True, kw_only=True):
     logs_not_asked: str = ""
 
 
+_NONE = Failures(rows=(), count=0, said="", status_detail="", logs=(), logs_left_out=0)
+
+
 def read(record: Record, reading: Reading, making: Making) -> Failures:
     """The failures of a job: as it reports them, else those its failed tasks tell of."""
     detail = reading.detail
@@ -83,8 +86,10 @@ def read(record: Record, reading: Reading, making: Making) -> Failures:
     failed = bool(source and source.status == "Failed")
     tasks = detail.extensions.tasks if detail else ()
     # Logs are read of a job that failed, and of one that goes on or was aborted with failed tasks.
-    told_of = failed or bool(detail and any(_of_tasks(tasks)))
+    told_of = failed or any(_of_tasks(tasks))
     reported = detail.failures if detail else ()
+    if not (told_of or reported):
+        return _NONE
     told = sorted(reported, key=lambda one: one.task_name in (None, _WORKFLOW))
     told = told or list(_of_tasks(tasks))
     page = _Page(record, reading, tasks, making, failed=told_of)

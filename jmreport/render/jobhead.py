@@ -15,7 +15,7 @@ MOST_GAPS = 10
 _EVERY_GAP = 500
 
 
-class Fact(Struct, frozen=True, kw_only=True):
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """A fact of the grid; `when` instead of `text` for a time, `note` beside it in grey."""
 
     name: str
@@ -25,7 +25,7 @@ class Fact(Struct, frozen=True, kw_only=True):
     mono: bool = False
 
 
-class Label(Struct, frozen=True):
+class Label(Struct, frozen=True, gc=False):
     """A label as a chip; linked where its key has a page."""
 
     key: str

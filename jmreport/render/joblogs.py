@@ -18,14 +18,14 @@ _TELLING = re.compile(
 )
 
 
-class LogLine(Struct, frozen=True):
+class LogLine(Struct, frozen=True, gc=False):
     """Lines of a log; `marked` for one that tells of an error."""
 
     text: str
     marked: bool
 
 
-class LogTail(Struct, frozen=True, kw_only=True):
+class LogTail(Struct, frozen=True, kw_only=True, gc=False):
     """The end of a log, the lines before it (closed), or `why_not`. `note`: what was cut off it."""
 
     said: str = ""

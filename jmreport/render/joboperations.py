@@ -23,7 +23,7 @@ DEEPEST = 12
 _LONGEST = 1_500
 
 
-class Node(Struct, frozen=True, kw_only=True):
+class Node(Struct, frozen=True, kw_only=True, gc=False):
     """A name with a text, or with nodes within it; `href` where the text leads somewhere."""
 
     name: str
@@ -33,7 +33,7 @@ class Node(Struct, frozen=True, kw_only=True):
     nodes: tuple["Node", ...] = ()
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """Something that happened to the operation."""
 
     at: words.Moment | None

@@ -105,12 +105,9 @@ def pages(
     page = view(record, context, facts or site_facts(settings))
     yield addresses.job_raw(record.id), raw_json(record)
     for shards in page.shards:
-        html = theme.render("shards.html", shards, address=shards.address, as_of=page.as_of)
-        yield shards.address, html.encode()
-    yield (
-        page.address,
-        theme.render("job.html", page, address=page.address, as_of=page.as_of).encode(),
-    )
+        made = theme.file("shards.html", shards, address=shards.address, as_of=page.as_of)
+        yield shards.address, made
+    yield page.address, theme.file("job.html", page, address=page.address, as_of=page.as_of)
 
 
 def raw_json(record: Record) -> bytes:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
 from jmreport import calltimes
 from jmreport.calltimes import JobSpan, Span
 from jmreport.models import ACTIVE_STATUSES, IndividualAttempt, TaskMetadata, is_failure
-from jmreport.records import moment
+from jmreport.records import instant
 from jmreport.render import addresses, calls, shardpages, tries, values, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
@@ -28,7 +29,7 @@ MOST_ATTEMPTS = 100
 MOST_EVENTS = 24
 
 
-class EventRow(Struct, frozen=True):
+class EventRow(Struct, frozen=True, gc=False):
     """A step of the backend: when, for how long, and for which shard and attempt."""
 
     name: str
@@ -37,7 +38,7 @@ class EventRow(Struct, frozen=True):
     end: words.Moment | None
 
 
-class TaskView(Struct, frozen=True, kw_only=True):
+class TaskView(Struct, frozen=True, kw_only=True, gc=False):
     """A task: its row in the table, and its part below."""
 
     anchor: str
@@ -84,7 +85,7 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
     job = calls.job_span(reading)
     ordered: list[tuple[TaskMetadata, str, tuple[Call, ...]]] = []
     for position, task in placed:
-        found = calls.of_task(task, reading)
+        found = calls.of_task(task, reading, job)
         ordered.append((task, addresses.anchor("task", position), found))
         if len(rows) >= MOST_TASKS:
             continue
@@ -123,8 +124,8 @@ def _task(
 ) -> TaskView:
     anchor = addresses.anchor("task", position)
     start, end = _span(task, found, job)
-    tried = shardpages.by_shard(found)
-    shards = shardpages.failed_first(task.shards)
+    tried = shardpages.by_shard(found) if task.shards else {}
+    shards = shardpages.failed_first(task.shards) if task.shards else []
     shown = shards[: making.budget.rows(len(shards), most_shards)]
     rows = shardpages.distinct(shardpages.row(anchor, shard, tried, making) for shard in shown)
     slowest = shardpages.slowest(task.shards, tried) if own_pages else []
@@ -162,8 +163,8 @@ def _span(task: TaskMetadata, found: Sequence[Call], job: JobSpan) -> Span:
     """A task's own times, by the same rules as those of its attempts."""
     start, end = calltimes.believed(
         task.execution_status or "",
-        moment(task.start),
-        moment(task.end),
+        instant(task.start),
+        instant(task.end),
         job=job,
         ran=any(call.start for call in found),
     )
@@ -178,23 +179,18 @@ def _told(task: TaskMetadata, found: Sequence[Call]) -> list[Call]:
     Those of shards that were tried again come first.
     """
     told = [call for call in found if call.data is not None]
+    if not told:
+        return told
     retried = Counter(call.shard for call in told)
     told.sort(key=lambda call: retried[call.shard] < 2)
     return told if len(told) > 1 or any(_says_more(call.data, task) for call in told) else []
 
 
 def _tables(anchor: str, task: TaskMetadata, making: Making) -> tuple[Values, ...]:
-    tables = (
-        values.table(
-            f"{anchor}-{title.lower()}",
-            title,
-            held,
-            links=making.facts.links,
-            budget=making.budget,
-        )
-        for title, held in (("Inputs", task.inputs), ("Outputs", task.outputs))
-    )
-    return tuple(table for table in tables if table)
+    links, budget = making.facts.links, making.budget
+    inputs = values.table(f"{anchor}-inputs", "Inputs", task.inputs, links=links, budget=budget)
+    outputs = values.table(f"{anchor}-outputs", "Outputs", task.outputs, links=links, budget=budget)
+    return tuple(table for table in (inputs, outputs) if table)
 
 
 def _note(
@@ -205,7 +201,7 @@ def _note(
         said.append(words.plural(len(task.shards), "shard"))
     elif (task.attempts or 1) > 1:
         said.append(f"attempt {words.number(task.attempts or 1)}")
-    preempted = sum(1 for call in found if call.preempted)
+    preempted = sum([call.preempted for call in found])
     if preempted:
         said.append(words.plural(preempted, "preemption"))
     if task.call_cached:
@@ -236,17 +232,20 @@ def _says_more(data: IndividualAttempt | None, task: TaskMetadata) -> bool:
 
 def _events(task: TaskMetadata, making: Making) -> tuple[EventRow, ...]:
     ordered = sorted(task.execution_events, key=lambda event: event.start or "")
-    return tuple(
+    budget, zone, near = making.budget, making.facts.zone, making.near
+    rows = [
         EventRow(
-            making.budget.name(event.name or "", 120),
+            budget.name(event.name or "", 120),
             _of(event.shard_index, event.attempt_number),
-            making.exactly(moment(event.start)),
-            making.exactly(moment(event.end)),
+            words.told_exactly(event.start, zone, near),
+            words.told_exactly(event.end, zone, near),
         )
-        for event in ordered[: making.budget.rows(len(ordered), MOST_EVENTS)]
-    )
+        for event in ordered[: budget.rows(len(ordered), MOST_EVENTS)]
+    ]
+    return tuple(rows)
 
 
+@lru_cache(maxsize=1024)
 def _of(shard: int | None, attempt: int | None) -> str:
     parts = []
     if shard is not None and shard >= 0:

@@ -13,6 +13,8 @@ _CONSOLE = "https://console.cloud.google.com"
 _WEB = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?(?::\d{1,5})?)"
                   r"(?:[/?#][!#-;=?-Z_a-z~]*)?", re.IGNORECASE)  # fmt: skip
 _BUCKET = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,221})(?:/(.*))?", re.DOTALL)
+#: What nearly all are: printed as it is, it leads where `_BUCKET` would have it lead.
+_PLAIN = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,221}/[A-Za-z0-9_~-][A-Za-z0-9_.~/-]*")
 _BATCH = re.compile(r"projects/([a-z0-9:.-]+)/locations/([a-z0-9-]+)/jobs/([A-Za-z0-9_-]+)")
 #: Longer than any address that leads somewhere.
 _LONGEST = 2000
@@ -35,7 +37,7 @@ class Links:
             return None
         if text.startswith("gs://"):
             return _object(text)
-        match = _WEB.fullmatch(text)
+        match = _WEB.fullmatch(text) if "://" in text else None
         if match is None:
             return None
         secure = match[1].lower() == "https"
@@ -58,6 +60,9 @@ class Links:
 
 
 def _object(address: str) -> str | None:
+    if _PLAIN.fullmatch(address) and "/." not in address:
+        kind = "browser" if address.endswith("/") else "browser/_details"
+        return f"{_CONSOLE}/storage/{kind}/{address[5:].rstrip('/')}"
     match = _BUCKET.fullmatch(address)
     if match is None:
         return None

@@ -118,10 +118,10 @@ class Maker:
             self.lend({})
 
     def _other(self, page: Page) -> Done:
-        text = self.theme.render(
+        data = self.theme.file(
             page.template, page.view(self.charts), address=page.address, as_of=page.as_of
         )
-        made = self.files.write(page.address, encoded(text))
+        made = self.files.write(page.address, data)
         return Done(owner=page.address, content=self.content(page), files=(made,))
 
     def content(self, page: Page) -> str:

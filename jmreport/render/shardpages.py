@@ -27,7 +27,7 @@ _SLOWEST = 5
 Tried = Mapping[int | None, Sequence[Call]]
 
 
-class ShardRow(Struct, frozen=True, kw_only=True):
+class ShardRow(Struct, frozen=True, kw_only=True, gc=False):
     """A shard; `anchor` is "" where nothing points at it."""
 
     anchor: str
@@ -157,6 +157,8 @@ def _place(shard: Shard) -> int:
 
 def summary(shards: Sequence[Shard]) -> str:
     """How many shards stand how: "1 failed, 23 succeeded"; "" where all stand alike."""
+    if len(shards) < 2:
+        return ""
     counts = Counter(words.status(shard.execution_status).text for shard in shards)
     if len(counts) < 2:
         return ""

@@ -30,7 +30,7 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 _KINDS: tuple[Kind, ...] = ("waiting", "preparing", "running", "finishing")
 
 
-class Bar(Struct, frozen=True):
+class Bar(Struct, frozen=True, gc=False):
     """A rectangle: `x` and `width` in percent with their sign, `y` and `height` in pixels."""
 
     x: str
@@ -48,7 +48,7 @@ class Band(Struct, frozen=True):
     path: str
 
 
-class Lane(Struct, frozen=True):
+class Lane(Struct, frozen=True, gc=False):
     """A task's row; `note` stands beside it and `said` is the sentence for who cannot see it."""
 
     name: str
@@ -61,7 +61,7 @@ class Lane(Struct, frozen=True):
     below: bool = False
 
 
-class Tick(Struct, frozen=True):
+class Tick(Struct, frozen=True, gc=False):
     """A line across all rows with the time that it marks."""
 
     x: str
@@ -69,7 +69,7 @@ class Tick(Struct, frozen=True):
     anchor: str
 
 
-class Spell(Struct, frozen=True, kw_only=True):
+class Spell(Struct, frozen=True, kw_only=True, gc=False):
     """A row of the table twin: an attempt in words."""
 
     task: str
@@ -93,7 +93,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     lanes_left_out: int
 
 
-class TaskCalls(Struct, frozen=True, kw_only=True):
+class TaskCalls(Struct, frozen=True, kw_only=True, gc=False):
     """A task as the diagram needs it: `until` is where its unfinished bars end."""
 
     name: str
@@ -107,7 +107,7 @@ class TaskCalls(Struct, frozen=True, kw_only=True):
     more: str = ""
 
 
-class _Span(Struct, frozen=True):
+class _Span(Struct, frozen=True, gc=False):
     """A call with both its ends: `sure` is False where the end was not known."""
 
     call: Call
@@ -126,7 +126,7 @@ class _Scale:
 
     def at(self, instant: datetime) -> float:
         across = (instant - self.start).total_seconds() / self._seconds * 100
-        return min(max(across, 0.0), 100.0)
+        return 0.0 if across < 0.0 else 100.0 if across > 100.0 else across
 
     def bar(self, start: datetime, end: datetime, y: int, height: int, look: str) -> Bar:
         left = self.at(start)

@@ -21,7 +21,7 @@ _MOST_VALUES = 20
 PREEMPTED = words.StatusWord("aborted", "Preempted", "i-aborted")
 
 
-class AttemptRow(Struct, frozen=True, kw_only=True):
+class AttemptRow(Struct, frozen=True, kw_only=True, gc=False):
     """One attempt of a task or a shard; `values` are its inputs and outputs."""
 
     of: str

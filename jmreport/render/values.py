@@ -23,6 +23,8 @@ LINKS = 120_000
 #: What stands in a record for a secret, and for a value that was hashed (docs/security.md).
 _TAKEN_OUT = "[taken out]"
 _HASHED = re.compile(r"\bhash:[0-9a-f]{16}\b")
+#: Texts below this length are not looked at: they count twice their length.
+_LITTLE = 40
 #: Booleans are whole numbers, too.
 _SCALARS = (str, int)
 _WORDS = {None: "null", True: "true", False: "false"}
@@ -30,7 +32,7 @@ _WORDS = {None: "null", True: "true", False: "false"}
 _SHORT = 160
 
 
-class Value(Struct, frozen=True):
+class Value(Struct, frozen=True, gc=False):
     """A name and what it holds: `block` is for a box of its own, `href` where it may lead.
 
     `said` tells of a secret that was taken out of it, or of a value that was hashed.
@@ -43,7 +45,7 @@ class Value(Struct, frozen=True):
     said: str = ""
 
 
-class Values(Struct, frozen=True, kw_only=True):
+class Values(Struct, frozen=True, kw_only=True, gc=False):
     """A closed table of values: `title`, how many there are, and how many are not shown."""
 
     id: str
@@ -68,25 +70,30 @@ class Budget:
 
     def take(self, text: str, longest: int) -> str:
         """The text, cut in the middle to `longest` and to what is left on this page."""
-        left = self._left
-        if len(text) <= longest and len(text) * 2 <= left:  # nearly always
-            self._left = left - _size(text)
+        left, length = self._left, len(text)
+        if length <= longest and length * 2 <= left:  # nearly always
+            self._left = left - (length * 2 if length < _LITTLE else _size(text))
             return text
         longest = min(longest, max(left // 2, 0))
         if longest < 60 < len(text):
             return f"… {words.number(len(text))} characters left out …"
-        shown = text
-        if len(text) > longest:
-            gone = words.number(len(text) - longest)
-            half = longest // 2
-            shown = f"{text[:half]}\n… {gone} characters left out …\n{text[len(text) - half :]}"
-        self._left -= _size(shown)
+        if length <= longest:
+            self._left = left - _size(text)
+            return text
+        gone, half = words.number(length - longest), longest // 2
+        first, last = text[:half], text[length - half :]
+        shown = f"{first}\n… {gone} characters left out …\n{last}"
+        # As `_size` has it, but looking at the two ends: what stands between them makes all letters
+        # wide, and among wide ones it takes ten times as long to look for five characters.
+        wide = len(shown) * 3 + 4 * (_escapes(first) + _escapes(last))
+        self._left = left - (wide if len(shown) >= _LITTLE else _size(shown))
         return shown
 
     def name(self, text: str, longest: int) -> str:
         """A name in one line, cut in the middle; short where the page is full."""
-        if len(text) <= longest and self._left > 0:
-            self._left -= _size(text)
+        left, length = self._left, len(text)
+        if length <= longest and left > 0:
+            self._left = left - (length * 2 if length < _LITTLE else _size(text))
             return text
         shown = words.cut_middle(text, longest if self._left > 0 else min(longest, 30))
         self._left -= _size(shown)
@@ -97,26 +104,30 @@ class Budget:
 
         Links have room of their own: a page of shards with long paths keeps them.
         """
-        if len(href) > self._links:
+        left = self._links - len(href)
+        if left < 0:
             return False
-        self._links -= len(href)
+        self._links = left
         return True
 
     def rows(self, wanted: int, most: int) -> int:
         """How many of the rows wanted are given, at most `most`."""
-        given = max(0, min(wanted, most, self._rows))
+        given = wanted if wanted <= most else most
+        if given > self._rows:
+            given = self._rows
         self._rows -= given
         return given
 
 
 def _size(text: str) -> int:
     """Bytes of the text as HTML: what is escaped becomes five, and most other letters three."""
-    if len(text) < 40:
+    if len(text) < _LITTLE:
         return len(text) * 2
-    escaped = (
-        text.count("<") + text.count(">") + text.count("&") + text.count('"') + text.count("'")
-    )
-    return (len(text) if text.isascii() else len(text) * 3) + 4 * escaped
+    return (len(text) if text.isascii() else len(text) * 3) + 4 * _escapes(text)
+
+
+def _escapes(text: str) -> int:
+    return text.count("<") + text.count(">") + text.count("&") + text.count('"') + text.count("'")
 
 
 def table(
@@ -132,30 +143,27 @@ def table(
     if not held:
         return None
     given = budget.rows(len(held), MOST_ROWS)
-    rows = tuple(
-        value(name, content, links=links, budget=budget)
-        for name, content in islice(held.items(), given)
-    )
+    rows = [value(name, content, links, budget) for name, content in islice(held.items(), given)]
     return Values(
         id=anchor,
         title=title,
-        rows=rows,
+        rows=tuple(rows),
         count=words.plural(len(held), noun),
         left_out=len(held) - given,
     )
 
 
-def value(name: str, content: Any, *, links: Links, budget: Budget) -> Value:
+def value(name: str, content: Any, links: Links, budget: Budget) -> Value:
     """One name and its value: text as it is, anything else as JSON."""
-    shown = budget.name(name, 300)
+    shown, href = budget.name(name, 300), None
     if isinstance(content, str):
         text = budget.take(content, LONGEST_VALUE)
         href = links.href(content)
         if href and not budget.affords(href):
             href = None
-        return Value(shown, text, href, len(text) > _SHORT or "\n" in text, _said(text))
-    text = budget.take(pretty(content), LONGEST_VALUE)
-    return Value(shown, text, None, len(text) > _SHORT or "\n" in text, _said(text))
+    else:
+        text = budget.take(pretty(content), LONGEST_VALUE)
+    return Value(shown, text, href, len(text) > _SHORT or "\n" in text, _said(text))
 
 
 def _said(text: str) -> str:

@@ -31,7 +31,7 @@ TEMPORARY = ".tmp"
 #: bodies of 60 KB each is a block of its own, which makes files 1.4 % larger.
 BLOCK = 16 * 1024
 #: Bytes of text that are read at a time.
-_LINES = 64 * 1024
+_LINES = 256 * 1024
 _PARAMETERS = {
     int(zstd.CompressionParameter.compression_level): 3,
     int(zstd.CompressionParameter.checksum_flag): 1,
