@@ -5,11 +5,13 @@ A server names its columns in `displayFields`: of the job itself (`submission`),
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Literal, NamedTuple
 
 import msgspec
+from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -228,6 +230,27 @@ class Lent(Struct, frozen=True):
     short: str
 
 
+class Line:
+    """A row of a list: printed by the first page that shows it, and the same on all others."""
+
+    __slots__ = ("_cells", "_printed")
+
+    def __init__(self, cells: tuple[Cell, ...]) -> None:
+        self._cells = cells
+        self._printed: Markup | None = None
+
+    def printed(self, macro: Callable[[tuple[Cell, ...]], Markup]) -> Markup:
+        """The row as the template's macro prints it."""
+        if self._printed is None:
+            self._printed = macro(self._cells)
+            self._cells = ()
+        return self._printed
+
+
+#: Rows that are kept for the next page: 1 KB each, whatever the number of jobs.
+LINES = 4096
+
+
 class Jobs:
     """Every job that lists can show, and what a row of it looks like."""
 
@@ -255,6 +278,8 @@ class Jobs:
         self.zone = zone
         self._workflows = pages
         self._marks: dict[str, bytes] = {}
+        #: Rows made last, by their job, the folder that they link from and the column left out.
+        self._lines: OrderedDict[tuple[str, str, str], Line] = OrderedDict()
 
     def add(self, entry: Entry, short: str) -> None:
         """A job from before the window that pages tell of too."""
@@ -318,6 +343,40 @@ class Jobs:
     def _mark(self, row: JobRow | None, short: str) -> bytes:
         content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
         return hashlib.blake2b(content, digest_size=12).digest()
+
+    def line(self, job: str, at: str, *, without: str = "") -> Line:
+        """A job's row of a list on the page `at`, but for the column `without`.
+
+        Links from pages of one folder are the same, and a job stands in some twenty lists.
+        """
+        key = (job, at.rpartition("/")[0], without)
+        known = self._lines.get(key)
+        if known is not None:
+            self._lines.move_to_end(key)
+            return known
+        shown = zip(self.columns, self.cells(job, at), strict=True)
+        made = Line(tuple(cell for column, cell in shown if column.key != without))
+        if self.row(job) is not None:  # else it may be lent to a later page
+            self._lines[key] = made
+            if len(self._lines) > LINES:
+                self._lines.popitem(last=False)
+        return made
+
+    def shown(self, jobs: Sequence[str], at: str) -> list[tuple[bytes, str]]:
+        """What rows of these jobs come to on the page `at`, for its digest.
+
+        The year is told of by the first, since dates of this one leave it out.
+        """
+        year = str(self.now.astimezone(self.zone).year).encode()
+        rows = [(self.mark(job), self.row(job)) for job in jobs]
+        linked = [(mark, self.workflow_href(row.name, at) if row else "") for mark, row in rows]
+        return [(year, ""), *linked]
+
+    def order(self, job: str) -> float:
+        """Where a job stands among all, the newest submission first; those only met come last."""
+        entry = self.entries.get(job)
+        at = entry.row.submission if entry else None
+        return -at.timestamp() if at else 0.0
 
     def cells(self, job: str, at: str) -> tuple[Cell, ...]:
         """A job's row of a list on the page `at`."""

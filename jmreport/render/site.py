@@ -519,7 +519,7 @@ class _Site:
         self.going -= made
         stay = set(self.ledger.lasting("workflows/", "causes/")) - self.going
         middle += gonepages.pages(sorted(stay), made)
-        maker.pages = [*lists.pages(), *middle, *front]
+        maker.pages = sorted([*lists.pages(), *middle, *front], key=lambda page: page.order)
 
     def _mistakes(self) -> tuple[str, ...]:
         """What is wrong with the notes and the promises of the site's owner."""

@@ -1,0 +1,89 @@
+"""Rows of lists of jobs: each is made once for the many pages that show it, and few are kept."""
+
+import re
+from pathlib import Path
+
+import pytest
+from markupsafe import Markup
+from site_cases import entries, report, runs, write
+
+from jmreport.render import jobcells
+from jmreport.render.jobcells import Cell, Jobs
+from jmreport.render.joblists import Lists
+from jmreport.render.page import LAST
+from jmreport.render.words import zone
+
+
+def known(count: int) -> tuple[Jobs, list[str]]:
+    over = runs(2)
+    found = report(entries(count, over), over)
+    jobs = Jobs(found, zone=zone("UTC"), pages={"wf"})
+    return jobs, [entry.row.id for entry in found.jobs]
+
+
+def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
+    jobs, (job, *_) = known(3)
+    calls: list[int] = []
+
+    def macro(cells: tuple[Cell, ...]) -> Markup:
+        calls.append(len(cells))
+        return Markup("<tr></tr>")
+
+    for page in ("jobs/a.html", "jobs/b.html", "jobs/a.html"):
+        assert jobs.line(job, page).printed(macro) == "<tr></tr>"
+    assert calls == [len(jobs.columns)]
+
+
+def test_a_row_links_from_where_its_page_lies_and_lacks_only_what_is_left_out() -> None:
+    jobs, (job, *_) = known(3)
+
+    def hrefs(cells: tuple[Cell, ...]) -> Markup:
+        return Markup(" ").join(cell.href for cell in cells if cell.href)
+
+    assert "../" not in jobs.line(job, "jobs/a.html").printed(hrefs).partition(" ")[0]
+    assert "../jobs/" in jobs.line(job, "causes/a.html").printed(hrefs)
+    assert "../" in jobs.line(job, "workflows/a.html", without="name").printed(hrefs)
+    count = jobs.line(job, "workflows/b.html", without="status").printed(
+        lambda cells: Markup("x") * len(cells)
+    )
+    assert count == "x" * (len(jobs.columns) - 1)
+
+
+def test_no_more_rows_are_kept_than_a_number_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobcells, "LINES", 4)
+    jobs, ids = known(6)
+    made = [jobs.line(job, "jobs/a.html") for job in ids]
+    again = [jobs.line(job, "jobs/b.html") for job in reversed(ids)]
+    assert [one is other for one, other in zip(made, reversed(again), strict=True)] == [
+        False, False, True, True, True, True,
+    ]  # fmt: skip
+
+
+def test_pages_of_lists_are_made_from_the_newest_job_on() -> None:
+    jobs, listed = known(400)
+    ids = [job for job in listed if not jobs.archived(job)][:320]
+    lists = Lists(jobs)
+    lists.link("few", "few jobs", [ids[30], ids[310]])
+    lists.link("all", "jobs", ids)
+    pages = sorted(lists.pages(), key=lambda page: page.order)
+    assert [page.address for page in pages] == [
+        "jobs/all.html",
+        "jobs/few.html",
+        "jobs/all-page-2.html",
+        "jobs/all-page-3.html",
+        "jobs/all-page-4.html",
+    ]
+    assert all(page.order < LAST for page in pages)
+
+
+def test_every_page_that_shows_a_job_shows_the_same_row(tmp_path: Path) -> None:
+    over = runs(2)
+    write(tmp_path, entries(40, over), over)
+    rows: dict[str, set[str]] = {}
+    for page in sorted((tmp_path / "jobs").glob("*.html")):
+        for row in re.findall(r"<tr><td.*?</tr>", page.read_text("utf-8"), re.DOTALL):
+            link = re.search(r'class="id" href="([^"]+)"', row)
+            if link:
+                rows.setdefault(link[1], set()).add(row)
+    assert len(rows) == 40
+    assert all(len(same) == 1 for same in rows.values())
