@@ -116,6 +116,7 @@ def write(
     executor: str = "",
     share: Share = WHOLE,
     progress: Progress,
+    compiled: Path | None = None,
 ) -> Written:
     """Writes the whole site. Who works on it changes the time that it takes, not a byte.
 
@@ -123,13 +124,14 @@ def write(
     pages of jobs ("dask://10.0.0.5:8786"); all others are made here. `share` says that only some
     pages of jobs are made, into a folder of their own, or where such folders are.
     `contexts` are those of every known job of `history`, read once; `read_records` must be
-    picklable; `nights` are those that `remembered` did not know, and the newest. Raises
+    picklable; `nights` are those that `remembered` did not know, and the newest. `compiled` is the
+    folder for compiled templates, None for none; within the site there is none. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
     files = Files(share.place or site_dir)
     files.prepare()
-    theme = Theme(settings, version=version)
+    theme = Theme(settings, version=version, compiled=_outside(compiled, site_dir))
     with (
         Ledger(files.own / LEDGER) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
@@ -162,6 +164,12 @@ def write(
         finally:
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
+
+
+def _outside(folder: Path | None, site_dir: Path) -> Path | None:
+    """A folder, but for one that would be published with the site."""
+    inside = folder is not None and folder.resolve().is_relative_to(site_dir.resolve())
+    return None if inside else folder
 
 
 def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
