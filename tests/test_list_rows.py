@@ -2,14 +2,17 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hostile import PAYLOADS
 from markupsafe import Markup
+from msgspec.structs import replace
 from site_cases import entries, report, runs, write
 
 from jmreport.render import jobcells
 from jmreport.render.jobcells import Cell, Jobs
-from jmreport.render.joblists import Lists
+from jmreport.render.joblists import NO_NAME, Lists, rows_script
 from jmreport.render.page import LAST
 from jmreport.render.words import zone
 
@@ -87,3 +90,45 @@ def test_every_page_that_shows_a_job_shows_the_same_row(tmp_path: Path) -> None:
                 rows.setdefault(link[1], set()).add(row)
     assert len(rows) == 40
     assert all(len(same) == 1 for same in rows.values())
+
+
+NASTY = (
+    *PAYLOADS,
+    "'",
+    "\\",
+    "\\'",
+    "\\u003c",
+    "a\nb",
+    "\u2028\u2029",
+    "</script>",
+    "<!--",
+    "`${1}`",
+    "\0",
+)
+
+
+def test_texts_of_rows_come_to_a_browser_as_they_are(tmp_path: Path, browser: Any) -> None:
+    over = runs(1)
+    jobs = [
+        replace(entry, row=replace(entry.row, name=text, labels={text: text, "__proto__": text}))
+        for entry, text in zip(entries(len(NASTY), over), NASTY, strict=True)
+    ]
+    found = report(jobs, over)
+    script = rows_script(found, Jobs(found, zone=zone("UTC"), pages=set()), zone="UTC")
+    assert script.isascii() or not re.search("[\u2028\u2029]", script.decode())
+    assert b"<" not in script
+    assert script.count(b"\n") == 1
+    (tmp_path / "rows.js").write_bytes(script)
+    (tmp_path / "page.html").write_text('<meta charset="utf-8"><script src="rows.js"></script>')
+    page = browser.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    rows = page.evaluate("window.jmreportJobs")
+    page.close()
+    assert wrong == []
+    assert {tuple(pair) for pair in rows["pairs"]} == {
+        pair for entry in jobs for pair in entry.row.labels.items()
+    }
+    names = next(column for column in rows["columns"] if column["key"] == "name")["words"]
+    assert set(names) == {text or NO_NAME for text in NASTY}
