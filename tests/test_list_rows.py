@@ -1,5 +1,6 @@
 """Rows of lists of jobs: each is made once for the many pages that show it, and few are kept."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ import pytest
 from hostile import PAYLOADS
 from markupsafe import Markup
 from msgspec.structs import replace
-from site_cases import entries, report, runs, write
+from site_cases import contents, entries, report, runs, write
 
-from jmreport.render import jobcells
+from jmreport.render import charts, jobcells, site
 from jmreport.render.jobcells import Cell, Jobs
 from jmreport.render.joblists import NO_NAME, Lists, rows_script
 from jmreport.render.page import LAST
@@ -132,3 +133,65 @@ def test_texts_of_rows_come_to_a_browser_as_they_are(tmp_path: Path, browser: An
     }
     names = next(column for column in rows["columns"] if column["key"] == "name")["words"]
     assert set(names) == {text or NO_NAME for text in NASTY}
+
+
+def test_rows_put_aside_are_the_same(tmp_path: Path) -> None:
+    """Workers read them from a file, which is gone once pages are made."""
+    jobs, ids = known(50)
+    again, _ = known(50)
+
+    def said(cells: tuple[Cell, ...]) -> Markup:
+        return Markup("|").join(repr(cell) for cell in cells)
+
+    with again.put_aside(tmp_path / "rows"):
+        (tmp_path / "rows").unlink()  # an open file is enough
+        for job in (*ids, "unknown"):
+            mine = again.line(job, "jobs/a.html").printed(said)
+            assert mine == jobs.line(job, "jobs/a.html").printed(said)
+    assert again.line(ids[0], "causes/a.html").printed(said)
+
+
+def test_a_site_of_many_lists_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
+    over = runs(3)
+    for workers in (1, 2):
+        write(tmp_path / str(workers), entries(300, over), over, workers=workers)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert not list((tmp_path / "2").rglob("rows"))
+
+
+def test_few_drawings_are_made_by_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What draws takes 45 MB in each process that loads it."""
+    drawn_in: list[int] = []
+    draw = charts.draw
+
+    def noted(chart: charts.Chart) -> str:
+        drawn_in.append(os.getpid())
+        return draw(chart)
+
+    monkeypatch.setattr(charts, "draw", noted)
+    over = runs(3)
+    write(tmp_path, entries(60, over), over, workers=2)
+    assert drawn_in
+    assert set(drawn_in) == {os.getpid()}
+
+
+def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "MANY_DRAWINGS", 1)
+    drawn_here: list[charts.Chart] = []
+    monkeypatch.setattr(charts.Charts, "svg", _noting(drawn_here, charts.Charts.svg, os.getpid()))
+    over = runs(3)
+    write(tmp_path, entries(60, over), over, workers=2)
+    assert drawn_here == []
+    assert list((tmp_path / ".jmreport/charts").glob("*.svg"))
+
+
+def _noting(found: list[charts.Chart], svg: Any, here: int) -> Any:
+    def noted(self: charts.Charts, chart: charts.Chart) -> Markup:
+        if os.getpid() == here:
+            found.append(chart)
+        made: Markup = svg(self, chart)
+        return made
+
+    return noted

@@ -17,7 +17,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -35,6 +35,7 @@ from jmreport.render import (
     aboutpage,
     addresses,
     causepages,
+    charts,
     data,
     diffpages,
     feed,
@@ -76,6 +77,8 @@ _NO_GUIDANCE = Guidance()
 LEDGER = ledger.NAME
 #: Whose pages stay though nothing plans them, beside the jobs'.
 KEPT = ("workflows/", "diffs/", "causes/")
+#: Drawings that are worth more than one process: each takes a tenth of a second at most.
+MANY_DRAWINGS = 24
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
 NIGHT_FORMAT = 3
 
@@ -355,7 +358,10 @@ class _Site:
             self._forget_pruned()
         self._plan()
         new, old = self._to_make()
-        with self.progress.step("write other pages", len(new) + len(old)) as step:
+        with (
+            self._rows_aside(),
+            self.progress.step("write other pages", len(new) + len(old)) as step,
+        ):
             self._others(new, step)
             self._changed_jobs(changed, step)
             self._data()
@@ -528,6 +534,7 @@ class _Site:
         stay = set(self.ledger.lasting("workflows/", "causes/")) - self.going
         middle += gonepages.pages(sorted(stay), made)
         maker.pages = sorted([*lists.pages(), *middle, *front], key=lambda page: page.order)
+        jobs.planned()
 
     def _mistakes(self) -> tuple[str, ...]:
         """What is wrong with the notes and the promises of the site's owner."""
@@ -553,12 +560,41 @@ class _Site:
         return new, old
 
     def _others(self, places: Sequence[int], step: Step) -> None:
-        few = len(places) < 40 and not any(self.maker.pages[place].charts for place in places)
-        with working(self.maker, 1 if few else self.workers) as workers:
+        """Makes some of the planned pages; those for which something must be drawn come last.
+
+        What draws takes 45 MB: a few drawings are made here, once the workers are gone, and for
+        many it is loaded before they come, so that they share it.
+        """
+        lacking = {
+            place: self.maker.charts.lacking(self.maker.pages[place].charts) for place in places
+        }
+        plain = [place for place in places if not lacking[place]]
+        drawn = [place for place in places if lacking[place]]
+        self._made(plain, step, workers=self.workers if len(plain) >= 40 else 1)
+        if sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
+            self._made(drawn, step, workers=1)
+        else:
+            charts.load()
+            self._made(drawn, step, workers=self.workers)
+
+    @contextmanager
+    def _rows_aside(self) -> Iterator[None]:
+        """What lists show of jobs is read from a file as long as there are several workers."""
+        with ExitStack() as stack:
+            if self.workers > 1:
+                path = self.files.spool("rows")
+                try:
+                    stack.enter_context(self.jobs.put_aside(path))
+                except OSError as error:
+                    raise cannot_write(path, error) from error
+            yield
+
+    def _made(self, places: Sequence[int], step: Step, *, workers: int) -> None:
+        with working(self.maker, workers) as pool:
             for start in range(0, len(places), 20):
                 some = places[start : start + 20]
-                self._all_done(workers.others(some, self._lent(some)), step)
-            self._all_done(workers.rest(), step)
+                self._all_done(pool.others(some, self._lent(some)), step)
+            self._all_done(pool.rest(), step)
 
     def _lent(self, places: Sequence[int]) -> dict[str, Lent]:
         """The jobs that some pages show and of which no more than a brief was kept."""

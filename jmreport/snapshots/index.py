@@ -590,7 +590,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     # Nothing is ever rolled back: a copy that was not finished is thrown away.
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA cache_size = -16384")
 
 
 def _entry(row: tuple[str, str, str, int, str, str, bytes, str, str, str]) -> Entry:
