@@ -175,7 +175,11 @@ def render(
         )
     else:
         outcome = pipeline.render(
-            given.settings, progress=progress, workers=workers, executor=executor
+            given.settings,
+            progress=progress,
+            workers=workers,
+            executor=executor,
+            environ=os.environ,
         )
     given.end(outcome)
 

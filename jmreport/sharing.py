@@ -64,4 +64,10 @@ class Sharing:
     def _texts(self, texts: dict[str, str]) -> dict[str, str]:
         if len(self._labels) >= MOST:
             self._labels.clear()
-        return self._labels.setdefault(tuple(texts.items()), texts)
+        items = tuple(texts.items())
+        known = self._labels.get(items)
+        if known is None:
+            # Where one label is another for each job, the others are still a few words.
+            known = {key: self.one(value) for key, value in items}
+            self._labels[tuple(known.items())] = known
+        return known

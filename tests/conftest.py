@@ -83,8 +83,11 @@ def lacking(what: str, how: str) -> NoReturn:
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads the settings or the token of the person who runs it."""
+def own_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test reads the settings or the token of the person who runs it, or fills their cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "caches"))
     for name in os.environ:
         if name.startswith("JMREPORT_") and name not in (
             "JMREPORT_TESTS_COMPLETE",

@@ -171,6 +171,7 @@ def write(
     executor: str = "",
     share: Share = WHOLE,
     reader: Reader = read,
+    compiled: Path | None = None,
 ) -> site.Written:
     """The site of these jobs; `reader` gives the records of some lines of a shard."""
     settings = settings or Settings()
@@ -186,6 +187,7 @@ def write(
         executor=executor,
         share=share,
         progress=SilentProgress(),
+        compiled=compiled,
     )
 
 

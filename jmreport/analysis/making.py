@@ -165,7 +165,10 @@ class _Making:
             night.Ended(self.nights),
             Gone(self.nights),
         )
-        for entry in self.history.by_submission():
+        # Those that the report keeps are counted as they are kept, so that no id is there twice.
+        kept = {entry.row.id: entry for entry in self.jobs}
+        for read in self.history.by_submission():
+            entry = kept.get(read.row.id, read)
             if entry.row.listed:
                 ended = self.nights.ended(entry)
                 tallies.take(entry, ended, lost=self.scope.is_lost(entry))

@@ -7,6 +7,8 @@ no more than what says how keys stand, how long workflows take and what jobs fai
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from jmreport.analysis import timeline
 from jmreport.analysis.nights import Keys, Nights
 from jmreport.analysis.seen import Failures
@@ -38,7 +40,9 @@ class Scope:
         #: When the first listed job ended.
         self.first_end: datetime | None = None
         found = [
-            sharing.entry(entry) for entry in history.by_run() if self._take(entry, keys, sharing)
+            kept
+            for entry in history.by_run()
+            if (kept := self._taken(entry, keys, sharing)) is not None
         ]
         #: What became of every key; what says so is let go of.
         self.verdicts = keys.verdicts(history)
@@ -50,31 +54,31 @@ class Scope:
         self.below = tuple(sorted(_below(self.jobs, history), key=lambda entry: entry.row.id))
         self.above = Above({entry.row.id: entry for entry in self._with_parents(history)}.values())
 
-    def _take(self, entry: Entry, keys: Keys, sharing: Sharing) -> bool:
-        """Whether it is one of the report's jobs. What is kept shares its values."""
+    def _taken(self, entry: Entry, keys: Keys, sharing: Sharing) -> Entry | None:
+        """The entry, if it is one of the report's jobs. What is kept of it is kept once."""
         nights, row = self._nights, entry.row
         ended = nights.ended(entry)
-        if ended is not None and nights.index(ended) == nights.tonight:
-            self.tonight.append(sharing.entry(entry))
-        if not row.listed:
-            return False
-        keys.take(entry, ended)
-        self.lately.take(row)
-        self.newest.take(entry)
-        self.failures.take(row, ended)
-        if row.end is not None and (self.first_end is None or row.end < self.first_end):
-            self.first_end = row.end
-        return self._near(entry, sharing)
-
-    def _near(self, entry: Entry, sharing: Sharing) -> bool:
-        row = entry.row
-        holds, lost = self._window.holds(entry), self._window.lost(entry)
-        touches = timeline.touches(row, self._since, lost=lost)
-        if touches:
-            self.touching.append(sharing.row(row))
+        tonight = ended is not None and nights.index(ended) == nights.tonight
+        lost = row.listed and self._window.lost(entry)
+        holds = row.listed and self._window.holds(entry)
+        touches = row.listed and timeline.touches(row, self._since, lost=lost)
         if lost and (touches or holds):
             self.lost.add(row.id)
-        return holds
+        if tonight or touches or holds:
+            # What it was made from is a question for the store, not for a report.
+            entry = sharing.entry(replace(entry, digest="", row_digest=""))
+        if tonight:
+            self.tonight.append(entry)
+        if touches:
+            self.touching.append(entry.row)
+        if row.listed:
+            keys.take(entry, ended)
+            self.lately.take(entry.row)
+            self.newest.take(entry)
+            self.failures.take(entry.row, ended)
+            if row.end is not None and (self.first_end is None or row.end < self.first_end):
+                self.first_end = row.end
+        return entry if holds else None
 
     def is_lost(self, entry: Entry) -> bool:
         """Whether the server no longer has a job."""

@@ -97,7 +97,9 @@ def build(
     else:
         pull = partial(collect, until=until)
     collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
-    rendered = render(settings, progress=progress, workers=workers, executor=executor)
+    rendered = render(
+        settings, progress=progress, workers=workers, executor=executor, environ=environ
+    )
     return Outcome(
         exit=first(collected.exit, rendered.exit),
         summary=(*collected.summary, *rendered.summary),

@@ -175,6 +175,7 @@ class _Night:
             progress=self._progress,
             workers=self._workers,
             executor=self._executor,
+            environ=self._environ,
         )
 
     def _publish(self) -> Outcome:

@@ -62,6 +62,7 @@ def render_part(
         executor=executor,
         shard="" if part is None else str(part),
         parts=part is None,
+        environ=environ,
     )
     steps.append(made)
     if mirrored and made.run is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,13 +30,15 @@ def render(
     executor: str = "",
     shard: str = "",
     parts: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Write the pages of the newest usable run; the same snapshots make the same bytes.
 
     `workers` is the number of processes that render job pages; 0 is one for each core.
     `executor` names a cluster that makes the pages of jobs instead ("dask://10.0.0.5:8786").
     With `shard` ("2/4") only the pages of some jobs are made, into a folder beside the site, and
-    with `parts` the pages that lie in such folders are taken from there.
+    with `parts` the pages that lie in such folders are taken from there. `environ` says where
+    compiled templates are kept for the next time; None keeps none.
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
@@ -61,7 +63,7 @@ def render(
             return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
         # Only now, since they take longer to load than it takes to see that nothing has changed.
         from jmreport import analysis
-        from jmreport.render import promises, site
+        from jmreport.render import compiled, promises, site
         from jmreport.snapshots import read_records
 
         with progress.step("analyse", None):
@@ -99,6 +101,7 @@ def render(
             share=share,
             sealed=Seal(made_of=made_of, exit=code, lines=lines) if made_of else None,
             progress=progress,
+            compiled=compiled.place(environ) if environ else None,
         )
     if share.place is not None:
         made = f"part {shard} of the pages of jobs of run {newest.id} is in {share.place}"

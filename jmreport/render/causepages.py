@@ -12,10 +12,11 @@ from datetime import datetime
 
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.render import addresses, words
 from jmreport.render.guides import Guides, Known
-from jmreport.render.joblists import NO_NAME, Cell, Column, Lists
+from jmreport.render.joblists import NO_NAME, Column, Jobs, Line, Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseReport, NightSummary, Report, Shared
 
@@ -86,10 +87,10 @@ class CauseView(Struct, frozen=True, kw_only=True):
     example: str
     example_job: Link | None
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
     listed: str
     causes: str
     zone: str
+    rows: tuple[Line, ...] = ()
 
 
 class CauseLine(Struct, frozen=True, kw_only=True):
@@ -132,15 +133,16 @@ def pages(
         as_of=as_of,
     )
     for cause in report.causes:
-        yield _page(making.view(cause))
+        yield _page(making.view(cause), cause.jobs[:JOBS], lists.jobs)
 
 
-def _page(view: CauseView) -> Page:
+def _page(view: CauseView, newest: Sequence[str], jobs: Jobs) -> Page:
+    at = addresses.cause(view.id)
     return Page(
-        address=addresses.cause(view.id),
+        address=at,
         template="cause.html",
-        content=digest(view),
-        view=lambda _: view,
+        content=digest(view, jobs.shown(newest, at)),
+        view=lambda _: replace(view, rows=tuple(jobs.line(job, at) for job in newest)),
     )
 
 
@@ -241,7 +243,6 @@ class _Causes:
             example=cause.example,
             example_job=self._job(example, at),
             columns=self.jobs.columns,
-            rows=tuple(self.jobs.cells(job, at) for job in cause.jobs[:JOBS]),
             listed=f"The newest {JOBS} of {words.number(len(cause.jobs))}"
             if len(cause.jobs) > JOBS
             else "",

@@ -173,11 +173,21 @@ class Charts:
         part.replace(kept)
         return Markup(drawn)  # noqa: S704
 
+    def lacking(self, keys: Sequence[str]) -> int:
+        """How many of these were never drawn."""
+        return sum(not (self.folder / f"{each}.svg").exists() for each in keys)
+
     def forget(self, wanted: set[str]) -> None:
         """Removes the drawings whose keys no page needs."""
         for kept in sorted(self.folder.glob("*.*")):
             if kept.stem not in wanted:
                 kept.unlink(missing_ok=True)
+
+
+def load() -> None:
+    """Loads what draws, for processes that are forked from this one to share."""
+    from matplotlib.backends import backend_svg  # noqa: F401
+    from matplotlib.figure import Figure  # noqa: F401
 
 
 def draw(chart: Chart) -> str:

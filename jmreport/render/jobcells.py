@@ -5,11 +5,16 @@ A server names its columns in `displayFields`: of the job itself (`submission`),
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
+from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -228,6 +233,56 @@ class Lent(Struct, frozen=True):
     short: str
 
 
+class Line:
+    """A row of a list: printed by the first page that shows it, and the same on all others."""
+
+    __slots__ = ("_cells", "_printed")
+
+    def __init__(self, cells: tuple[Cell, ...]) -> None:
+        self._cells = cells
+        self._printed: Markup | None = None
+
+    def printed(self, macro: Callable[[tuple[Cell, ...]], Markup]) -> Markup:
+        """The row as the template's macro prints it."""
+        if self._printed is None:
+            self._printed = macro(self._cells)
+            self._cells = ()
+        return self._printed
+
+
+#: Rows that are kept for the next page: 1 KB each, whatever the number of jobs.
+LINES = 4096
+
+
+class _Aside:
+    """Rows of jobs in a file: (short id, row), one behind the other, found by the job's id."""
+
+    _read = msgspec.msgpack.Decoder(tuple[str, JobRow]).decode
+
+    def __init__(self, path: Path, rows: Iterable[tuple[str, JobRow]]) -> None:
+        #: Where a row begins, and its length in the last 32 bits.
+        self._places: dict[str, int] = {}
+        at, encode = 0, msgspec.msgpack.Encoder().encode
+        with path.open("wb") as out:
+            for short, row in rows:
+                packed = encode((short, row))
+                self._places[row.id] = at << 32 | len(packed)
+                at += out.write(packed)
+        self._file = os.open(path, os.O_RDONLY)
+
+    def row(self, job: str) -> tuple[JobRow, str] | None:
+        """A job's row and its short id."""
+        place = self._places.get(job)
+        if place is None:
+            return None
+        # By its place: processes that were forked share where a file was read last.
+        short, row = self._read(os.pread(self._file, place & 0xFFFFFFFF, place >> 32))
+        return row, short
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
 class Jobs:
     """Every job that lists can show, and what a row of it looks like."""
 
@@ -250,15 +305,18 @@ class Jobs:
         self._lent: Mapping[str, Lent] = {}
         #: Every list of jobs asks this of each of its jobs.
         self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
-        self._short_ids = dict(report.short_ids)
+        self._short_ids, self._shorter = report.short_ids, dict[str, str]()
         self.now = report.now
         self.zone = zone
         self._workflows = pages
         self._marks: dict[str, bytes] = {}
+        #: Rows made last, by their job, the folder that they link from and the column left out.
+        self._lines: OrderedDict[tuple[str, str, str], Line] = OrderedDict()
+        self._aside: _Aside | None = None
 
     def add(self, entry: Entry, short: str) -> None:
         """A job from before the window that pages tell of too."""
-        self._short_ids.setdefault(entry.row.id, short)
+        self._shorter.setdefault(entry.row.id, short)
         if self.entries.setdefault(entry.row.id, entry) is entry and entry.row.archived:
             self._archived.add(entry.row.id)
 
@@ -266,6 +324,10 @@ class Jobs:
         """A job from before the window that only lists show; not one of those that are added."""
         row = entry.row
         self._briefs[row.id] = Brief(row.status, row.archived, self._mark(row, short))
+
+    def planned(self) -> None:
+        """Lets go of what only planning asks for."""
+        self._marks.clear()
 
     def lend(self, lent: "Mapping[str, Lent]") -> None:
         """Makes jobs known that were met, for as long as pages are made that show them."""
@@ -303,7 +365,8 @@ class Jobs:
     def short(self, job: str) -> str:
         """A job's short id."""
         lent = self._lent.get(job)
-        return (lent.short if lent else "") or self._short_ids.get(job) or job[:8]
+        known = (lent.short if lent else "") or self._short_ids.get(job)
+        return known or self._shorter.get(job) or job[:8]
 
     def mark(self, job: str) -> bytes:
         """A digest of what a list shows of a job."""
@@ -319,19 +382,70 @@ class Jobs:
         content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
         return hashlib.blake2b(content, digest_size=12).digest()
 
-    def cells(self, job: str, at: str) -> tuple[Cell, ...]:
-        """A job's row of a list on the page `at`."""
-        row = self.row(job) or JobRow(id=job, name="", status="", readable=False)
-        return tuple(self._cell(column, row, at) for column in self.columns)
+    def line(self, job: str, at: str, *, without: str = "") -> Line:
+        """A job's row of a list on the page `at`, but for the column `without`.
 
-    def _cell(self, column: Column, row: JobRow, at: str) -> Cell:
+        Links from pages of one folder are the same, and a job stands in some twenty lists.
+        """
+        key = (job, at.rpartition("/")[0], without)
+        known = self._lines.get(key)
+        if known is not None:
+            self._lines.move_to_end(key)
+            return known
+        row, short = self._at_hand(job)
+        of = row or JobRow(id=job, name="", status="", readable=False)
+        made = Line(
+            tuple(self._cell(each, of, short, at) for each in self.columns if each.key != without)
+        )
+        if row is not None:  # else it may be lent to a later page
+            self._lines[key] = made
+            if len(self._lines) > LINES:
+                self._lines.popitem(last=False)
+        return made
+
+    def shown(self, jobs: Sequence[str], at: str) -> list[tuple[bytes, str]]:
+        """What rows of these jobs come to on the page `at`, for its digest.
+
+        The year is told of by the first, since dates of this one leave it out.
+        """
+        year = str(self.now.astimezone(self.zone).year).encode()
+        rows = [(self.mark(job), self.row(job)) for job in jobs]
+        linked = [(mark, self.workflow_href(row.name, at) if row else "") for mark, row in rows]
+        return [(year, ""), *linked]
+
+    def order(self, job: str) -> float:
+        """Where a job stands among all, the newest submission first; those only met come last."""
+        entry = self.entries.get(job)
+        at = entry.row.submission if entry else None
+        return -at.timestamp() if at else 0.0
+
+    def _at_hand(self, job: str) -> tuple[JobRow | None, str]:
+        found = self._aside.row(job) if self._aside else None
+        return found or (self.row(job), self.short(job))
+
+    @contextmanager
+    def put_aside(self, path: Path) -> Iterator[None]:
+        """Keeps rows in a file as well, while workers make pages of lists.
+
+        To look at an object is to write to its count of references, and so to have a copy of the
+        memory it lies in: each worker would come to hold all of the report's jobs.
+        """
+        aside = _Aside(path, ((self.short(job), each.row) for job, each in self.entries.items()))
+        self._aside = aside
+        try:
+            yield
+        finally:
+            self._aside = None
+            aside.close()
+
+    def _cell(self, column: Column, row: JobRow, short: str, at: str) -> Cell:
         label, kind, look = column.title, column.kind, column.look
         match kind:
             case "status":
                 return Cell(label=label, kind=kind, look=look, status=words.status(row.status))
             case "job":
                 href = addresses.relative(at, addresses.job(row.id)) if self.knows(row.id) else ""
-                return Cell(label=label, kind=kind, look=look, text=self.short(row.id), href=href)
+                return Cell(label=label, kind=kind, look=look, text=short, href=href)
             case "workflow":
                 return self._workflow(column, row, at)
             case "time":

@@ -17,12 +17,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.render import addresses, words
-from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs
+from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Line
 from jmreport.render.jobrows import rows_script
-from jmreport.render.page import Page, digest, digest_of_many
+from jmreport.render.page import LAST, Page, digest, digest_of_many
 from jmreport.report import Report
 
-__all__ = ["NO_NAME", "Cell", "Column", "Jobs", "Lists", "rows_script"]
+__all__ = ["NO_NAME", "Cell", "Column", "Jobs", "Line", "Lists", "rows_script"]
 
 #: Rows on a page of a list.
 ROWS = 100
@@ -55,7 +55,7 @@ class ListView(Struct, frozen=True, kw_only=True):
     filter: str
     columns: tuple[Column, ...]
     columns_note: str
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[Line, ...]
     page: int
     pages: tuple["PageLink", ...]
     zone: str
@@ -244,6 +244,7 @@ def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> 
         ),
         view=_list_view(part, jobs, chunk, place),
         jobs=tuple(job for job in chunk if jobs.is_far(job)),
+        order=jobs.order(chunk[0]),
     )
 
 
@@ -275,7 +276,7 @@ def _list_view(
             filter=_filter_href(part, at),
             columns=jobs.columns,
             columns_note=columns_note(jobs),
-            rows=tuple(jobs.cells(job, at) for job in chunk),
+            rows=tuple(jobs.line(job, at) for job in chunk),
             page=1 if place.aged else place.page + 1,
             pages=pages,
             zone=words.zone_name(jobs.now, jobs.zone),
@@ -406,7 +407,7 @@ class IndexView(Struct, frozen=True, kw_only=True):
     statuses: tuple[StatusLink, ...]
     columns: tuple[Column, ...]
     columns_note: str
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[Line, ...]
     page: int
     pages: tuple[PageLink, ...]
     zone: str
@@ -457,6 +458,7 @@ def index_pages(
                 incomplete,
             ),
             as_of=as_of if first else None,
+            order=LAST if first else jobs.order(chunk[0]),
         )
 
 
@@ -542,7 +544,7 @@ def _index_view(
             statuses=statuses if page == 1 else (),
             columns=jobs.columns,
             columns_note=columns_note(jobs),
-            rows=tuple(jobs.cells(job, at) for job in chunk),
+            rows=tuple(jobs.line(job, at) for job in chunk),
             page=page,
             pages=pager(page, last, lambda n: addresses.relative(at, addresses.jobs_page(n))),
             zone=words.zone_name(jobs.now, jobs.zone),

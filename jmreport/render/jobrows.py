@@ -1,5 +1,6 @@
 """The rows of all jobs for tables.js, and which of their fields the filter offers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -31,9 +32,10 @@ _OWN_BOX = {"id", "name", "status", "submission", "start", "end", "labels.flag"}
 def rows_script(report: Report, jobs: Jobs, *, zone: str) -> bytes:
     """The rows as a classic script, since fetch is blocked on file://.
 
-        window.jmreportJobs = {"zone": "UTC", "columns": [{"key": "status", "words": ["Failed"],
-          "values": [0, 0, …]}, …], "ids": […], "files": ["+-1f9a3c77", …], "labels": [[0, 4], …]}
+        window.jmreportJobs = JSON.parse('{"zone": "UTC", "columns": [{"key": "status", "words":
+          ["Failed"], "values": [0, 0, …]}, …], "ids": […], "files": ["+-1f9a3c77", …], …}');
 
+    Browsers read JSON in two thirds of the time that they take for the same as a script's literal.
     Column by column; a text that several jobs share stands once, in `words`. A file is its job's
     id with what follows it ("+"), or a name of its own ("="). `filters` are the fields with a box
     of their own: a label's by `pairs`, any other's with words and values like a column.
@@ -66,7 +68,7 @@ def rows_script(report: Report, jobs: Jobs, *, zone: str) -> bytes:
         "causes": causes.words,
         "failures": failures,
     }
-    return b"window.jmreportJobs = " + _script_json(tree) + b";\n"
+    return b"window.jmreportJobs = JSON.parse(" + _script_text(msgspec.json.encode(tree)) + b");\n"
 
 
 def filters(report: Report) -> tuple[DisplayField, ...]:
@@ -130,10 +132,24 @@ def _offered(pairs: Mapping[tuple[str, str], int]) -> list[int]:
     return [place for (key, _), place in sorted(pairs.items()) if values[key] <= OFFERED]
 
 
-def _script_json(tree: Any) -> bytes:
-    """JSON that is also safe inside a script: no `<` ends it, no line separator breaks it."""
-    text = msgspec.json.encode(tree).replace(b"<", b"\\u003c")
-    return text.replace("\u2028".encode(), b"\\u2028").replace("\u2029".encode(), b"\\u2029")
+#: What would end a text in a script, its line, or the script itself.
+_ENDS = re.compile(rb"[\\'<]|\xe2\x80[\xa8\xa9]")
+_ESCAPED = {
+    b"\\": rb"\\",
+    b"'": rb"\'",
+    b"<": rb"\x3c",
+    "\u2028".encode(): rb"\u2028",
+    "\u2029".encode(): rb"\u2029",
+}
+
+
+def _script_text(text: bytes) -> bytes:
+    r"""A text of one line as a script writes it, between quotes.
+
+    >>> _script_text(b"it's</") == rb"'it\'s\x3c/'"
+    True
+    """
+    return b"'" + _ENDS.sub(lambda found: _ESCAPED[found[0]], text) + b"'"
 
 
 class _Coded:

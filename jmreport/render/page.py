@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 
 import msgspec
@@ -11,13 +12,18 @@ from msgspec import Struct
 from jmreport.render.charts import Charts
 from jmreport.render.words import Moment
 
+#: The order of pages that wait for those with rows of jobs.
+LAST = inf
+
 
 class Page(Struct, frozen=True, kw_only=True):
     """A page other than a job's.
 
     `content` is the digest of everything that the page shows (the theme's digest not included);
     `view` makes what the template sees, with the drawings it asks for; `charts` are the keys of
-    those drawings. `jobs` are those that the page shows and that have to be lent for it.
+    those drawings. `jobs` are those that the page shows and that have to be lent for it. Pages with
+    rows of jobs are made in the `order` of the newest of them, so that those that many pages show
+    are at hand; all others come after them.
     """
 
     address: str
@@ -27,6 +33,7 @@ class Page(Struct, frozen=True, kw_only=True):
     as_of: Moment | None = None
     charts: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
+    order: float = LAST
 
 
 def digest(*parts: Any) -> str:

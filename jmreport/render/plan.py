@@ -50,7 +50,9 @@ class There(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The pages, lists behind those that ask for them and the overview last, and what goes.
+    """The pages in the order in which they are made, and what goes.
+
+    Those that show the same jobs stand near one another, and those that lead to others last.
 
     `rows` is the file of all rows that the list of jobs asks for: its address, and its bytes.
     """
@@ -116,7 +118,8 @@ def plan(
     made = {page.address for page in (*middle, *front)}
     going = there.going - made
     middle += gonepages.pages(sorted(there.lasting - going), made)
-    return Plan(pages=[*lists.pages(), *middle, *front], rows=(rows_file, rows), going=going)
+    pages = sorted([*lists.pages(), *middle, *front], key=lambda page: page.order)
+    return Plan(pages=pages, rows=(rows_file, rows), going=going)
 
 
 def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, ...]:

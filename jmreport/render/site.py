@@ -17,7 +17,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ from jmreport.history import History
 from jmreport.progress import Progress, Step
 from jmreport.render import (
     addresses,
+    charts,
     data,
     feed,
     hostpages,
@@ -63,6 +64,8 @@ _NO_GUIDANCE = Guidance()
 KEPT = ("workflows/", "diffs/", "causes/")
 #: Jobs whose pages are looked up in the ledger together.
 _LOOKED_UP = 200
+#: Drawings that are worth more than one process: each takes a tenth of a second at most.
+MANY_DRAWINGS = 24
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -96,6 +99,7 @@ def write(
     share: Share = WHOLE,
     sealed: Seal | None = None,
     progress: Progress,
+    compiled: Path | None = None,
 ) -> Written:
     """Writes the whole site. Who works on it changes the time that it takes, not a byte.
 
@@ -104,13 +108,14 @@ def write(
     pages of jobs are made, into a folder of their own, or where such folders are. `sealed` is the
     seal that the site has afterwards, but for the number of its pages.
     `contexts` are those of every known job of `history`, read once; `read_records` must be
-    picklable; `nights` are those that `remembered` did not know, and the newest. Raises
+    picklable; `nights` are those that `remembered` did not know, and the newest. `compiled` is the
+    folder for compiled templates, None for none; within the site there is none. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
     files = Files(share.place or site_dir)
     files.prepare()
-    theme = Theme(settings, version=version)
+    theme = Theme(settings, version=version, compiled=_outside(compiled, site_dir))
     with (
         Ledger(files.own / NAME) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
@@ -142,6 +147,12 @@ def write(
         finally:
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
+
+
+def _outside(folder: Path | None, site_dir: Path) -> Path | None:
+    """A folder, but for one that would be published with the site."""
+    inside = folder is not None and folder.resolve().is_relative_to(site_dir.resolve())
+    return None if inside else folder
 
 
 def _clear(files: Files) -> None:
@@ -204,7 +215,10 @@ class _Site:
             self._forget_pruned()
         self._plan()
         new, old = self._to_make()
-        with self.progress.step("write other pages", len(new) + len(old)) as step:
+        with (
+            self._rows_aside(),
+            self.progress.step("write other pages", len(new) + len(old)) as step,
+        ):
             self._others(new, step)
             self._changed_jobs(changed, step)
             self._data()
@@ -350,6 +364,7 @@ class _Site:
         )
         self._file(*made.rows)
         self.going, self.maker.pages = made.going, made.pages
+        self.jobs.planned()
 
     def _to_make(self) -> tuple[list[int], list[int]]:
         """Places in the plan of pages that aren't there yet, and of those that have changed."""
@@ -366,12 +381,41 @@ class _Site:
         return new, old
 
     def _others(self, places: Sequence[int], step: Step) -> None:
-        few = len(places) < 40 and not any(self.maker.pages[place].charts for place in places)
-        with working(self.maker, 1 if few else self.workers) as workers:
+        """Makes some of the planned pages; those for which something must be drawn come last.
+
+        What draws takes 45 MB: a few drawings are made here, once the workers are gone, and for
+        many it is loaded before they come, so that they share it.
+        """
+        lacking = {
+            place: self.maker.charts.lacking(self.maker.pages[place].charts) for place in places
+        }
+        plain = [place for place in places if not lacking[place]]
+        drawn = [place for place in places if lacking[place]]
+        self._made(plain, step, workers=self.workers if len(plain) >= 40 else 1)
+        if sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
+            self._made(drawn, step, workers=1)
+        else:
+            charts.load()
+            self._made(drawn, step, workers=self.workers)
+
+    @contextmanager
+    def _rows_aside(self) -> Iterator[None]:
+        """What lists show of jobs is read from a file as long as there are several workers."""
+        with ExitStack() as stack:
+            if self.workers > 1:
+                path = self.files.spool("rows")
+                try:
+                    stack.enter_context(self.jobs.put_aside(path))
+                except OSError as error:
+                    raise cannot_write(path, error) from error
+            yield
+
+    def _made(self, places: Sequence[int], step: Step, *, workers: int) -> None:
+        with working(self.maker, workers) as pool:
             for start in range(0, len(places), 20):
                 some = places[start : start + 20]
-                self._all_done(workers.others(some, self._lent(some)), step)
-            self._all_done(workers.rest(), step)
+                self._all_done(pool.others(some, self._lent(some)), step)
+            self._all_done(pool.rest(), step)
 
     def _lent(self, places: Sequence[int]) -> dict[str, Lent]:
         """The jobs that some pages show and of which no more than a brief was kept."""

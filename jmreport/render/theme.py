@@ -8,14 +8,25 @@ an error. Assets are named by their content, so that a browser may keep them for
 """
 
 import re
+import sys
 from collections.abc import MutableMapping
 from functools import lru_cache
 from hashlib import sha256
+from importlib.util import MAGIC_NUMBER
 from keyword import iskeyword
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes, select_autoescape
+import jinja2
+from jinja2 import (
+    BytecodeCache,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    nodes,
+    select_autoescape,
+)
+from jinja2.bccache import Bucket
 from jinja2.compiler import CodeGenerator, Frame, MacroRef, optimizeconst
 from jinja2.runtime import Macro
 from jinja2.utils import missing
@@ -23,6 +34,7 @@ from markupsafe import Markup
 from msgspec import Struct, json
 
 from jmreport.render import addresses, words
+from jmreport.render.compiled import Compiled
 from jmreport.settings import Settings
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -161,6 +173,30 @@ class Templates(Environment):
         return {**self.globals, **(d or {})}
 
 
+class _Kept(BytecodeCache):
+    """Jinja's way to compiled templates that are kept."""
+
+    def __init__(self, folder: Compiled) -> None:
+        self._folder = folder
+
+    def get_source_checksum(self, source: str) -> str:
+        return source  # all of it: the folder's files say by themselves what they were made from
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._folder.read(bucket.key, bucket.checksum)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._folder.write(bucket.key, bucket.checksum, bucket.code)
+
+
+def _kept(folder: Path, version: str) -> _Kept | None:
+    """Templates compiled by this jmreport, Jinja and Python, and by the code above."""
+    made_by = "\0".join((version, jinja2.__version__, sys.version)).encode() + MAGIC_NUMBER
+    found = Compiled.of(folder, made_by + Path(__file__).read_bytes())
+    return _Kept(found) if found else None
+
+
 class NavEntry(Struct, frozen=True):
     """A link of the header; `current` is "page", "true" (a page below it) or "".
 
@@ -198,9 +234,12 @@ class SiteView(Struct, frozen=True, kw_only=True):
 
 
 class Theme:
-    """Templates, assets and the settings that show. Making one reads every file it needs."""
+    """Templates, assets and the settings that show. Making one reads every file it needs.
 
-    def __init__(self, settings: Settings, *, version: str) -> None:
+    `compiled` is where compiled templates are kept for the next start; None keeps none.
+    """
+
+    def __init__(self, settings: Settings, *, version: str, compiled: Path | None = None) -> None:
         self._title = settings.site.title
         self._version = version
         url = settings.actions.url
@@ -223,6 +262,7 @@ class Theme:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,  # all are kept: there are few, and to look one up takes no lock
+            bytecode_cache=_kept(compiled, version) if compiled else None,
         )
         self._site_of = lru_cache(maxsize=_TOPS)(self._made_site)
 

@@ -11,8 +11,9 @@ from jmreport.render.causewords import lasting
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import (
     NO_NAME,
-    Cell,
     Column,
+    Jobs,
+    Line,
     Lists,
     list_name,
     status_adjective,
@@ -73,8 +74,8 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     flaky: flakypages.Flaky
     days: tuple[Point, ...]
     columns: tuple[Column, ...]
-    runs: tuple[tuple[Cell, ...], ...]
     zone: str
+    runs: tuple[Line, ...] = ()
     figures: tuple[charts.Rates | charts.Durations, ...] = ()
     drawings: tuple[Markup, ...] = ()
 
@@ -127,7 +128,8 @@ def pages(
     )
     for flow in report.workflows:
         work = taskpages.of_flow(flow.name, report, lists, prices)
-        yield _page(_view(flow, by_name.get(flow.name, {}), report, lists, work, guides))
+        one = _view(flow, by_name.get(flow.name, {}), report, lists, work, guides)
+        yield _page(one, flow.jobs, lists.jobs)
 
 
 def _worst_first(flow: WorkflowReport) -> tuple[int, int, str]:
@@ -153,14 +155,20 @@ def _failing(flow: WorkflowReport) -> tuple[int, int]:
     return new, sum(len(group.jobs) for group in flow.causes) - new
 
 
-def _page(view: WorkflowView) -> Page:
+def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
+    at = addresses.workflow(view.name)
+
     def drawn(draw: charts.Charts) -> WorkflowView:
-        return replace(view, drawings=tuple(draw.svg(chart) for chart in view.figures))
+        return replace(
+            view,
+            runs=tuple(jobs.line(job, at, without="name") for job in runs),
+            drawings=tuple(draw.svg(chart) for chart in view.figures),
+        )
 
     return Page(
-        address=addresses.workflow(view.name),
+        address=at,
         template="workflow.html",
-        content=digest(view),
+        content=digest(view, jobs.shown(runs, at)),
         view=drawn,
         charts=tuple(charts.key(chart) for chart in view.figures),
     )
@@ -269,14 +277,6 @@ def _view(
             for day, rate in zip(reversed(flow.days), reversed(rates), strict=True)
         ),
         columns=tuple(column for column in jobs.columns if column.key != "name"),
-        runs=tuple(
-            tuple(
-                cell
-                for column, cell in zip(jobs.columns, jobs.cells(job, at), strict=True)
-                if column.key != "name"
-            )
-            for job in flow.jobs
-        ),
         zone=words.zone_name(report.now, jobs.zone),
         figures=tuple(_charts(flow, rates, lists)),
     )

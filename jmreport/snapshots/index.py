@@ -404,6 +404,9 @@ class Index:
         """Make the copy the index. It stays open for reading. Raises JmreportError."""
         try:
             self.connection.commit()
+            # Who only reads does well with less than who puts a year in order.
+            self.connection.execute("PRAGMA cache_size = -16384")
+            self.connection.execute("PRAGMA shrink_memory")
         except sqlite3.Error as error:
             raise broken(place, error) from error
         if self._path is not None:

@@ -1,0 +1,197 @@
+"""Rows of lists of jobs: each is made once for the many pages that show it, and few are kept."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile import PAYLOADS
+from markupsafe import Markup
+from msgspec.structs import replace
+from site_cases import contents, entries, report, runs, write
+
+from jmreport.render import charts, jobcells, site
+from jmreport.render.jobcells import Cell, Jobs
+from jmreport.render.joblists import NO_NAME, Lists, rows_script
+from jmreport.render.page import LAST
+from jmreport.render.words import zone
+
+
+def known(count: int) -> tuple[Jobs, list[str]]:
+    over = runs(2)
+    found = report(entries(count, over), over)
+    jobs = Jobs(found, zone=zone("UTC"), pages={"wf"})
+    return jobs, [entry.row.id for entry in found.jobs]
+
+
+def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
+    jobs, (job, *_) = known(3)
+    calls: list[int] = []
+
+    def macro(cells: tuple[Cell, ...]) -> Markup:
+        calls.append(len(cells))
+        return Markup("<tr></tr>")
+
+    for page in ("jobs/a.html", "jobs/b.html", "jobs/a.html"):
+        assert jobs.line(job, page).printed(macro) == "<tr></tr>"
+    assert calls == [len(jobs.columns)]
+
+
+def test_a_row_links_from_where_its_page_lies_and_lacks_only_what_is_left_out() -> None:
+    jobs, (job, *_) = known(3)
+
+    def hrefs(cells: tuple[Cell, ...]) -> Markup:
+        return Markup(" ").join(cell.href for cell in cells if cell.href)
+
+    assert "../" not in jobs.line(job, "jobs/a.html").printed(hrefs).partition(" ")[0]
+    assert "../jobs/" in jobs.line(job, "causes/a.html").printed(hrefs)
+    assert "../" in jobs.line(job, "workflows/a.html", without="name").printed(hrefs)
+    count = jobs.line(job, "workflows/b.html", without="status").printed(
+        lambda cells: Markup("x") * len(cells)
+    )
+    assert count == "x" * (len(jobs.columns) - 1)
+
+
+def test_no_more_rows_are_kept_than_a_number_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobcells, "LINES", 4)
+    jobs, ids = known(6)
+    made = [jobs.line(job, "jobs/a.html") for job in ids]
+    again = [jobs.line(job, "jobs/b.html") for job in reversed(ids)]
+    assert [one is other for one, other in zip(made, reversed(again), strict=True)] == [
+        False, False, True, True, True, True,
+    ]  # fmt: skip
+
+
+def test_pages_of_lists_are_made_from_the_newest_job_on() -> None:
+    jobs, listed = known(400)
+    ids = [job for job in listed if not jobs.archived(job)][:320]
+    lists = Lists(jobs)
+    lists.link("few", "few jobs", [ids[30], ids[310]])
+    lists.link("all", "jobs", ids)
+    pages = sorted(lists.pages(), key=lambda page: page.order)
+    assert [page.address for page in pages] == [
+        "jobs/all.html",
+        "jobs/few.html",
+        "jobs/all-page-2.html",
+        "jobs/all-page-3.html",
+        "jobs/all-page-4.html",
+    ]
+    assert all(page.order < LAST for page in pages)
+
+
+def test_every_page_that_shows_a_job_shows_the_same_row(tmp_path: Path) -> None:
+    over = runs(2)
+    write(tmp_path, entries(40, over), over)
+    rows: dict[str, set[str]] = {}
+    for page in sorted((tmp_path / "jobs").glob("*.html")):
+        for row in re.findall(r"<tr><td.*?</tr>", page.read_text("utf-8"), re.DOTALL):
+            link = re.search(r'class="id" href="([^"]+)"', row)
+            if link:
+                rows.setdefault(link[1], set()).add(row)
+    assert len(rows) == 40
+    assert all(len(same) == 1 for same in rows.values())
+
+
+NASTY = (
+    *PAYLOADS,
+    "'",
+    "\\",
+    "\\'",
+    "\\u003c",
+    "a\nb",
+    "\u2028\u2029",
+    "</script>",
+    "<!--",
+    "`${1}`",
+    "\0",
+)
+
+
+def test_texts_of_rows_come_to_a_browser_as_they_are(tmp_path: Path, browser: Any) -> None:
+    over = runs(1)
+    jobs = [
+        replace(entry, row=replace(entry.row, name=text, labels={text: text, "__proto__": text}))
+        for entry, text in zip(entries(len(NASTY), over), NASTY, strict=True)
+    ]
+    found = report(jobs, over)
+    script = rows_script(found, Jobs(found, zone=zone("UTC"), pages=set()), zone="UTC")
+    assert script.isascii() or not re.search("[\u2028\u2029]", script.decode())
+    assert b"<" not in script
+    assert script.count(b"\n") == 1
+    (tmp_path / "rows.js").write_bytes(script)
+    (tmp_path / "page.html").write_text('<meta charset="utf-8"><script src="rows.js"></script>')
+    page = browser.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    rows = page.evaluate("window.jmreportJobs")
+    page.close()
+    assert wrong == []
+    assert {tuple(pair) for pair in rows["pairs"]} == {
+        pair for entry in jobs for pair in entry.row.labels.items()
+    }
+    names = next(column for column in rows["columns"] if column["key"] == "name")["words"]
+    assert set(names) == {text or NO_NAME for text in NASTY}
+
+
+def test_rows_put_aside_are_the_same(tmp_path: Path) -> None:
+    """Workers read them from a file, which is gone once pages are made."""
+    jobs, ids = known(50)
+    again, _ = known(50)
+
+    def said(cells: tuple[Cell, ...]) -> Markup:
+        return Markup("|").join(repr(cell) for cell in cells)
+
+    with again.put_aside(tmp_path / "rows"):
+        (tmp_path / "rows").unlink()  # an open file is enough
+        for job in (*ids, "unknown"):
+            mine = again.line(job, "jobs/a.html").printed(said)
+            assert mine == jobs.line(job, "jobs/a.html").printed(said)
+    assert again.line(ids[0], "causes/a.html").printed(said)
+
+
+def test_a_site_of_many_lists_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
+    over = runs(3)
+    for workers in (1, 2):
+        write(tmp_path / str(workers), entries(300, over), over, workers=workers)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert not list((tmp_path / "2").rglob("rows"))
+
+
+def test_few_drawings_are_made_by_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What draws takes 45 MB in each process that loads it."""
+    drawn_in: list[int] = []
+    draw = charts.draw
+
+    def noted(chart: charts.Chart) -> str:
+        drawn_in.append(os.getpid())
+        return draw(chart)
+
+    monkeypatch.setattr(charts, "draw", noted)
+    over = runs(3)
+    write(tmp_path, entries(60, over), over, workers=2)
+    assert drawn_in
+    assert set(drawn_in) == {os.getpid()}
+
+
+def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "MANY_DRAWINGS", 1)
+    drawn_here: list[charts.Chart] = []
+    monkeypatch.setattr(charts.Charts, "svg", _noting(drawn_here, charts.Charts.svg, os.getpid()))
+    over = runs(3)
+    write(tmp_path, entries(60, over), over, workers=2)
+    assert drawn_here == []
+    assert list((tmp_path / ".jmreport/charts").glob("*.svg"))
+
+
+def _noting(found: list[charts.Chart], svg: Any, here: int) -> Any:
+    def noted(self: charts.Charts, chart: charts.Chart) -> Markup:
+        if os.getpid() == here:
+            found.append(chart)
+        made: Markup = svg(self, chart)
+        return made
+
+    return noted
