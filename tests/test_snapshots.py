@@ -1,5 +1,6 @@
 """What the store keeps, and how it is found again: docs/snapshots.md as a specification."""
 
+import os
 import pickle
 import re
 import tempfile
@@ -310,3 +311,20 @@ def test_a_tree_without_secrets_comes_back_as_it_was(detail: dict[str, Any]) -> 
         found = kept(Path(folder), "x")
         assert msgspec.json.encode(found.detail) == msgspec.json.encode(detail)
         assert datetime.fromisoformat(run.now.isoformat()).tzinfo is UTC
+
+
+@pytest.mark.parametrize("lost", [1, 9, 3_000])
+def test_of_a_file_that_breaks_off_every_line_before_the_last_block_is_read(
+    tmp_path: Path, lost: int
+) -> None:
+    """A kill takes a block of text away, and no more: however much a reader asks for at a time."""
+    lines = [os.urandom(1_000).hex().encode() for _ in range(100)]
+    path = tmp_path / "jobs-0000.jsonl.zst"
+    written = files.LineFile(path)
+    for line in lines:
+        written.write(line)
+    written.commit()
+    path.write_bytes(path.read_bytes()[:-lost])
+    found = [*files.readable_lines(path)]
+    assert [line.rstrip() for line in found] == lines[: len(found)]
+    assert len(found) >= len(lines) - 2 * files.BLOCK // 2_001 - lost // 1_000

@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -271,11 +271,33 @@ def read(path: Path) -> bytes:
         raise _unreadable(path, error.strerror or str(error)) from error
 
 
+class _Pieces(io.RawIOBase):
+    """What a compressed file holds, as much at a time as there is.
+
+    A buffer around the file itself would ask for all that it has room for, and lose the lines that
+    stand before a break: those that a killed run had written.
+    """
+
+    def __init__(self, file: zstd.ZstdFile) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        piece = self._file.read1(len(room))
+        room[: len(piece)] = piece
+        return len(piece)
+
+
 def lines(path: Path) -> Iterator[bytes]:
-    """The lines of a `.jsonl.zst`, streamed. Raises SnapshotError where it is damaged."""
+    """The lines of a `.jsonl.zst`, streamed: all that stand before a break, where it is damaged.
+
+    Raises SnapshotError there.
+    """
     try:
-        # The outer buffer's lines are cut without a step of Python's for each.
-        with zstd.open(path, "rb") as file, io.BufferedReader(file, _LINES) as text:
+        # A buffer's lines are cut without a step of Python's for each.
+        with zstd.open(path, "rb") as file, io.BufferedReader(_Pieces(file), _LINES) as text:
             yield from text
     except FileNotFoundError as error:
         raise _gone(path) from error
