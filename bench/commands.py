@@ -15,8 +15,33 @@ def render(where: Path, *more: str, weigh: bool = False) -> Spent:
 
 def cold(where: Path, *more: str, weigh: bool = False) -> Spent:
     """What a render takes that begins with nothing."""
-    shutil.rmtree(where / "site", ignore_errors=True)
+    put_aside(where / "site")
     return render(where, *more, weigh=weigh)
+
+
+#: Free bytes of the disk from which on nothing more is put aside.
+_ROOM = 15e9
+
+
+def put_aside(folder: Path) -> None:
+    """Makes room for a folder that is to be made anew, without removing what is there.
+
+    A disk from which thousands of files were just removed takes ten times as long for each new one
+    (ext4), so the next run would pay for it. `remove_aside` removes them all.
+    """
+    if not folder.exists():
+        return
+    if shutil.disk_usage(folder).free < _ROOM:
+        shutil.rmtree(folder)
+        return
+    number = len([*folder.parent.glob(f"{folder.name}.aside-*")])
+    folder.rename(folder.with_name(f"{folder.name}.aside-{number}"))
+
+
+def remove_aside(where: Path) -> None:
+    """Removes what was put aside below a folder."""
+    for folder in where.rglob("*.aside-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def folders(where: Path) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def again(size: Size, work: Path) -> Iterable[Row]:
         figure=f"{written} pages rewritten, {seconds(still)}",
         goal="0 pages, 0.6 s",
         holds=written == 0 and middle(still).wall <= 0.6,
-        lost=written > 0 or middle(still).cpu > (200 + size.jobs / 4) * unit,
+        lost=written > 0 or middle(still).cpu > (80 + size.jobs / 40) * unit,
         runs=runs_of({"nothing changed": still}),
     )
     spent = []

@@ -1,6 +1,5 @@
 """Pages from records: those of jobs beside bare f-strings and Hugo, and a whole cold render."""
 
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -9,7 +8,7 @@ from statistics import median
 
 from bench import pages, peers, programs
 from bench.commands import cold as render_cold
-from bench.commands import filled
+from bench.commands import filled, put_aside, remove_aside
 from bench.measuring import Side, Spent, alternating, middle, ratio, run, yardstick
 from bench.rows import Row, mb, missing, runs_of, seconds
 from bench.sizes import Size
@@ -67,6 +66,7 @@ def cold(size: Size, work: Path) -> Iterable[Row]:
         sides[kind] = partial(_hugo, hugo, work / "hugo" / kind)
     unit = yardstick()
     found = alternating(sides, size.runs)
+    remove_aside(work)
     yield from _beside_hugo(size, found, site, work)
     yield from _alone(size, found, unit)
 
@@ -147,11 +147,11 @@ def _frame(site: pages.Site, work: Path) -> str:
 def _made(work: Path, script: str, options: Sequence[str], weigh: bool) -> Spent:
     """What one of the commands takes that make the pages of jobs and nothing else."""
     out = work / "only"
-    shutil.rmtree(out, ignore_errors=True)
+    put_aside(out)
     command = (sys.executable, "-m", f"bench.{script}", str(work / "jobs/snapshots"), str(out))
     return run((*command, *options), where=work, weigh=weigh)
 
 
 def _hugo(hugo: list[str], folder: Path, weigh: bool) -> Spent:
-    shutil.rmtree(folder / "public", ignore_errors=True)
+    put_aside(folder / "public")
     return run(peers.command(hugo, folder), where=folder, weigh=weigh)

@@ -1,13 +1,12 @@
 """The site as a server sends it, beside Allure's of the same jobs."""
 
 import gzip
-import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from bench import allure, corpus, programs
-from bench.commands import cold, filled
+from bench.commands import cold, filled, put_aside, remove_aside
 from bench.measuring import Side, Spent, alternating, ratio, run
 from bench.rows import Row, kb, mb, missing, runs_of, seconds
 from bench.sizes import Size
@@ -27,6 +26,7 @@ def beside_allure(size: Size, work: Path) -> Iterable[Row]:
         allure.write(corpus.many(size.jobs), folder / "results", detail=True)
         sides["Allure"] = partial(_allure, command, folder)
     found = alternating(sides, size.runs)
+    remove_aside(work)
     ours = packed(where / "site")
     pages = packed(where / "site", lambda path: path.suffix != ".json")
     theirs = packed(folder / "report") if command else 0
@@ -70,6 +70,6 @@ def _row(size: Size, what: str, ours: int, theirs: int, *, goal: str) -> Row:
 
 
 def _allure(command: list[str], folder: Path, weigh: bool) -> Spent:
-    shutil.rmtree(folder / "report", ignore_errors=True)
+    put_aside(folder / "report")
     making = allure.command(command, folder / "results", folder / "report")
     return run(making, where=folder, weigh=weigh)

@@ -21,7 +21,7 @@ def start(size: Size, work: Path) -> Iterable[Row]:
     }
     unit = yardstick()
     found = alternating(sides, size.runs, weigh=False)
-    for side, goal, most in (("help", 0.25, 50), ("render", 0.6, 200)):
+    for side, goal, most in (("help", 0.25, 50), ("render", 0.6, 80)):
         spent = middle(found[side])
         times = ratio(found[side], found["python"], "cpu")
         yield Row(
