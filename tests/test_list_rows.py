@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from site_cases import contents, entries, report, runs, write
 
 from jmreport.render import charts, jobcells, site
 from jmreport.render.jobcells import Cell, Jobs
-from jmreport.render.joblists import NO_NAME, Lists, rows_script
+from jmreport.render.joblists import NO_NAME, Lists, index_pages, rows_script
 from jmreport.render.page import LAST
 from jmreport.render.words import zone
 
@@ -53,6 +54,30 @@ def test_a_row_links_from_where_its_page_lies_and_lacks_only_what_is_left_out() 
     assert count == "x" * (len(jobs.columns) - 1)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("2026-12-31T12:00", "2027-01-01T12:00"), ("2026-10-24T12:00", "2026-10-26T12:00")],
+)
+def test_a_page_of_a_list_is_another_in_a_new_year_and_when_the_clocks_change(
+    before: str, after: str
+) -> None:
+    """Dates of the year leave it out, and the page names the zone as it is called."""
+
+    def made(now: str) -> dict[str, str]:
+        over = runs(2)
+        at = datetime.fromisoformat(now).replace(tzinfo=UTC)
+        found = replace(report(entries(150, over), over), now=at)
+        jobs = Jobs(found, zone=zone("Europe/Berlin"), pages=set())
+        lists, ids = Lists(jobs), [entry.row.id for entry in found.jobs]
+        lists.link("all", "jobs", ids)
+        index = index_pages(found, jobs, lists, rows_file="", incomplete="", as_of=None)
+        return {page.address: page.content for page in (*lists.pages(), *index)}
+
+    one, other = made(before), made(after)
+    assert {"jobs/all.html", "jobs/index.html", "jobs/page-2.html"} <= one.keys() == other.keys()
+    assert not {address for address in one if one[address] == other[address]}
+
+
 def test_no_more_rows_are_kept_than_a_number_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobcells, "LINES", 4)
     jobs, ids = known(6)
@@ -65,7 +90,7 @@ def test_no_more_rows_are_kept_than_a_number_of_them(monkeypatch: pytest.MonkeyP
 
 def test_pages_of_lists_are_made_from_the_newest_job_on() -> None:
     jobs, listed = known(400)
-    ids = [job for job in listed if not jobs.archived(job)][:320]
+    ids = [*jobs.parted(tuple(listed))[0]][:320]
     lists = Lists(jobs)
     lists.link("few", "few jobs", [ids[30], ids[310]])
     lists.link("all", "jobs", ids)

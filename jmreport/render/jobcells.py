@@ -222,7 +222,6 @@ class Brief(NamedTuple):
     """What lists are planned with of a job that they alone show."""
 
     status: str
-    archived: bool
     mark: bytes
 
 
@@ -323,7 +322,9 @@ class Jobs:
     def meet(self, entry: Entry, short: str) -> None:
         """A job from before the window that only lists show; not one of those that are added."""
         row = entry.row
-        self._briefs[row.id] = Brief(row.status, row.archived, self._mark(row, short))
+        self._briefs[row.id] = Brief(row.status, self._mark(row, short))
+        if row.archived:
+            self._archived.add(row.id)
 
     def planned(self) -> None:
         """Lets go of what only planning asks for."""
@@ -333,9 +334,12 @@ class Jobs:
         """Makes jobs known that were met, for as long as pages are made that show them."""
         self._lent = lent
 
-    def is_far(self, job: str) -> bool:
-        """Whether a job has to be lent to be shown."""
-        return job in self._briefs
+    def far(self, jobs: Sequence[str]) -> tuple[str, ...]:
+        """Those of the jobs that have to be lent to be shown."""
+        # Of most lists none has, which takes no step of Python's for each job.
+        if self._briefs.keys().isdisjoint(jobs):
+            return ()
+        return tuple(job for job in jobs if job in self._briefs)
 
     def knows(self, job: str) -> bool:
         """Whether anything is known of a job: then it has a page."""
@@ -357,10 +361,25 @@ class Jobs:
         row = self.row(job)
         return row.status if row else None
 
-    def archived(self, job: str) -> bool:
-        """Whether somebody has put a job aside (its label flag says archive)."""
-        brief = self._briefs.get(job)
-        return brief.archived if brief is not None else job in self._archived
+    def by_status(self, jobs: Iterable[str]) -> dict[str, list[str]]:
+        """The jobs of which anything is known, by the server's word for how they stand."""
+        found, briefs = dict[str, list[str]](), self._briefs
+        for job in jobs:
+            brief = briefs.get(job)
+            status = brief.status if brief is not None else self.status(job)
+            if status is not None:
+                found.setdefault(status, []).append(job)
+        return found
+
+    def parted(self, jobs: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The jobs that nobody has put aside, and those whose label flag says archive."""
+        archived = self._archived
+        if archived.isdisjoint(jobs):
+            return jobs, ()
+        return (
+            tuple(job for job in jobs if job not in archived),
+            tuple(job for job in jobs if job in archived),
+        )
 
     def short(self, job: str) -> str:
         """A job's short id."""
@@ -377,6 +396,13 @@ class Jobs:
         if known is None:
             known = self._marks[job] = self._mark(self.row(job), self.short(job))
         return known
+
+    def marks(self, jobs: Iterable[str]) -> bytes:
+        """The digests of several jobs, one behind the other."""
+        briefs = self._briefs
+        return b"".join(
+            [brief.mark if (brief := briefs.get(job)) else self.mark(job) for job in jobs]
+        )
 
     def _mark(self, row: JobRow | None, short: str) -> bytes:
         content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
@@ -403,15 +429,19 @@ class Jobs:
                 self._lines.popitem(last=False)
         return made
 
-    def shown(self, jobs: Sequence[str], at: str) -> list[tuple[bytes, str]]:
-        """What rows of these jobs come to on the page `at`, for its digest.
+    @property
+    def dated(self) -> str:
+        """What all dates of a page have in common, for its digest.
 
-        The year is told of by the first, since dates of this one leave it out.
+        Those of this year leave it out, and the page names the zone as it is called now.
         """
-        year = str(self.now.astimezone(self.zone).year).encode()
+        return f"{self.now.astimezone(self.zone).year} {words.zone_name(self.now, self.zone)}"
+
+    def shown(self, jobs: Sequence[str], at: str) -> list[tuple[bytes, str]]:
+        """What rows of these jobs come to on the page `at`, for its digest."""
         rows = [(self.mark(job), self.row(job)) for job in jobs]
         linked = [(mark, self.workflow_href(row.name, at) if row else "") for mark, row in rows]
-        return [(year, ""), *linked]
+        return [(self.dated.encode(), ""), *linked]
 
     def order(self, job: str) -> float:
         """Where a job stands among all, the newest submission first; those only met come last."""

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from jmreport.render import addresses, words
 from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Line
 from jmreport.render.jobrows import rows_script
-from jmreport.render.page import LAST, Page, digest, digest_of_many
+from jmreport.render.page import LAST, Page, digest
 from jmreport.report import Report
 
 __all__ = ["NO_NAME", "Cell", "Column", "Jobs", "Line", "Lists", "rows_script"]
@@ -137,9 +137,8 @@ def list_pages(found: JobList, jobs: Jobs) -> Iterator[Page]:
 
     A list of nothing but archived jobs shows them at once.
     """
-    beyond = any(jobs.is_far(job) for job in found.jobs)
-    kept = tuple(job for job in found.jobs if not jobs.archived(job))
-    archived = tuple(job for job in found.jobs if jobs.archived(job))
+    beyond = bool(jobs.far(found.jobs))
+    kept, archived = jobs.parted(found.jobs)
     if not kept or not archived:
         yield from _part(_Part(found, found.jobs, beyond=beyond), jobs)
         return
@@ -235,15 +234,16 @@ def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> 
         content=digest(
             jobs.columns,
             columns_note(jobs),
+            jobs.dated,
             replace(part.found, jobs=(), scopes=() if place.full else part.found.scopes),
             part.suffix,
             part.beyond,
             around,
             place.page,
-            digest_of_many(jobs.mark(job) for job in chunk),
+            digest(jobs.marks(chunk)),
         ),
         view=_list_view(part, jobs, chunk, place),
-        jobs=tuple(job for job in chunk if jobs.is_far(job)),
+        jobs=jobs.far(chunk),
         order=jobs.order(chunk[0]),
     )
 
@@ -437,6 +437,7 @@ def index_pages(
             content=digest(
                 jobs.columns,
                 columns_note(jobs),
+                jobs.dated,
                 len(ids),
                 place,
                 statuses if first else (),
@@ -444,7 +445,7 @@ def index_pages(
                 incomplete,
                 rows_file if first else "",
                 as_of if first else None,
-                digest_of_many(jobs.mark(job) for job in chunk),
+                digest(jobs.marks(chunk)),
             ),
             view=_index_view(
                 jobs,

@@ -437,11 +437,7 @@ class _Links:
     ) -> None:
         self._label, self._frame, self._value = label, frame, value
         self._lists, self._at = lists, at
-        self._by_status: dict[str, list[str]] = {}
-        for job in value.jobs:
-            status = lists.jobs.status(job)
-            if status is not None:
-                self._by_status.setdefault(status, []).append(job)
+        self._by_status = lists.jobs.by_status(value.jobs)
 
     def count(self, status: str) -> Count:
         count = self._value.split.counts.get(status, 0)

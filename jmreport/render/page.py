@@ -1,7 +1,7 @@
 """A page that is planned: where it lies, what goes into it, and how it is made when it must be."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -47,11 +47,3 @@ def _text_of(value: Any) -> bytes:
     if isinstance(value, Markup):
         return value.encode("utf-8", "surrogatepass")
     raise NotImplementedError(f"{type(value)} has no digest")
-
-
-def digest_of_many(parts: Iterable[bytes]) -> str:
-    """The same for many digests in a row, without a list of them."""
-    whole = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        whole.update(part)
-    return whole.hexdigest()
