@@ -33,11 +33,11 @@ class Limited:
     def fewest(self) -> int:
         """Requests without which nobody can know all that this server says.
 
-        The pages of the list, a detail for each job, the log of each failure, the capabilities, and
-        its health.
+        The pages of the list, a detail for each job, the log and the operation of each failure, the
+        capabilities, and its health.
         """
-        logs = sum(bool(each.logs) for each in self._records.values())
-        return -(-len(self._rows) // _PAGE) + len(self._rows) + logs + 2
+        failed = sum(bool(each.logs) for each in self._records.values())
+        return -(-len(self._rows) // _PAGE) + len(self._rows) + 2 * failed + 2
 
     def respond(self, method: str, target: str, _headers: Mapping[str, str], body: bytes) -> Answer:
         path = urlsplit(target).path.removeprefix(_PREFIX)
@@ -60,6 +60,9 @@ class Limited:
         if method == "GET" and (job := self._records.get(unquote(path.rpartition("/")[2]))):
             self.asked["detail"] += 1
             return 200, job.detail
+        if path.endswith("/operationDetails"):
+            self.asked["operation"] += 1
+            return 200, {"details": "exit status 137"}
         if "tail" in path.lower():
             self.asked["log"] += 1
             return 200, {"contents": "the end\n" * 40, "truncated": True}

@@ -173,7 +173,7 @@ def test_a_site_is_as_large_as_its_files_are_when_they_are_sent(tmp_path: Path) 
 def test_a_page_that_is_asked_for_in_vain_is_counted() -> None:
     """The fewest requests are those without which something would be unknown."""
     server = Limited(65, rate=1e9)
-    assert server.fewest == 2 + 65 + 6 + 2
+    assert server.fewest == 2 + 65 + 2 * 6 + 2
     for target in ("/api/v1/capabilities", "/api/v1/jobs/gone", "/api/v1/jobs/gone"):
         server.respond("GET", target, {}, b"")
     assert sum(server.asked.values()) == 3
