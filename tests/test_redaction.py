@@ -17,6 +17,7 @@ from jmreport.errors import Exit, UsageError
 from jmreport.records import Asked, Filters, Gap, Record
 from jmreport.settings import Redact
 from jmreport.snapshots import Redaction
+from jmreport.snapshots.rules import Fragments
 
 CANARY = "canary-8f3Kq2zL9w"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlY2FuYXJ5"
@@ -445,3 +446,27 @@ def test_its_files_are_private_to_nobody_but_the_salt() -> None:
         before = os.umask(0)
         os.umask(before)
         assert (Path(folder) / "format.json").stat().st_mode & 0o777 == 0o644 & ~before
+
+
+_LOOKED_FOR = ("token", "key", "to", "basic ", "sk-", "x=", "line\nend", "schlüssel", "")
+
+
+@given(
+    st.lists(st.sampled_from(_LOOKED_FOR), max_size=6),
+    st.lists(
+        st.sampled_from((*_LOOKED_FOR, "tok", "en", " ", "-", "\n", "s", "k", "/", '"', "7", "ü"))
+        | st.text(max_size=3),
+        max_size=12,
+    ),
+)
+@example(["to", "token"], ["to", "ken"])
+@example(["sk-"], ["s", "k", "-"])
+@example(["basic "], ["basic", " "])
+@example(["basic "], ["basic", '"', " "])
+@example(["line\nend", "key"], ["line\nend"])
+def test_what_is_looked_for_all_at_once_is_found_as_if_one_by_one(
+    texts: list[str], pieces: list[str]
+) -> None:
+    """Words that come again, or stand beside one another, hide nothing and make nothing up."""
+    body = "".join(pieces).encode("utf-8", "replace")
+    assert Fragments(texts).of(body) == {text for text in texts if text.encode() in body}

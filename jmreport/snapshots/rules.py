@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -32,6 +33,9 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 #: In nearly every job (the first is an event of Cromwell's), and never a secret's name: without
 #: them most jobs need no closer look.
 _IDLE = (b"requestingexecutiontoken", b"passed")
+#: What stands between words, in bytes: JSON writes a line's end otherwise.
+_SPACE = b"\n"
+_BETWEEN = _SPACE[0]
 _encode = msgspec.json.Encoder().encode
 
 Fate = Literal["keep", "take", "take all", "hash"]
@@ -59,7 +63,7 @@ class Rules:
         self.names = assignments(self._instead, fragments)
         self._shapes = (*SHAPES, self.names, pairs(self._instead, fragments), *patterns)
         self._all = tuple((shape, shape.fragments) for shape in self._shapes)
-        self._fragments = tuple(sorted({f for shape in self._shapes for f in shape.fragments}))
+        self._fragments = Fragments(f for shape in self._shapes for f in shape.fragments)
 
     @property
     def hashes(self) -> bool:
@@ -97,7 +101,7 @@ class Rules:
             return True, self._all
         for idle in _IDLE:
             body = body.replace(idle, b"")
-        there = {fragment for fragment in self._fragments if fragment.encode() in body}
+        there = self._fragments.of(body)
         suspects = tuple(
             (shape, tuple(there.intersection(shape.fragments)))
             for shape in self._shapes
@@ -131,6 +135,31 @@ class Rules:
         if any(_contains(parts, own) for own in self._own):
             return "take all"
         return "take" if is_secret_name(name) else "keep"
+
+
+class Fragments:
+    """Texts that are looked for in a job's JSON, all at once.
+
+    Most of a job says the same again and again: names, folders, words. So what is made of other
+    characters than these texts is taken for spaces between words, and each word is looked at once:
+    a quarter of the time that looking through all of it takes for each text.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = tuple((text, text.encode()) for text in sorted(set(texts)))
+        used = {byte for _, text in self._texts for byte in text}
+        #: None where a text holds what would stand between words.
+        self._words = (
+            None
+            if _BETWEEN in used
+            else bytes(byte if byte in used else _BETWEEN for byte in range(256))
+        )
+
+    def of(self, body: bytes) -> set[str]:
+        """Those that are in it."""
+        if self._words is not None:
+            body = _SPACE.join(set(body.translate(self._words).split(_SPACE)))
+        return {text for text, encoded in self._texts if encoded in body}
 
 
 def is_hashed(text: object) -> bool:
