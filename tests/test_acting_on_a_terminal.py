@@ -54,6 +54,9 @@ class Terminal:
         self._read(lambda: text in self.said)
 
     def type(self, keys: str) -> None:
+        # No person is faster. A Ctrl-C between the question's last letter and the wait for an
+        # answer is lost to Python's own `input`, which then waits for the next key.
+        time.sleep(0.5)
         os.write(self._mine, keys.encode())
 
     def close(self) -> None:
@@ -146,7 +149,7 @@ def test_an_abort_shows_the_job_as_it_is_now_and_is_sent_only_on_a_yes(
     with serve(Demo(now=NOW, jobs=400), port=0) as server:
         [job, *_] = ids(server.demo, "Running")  # type: ignore[arg-type]  # it is the Demo above
         with Terminal("-q", "abort", job, "--api-url", server.url, folder=tmp_path) as terminal:
-            terminal.until("abort 1 job? [y/N]:")
+            terminal.until("abort 1 job? [y/N]: ")
             assert f"{job}  Running" in terminal.said
             assert asked_for(server) == []
             terminal.type(typed)
@@ -165,7 +168,7 @@ def test_every_job_that_where_means_is_shown_before_it_is_asked(
         with Terminal(
             "label", "--where", "status=Succeeded", "a=b", *url, folder=tmp_path
         ) as terminal:
-            terminal.until("? [y/N]:")
+            terminal.until("? [y/N]: ")
             shown = [line for line in terminal.said.splitlines() if "  Succeeded  " in line]
             assert len(shown) > 60
             assert f"set a=b on {len(shown)} jobs?" in terminal.said
@@ -243,7 +246,7 @@ def test_a_terminal_that_is_closed_over_a_question_is_no_answer(tmp_path: Path) 
     with holding() as (held, url):
         (one,) = ids(held.demo, "Running", "OnHold", "Submitted")[:1]
         with Terminal("abort", one, "--api-url", url, folder=tmp_path) as terminal:
-            terminal.until("[y/N]")
+            terminal.until("[y/N]: ")
             terminal.close()
             assert terminal.process.wait(PATIENCE) == Exit.INTERRUPTED
     assert held.actions == []
