@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -482,6 +483,9 @@ def on_a_terminal(folder: Path, args: list[str], typed: bytes, *, at: str = "") 
     shown, waiting = b"", True
     while True:
         if waiting and at.encode() in shown:
+            # As late as a person: between a question and the wait for its answer Python's own
+            # `input` loses a Ctrl-C.
+            time.sleep(0.5)
             os.write(terminal, typed)
             waiting = False
         if not select.select([terminal], [], [], 30)[0]:
