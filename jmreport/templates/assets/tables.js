@@ -132,6 +132,10 @@
     return words.join('\n').toLowerCase();
   }
 
+  function texts() {
+    if (!haystacks) haystacks = data.ids.map(function (_, row) { return haystack(row); });
+  }
+
   function pairsThat(matches) {
     var set = {};
     data.pairs.forEach(function (pair, at) { if (matches(pair)) set[at] = true; });
@@ -181,7 +185,7 @@
       if (state['by.' + field.key]) all.push(fieldTest(field, state['by.' + field.key]));
     });
     if (state.text) {
-      if (!haystacks) haystacks = data.ids.map(function (_, row) { return haystack(row); });
+      texts();
       state.text.toLowerCase().split(/\s+/).forEach(function (word) {
         all.push(function (row) { return haystacks[row].indexOf(word) >= 0; });
       });
@@ -389,4 +393,6 @@
 
   dress();
   read();
+  // Made when nobody waits for anything, so that the first letters find it ready.
+  if (window.requestIdleCallback) requestIdleCallback(texts);
 })();
