@@ -95,10 +95,7 @@ class Ledger:
 
     def files(self, owner: str) -> tuple[str, tuple[tuple[str, int], ...]]:
         """What an owner was made of, and its files with their sizes; "" where it isn't known."""
-        rows = self._database.execute(
-            "SELECT content, address, size FROM files WHERE owner = ?", (owner,)
-        ).fetchall()
-        return (rows[0][0] if rows else "", tuple((address, size) for _, address, size in rows))
+        return self.known((owner,)).get(owner, ("", ()))
 
     def known(self, owners: Sequence[str]) -> dict[str, tuple[str, tuple[tuple[str, int], ...]]]:
         """The same of those of some hundred owners that are known."""

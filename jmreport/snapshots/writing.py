@@ -235,7 +235,7 @@ class RunWriter:
         except sqlite3.Error as error:
             self._spoilt = True
             raise index.broken(self._root / index.NAME, error) from error
-        except Exception:
+        except Exception:  # whatever broke it off: it goes on to whoever began the run
             self._spoilt = True
             raise
 
