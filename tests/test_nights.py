@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Mapping
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from jmreport.analysis import night
 from jmreport.cli import main
-from jmreport.render import words
+from jmreport.render import kept, words
+from jmreport.render.files import WrittenFile
+from jmreport.render.ledger import Ledger
 from jmreport.report import NightSummary, Range, ReportCounts, StatusSplit
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
@@ -157,3 +160,23 @@ def test_a_usual_night_is_said_with_its_range(usual: tuple[float, float, float],
 def test_the_overview_says_nothing_of_usual_nights_before_there_are_five(site: Path) -> None:
     assert "usual night" not in (site / "site/index.html").read_text()
     assert json.loads((site / "site/data/report.json").read_text())["usual"] == {}
+
+
+def test_a_night_is_remembered_while_a_ledger_writes_more_than_memory_keeps_of_it(
+    site: Path, tmp_path: Path
+) -> None:
+    """Another connection would be locked out by then, and the night's page would lose its jobs."""
+    run = f"{FIRST + timedelta(days=2):%Y%m%dT%H%M%SZ}"
+    path = Path(shutil.copy(site / "site/.jmreport/pages", tmp_path / "pages"))
+    with Ledger(path) as ledger:
+        before = kept.night(ledger, run)
+        for number in range(40_000):
+            address = f"jobs/{number}.html"
+            file = WrittenFile(address=address, size=1, sum="0" * 32)
+            ledger.put(address, "0" * 64, (file,), kept=True)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            sqlite3.connect(path, timeout=0).execute("SELECT run FROM nights").fetchall()
+        again = kept.night(ledger, run)
+    assert before is not None
+    assert before.jobs
+    assert again == before

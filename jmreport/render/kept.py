@@ -19,7 +19,6 @@ from jmreport.render.ledger import (
     Ledger,
     diff_bodies,
     night_bodies,
-    night_body,
     sizes,
     summaries,
 )
@@ -140,9 +139,9 @@ def _is_there(files: Files) -> Callable[[str], bool]:
     return lambda address: files.size(address) is not None
 
 
-def night(path: Path, run: str) -> Night | None:
-    """What the page of a night is made of, by the ledger there; None where it is not known."""
-    body = night_body(path, run)
+def night(ledger: Ledger, run: str) -> Night | None:
+    """What the page of a night is made of; None where it is not known."""
+    body = ledger.night(run)
     return None if body is None else msgspec.msgpack.decode(body, type=Night)
 
 

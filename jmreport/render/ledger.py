@@ -149,6 +149,14 @@ class Ledger:
         rows = self._database.execute("SELECT run FROM nights ORDER BY run").fetchall()
         yield from (run for (run,) in rows)
 
+    def night(self, run: str) -> bytes | None:
+        """What a night's page is made of; None where it is not known.
+
+        Asked of this connection: another one can be locked out while much is being written.
+        """
+        found = self._database.execute("SELECT body FROM nights WHERE run = ?", (run,)).fetchone()
+        return None if found is None else bytes(found[0])
+
     def forget_night(self, run: str) -> None:
         """Drops what a night's page was made of."""
         self._database.execute("DELETE FROM nights WHERE run = ?", (run,))
@@ -206,12 +214,6 @@ def summaries(path: Path, settings: str) -> dict[str, bytes]:
     return dict(_rows(path, "SELECT run, summary FROM nights WHERE settings = ?", settings))
 
 
-def night_body(path: Path, run: str) -> bytes | None:
-    """What a night's page is made of; None where it is not known."""
-    found = _rows(path, "SELECT run, body FROM nights WHERE run = ?", run)
-    return found[0][1] if found else None
-
-
 def _rows(path: Path, query: str, *values: str) -> list[Any]:
     """What a query finds, nothing where there is no ledger, or one of which nothing can be read."""
     if not path.exists():
@@ -228,8 +230,7 @@ def _rows(path: Path, query: str, *values: str) -> list[Any]:
 def night_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
     """(run, what its page is made of) of each night that is remembered; nothing is locked."""
     for (run,) in _rows(path, "SELECT run FROM nights ORDER BY run"):
-        if (body := night_body(path, run)) is not None:
-            yield run, body
+        yield from _rows(path, "SELECT run, body FROM nights WHERE run = ?", run)
 
 
 def diff_bodies(path: Path) -> Iterator[bytes]:

@@ -211,6 +211,7 @@ def _frozen(
         content=digest((fresh.summary if fresh else summary).content, around, str(zone)),
         view=made,
         as_of=words.when(summary.now, zone),
+        here=True,
     )
 
 

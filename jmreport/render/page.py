@@ -23,7 +23,8 @@ class Page(Struct, frozen=True, kw_only=True):
     `view` makes what the template sees, with the drawings it asks for; `charts` are the keys of
     those drawings. `jobs` are those that the page shows and that have to be lent for it. Pages with
     rows of jobs are made in the `order` of the newest of them, so that those that many pages show
-    are at hand; all others come after them.
+    are at hand; all others come after them. `here` is for those whose view asks the ledger, which
+    only the process that has it open may.
     """
 
     address: str
@@ -34,6 +35,7 @@ class Page(Struct, frozen=True, kw_only=True):
     charts: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
     order: float = LAST
+    here: bool = False
 
 
 def digest(*parts: Any) -> str:

@@ -346,13 +346,12 @@ class _Site:
     # --- the other pages ---
 
     def _plan(self) -> None:
-        own = self.files.own / NAME
         made = plan(
             self.report,
             self.jobs,
             There(
                 nights=self.nights,
-                night=partial(kept.night, own),
+                night=partial(kept.night, self.ledger),
                 differences=kept.differences(self.ledger),
                 lasting=frozenset(self.ledger.lasting("workflows/", "causes/")),
                 going=self.going,
@@ -391,7 +390,10 @@ class _Site:
         }
         plain = [place for place in places if not lacking[place]]
         drawn = [place for place in places if lacking[place]]
+        here = [place for place in plain if self.maker.pages[place].here]
+        plain = [place for place in plain if not self.maker.pages[place].here]
         self._made(plain, step, workers=self.workers if len(plain) >= 40 else 1)
+        self._made(here, step, workers=1)
         if sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
             self._made(drawn, step, workers=1)
         else:
