@@ -1,7 +1,7 @@
 """Every number of a page that is a link, against the rows of the list behind it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -54,14 +54,30 @@ def _listed(site: Path, address: str) -> int:
     assert heading, address
     said = int(heading[1].replace("\u202f", ""))
     shown = text.count("<tr><td")
-    pages = -(-said // 100)
-    # The pages of a list that goes back beyond the report are counted from the oldest jobs on.
-    aged = (site / address.replace(".html", "-older-1.html")).exists()
-    names = [f"-older-{n}" for n in range(1, pages)] if aged else []
-    for name in names or [f"-page-{n}" for n in range(2, pages + 1)]:
-        shown += (site / address.replace(".html", f"{name}.html")).read_text().count("<tr><td")
+    for name in _further(site, address, text, -(-said // 100)):
+        shown += (site / "jobs" / name).read_text().count("<tr><td")
     assert said == shown, address
     return shown
+
+
+def _further(site: Path, address: str, text: str, pages: int) -> Iterator[str]:
+    """The pages behind a list's first: numbered, or from "Oldest" on by "Newer" up to "Older"."""
+    older = _linked(text, "Older")
+    if not older:
+        yield from (f"{address[5:-5]}-page-{n}.html" for n in range(2, pages + 1))
+        return
+    page = _linked(text, "Oldest") or older
+    yield page
+    while page != older:
+        page = _linked((site / "jobs" / page).read_text(), "Newer")
+        assert page, address
+        yield page
+
+
+def _linked(text: str, words: str) -> str:
+    """The page that a pager's words lead to, "" where it has none of them."""
+    found = re.search(rf'<a [^>]*href="([^"]*)"[^>]*>{words}</a>', text)
+    return found[1] if found else ""
 
 
 def numbers_checked(site: Path, pages: Iterable[str]) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from analysis_cases import DAY, HOUR, job, night, run
 from msgspec.structs import replace
 from site_cases import contents, write
+from site_numbers import jobs_behind
 
 from jmreport.records import Entry, Run
 from jmreport.render import addresses
@@ -54,7 +55,7 @@ def test_one_more_night_leaves_full_pages_as_they_are(tmp_path: Path) -> None:
 def test_every_job_of_such_a_list_is_on_exactly_one_page(tmp_path: Path) -> None:
     jobs, over = nightly(5)
     write(tmp_path, jobs, over)
-    name = list_name("label", "name", "=wf", "", "DAYS_7")
+    name = list_name("label", "name", "=wf", "", "ALL_TIME")
     pages = {
         address: body
         for address, body in contents(tmp_path).items()
@@ -75,6 +76,87 @@ def test_every_job_of_such_a_list_is_on_exactly_one_page(tmp_path: Path) -> None
     assert "<h1>Jobs with Workflow wf, 101 to 200 counted from the oldest</h1>" in second
     for text, page in (("Newest", ""), ("Newer", "-older-3"), ("Older", "-older-1")):
         assert f"{name}{page}.html" in second.partition(f">{text}<")[0].rpartition("<a ")[2]
+
+
+def test_a_time_frame_shares_the_pages_of_all_time_but_for_its_newest_and_its_oldest_jobs(
+    tmp_path: Path,
+) -> None:
+    jobs, over = nightly(10)
+    write(tmp_path, jobs, over)
+    made = contents(tmp_path)
+    name = list_name("label", "name", "=wf", "", "DAYS_7")
+    longer = list_name("label", "name", "=wf", "", "ALL_TIME")
+    assert {address for address in made if address.startswith(f"jobs/{name}")} == {
+        f"jobs/{name}.html",
+        f"jobs/{name}-oldest.html",
+    }
+    front, last = made[f"jobs/{name}.html"].decode(), made[f"jobs/{name}-oldest.html"].decode()
+    # All time has 700 jobs on seven pages; of the last seven nights there are 490.
+    assert "<h1>490 jobs with Workflow wf</h1>" in front
+    assert "<h1>Jobs with Workflow wf: the oldest 90 of 490</h1>" in last
+    assert _leads(front, "Older") == f"{longer}-older-6.html"
+    assert _leads(front, "Oldest") == f"{name}-oldest.html"
+    assert "“Oldest” leads to where this one ends" in front
+    assert _leads(last, "Newest") == f"{name}.html"
+    assert _leads(last, "Newer") == f"{longer}-older-4.html"
+    between = [made[f"jobs/{longer}-older-{page}.html"] for page in (6, 5, 4)]
+    shown = b"".join((made[f"jobs/{name}.html"], *between, made[f"jobs/{name}-oldest.html"]))
+    for entry in jobs:
+        recent = entry.row.submission is not None and entry.row.submission >= night(9) - 7 * DAY
+        found = shown.count(f'href="{addresses.job(entry.row.id)[5:]}"'.encode())
+        assert found == recent, entry.row.id
+
+
+def test_one_more_night_changes_two_pages_of_a_time_frame(tmp_path: Path) -> None:
+    write(tmp_path, *nightly(10))
+    before = contents(tmp_path)
+    write(tmp_path, *nightly(11))
+    after = contents(tmp_path)
+    names = {
+        list_name("label", "name", "=wf", status, frame)
+        for status in ("", "Succeeded")
+        for frame in ("DAYS_7", "ALL_TIME")
+    }
+    changed = {
+        address: name
+        for address, body in after.items()
+        for name in names
+        if address.startswith(f"jobs/{name}") and body != before.get(address)
+    }
+    own = [address for address in changed if "-older-" not in address]
+    assert sorted(own) == sorted(
+        f"jobs/{name}{end}.html"
+        for name in names
+        for end in ("", "-oldest")
+        if f"jobs/{name}{end}.html" in after
+    )
+    # The full page before the newest learns of a newer one; those that are new are the others.
+    known = [address for address in changed if "-older-" in address and address in before]
+    assert len(known) <= 2
+    assert list(check(tmp_path)) == []
+
+
+def test_archived_jobs_of_a_time_frame_share_the_pages_of_archived_ones(tmp_path: Path) -> None:
+    jobs, over = nightly(20)
+    put_aside = [
+        replace(entry, row=replace(entry.row, labels={**entry.row.labels, "flag": "archive"}))
+        if entry.line % 2
+        else entry
+        for entry in jobs
+    ]
+    write(tmp_path, put_aside, over)
+    made = contents(tmp_path)
+    name = list_name("label", "name", "=wf", "", "DAYS_7")
+    longer = list_name("label", "name", "=wf", "", "ALL_TIME")
+    for suffix in ("", "-archived"):
+        front = made[f"jobs/{name}{suffix}.html"].decode()
+        assert _leads(front, "Older").startswith(f"{longer}{suffix}-older-")
+    assert jobs_behind(tmp_path, f"jobs/{name}.html") == 490
+    assert jobs_behind(tmp_path, f"jobs/{longer}.html") == 1400
+
+
+def _leads(page: str, words: str) -> str:
+    return page.partition(f">{words}<")[0].rpartition('href="')[2].partition('"')[0]
 
 
 def test_a_site_made_night_by_night_is_that_made_at_once(tmp_path: Path) -> None:

@@ -11,61 +11,37 @@ never end in a dash and eight hexadecimal digits, as the names of jobs' pages al
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from jmreport.render import addresses, words
 from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Line
 from jmreport.render.jobrows import rows_script
+from jmreport.render.listpages import (
+    OF_ALL_TIME,
+    JobList,
+    PageLink,
+    chunked,
+    columns_note,
+    list_pages,
+    pager,
+)
 from jmreport.render.page import LAST, Page, digest
 from jmreport.report import Report
 
-__all__ = ["NO_NAME", "Cell", "Column", "Jobs", "Line", "Lists", "rows_script"]
-
-#: Rows on a page of a list.
-ROWS = 100
-#: Fields named in a list's note of those that no job has.
-MOST_UNSAID = 3
-
-
-class JobList(Struct, frozen=True, kw_only=True):
-    """A list: its name below jobs/, what it holds in words, and its jobs in the order shown.
-
-    `scopes` are the time frames in which it is the same list; `filter` is the filter's state that
-    shows the same jobs, "" where none does.
-    """
-
-    name: str
-    title: str
-    jobs: tuple[str, ...]
-    scopes: tuple[str, ...] = ()
-    back: tuple[str, str] = ("", "")
-    filter: str = ""
-
-
-class ListView(Struct, frozen=True, kw_only=True):
-    """A page of a list."""
-
-    title: str
-    other: "PageLink | None"
-    note: str
-    back: tuple[str, str]
-    filter: str
-    columns: tuple[Column, ...]
-    columns_note: str
-    rows: tuple[Line, ...]
-    page: int
-    pages: tuple["PageLink", ...]
-    zone: str
-
-
-class PageLink(Struct, frozen=True, kw_only=True):
-    """A page of a list in its pager; the current one has no link."""
-
-    text: str
-    href: str = ""
+__all__ = [
+    "NO_NAME",
+    "OF_ALL_TIME",
+    "Cell",
+    "Column",
+    "Jobs",
+    "Line",
+    "Lists",
+    "PageLink",
+    "pager",
+    "rows_script",
+]
 
 
 class Lists:
@@ -74,7 +50,7 @@ class Lists:
     def __init__(self, jobs: Jobs) -> None:
         self.jobs = jobs
         self._found: dict[str, JobList] = {}
-        self._same: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._same: dict[tuple[str, int], str] = {}
 
     def link(
         self,
@@ -89,13 +65,14 @@ class Lists:
     ) -> str:
         """The address of the list of exactly these jobs, which is made; "" for no jobs.
 
-        `title` reads behind a count ("failed jobs with owner ana"). Lists of one kind (`same`) with
-        the same jobs are one page, whose scopes are all named on it.
+        `title` reads behind a count ("failed jobs with owner ana"). Lists of one kind (`same`) are
+        those of longer and longer time frames: each is the beginning of the longest, whose pages it
+        shares. Those that are as long are one list, whose scopes are all named on it.
         """
         ids = tuple(jobs)
         if not ids:
             return ""
-        found = self._same.setdefault((same, ids), name) if same else name
+        found = self._same.setdefault((same, len(ids)), name) if same else name
         old = self._found.get(found)
         scopes = (*(old.scopes if old else ()), *((scope,) if scope else ()))
         self._found[found] = JobList(
@@ -105,6 +82,7 @@ class Lists:
             scopes=tuple(dict.fromkeys(scopes)),
             back=back,
             filter=old.filter if old else filtered,
+            kind=same,
         )
         return f"jobs/{found}.html"
 
@@ -117,8 +95,11 @@ class Lists:
 
     def pages(self) -> Iterator[Page]:
         """Every page of every list that was asked for."""
+        kinds: dict[str, list[JobList]] = {}
         for found in self._found.values():
-            yield from list_pages(found, self.jobs)
+            kinds.setdefault(found.kind or found.name, []).append(found)
+        for lists in kinds.values():
+            yield from list_pages(lists, self.jobs)
 
 
 def list_name(kind: str, text: str, *parts: str) -> str:
@@ -130,257 +111,6 @@ def list_name(kind: str, text: str, *parts: str) -> str:
     exact = "\x00".join((text, *parts)).encode("utf-8", "surrogatepass")
     slug = addresses.slug(text) or kind
     return f"{kind}-{slug}-{hashlib.sha256(exact).hexdigest()[:10]}"
-
-
-def list_pages(found: JobList, jobs: Jobs) -> Iterator[Page]:
-    """The pages of one list, each of a hundred jobs; archived ones have pages of their own.
-
-    A list of nothing but archived jobs shows them at once.
-    """
-    beyond = bool(jobs.far(found.jobs))
-    kept, archived = jobs.parted(found.jobs)
-    if not kept or not archived:
-        yield from _part(_Part(found, found.jobs, beyond=beyond), jobs)
-        return
-    yield from _part(_Part(found, kept, beside=len(archived), beyond=beyond), jobs)
-    part = _Part(found, archived, beside=len(kept), suffix=ARCHIVED, beyond=beyond)
-    yield from _part(part, jobs)
-
-
-#: The scope of lists that jobs never leave for their age.
-OF_ALL_TIME = "of all time"
-#: What the name of a list ends in where only its archived jobs are shown.
-ARCHIVED = "-archived"
-
-
-class _Part(Struct, frozen=True):
-    """The jobs of a list that are shown together; `beside` counts those that are not.
-
-    `beyond` says that some are from before the report's window, which the filter does not know.
-    """
-
-    found: JobList
-    jobs: tuple[str, ...]
-    beside: int = 0
-    suffix: str = ""
-    beyond: bool = False
-
-    @property
-    def of_all_time(self) -> bool:
-        """Whether no job ever leaves the list for its age."""
-        return not self.found.scopes or OF_ALL_TIME in self.found.scopes
-
-    def address(self, page: int = 1, suffix: str | None = None) -> str:
-        name = self.found.name + (self.suffix if suffix is None else suffix)
-        return f"jobs/{name}.html" if page == 1 else f"jobs/{name}-page-{page}.html"
-
-    def older(self, page: int) -> str:
-        """Where a full page is, counted from the oldest jobs on."""
-        return f"jobs/{self.found.name}{self.suffix}-older-{page}.html"
-
-    def other(self) -> "PageLink | None":
-        """The way to those that are not shown here."""
-        if not self.beside:
-            return None
-        if self.suffix:
-            return PageLink(
-                text=f"Back to the {words.number(self.beside)} not archived",
-                href=addresses.relative(self.address(), self.address(suffix="")),
-            )
-        return PageLink(
-            text=f"+ {words.number(self.beside)} archived",
-            href=addresses.relative(self.address(), self.address(suffix=ARCHIVED)),
-        )
-
-
-def _part(part: _Part, jobs: Jobs) -> Iterator[Page]:
-    """The pages of what is shown together: the newest jobs first.
-
-    A list of all time grows from one night to the next, so its pages are counted from the oldest
-    job on: those that are full never change. One of a time frame loses its oldest jobs each night.
-    """
-    if part.beyond and part.of_all_time and len(part.jobs) > ROWS:
-        chunks = by_age(part.jobs)
-        for page, chunk in enumerate(chunks):
-            yield _list_page(part, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
-        return
-    chunks = chunked(part.jobs)
-    for place, chunk in enumerate(chunks):
-        yield _list_page(part, jobs, chunk, _Place(place, len(chunks)))
-
-
-class _Place(NamedTuple):
-    """Which page of a list it is.
-
-    By age, page 0 shows the newest jobs, 1 the oldest, and `last` those just before the newest.
-    """
-
-    page: int
-    last: int
-    aged: bool = False
-
-    @property
-    def full(self) -> bool:
-        """Whether nothing will ever be added to it."""
-        return self.aged and self.page > 0
-
-
-def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> Page:
-    # A full page says nothing of how many others there are.
-    around = place.page < place.last if place.full else (place, len(part.jobs), part.beside)
-    return Page(
-        address=_address(part, place),
-        template="joblist.html",
-        content=digest(
-            jobs.columns,
-            columns_note(jobs),
-            jobs.dated,
-            replace(part.found, jobs=(), scopes=() if place.full else part.found.scopes),
-            part.suffix,
-            part.beyond,
-            around,
-            place.page,
-            digest(jobs.marks(chunk)),
-        ),
-        view=_list_view(part, jobs, chunk, place),
-        jobs=jobs.far(chunk),
-        order=jobs.order(chunk[0]),
-    )
-
-
-def _address(part: _Part, place: _Place) -> str:
-    if place.full:
-        return part.older(place.page)
-    return part.address(1 if place.aged else place.page + 1)
-
-
-def _list_view(
-    part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place
-) -> Callable[[Any], ListView]:
-    found = part.found
-
-    def view(_charts: Any) -> ListView:
-        at = _address(part, place)
-        title = f"archived {found.title}" if part.suffix else found.title
-        if place.aged:
-            pages = _ages(part, place, at)
-        else:
-            pages = pager(
-                place.page + 1, place.last, lambda n: addresses.relative(at, part.address(n))
-            )
-        return ListView(
-            title=_span(place.page, title) if place.full else headline(len(part.jobs), title),
-            other=None if place.full else part.other(),
-            note="" if place.full else words.listed(list(found.scopes)),
-            back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
-            filter=_filter_href(part, at),
-            columns=jobs.columns,
-            columns_note=columns_note(jobs),
-            rows=tuple(jobs.line(job, at) for job in chunk),
-            page=1 if place.aged else place.page + 1,
-            pages=pages,
-            zone=words.zone_name(jobs.now, jobs.zone),
-        )
-
-    return view
-
-
-def by_age(jobs: Sequence[str]) -> list[Sequence[str]]:
-    """A list's jobs, newest first, by page: the newest, then full pages from the oldest on.
-
-    >>> [len(page) for page in by_age(["job"] * 250)]
-    [50, 100, 100]
-    """
-    full = (len(jobs) - 1) // ROWS
-    newest = len(jobs) - full * ROWS
-    older = [jobs[newest + place * ROWS :][:ROWS] for place in range(full)]
-    return [jobs[:newest], *reversed(older)]
-
-
-def _span(page: int, title: str) -> str:
-    """The heading of a full page.
-
-    >>> _span(2, "failed jobs")
-    'Failed jobs, 101 to 200 counted from the oldest'
-    """
-    first, last = words.number((page - 1) * ROWS + 1), words.number(page * ROWS)
-    return f"{title[:1].upper()}{title[1:]}, {first} to {last} counted from the oldest"
-
-
-#: How far back links of a full page lead, in pages.
-_STEPS = (1, 10, 100)
-
-
-def _ages(part: _Part, place: _Place, at: str) -> tuple[PageLink, ...]:
-    """The way to newer and older jobs: from a full page only to what is there for good."""
-
-    def older(text: str, page: int) -> PageLink:
-        return PageLink(text=text, href=addresses.relative(at, part.older(page)))
-
-    if not place.full:
-        return older("Older", place.last), *((older("Oldest", 1),) if place.last > 1 else ())
-    links = [PageLink(text="Newest", href=addresses.relative(at, part.address()))]
-    if place.page < place.last:
-        links.append(older("Newer", place.page + 1))
-    links += [
-        older("Older" if step == 1 else f"Back {step} pages", place.page - step)
-        for step in _STEPS
-        if place.page > step
-    ]
-    if place.page > 1:
-        links.append(older("Oldest", 1))
-    return tuple(links)
-
-
-def _filter_href(part: _Part, at: str) -> str:
-    """The filter that shows the same jobs; where some are archived, with the archived ones."""
-    if not part.found.filter or part.beyond:
-        return ""
-    shown = "&archived=on" if part.suffix or part.beside else ""
-    return f"{addresses.relative(at, addresses.JOBS)}#{part.found.filter}{shown}"
-
-
-def columns_note(jobs: Jobs) -> str:
-    """What the lists do not show of what the server names; "" where they show all of it."""
-    said = []
-    if jobs.unsaid:
-        named, left = jobs.unsaid[:MOST_UNSAID], len(jobs.unsaid[MOST_UNSAID:])
-        more = [words.plural(left, "more field")] if left else []
-        said.append(f"No job of this report has {words.listed([*named, *more])}.")
-    if jobs.left_out:
-        said.append(f"{words.plural(jobs.left_out, 'more column')} in data/jobs.csv.")
-    return " ".join(said)
-
-
-def chunked(jobs: Sequence[str]) -> list[Sequence[str]]:
-    """A list's jobs by page; an empty list has one empty page."""
-    return [jobs[start : start + ROWS] for start in range(0, len(jobs), ROWS)] or [()]
-
-
-def headline(count: int, title: str) -> str:
-    """A list's heading: "12 failed jobs", "1 failed job".
-
-    >>> headline(1, "failed jobs with owner ana")
-    '1 failed job with owner ana'
-    """
-    if count == 1:
-        title = title.replace("jobs", "job", 1)
-    return f"{words.number(count)} {title}"
-
-
-def pager(page: int, last: int, href: Callable[[int], str]) -> tuple[PageLink, ...]:
-    """Links to the pages around this one, the first and the last; nothing for a single page."""
-    if last < 2:
-        return ()
-    near = {1, last, *range(max(1, page - 2), min(last, page + 2) + 1)}
-    links: list[PageLink] = []
-    before = 0
-    for n in sorted(near):
-        if n > before + 1:
-            links.append(PageLink(text="…"))
-        links.append(PageLink(text=words.number(n), href="" if n == page else href(n)))
-        before = n
-    return tuple(links)
 
 
 # --- all jobs, and the filter ------------------------------------------------------------------

@@ -7,30 +7,13 @@ from typing import Any
 from msgspec import Struct
 
 from jmreport.render import addresses, charts, promises, words
-from jmreport.render.joblists import (
-    OF_ALL_TIME,
-    Lists,
-    PageLink,
-    filter_state,
-    list_name,
-    pager,
-    status_adjective,
-    status_order,
-)
+from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
+from jmreport.render.labellists import Everywhere, Links, frame_words
 from jmreport.render.page import Page, digest
 from jmreport.report import FrameReport, LabelReport, LabelValue, Report, StatusSplit
 
 #: Values on a page; a label of samples can have as many values as there are jobs.
 VALUES = 100
-
-FRAME_WORDS = {
-    "HOURS_1": "last hour",
-    "HOURS_8": "last 8 hours",
-    "HOURS_24": "last 24 hours",
-    "DAYS_7": "last 7 days",
-    "DAYS_30": "last 30 days",
-    "ALL_TIME": "all time",
-}
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -133,11 +116,6 @@ def main_frame(label: LabelReport, report: Report) -> FrameReport | None:
     return next((frame for frame in label.frames if frame.frame == wanted), None)
 
 
-def frame_words(frame: str) -> str:
-    """A time frame as it reads inside a sentence."""
-    return FRAME_WORDS.get(frame, frame)
-
-
 def whole(splits: Sequence[StatusSplit]) -> StatusSplit:
     """Several splits added up."""
     counts: dict[str, int] = {}
@@ -212,9 +190,10 @@ def _label_pages(
     label: LabelReport, report: Report, lists: Lists, as_of: words.Moment | None
 ) -> Iterator[Page]:
     longest = max((len(frame.values) for frame in label.frames), default=0)
+    everywhere = Everywhere(label, lists)
     last = max(1, -(-longest // VALUES))
     for page in range(1, last + 1):
-        view = _label_view(label, report, lists, page, last)
+        view = _label_view(label, report, everywhere, lists, page, last)
         yield Page(
             address=page_address(label.key, page),
             template="label.html",
@@ -229,7 +208,7 @@ def _same(view: LabelView) -> Callable[[Any], LabelView]:
 
 
 def _label_view(
-    label: LabelReport, report: Report, lists: Lists, page: int, last: int
+    label: LabelReport, report: Report, everywhere: Everywhere, lists: Lists, page: int, last: int
 ) -> LabelView:
     at = page_address(label.key, page)
     shown = label.frames
@@ -240,7 +219,16 @@ def _label_view(
         about=tuple(_about(label, report)),
         page=page,
         frames=tuple(
-            _frame(label, frame, lists, at, page=page, now=report.now, is_open=frame.frame == main)
+            _frame(
+                label,
+                frame,
+                everywhere,
+                lists,
+                at,
+                page=page,
+                now=report.now,
+                is_open=frame.frame == main,
+            )
             for frame in shown
         ),
         pages=pager(page, last, lambda n: addresses.relative(at, page_address(label.key, n))),
@@ -291,6 +279,7 @@ def _about(label: LabelReport, report: Report) -> Iterator[str]:
 def _frame(
     label: LabelReport,
     frame: FrameReport,
+    everywhere: Everywhere,
     lists: Lists,
     at: str,
     *,
@@ -307,7 +296,7 @@ def _frame(
         total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}{_part(frame)}"
         if frame.values
         else "no job",
-        table=table(label, frame, values, lists, at),
+        table=table(label, frame, values, everywhere, lists, at),
         empty=_empty(label, frame, page),
         note=_note(frame, now, lists.jobs.zone),
         server=_server_note(frame),
@@ -379,41 +368,43 @@ def table(
     label: LabelReport,
     frame: FrameReport,
     values: Sequence[LabelValue],
+    everywhere: Everywhere,
     lists: Lists,
     at: str,
 ) -> SplitTable:
     """Values of a label by status, every number linked to its jobs."""
-    everything = whole([value.split for value in frame.values])
-    statuses = sorted((s for s in everything.counts if everything.counts[s]), key=status_order)
-    by_value = [_row(label, frame, value, statuses, lists, at) for value in values]
+    total = whole([value.split for value in frame.values])
+    statuses = sorted((s for s in total.counts if total.counts[s]), key=status_order)
+    links = [Links(label, frame, value, everywhere, lists, at) for value in values]
     return SplitTable(
         heading=label.title,
         statuses=tuple(words.status(status) for status in statuses),
-        rows=tuple(by_value),
+        rows=tuple(_row(of, value, statuses) for of, value in zip(links, values, strict=True)),
         server_asked=frame.server_asked,
     )
 
 
-def _row(
-    label: LabelReport,
-    frame: FrameReport,
-    value: LabelValue,
-    statuses: Sequence[str],
-    lists: Lists,
-    at: str,
-) -> ValueRow:
-    links = _Links(label, frame, value, lists, at)
-    total = Count(label="Jobs", text=words.number(value.split.total), href=links.to(value.jobs, ""))
+def _row(links: Links, value: LabelValue, statuses: Sequence[str]) -> ValueRow:
+    total = Count(label="Jobs", text=words.number(value.split.total), href=links.to(""))
     return ValueRow(
         text=words.cut_middle(value.value or "", 100),
         absent=value.value is None,
         href=links.workflow(),
         total=total,
-        counts=tuple(links.count(status) for status in statuses),
+        counts=tuple(_count(links, value, status) for status in statuses),
         rate=words.percent(value.split.failure_rate),
         segments=bar(value.split),
         split=split_words(value.split.counts),
         server=_server(value),
+    )
+
+
+def _count(links: Links, value: LabelValue, status: str) -> Count:
+    count = value.split.counts.get(status, 0)
+    return Count(
+        label=words.status(status).text,
+        text=words.number(count),
+        href=links.to(status) if count else "",
     )
 
 
@@ -427,54 +418,3 @@ def _server(value: LabelValue) -> str:
     if not beside and value.server.counts != value.split.counts:
         beside = f" ({split_words(value.server.counts)})"
     return f"{words.number(value.server.total)}{beside}"
-
-
-class _Links:
-    """The lists of one value of one label in one frame."""
-
-    def __init__(
-        self, label: LabelReport, frame: FrameReport, value: LabelValue, lists: Lists, at: str
-    ) -> None:
-        self._label, self._frame, self._value = label, frame, value
-        self._lists, self._at = lists, at
-        self._by_status = lists.jobs.by_status(value.jobs)
-
-    def count(self, status: str) -> Count:
-        count = self._value.split.counts.get(status, 0)
-        word = words.status(status)
-        href = self.to(self._by_status.get(status, []), status) if count else ""
-        return Count(label=word.text, text=words.number(count), href=href)
-
-    def to(self, jobs: Sequence[str], status: str) -> str:
-        label, value = self._label, self._value
-        said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
-        shown = words.cut_middle(value.value or "", 60)
-        about = f"without {label.title}" if value.value is None else f"with {label.title} {shown}"
-        known = "" if value.value is None else f"={value.value}"
-        kind = f"{label.key}\x00{known}\x00{status}"
-        address = self._lists.link_or_job(
-            list_name("label", label.key, known, status, self._frame.frame),
-            f"{said} {about}",
-            jobs,
-            scope=f"submitted in the {frame_words(self._frame.frame)}"
-            if self._frame.frame != "ALL_TIME"
-            else OF_ALL_TIME,
-            back=(label.title, addresses.label(label.key)),
-            filtered=self._filter(status),
-            same=kind,
-        )
-        return addresses.relative(self._at, address) if address else ""
-
-    def _filter(self, status: str) -> str:
-        value, key = self._value.value, self._label.key
-        state = {"status": status} if status else {}
-        if value is None or key == "userId":
-            return ""
-        if key == "name":
-            return filter_state(workflow=value, **state)
-        return filter_state(label=f"{key}={value}", **state)
-
-    def workflow(self) -> str:
-        if self._label.key != "name" or self._value.value is None:
-            return ""
-        return self._lists.jobs.workflow_href(self._value.value, self._at)

@@ -15,6 +15,7 @@ from jmreport.render import (
     causewords,
     charts,
     flakypages,
+    labellists,
     labelpages,
     promises,
     taskpages,
@@ -27,6 +28,7 @@ from jmreport.render.page import Page, digest
 from jmreport.report import (
     CauseGroup,
     Day,
+    FrameReport,
     LabelReport,
     Report,
     StuckJob,
@@ -230,11 +232,7 @@ class _Overview:
             multiples_scale=words.percent(_top_rate(shown[:MULTIPLES]), 0),
             multiples_more=_more(len(shown) - MULTIPLES, "workflow"),
             workflows=addresses.WORKFLOWS,
-            label=labelpages.table(
-                label, frame, frame.values[:TOP_VALUES], self.lists, addresses.OVERVIEW
-            )
-            if label and frame
-            else None,
+            label=self._label(label, frame) if label and frame else None,
             label_title=f"By {label.title}" if label else "",
             label_note=_label_note(label, report),
             label_href=addresses.label(label.key) if label else "",
@@ -529,6 +527,12 @@ class _Overview:
             succeeded=link(day.succeeded, "Succeeded"),
         )
 
+    def _label(self, label: LabelReport, frame: FrameReport) -> labelpages.SplitTable:
+        """The first values of a label."""
+        everywhere = labellists.Everywhere(label, self.lists)
+        values = frame.values[:TOP_VALUES]
+        return labelpages.table(label, frame, values, everywhere, self.lists, addresses.OVERVIEW)
+
     def _multiples(self, flows: Sequence[WorkflowReport]) -> tuple[Multiple, ...]:
         top = _top_rate(flows)
         return tuple(each for flow in flows if (each := self._multiple(flow, top)) is not None)
@@ -588,7 +592,7 @@ def _label_note(label: LabelReport | None, report: Report) -> str:
         return ""
     more = len(frame.values) - TOP_VALUES
     first = f" The first {TOP_VALUES} of {words.plural(len(frame.values), 'value')}."
-    said = labelpages.frame_words(frame.frame)
+    said = labellists.frame_words(frame.frame)
     return f"Jobs submitted in the {said}." + (first if more > 0 else "")
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from jmreport.records import Gap, Operation, Run
 from jmreport.render import addresses, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
-from jmreport.render.labelpages import frame_words
+from jmreport.render.labellists import frame_words
 from jmreport.render.overview import Link
 from jmreport.render.page import Page, digest
 from jmreport.render.serverfacts import ServerFacts

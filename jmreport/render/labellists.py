@@ -1,0 +1,107 @@
+"""The lists behind a label's numbers: of a value, by status, in each of the time frames."""
+
+from collections.abc import Sequence
+
+from jmreport.render import addresses, words
+from jmreport.render.joblists import OF_ALL_TIME, Lists, filter_state, list_name, status_adjective
+from jmreport.report import FrameReport, LabelReport, LabelValue
+
+FRAME_WORDS = {
+    "HOURS_1": "last hour",
+    "HOURS_8": "last 8 hours",
+    "HOURS_24": "last 24 hours",
+    "DAYS_7": "last 7 days",
+    "DAYS_30": "last 30 days",
+    "ALL_TIME": "all time",
+}
+
+
+def frame_words(frame: str) -> str:
+    """A time frame as it reads inside a sentence."""
+    return FRAME_WORDS.get(frame, frame)
+
+
+class Everywhere:
+    """A label's values in all its time frames.
+
+    A frame's jobs are the first of those of all time, by status too.
+    """
+
+    def __init__(self, label: LabelReport, lists: Lists) -> None:
+        self._jobs = lists.jobs
+        self._frames = [
+            (frame.frame, {value.value: value for value in frame.values}) for frame in label.frames
+        ]
+        self._by_status: dict[str | None, dict[str, list[str]]] = {}
+
+    def first(self, value: LabelValue, status: str, count: int) -> Sequence[str]:
+        """So many of a value's jobs with a status ("" for any), the newest first."""
+        longest = self._frames[-1][1].get(value.value, value)
+        if not status:
+            return longest.jobs[:count]
+        if value.value not in self._by_status:
+            self._by_status[value.value] = self._jobs.by_status(longest.jobs)
+        return self._by_status[value.value].get(status, [])[:count]
+
+    def frame(self, frame: str, value: LabelValue, status: str, count: int) -> str:
+        """The longest frame with just as many: its list is the same, and keeps its name."""
+        for name, values in reversed(self._frames):
+            found = values.get(value.value)
+            if found and _number(found, status) == count:
+                return name
+        return frame
+
+
+def _number(value: LabelValue, status: str) -> int:
+    """How many jobs with a status a value has; all of them for ""."""
+    return value.split.counts.get(status, 0) if status else len(value.jobs)
+
+
+class Links:
+    """The lists of one value of one label in one frame."""
+
+    def __init__(
+        self,
+        label: LabelReport,
+        frame: FrameReport,
+        value: LabelValue,
+        everywhere: Everywhere,
+        lists: Lists,
+        at: str,
+    ) -> None:
+        self._label, self._frame, self._value = label, frame, value
+        self._everywhere, self._lists, self._at = everywhere, lists, at
+
+    def to(self, status: str) -> str:
+        """The list of the jobs with a status, of all for ""; no link for none."""
+        label, value, frame = self._label, self._value, self._frame.frame
+        said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
+        shown = words.cut_middle(value.value or "", 60)
+        about = f"without {label.title}" if value.value is None else f"with {label.title} {shown}"
+        known = "" if value.value is None else f"={value.value}"
+        count = _number(value, status)
+        longest = self._everywhere.frame(frame, value, status, count)
+        address = self._lists.link_or_job(
+            list_name("label", label.key, known, status, longest),
+            f"{said} {about}",
+            self._everywhere.first(value, status, count),
+            scope=f"submitted in the {frame_words(frame)}" if frame != "ALL_TIME" else OF_ALL_TIME,
+            back=(label.title, addresses.label(label.key)),
+            filtered=self._filter(status),
+            same=f"{label.key}\x00{known}\x00{status}",
+        )
+        return addresses.relative(self._at, address) if address else ""
+
+    def _filter(self, status: str) -> str:
+        value, key = self._value.value, self._label.key
+        state = {"status": status} if status else {}
+        if value is None or key == "userId":
+            return ""
+        if key == "name":
+            return filter_state(workflow=value, **state)
+        return filter_state(label=f"{key}={value}", **state)
+
+    def workflow(self) -> str:
+        if self._label.key != "name" or self._value.value is None:
+            return ""
+        return self._lists.jobs.workflow_href(self._value.value, self._at)

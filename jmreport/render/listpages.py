@@ -1,0 +1,396 @@
+"""The pages of one list of jobs: a hundred on each, the newest first.
+
+jobs/failed.html, jobs/failed-page-2.html …          as many as there are
+jobs/label-….html, jobs/label-…-older-7.html …       of all time: counted from the oldest on
+jobs/label-….html, jobs/label-…-oldest.html          of a time frame: its newest and its oldest,
+                                                     all between are on pages of all time
+jobs/label-…-archived.html …                         those that somebody has put aside
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from jmreport.render import addresses, words
+from jmreport.render.jobcells import Column, Jobs, Line
+from jmreport.render.page import Page, digest
+
+#: Rows on a page of a list.
+ROWS = 100
+#: Fields named in a list's note of those that no job has.
+MOST_UNSAID = 3
+#: The scope of lists that jobs never leave for their age.
+OF_ALL_TIME = "of all time"
+#: What the name of a list ends in where only its archived jobs are shown.
+ARCHIVED = "-archived"
+
+
+class JobList(Struct, frozen=True, kw_only=True):
+    """A list: its name below jobs/, what it holds in words, and its jobs in the order shown.
+
+    `scopes` are the time frames in which it is the same list; `filter` is the filter's state that
+    shows the same jobs, "" where none does. Of lists of one `kind` each is the beginning of the
+    longest, "" is a list by itself.
+    """
+
+    name: str
+    title: str
+    jobs: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
+    back: tuple[str, str] = ("", "")
+    filter: str = ""
+    kind: str = ""
+
+
+class ListView(Struct, frozen=True, kw_only=True):
+    """A page of a list. `goes_on` says that its jobs go on among those of a longer list."""
+
+    title: str
+    other: "PageLink | None"
+    note: str
+    back: tuple[str, str]
+    filter: str
+    columns: tuple[Column, ...]
+    columns_note: str
+    rows: tuple[Line, ...]
+    page: int
+    pages: tuple["PageLink", ...]
+    zone: str
+    goes_on: bool = False
+
+
+class PageLink(Struct, frozen=True, kw_only=True):
+    """A page of a list in its pager; the current one has no link."""
+
+    text: str
+    href: str = ""
+
+
+def list_pages(lists: Sequence[JobList], jobs: Jobs) -> Iterator[Page]:
+    """The pages of the lists of one kind, each of a hundred jobs.
+
+    Archived jobs have pages of their own; a list of nothing else shows them at once.
+    """
+    longest = max(lists, key=lambda found: len(found.jobs))
+    whole = dict(_parts(longest, jobs))
+    for found in lists:
+        for archived, part in _parts(found, jobs):
+            yield from _part(part, None if found is longest else whole.get(archived), jobs)
+
+
+def _parts(found: JobList, jobs: Jobs) -> Iterator[tuple[bool, "_Part"]]:
+    """What is shown together of a list, and whether it is archived."""
+    beyond = bool(jobs.far(found.jobs))
+    kept, archived = jobs.parted(found.jobs)
+    if not kept or not archived:
+        yield not kept, _Part(found, found.jobs, beyond=beyond)
+        return
+    yield False, _Part(found, kept, beside=len(archived), beyond=beyond)
+    yield True, _Part(found, archived, beside=len(kept), suffix=ARCHIVED, beyond=beyond)
+
+
+class _Part(Struct, frozen=True):
+    """The jobs of a list that are shown together; `beside` counts those that are not.
+
+    `beyond` says that some are from before the report's window, which the filter does not know.
+    """
+
+    found: JobList
+    jobs: tuple[str, ...]
+    beside: int = 0
+    suffix: str = ""
+    beyond: bool = False
+
+    @property
+    def aged(self) -> bool:
+        """Whether its pages are counted from the oldest job on.
+
+        Where no job ever leaves it for its age, and jobs from before the window are there, or
+        shorter lists share its pages.
+        """
+        found = self.found
+        of_all_time = not found.scopes or OF_ALL_TIME in found.scopes
+        return len(self.jobs) > ROWS and of_all_time and bool(self.beyond or found.kind)
+
+    def address(self, page: int = 1, suffix: str | None = None) -> str:
+        name = self.found.name + (self.suffix if suffix is None else suffix)
+        return f"jobs/{name}.html" if page == 1 else f"jobs/{name}-page-{page}.html"
+
+    def older(self, page: int) -> str:
+        """Where a full page is, counted from the oldest jobs on."""
+        return f"jobs/{self.found.name}{self.suffix}-older-{page}.html"
+
+    @property
+    def oldest(self) -> str:
+        """Where the last jobs are of a list that shares the pages before."""
+        return f"jobs/{self.found.name}{self.suffix}-oldest.html"
+
+    def other(self) -> "PageLink | None":
+        """The way to those that are not shown here."""
+        if not self.beside:
+            return None
+        if self.suffix:
+            return PageLink(
+                text=f"Back to the {words.number(self.beside)} not archived",
+                href=addresses.relative(self.address(), self.address(suffix="")),
+            )
+        return PageLink(
+            text=f"+ {words.number(self.beside)} archived",
+            href=addresses.relative(self.address(), self.address(suffix=ARCHIVED)),
+        )
+
+
+def _part(part: _Part, whole: _Part | None, jobs: Jobs) -> Iterator[Page]:
+    """The pages of what is shown together, the newest jobs first.
+
+    A list of all time grows from one night to the next, so its pages are counted from the oldest
+    job on: those that are full never change. `whole` is such a list that begins with this one: all
+    but its first and its last page are the other's, so that a time frame, which loses its oldest
+    jobs each night, has two pages that change and not hundreds.
+    """
+    if part.aged:
+        chunks = by_age(part.jobs)
+        for page, chunk in enumerate(chunks):
+            yield _list_page(part, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
+    elif whole and whole.aged and len(part.jobs) > ROWS:
+        newest, shared, oldest = _shared(part, whole)
+        yield _list_page(part, jobs, newest, _Place(0, 1, shared=shared))
+        if oldest:
+            yield _list_page(part, jobs, oldest, _Place(1, 1, shared=shared))
+    else:
+        chunks = chunked(part.jobs)
+        for place, chunk in enumerate(chunks):
+            yield _list_page(part, jobs, chunk, _Place(place, len(chunks)))
+
+
+class _Shared(NamedTuple):
+    """The full pages between a list's first and last jobs, by number: from `newest` down to
+    `oldest` of the part that they belong to, none where both are 0; `rest` jobs are behind them."""
+
+    name: str
+    newest: int
+    oldest: int
+    rest: int
+
+    def page(self, number: int) -> str:
+        return f"jobs/{self.name}-older-{number}.html"
+
+
+def _shared(part: _Part, whole: _Part) -> tuple[Sequence[str], _Shared, Sequence[str]]:
+    """A list's newest jobs, the pages of a longer one that show the next, and its oldest jobs."""
+    first, *full = by_age(whole.jobs)
+    between = (len(part.jobs) - len(first)) // ROWS
+    rest = part.jobs[len(first) + between * ROWS :]
+    newest, oldest = (len(full), len(full) - between + 1) if between else (0, 0)
+    name = f"{whole.found.name}{whole.suffix}"
+    return first, _Shared(name, newest, oldest, len(rest)), rest
+
+
+class _Place(NamedTuple):
+    """Which page of a list it is.
+
+    By age, page 0 shows the newest jobs, 1 the oldest, and `last` those just before the newest.
+    Where a longer list shows those between, page 0 shows the newest jobs and 1 the oldest.
+    """
+
+    page: int
+    last: int
+    aged: bool = False
+    shared: _Shared | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing will ever be added to it."""
+        return self.aged and self.page > 0
+
+
+def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> Page:
+    # A full page says nothing of how many others there are.
+    around = place.page < place.last if place.full else (place, len(part.jobs), part.beside)
+    return Page(
+        address=_address(part, place),
+        template="joblist.html",
+        content=digest(
+            jobs.columns,
+            columns_note(jobs),
+            jobs.dated,
+            replace(part.found, jobs=(), scopes=() if place.full else part.found.scopes),
+            part.suffix,
+            part.beyond and not place.full,
+            around,
+            place.page,
+            digest(jobs.marks(chunk)),
+        ),
+        view=_list_view(part, jobs, chunk, place),
+        jobs=jobs.far(chunk),
+        order=jobs.order(chunk[0]),
+    )
+
+
+def _address(part: _Part, place: _Place) -> str:
+    if place.full:
+        return part.older(place.page)
+    if place.shared:
+        return part.oldest if place.page else part.address()
+    return part.address(1 if place.aged else place.page + 1)
+
+
+def _list_view(
+    part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place
+) -> Callable[[Any], ListView]:
+    found = part.found
+
+    def view(_charts: Any) -> ListView:
+        at = _address(part, place)
+        title = f"archived {found.title}" if part.suffix else found.title
+        last = bool(place.shared and place.page)
+        return ListView(
+            title=_heading(part, place, title),
+            other=None if place.full or last else part.other(),
+            note="" if place.full else words.listed(list(found.scopes)),
+            back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
+            filter="" if place.full else _filter_href(part, at),
+            columns=jobs.columns,
+            columns_note=columns_note(jobs),
+            rows=tuple(jobs.line(job, at) for job in chunk),
+            page=1 if place.aged or place.shared else place.page + 1,
+            pages=_links(part, place, at),
+            zone=words.zone_name(jobs.now, jobs.zone),
+            goes_on=bool(place.shared and place.shared.newest and not last),
+        )
+
+    return view
+
+
+def _heading(part: _Part, place: _Place, title: str) -> str:
+    """What stands above a page: how many jobs the list has, or which of them a page shows."""
+    if place.full:
+        return _span(place.page, title)
+    if place.shared and place.page:
+        rest, number = words.number(place.shared.rest), words.number(len(part.jobs))
+        return f"{title[:1].upper()}{title[1:]}: the oldest {rest} of {number}"
+    return headline(len(part.jobs), title)
+
+
+def _links(part: _Part, place: _Place, at: str) -> tuple[PageLink, ...]:
+    """The way to a list's other pages."""
+    if place.aged:
+        return _ages(part, place, at)
+    if place.shared:
+        return tuple(_around(part, place.shared, at, last=bool(place.page)))
+    return pager(place.page + 1, place.last, lambda n: addresses.relative(at, part.address(n)))
+
+
+def _around(part: _Part, shared: _Shared, at: str, *, last: bool) -> Iterator[PageLink]:
+    """The way from a list's newest jobs to its oldest, or back."""
+    if last:
+        newer = shared.page(shared.oldest) if shared.oldest else ""
+        yield PageLink(text="Newest", href=addresses.relative(at, part.address()))
+        if newer:
+            yield PageLink(text="Newer", href=addresses.relative(at, newer))
+        return
+    end = part.oldest if shared.rest else shared.page(shared.oldest)
+    older = shared.page(shared.newest) if shared.newest else end
+    yield PageLink(text="Older", href=addresses.relative(at, older))
+    if end != older:
+        yield PageLink(text="Oldest", href=addresses.relative(at, end))
+
+
+def by_age(jobs: Sequence[str]) -> list[Sequence[str]]:
+    """A list's jobs, newest first, by page: the newest, then full pages from the oldest on.
+
+    >>> [len(page) for page in by_age(["job"] * 250)]
+    [50, 100, 100]
+    """
+    full = (len(jobs) - 1) // ROWS
+    newest = len(jobs) - full * ROWS
+    older = [jobs[newest + place * ROWS :][:ROWS] for place in range(full)]
+    return [jobs[:newest], *reversed(older)]
+
+
+def _span(page: int, title: str) -> str:
+    """The heading of a full page.
+
+    >>> _span(2, "failed jobs")
+    'Failed jobs, 101 to 200 counted from the oldest'
+    """
+    first, last = words.number((page - 1) * ROWS + 1), words.number(page * ROWS)
+    return f"{title[:1].upper()}{title[1:]}, {first} to {last} counted from the oldest"
+
+
+#: How far back links of a full page lead, in pages.
+_STEPS = (1, 10, 100)
+
+
+def _ages(part: _Part, place: _Place, at: str) -> tuple[PageLink, ...]:
+    """The way to newer and older jobs: from a full page only to what is there for good."""
+
+    def older(text: str, page: int) -> PageLink:
+        return PageLink(text=text, href=addresses.relative(at, part.older(page)))
+
+    if not place.full:
+        return older("Older", place.last), *((older("Oldest", 1),) if place.last > 1 else ())
+    links = [PageLink(text="Newest", href=addresses.relative(at, part.address()))]
+    if place.page < place.last:
+        links.append(older("Newer", place.page + 1))
+    links += [
+        older("Older" if step == 1 else f"Back {step} pages", place.page - step)
+        for step in _STEPS
+        if place.page > step
+    ]
+    if place.page > 1:
+        links.append(older("Oldest", 1))
+    return tuple(links)
+
+
+def _filter_href(part: _Part, at: str) -> str:
+    """The filter that shows the same jobs; where some are archived, with the archived ones."""
+    if not part.found.filter or part.beyond:
+        return ""
+    shown = "&archived=on" if part.suffix or part.beside else ""
+    return f"{addresses.relative(at, addresses.JOBS)}#{part.found.filter}{shown}"
+
+
+def columns_note(jobs: Jobs) -> str:
+    """What the lists do not show of what the server names; "" where they show all of it."""
+    said = []
+    if jobs.unsaid:
+        named, left = jobs.unsaid[:MOST_UNSAID], len(jobs.unsaid[MOST_UNSAID:])
+        more = [words.plural(left, "more field")] if left else []
+        said.append(f"No job of this report has {words.listed([*named, *more])}.")
+    if jobs.left_out:
+        said.append(f"{words.plural(jobs.left_out, 'more column')} in data/jobs.csv.")
+    return " ".join(said)
+
+
+def chunked(jobs: Sequence[str]) -> list[Sequence[str]]:
+    """A list's jobs by page; an empty list has one empty page."""
+    return [jobs[start : start + ROWS] for start in range(0, len(jobs), ROWS)] or [()]
+
+
+def headline(count: int, title: str) -> str:
+    """A list's heading: "12 failed jobs", "1 failed job".
+
+    >>> headline(1, "failed jobs with owner ana")
+    '1 failed job with owner ana'
+    """
+    if count == 1:
+        title = title.replace("jobs", "job", 1)
+    return f"{words.number(count)} {title}"
+
+
+def pager(page: int, last: int, href: Callable[[int], str]) -> tuple[PageLink, ...]:
+    """Links to the pages around this one, the first and the last; nothing for a single page."""
+    if last < 2:
+        return ()
+    near = {1, last, *range(max(1, page - 2), min(last, page + 2) + 1)}
+    links: list[PageLink] = []
+    before = 0
+    for n in sorted(near):
+        if n > before + 1:
+            links.append(PageLink(text="…"))
+        links.append(PageLink(text=words.number(n), href="" if n == page else href(n)))
+        before = n
+    return tuple(links)
