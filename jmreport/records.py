@@ -209,7 +209,7 @@ class Measure(Struct, frozen=True, array_like=True):
         return self.retried + self.preempted + self.failed + self.aborted
 
 
-class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What lists, counts and charts need of a job. Times in UTC; None is "not known".
 
     `name` is the workflow's name, "" where the server sent none. `start` is None for a job that has
@@ -267,7 +267,7 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.end - self.start
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """A job as the index knows it: its row, where its newest record lies, and what came of it.
 
     `run` wrote the newest record; `digest` is that record's content. `first_run` saw it first,

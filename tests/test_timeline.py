@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport import analysis
-from jmreport.analysis import timeline as measured
-from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretch, timeline
+from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretches, timeline
 from jmreport.history import Held
 from jmreport.records import Entry, JobRow
 from jmreport.render import charts, timelinepage
@@ -194,8 +193,8 @@ def test_steps_and_days_agree_with_counting_by_hand(minutes: list[tuple[int, int
 def test_the_peak_is_where_the_most_are(
     pairs: list[tuple[int, int]], first: int, length: int
 ) -> None:
-    stretches = sorted(
-        Stretch(NOW + min(pair) * MINUTE, NOW + max(pair) * MINUTE, str(place))
+    stretches = Stretches(
+        (NOW + min(pair) * MINUTE, NOW + max(pair) * MINUTE, str(place))
         for place, pair in enumerate(pairs)
         if pair[0] != pair[1]
     )
@@ -205,7 +204,7 @@ def test_the_peak_is_where_the_most_are(
     assert level.most(since, until) == (level.at(peak) if peak else 0)
     if peak:
         assert since <= peak < until
-        assert len(measured.at_once(stretches, peak)) == level.at(peak)
+        assert len(stretches.at_once(peak)) == level.at(peak)
 
 
 # The page.

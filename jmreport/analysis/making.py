@@ -116,6 +116,15 @@ class _Making:
         labels = aggregate.labels(
             tallies.keys, tallies.frames, self.server, offered=self.offered, known=self.known
         )
+        # Before costs are, for both take memory while they are made.
+        over_time = timeline.timeline(
+            scope.touching,
+            since=self._since(),
+            now=self.nights.now,
+            zone=self.zone,
+            lost=frozenset(scope.lost),
+            covered=self.covered,
+        )
         costs = waste.Costs(self.jobs, scope.below, scope.tonight, scope.above, labels, prices)
         costs.read(self.measures)
         return replace(
@@ -142,14 +151,7 @@ class _Making:
                 first=self.first,
             ),
             labels=labels,
-            timeline=timeline.timeline(
-                scope.touching,
-                since=self._since(),
-                now=self.nights.now,
-                zone=self.zone,
-                lost=frozenset(scope.lost),
-                covered=self.covered,
-            ),
+            timeline=over_time,
         )
 
     def _tallies(self, slos: Sequence[Slo]) -> "Tallies":

@@ -171,26 +171,34 @@ _MANY = RUNS + 8
 
 
 class _Key:
-    """What is kept of a key's jobs: those that tell, and in which of the last nights it ran."""
+    """What is kept of a key's jobs: those that tell, and in which of the last nights it ran.
 
-    __slots__ = ("active", "latest", "most", "nights", "told")
+    There may be as many keys as jobs, so it is little: of nights, counted back from the newest, a
+    bit each.
+    """
+
+    __slots__ = ("active", "latest", "latest_ended", "most", "nights", "told")
 
     def __init__(self) -> None:
         self.told: list[_Told] = []
         self.most = _MANY
-        self.nights: set[int] = set()
-        self.active = ""
-        self.latest: tuple[datetime, str] | None = None
+        self.nights = 0
+        self.active = self.latest = ""
+        self.latest_ended: datetime | None = None
 
     def add(self, entry: Entry, ended: datetime, nights: Nights) -> None:
-        job, night = entry.row.id, nights.index(ended)
-        if night >= nights.tonight - KEPT_NIGHTS:
-            self.nights.add(night)
-        if self.latest is None or (ended, job) > self.latest:
-            self.latest = (ended, job)
+        job, back = entry.row.id, nights.tonight - nights.index(ended)
+        if 0 <= back <= KEPT_NIGHTS:
+            self.nights |= 1 << back
+        if self.latest_ended is None or (ended, job) > (self.latest_ended, self.latest):
+            self.latest_ended, self.latest = ended, job
         if says := verdict(entry.row):
             known = nights.known_before(entry, ended)
-            self.told.append(_Told(ended, job, says == "Failed", known))
+            one = _Told(ended, job, says == "Failed", known)
+            if self.told:
+                self.told.append(one)
+            else:
+                self.told = [one]  # with no room for others, which most keys never get
             if len(self.told) > self.most:
                 self.drop()
                 self.most = max(_MANY, 2 * len(self.told))
@@ -213,8 +221,8 @@ class _Key:
 
     def ran(self, nights: Nights) -> str:
         """The newest job that ended tonight, or one that is active; "" where none is."""
-        if self.latest and nights.index(self.latest[0]) == nights.tonight:
-            return self.latest[1]
+        if self.latest_ended and nights.index(self.latest_ended) == nights.tonight:
+            return self.latest
         return self.active
 
 
@@ -257,8 +265,8 @@ class Keys:
             state = _state(key, known, nights)
             if state and (state.flaky or state.failed or before[key] == "Failed"):
                 states.append(state)
-            if known.latest and key[0] not in self._unkeyed and _missing(known, nights):
-                missing.append(known.latest[1])
+            if known.latest and key[0] not in self._unkeyed and _missing(known):
+                missing.append(known.latest)
         full = _full(states, history)
         failing = [state for state in full if state.state == "Failed"]
         fixed = [
@@ -369,10 +377,8 @@ def _before(known: _Key, nights: Nights) -> Verdict | None:
     return None
 
 
-def _missing(known: _Key, nights: Nights) -> bool:
+def _missing(known: _Key) -> bool:
     """Whether a key that runs on most nights did not run tonight."""
-    tonight = nights.tonight
-    if known.active or tonight in known.nights:
+    if known.active or known.nights & 1:
         return False
-    last = range(max(0, tonight - KEPT_NIGHTS), tonight)
-    return sum(night in known.nights for night in last) >= REGULAR_NIGHTS
+    return known.nights.bit_count() >= REGULAR_NIGHTS

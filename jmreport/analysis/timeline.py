@@ -4,10 +4,12 @@ A job waits from its submission to its start and runs from its start to its end;
 does so until now. Only listed jobs count: sub-workflows run inside them.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from heapq import nsmallest
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -27,22 +29,55 @@ MOST_DAYS = 31
 MOST_WAITS = 10
 
 
-class Stretch(NamedTuple):
-    """A job between two instants, sortable by the first."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO, _SECOND = timedelta(microseconds=1), 1_000_000
 
-    start: datetime
-    end: datetime
-    id: str
+
+def _micros(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - _EPOCH) // _MICRO
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + micros * _MICRO
+
+
+class Stretches:
+    """Jobs between two instants, sorted by the first, then by the second and by their ids.
+
+    Instants are microseconds since 1970: a report of 100,000 jobs has four of these, and a tuple
+    for each job would take five times the memory.
+    """
+
+    def __init__(self, found: Iterable[tuple[datetime, datetime, str]]) -> None:
+        ordered = sorted((_micros(start), _micros(end), job) for start, end, job in found)
+        self.starts = array("q", (start for start, _, _ in ordered))
+        self.ends = array("q", (end for _, end, _ in ordered))
+        self.ids = [job for _, _, job in ordered]
+
+    def __iter__(self) -> Iterator[tuple[int, int, str]]:
+        return zip(self.starts, self.ends, self.ids, strict=True)
+
+    def at_once(self, when: datetime) -> tuple[str, ...]:
+        """Ids of those that there are at an instant."""
+        at = _micros(when)
+        return tuple(job for start, end, job in self if start <= at < end)
+
+    def begun(self, since: datetime, until: datetime) -> tuple[str, ...]:
+        """Ids of those that begin in [since, until)."""
+        first, last = (bisect_left(self.starts, _micros(at)) for at in (since, until))
+        return tuple(self.ids[first:last])
 
 
 class Jobs(NamedTuple):
-    """The stretches of a report's jobs, each sorted, and the jobs of which some are not known."""
+    """The stretches of a report's jobs, and the jobs of which some are not known."""
 
-    waiting: list[Stretch]
-    running: list[Stretch]
-    submitted: list[tuple[datetime, str]]
+    waiting: Stretches
+    running: Stretches
+    #: From submission to itself.
+    submitted: Stretches
     #: From submission to a known start; how long jobs that run or ran have waited.
-    begun: list[Stretch]
+    waited: Stretches
     unplaced: list[str]
 
 
@@ -60,14 +95,18 @@ def timeline(
     `lost` are jobs that the server no longer has: what was active then has an end that nobody
     knows. `covered` is the instant since which every submission is known.
     """
-    jobs = _placed((row for row in rows if touches(row, since, lost=row.id in lost)), now, lost)
+    touched = [row for row in rows if touches(row, since, lost=row.id in lost)]
+    jobs = _placed(touched, now, lost)
     first = since or _first(jobs)
-    if first is None or first >= now or not (jobs.submitted or jobs.running or jobs.unplaced):
+    known = jobs.submitted.ids or jobs.running.ids or jobs.unplaced
+    if first is None or first >= now or not known:
         return None
     start, step, count = _slots(first, now, zone)
-    slots = tuple(_filled(jobs, start, step, count))
-    days = tuple(_days(jobs, max(first, start), now, zone))
-    peak = _peak(jobs.running, first, now)
+    running = Level(jobs.running)
+    slots = tuple(_filled(jobs, running, start, step, count))
+    days = tuple(_days(jobs, running, max(first, start), now, zone))
+    peak = running.peak(first, now)
+    at_peak = jobs.running.at_once(peak) if peak else ()
     return Timeline(
         since=first,
         until=now,
@@ -75,9 +114,9 @@ def timeline(
         slots=slots,
         days=days,
         peak=peak,
-        most=len(at_once(jobs.running, peak)) if peak else 0,
-        at_peak=at_once(jobs.running, peak) if peak else (),
-        longest=_longest(jobs.begun, first),
+        most=len(at_peak),
+        at_peak=at_peak,
+        longest=_longest(jobs.waited, first),
         unplaced=tuple(jobs.unplaced),
         whole=covered is None or covered < first,
     )
@@ -90,33 +129,49 @@ def touches(row: JobRow, since: datetime | None, *, lost: bool) -> bool:
     return any(at is not None and at >= since for at in (row.submission, row.start, row.end))
 
 
-def _placed(rows: Iterable[JobRow], now: datetime, lost: frozenset[str]) -> Jobs:
-    found = Jobs([], [], [], [], [])
-    for row in rows:
-        ended = row.status in TERMINAL_STATUSES
-        until = row.end if ended else (None if row.id in lost else now)
-        if row.submission is not None:
-            found.submitted.append((row.submission, row.id))
-            waited_until = row.start or until
-            if waited_until is not None and waited_until > row.submission:
-                found.waiting.append(Stretch(row.submission, waited_until, row.id))
-            if row.start is not None:
-                begun = max(row.start, row.submission)
-                found.begun.append(Stretch(row.submission, begun, row.id))
-        if row.start is not None and until is not None:
-            if until > row.start:
-                found.running.append(Stretch(row.start, until, row.id))
-        elif row.start is not None or until is None or row.submission is None:
-            found.unplaced.append(row.id)
-    for each in (found.waiting, found.running, found.submitted, found.begun):
-        each.sort()
-    found.unplaced.sort()
-    return found
+def _placed(rows: Sequence[JobRow], now: datetime, lost: frozenset[str]) -> Jobs:
+    def until(row: JobRow) -> datetime | None:
+        if row.status in TERMINAL_STATUSES:
+            return row.end
+        return None if row.id in lost else now
+
+    def waiting() -> Iterator[tuple[datetime, datetime, str]]:
+        for row in rows:
+            at, end = row.submission, row.start or until(row)
+            if at is not None and end is not None and end > at:
+                yield at, end, row.id
+
+    def running() -> Iterator[tuple[datetime, datetime, str]]:
+        for row in rows:
+            end = until(row)
+            if row.start is not None and end is not None and end > row.start:
+                yield row.start, end, row.id
+
+    def unplaced() -> Iterator[str]:
+        for row in rows:
+            end = until(row)
+            if row.start is None or end is None:
+                # One that ended without having begun only waited.
+                only_waited = row.start is None and end is not None and row.submission is not None
+                if not only_waited:
+                    yield row.id
+
+    return Jobs(
+        Stretches(waiting()),
+        Stretches(running()),
+        Stretches((row.submission, row.submission, row.id) for row in rows if row.submission),
+        Stretches(
+            (row.submission, max(row.start, row.submission), row.id)
+            for row in rows
+            if row.submission and row.start
+        ),
+        sorted(unplaced()),
+    )
 
 
 def _first(jobs: Jobs) -> datetime | None:
-    firsts = [each[0][0] for each in (jobs.submitted, jobs.running) if each]
-    return min(firsts, default=None)
+    firsts = [each.starts[0] for each in (jobs.submitted, jobs.running) if each.ids]
+    return _instant(min(firsts)) if firsts else None
 
 
 def _slots(first: datetime, now: datetime, zone: tzinfo) -> tuple[datetime, timedelta, int]:
@@ -139,12 +194,13 @@ def _midnight(at: datetime, zone: tzinfo) -> datetime:
         return at
 
 
-def _filled(jobs: Jobs, start: datetime, step: timedelta, count: int) -> Iterator[Slot]:
-    running, waiting = Level(jobs.running), Level(jobs.waiting)
-    submissions = [at for at, _ in jobs.submitted]
+def _filled(
+    jobs: Jobs, running: "Level", start: datetime, step: timedelta, count: int
+) -> Iterator[Slot]:
+    waiting, first, length = Level(jobs.waiting), _micros(start), step // _MICRO
     waits: defaultdict[int, list[float]] = defaultdict(list)
-    for submitted, begun, _ in jobs.begun:
-        waits[(begun - start) // step].append((begun - submitted).total_seconds())
+    for submitted, begun, _ in jobs.waited:
+        waits[(begun - first) // length].append((begun - submitted) / _SECOND)
     for place in range(count):
         since, until = start + place * step, start + (place + 1) * step
         seconds = sorted(waits.get(place, ()))
@@ -152,7 +208,7 @@ def _filled(jobs: Jobs, start: datetime, step: timedelta, count: int) -> Iterato
             start=since,
             running=running.most(since, until),
             waiting=waiting.most(since, until),
-            submitted=bisect_left(submissions, until) - bisect_left(submissions, since),
+            submitted=len(jobs.submitted.begun(since, until)),
             started=len(seconds),
             wait=percentile(seconds, 50) if seconds else None,
             wait_p90=percentile(seconds, 90) if seconds else None,
@@ -160,65 +216,65 @@ def _filled(jobs: Jobs, start: datetime, step: timedelta, count: int) -> Iterato
 
 
 class Level:
-    """How many stretches there are at once: at any instant, and at most between two."""
+    """How many stretches there are at once: at any instant, and at most between two.
 
-    def __init__(self, stretches: Sequence[Stretch]) -> None:
-        steps: defaultdict[datetime, int] = defaultdict(int)
-        for stretch in stretches:
-            steps[stretch.start] += 1
-            steps[stretch.end] -= 1
-        self.times = sorted(steps)
-        self.levels: list[int] = []
-        level = 0
-        for at in self.times:
-            level += steps[at]
-            self.levels.append(level)
+    Kept as numbers, 12 bytes for each instant at which it changes.
+    """
+
+    def __init__(self, stretches: Stretches) -> None:
+        starts, ends = stretches.starts, array("q", sorted(stretches.ends))
+        self._times, self._levels = array("q"), array("i")
+        begun = ended = 0
+        while ended < len(ends):
+            at = ends[ended] if begun == len(starts) else min(starts[begun], ends[ended])
+            begun, ended = bisect_right(starts, at, begun), bisect_right(ends, at, ended)
+            self._times.append(at)
+            self._levels.append(begun - ended)
 
     def at(self, when: datetime) -> int:
         """How many there are at an instant: from its first moment on, and not at its end."""
-        place = bisect_right(self.times, when)
-        return self.levels[place - 1] if place else 0
+        place = bisect_right(self._times, _micros(when))
+        return self._levels[place - 1] if place else 0
 
     def most(self, since: datetime, until: datetime) -> int:
         """The most at once in [since, until)."""
-        inside = self.levels[bisect_right(self.times, since) : bisect_left(self.times, until)]
-        return max(self.at(since), max(inside, default=0))
+        first, last = self._between(since, until)
+        return max(self.at(since), max(self._levels[first:last], default=0))
 
     def peak(self, since: datetime, until: datetime) -> datetime | None:
         """The first instant in [since, until) with the most at once; None where there are none."""
-        first, last = bisect_right(self.times, since), bisect_left(self.times, until)
+        first, last = self._between(since, until)
         most, at = self.at(since), since
         for place in range(first, last):
-            if self.levels[place] > most:
-                most, at = self.levels[place], self.times[place]
+            if self._levels[place] > most:
+                most, at = self._levels[place], _instant(self._times[place])
         return at if most else None
 
-
-def at_once(stretches: Sequence[Stretch], when: datetime) -> tuple[str, ...]:
-    """Ids of those that there are at an instant."""
-    return tuple(each.id for each in stretches if each.start <= when < each.end)
-
-
-def _peak(stretches: Sequence[Stretch], since: datetime, until: datetime) -> datetime | None:
-    return Level(stretches).peak(since, until)
+    def _between(self, since: datetime, until: datetime) -> tuple[int, int]:
+        """The places of the changes behind an instant and before another."""
+        return (
+            bisect_right(self._times, _micros(since)),
+            bisect_left(self._times, _micros(until)),
+        )
 
 
-def _days(jobs: Jobs, first: datetime, now: datetime, zone: tzinfo) -> Iterator[TimelineDay]:
+def _days(
+    jobs: Jobs, running: Level, first: datetime, now: datetime, zone: tzinfo
+) -> Iterator[TimelineDay]:
     """The newest days, oldest first; each from midnight to midnight, the last up to now."""
-    running = Level(jobs.running)
     for day, since, until in _newest_days(first, now, zone):
-        submitted = [each for each in jobs.submitted if since <= each[0] < until]
+        midnight, end = _micros(since), _micros(until)
         waits = sorted(
-            (each.end - each.start).total_seconds()
-            for each in jobs.begun
-            if since <= each.end < until
+            (begun - submitted) / _SECOND
+            for submitted, begun, _ in jobs.waited
+            if midnight <= begun < end
         )
         peak = running.peak(since, until)
         yield TimelineDay(
             day=day.isoformat(),
-            submitted=tuple(job for _, job in submitted),
+            submitted=jobs.submitted.begun(since, until),
             peak=peak,
-            running=at_once(jobs.running, peak) if peak else (),
+            running=jobs.running.at_once(peak) if peak else (),
             wait=percentile(waits, 50) if waits else None,
             wait_p90=percentile(waits, 90) if waits else None,
         )
@@ -242,10 +298,12 @@ def _newest_days(
     ]
 
 
-def _longest(begun: Sequence[Stretch], since: datetime) -> tuple[tuple[str, float], ...]:
+def _longest(waited: Stretches, since: datetime) -> tuple[tuple[str, float], ...]:
     """The jobs that started since then and had waited longest, and how many seconds each."""
-    waits = [
-        ((each.end - each.start).total_seconds(), each.id) for each in begun if each.end >= since
-    ]
-    waits.sort(key=lambda each: (-each[0], each[1]))
-    return tuple((job, seconds) for seconds, job in waits[:MOST_WAITS] if seconds > 0)
+    first = _micros(since)
+    waits = (
+        (submitted - begun, job)
+        for submitted, begun, job in waited
+        if begun >= first and begun > submitted
+    )
+    return tuple((job, -waited / _SECOND) for waited, job in nsmallest(MOST_WAITS, waits))

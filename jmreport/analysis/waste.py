@@ -77,6 +77,10 @@ class Above:
             if entry.row.parent and not entry.row.listed:
                 self._parents[entry.row.id] = entry.row.parent
 
+    def row(self, job: str) -> JobRow:
+        """The row of one of the jobs."""
+        return self._rows[job]
+
     def root(self, row: JobRow) -> JobRow:
         """The listed job above it; itself where it is one, or where that is not known."""
         seen, job = {row.id}, row.id
@@ -110,14 +114,14 @@ class Costs:
         self._prices = prices
         self._labels = [label for label in labels if not label.distinct and label.key != "name"]
         self._order = {entry.row.id: at for at, entry in enumerate(jobs)}
-        self._read: dict[str, JobRow] = {
-            entry.row.id: entry.row
-            for entry in (*jobs, *below)
-            if above.root(entry.row).id in self._order
-        }
+        self._wanted = sorted(
+            entry.row.id for entry in (*jobs, *below) if above.root(entry.row).id in self._order
+        )
         self._tonight = frozenset(entry.row.id for entry in tonight)
-        self._jobs = jobs
-        self._measured: set[str] = set()
+        #: Jobs that ended and could not be read, until something tells what they cost.
+        self._unmeasured = {
+            entry.row.id: None for entry in jobs if not entry.row.active and not entry.row.readable
+        }
         self._total = _Adding()
         self._tasks: defaultdict[tuple[str, str], _Adding] = defaultdict(_Adding)
         self._flows: defaultdict[str, _Adding] = defaultdict(_Adding)
@@ -128,10 +132,10 @@ class Costs:
 
     def read(self, read: ReadMeasures) -> None:
         """Adds what the report's jobs cost, and all below them."""
-        for job, measures in read(sorted(self._read)):
-            row = self._read[job]
+        for job, measures in read(self._wanted):
+            row = self._above.row(job)
             root = self._above.root(row)
-            self._measured.add(root.id)
+            self._unmeasured.pop(root.id, None)
             for one in measures:
                 self._add(one, job, root, self._above.task(row, one.task))
 
@@ -175,13 +179,7 @@ class Costs:
                 (name, self._cost(adding)) for name, adding in _most_first(self._flows)
             ),
             labels=tuple(self._label(label) for label in self._labels),
-            unmeasured=tuple(
-                entry.row.id
-                for entry in self._jobs
-                if not entry.row.active
-                and not entry.row.readable
-                and entry.row.id not in self._measured
-            ),
+            unmeasured=tuple(self._unmeasured),
         )
 
     def _label(self, label: LabelReport) -> LabelCost:
