@@ -1062,6 +1062,29 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy.seen[0].target == "http://jobs.invalid/api/v1/jobs/a"
 
 
+@pytest.mark.parametrize(
+    "text", ["[" * 300, "{" * 300, '\\"[' * 300, "]" * 300, "\\\\", "[]{}" * 300]
+)
+def test_brackets_in_a_text_make_no_answer_too_deep(text: str) -> None:
+    body = b'{"id":"a","name":"%s"}' % text.encode()
+    with served(always(200, body)) as server, client(server.url) as session:
+        assert session.job("a") == json.loads(body)
+
+
+def test_an_answer_may_be_a_hundred_deep() -> None:
+    """But no deeper, whatever stands beside it."""
+
+    def nested(depth: int) -> bytes:
+        inner = depth - 1
+        return b'{"a":' + b"[" * inner + b"1" + b"]" * inner + b',"b":"]]"}'
+
+    with served(in_turn((200, JSON, nested(100)), (200, JSON, nested(101)))) as server:
+        with client(server.url) as session:
+            assert session.job("a")["b"] == "]]"
+            with pytest.raises(UnreadableError, match="nested more than 100 deep"):
+                session.job("a")
+
+
 def test_an_address_that_no_proxy_is_for_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
