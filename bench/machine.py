@@ -13,7 +13,7 @@ from jmreport import __version__
 
 #: Libraries that speed depends on, or that are measured with.
 LIBRARIES = (
-    *("msgspec", "jinja2", "markupsafe", "httpx", "matplotlib", "backports.zstd"),
+    *("msgspec", "jinja2", "markupsafe", "httpx", "matplotlib", "backports.zstd", "ahocorasick-rs"),
     *("distributed", "playwright"),
 )
 

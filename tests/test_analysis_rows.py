@@ -74,6 +74,20 @@ def test_inputs_in_another_order_are_the_same_work() -> None:
     assert one.key != row_of(detail(inputs={"a": 2, "b": [None, 2]})).key
 
 
+@pytest.mark.parametrize(
+    "other", [{"a": 1.0}, {"a": "1"}, {"a": [1]}, {"a": {"1": None}}, {"a": 10**30}, {"a": -0.0}]
+)
+def test_other_inputs_are_other_work(other: dict[str, Any]) -> None:
+    assert row_of(detail(inputs=other)).key not in ("", row_of(detail(inputs={"a": 1})).key)
+
+
+def test_inputs_nested_beyond_reading_are_no_work_to_be_compared() -> None:
+    inputs: dict[str, Any] = {}
+    for _ in range(100_000):
+        inputs = {"a": inputs}
+    assert row_of(detail(inputs=inputs)).key == ""
+
+
 def test_the_failure_of_a_task_is_told_before_that_of_the_workflow() -> None:
     failures = [
         {"taskName": "Workflow Error", "failure": "Workflow failed"},

@@ -1062,6 +1062,56 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy.seen[0].target == "http://jobs.invalid/api/v1/jobs/a"
 
 
+@pytest.mark.parametrize(
+    "text", ["[" * 300, "{" * 300, '\\"[' * 300, "]" * 300, "\\\\", "[]{}" * 300]
+)
+def test_brackets_in_a_text_make_no_answer_too_deep(text: str) -> None:
+    body = b'{"id":"a","name":"%s"}' % text.encode()
+    with served(always(200, body)) as server, client(server.url) as session:
+        assert session.job("a") == json.loads(body)
+
+
+def test_an_answer_may_be_a_hundred_deep() -> None:
+    """But no deeper, whatever stands beside it."""
+
+    def nested(depth: int) -> bytes:
+        inner = depth - 1
+        return b'{"a":' + b"[" * inner + b"1" + b"]" * inner + b',"b":"]]"}'
+
+    with served(in_turn((200, JSON, nested(100)), (200, JSON, nested(101)))) as server:
+        with client(server.url) as session:
+            assert session.job("a")["b"] == "]]"
+            with pytest.raises(UnreadableError, match="nested more than 100 deep"):
+                session.job("a")
+
+
+def test_an_address_that_no_proxy_is_for_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with served(always(200, {"id": "by proxy"})) as proxy, served(always(200, {"id": "a"})) as own:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        with client(own.url) as session:
+            assert session.job("a") == {"id": "a"}
+    assert proxy.seen == []
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_balancers_cookie_is_sent_back_over_the_connection_that_got_it(
+    monkeypatch: pytest.MonkeyPatch, *, proxied: bool
+) -> None:
+    """By it a balancer tells which of its servers has answered so far."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with served(always(200, {"id": "a"}, {"Set-Cookie": "to=server-2; Path=/"})) as server:
+        if proxied:
+            for name in ("HTTP_PROXY", "http_proxy"):
+                monkeypatch.setenv(name, server.url)
+        with client(server.url) as session:
+            assert session.job("a") == session.job("a") == {"id": "a"}
+    assert [seen.headers.get("cookie") for seen in server.seen] == [None, "to=server-2"]
+
+
 def test_a_proxy_that_cannot_be_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "gopher://p")
     monkeypatch.setenv("http_proxy", "gopher://p")
@@ -1146,6 +1196,19 @@ def test_an_https_address_of_a_plain_server_says_so() -> None:
         with client(server.url.replace("http:", "https:"), tries=1) as session:
             with pytest.raises(UnreadableError, match="no secure connection"):
                 session.job("a")
+
+
+def test_what_httpx_shows_on_a_terminal_is_not_loaded() -> None:
+    """It takes a tenth of a second before the first request. Others may load it all the same."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, jmreport.client.wire; print({'rich', 'pygments', 'click'} & {*sys.modules}); "
+        "import httpx._main; print(callable(httpx._main.main))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert done.stdout.split() == ["set()", "True"]
 
 
 def test_importing_the_client_loads_no_network_library() -> None:

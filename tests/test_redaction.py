@@ -470,3 +470,20 @@ def test_what_is_looked_for_all_at_once_is_found_as_if_one_by_one(
     """Words that come again, or stand beside one another, hide nothing and make nothing up."""
     body = "".join(pieces).encode("utf-8", "replace")
     assert Fragments(texts).of(body) == {text for text in texts if text.encode() in body}
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("all tests passed, a passed one", set()),
+        ("passed and passwords", {"pass"}),
+        ("compass", {"pass"}),
+        ("requestingexecutiontoken passed", set()),
+        ("requestingexecutiontoken: token", {"token"}),
+        ("requestingexecutiontokentoken", {"token"}),
+    ],
+)
+def test_what_stands_in_a_harmless_word_is_looked_for_beside_it(body: str, found: set[str]) -> None:
+    """Nearly every job says that a test passed, and needs no closer look for that."""
+    looking = Fragments(["pass", "token", "key"], idle=("requestingexecutiontoken", "passed"))
+    assert looking.of(body.encode()) == found

@@ -71,6 +71,7 @@ OWNERS = {
     "distributed": ("render.cluster",),
     "matplotlib": ("render.charts",),
     "css_inline": ("render.mails",),
+    "ahocorasick_rs": ("snapshots",),
     "smtplib": ("mail",),
     "markdown": ("render.prose",),
     "nh3": ("render.prose",),

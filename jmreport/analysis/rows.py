@@ -35,6 +35,7 @@ COLUMN_LENGTH = 500
 #: Extensions that a row holds elsewhere, or that are whole files.
 _NOT_COLUMNS = {"userId", "parentJobId", "sourceFile"}
 
+_sorted = msgspec.json.Encoder(order="sorted").encode
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -176,8 +177,11 @@ def _inputs_digest(detail: Tree) -> str:
     inputs = detail.get("inputs")
     if not isinstance(inputs, dict):
         return ""
-    text = canonical(inputs)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] if text else ""
+    try:
+        body = _sorted(inputs)
+    except (RecursionError, TypeError, ValueError, OverflowError):
+        body = canonical(inputs).encode("utf-8", "replace")
+    return hashlib.sha256(body).hexdigest()[:16] if body else ""
 
 
 def _columns(tree: Tree, extensions: Tree) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """One polite session with a Job Manager, for collectors and actions alike.
 
     addresses   where an operation lies: the server's address, ids and tasks percent-encoded
-    wire        one request over one connection (the only module that imports httpx)
+    wire        one request over one connection (the only module that makes anything of httpx)
+    lean        httpx, without what it loads for others
     patience    what is tried again, after how long, and how many requests a second
     answers     an answer read by status, content type and length, then parsed
     offers      what the server offers, and how each operation fared

@@ -133,6 +133,14 @@ def persist(
 
     A wait ends at once when the run is stopped, and when its time is up.
     """
+    try:
+        # Nearly always this is all: what repeats it is made only once there is something to repeat.
+        return attempt()
+    except Trouble as trouble:
+        if trouble.again == "never":
+            raise
+        first = trouble
+
     import tenacity
 
     backoff = tenacity.wait_exponential_jitter(
@@ -152,8 +160,16 @@ def persist(
         sleep=tenacity.sleep_using_event(stopping),
         reraise=True,
     )
+    troubles = [first]
+
+    def again() -> T:
+        """The first try's Trouble, then what further ones bring."""
+        if troubles:
+            raise troubles.pop()
+        return attempt()
+
     try:
-        return retrying(attempt)
+        return retrying(again)
     except Trouble as trouble:
         if allowance.spent and trouble.after:
             raise _put_off(trouble, patience) from trouble

@@ -1,22 +1,24 @@
-"""One request over one connection: the only module that knows httpx.
+"""One request over one connection: the only module that makes anything of httpx.
 
-A pool's cost a request grows with its connections, so there is one small httpx.Client for each
-request under way, handed back when it is done and used again. Nothing follows a redirect.
+A pool's cost a request grows with its connections, so there is one small transport for each request
+under way, handed back when it is done and used again. Requests go to the transport itself, since a
+httpx.Client around it costs half as much again for each; only where the environment names a proxy
+is there one, which finds the way. Nothing follows a redirect.
 """
 
 import socket
 import ssl
 import threading
 import time
+import urllib.request
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
-
 from jmreport.client.answers import Answer, Respond, Trouble
+from jmreport.client.lean import httpx
 from jmreport.client.patience import STOPPED, TIME_UP, Deadline, Patience
 from jmreport.errors import UnreadableError, UsageError
 
@@ -26,6 +28,15 @@ _WATCH = 0.5
 _GZIP = 16 + zlib.MAX_WBITS
 #: Bytes that are unpacked at once: a small answer may hide a large one.
 _PIECE = 1024 * 1024
+_LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+#: What every request says unless it says something else.
+_HEADERS = {
+    "accept": "*/*",
+    # Whether an answer is whole can be told of no other packing.
+    "accept-encoding": "gzip",
+    "connection": "keep-alive",
+    "user-agent": f"python-httpx/{httpx.__version__}",
+}
 
 
 class _InProcess(httpx.BaseTransport):
@@ -45,11 +56,29 @@ class _InProcess(httpx.BaseTransport):
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
 
-class _Lane:
-    """A connection: its httpx client, the socket beneath it, and when its answer is overdue."""
+class _Proxied(httpx.BaseTransport):
+    """By the proxies that the environment names, or past them: httpx's own client knows which."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self.client = client
+    def __init__(self, trust: ssl.SSLContext | bool) -> None:
+        self._client = httpx.Client(verify=trust, limits=_LIMITS)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._client.send(request, stream=True, follow_redirects=False)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _Lane:
+    """A connection: its transport, the socket beneath it, and when its answer is overdue.
+
+    Cookies that a server sets are sent back over the same connection: balancers tell by them where
+    it led.
+    """
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self.transport = transport
+        self.cookies = httpx.Cookies()
         self.until = float("inf")
         self.overdue = False
         self._stream: Any = None
@@ -120,7 +149,7 @@ class Wire:
         for lane in busy:
             lane.cut()
         for lane in idle:
-            lane.client.close()
+            lane.transport.close()
 
     def _over(
         self,
@@ -131,21 +160,24 @@ class Wire:
         body: bytes | None,
         timeout: float,
     ) -> Answer:
-        request = lane.client.build_request(
+        request = httpx.Request(
             method,
             url,
-            headers=dict(headers),
+            headers=_with_own(headers),
             content=body,
-            timeout=timeout,
-            extensions={"trace": lane.trace},
+            extensions={"trace": lane.trace, "timeout": httpx.Timeout(timeout).as_dict()},
         )
-        response = lane.client.send(request, stream=True, follow_redirects=False)
+        if lane.cookies.jar:
+            lane.cookies.set_cookie_header(request)
+        response = lane.transport.handle_request(request)
         try:
-            chunks = self._chunks(response)
+            if "set-cookie" in response.headers:
+                response.request = request
+                lane.cookies.extract_cookies(response)
             return Answer(
                 status=response.status_code,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                body=b"".join(chunks),
+                headers=_headers(response.headers),
+                body=b"".join(self._chunks(response)),
             )
         finally:
             response.close()
@@ -177,7 +209,7 @@ class Wire:
                 if kept:
                     self._idle.append(lane)
             if not kept:
-                lane.client.close()
+                lane.transport.close()
 
     def _take(self, *, fresh: bool) -> _Lane:
         if not fresh:
@@ -185,18 +217,16 @@ class Wire:
                 return self._idle.pop()
             except IndexError:
                 pass  # all are under way
-        return _Lane(self._new_client())
+        return _Lane(self._new_transport())
 
-    def _new_client(self) -> httpx.Client:
+    def _new_transport(self) -> httpx.BaseTransport:
         if self._respond is not None:
-            return httpx.Client(transport=_InProcess(self._respond), trust_env=False)
+            return _InProcess(self._respond)
+        trust = self._trust or True
+        if not _names_proxies():
+            return httpx.HTTPTransport(verify=trust, limits=_LIMITS)
         try:
-            return httpx.Client(
-                # Whether an answer is whole can be told of no other packing.
-                headers={"Accept-Encoding": "gzip"},
-                verify=self._trust or True,
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            )
+            return _Proxied(trust)
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             raise UsageError(
                 f"the proxy that the environment names cannot be used: {error}",
@@ -230,13 +260,37 @@ class Wire:
         return trouble(error, timeout)
 
 
+def _names_proxies() -> bool:
+    """Whether the environment, or the system, names any proxy."""
+    named = urllib.request.getproxies()
+    return any(named.get(scheme) for scheme in ("http", "https", "all"))
+
+
+def _with_own(headers: Mapping[str, str]) -> dict[str, str]:
+    """What is to be said, behind what every request says."""
+    given = {name.lower() for name in headers}
+    own = {name: value for name, value in _HEADERS.items() if name not in given}
+    return own | dict(headers)
+
+
+def _headers(sent: httpx.Headers) -> dict[str, str]:
+    """The headers of an answer, names in lower case; what is sent twice joined by a comma."""
+    found: dict[str, str] = {}
+    encoding = sent.encoding
+    for raw, value in sent.raw:
+        name, text = raw.decode(encoding).lower(), value.decode(encoding)
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
 def _unpacked(response: httpx.Response) -> Iterator[bytes]:
     """The body as it comes, out of its gzip where it is in one; a Trouble where that was cut.
 
     httpx takes a gzip that ends too early for a whole one, so that a cut answer looked empty.
     """
-    if response.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip"):
-        yield from response.iter_bytes()
+    packing = response.headers.get("content-encoding", "").strip().lower()
+    if packing not in ("gzip", "x-gzip"):
+        yield from response.iter_bytes() if packing else response.iter_raw()
         return
     packed = zlib.decompressobj(_GZIP)
     begun = False

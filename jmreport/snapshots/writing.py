@@ -1,6 +1,5 @@
 """One run being written: rows and records stream into files, run.json makes them a run."""
 
-import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -18,13 +17,12 @@ from jmreport.snapshots.files import LineFile, Written
 from jmreport.snapshots.index import Index, Known
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.redaction import Redaction, whole
+from jmreport.snapshots.stopping import Stopping
 from jmreport.snapshots.summaries import Line, Summarise
 
 SHARD_RECORDS = 1000
 #: A shard also ends here, since whoever reads one record of it reads what stands before it.
 SHARD_BYTES = 64 * 1024 * 1024
-#: Signals that ask a program to stop.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _encode = msgspec.json.Encoder().encode
 _UNKNOWN = Asked(server="", timeframe="ALL_TIME")
 
@@ -64,6 +62,7 @@ class RunWriter:
         self._summarise, self._measure = summarise, measure
         self._after = ended
         self._mutex = threading.RLock()
+        self._stopping = Stopping()
         self._written: dict[str, Written] = {}
         self._shard: LineFile | None = None
         self._shards = 0
@@ -153,6 +152,7 @@ class RunWriter:
         return self.finish(run)
 
     def __enter__(self) -> Self:
+        self._stopping.begin()
         return self
 
     def __exit__(
@@ -161,13 +161,18 @@ class RunWriter:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if self._over:
-            return
-        with undisturbed():
-            try:
-                self._end_early(error)
-            finally:
-                self._release()
+        try:
+            if not self._over:
+                with self._stopping.undisturbed():
+                    self._end_in(error)
+        finally:
+            self._stopping.end()
+
+    def _end_in(self, error: BaseException | None) -> None:
+        try:
+            self._end_early(error)
+        finally:
+            self._release()
 
     def _end_early(self, error: BaseException | None) -> None:
         # A disk that is full may have room again once the half-written shard is gone, and none
@@ -230,7 +235,7 @@ class RunWriter:
     def _writing(self) -> Iterator[None]:
         """One writer at a time, not cut in two, whose failures are told in the store's words."""
         try:
-            with undisturbed(), self._mutex:
+            with self._stopping.undisturbed(), self._mutex:
                 yield
         except sqlite3.Error as error:
             self._spoilt = True
@@ -315,28 +320,6 @@ class RunWriter:
         self._summaries.discard()
         self._index.discard()
         self._after()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """What is done in it is done whole: Ctrl-C and other signals to stop come right behind it.
-
-    A record that is half written would cost the shard that it belongs to.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is told of signals
-        return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    for number in before:
-        signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def ended(
