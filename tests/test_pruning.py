@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from campaigns import kills
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snapshot_cases import (
     NOW,
@@ -131,7 +131,17 @@ def tree_of(entries: Iterable[Entry], wanted: set[str]) -> set[str]:
         wanted |= more
 
 
+#: Read by two runs that go, and then by one that failed: last seen by the second.
+_READ_AGAIN_BY_A_FAILED_RUN = [
+    ([(0, "Succeeded", None)], [], "c"),
+    ([(0, "Failed", None)], [], "c"),
+    ([], [], "c"),
+    ([(0, "Succeeded", None)], [], "f"),
+]
+
+
 @settings(max_examples=60, deadline=None)
+@example(nights=_READ_AGAIN_BY_A_FAILED_RUN, cuts=[2], leant_on=set(), cached=False)
 @given(
     nights=_nights,
     cuts=st.lists(st.integers(0, 8), min_size=1, max_size=3),

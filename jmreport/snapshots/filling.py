@@ -158,6 +158,8 @@ class _Filling:
             return
         self._index.note_prune(carried.stamp(self._root))
         number = self._index.numbered
+        for run in carried.gone(self._root):
+            number(run.id)  # so that numbers grow from the first of them on
         for shard, lines in carried.beside(folder, self._source.shards(folder)):
             place = number(self._name(shard))
             entries, seen = [], []
