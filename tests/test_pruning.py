@@ -132,7 +132,7 @@ def tree_of(entries: Iterable[Entry], wanted: set[str]) -> set[str]:
 
 
 #: Read by two runs that go, and then by one that failed: last seen by the second.
-_READ_AGAIN_BY_A_FAILED_RUN = [
+_READ_AGAIN_BY_A_FAILED_RUN: list[Any] = [
     ([(0, "Succeeded", None)], [], "c"),
     ([(0, "Failed", None)], [], "c"),
     ([], [], "c"),

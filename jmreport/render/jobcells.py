@@ -6,6 +6,7 @@ A server names its columns in `displayFields`: of the job itself (`submission`),
 
 import hashlib
 import os
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -254,28 +255,24 @@ LINES = 4096
 
 
 class _Aside:
-    """Rows of jobs in a file: (short id, row), one behind the other, found by the job's id."""
+    """Rows of jobs in a file: (short id, row), one behind the other, found by their numbers."""
 
     _read = msgspec.msgpack.Decoder(tuple[str, JobRow]).decode
 
     def __init__(self, path: Path, rows: Iterable[tuple[str, JobRow]]) -> None:
-        #: Where a row begins, and its length in the last 32 bits.
-        self._places: dict[str, int] = {}
+        self._ends = array("Q", [0])
         at, encode = 0, msgspec.msgpack.Encoder().encode
         with path.open("wb") as out:
             for short, row in rows:
-                packed = encode((short, row))
-                self._places[row.id] = at << 32 | len(packed)
-                at += out.write(packed)
+                at += out.write(encode((short, row)))
+                self._ends.append(at)
         self._file = os.open(path, os.O_RDONLY)
 
-    def row(self, job: str) -> tuple[JobRow, str] | None:
+    def row(self, number: int) -> tuple[JobRow, str]:
         """A job's row and its short id."""
-        place = self._places.get(job)
-        if place is None:
-            return None
+        start, end = self._ends[number : number + 2]
         # By its place: processes that were forked share where a file was read last.
-        short, row = self._read(os.pread(self._file, place & 0xFFFFFFFF, place >> 32))
+        short, row = self._read(os.pread(self._file, end - start, start))
         return row, short
 
     def close(self) -> None:
@@ -310,12 +307,16 @@ class Jobs:
         self._workflows = pages
         self._marks: dict[str, bytes] = {}
         #: Rows made last, by their job, the folder that they link from and the column left out.
-        self._lines: OrderedDict[tuple[str, str, str], Line] = OrderedDict()
+        self._lines: OrderedDict[tuple[str | int, str, str], Line] = OrderedDict()
         self._aside: _Aside | None = None
+        #: Places of the jobs among `entries`, and those in that order, once somebody asks.
+        self._numbers: dict[str, int] = {}
+        self._in_order: tuple[Entry, ...] = ()
 
     def add(self, entry: Entry, short: str) -> None:
         """A job from before the window that pages tell of too."""
         self._shorter.setdefault(entry.row.id, short)
+        self._numbers, self._in_order = {}, ()
         if self.entries.setdefault(entry.row.id, entry) is entry and entry.row.archived:
             self._archived.add(entry.row.id)
 
@@ -408,18 +409,37 @@ class Jobs:
         content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
         return hashlib.blake2b(content, digest_size=12).digest()
 
-    def line(self, job: str, at: str, *, without: str = "") -> Line:
-        """A job's row of a list on the page `at`, but for the column `without`.
+    def numbered(self, jobs: Sequence[str]) -> Sequence[str] | Sequence[int]:
+        """The same jobs by their numbers, as pages keep them; ids where one has no number.
+
+        A number takes 4 bytes. And a worker that looks at an id writes to its count of references,
+        by which it comes to have a copy of the memory around it.
+        """
+        self._number()
+        try:
+            return array("I", [self._numbers[job] for job in jobs])
+        except KeyError:  # one that has to be lent
+            return tuple(jobs)
+
+    def _number(self) -> None:
+        if len(self._numbers) != len(self.entries):
+            self._numbers = {job: number for number, job in enumerate(self.entries)}
+            self._in_order = tuple(self.entries.values())
+
+    def line(self, job: str | int, at: str, *, without: str = "") -> Line:
+        """The row of a job, or of a job's number, on the page `at`, but for the column `without`.
 
         Links from pages of one folder are the same, and a job stands in some twenty lists.
         """
+        if isinstance(job, str):
+            job = self._numbers.get(job, job)
         key = (job, at.rpartition("/")[0], without)
         known = self._lines.get(key)
         if known is not None:
             self._lines.move_to_end(key)
             return known
         row, short = self._at_hand(job)
-        of = row or JobRow(id=job, name="", status="", readable=False)
+        of = row or JobRow(id=str(job), name="", status="", readable=False)
         made = Line(
             tuple(self._cell(each, of, short, at) for each in self.columns if each.key != without)
         )
@@ -449,9 +469,13 @@ class Jobs:
         at = entry.row.submission if entry else None
         return -at.timestamp() if at else 0.0
 
-    def _at_hand(self, job: str) -> tuple[JobRow | None, str]:
-        found = self._aside.row(job) if self._aside else None
-        return found or (self.row(job), self.short(job))
+    def _at_hand(self, job: str | int) -> tuple[JobRow | None, str]:
+        if isinstance(job, str):
+            return self.row(job), self.short(job)
+        if self._aside:
+            return self._aside.row(job)
+        row = self._in_order[job].row
+        return row, self.short(row.id)
 
     @contextmanager
     def put_aside(self, path: Path) -> Iterator[None]:
@@ -460,6 +484,7 @@ class Jobs:
         To look at an object is to write to its count of references, and so to have a copy of the
         memory it lies in: each worker would come to hold all of the report's jobs.
         """
+        self._number()
         aside = _Aside(path, ((self.short(job), each.row) for job, each in self.entries.items()))
         self._aside = aside
         try:

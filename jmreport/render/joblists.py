@@ -179,7 +179,7 @@ def index_pages(
             ),
             view=_index_view(
                 jobs,
-                chunk,
+                jobs.numbered(chunk),
                 place + 1,
                 len(chunks),
                 len(ids),
@@ -256,7 +256,7 @@ def filter_state(**fields: str) -> str:
 
 def _index_view(
     jobs: Jobs,
-    chunk: Sequence[str],
+    chunk: Sequence[str] | Sequence[int],
     page: int,
     last: int,
     total: int,

@@ -95,6 +95,7 @@ class _Part(Struct, frozen=True):
     """The jobs of a list that are shown together; `beside` counts those that are not.
 
     `beyond` says that some are from before the report's window, which the filter does not know.
+    `number` counts them, where they are not there themselves.
     """
 
     found: JobList
@@ -102,6 +103,12 @@ class _Part(Struct, frozen=True):
     beside: int = 0
     suffix: str = ""
     beyond: bool = False
+    number: int = 0
+
+    @property
+    def sheet(self) -> "_Part":
+        """What its pages keep of it: the number of its jobs, and not all of their ids."""
+        return replace(self, jobs=(), found=replace(self.found, jobs=()), number=len(self.jobs))
 
     @property
     def aged(self) -> bool:
@@ -150,19 +157,20 @@ def _part(part: _Part, whole: _Part | None, jobs: Jobs) -> Iterator[Page]:
     but its first and its last page are the other's, so that a time frame, which loses its oldest
     jobs each night, has two pages that change and not hundreds.
     """
+    sheet = part.sheet
     if part.aged:
         chunks = by_age(part.jobs)
         for page, chunk in enumerate(chunks):
-            yield _list_page(part, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
+            yield _list_page(sheet, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
     elif whole and whole.aged and len(part.jobs) > ROWS:
         newest, shared, oldest = _shared(part, whole)
-        yield _list_page(part, jobs, newest, _Place(0, 1, shared=shared))
+        yield _list_page(sheet, jobs, newest, _Place(0, 1, shared=shared))
         if oldest:
-            yield _list_page(part, jobs, oldest, _Place(1, 1, shared=shared))
+            yield _list_page(sheet, jobs, oldest, _Place(1, 1, shared=shared))
     else:
         chunks = chunked(part.jobs)
         for place, chunk in enumerate(chunks):
-            yield _list_page(part, jobs, chunk, _Place(place, len(chunks)))
+            yield _list_page(sheet, jobs, chunk, _Place(place, len(chunks)))
 
 
 class _Shared(NamedTuple):
@@ -208,7 +216,7 @@ class _Place(NamedTuple):
 
 def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> Page:
     # A full page says nothing of how many others there are.
-    around = place.page < place.last if place.full else (place, len(part.jobs), part.beside)
+    around = place.page < place.last if place.full else (place, part.number, part.beside)
     return Page(
         address=_address(part, place),
         template="joblist.html",
@@ -216,14 +224,14 @@ def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> 
             jobs.columns,
             columns_note(jobs),
             jobs.dated,
-            replace(part.found, jobs=(), scopes=() if place.full else part.found.scopes),
+            replace(part.found, scopes=() if place.full else part.found.scopes),
             part.suffix,
             part.beyond and not place.full,
             around,
             place.page,
             digest(jobs.marks(chunk)),
         ),
-        view=_list_view(part, jobs, chunk, place),
+        view=_list_view(part, jobs, jobs.numbered(chunk), place),
         jobs=jobs.far(chunk),
         order=jobs.order(chunk[0]),
     )
@@ -238,7 +246,7 @@ def _address(part: _Part, place: _Place) -> str:
 
 
 def _list_view(
-    part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place
+    part: _Part, jobs: Jobs, chunk: Sequence[str] | Sequence[int], place: _Place
 ) -> Callable[[Any], ListView]:
     found = part.found
 
@@ -269,9 +277,9 @@ def _heading(part: _Part, place: _Place, title: str) -> str:
     if place.full:
         return _span(place.page, title)
     if place.shared and place.page:
-        rest, number = words.number(place.shared.rest), words.number(len(part.jobs))
+        rest, number = words.number(place.shared.rest), words.number(part.number)
         return f"{title[:1].upper()}{title[1:]}: the oldest {rest} of {number}"
-    return headline(len(part.jobs), title)
+    return headline(part.number, title)
 
 
 def _links(part: _Part, place: _Place, at: str) -> tuple[PageLink, ...]:
