@@ -45,7 +45,7 @@ def make(snapshots: Path, out: Path, *, workers: int, whole: bool) -> int:
     ):
         contexts = analysis.contexts(store, store.runs()) if whole else _alone(store)
         with working(maker, workers) as pool:
-            for done in batched(_lacking(contexts, maker, book), pool):
+            for done in batched(_lacking(iter(contexts), maker, book), pool):
                 book.put(done.owner, done.content, done.files, kept=True)
                 made += 1
         book.commit()

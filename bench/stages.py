@@ -9,14 +9,17 @@ the ledger, and loading the libraries for them.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
 from jmreport import analysis, pipeline
+from jmreport.analysis.contexts import Contexts
 from jmreport.progress import SilentProgress, SilentStep, Step
+from jmreport.records import Run
+from jmreport.remembered import Growing, Memory
+from jmreport.report import JobContext
 from jmreport.settings import Settings, Site, Snapshots
 
 #: The name of the step in which the report is worked out.
@@ -36,30 +39,44 @@ class _Watch(SilentProgress):
         self.steps[name] = self.steps.get(name, 0.0) + _cpu() - began
 
 
-class _Timed:
-    """`analysis.contexts`, and the CPU seconds that went into them."""
+class _Timed(Contexts):
+    """Contexts, and the CPU seconds that went into all of them."""
 
-    def __init__(self) -> None:
-        self.seconds, self._own = 0.0, analysis.contexts
+    seconds = 0.0
 
-    def __call__(self, *given: Any, **named: Any) -> Iterator[Any]:
-        found = self._own(*given, **named)
+    def __iter__(self) -> Iterator[JobContext]:
+        return self._timed(super().__iter__())
+
+    def touched(
+        self, memory: Memory, since: frozenset[str], more: Iterable[str] = ()
+    ) -> Iterator[JobContext] | None:
+        began = _cpu()
+        found = super().touched(memory, since, more)
+        _Timed.seconds += _cpu() - began
+        return None if found is None else self._timed(found)
+
+    def _timed(self, found: Iterator[JobContext]) -> Iterator[JobContext]:
         while True:
             began = _cpu()
             context = next(found, None)
-            self.seconds += _cpu() - began
+            _Timed.seconds += _cpu() - began
             if context is None:
                 return
             yield context
 
 
+def _timed(history: Growing, runs: Sequence[Run], *, identity: Sequence[str] = ()) -> _Timed:
+    """`analysis.contexts`, to be timed."""
+    return _Timed(history, runs, identity)
+
+
 def main(snapshots: str, site: str, workers: str = "0") -> None:
     settings = Settings(snapshots=Snapshots(dir=snapshots), site=Site(dir=site))
-    watch, timed = _Watch(), _Timed()
-    analysis.contexts = timed
+    watch = _Watch()
+    analysis.contexts = _timed
     began = _cpu()
     pipeline.render(settings, progress=watch, workers=int(workers))
-    spent, analysed = _cpu() - began, watch.steps[_ANALYSE] + timed.seconds
+    spent, analysed = _cpu() - began, watch.steps[_ANALYSE] + _Timed.seconds
     told = {"analysed": analysed, "rendered": spent - analysed}
     print(msgspec.json.encode(told).decode())
 

@@ -11,6 +11,7 @@ A store of snapshots is one; `Held` is one of jobs that are in memory anyway.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from jmreport.records import Entry, run_order
@@ -88,6 +89,22 @@ class Held:
             other for each in {form(job) for job in wanted} for other in self._forms.get(each, ())
         )
         return {job: forms[job] for job in wanted if job in forms}
+
+    def active(self) -> tuple[Entry, ...]:
+        """The jobs that may still change, sorted by id."""
+        return tuple(self._known[job] for job in sorted(self._known) if self._known[job].row.active)
+
+    def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
+        """The jobs that were submitted since then, and that this run did not find."""
+        for entry in self._known.values():
+            at = entry.row.submission
+            if entry.last_run != run and (since is None or (at is not None and at >= since)):
+                yield entry
+
+    def alike(self, jobs: Iterable[str]) -> set[str]:
+        """Ids of all jobs that look like one of these at their shortest."""
+        forms = {form(job) for job in jobs}
+        return {job for job in self._known if form(job) in forms}
 
 
 def newness(entry: Entry) -> tuple[float, str]:

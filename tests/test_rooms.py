@@ -49,6 +49,7 @@ PARTS = {
         "progress",
         "records",
         "regrouping",
+        "remembered",
         "report",
         "settings",
         "settings_example",

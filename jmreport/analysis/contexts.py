@@ -2,47 +2,127 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Protocol
 
 from jmreport.analysis import attention
 from jmreport.analysis.causes import cause_of
-from jmreport.analysis.history import Histories
+from jmreport.analysis.flaky import RUNS
+from jmreport.analysis.history import Histories, Told, of_key, told_by
+from jmreport.analysis.near import Near
 from jmreport.analysis.nights import Nights
-from jmreport.analysis.usual import Answers, Asking, Learning, Workflow, workflow_of
+from jmreport.analysis.touched import Touching, fact_of
+from jmreport.analysis.usual import (
+    MOST_RUNS,
+    Answers,
+    Asking,
+    Learning,
+    Workflow,
+    asking_of,
+    usual,
+)
 from jmreport.analysis.window import Window
 from jmreport.errors import SnapshotError
-from jmreport.history import History
-from jmreport.records import Entry, JobRow, Run, run_order
-from jmreport.report import JobContext, Usual
+from jmreport.records import Entry, Run, run_order
+from jmreport.remembered import Growing, Memory, instant_of, microseconds
+from jmreport.report import JobContext, JobHistory, Usual
 from jmreport.spill import Spill
 
-#: How many of the sub-workflows in which a failure began a job's page tells of.
-MOST_FAILED_BELOW = 30
-#: Jobs that are looked at together, and near ones that are kept for the next.
+#: Jobs that are looked at together.
 _AT_ONCE = 500
-_KEPT = 5_000
+#: Of so many touched jobs none are told apart from the others any more, unless they are few of all.
+_MANY, _FEW_OF_ALL = 20_000, 4
 
 
-def contexts(
-    history: History, runs: Sequence[Run], *, identity: Sequence[str] = ()
-) -> Iterator[JobContext]:
-    """A context for every known job, sub-workflows too, in the order in which records are stored.
+def contexts(history: Growing, runs: Sequence[Run], *, identity: Sequence[str] = ()) -> "Contexts":
+    """The contexts of every known job, sub-workflows too, in the order of stored records.
 
     `identity` names the labels that tell pieces of work apart. What a job's page says of the jobs
     before it is worked out on the disk, so memory holds a few jobs at a time.
 
-    Raises SnapshotError when no run is usable.
+    Reading them raises SnapshotError when no run is usable.
     """
-    if not any(run.usable for run in runs):
-        raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    nights = Nights(runs)
-    with Spill() as spill:
-        learning, before = Learning(spill), Histories(spill, nights, identity)
+    return Contexts(history, runs, identity)
+
+
+class Contexts:
+    """The contexts of all jobs, or of those that may be others since they were read last."""
+
+    def __init__(self, history: Growing, runs: Sequence[Run], identity: Sequence[str]) -> None:
+        self._history, self._runs, self._identity = history, runs, identity
+
+    def __iter__(self) -> Iterator[JobContext]:
+        """Those of all jobs."""
+        nights = self._nights()
+        with Spill() as spill:
+            answering = self._learned(spill, nights)
+            making = _Making(self._history, nights, answering)
+            stored = self._history.by_run(oldest_first=True)
+            while some := list(islice(stored, _AT_ONCE)):
+                yield from making.made(some)
+
+    def remembered(self, memory: Memory) -> Iterator[JobContext]:
+        """Those of all jobs; what is needed to tell of fewer the next time is put into memory."""
+        nights = self._nights()
+        memory.begin()
+        for context in self:
+            entry = context.entry
+            fact = fact_of(entry, nights, self._identity)
+            if context.last_seen is not None:
+                fact = fact._replace(seen=microseconds(context.last_seen))
+            memory.put(fact)
+            memory.link(entry.row.id, entry.row.parent, entry.row.children)
+            yield context
+        memory.end()
+
+    def touched(
+        self, memory: Memory, since: frozenset[str], more: Iterable[str] = ()
+    ) -> Iterator[JobContext] | None:
+        """Those that may be others since these runs came, and of some `more` jobs.
+
+        Memory is brought forward with them. None where there are so many that all are as quick:
+        then all must be remembered anew.
+        """
+        nights = self._nights()
+        touching = Touching(self._history, nights, self._identity, memory)
+        found = {*touching.jobs(since), *more}
+        if len(found) > _MANY and len(found) * _FEW_OF_ALL > memory.count():
+            return None
+        return self._some(found, nights, memory)
+
+    def _some(self, jobs: Iterable[str], nights: Nights, memory: Memory) -> Iterator[JobContext]:
+        making = _Making(self._history, nights, _Remembered(memory, nights, self._identity))
+        waiting = iter(self._in_order(jobs))
+        while some := list(islice(waiting, _AT_ONCE)):
+            found = self._history.of(some)
+            for context in making.made([found[job] for job in some]):
+                seen = None if context.last_seen is None else microseconds(context.last_seen)
+                memory.saw(context.entry.row.id, seen)
+                yield context
+
+    def _in_order(self, jobs: Iterable[str]) -> list[str]:
+        """Those of the jobs that are known, in the order in which records are stored."""
+        places, waiting = [], iter(jobs)
+        while some := list(islice(waiting, _AT_ONCE)):
+            for job, entry in self._history.of(some).items():
+                places.append((run_order(entry.run), entry.shard, entry.line, job))
+        return [job for *_, job in sorted(places)]
+
+    def _nights(self) -> Nights:
+        if not any(run.usable for run in self._runs):
+            raise SnapshotError(
+                "no run brought anything usable", hint="run `jmreport collect` again"
+            )
+        return Nights(self._runs)
+
+    def _learned(self, spill: Spill, nights: Nights) -> "_Learned":
+        """What was usual, and what came before, worked out of all jobs."""
+        learning, before = Learning(spill), Histories(spill, nights, self._identity)
         active: list[tuple[Workflow, Asking]] = []
-        for entry in history.by_run():
+        for entry in self._history.by_run():
             learning.tell(entry)
             before.tell(entry)
             if entry.row.active:
-                active.append(_asking(entry, nights))
+                active.append(asking_of(entry, nights))
         before.work_out()
         asked = learning.answers()
         waiting = {
@@ -50,28 +130,89 @@ def contexts(
             for workflow, one in sorted(active, key=lambda asking: run_order(asking[1].run))
             if (found := asked.of(workflow, one)) is not None
         }
-        yield from _contexts(history, nights, learning.answers(), before, waiting)
+        return _Learned(learning.answers(), before, waiting, nights)
 
 
-def _contexts(
-    history: History,
-    nights: Nights,
-    answers: Answers,
-    before: Histories,
-    active: Mapping[str, Usual],
-) -> Iterator[JobContext]:
-    """`active` is what is usual for jobs that have not ended."""
-    window, near = Window(nights), _Near(history)
-    stored = history.by_run(oldest_first=True)
-    while some := list(islice(stored, _AT_ONCE)):
-        ids = [entry.row.id for entry in some]
-        short, told = history.short_ids(ids), before.of(ids)
+class _Answering(Protocol):
+    """Whoever knows what was usual for jobs, and what the same work did before them."""
+
+    def usual(self, entry: Entry) -> Usual | None: ...
+
+    def before(self, entries: Sequence[Entry]) -> Mapping[str, JobHistory]: ...
+
+
+class _Learned:
+    """Of all jobs, which ask in the order of their runs; `active` is for those without an end."""
+
+    def __init__(
+        self, answers: Answers, before: Histories, active: Mapping[str, Usual], nights: Nights
+    ) -> None:
+        self._answers, self._before = answers, before
+        self._active, self._nights = active, nights
+
+    def usual(self, entry: Entry) -> Usual | None:
+        if entry.row.active:
+            return self._active.get(entry.row.id)
+        return self._answers.of(*asking_of(entry, self._nights))
+
+    def before(self, entries: Sequence[Entry]) -> Mapping[str, JobHistory]:
+        return self._before.of([entry.row.id for entry in entries])
+
+
+class _Remembered:
+    """Of what is remembered, for a few jobs."""
+
+    def __init__(self, memory: Memory, nights: Nights, identity: Sequence[str]) -> None:
+        self._memory, self._nights, self._identity = memory, nights, identity
+
+    def usual(self, entry: Entry) -> Usual | None:
+        workflow, asking = asking_of(entry, self._nights)
+        before = asking.end.timestamp()
+        return usual(
+            self._memory.last_seconds(workflow, before=before, run=asking.run, most=MOST_RUNS)
+        )
+
+    def before(self, entries: Sequence[Entry]) -> Mapping[str, JobHistory]:
+        by_work: dict[bytes, list[Told]] = {}
+        for entry in entries:
+            if told := told_by(entry, self._nights, self._identity):
+                by_work.setdefault(told.work, []).append(told)
+        found: dict[str, JobHistory] = {}
+        for work, wanted in by_work.items():
+            found.update(self._of_work(work, wanted))
+        return found
+
+    def _of_work(self, work: bytes, wanted: Sequence[Told]) -> Iterator[tuple[str, JobHistory]]:
+        first = min(wanted, key=lambda told: (told.ended, told.id))
+        left = {told.id for told in wanted}
+        rows = self._memory.told_of(work, ended=microseconds(first.ended), job=first.id, least=RUNS)
+        told = (Told(work, instant_of(ended), job, failed) for ended, job, failed in rows)
+        for job, history in of_key(told):
+            if job in left:
+                left.remove(job)
+                yield job, history
+            if not left:
+                return
+
+
+class _Making:
+    """Contexts of some jobs at a time."""
+
+    def __init__(self, history: Growing, nights: Nights, answering: _Answering) -> None:
+        self._history, self._nights, self._answering = history, nights, answering
+        self._window, self._near = Window(nights), Near(history)
+
+    def made(self, some: Sequence[Entry]) -> Iterator[JobContext]:
+        """The contexts of some hundred jobs, in their order."""
+        near, nights = self._near, self._nights
+        short = self._history.short_ids([entry.row.id for entry in some])
+        told = self._answering.before(some)
         for entry in some:
             row = entry.row
             cause = cause_of(row)
-            lost = window.lost(near.top(entry))
+            lost = self._window.lost(near.top(entry))
             active_for = attention.time_active(row, nights.seen(entry))
-            usual = active.get(row.id) if row.active else answers.of(*_asking(entry, nights))
+            usual = self._answering.usual(entry)
             yield JobContext(
                 entry=entry,
                 usual=usual,
@@ -89,72 +230,3 @@ def _contexts(
                 short_id=short[row.id],
             )
         near.forget()
-
-
-def _asking(entry: Entry, nights: Nights) -> tuple[Workflow, Asking]:
-    """As of a finished job's own end; an active one is compared with what is known by now."""
-    row = entry.row
-    ended = nights.ended(entry)
-    if ended is None:
-        return workflow_of(row), Asking(entry.last_run, nights.seen(entry), row.id)
-    return workflow_of(row), Asking(entry.run, row.end or ended, row.id)
-
-
-class _Near:
-    """The jobs above and below others, read as they are asked for."""
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._known: dict[str, Entry] = {}
-
-    def forget(self) -> None:
-        """Lets go of what was read; jobs of one tree are stored near one another."""
-        if len(self._known) > _KEPT:
-            self._known.clear()
-
-    def _read(self, jobs: Iterable[str]) -> list[Entry]:
-        """Those of the jobs that are known, in their order."""
-        wanted = tuple(jobs)
-        lacking = [job for job in wanted if job not in self._known]
-        self._known.update(self._history.of(lacking))
-        return [self._known[job] for job in wanted if job in self._known]
-
-    def row(self, job: str) -> JobRow | None:
-        """A job's row, None for one that is not known."""
-        return next((entry.row for entry in self._read((job,))), None)
-
-    def top(self, entry: Entry) -> Entry:
-        """The listed job that a sub-workflow belongs to: with it the server loses them all."""
-        met: set[str] = set()
-        while not entry.row.listed and entry.row.id not in met:
-            met.add(entry.row.id)
-            parent = entry.row.parent
-            entry = next(iter(self._read((parent,) if parent else ())), entry)
-        return entry
-
-    def children(self, row: JobRow) -> tuple[JobRow, ...]:
-        """The rows of its sub-workflows, in the order of their calls."""
-        return tuple(entry.row for entry in self._read(row.children)) if row.children else ()
-
-    def failed_below(self, row: JobRow) -> tuple[JobRow, ...]:
-        """Failed sub-workflows none of whose own failed, in the order of their calls.
-
-        However their ids point at one another, each is looked at once.
-        """
-        found: list[JobRow] = []
-        met = {row.id}
-        waiting = [child for child in reversed(self.children(row)) if child.status == "Failed"]
-        while waiting and len(found) < MOST_FAILED_BELOW:
-            job = waiting.pop()
-            if job.id in met:
-                continue
-            met.add(job.id)
-            below = [
-                child
-                for child in reversed(self.children(job))
-                if child.status == "Failed" and child.id not in met
-            ]
-            waiting += below
-            if not below:
-                found.append(job)
-        return tuple(found)

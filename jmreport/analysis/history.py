@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -12,11 +12,12 @@ import msgspec
 from jmreport.analysis.flaky import RUNS, flakiness
 from jmreport.analysis.nights import Nights, key_of, verdict
 from jmreport.records import Entry
+from jmreport.remembered import microseconds
 from jmreport.report import JobHistory
 from jmreport.spill import Spill
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """A job that tells how its key stands; `work` is a digest of the key."""
 
     work: bytes
@@ -26,7 +27,7 @@ class _Told(NamedTuple):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_told = msgspec.msgpack.Decoder(_Told).decode
+_decode_told = msgspec.msgpack.Decoder(Told).decode
 _decode = msgspec.msgpack.Decoder(JobHistory).decode
 
 
@@ -41,20 +42,15 @@ class Histories:
 
     def tell(self, entry: Entry) -> None:
         """One more job, in any order."""
-        row = entry.row
-        if not row.listed or not verdict(row) or (ended := self._nights.ended(entry)) is None:
-            return
-        key = key_of(row, self._identity)
-        if key != (row.name, "", row.id):
-            work = hashlib.blake2b(_encode(key), digest_size=12).digest()
-            told = _Told(work, ended, row.id, row.status == "Failed")
-            self._spill.add("told", (work.hex(), ended.timestamp(), row.id), _encode(told))
+        if told := told_by(entry, self._nights, self._identity):
+            place = (told.work.hex(), microseconds(told.ended), told.id)
+            self._spill.add("told", place, _encode(told))
 
     def work_out(self) -> None:
         """All were told: from here on `of` answers."""
         told = (_decode_told(body) for body in self._spill.ordered("told"))
-        for _, of_key in groupby(told, key=lambda one: one.work):
-            for job, found in _of_key(of_key):
+        for _, of_work in groupby(told, key=lambda one: one.work):
+            for job, found in of_key(of_work):
                 self._spill.put("history", job, _encode(found))
 
     def of(self, jobs: Sequence[str]) -> dict[str, JobHistory]:
@@ -63,7 +59,23 @@ class Histories:
         return {job: _decode(body) for job, body in found.items()}
 
 
-def _of_key(told: Iterable[_Told]) -> Iterable[tuple[str, JobHistory]]:
+def told_by(entry: Entry, nights: Nights, identity: Sequence[str]) -> Told | None:
+    """What a job tells of how its key stands; None where it tells nothing."""
+    row = entry.row
+    if not row.listed or not verdict(row) or (ended := nights.ended(entry)) is None:
+        return None
+    key = key_of(row, identity)
+    if key == (row.name, "", row.id):
+        return None
+    work = hashlib.blake2b(_encode(key), digest_size=12).digest()
+    return Told(work, ended, row.id, row.status == "Failed")
+
+
+def of_key(told: Iterable[Told]) -> Iterator[tuple[str, JobHistory]]:
+    """The history of each job that did one piece of work, told in the order of their ends.
+
+    What comes before a success and the last 20 jobs before one says nothing of it.
+    """
     failures, since = 0, None
     success, before = None, ""
     last: deque[str] = deque(maxlen=RUNS)

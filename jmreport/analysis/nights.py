@@ -50,6 +50,14 @@ class Nights:
         recorded = self._now_of.get(entry.run, self.now)
         return min(row.end or row.start or row.submission or recorded, recorded)
 
+    def may_end_later(self, entry: Entry) -> bool:
+        """Whether `ended` says something else once a later run has come."""
+        row = entry.row
+        if row.active or entry.run in self._now_of:
+            return False
+        at = row.end or row.start or row.submission
+        return at is None or at > self.now
+
     def seen(self, entry: Entry) -> datetime:
         """When a run found this job on the server for the last time, be it one that was stopped."""
         if entry.last_run in self._now_of_all:

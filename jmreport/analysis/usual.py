@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from jmreport.analysis.nights import Nights
 from jmreport.records import Entry, JobRow, run_order
 from jmreport.report import Usual
 from jmreport.spill import Spill
@@ -125,6 +126,15 @@ class Asking(NamedTuple):
     run: str
     end: datetime
     id: str
+
+
+def asking_of(entry: Entry, nights: Nights) -> tuple[Workflow, Asking]:
+    """As of a finished job's own end; an active one is compared with what is known by now."""
+    row = entry.row
+    ended = nights.ended(entry)
+    if ended is None:
+        return workflow_of(row), Asking(entry.last_run, nights.seen(entry), row.id)
+    return workflow_of(row), Asking(entry.run, row.end or ended, row.id)
 
 
 class Learning:

@@ -99,6 +99,8 @@ def render(
             workers=workers,
             executor=executor,
             share=share,
+            made_of=sealing.made_with(settings),
+            store=store.told(),
             sealed=Seal(made_of=made_of, exit=code, lines=lines) if made_of else None,
             progress=progress,
             compiled=compiled.place(environ) if environ else None,

@@ -22,11 +22,17 @@ _UNSEEN = frozenset(("api", "collect", "nightly", "mail", "publish", "prune", "t
 
 def made_of(stamp: str, settings: Settings, guidance: Guidance) -> str:
     """Changes when the code, a setting, a note or the snapshots do, of which `stamp` tells."""
+    made = (made_with(settings), guidance, stamp)
+    return hashlib.blake2b(msgspec.msgpack.encode(made), digest_size=16).hexdigest()
+
+
+def made_with(settings: Settings) -> str:
+    """Changes when the code or a setting does that pages are made with."""
     shown = {
         name: getattr(settings, name) for name in settings.__struct_fields__ if name not in _UNSEEN
     }
     whole = hashlib.blake2b(digest_size=16)
-    whole.update(msgspec.msgpack.encode((__version__, shown, guidance, stamp)))
+    whole.update(msgspec.msgpack.encode((__version__, shown)))
     for name, body in _code():
         whole.update(f"{name} {len(body)}\n".encode())
         whole.update(body)

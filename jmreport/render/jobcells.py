@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from jmreport.models import DisplayField
 from jmreport.records import Entry, JobRow, moment
 from jmreport.render import addresses, words
+from jmreport.render.page import digest
 from jmreport.report import Report
 
 NO_NAME = "(no name)"
@@ -326,6 +327,21 @@ class Jobs:
         self._briefs[row.id] = Brief(row.status, self._mark(row, short))
         if row.archived:
             self._archived.add(row.id)
+
+    def brief(self, job: str) -> Brief | None:
+        """What was kept of a job that was met."""
+        return self._briefs.get(job)
+
+    def recall(self, job: str, brief: Brief, *, archived: bool) -> None:
+        """A job as it was met when its page was made, under the same `marked_by`."""
+        self._briefs[job] = brief
+        if archived:
+            self._archived.add(job)
+
+    @property
+    def marked_by(self) -> str:
+        """Changes when lists show something else of a job that is the same."""
+        return digest(self._sparse)
 
     def planned(self) -> None:
         """Lets go of what only planning asks for."""

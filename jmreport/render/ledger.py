@@ -7,12 +7,18 @@
     nights: run | settings | summary | body
     diffs:  name | body
     seals:  body
+    briefs: job | status | mark | archived
+    strangers: owner
+    seen:   body
+    jobs, links, words: jmreport/remembered.py
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `sum`
 that of the file's own bytes, `kept` is 1 for what is never removed. `nights` keeps what the page of
 each night is made of, as it was told then; `settings` is the digest of those that it depends on.
 `diffs` keeps what the pages of differences that somebody asked for are made of; `seals` holds one
-at most (render/seal.py).
+at most (render/seal.py). `seen` says what all pages of jobs were made of (render/looking.py), and
+the tables of jmreport/remembered.py with what; `briefs` keep what lists show of each listed job,
+`strangers` are pages of jobs that no snapshot tells of any more.
 One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
 the run before.
 """
@@ -24,6 +30,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from jmreport.errors import JmreportError, LockedError
+from jmreport.remembered import Memory
 from jmreport.render.files import WrittenFile
 
 _TABLE = """
@@ -41,6 +48,16 @@ _DIFFS = """
 CREATE TABLE IF NOT EXISTS diffs (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID
 """
 _SEALS = "CREATE TABLE IF NOT EXISTS seals (body BLOB NOT NULL)"
+_BRIEFS = """
+CREATE TABLE IF NOT EXISTS briefs (
+  number INTEGER PRIMARY KEY, job TEXT NOT NULL, status TEXT NOT NULL, mark BLOB, archived INTEGER
+)
+"""
+_STRANGERS = "CREATE TABLE IF NOT EXISTS strangers (owner TEXT PRIMARY KEY) WITHOUT ROWID"
+_SEEN = "CREATE TABLE IF NOT EXISTS seen (body BLOB NOT NULL)"
+_BY_JOB = "CREATE UNIQUE INDEX briefs_by_job ON briefs (job)"
+#: Rows that are read, and written, together.
+_ROWS = 2_000
 _VERSION = 1
 #: Its name within the site's own folder.
 NAME = "pages"
@@ -80,7 +97,8 @@ class Ledger:
             database.execute(_TABLE)
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
-            database.execute(_SEALS)
+            for table in (_SEALS, _BRIEFS, _STRANGERS, _SEEN):
+                database.execute(table)
             database.execute("CREATE INDEX IF NOT EXISTS owners ON files (owner)")
         except sqlite3.Error:
             database.close()
@@ -143,6 +161,78 @@ class Ledger:
             "AND owner NOT IN (SELECT owner FROM known)"
         ).fetchall()
         return frozenset(owner for (owner,) in rows)
+
+    def memory(self) -> Memory:
+        """What is remembered of the jobs that pages were made of, in this ledger's transaction."""
+        return Memory(self._database)
+
+    def sizes_of_jobs(self) -> Iterator[tuple[str, str, int]]:
+        """(owner, address, size) of the files of jobs' pages, in the order of their addresses."""
+        yield from self._database.execute(
+            "SELECT owner, address, size FROM files "
+            "WHERE kept AND address >= 'jobs/' AND address < 'jobs0'"
+        )
+
+    def strangers(self) -> frozenset[str]:
+        """Pages of jobs of which nothing was known any more."""
+        return frozenset(owner for (owner,) in self._database.execute("SELECT * FROM strangers"))
+
+    def set_strangers(self, owners: Iterable[str]) -> None:
+        """Remembers these in place of those."""
+        self._database.execute("DELETE FROM strangers")
+        self._database.executemany(
+            "INSERT INTO strangers VALUES (?)", ((owner,) for owner in owners)
+        )
+
+    def seen(self) -> bytes:
+        """What all pages of jobs were made of; b"" where nobody knows."""
+        found = self._database.execute("SELECT body FROM seen").fetchone()
+        return b"" if found is None else bytes(found[0])
+
+    def set_seen(self, body: bytes) -> None:
+        """Remembers that in place of what it was; b"" forgets it."""
+        self._database.execute("DELETE FROM seen")
+        if body:
+            self._database.execute("INSERT INTO seen VALUES (?)", (body,))
+
+    def begin_briefs(self) -> None:
+        """Forgets what lists show: of each listed job it is to be put once, before `end_briefs`."""
+        self._database.execute("DROP TABLE briefs")
+        self._database.execute(_BRIEFS)
+
+    def end_briefs(self) -> None:
+        """All of them were put."""
+        self._database.execute(_BY_JOB)
+
+    def put_brief(self, job: str, status: str, mark: bytes | None, *, archived: bool) -> None:
+        """Remembers what lists show of a job, in place of what it was."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO briefs (job, status, mark, archived) VALUES (?, ?, ?, ?)",
+            (job, status, mark, int(archived)),
+        )
+
+    def mark_brief(self, job: str, mark: bytes) -> None:
+        """Remembers the digest of what lists show of a job of which all else is there."""
+        self._database.execute("UPDATE briefs SET mark = ? WHERE job = ?", (mark, job))
+
+    def forget_brief(self, job: str) -> None:
+        """A job is listed no more."""
+        self._database.execute("DELETE FROM briefs WHERE job = ?", (job,))
+
+    def forget_marks(self) -> None:
+        """Lists show something else of all jobs."""
+        self._database.execute("UPDATE briefs SET mark = NULL")
+
+    def briefs(self) -> Iterator[list[tuple[str, str, bytes | None, bool]]]:
+        """(job, status, mark, archived) of each listed job, some at a time, to be marked then."""
+        last = 0
+        while rows := self._database.execute(
+            "SELECT number, job, status, mark, archived FROM briefs WHERE number > ? "
+            "ORDER BY number LIMIT ?",
+            (last, _ROWS),
+        ).fetchall():
+            last = rows[-1][0]
+            yield [(job, status, mark, bool(put)) for _, job, status, mark, put in rows]
 
     def nights(self) -> Iterator[str]:
         """The runs whose nights are remembered."""

@@ -1,7 +1,8 @@
 """The site: every page, written only where what it shows has changed.
 
     1  assets                        named by their content, so they disturb nothing
-    2  new job pages                 while contexts stream by; nothing links to them yet
+    2  new job pages                 while contexts stream by, those that may be others
+                                     (render/looking.py); nothing links to them yet
     3  other new pages
     4  changed job pages             then other changed pages, the overview last
     5  what nothing plans any more   paged lists past their end, rows of an older build, and pages
@@ -31,6 +32,7 @@ from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.progress import Progress, Step
+from jmreport.remembered import Contexts, StoreState
 from jmreport.render import (
     addresses,
     charts,
@@ -49,6 +51,7 @@ from jmreport.render.guides import Guides
 from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.ledger import NAME, Ledger
+from jmreport.render.looking import Looking, Seen
 from jmreport.render.making import Done, JobTask, Maker, ReadRecords, base_of
 from jmreport.render.page import digest
 from jmreport.render.plan import There, plan, told_of
@@ -86,7 +89,7 @@ class Written(Struct, frozen=True, kw_only=True):
 def write(
     site_dir: Path,
     report: Report,
-    contexts: Iterable[JobContext],
+    contexts: Contexts,
     read_records: ReadRecords,
     *,
     history: History,
@@ -98,6 +101,8 @@ def write(
     executor: str = "",
     share: Share = WHOLE,
     sealed: Seal | None = None,
+    made_of: str = "",
+    store: StoreState | None = None,
     progress: Progress,
     compiled: Path | None = None,
 ) -> Written:
@@ -107,7 +112,9 @@ def write(
     pages of jobs ("dask://10.0.0.5:8786"); all others are made here. `share` says that only some
     pages of jobs are made, into a folder of their own, or where such folders are. `sealed` is the
     seal that the site has afterwards, but for the number of its pages.
-    `contexts` are those of every known job of `history`, read once; `read_records` must be
+    `contexts` are those of every known job of `history`; `store` is the state that they are told
+    as of, and `made_of` changes with the code and the settings: by these few jobs are looked at
+    after one more night (render/looking.py), and without them each is. `read_records` must be
     picklable; `nights` are those that `remembered` did not know, and the newest. `compiled` is the
     folder for compiled templates, None for none; within the site there is none. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
@@ -139,6 +146,8 @@ def write(
             progress,
             Guides(guidance, report.now.astimezone(maker.zone).date()),
         )
+        seen = _seen(maker, report, site.jobs, made_of, store) if share.holds is None else None
+        site.looking = Looking(ledger, files, history, seen)
         try:
             if share.holds is None:
                 site.write(contexts, sealed)
@@ -147,6 +156,23 @@ def write(
         finally:
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
+
+
+def _seen(
+    maker: Maker, report: Report, jobs: joblists.Jobs, made_of: str, store: StoreState | None
+) -> Seen | None:
+    """What pages of jobs are made of; None where nobody can tell."""
+    if store is None:
+        return None
+    facts = maker.facts
+    return Seen(
+        made_of=digest(made_of, maker.base),
+        labels=facts.labels,
+        workflows=facts.workflows,
+        store=store,
+        now=report.run.now,
+        marks=jobs.marked_by,
+    )
 
 
 def _outside(folder: Path | None, site_dir: Path) -> Path | None:
@@ -165,6 +191,8 @@ def _clear(files: Files) -> None:
 
 class _Site:
     """One writing of the site."""
+
+    looking: Looking
 
     def __init__(
         self,
@@ -203,14 +231,12 @@ class _Site:
             seconds=0.0,
         )
 
-    def write(self, contexts: Iterable[JobContext], sealed: Seal | None) -> None:
+    def write(self, contexts: Contexts, sealed: Seal | None) -> None:
         for address, content in sorted(self.maker.theme.assets().items()):
             self._file(address, content)
         changed = self.files.spool("changed-jobs")
-        if self.report.pruned:
-            self.ledger.expect_jobs()
         with self.progress.step("write job pages", None) as step:
-            self._new_jobs(contexts, changed, step)
+            self._new_jobs(self.looking.contexts(contexts), changed, step)
         if self.report.pruned:
             self._forget_pruned()
         self._plan()
@@ -232,13 +258,12 @@ class _Site:
             encode = msgspec.msgpack.encode
             self.ledger.put_night(run, told, encode(night.summary), encode(night))
         pages = self.rewritten + self.unchanged
+        self.looking.done()
         self.ledger.set_seal(seal.encoded(replace(sealed, pages=pages)) if sealed else b"")
         self.ledger.commit()
 
     def write_jobs(self, contexts: Iterable[JobContext]) -> None:
         """The pages of these jobs, and nothing else."""
-        if self.report.pruned:
-            self.ledger.expect_jobs()
         changed = self.files.spool("changed-jobs")
         with self.progress.step("write job pages", None) as step:
             self._new_jobs(contexts, changed, step)
@@ -249,11 +274,15 @@ class _Site:
 
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
+        self.ledger.expect_jobs()
         wanted = told_of(self.report) - self.jobs.entries.keys()
         with _spooling(changed) as spool, self._job_workers() as inner:
             workers = self.others.spare(inner, self.files)
             for done in batched(self._fresh(contexts, wanted, spool, step), workers):
                 self._done(done, step, kept=True)
+        self.unchanged += self.looking.unchanged
+        step.advance(self.looking.jobs)
+        self.looking.meet_others(self.jobs, wanted)
 
     def _fresh(
         self, contexts: Iterable[JobContext], wanted: set[str], spool: BinaryIO, step: Step
@@ -265,9 +294,9 @@ class _Site:
             for context, owner in zip(some, owners, strict=True):
                 self._meet(context, wanted)
                 task = JobTask(context, self._job_content(context))
-                if self.report.pruned:
-                    self.ledger.note_job(owner)
+                self.ledger.note_job(owner)
                 content, files = known.get(owner, ("", ()))
+                self.looking.take(owner, len(files))
                 if content == task.content and self._whole(files):
                     self.unchanged += len(files)
                     step.advance()
@@ -284,6 +313,7 @@ class _Site:
             self.jobs.add(context.entry, context.short_id)
         elif row.listed and row.id not in self.jobs.entries:
             self.jobs.meet(context.entry, context.short_id)
+        self.looking.show(context.entry, self.jobs.brief(row.id))
 
     def _changed_jobs(self, changed: Path, step: Step) -> None:
         few = changed.stat().st_size <= 200_000
@@ -338,7 +368,9 @@ class _Site:
         }
         for address in diffs:
             self.ledger.forget_diff(address)
-        self.going = self.ledger.jobs_gone().union(lasting, nights.values(), diffs)
+        # Jobs go with a prune, behind which each is looked at.
+        jobs = self.ledger.jobs_gone() if self.looking.whole else frozenset[str]()
+        self.going = jobs.union(lasting, nights.values(), diffs)
 
     def _is_there(self, address: str) -> bool:
         return address not in self.going and self.files.size(address) is not None

@@ -21,6 +21,7 @@ import hashlib
 import inspect
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from jmreport import records as nouns
 from jmreport import short_ids as forms
 from jmreport.errors import JmreportError
 from jmreport.records import Entry, JobRow, Measure, run_order
+from jmreport.remembered import StoreState
 from jmreport.sharing import Sharing
 from jmreport.short_ids import form, short_ids
 from jmreport.snapshots import contents, files, measured, runs, summaries
@@ -174,18 +176,38 @@ class Index:
     def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
         """Whole id -> its short form; found among the ids of the same form."""
         wanted = list(jobs)
-        forms, beside = sorted({form(job) for job in wanted}), list[str]()
+        found = short_ids(self.alike(wanted))
+        return {job: found[job] for job in wanted if job in found}
+
+    def alike(self, jobs: Iterable[str]) -> set[str]:
+        """Ids of all jobs that have the same shortest form as one of these."""
+        forms, found = sorted({form(job) for job in jobs}), set[str]()
         for start in range(0, len(forms), _ROWS):
             some = forms[start : start + _ROWS]
             marks = ", ".join("?" * len(some))
             query = f"SELECT id FROM entries WHERE form IN ({marks})"  # noqa: S608 - only marks
-            rows = self.connection.execute(query, some)
-            beside += (one for (one,) in rows)
-        found = short_ids(beside)
-        return {job: found[job] for job in wanted if job in found}
+            found.update(one for (one,) in self.connection.execute(query, some))
+        return found
+
+    def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
+        """The jobs that were submitted since then, and that this run did not find."""
+        number = self.number(run)
+        if since is not None:
+            return self._read(
+                "WHERE submitted >= ? AND last_run <> ? ORDER BY submitted DESC, entries.id",
+                (since.timestamp(), number),
+            )
+        return self._read_seen("WHERE last_run <> ? ORDER BY entries.id", (number,))
 
     def _read(self, which: str, values: tuple[object, ...] = ()) -> Iterator[Entry]:
         cursor = self.connection.execute(_ENTRY + which, values)
+        while rows := cursor.fetchmany(_ROWS):
+            yield from map(self._entry, rows)
+
+    def _read_seen(self, which: str, values: tuple[object, ...]) -> Iterator[Entry]:
+        """The same, in the order in which jobs were seen: of few among all of them."""
+        query = _ENTRY.replace("entries CROSS JOIN seen", "seen CROSS JOIN entries")
+        cursor = self.connection.execute(query + which, values)
         while rows := cursor.fetchmany(_ROWS):
             yield from map(self._entry, rows)
 
@@ -333,6 +355,14 @@ class Index:
             self.connection.execute("SELECT id, stamp FROM runs ORDER BY id").fetchall(),
         )
 
+    def told(self) -> StoreState:
+        """What made its rows, its last prune, and its runs as their run.json is."""
+        return StoreState(
+            made_by=self.made_by(),
+            pruned=self.prune(),
+            runs=tuple((run, _digest(body)) for run, body in self.runs()),
+        )
+
     def made_by(self) -> str:
         """What made its rows."""
         (maker,) = self.connection.execute(
@@ -425,6 +455,10 @@ class Index:
         self.connection.close()
         if self._path is not None:
             files.remove_quietly(self._path)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def broken(place: Path, error: sqlite3.Error) -> JmreportError:

@@ -24,6 +24,7 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, run_id
+from jmreport.remembered import StoreState
 from jmreport.snapshots import (
     carried,
     contents,
@@ -131,6 +132,26 @@ class Store:
     def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
         """Whole id -> as much of it as tells it apart from all that are known."""
         return self._asked(lambda state, wanted: state.short_ids(wanted), jobs)
+
+    def alike(self, jobs: Iterable[str]) -> set[str]:
+        """Ids of all jobs that look like one of these at their shortest."""
+        state, wanted = self._current(), tuple(jobs)
+        try:
+            return state.alike(wanted)
+        except sqlite3.DatabaseError:
+            return self._remade(state).alike(wanted)
+
+    def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
+        """The jobs that were submitted since then, and that this run did not find."""
+        return self._streamed(lambda state: state.missed(run, since))
+
+    def told(self) -> StoreState:
+        """As of which runs everything is told that is read here."""
+        state = self._current()
+        try:
+            return state.told()
+        except sqlite3.DatabaseError:
+            return self._remade(state).told()
 
     def _asked(
         self, ask: Callable[[Index, Sequence[str]], dict[str, T]], jobs: Iterable[str]

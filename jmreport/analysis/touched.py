@@ -1,0 +1,145 @@
+"""Which jobs' pages may be others since they were made: those that new runs touched.
+
+    what differs from what is remembered         whose page may be another
+    a record that is new                         its job's, that of the job above it, of all above
+                                                 that and of all below it
+    how long a success took, or when it ended    of the same workflow, those that ended later
+    how a piece of work stood                    of the same work, those that ended later
+    an id that looks like others                 the others', whose short ids may grow
+    whether a run found it, as it had asked      its own and those of all below it
+
+Pages of jobs that have not ended tell how long they have run, so each of them may be another.
+
+Whoever is not among them has the same context as before, to the last byte. More may be among them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, takewhile
+from typing import TypeVar
+
+from jmreport.analysis.history import told_by
+from jmreport.analysis.near import Near
+from jmreport.analysis.nights import Nights
+from jmreport.analysis.usual import asking_of, success, workflow_of
+from jmreport.analysis.window import Window
+from jmreport.records import Entry
+from jmreport.remembered import Fact, Growing, Memory, microseconds
+
+T = TypeVar("T")
+#: Jobs that are looked at together.
+_AT_ONCE = 500
+
+
+def fact_of(entry: Entry, nights: Nights, identity: Sequence[str]) -> Fact:
+    """What pages of other jobs are told with of a job, whether it is lost left open."""
+    row = entry.row
+    learned, told = success(row), told_by(entry, nights, identity)
+    _, asking = asking_of(entry, nights)
+    return Fact(
+        row.id,
+        entry.first_run,
+        workflow_of(row),
+        asked=None if row.active else asking.end.timestamp(),
+        ends=learned.end.timestamp() if learned else None,
+        seconds=learned.seconds if learned else None,
+        work=told.work if told else None,
+        ended=microseconds(told.ended) if told else None,
+        failed=told is not None and told.failed,
+        unsure=nights.may_end_later(entry),
+    )
+
+
+class Touching:
+    """Looks for the jobs that new runs touched, and brings forward what is remembered."""
+
+    def __init__(
+        self, history: Growing, nights: Nights, identity: Sequence[str], memory: Memory
+    ) -> None:
+        self._history, self._nights, self._identity = history, nights, identity
+        self._memory = memory
+        self._window = Window(nights)
+        #: Jobs that were not remembered.
+        self._new: set[str] = set()
+        #: Those whose row is another.
+        self._changed: set[str] = set()
+        self._found: set[str] = set()
+
+    def jobs(self, since: frozenset[str]) -> set[str]:
+        """The jobs that may be others since these runs came, which came behind all others."""
+        self._take(takewhile(lambda entry: entry.run in since, self._history.by_run()))
+        self._take(self._read(self._memory.unsure()))
+        self._memory.write()
+        active = self._history.active()
+        lost = {*self._lost_now(since, active), *self._lost_otherwise()}
+        above = self._closed(self._changed, below=True)
+        beneath = self._closed(self._changed | lost, below=False)
+        alike = self._history.alike(self._new) if self._new else set()
+        own = {entry.row.id for entry in active}
+        return {*self._found, *self._changed, *own, *lost, *above, *beneath, *alike}
+
+    def _take(self, entries: Iterator[Entry]) -> None:
+        """Jobs with new records, or such whose end may be another by now."""
+        while some := list(islice(entries, _AT_ONCE)):
+            known = self._memory.known([entry.row.id for entry in some])
+            for entry in some:
+                row = entry.row
+                fact, before = fact_of(entry, self._nights, self._identity), known.get(row.id)
+                self._changed.add(row.id)
+                if before is None:
+                    self._new.add(row.id)
+                self._compare(fact, before)
+                self._memory.put(fact._replace(seen=before.seen if before else None))
+                self._memory.link(row.id, row.parent, row.children)
+            self._memory.write()
+
+    def _compare(self, fact: Fact, before: Fact | None) -> None:
+        """Finds whose page tells of something that is another now."""
+        known = (fact,) if before is None else (fact, before)
+        if before is not None and fact.success != before.success:
+            # A success that is new is learned by no older run.
+            for each in known:
+                if each.ends is not None:
+                    self._found.update(self._memory.asking_after(each.workflow, each.ends))
+        if before is None or fact.told != before.told:
+            for each in known:
+                if each.work is not None and each.ended is not None:
+                    self._found.update(self._memory.telling_from(each.work, each.ended))
+
+    def _lost_now(self, since: frozenset[str], active: Sequence[Entry]) -> Iterator[str]:
+        """Jobs that new runs asked for in vain, and that were not lost before."""
+        asked = [run.asked.since for run in self._nights.runs if run.id in since]
+        if not asked:
+            return
+        before = self._memory.lost()
+        earliest = min((at for at in asked if at is not None), default=None)
+        missed = self._history.missed(self._nights.run.id, None if None in asked else earliest)
+        for entry in chain(active, missed):
+            if entry.row.id not in before and self._window.lost(entry):
+                yield entry.row.id
+
+    def _lost_otherwise(self) -> Iterator[str]:
+        """Jobs that were lost, and are not, or were seen since."""
+        before, near = self._memory.lost(), Near(self._history)
+        for entry in self._read(before):
+            lost = self._window.lost(near.top(entry))
+            seen = microseconds(self._nights.seen(entry)) if lost else None
+            if seen != before[entry.row.id]:
+                yield entry.row.id
+            near.forget()
+
+    def _read(self, jobs: Iterable[str]) -> Iterator[Entry]:
+        waiting = iter(jobs)
+        while some := list(islice(waiting, _AT_ONCE)):
+            yield from self._history.of(some).values()
+
+    def _closed(self, jobs: Iterable[str], *, below: bool) -> set[str]:
+        """The jobs that name these, those that name them, and so on."""
+        found: set[str] = set()
+        waiting = list(jobs)
+        while waiting:
+            more = [
+                job for job in self._memory.naming(waiting.pop(), below=below) if job not in found
+            ]
+            found.update(more)
+            waiting += more
+        return found

@@ -1,0 +1,195 @@
+"""Which jobs' pages are looked at: of nearly all of them nothing can have changed since last time.
+
+With the pages of jobs the ledger remembers what all of them were made of: code, settings, and the
+runs of the store. Where nothing of that is another, and runs only came behind those that were, the
+jobs that these touched are told of again (analysis/touched.py), and those that name a label or a
+workflow which got a page; of all others it is only looked whether their files are there. In any
+other case, and whenever it is in doubt, every job is looked at.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from jmreport.history import History
+from jmreport.records import Entry, run_order
+from jmreport.remembered import Contexts, Memory, StoreState
+from jmreport.render import addresses
+from jmreport.render.files import Files
+from jmreport.render.jobcells import Brief, Jobs
+from jmreport.render.ledger import Ledger
+from jmreport.report import JobContext
+
+#: Jobs that are read together.
+_AT_ONCE = 500
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """What all pages of jobs are made of.
+
+    `made_of` is a digest of code and settings; `labels` and `workflows` are those that have pages;
+    `now` is that of the newest usable run; `marks` is what lists show of a job by.
+    """
+
+    made_of: str
+    labels: frozenset[str]
+    workflows: frozenset[str]
+    store: StoreState
+    now: datetime
+    marks: str
+
+    def since(self, before: "Seen") -> frozenset[str] | None:
+        """The runs that came since, where nothing else is another; else None."""
+        if self.made_of != before.made_of or self.now < before.now:
+            return None
+        return self.store.since(before.store)
+
+
+class Looking:
+    """Chooses the jobs that are looked at, and counts the files of all others.
+
+    `seen` is what pages are made of now, None where nobody can tell: then nothing is remembered.
+    """
+
+    def __init__(self, ledger: Ledger, files: Files, history: History, seen: Seen | None) -> None:
+        self._ledger, self._files = ledger, files
+        self._history, self._seen = history, seen
+        self._before = _read(ledger.seen()) if seen else None
+        #: Pages of jobs that nobody knows, of which nothing is counted.
+        self._strangers = set(ledger.strangers())
+        #: Whether every job is looked at.
+        self.whole = True
+        #: Files of jobs that are not looked at, all of them as they were.
+        self.unchanged = 0
+        #: Those jobs.
+        self.jobs = 0
+        ledger.set_seen(b"")
+
+    def contexts(self, found: Contexts) -> Iterator[JobContext]:
+        """Those of the jobs that are looked at."""
+        if self._seen is None:
+            return iter(found)
+        some = self._some(self._seen, found)
+        if some is not None:
+            self.whole = False
+            return self._others_counted(some)
+        self.unchanged = 0
+        self._ledger.begin_briefs()
+        return found.remembered(self._ledger.memory())
+
+    def _some(self, seen: Seen, found: Contexts) -> Iterator[JobContext] | None:
+        since = seen.since(self._before) if self._before else None
+        if since is None or self._before is None:
+            return None
+        if self._before.marks != seen.marks:
+            self._ledger.forget_marks()
+        memory = self._ledger.memory()
+        damaged = self._damaged()
+        again = {job for job in memory.ids() if addresses.job(job) in damaged} if damaged else set()
+        again.update(self._linked(self._before, seen, memory))
+        return found.touched(memory, since, again)
+
+    def _linked(self, before: Seen, seen: Seen, memory: Memory) -> Iterator[str]:
+        """The jobs that name a label or a workflow which got a page, or has none any more.
+
+        A job's page names its own workflow and those of the jobs above and below it.
+        """
+        labels, workflows = before.labels ^ seen.labels, before.workflows ^ seen.workflows
+        if not labels and not workflows:
+            return
+        for entry in self._history.by_run():
+            row = entry.row
+            if row.name in workflows:
+                yield from (row.id, *memory.naming(row.id, below=True))
+                yield from memory.naming(row.id, below=False)
+            elif not labels.isdisjoint(row.labels):
+                yield row.id
+
+    def _others_counted(self, some: Iterator[JobContext]) -> Iterator[JobContext]:
+        self.jobs = self._ledger.memory().count()
+        for context in some:
+            self.jobs -= 1
+            yield context
+
+    def _damaged(self) -> frozenset[str]:
+        """The pages of which a file is missing or another; counts the files of all."""
+        damaged: set[str] = set()
+        size, count = self._files.size, 0
+        for owner, address, known in self._ledger.sizes_of_jobs():
+            if owner not in self._strangers:
+                count += 1
+                if size(address) != known:
+                    damaged.add(owner)
+        self.unchanged = count
+        return frozenset(damaged)
+
+    def take(self, owner: str, files: int) -> None:
+        """A job's page is looked at that had so many files."""
+        if owner in self._strangers:
+            self._strangers.remove(owner)
+        elif not self.whole:
+            self.unchanged -= files
+
+    def show(self, entry: Entry, brief: Brief | None) -> None:
+        """Remembers what lists show of a job that is looked at."""
+        row = entry.row
+        if self._seen is None:
+            return
+        if row.listed:
+            mark = brief.mark if brief else None
+            self._ledger.put_brief(row.id, row.status, mark, archived=row.archived)
+        elif not self.whole:
+            self._ledger.forget_brief(row.id)
+
+    def meet_others(self, jobs: Jobs, wanted: set[str]) -> None:
+        """Tells lists of the jobs that were not looked at; of those `wanted` pages tell too."""
+        if self.whole:
+            return
+        for entry, short in _with_short(self._history, sorted(wanted - jobs.entries.keys())):
+            jobs.add(entry, short)
+        for some in self._ledger.briefs():
+            lacking = []
+            for job, status, mark, archived in some:
+                if jobs.knows(job):
+                    continue
+                if mark is None:
+                    lacking.append(job)
+                else:
+                    jobs.recall(job, Brief(status, mark), archived=archived)
+            for entry, short in _with_short(self._history, lacking):
+                jobs.meet(entry, short)
+                if brief := jobs.brief(entry.row.id):
+                    self._ledger.mark_brief(entry.row.id, brief.mark)
+
+    def done(self) -> None:
+        """All pages were made: the ledger may be committed."""
+        if self._seen is None:
+            return
+        if self.whole:
+            self._ledger.end_briefs()
+        strangers = self._ledger.jobs_gone() if self.whole else self._strangers
+        self._ledger.set_strangers(strangers)
+        self._ledger.set_seen(msgspec.msgpack.encode(self._seen))
+
+
+def _with_short(history: History, jobs: list[str]) -> Iterator[tuple[Entry, str]]:
+    """Those of the jobs that are known, with their short ids, in the order of stored records."""
+    waiting = iter(jobs)
+    while some := list(islice(waiting, _AT_ONCE)):
+        found = sorted(
+            history.of(some).values(),
+            key=lambda entry: (run_order(entry.run), entry.shard, entry.line),
+        )
+        short = history.short_ids(entry.row.id for entry in found)
+        yield from ((entry, short[entry.row.id]) for entry in found)
+
+
+def _read(body: bytes) -> Seen | None:
+    """What was remembered; None where that is nothing, or of another version."""
+    try:
+        return msgspec.msgpack.decode(body, type=Seen) if body else None
+    except msgspec.DecodeError:
+        return None

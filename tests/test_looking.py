@@ -1,0 +1,249 @@
+"""One more night: few jobs are looked at, and the site is the same as where all of them are."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from analysis_cases import DAY, job, night, run
+from growing_cases import Growing
+from msgspec.structs import replace
+from site_cases import contents, read, report
+
+from jmreport.analysis import contexts
+from jmreport.history import Held
+from jmreport.progress import SilentProgress, Step
+from jmreport.records import Entry, Run
+from jmreport.remembered import Contexts, Memory, StoreState
+from jmreport.render import addresses, site
+from jmreport.report import JobContext
+from jmreport.settings import ReportSettings, Settings, Site
+
+#: Where templates are kept from one site to the next, if anywhere.
+COMPILED: list[Path] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    COMPILED.append(tmp_path_factory.mktemp("compiled"))
+    yield
+    COMPILED.clear()
+
+
+class Counted:
+    """Contexts, and of how many jobs they were."""
+
+    def __init__(self, found: Contexts) -> None:
+        self._found = found
+        self.looked = 0
+
+    def __iter__(self) -> Iterator[JobContext]:
+        return self._count(self._found)
+
+    def remembered(self, memory: Memory) -> Iterator[JobContext]:
+        return self._count(self._found.remembered(memory))
+
+    def touched(
+        self, memory: Memory, since: frozenset[str], more: Iterable[str]
+    ) -> Iterator[JobContext] | None:
+        found = self._found.touched(memory, since, more)
+        return None if found is None else self._count(found)
+
+    def _count(self, found: Iterable[JobContext]) -> Iterator[JobContext]:
+        for context in found:
+            self.looked += 1
+            yield context
+
+
+def write(
+    where: Path,
+    jobs: Sequence[Entry],
+    over: Sequence[Run],
+    *,
+    pruned: str = "",
+    settings: Settings | None = None,
+    progress: SilentProgress | None = None,
+    remembers: bool = True,
+) -> tuple[site.Written, int]:
+    """What came of a site of these jobs, and how many of them were looked at."""
+    settings = settings or Settings()
+    history = Held(jobs)
+    counted = Counted(contexts(history, over, identity=settings.report.identity_labels))
+    state = StoreState(
+        made_by="",
+        pruned=pruned,
+        runs=tuple((each.id, each.state) for each in over if not each.pruned),
+    )
+    written = site.write(
+        where,
+        report(jobs, over, settings),
+        counted,
+        partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
+        history=history,
+        settings=settings,
+        version="0.1.0",
+        workers=1,
+        made_of=settings.site.title,
+        store=state if remembers else None,
+        progress=progress or SilentProgress(),
+        compiled=COMPILED[-1] if COMPILED else None,
+    )
+    return replace(written, seconds=0.0), counted.looked
+
+
+def spoil(where: Path, world: Growing) -> None:
+    """Takes a page away, or cuts it short."""
+    pages = sorted((where / "jobs").glob("*.html"))
+    page = world.random.choice(pages)
+    if world.random.random() < 0.5:
+        page.unlink()
+    else:
+        page.write_bytes(page.read_bytes()[:-1])
+
+
+def grown(seed: int, folder: Path, *, nights: int = 6) -> tuple[int, int]:
+    """Two sites of the same nights; one of them remembers. Says how many jobs each looked at."""
+    world = Growing(seed)
+    quick, slow = folder / "quick", folder / "slow"
+    sums = (0, 0)
+    for _ in range(nights):
+        world.grow()
+        chance = world.random.random()
+        if chance < 0.1:
+            continue
+        jobs = tuple(world.held().by_run(oldest_first=True))
+        if chance < 0.2 and quick.exists():
+            again = world.random.getstate()
+            spoil(quick, world)
+            world.random.setstate(again)
+            spoil(slow, world)
+        settings = Settings(
+            site=Site(title="another" if 0.3 < chance < 0.35 else "one"),
+            report=ReportSettings(identity_labels=("sample",) if seed % 2 else ()),
+        )
+        own = partial(write, settings=settings)
+        told, looked = own(quick, jobs, world.runs)
+        wanted, all_of_them = own(slow, jobs, world.runs, remembers=False)
+        assert told == wanted
+        assert contents(quick) == contents(slow)
+        sums = sums[0] + looked, sums[1] + all_of_them
+    return sums
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_site_that_goes_on_is_the_same_to_the_byte_and_so_is_what_is_said_of_it(
+    seed: int, tmp_path: Path
+) -> None:
+    looked, known = grown(seed, tmp_path)
+    assert looked < known
+
+
+def nightly(nights: int) -> tuple[list[Entry], list[Run]]:
+    """Three pieces of work, each of them done every night."""
+    over = [run(number) for number in range(nights)]
+    jobs = [
+        job(
+            f"{number:04}{work:04}-77aa-4344-b248-13abb73e7a7f",
+            night(number) - DAY / (2 + work),
+            "Failed" if number == 2 else "Succeeded",
+            found=number,
+            last=nights - 1,
+            key=f"k{work}",
+            labels={"owner": "ana"},
+        )
+        for number in range(nights)
+        for work in range(3)
+    ]
+    return [
+        replace(each, shard=each.run, line=number % 3) for number, each in enumerate(jobs)
+    ], over
+
+
+def test_only_the_jobs_of_the_new_night_are_looked_at(tmp_path: Path) -> None:
+    assert write(tmp_path, *nightly(6))[1] == 18
+    assert write(tmp_path, *nightly(7))[1] == 3
+    assert write(tmp_path, *nightly(7))[1] == 0
+
+
+def test_another_setting_or_a_prune_or_another_store_has_all_looked_at(tmp_path: Path) -> None:
+    jobs, over = nightly(6)
+    write(tmp_path, jobs, over)
+    assert write(tmp_path, jobs, over, settings=Settings(site=Site(title="x")))[1] == 18
+    assert write(tmp_path, jobs, over, settings=Settings(site=Site(title="x")))[1] == 0
+    assert write(tmp_path, jobs, over)[1] == 18
+    assert write(tmp_path, jobs, over, pruned="of tonight")[1] == 18
+    others = [replace(each, state="incomplete") for each in over]
+    assert write(tmp_path, jobs, others, pruned="of tonight")[1] == 18
+    assert write(tmp_path, jobs, over[1:])[1] == 18
+
+
+def test_what_was_rendered_without_remembering_has_all_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, *nightly(6))
+    write(tmp_path, *nightly(6), remembers=False)
+    assert write(tmp_path, *nightly(6))[1] == 18
+
+
+def test_a_page_that_is_missing_or_cut_short_is_made_again(tmp_path: Path) -> None:
+    jobs, over = nightly(6)
+    write(tmp_path, jobs, over)
+    before = contents(tmp_path)
+    (tmp_path / addresses.job(jobs[0].row.id)).unlink()
+    (tmp_path / addresses.job_raw(jobs[5].row.id)).write_text("{}")
+    written, looked = write(tmp_path, jobs, over)
+    assert (written.rewritten, looked) == (4, 2)
+    assert contents(tmp_path) == before
+
+
+def batch(entry: Entry) -> Entry:
+    """The same job, with a label that stands for two jobs once there are some more."""
+    return replace(entry, row=replace(entry.row, labels={**entry.row.labels, "batch": "b"}))
+
+
+def test_where_a_label_gets_pages_all_jobs_that_have_it_are_looked_at(tmp_path: Path) -> None:
+    quick, slow = tmp_path / "quick", tmp_path / "slow"
+    for where, remembers in ((quick, True), (slow, False)):
+        jobs, over = nightly(6)
+        write(where, [*jobs[:4], batch(jobs[4]), *jobs[5:]], over, remembers=remembers)
+        jobs, over = nightly(7)
+        more = [*jobs[:4], batch(jobs[4]), *jobs[5:18], *map(batch, jobs[18:])]
+        looked = write(where, more, over, remembers=remembers)[1]
+        assert looked == (4 if remembers else len(more))
+    assert (quick / addresses.label("batch")).exists()
+    assert contents(quick) == contents(slow)
+
+
+class _Stopping(SilentProgress):
+    """Stops the run when it comes to pages other than the jobs'."""
+
+    def step(self, name: str, total: int | None) -> "AbstractContextManager[Step]":
+        if name == "write other pages":
+            raise KeyboardInterrupt
+        return super().step(name, total)
+
+
+def test_a_render_that_was_stopped_is_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """The jobs that it looked at are looked at again."""
+    write(tmp_path, *nightly(6))
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, *nightly(7), progress=_Stopping())
+    assert write(tmp_path, *nightly(8))[1] == 6
+    write(tmp_path / "scratch", *nightly(8))
+    here, wanted = contents(tmp_path), contents(tmp_path / "scratch")
+    assert {name: here.get(name) for name in wanted} == wanted
+
+
+def test_a_page_of_a_job_that_nobody_knows_any_more_is_not_counted(tmp_path: Path) -> None:
+    """Its page stays, as when the snapshots were lost, and counts again once it is known again."""
+    jobs, over = nightly(6)
+    later = [*over, run(6)]
+    known = [replace(jobs[0], run=later[-1].id, first_run=later[-1].id), *jobs[1:]]
+    told = []
+    for where, remembers in ((tmp_path / "quick", True), (tmp_path / "slow", False)):
+        own = partial(write, where, remembers=remembers)
+        own(jobs, over)
+        told.append((own(jobs[1:], over, pruned="1")[0], own(jobs[1:], over, pruned="1")[0]))
+        assert (where / addresses.job(jobs[0].row.id)).exists()
+        told.append((own(known, later, pruned="1")[0], own(known, later, pruned="1")[0]))
+    assert told[:2] == told[2:]
+    assert contents(tmp_path / "quick") == contents(tmp_path / "slow")

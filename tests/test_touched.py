@@ -1,0 +1,139 @@
+"""Contexts of the jobs that a night touched are those among all, and no other job's differs."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from analysis_cases import DAY, job, night, run
+from growing_cases import Growing, as_told, store_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from jmreport.analysis import contexts
+from jmreport.history import Held
+from jmreport.records import Run
+from jmreport.remembered import Growing as History
+from jmreport.remembered import Memory
+from jmreport.report import JobContext
+from jmreport.snapshots import Store
+
+
+def shown(context: JobContext) -> JobContext:
+    """As much of it as goes into a page."""
+    entry = replace(context.entry, shard="", line=0, last_run="", row_digest="")
+    return replace(context, entry=entry)
+
+
+class Told:
+    """What is remembered while a history grows, and what was told of its jobs."""
+
+    def __init__(self, identity: Sequence[str] = ()) -> None:
+        self._identity = identity
+        self.memory = Memory(sqlite3.connect(":memory:", isolation_level=None))
+        self.since: frozenset[str] | None = None
+        self._now: datetime | None = None
+        self.told: Mapping[str, JobContext] = {}
+
+    def check(self, history: History, runs: Sequence[Run]) -> tuple[int, int]:
+        """(how many jobs were touched, how many are known)."""
+        asked = contexts(history, runs, identity=self._identity)
+        whole = {one.entry.row.id: shown(one) for one in asked}
+        found = self._touched(history, runs)
+        for name, context in whole.items():
+            if name in found:
+                assert found[name] == context
+            else:
+                assert self.told[name] == context
+        self.told = whole
+        return len(found), len(whole)
+
+    def _touched(self, history: History, runs: Sequence[Run]) -> Mapping[str, JobContext]:
+        """As of those that were touched since the last time; at first as of all."""
+        asked = contexts(history, runs, identity=self._identity)
+        newest = next(run.now for run in reversed(runs) if run.usable)
+        known, self.since = self.since, frozenset(run.id for run in runs)
+        before, self._now = self._now, newest
+        if known is None or before is None or newest < before:
+            found = asked.remembered(self.memory)
+        else:
+            some = asked.touched(self.memory, self.since - known)
+            assert some is not None
+            found = some
+        return {one.entry.row.id: shown(one) for one in found}
+
+
+def identity(seed: int) -> tuple[str, ...]:
+    return ("sample",) if seed % 2 else ()
+
+
+def grown(seed: int, *, nights: int = 16, jobs: int = 8) -> tuple[int, int]:
+    """A history that grows; now and then several runs come before anybody looks."""
+    world, told = Growing(seed, jobs=jobs), Told(identity(seed))
+    sums = (0, 0)
+    for _ in range(nights):
+        world.grow()
+        if world.random.random() < 0.8:
+            touched, known = told.check(world.held(), world.runs)
+            sums = sums[0] + touched, sums[1] + known
+    return sums
+
+
+def grown_in_a_store(seed: int, root: Path, *, nights: int = 8) -> tuple[int, int]:
+    """The same in a store, from which runs are pruned once: then all are remembered anew."""
+    world, told = Growing(seed), Told(identity(seed))
+    sums = (0, 0)
+    pruned = world.random.choice((None, 4, 6))
+    for number in range(nights):
+        world.grow()
+        store_run(root, world)
+        with Store.open(root, summarise=as_told) as store:
+            if number == pruned:
+                before = world.runs[-1].now - 2 * DAY
+                store.prune(before, now=world.runs[-1].now, leaning=lambda _: ())
+                told = Told(identity(seed))
+            if world.random.random() < 0.8:
+                touched, known = told.check(store, (*store.pruned(), *store.runs()))
+                sums = sums[0] + touched, sums[1] + known
+    return sums
+
+
+@given(st.integers(0, 2**32))
+def test_who_is_not_touched_is_told_of_as_before(seed: int) -> None:
+    grown(seed)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 2**32))
+def test_it_is_the_same_in_a_store(seed: int) -> None:
+    with TemporaryDirectory() as folder:
+        grown_in_a_store(seed, Path(folder) / "snapshots")
+
+
+def test_work_that_failed_for_longer_than_pages_look_back_still_counts_from_its_success() -> None:
+    """Failures in a row, and the success before them, whatever night they are told in."""
+    nights, told = 40, Told()
+    jobs = [
+        job(f"job-{number:02}", night(number), "Failed" if number else "Succeeded", found=number)
+        for number in range(nights)
+    ]
+    for number in range(nights):
+        here = [replace(one, last_run=run(number).id) for one in jobs[: number + 1]]
+        touched, _ = told.check(Held(here), [run(each) for each in range(number + 1)])
+        assert touched == 1
+    history = told.told["job-39"].history
+    assert history is not None
+    assert (history.failures, history.last_success) == (39, "job-00")
+
+
+def test_what_a_page_does_not_tell_of_has_nobody_told_of_again() -> None:
+    """An older job that is lost touches itself, and a night's new jobs touch no older ones."""
+    jobs = [job(f"job-{number}", night(number), found=number, last=4) for number in range(5)]
+    told = Told()
+    assert told.check(Held(jobs), [run(each) for each in range(5)]) == (5, 5)
+    more = [job("job-5", night(5), found=5), *(replace(one, last_run=run(5).id) for one in jobs)]
+    assert told.check(Held(more), [run(each) for each in range(6)]) == (1, 6)
+    lost = [*more[:-1], jobs[-1]]
+    assert told.check(Held(lost), [run(each) for each in range(7)])[0] == 6
