@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -30,6 +31,8 @@ NO_NAME = "(no name)"
 MOST_COLUMNS = 12
 #: Columns that a phone shows, where a row is a block of lines.
 ON_A_PHONE = 8
+#: Fields named in a list's note of those that no job has.
+MOST_UNSAID = 3
 #: A column of a label or an extension stands where at least one job in so many has it.
 SPARSE = 10
 
@@ -472,6 +475,23 @@ class Jobs:
         Those of this year leave it out, and the page names the zone as it is called now.
         """
         return f"{self.now.astimezone(self.zone).year} {words.zone_name(self.now, self.zone)}"
+
+    @cached_property
+    def note(self) -> str:
+        """What lists do not show of what the server names; "" where they show all of it."""
+        said = []
+        if self.unsaid:
+            named, left = self.unsaid[:MOST_UNSAID], len(self.unsaid[MOST_UNSAID:])
+            more = [words.plural(left, "more field")] if left else []
+            said.append(f"No job of this report has {words.listed([*named, *more])}.")
+        if self.left_out:
+            said.append(f"{words.plural(self.left_out, 'more column')} in data/jobs.csv.")
+        return " ".join(said)
+
+    @cached_property
+    def look(self) -> str:
+        """What all lists show alike, for the digests of their pages."""
+        return digest(self.columns, self.note, self.dated)
 
     def shown(self, jobs: Sequence[str], at: str) -> list[tuple[bytes, str]]:
         """What rows of these jobs come to on the page `at`, for its digest."""

@@ -23,7 +23,6 @@ from jmreport.render.listpages import (
     JobList,
     PageLink,
     chunked,
-    columns_note,
     list_pages,
     pager,
 )
@@ -165,9 +164,7 @@ def index_pages(
             address=addresses.jobs_page(place + 1),
             template="jobs.html",
             content=digest(
-                jobs.columns,
-                columns_note(jobs),
-                jobs.dated,
+                jobs.look,
                 len(ids),
                 place,
                 statuses if first else (),
@@ -274,7 +271,7 @@ def _index_view(
             quality=addresses.relative(at, addresses.QUALITY),
             statuses=statuses if page == 1 else (),
             columns=jobs.columns,
-            columns_note=columns_note(jobs),
+            columns_note=jobs.note,
             rows=tuple(jobs.line(job, at) for job in chunk),
             page=page,
             pages=pager(page, last, lambda n: addresses.relative(at, addresses.jobs_page(n))),

@@ -19,8 +19,6 @@ from jmreport.render.page import Page, digest
 
 #: Rows on a page of a list.
 ROWS = 100
-#: Fields named in a list's note of those that no job has.
-MOST_UNSAID = 3
 #: The scope of lists that jobs never leave for their age.
 OF_ALL_TIME = "of all time"
 #: What the name of a list ends in where only its archived jobs are shown.
@@ -221,9 +219,7 @@ def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> 
         address=_address(part, place),
         template="joblist.html",
         content=digest(
-            jobs.columns,
-            columns_note(jobs),
-            jobs.dated,
+            jobs.look,
             replace(part.found, scopes=() if place.full else part.found.scopes),
             part.suffix,
             part.beyond and not place.full,
@@ -261,7 +257,7 @@ def _list_view(
             back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
             filter="" if place.full else _filter_href(part, at),
             columns=jobs.columns,
-            columns_note=columns_note(jobs),
+            columns_note=jobs.note,
             rows=tuple(jobs.line(job, at) for job in chunk),
             page=1 if place.aged or place.shared else place.page + 1,
             pages=_links(part, place, at),
@@ -359,18 +355,6 @@ def _filter_href(part: _Part, at: str) -> str:
         return ""
     shown = "&archived=on" if part.suffix or part.beside else ""
     return f"{addresses.relative(at, addresses.JOBS)}#{part.found.filter}{shown}"
-
-
-def columns_note(jobs: Jobs) -> str:
-    """What the lists do not show of what the server names; "" where they show all of it."""
-    said = []
-    if jobs.unsaid:
-        named, left = jobs.unsaid[:MOST_UNSAID], len(jobs.unsaid[MOST_UNSAID:])
-        more = [words.plural(left, "more field")] if left else []
-        said.append(f"No job of this report has {words.listed([*named, *more])}.")
-    if jobs.left_out:
-        said.append(f"{words.plural(jobs.left_out, 'more column')} in data/jobs.csv.")
-    return " ".join(said)
 
 
 def chunked(jobs: Sequence[str]) -> list[Sequence[str]]:

@@ -20,7 +20,7 @@ that what was stored together lies together.
 import hashlib
 import inspect
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -164,14 +164,23 @@ class Index:
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""
-        return {job: entry for job in jobs for entry in self._read("WHERE entries.id = ?", (job,))}
+        wanted = list(dict.fromkeys(jobs))
+        found = {
+            entry.row.id: entry
+            for some, marks in _by_the_hundred(wanted)
+            for entry in self._read(f"WHERE entries.id IN ({marks})", some)
+        }
+        return {job: found[job] for job in wanted if job in found}
 
     def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
         """The jobs that no list names and whose parent is one of these."""
-        for job in dict.fromkeys(jobs):
-            yield from self._read(
-                "WHERE above = ? AND above IS NOT NULL ORDER BY entries.id", (job,)
-            )
+        for some, marks in _by_the_hundred(list(dict.fromkeys(jobs))):
+            found: dict[str | None, list[Entry]] = {}
+            which = f"WHERE above IN ({marks}) AND above IS NOT NULL ORDER BY entries.id"
+            for entry in self._read(which, some):
+                found.setdefault(entry.row.parent, []).append(entry)
+            for job in some:
+                yield from found.get(job, ())
 
     def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
         """Whole id -> its short form; found among the ids of the same form."""
@@ -181,10 +190,8 @@ class Index:
 
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that have the same shortest form as one of these."""
-        forms, found = sorted({form(job) for job in jobs}), set[str]()
-        for start in range(0, len(forms), _ROWS):
-            some = forms[start : start + _ROWS]
-            marks = ", ".join("?" * len(some))
+        found = set[str]()
+        for some, marks in _by_the_hundred(sorted({form(job) for job in jobs})):
             query = f"SELECT id FROM entries WHERE form IN ({marks})"  # noqa: S608 - only marks
             found.update(one for (one,) in self.connection.execute(query, some))
         return found
@@ -199,7 +206,7 @@ class Index:
             )
         return self._read_seen("WHERE last_run <> ? ORDER BY entries.id", (number,))
 
-    def _read(self, which: str, values: tuple[object, ...] = ()) -> Iterator[Entry]:
+    def _read(self, which: str, values: Sequence[object] = ()) -> Iterator[Entry]:
         cursor = self.connection.execute(_ENTRY + which, values)
         while rows := cursor.fetchmany(_ROWS):
             yield from map(self._entry, rows)
@@ -459,6 +466,13 @@ class Index:
 
 def _digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _by_the_hundred(values: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Some of the values at a time, and as many question marks."""
+    for start in range(0, len(values), _ROWS):
+        some = values[start : start + _ROWS]
+        yield some, ", ".join("?" * len(some))
 
 
 def broken(place: Path, error: sqlite3.Error) -> JmreportError:
