@@ -1,5 +1,6 @@
 """Lists that go back beyond the report's window: their full pages are written once."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -153,6 +154,34 @@ def test_archived_jobs_of_a_time_frame_share_the_pages_of_archived_ones(tmp_path
         assert _leads(front, "Older").startswith(f"{longer}{suffix}-older-")
     assert jobs_behind(tmp_path, f"jobs/{name}.html") == 490
     assert jobs_behind(tmp_path, f"jobs/{longer}.html") == 1400
+
+
+def test_labels_that_differ_by_what_stands_between_names_have_lists_of_their_own(
+    tmp_path: Path,
+) -> None:
+    """NUL in the names and values of a hostile server's labels: each number leads to its jobs."""
+    jobs, over = nightly(4)
+    hostile = [
+        replace(
+            entry,
+            row=replace(entry.row, labels={"a": "b\0"} if entry.line % 2 else {"a\0=b": "z"}),
+        )
+        for entry in jobs
+    ]
+    write(tmp_path, hostile, over)
+    values = {"a": ("=b\0", 1), "a\0=b": ("", 1)}
+    for key, (known, odd) in values.items():
+        behind = _jobs_of(tmp_path, list_name("label", key, known, "", "ALL_TIME"))
+        assert behind == {addresses.job(each.row.id)[5:] for each in jobs if each.line % 2 == odd}
+    assert list_name("label", "a", "=b\0", "") != list_name("label", "a\0=b", "", "")
+    assert list_name("label", "a", "\1", "") != list_name("label", "a", "\0", "")
+
+
+def _jobs_of(where: Path, name: str) -> set[str]:
+    """The pages of jobs that a list of all time leads to."""
+    pages = [where / f"jobs/{name}.html", *where.glob(f"jobs/{name}-older-*.html")]
+    hrefs = {href for page in pages for href in re.findall(r'href="([^"/]+)"', page.read_text())}
+    return {href for href in hrefs if re.search(r"-[0-9a-f]{8}\.html$", href)}
 
 
 def _leads(page: str, words: str) -> str:

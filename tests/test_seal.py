@@ -18,6 +18,7 @@ from jmreport import pipeline
 from jmreport.errors import Exit, LockedError
 from jmreport.pipeline import DemoOptions, Outcome, Source
 from jmreport.progress import SilentProgress, Step
+from jmreport.records import run_id
 from jmreport.render.ledger import Ledger
 from jmreport.render.seal import Seal, encoded
 from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo
@@ -231,3 +232,64 @@ def test_an_unbroken_seal_is_found_without_loading_what_makes_pages(folder: Path
     )
     assert " 0 rewritten" in done.stdout
     assert done.stdout.splitlines()[-1] == "0 set()"
+
+
+class _Killed(BaseException):
+    """What a test has in the place of SIGKILL."""
+
+
+def stopped_at_its_commit(how: Settings) -> None:
+    """A render that is killed when all files are in their places and the ledger does not know."""
+
+    def commit(_ledger: Ledger) -> None:
+        raise _Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "commit", commit)
+        with pytest.raises(_Killed):
+            pipeline.render(how, progress=SilentProgress(), workers=1)
+
+
+def site_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted((folder / "site").rglob("*"))
+        if path.is_file() and ".jmreport" not in path.parts
+    }
+
+
+def test_what_a_render_that_was_killed_wrote_is_not_taken_for_what_was_there(folder: Path) -> None:
+    """The pages of two titles of one length are as large as one another, and sizes tell nothing."""
+    ours, theirs = (Settings(site=Site(title=title)) for title in ("ours", "others"[:4]))
+    render(ours)
+    before = site_of(folder)
+    stopped_at_its_commit(theirs)
+    assert site_of(folder) != before
+    outcome, looked = render(ours)
+    assert looked
+    assert "0 rewritten" not in outcome.summary[0]
+    assert site_of(folder) == before
+    again, looked = render(ours)
+    assert not looked
+    assert " 0 rewritten" in again.summary[0]
+
+
+def test_files_that_only_a_killed_render_had_are_gone_after_the_next(folder: Path) -> None:
+    render(Settings())
+    before = site_of(folder)
+    stopped_at_its_commit(Settings(site=Site(formats=("multiqc",))))
+    assert site_of(folder).keys() > before.keys()
+    render(Settings())
+    assert site_of(folder) == before
+
+
+def test_a_difference_that_is_asked_for_leaves_a_killed_render_to_be_seen_to(folder: Path) -> None:
+    ours, theirs = (Settings(site=Site(title=title)) for title in ("ours", "them"))
+    later = NOW + timedelta(days=1)
+    pipeline.build(ours, now=later, source=DEMO, environ={}, progress=SilentProgress(), workers=1)
+    stopped_at_its_commit(theirs)
+    found = pipeline.diff(ours, run_id(NOW), run_id(later), progress=SilentProgress())
+    pipeline.keep_diff(ours, found)
+    render(ours)
+    titles = {body.partition(b"<title>")[2][:400] for body in site_of(folder).values()}
+    assert not any(b"them</title>" in title for title in titles)

@@ -1,4 +1,11 @@
-"""Files of the site: each is written beside its place and moved in, so none is ever half there."""
+"""Files of the site: each is written beside its place and moved in, so none is ever half there.
+
+    .jmreport/tmp/       what is being written
+    .jmreport/journal    addresses of what was put in its place since the ledger was committed last
+
+A run that is killed leaves its journal: of those files the ledger knows nothing, whatever their
+sizes are, so the next run makes them again, or takes away what belongs to no page.
+"""
 
 import errno
 import hashlib
@@ -32,9 +39,17 @@ class Files:
         self._root, self._parts = str(root), str(self._temporary)
         self._made: set[str] = set()
         self._number = 0
+        self._journal_path = self.own / "journal"
+        self._journal: int | None = None
+        self._journals = False
+        #: Addresses of files of which nobody knows what they hold, since a run was killed.
+        self.unsure: set[str] = set()
 
     def prepare(self) -> None:
-        """Makes the directories and clears what a killed run left; JmreportError where it can't."""
+        """Makes the directories and clears what a killed run left; JmreportError where it can't.
+
+        From here on it is noted which files are put in their places.
+        """
         try:
             self._temporary.mkdir(parents=True, exist_ok=True)
             for left in self._temporary.iterdir():
@@ -45,6 +60,41 @@ class Files:
             probe.unlink()
         except OSError as error:
             raise cannot_write(self.root, error) from error
+        self.doubt()
+        self._journals = True
+
+    def doubt(self) -> None:
+        """Learns which files a run that was killed had put in their places."""
+        try:
+            found = self._journal_path.read_bytes().decode("utf-8", "replace").splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise cannot_write(self._journal_path, error) from error
+        self.unsure = {
+            address for address in found if ".." not in address and not address.startswith("/")
+        }
+
+    def settled(self) -> None:
+        """The ledger was committed: it knows all files again."""
+        self.close()
+        with suppress(OSError):  # then they are made once more
+            self._journal_path.unlink(missing_ok=True)
+        self.unsure.clear()
+
+    def close(self) -> None:
+        """Notes nothing more."""
+        if self._journal is not None:
+            os.close(self._journal)
+        self._journal, self._journals = None, False
+
+    def note(self, address: str) -> None:
+        """Notes that a file is about to be put in its place. Raises OSError."""
+        if self._journals and self._journal is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            self._journal = os.open(self._journal_path, flags, 0o666)
+        if self._journal is not None:
+            os.write(self._journal, f"{address}\n".encode("utf-8", "replace"))
 
     def spool(self, name: str) -> Path:
         """A temporary file's path, gone after the run."""
@@ -64,18 +114,22 @@ class Files:
                     written += os.write(descriptor, memoryview(data)[written:])
             finally:
                 os.close(descriptor)
+            self.note(address)
             os.replace(part, place)  # noqa: PTH105
         except OSError as error:
             with suppress(OSError):
                 Path(part).unlink(missing_ok=True)
             raise cannot_write(Path(place), error) from error
+        self.unsure.discard(address)
         return WrittenFile(address=address, size=len(data), sum=sum_of(data))
 
     def take(self, address: str, source: Path) -> None:
         """Moves a whole file in from another folder; JmreportError where that can't be done."""
         try:
             self._folder(address)
+            self.note(address)
             os.replace(source, f"{self.root}/{address}")  # noqa: PTH105
+            self.unsure.discard(address)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise cannot_write(self.root / address, error) from error
@@ -88,11 +142,12 @@ class Files:
             self._made.add(folder)
 
     def size(self, address: str) -> int | None:
-        """A file's size; None where there is none."""
+        """A file's size; None where there is none, and -1 where nobody knows what it holds."""
         try:
-            return os.stat(f"{self.root}/{address}").st_size  # noqa: PTH116 (each page is asked)
+            size = os.stat(f"{self.root}/{address}").st_size  # noqa: PTH116 (each page is asked)
         except OSError:
             return None
+        return -1 if address in self.unsure else size
 
     def remove(self, address: str) -> None:
         """Takes a file away, and its folder if that is empty then; a file gone is no mistake."""

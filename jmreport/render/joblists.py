@@ -107,7 +107,11 @@ def list_name(kind: str, text: str, *parts: str) -> str:
     >>> list_name("label", "owner", "ana", "Failed")
     'label-owner-a157d2d6b4'
     """
-    exact = "\x00".join((text, *parts)).encode("utf-8", "surrogatepass")
+    # What stands between parts is in none of them, whatever a server calls its labels.
+    whole = [
+        part.replace("\x01", "\x01\x01").replace("\x00", "\x01\x02") for part in (text, *parts)
+    ]
+    exact = "\x00".join(whole).encode("utf-8", "surrogatepass")
     slug = addresses.slug(text) or kind
     return f"{kind}-{slug}-{hashlib.sha256(exact).hexdigest()[:10]}"
 

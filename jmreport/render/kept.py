@@ -84,6 +84,10 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
                 )
         ledger.set_seal(b"")  # the next render finds another page to link to
         ledger.commit()
+        if files.unsure:  # the next render sees to them
+            files.close()
+        else:
+            files.settled()
     return address
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from jmreport.render import addresses, words
 from jmreport.render.joblists import OF_ALL_TIME, Lists, filter_state, list_name, status_adjective
+from jmreport.render.page import digest
 from jmreport.report import FrameReport, LabelReport, LabelValue
 
 FRAME_WORDS = {
@@ -88,7 +89,7 @@ class Links:
             scope=f"submitted in the {frame_words(frame)}" if frame != "ALL_TIME" else OF_ALL_TIME,
             back=(label.title, addresses.label(label.key)),
             filtered=self._filter(status),
-            same=f"{label.key}\x00{known}\x00{status}",
+            same=digest(label.key, value.value, status),
         )
         return addresses.relative(self._at, address) if address else ""
 

@@ -128,6 +128,11 @@ class Ledger:
             found[owner] = (content, (*before, (address, size)))
         return found
 
+    def has(self, address: str) -> bool:
+        """Whether a file is somebody's."""
+        query = "SELECT 1 FROM files WHERE address = ?"
+        return self._database.execute(query, (address,)).fetchone() is not None
+
     def put(self, owner: str, content: str, files: Iterable[WrittenFile], *, kept: bool) -> None:
         """Remembers an owner's files in place of those that it had."""
         self._database.execute("DELETE FROM files WHERE owner = ?", (owner,))

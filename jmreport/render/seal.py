@@ -44,7 +44,7 @@ def unbroken(site_dir: Path, made_of: str) -> Seal | None:
         if seal is None or seal.made_of != made_of:
             return None
         whole = all(files.size(address) == size for address, size in ledger.all_sizes())
-        return seal if whole else None
+        return seal if whole and not files.unsure else None
 
 
 def encoded(seal: Seal) -> bytes:

@@ -40,6 +40,7 @@ class Made:
 
     def __init__(self, root: Path) -> None:
         self._files = Files(root)
+        self._files.doubt()
         #: Where it is told what they were made of.
         self.ledger = path = self._files.own / ledger.NAME
         address = f"{path.resolve().as_uri()}?mode=ro"

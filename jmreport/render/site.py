@@ -154,6 +154,7 @@ def write(
             else:
                 site.write_jobs(each for each in contexts if share.holds(each.entry.row.id))
         finally:
+            files.close()
             _clear(files)
     return replace(site.written(), seconds=time.perf_counter() - started)
 
@@ -261,6 +262,7 @@ class _Site:
         self.looking.done()
         self.ledger.set_seal(seal.encoded(replace(sealed, pages=pages)) if sealed else b"")
         self.ledger.commit()
+        self.files.settled()
 
     def write_jobs(self, contexts: Iterable[JobContext]) -> None:
         """The pages of these jobs, and nothing else."""
@@ -269,6 +271,7 @@ class _Site:
             self._new_jobs(contexts, changed, step)
             self._changed_jobs(changed, step)
         self.ledger.commit()
+        self.files.settled()
 
     # --- job pages ---
 
@@ -519,6 +522,7 @@ class _Site:
                 self.unchanged += 1
                 return
             (self.files.root / address).parent.mkdir(parents=True, exist_ok=True)
+            self.files.note(address)
             part.replace(self.files.root / address)
         except OSError as error:
             raise cannot_write(self.files.root / address, error) from error
@@ -532,6 +536,11 @@ class _Site:
             self.files.remove(address)
             self.ledger.forget(address)
             self.removed += 1
+        # What a run that was killed had made of a state that never came to be.
+        for address in sorted(self.files.unsure - self.planned):
+            if not self.ledger.has(address):
+                self.files.remove(address)
+                self.removed += 1
         self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})
 
 
