@@ -153,7 +153,9 @@ def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None
 
     try:
         _at_once(fetch, made.files())
+        files.settled()  # each is what the ledger says
     finally:
+        files.close()
         made.close()
 
 

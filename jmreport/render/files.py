@@ -12,6 +12,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from msgspec import Struct
 
@@ -42,6 +43,7 @@ class Files:
         self._journal_path = self.own / "journal"
         self._journal: int | None = None
         self._journals = False
+        self._opening = Lock()
         #: Addresses of files of which nobody knows what they hold, since a run was killed.
         self.unsure: set[str] = set()
 
@@ -91,8 +93,10 @@ class Files:
     def note(self, address: str) -> None:
         """Notes that a file is about to be put in its place. Raises OSError."""
         if self._journals and self._journal is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._journal = os.open(self._journal_path, flags, 0o666)
+            with self._opening:
+                if self._journal is None:
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+                    self._journal = os.open(self._journal_path, flags, 0o666)
         if self._journal is not None:
             os.write(self._journal, f"{address}\n".encode("utf-8", "replace"))
 
