@@ -16,6 +16,7 @@ from typing import NamedTuple
 from jmreport.analysis.usual import percentile
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import JobRow
+from jmreport.remembered import instant_of, microseconds
 from jmreport.report import Slot, Timeline, TimelineDay
 
 #: Lengths of a slot that divide a day, and those that are days.
@@ -29,17 +30,7 @@ MOST_DAYS = 31
 MOST_WAITS = 10
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO, _SECOND = timedelta(microseconds=1), 1_000_000
-
-
-def _micros(at: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    return (at - _EPOCH) // _MICRO
-
-
-def _instant(micros: int) -> datetime:
-    return _EPOCH + micros * _MICRO
 
 
 class Stretches:
@@ -50,7 +41,7 @@ class Stretches:
     """
 
     def __init__(self, found: Iterable[tuple[datetime, datetime, str]]) -> None:
-        ordered = sorted((_micros(start), _micros(end), job) for start, end, job in found)
+        ordered = sorted((microseconds(start), microseconds(end), job) for start, end, job in found)
         self.starts = array("q", (start for start, _, _ in ordered))
         self.ends = array("q", (end for _, end, _ in ordered))
         self.ids = [job for _, _, job in ordered]
@@ -60,12 +51,12 @@ class Stretches:
 
     def at_once(self, when: datetime) -> tuple[str, ...]:
         """Ids of those that there are at an instant."""
-        at = _micros(when)
+        at = microseconds(when)
         return tuple(job for start, end, job in self if start <= at < end)
 
     def begun(self, since: datetime, until: datetime) -> tuple[str, ...]:
         """Ids of those that begin in [since, until)."""
-        first, last = (bisect_left(self.starts, _micros(at)) for at in (since, until))
+        first, last = (bisect_left(self.starts, microseconds(at)) for at in (since, until))
         return tuple(self.ids[first:last])
 
 
@@ -171,7 +162,7 @@ def _placed(rows: Sequence[JobRow], now: datetime, lost: frozenset[str]) -> Jobs
 
 def _first(jobs: Jobs) -> datetime | None:
     firsts = [each.starts[0] for each in (jobs.submitted, jobs.running) if each.ids]
-    return _instant(min(firsts)) if firsts else None
+    return instant_of(min(firsts)) if firsts else None
 
 
 def _slots(first: datetime, now: datetime, zone: tzinfo) -> tuple[datetime, timedelta, int]:
@@ -197,7 +188,7 @@ def _midnight(at: datetime, zone: tzinfo) -> datetime:
 def _filled(
     jobs: Jobs, running: "Level", start: datetime, step: timedelta, count: int
 ) -> Iterator[Slot]:
-    waiting, first, length = Level(jobs.waiting), _micros(start), step // _MICRO
+    waiting, first, length = Level(jobs.waiting), microseconds(start), step // _MICRO
     waits: defaultdict[int, list[float]] = defaultdict(list)
     for submitted, begun, _ in jobs.waited:
         waits[(begun - first) // length].append((begun - submitted) / _SECOND)
@@ -233,7 +224,7 @@ class Level:
 
     def at(self, when: datetime) -> int:
         """How many there are at an instant: from its first moment on, and not at its end."""
-        place = bisect_right(self._times, _micros(when))
+        place = bisect_right(self._times, microseconds(when))
         return self._levels[place - 1] if place else 0
 
     def most(self, since: datetime, until: datetime) -> int:
@@ -247,14 +238,14 @@ class Level:
         most, at = self.at(since), since
         for place in range(first, last):
             if self._levels[place] > most:
-                most, at = self._levels[place], _instant(self._times[place])
+                most, at = self._levels[place], instant_of(self._times[place])
         return at if most else None
 
     def _between(self, since: datetime, until: datetime) -> tuple[int, int]:
         """The places of the changes behind an instant and before another."""
         return (
-            bisect_right(self._times, _micros(since)),
-            bisect_left(self._times, _micros(until)),
+            bisect_right(self._times, microseconds(since)),
+            bisect_left(self._times, microseconds(until)),
         )
 
 
@@ -263,7 +254,7 @@ def _days(
 ) -> Iterator[TimelineDay]:
     """The newest days, oldest first; each from midnight to midnight, the last up to now."""
     for day, since, until in _newest_days(first, now, zone):
-        midnight, end = _micros(since), _micros(until)
+        midnight, end = microseconds(since), microseconds(until)
         waits = sorted(
             (begun - submitted) / _SECOND
             for submitted, begun, _ in jobs.waited
@@ -300,7 +291,7 @@ def _newest_days(
 
 def _longest(waited: Stretches, since: datetime) -> tuple[tuple[str, float], ...]:
     """The jobs that started since then and had waited longest, and how many seconds each."""
-    first = _micros(since)
+    first = microseconds(since)
     waits = (
         (submitted - begun, job)
         for submitted, begun, job in waited
