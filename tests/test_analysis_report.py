@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -472,6 +473,15 @@ def _history(drawn: list[tuple[int, str, str, bool]]) -> list[Entry]:
             )
         )
     return made
+
+
+def test_failures_of_the_nights_come_in_one_order_however_their_jobs_came() -> None:
+    drawn = [(number, "Failed", "a", True) for number in range(4)]
+    entries = _history(drawn)
+    for some in permutations(entries):
+        found = report(list(some), runs(4)).failed_by_night
+        assert list(found) == sorted(found)
+        assert len(found) == 4
 
 
 @settings(max_examples=150, deadline=None)

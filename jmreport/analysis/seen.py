@@ -67,8 +67,8 @@ class Failures:
             if nights.tonight - most < one.night <= nights.tonight:
                 found[nights.runs[one.night].id][one.workflow].append(one.id)
         return {
-            run: {name: tuple(sorted(jobs)) for name, jobs in flows.items()}
-            for run, flows in found.items()
+            run: {name: tuple(sorted(jobs)) for name, jobs in sorted(flows.items())}
+            for run, flows in sorted(found.items())
         }
 
     def causes(self, history: History) -> "Causes":
