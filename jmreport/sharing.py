@@ -15,6 +15,8 @@ from jmreport.records import Entry, JobRow
 T = TypeVar("T", bound=Hashable)
 #: Values that are kept; with more of them most are not met again soon.
 MOST = 50_000
+#: Sets of labels that are kept: each takes the room of some values.
+MOST_LABELS = 10_000
 
 
 class Sharing:
@@ -25,7 +27,7 @@ class Sharing:
 
     def __init__(self) -> None:
         self._values: dict[Hashable, Hashable] = {}
-        self._labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = {}
 
     def one(self, value: T) -> T:
         """The first value that was equal to this."""
@@ -62,12 +64,14 @@ class Sharing:
         )
 
     def _texts(self, texts: dict[str, str]) -> dict[str, str]:
-        if len(self._labels) >= MOST:
+        if len(self._labels) >= MOST_LABELS:
             self._labels.clear()
-        items = tuple(texts.items())
-        known = self._labels.get(items)
+        # By two tuples, of which the first is nearly always the same: what a memory of pairs takes
+        # is not given back when it is let go, for what is kept was put between.
+        keys = self.one(tuple(texts))
+        known = self._labels.get((keys, tuple(texts.values())))
         if known is None:
             # Where one label is another for each job, the others are still a few words.
-            known = {key: self.one(value) for key, value in items}
-            self._labels[tuple(known.items())] = known
+            known = {key: self.one(texts[key]) for key in keys}
+            self._labels[keys, tuple(known.values())] = known
         return known

@@ -140,7 +140,8 @@ def test_texts_of_rows_come_to_a_browser_as_they_are(tmp_path: Path, browser: An
         for entry, text in zip(entries(len(NASTY), over), NASTY, strict=True)
     ]
     found = report(jobs, over)
-    script = rows_script(found, Jobs(found, zone=zone("UTC"), pages=set()), zone="UTC")
+    jobs_of = Jobs(found, zone=zone("UTC"), pages=set())
+    script = b"".join(rows_script(found, jobs_of, zone="UTC"))
     assert script.isascii() or not re.search("[\u2028\u2029]", script.decode())
     assert b"<" not in script
     assert script.count(b"\n") == 1

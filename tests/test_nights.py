@@ -170,7 +170,7 @@ def test_a_night_is_remembered_while_a_ledger_writes_more_than_memory_keeps_of_i
     path = Path(shutil.copy(site / "site/.jmreport/pages", tmp_path / "pages"))
     with Ledger(path) as ledger:
         before = kept.night(ledger, run)
-        for number in range(40_000):
+        for number in range(120_000):
             address = f"jobs/{number}.html"
             file = WrittenFile(address=address, size=1, sum="0" * 32)
             ledger.put(address, "0" * 64, (file,), kept=True)

@@ -15,6 +15,8 @@ from jmreport.cli import main
 from jmreport.errors import Exit, JmreportError
 from jmreport.records import Record
 from jmreport.render import addresses
+from jmreport.render.files import WrittenFile
+from jmreport.render.ledger import packed
 from jmreport.render.sharing import Share
 from jmreport.snapshots import Shard
 
@@ -194,7 +196,8 @@ def test_no_part_names_files_elsewhere(tmp_path: Path, built: Path, address: str
     (part / "index.html").write_text("x")
     with sqlite3.connect(part / ".jmreport/pages") as ledger:
         owner = addresses.job(JOBS[0].row.id)
-        ledger.execute("UPDATE files SET address = ?, size = 1 WHERE address = ?", (address, owner))
+        files = packed(owner, [WrittenFile(address=address, size=1, sum="00" * 16)])
+        ledger.execute("UPDATE pages SET files = ? WHERE owner = ?", (files, owner))
     write(site, JOBS, OVER, share=Share(parts=(part,)))
     assert contents(site) == contents(built)
     assert not (tmp_path / "outside.html").exists()

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +23,7 @@ from site_cases import NOW, contents, entries, runs, write
 from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck
-from jmreport.render.ledger import Ledger
+from jmreport.render.ledger import Ledger, all_files, unpacked
 
 OVER = runs(2)
 JOBS = entries(160, OVER)
@@ -150,6 +153,41 @@ def test_a_damaged_ledger_costs_time_and_nothing_else(tmp_path: Path) -> None:
     assert write(tmp_path, JOBS, OVER).rewritten > len(JOBS)
     assert contents(tmp_path) == before
     assert linkcheck.check(tmp_path) == ()
+
+
+def test_what_cannot_be_told_from_a_damaged_ledger_is_a_fault_of_the_site(tmp_path: Path) -> None:
+    """The check says what to do instead of ending in a traceback."""
+    write(tmp_path, JOBS[:20], OVER)
+    (tmp_path / ".jmreport/pages").write_bytes(b"no database at all" * 100)
+    (found,) = linkcheck.check(tmp_path)
+    assert found.what == ".jmreport/pages"
+    assert found.why == "cannot be read; run `jmreport render`"
+
+
+def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: Path) -> None:
+    """So an older site is known whole, pages of jobs that were long forgotten too."""
+    path = Path(shutil.copy(built / ".jmreport/pages", tmp_path / "pages"))
+    known = tuple(all_files(path))
+    with closing(sqlite3.connect(path)) as database, database:
+        rows = database.execute("SELECT owner, content, kept, files FROM pages").fetchall()
+        database.execute("DROP TABLE pages")
+        database.execute(
+            "CREATE TABLE files (address TEXT PRIMARY KEY, owner TEXT NOT NULL, "
+            "content TEXT NOT NULL, size INTEGER NOT NULL, sum TEXT NOT NULL, "
+            "kept INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        for owner, content, put, files in rows:
+            for one in unpacked(owner, files):
+                line = (one.address, owner, content, one.size, one.sum, put)
+                database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", line)
+        database.execute("PRAGMA user_version = 1")
+    with Ledger(path) as ledger:
+        ledger.commit()
+    assert len(known) > 2 * len(JOBS)
+    assert sorted(all_files(path)) == sorted(known)
+    with closing(sqlite3.connect(path)) as database:
+        again = database.execute("SELECT owner, content, kept FROM pages").fetchall()
+    assert again == [(owner, content, put) for owner, content, put, _ in rows]
 
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:

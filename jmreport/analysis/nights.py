@@ -7,7 +7,7 @@ be read is passed over, so it neither breaks nor fixes a key; one that is listed
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -178,11 +178,18 @@ class _Told(NamedTuple):
 _MANY = RUNS + 8
 
 
+def _told(entry: Entry, ended: datetime, nights: Nights) -> _Told | None:
+    """What a job that ended tells; None where that is nothing."""
+    says = verdict(entry.row)
+    if says is None:
+        return None
+    return _Told(ended, entry.row.id, says == "Failed", nights.known_before(entry, ended))
+
+
 class _Key:
     """What is kept of a key's jobs: those that tell, and in which of the last nights it ran.
 
-    There may be as many keys as jobs, so it is little: of nights, counted back from the newest, a
-    bit each.
+    Of nights, counted back from the newest, a bit each.
     """
 
     __slots__ = ("active", "latest", "latest_ended", "most", "nights", "told")
@@ -195,21 +202,25 @@ class _Key:
         self.latest_ended: datetime | None = None
 
     def add(self, entry: Entry, ended: datetime, nights: Nights) -> None:
-        job, back = entry.row.id, nights.tonight - nights.index(ended)
+        """One more job that ended."""
+        self._ran(entry.row.id, ended, nights)
+        if one := _told(entry, ended, nights):
+            self.told.append(one)
+            if len(self.told) > self.most:
+                self.drop()
+                self.most = max(_MANY, 2 * len(self.told))
+
+    def add_told(self, one: _Told, nights: Nights) -> None:
+        """A job that ended, of which all else is known."""
+        self._ran(one.id, one.ended, nights)
+        self.told.append(one)
+
+    def _ran(self, job: str, ended: datetime, nights: Nights) -> None:
+        back = nights.tonight - nights.index(ended)
         if 0 <= back <= KEPT_NIGHTS:
             self.nights |= 1 << back
         if self.latest_ended is None or (ended, job) > (self.latest_ended, self.latest):
             self.latest_ended, self.latest = ended, job
-        if says := verdict(entry.row):
-            known = nights.known_before(entry, ended)
-            one = _Told(ended, job, says == "Failed", known)
-            if self.told:
-                self.told.append(one)
-            else:
-                self.told = [one]  # with no room for others, which most keys never get
-            if len(self.told) > self.most:
-                self.drop()
-                self.most = max(_MANY, 2 * len(self.told))
 
     def drop(self) -> None:
         """Lets go of jobs that change nothing, whichever are still to come.
@@ -243,7 +254,8 @@ class Keys:
 
     def __init__(self, nights: Nights, identity: Sequence[str], *, every: bool = False) -> None:
         self._nights, self._identity, self._every = nights, identity, every
-        self._keys: dict[Key, _Key] = {}
+        #: Most keys are of one job, so of those no more is kept than what it tells.
+        self._keys: dict[Key, _Key | _Told] = {}
         self._unkeyed: set[str] = set()
 
     def take(self, entry: Entry, ended: datetime | None) -> None:
@@ -251,28 +263,48 @@ class Keys:
         row, nights = entry.row, self._nights
         key = key_of(row, self._identity)
         known = self._keys.get(key)
-        if known is None:
-            if ended is not None and not self._every and not nights.may_keep(entry):
+        only: _Told | None = None
+        if known is None and ended is not None:
+            if not self._every and not nights.may_keep(entry):
                 return
-            known = self._keys[key] = _Key()
-        if ended is not None:
-            known.add(entry, ended, nights)
-        elif row.id > known.active:
-            known.active = row.id
+            only = _told(entry, ended, nights)
+        if only:
+            self._keys[key] = only
+        else:
+            whole = self._keys[key] = self._whole(known)
+            if ended is not None:
+                whole.add(entry, ended, nights)
+            elif row.id > whole.active:
+                whole.active = row.id
         if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
             self._unkeyed.add(row.name)
+
+    def _whole(self, kept: _Key | _Told | None) -> _Key:
+        """What is kept of a key, for more of its jobs."""
+        if isinstance(kept, _Key):
+            return kept
+        made = _Key()
+        if kept is not None:
+            made.add_told(kept, self._nights)
+        return made
+
+    def _sorted(self) -> Iterator[tuple[Key, _Key]]:
+        """Each key with what is kept of it, its jobs by their ends."""
+        for key, kept in self._keys.items():
+            known = self._whole(kept)
+            known.told.sort()
+            yield key, known
 
     def verdicts(self, history: History) -> Verdicts:
         """What became of every key up to now, and compared with the previous run."""
         nights = self._nights
         states, missing = [], []
         before: dict[Key, Verdict | None] = {}
-        for key, known in self._keys.items():
-            known.told.sort()
-            before[key] = _before(known, nights)
-            state = _state(key, known, nights)
-            if state and (state.flaky or state.failed or before[key] == "Failed"):
+        for key, known in self._sorted():
+            state, told_before = _state(key, known, nights), _before(known, nights)
+            if state and (state.flaky or state.failed or told_before == "Failed"):
                 states.append(state)
+                before[key] = told_before
             if known.latest and key[0] not in self._unkeyed and _missing(known):
                 missing.append(known.latest)
         full = _full(states, history)
@@ -292,13 +324,15 @@ class Keys:
     def standings(self, history: History) -> Standings:
         """How every key stands after the newest run, with nothing that it is compared with."""
         nights = self._nights
-        for known in self._keys.values():
-            known.told.sort()
-        found = (_state(key, known, nights) for key, known in self._keys.items())
-        ran = {key: job for key, known in self._keys.items() if (job := known.ran(nights))}
+        found, ran = list[_State](), dict[Key, str]()
+        for key, known in self._sorted():
+            if state := _state(key, known, nights):
+                found.append(state)
+            if job := known.ran(nights):
+                ran[key] = job
         entries = history.of(ran.values())
         return Standings(
-            {state.key: state for state in _full([one for one in found if one], history)},
+            {state.key: state for state in _full(found, history)},
             frozenset(self._keys),
             {key: entries[job] for key, job in ran.items() if job in entries},
             frozenset(self._unkeyed),

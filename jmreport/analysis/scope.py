@@ -46,6 +46,7 @@ class Scope:
         ]
         #: What became of every key; what says so is let go of.
         self.verdicts = keys.verdicts(history)
+        del keys
         #: The report's jobs, newest submission first.
         self.jobs = tuple(newest_first(found))
         self.tonight.sort(key=lambda entry: entry.row.id)

@@ -1,8 +1,9 @@
 """The rows of all jobs for tables.js, and which of their fields the filter offers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -29,46 +30,85 @@ MOST_FILTERS = 6
 _OWN_BOX = {"id", "name", "status", "submission", "start", "end", "labels.flag"}
 
 
-def rows_script(report: Report, jobs: Jobs, *, zone: str) -> bytes:
-    """The rows as a classic script, since fetch is blocked on file://.
+def rows_script(report: Report, jobs: Jobs, *, zone: str) -> Iterator[bytes]:
+    """The rows as a classic script, since fetch is blocked on file://; piece by piece.
 
-        window.jmreportJobs = JSON.parse('{"zone": "UTC", "columns": [{"key": "status", "words":
-          ["Failed"], "values": [0, 0, …]}, …], "ids": […], "files": ["+-1f9a3c77", …], …}');
+        window.jmreportJobs = JSON.parse('{"zone": "UTC", "columns": [{"key": "status", "values":
+          [0, 0, …], "words": ["Failed"]}, …], "ids": […], "files": ["+-1f9a3c77", …], …}');
 
     Browsers read JSON in two thirds of the time that they take for the same as a script's literal.
     Column by column; a text that several jobs share stands once, in `words`. A file is its job's
     id with what follows it ("+"), or a name of its own ("="). `filters` are the fields with a box
     of their own: a label's by `pairs`, any other's with words and values like a column.
     """
+    yield b"window.jmreportJobs = JSON.parse('"
+    for piece in _object(_rows(report, jobs, zone)):
+        yield _script_text(piece)
+    yield b"');\n"
+
+
+def _rows(report: Report, jobs: Jobs, zone: str) -> Iterator[tuple[str, Iterable[bytes]]]:
     rows = [entry.row for entry in report.jobs]
-    pairs: dict[tuple[str, str], int] = {}
-    labels = [
-        [pairs.setdefault(pair, len(pairs)) for pair in sorted(row.labels.items())] for row in rows
-    ]
-    causes = _Coded()
-    failures = [causes.at(jobs.below(row)) for row in rows]
-    shown = [_values(column, rows, jobs) for column in jobs.columns]
-    name = next(place for place, column in enumerate(jobs.columns) if column.key == "name")
-    tree = {
-        "zone": zone,
-        "year": jobs.now.astimezone(jobs.zone).year,
-        "columns": shown,
-        "ids": [row.id for row in rows],
-        "files": [_file(row.id) for row in rows],
-        "workflows": [
+    pairs = _Pairs()
+    labels = ([pairs.at(key, row.labels[key]) for key in sorted(row.labels)] for row in rows)
+    causes, workflows = _Coded(), _Coded()
+    name = next(column for column in jobs.columns if column.key == "name")
+    for row in rows:
+        workflows.at(_text(name, row))
+    yield "zone", _value(zone)
+    yield "year", _value(jobs.now.astimezone(jobs.zone).year)
+    yield "columns", _list(_object(_column(column, rows, jobs)) for column in jobs.columns)
+    yield "ids", _array(row.id for row in rows)
+    yield "files", _array(_file(row.id) for row in rows)
+    yield (
+        "workflows",
+        _array(
             jobs.workflow_href("" if text == NO_NAME else text, addresses.JOBS)
-            for text in shown[name]["words"]
-        ],
-        "pairs": list(pairs),
-        "labels": labels,
-        "archived": [place for place, row in enumerate(rows) if row.archived],
-        "offered": _offered(pairs),
-        "flags": _flags(report.columns, pairs),
-        "filters": [_filter(each, rows, pairs) for each in filters(report)],
-        "causes": causes.words,
-        "failures": failures,
-    }
-    return b"window.jmreportJobs = JSON.parse(" + _script_text(msgspec.json.encode(tree)) + b");\n"
+            for text in workflows.words
+        ),
+    )
+    # What stands once is known when all was read that it stands for.
+    yield "labels", _array(labels)
+    yield "pairs", _array(zip(pairs.keys, pairs.values, strict=True))
+    yield "archived", _array(place for place, row in enumerate(rows) if row.archived)
+    yield "offered", _array(pairs.offered)
+    yield "flags", _array(_flags(report.columns, pairs))
+    yield "filters", _list(_object(_filter(each, rows, pairs)) for each in filters(report))
+    yield "failures", _array(causes.at(jobs.below(row)) for row in rows)
+    yield "causes", _array(causes.words)
+
+
+#: Values that are written together.
+_AT_ONCE = 2_000
+
+
+def _value(value: Any) -> Iterator[bytes]:
+    yield msgspec.json.encode(value)
+
+
+def _array(values: Iterable[Any]) -> Iterator[bytes]:
+    """A list that is never there as a whole."""
+    waiting, before = iter(values), b"["
+    while some := list(islice(waiting, _AT_ONCE)):
+        yield before + msgspec.json.encode(some)[1:-1]
+        before = b","
+    yield b"[]" if before == b"[" else b"]"
+
+
+def _list(values: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    yield b"["
+    for place, value in enumerate(values):
+        yield b"," if place else b""
+        yield from value
+    yield b"]"
+
+
+def _object(fields: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+    yield b"{"
+    for place, (key, value) in enumerate(fields):
+        yield (b"," if place else b"") + msgspec.json.encode(key) + b":"
+        yield from value
+    yield b"}"
 
 
 def filters(report: Report) -> tuple[DisplayField, ...]:
@@ -95,25 +135,25 @@ def _is_list(each: DisplayField) -> bool:
 
 
 def _filter(
-    each: DisplayField, rows: Sequence[JobRow], pairs: Mapping[tuple[str, str], int]
-) -> dict[str, Any]:
+    each: DisplayField, rows: Sequence[JobRow], pairs: "_Pairs"
+) -> Iterator[tuple[str, Iterable[bytes]]]:
     """A field's box: its choices where they are few, else a line to type into."""
     key = field_key(each.field)
-    about: dict[str, Any] = {"key": key, "title": words.cut_middle(each.display or key, 40)}
+    yield "key", _value(key)
+    yield "title", _value(words.cut_middle(each.display or key, 40))
     if key.startswith("labels."):
-        known = {value for label, value in pairs if label == key[len("labels.") :]}
+        known = {*pairs.of(key[len("labels.") :])}
     else:
         coded = _Coded()
-        about["values"] = [coded.at(field_text(row, key)) for row in rows]
-        about["words"] = coded.words
+        yield "values", _array(coded.at(field_text(row, key)) for row in rows)
+        yield "words", _array(coded.words)
         known = set(coded.words)
     if len(known) <= OFFERED:
         valid = each.valid_field_values if _is_list(each) else ()
-        about["choices"] = list(dict.fromkeys((*valid, *sorted(known - {""}))))
-    return about
+        yield "choices", _array(dict.fromkeys((*valid, *sorted(known - {""}))))
 
 
-def _flags(fields: Sequence[DisplayField], pairs: Mapping[tuple[str, str], int]) -> list[str]:
+def _flags(fields: Sequence[DisplayField], pairs: "_Pairs") -> list[str]:
     """Values of the label flag: those that the server allows, and those that jobs have."""
     allowed = (
         value
@@ -121,15 +161,7 @@ def _flags(fields: Sequence[DisplayField], pairs: Mapping[tuple[str, str], int])
         if field_key(each.field) == "labels.flag"
         for value in each.valid_field_values
     )
-    had = (value for key, value in pairs if key == "flag")
-    return [value for value in sorted({*allowed, *had}) if value]
-
-
-def _offered(pairs: Mapping[tuple[str, str], int]) -> list[int]:
-    values: dict[str, int] = {}
-    for key, _ in pairs:
-        values[key] = values.get(key, 0) + 1
-    return [place for (key, _), place in sorted(pairs.items()) if values[key] <= OFFERED]
+    return [value for value in sorted({*allowed, *pairs.of("flag")}) if value]
 
 
 #: What would end a text in a script, its line, or the script itself.
@@ -144,12 +176,42 @@ _ESCAPED = {
 
 
 def _script_text(text: bytes) -> bytes:
-    r"""A text of one line as a script writes it, between quotes.
+    r"""A text of one line as a script writes it between quotes.
 
-    >>> _script_text(b"it's</") == rb"'it\'s\x3c/'"
+    >>> _script_text(b"it's</") == rb"it\'s\x3c/"
     True
     """
-    return b"'" + _ENDS.sub(lambda found: _ESCAPED[found[0]], text) + b"'"
+    return _ENDS.sub(lambda found: _ESCAPED[found[0]], text)
+
+
+class _Pairs:
+    """Labels with a value, each once. Nearly every job may have some that no other has."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.values: list[str] = []
+        self._places: dict[str, dict[str, int]] = {}
+
+    def at(self, key: str, value: str) -> int:
+        """The place of a pair."""
+        places = self._places.setdefault(key, {})
+        place = places.get(value)
+        if place is None:
+            place = places[value] = len(self.keys)
+            self.keys.append(key)
+            self.values.append(value)
+        return place
+
+    def of(self, key: str) -> Collection[str]:
+        """The values of a label."""
+        return self._places.get(key, {}).keys()
+
+    @property
+    def offered(self) -> Iterator[int]:
+        """The pairs of labels with few values, in order."""
+        for _, places in sorted(self._places.items()):
+            if len(places) <= OFFERED:
+                yield from (place for _, place in sorted(places.items()))
 
 
 class _Coded:
@@ -168,24 +230,24 @@ class _Coded:
         return self._places[text]
 
 
-def _values(column: Column, rows: Sequence[JobRow], jobs: Jobs) -> dict[str, Any]:
-    about = {"key": column.key, "title": column.title, "kind": column.kind, "look": column.look}
+def _column(
+    column: Column, rows: Sequence[JobRow], jobs: Jobs
+) -> Iterator[tuple[str, Iterable[bytes]]]:
+    for key in ("key", "title", "kind", "look"):
+        yield key, _value(getattr(column, key))
     match column.kind:
         case "time":
-            return {**about, "values": [_time(row, column.key) for row in rows]}
+            yield "values", _array(_time(row, column.key) for row in rows)
         case "duration":
-            lengths = [row.took for row in rows]
-            return {
-                **about,
-                "values": [
-                    None if took is None else round(took.total_seconds(), 1) for took in lengths
-                ],
-            }
+            lengths = (row.took for row in rows)
+            seconds = (None if took is None else took.total_seconds() for took in lengths)
+            yield "values", _array(None if each is None else round(each, 1) for each in seconds)
         case "job":
-            return {**about, "values": [jobs.short(row.id) for row in rows]}
-    coded = _Coded()
-    texts = [_text(column, row) for row in rows]
-    return {**about, "values": [coded.at(text) for text in texts], "words": coded.words}
+            yield "values", _array(jobs.short(row.id) for row in rows)
+        case _:
+            coded = _Coded()
+            yield "values", _array(coded.at(_text(column, row)) for row in rows)
+            yield "words", _array(coded.words)
 
 
 def _time(row: JobRow, key: str) -> int | str | None:

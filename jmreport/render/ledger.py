@@ -1,8 +1,7 @@
 """What the site's pages were made of: `.jmreport/pages`, by which unchanged pages are left alone.
 
-    files: address | owner | content | size | sum | kept
-           jobs/a1-….html  | jobs/a1-….html | 5f0c… | 20481 | 77ab… | 1
-           jobs/a1-….json  | jobs/a1-….html | 5f0c… |  9120 | 01fe… | 1
+    pages:  owner | content | kept | files
+            jobs/a1-….html | 5f0c… | 1 | [[8, "html", 20481, 77ab…], [8, "json", 9120, 01fe…]]
 
     nights: run | settings | summary | body
     diffs:  name | body
@@ -12,8 +11,10 @@
     seen:   body
     jobs, links, words: jmreport/remembered.py
 
-A job's page owns the files beside it. `content` is the digest of what went into the owner, `sum`
-that of the file's own bytes, `kept` is 1 for what is never removed. `nights` keeps what the page of
+A job's page owns the files beside it. `content` is the digest of what went into the owner, `kept`
+is 1 for what is never removed. `files` are, of each, how many characters of its address the owner's
+begins with, the rest of it, its size and the digest of its own bytes: a line a page, since most of
+what is known of 100,000 jobs would be addresses otherwise. `nights` keeps what the page of
 each night is made of, as it was told then; `settings` is the digest of those that it depends on.
 `diffs` keeps what the pages of differences that somebody asked for are made of; `seals` holds one
 at most (render/seal.py). `seen` says what all pages of jobs were made of (render/looking.py), and
@@ -26,17 +27,20 @@ the run before.
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
+
+import msgspec
 
 from jmreport.errors import JmreportError, LockedError
 from jmreport.remembered import Memory
 from jmreport.render.files import WrittenFile
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS files (
-  address TEXT PRIMARY KEY, owner TEXT NOT NULL, content TEXT NOT NULL,
-  size INTEGER NOT NULL, sum TEXT NOT NULL, kept INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS pages (
+  owner TEXT PRIMARY KEY, content TEXT NOT NULL, kept INTEGER NOT NULL, files BLOB NOT NULL
 ) WITHOUT ROWID
 """
 _NIGHTS = """
@@ -58,9 +62,49 @@ _SEEN = "CREATE TABLE IF NOT EXISTS seen (body BLOB NOT NULL)"
 _BY_JOB = "CREATE UNIQUE INDEX briefs_by_job ON briefs (job)"
 #: Rows that are read, and written, together.
 _ROWS = 2_000
-_VERSION = 1
+#: Pages of it that are kept in memory, in KiB: those of 100,000 jobs are written in no order.
+_CACHE = "PRAGMA cache_size = -8192"
+_VERSION = 2
+#: The version that had a line a file.
+_OLD = 1
 #: Its name within the site's own folder.
 NAME = "pages"
+
+
+#: Which lines are of jobs' pages.
+_OF_JOBS = "kept AND owner >= 'jobs/' AND owner < 'jobs0'"
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[tuple[int, str, int, bytes], ...]).decode
+
+
+def packed(owner: str, files: Iterable[WrittenFile]) -> bytes:
+    """An owner's files as its line keeps them."""
+    return _encode([_packed(owner, file) for file in files])
+
+
+def _packed(owner: str, file: WrittenFile) -> tuple[int, str, int, bytes]:
+    # What a page owns is called as it is, but for what comes behind the last dot.
+    same = owner.removesuffix("html")
+    alike = len(same) if file.address.startswith(same) else 0
+    return alike, file.address[alike:], file.size, bytes.fromhex(file.sum)
+
+
+def unpacked(owner: str, files: bytes) -> Iterator[WrittenFile]:
+    """An owner's files, in the order in which they were put."""
+    for alike, rest, size, total in _decode(files):
+        yield WrittenFile(address=owner[:alike] + rest, size=size, sum=total.hex())
+
+
+def _bring_forward(database: sqlite3.Connection) -> None:
+    """A line a page of what had a line a file: pages of jobs long gone are told of nowhere else."""
+    rows = database.execute(
+        "SELECT owner, content, kept, address, size, sum FROM files ORDER BY owner, address"
+    )
+    for (owner, content, kept), files in groupby(rows, key=itemgetter(0, 1, 2)):
+        found = [WrittenFile(address=name, size=size, sum=total) for *_, name, size, total in files]
+        line = (owner, content, kept, packed(owner, found))
+        database.execute("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)", line)
+    database.execute("DROP TABLE files")
 
 
 class Ledger:
@@ -69,6 +113,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database = self._open()
+        self._no_jobs = False
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -90,16 +135,19 @@ class Ledger:
     def _begun(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=0.2, isolation_level=None)
         try:
+            database.execute(_CACHE)
             database.execute("BEGIN IMMEDIATE")
-            if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                database.execute("DROP TABLE IF EXISTS files")
-                database.execute(f"PRAGMA user_version = {_VERSION}")
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version not in (_OLD, _VERSION):
+                database.execute("DROP TABLE IF EXISTS pages")
             database.execute(_TABLE)
+            if version == _OLD:
+                _bring_forward(database)
+            database.execute(f"PRAGMA user_version = {_VERSION}")
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
             for table in (_SEALS, _BRIEFS, _STRANGERS, _SEEN):
                 database.execute(table)
-            database.execute("CREATE INDEX IF NOT EXISTS owners ON files (owner)")
         except sqlite3.Error:
             database.close()
             raise
@@ -119,50 +167,53 @@ class Ledger:
         """The same of those of some hundred owners that are known."""
         marks = ", ".join("?" * len(owners))
         rows = self._database.execute(
-            f"SELECT owner, content, address, size FROM files WHERE owner IN ({marks})",  # noqa: S608
+            f"SELECT owner, content, files FROM pages WHERE owner IN ({marks})",  # noqa: S608
             owners,
         )
-        found: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {}
-        for owner, content, address, size in rows:
-            _, before = found.get(owner, ("", ()))
-            found[owner] = (content, (*before, (address, size)))
-        return found
-
-    def has(self, address: str) -> bool:
-        """Whether a file is somebody's."""
-        query = "SELECT 1 FROM files WHERE address = ?"
-        return self._database.execute(query, (address,)).fetchone() is not None
+        return {
+            owner: (content, tuple((file.address, file.size) for file in unpacked(owner, files)))
+            for owner, content, files in rows
+        }
 
     def put(self, owner: str, content: str, files: Iterable[WrittenFile], *, kept: bool) -> None:
         """Remembers an owner's files in place of those that it had."""
-        self._database.execute("DELETE FROM files WHERE owner = ?", (owner,))
-        self._database.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
-            [(file.address, owner, content, file.size, file.sum, int(kept)) for file in files],
+        self._database.execute(
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)",
+            (owner, content, int(kept), packed(owner, files)),
         )
 
     def removable(self) -> Iterator[str]:
-        """Addresses of what may go when nothing plans it any more."""
-        rows = self._database.execute("SELECT address FROM files WHERE NOT kept").fetchall()
-        yield from (address for (address,) in rows)
+        """Owners of what may go when nothing plans it any more."""
+        rows = self._database.execute("SELECT owner FROM pages WHERE NOT kept").fetchall()
+        yield from (owner for (owner,) in rows)
 
     def lasting(self, *prefixes: str) -> list[str]:
         """Pages that are never removed, whose addresses begin with one of these."""
-        rows = self._database.execute("SELECT address FROM files WHERE kept ORDER BY address")
-        return [address for (address,) in rows if address.startswith(prefixes)]
+        rows = self._database.execute("SELECT owner FROM pages WHERE kept ORDER BY owner")
+        return [owner for (owner,) in rows if owner.startswith(prefixes)]
+
+    def has_jobs(self) -> bool:
+        """Whether any page of a job is known."""
+        query = f"SELECT 1 FROM pages WHERE {_OF_JOBS} LIMIT 1"  # noqa: S608 - words of ours
+        return self._database.execute(query).fetchone() is not None
 
     def expect_jobs(self) -> None:
         """Makes room for the jobs that are known now. On disk if many, and for this run only."""
+        # Of pages that are all of this run none can be of a job that nobody knows.
+        self._no_jobs = not self.has_jobs()
         self._database.execute("CREATE TEMP TABLE known (owner TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def note_job(self, owner: str) -> None:
         """A job is known, whose page this is."""
-        self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", (owner,))
+        if not self._no_jobs:
+            self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", (owner,))
 
     def jobs_gone(self) -> frozenset[str]:
         """Pages of jobs that were not noted since `expect_jobs`."""
+        if self._no_jobs:
+            return frozenset()
         rows = self._database.execute(
-            "SELECT DISTINCT owner FROM files WHERE kept AND owner GLOB 'jobs/*' "
+            f"SELECT owner FROM pages WHERE {_OF_JOBS} "  # noqa: S608 - words of ours
             "AND owner NOT IN (SELECT owner FROM known)"
         ).fetchall()
         return frozenset(owner for (owner,) in rows)
@@ -172,11 +223,11 @@ class Ledger:
         return Memory(self._database)
 
     def sizes_of_jobs(self) -> Iterator[tuple[str, str, int]]:
-        """(owner, address, size) of the files of jobs' pages, in the order of their addresses."""
-        yield from self._database.execute(
-            "SELECT owner, address, size FROM files "
-            "WHERE kept AND address >= 'jobs/' AND address < 'jobs0'"
-        )
+        """(owner, address, size) of the files of jobs' pages, in the order of their owners."""
+        query = f"SELECT owner, files FROM pages WHERE {_OF_JOBS}"  # noqa: S608 - words of ours
+        for owner, files in self._database.execute(query):
+            for file in unpacked(owner, files):
+                yield owner, file.address, file.size
 
     def strangers(self) -> frozenset[str]:
         """Pages of jobs of which nothing was known any more."""
@@ -260,9 +311,9 @@ class Ledger:
         """Drops what the page of a difference was made of."""
         self._database.execute("DELETE FROM diffs WHERE name = ?", (name,))
 
-    def forget(self, address: str) -> None:
-        """Drops a file that was removed."""
-        self._database.execute("DELETE FROM files WHERE address = ?", (address,))
+    def forget(self, owner: str) -> None:
+        """Drops a page whose files were removed."""
+        self._database.execute("DELETE FROM pages WHERE owner = ?", (owner,))
 
     def put_night(self, run: str, settings: str, summary: bytes, body: bytes) -> None:
         """Remembers what a night's page is made of."""
@@ -281,7 +332,9 @@ class Ledger:
 
     def all_sizes(self) -> Iterator[tuple[str, int]]:
         """(address, size) of every file."""
-        yield from self._database.execute("SELECT address, size FROM files")
+        for owner, files in self._database.execute("SELECT owner, files FROM pages"):
+            for file in unpacked(owner, files):
+                yield file.address, file.size
 
     def seal(self) -> bytes:
         """The site's seal as it was set; b"" where it is broken."""
@@ -335,13 +388,17 @@ def diff_bodies(path: Path) -> Iterator[bytes]:
 
 def sizes(path: Path) -> Iterator[tuple[str, int]]:
     """(owner, size) of every remembered file; nothing is locked."""
-    yield from _rows(path, "SELECT owner, size FROM files")
+    for owner, files in _rows(path, "SELECT owner, files FROM pages"):
+        for file in unpacked(owner, files):
+            yield owner, file.size
 
 
 def all_files(path: Path) -> Iterator[tuple[str, int, str]]:
     """Every remembered file: its address, size and sum. For checks; nothing is locked."""
     database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     try:
-        yield from database.execute("SELECT address, size, sum FROM files ORDER BY address")
+        for owner, files in database.execute("SELECT owner, files FROM pages ORDER BY owner"):
+            for file in unpacked(owner, files):
+                yield file.address, file.size, file.sum
     finally:
         database.close()

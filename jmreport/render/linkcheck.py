@@ -1,12 +1,14 @@
 """Whether a site is whole: every link leads somewhere, every file is as it was written."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, normpath
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from jmreport.render.files import OWN, sum_of
@@ -34,7 +36,12 @@ def _files(site: Path) -> Iterator[Fault]:
     if not ledger.is_file():
         yield Fault(what=f"{OWN}/pages", why="is missing; run `jmreport render`")
         return
-    for address, size, total in all_files(ledger):
+    try:
+        known = tuple(all_files(ledger))
+    except (sqlite3.DatabaseError, msgspec.DecodeError):
+        yield Fault(what=f"{OWN}/pages", why="cannot be read; run `jmreport render`")
+        return
+    for address, size, total in known:
         try:
             data = (site / address).read_bytes()
         except OSError:

@@ -8,7 +8,7 @@ jobs/label-…-archived.html …                         those that somebody has
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -227,7 +227,7 @@ def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> 
             place.page,
             digest(jobs.marks(chunk)),
         ),
-        view=_list_view(part, jobs, jobs.numbered(chunk), place),
+        sheet=Sheet(part, jobs.numbered(chunk), place),
         jobs=jobs.far(chunk),
         order=jobs.order(chunk[0]),
     )
@@ -241,31 +241,35 @@ def _address(part: _Part, place: _Place) -> str:
     return part.address(1 if place.aged else place.page + 1)
 
 
-def _list_view(
-    part: _Part, jobs: Jobs, chunk: Sequence[str] | Sequence[int], place: _Place
-) -> Callable[[Any], ListView]:
+class Sheet(NamedTuple):
+    """What a page of a list is made of, beside the jobs: `chunk` are those that it shows."""
+
+    part: _Part
+    chunk: Sequence[str] | Sequence[int]
+    place: _Place
+
+
+def shown(jobs: Jobs, sheet: Sheet) -> ListView:
+    """What a page of a list shows."""
+    part, chunk, place = sheet
     found = part.found
-
-    def view(_charts: Any) -> ListView:
-        at = _address(part, place)
-        title = f"archived {found.title}" if part.suffix else found.title
-        last = bool(place.shared and place.page)
-        return ListView(
-            title=_heading(part, place, title),
-            other=None if place.full or last else part.other(),
-            note="" if place.full else words.listed(list(found.scopes)),
-            back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
-            filter="" if place.full else _filter_href(part, at),
-            columns=jobs.columns,
-            columns_note=jobs.note,
-            rows=tuple(jobs.line(job, at) for job in chunk),
-            page=1 if place.aged or place.shared else place.page + 1,
-            pages=_links(part, place, at),
-            zone=words.zone_name(jobs.now, jobs.zone),
-            goes_on=bool(place.shared and place.shared.newest and not last),
-        )
-
-    return view
+    at = _address(part, place)
+    title = f"archived {found.title}" if part.suffix else found.title
+    last = bool(place.shared and place.page)
+    return ListView(
+        title=_heading(part, place, title),
+        other=None if place.full or last else part.other(),
+        note="" if place.full else words.listed(list(found.scopes)),
+        back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
+        filter="" if place.full else _filter_href(part, at),
+        columns=jobs.columns,
+        columns_note=jobs.note,
+        rows=tuple(jobs.line(job, at) for job in chunk),
+        page=1 if place.aged or place.shared else place.page + 1,
+        pages=_links(part, place, at),
+        zone=words.zone_name(jobs.now, jobs.zone),
+        goes_on=bool(place.shared and place.shared.newest and not last),
+    )
 
 
 def _heading(part: _Part, place: _Place, title: str) -> str:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import tzinfo
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -68,6 +69,8 @@ class Maker:
         self.pages: list[Page] = []
         #: Makes jobs known to those pages.
         self.lend: Callable[[Mapping[str, Lent]], None] = lambda _lent: None
+        #: What a page with a sheet shows.
+        self.shown: Callable[[Any], Any] = lambda _sheet: None
         #: Held while a job of many shards is read and shown: several at once would take as many
         #: times its memory as there are processes.
         self.turn: AbstractContextManager[object] = nullcontext()
@@ -109,18 +112,24 @@ class Maker:
         made = tuple(starmap(self.files.write, pages))
         return Done(owner=addresses.job(record.id), content=task.content, files=made)
 
-    def others(self, places: Sequence[int], lent: Mapping[str, Lent]) -> list[Done]:
+    def sendable(self, place: int) -> int | Page:
+        """A planned page as it is given to another process: itself where it can be sent."""
+        page = self.pages[place]
+        return place if page.sheet is None else page
+
+    def others(self, pages: Sequence[int | Page], lent: Mapping[str, Lent]) -> list[Done]:
         """Makes some of the planned pages, which show the jobs that are lent."""
         self.lend(lent)
         try:
-            return [self._other(self.pages[place]) for place in places]
+            return [
+                self._other(self.pages[page] if isinstance(page, int) else page) for page in pages
+            ]
         finally:
             self.lend({})
 
     def _other(self, page: Page) -> Done:
-        data = self.theme.file(
-            page.template, page.view(self.charts), address=page.address, as_of=page.as_of
-        )
+        view = page.view(self.charts) if page.sheet is None else self.shown(page.sheet)
+        data = self.theme.file(page.template, view, address=page.address, as_of=page.as_of)
         made = self.files.write(page.address, data)
         return Done(owner=page.address, content=self.content(page), files=(made,))
 

@@ -16,21 +16,30 @@ from jmreport.render.words import Moment
 LAST = inf
 
 
+def _nothing(_charts: Charts) -> None:
+    """What a page shows that has a sheet."""
+
+
 class Page(Struct, frozen=True, kw_only=True):
     """A page other than a job's.
 
     `content` is the digest of everything that the page shows (the theme's digest not included);
     `view` makes what the template sees, with the drawings it asks for; `charts` are the keys of
-    those drawings. `jobs` are those that the page shows and that have to be lent for it. Pages with
-    rows of jobs are made in the `order` of the newest of them, so that those that many pages show
-    are at hand; all others come after them. `here` is for those whose view asks the ledger, which
-    only the process that has it open may.
+    those drawings. A page of a list has a `sheet` instead, from which whoever makes it reads what
+    is to be seen: it is sent to a worker, which so looks at no page of the plan's many thousands
+    and copies none of their memory.
+
+    `jobs` are those that the page shows and that have to be lent for it. Pages with rows of jobs
+    are made in the `order` of the newest of them, so that those that many pages show are at hand;
+    all others come after them. `here` is for those whose view asks the ledger, which only the
+    process that has it open may.
     """
 
     address: str
     template: str
     content: str
-    view: Callable[[Charts], Any]
+    view: Callable[[Charts], Any] = _nothing
+    sheet: Any = None
     as_of: Moment | None = None
     charts: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()

@@ -25,7 +25,6 @@ from jmreport.render import (
     words,
     workflowpages,
 )
-from jmreport.render.files import sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.page import Page
 from jmreport.render.theme import Theme
@@ -53,12 +52,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The pages in the order in which they are made, and what goes.
 
     Those that show the same jobs stand near one another, and those that lead to others last.
-
-    `rows` is the file of all rows that the list of jobs asks for: its address, and its bytes.
     """
 
     pages: list[Page]
-    rows: tuple[str, bytes]
     going: frozenset[str]
 
 
@@ -70,8 +66,9 @@ def plan(
     settings: Settings,
     theme: Theme,
     guides: Guides,
+    rows_file: str,
 ) -> Plan:
-    """Plans every page but the jobs'."""
+    """Plans every page but the jobs'. `rows_file` holds the rows that the list of jobs asks for."""
     zone, prices = words.zone(settings.report.timezone), settings.prices
     as_of = words.when(report.now, zone)
     lists = joblists.Lists(jobs)
@@ -105,8 +102,6 @@ def plan(
     middle += diffpages.pages(
         there.differences, lambda address: address in told or there.has(address), zone
     )
-    rows = joblists.rows_script(report, jobs, zone=settings.report.timezone)
-    rows_file = f"assets/jobs-{sum_of(rows)[:8]}.js"
     middle += joblists.index_pages(
         report,
         jobs,
@@ -119,7 +114,7 @@ def plan(
     going = there.going - made
     middle += gonepages.pages(sorted(there.lasting - going), made)
     pages = sorted([*lists.pages(), *middle, *front], key=lambda page: page.order)
-    return Plan(pages=pages, rows=(rows_file, rows), going=going)
+    return Plan(pages=pages, going=going)
 
 
 def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, ...]:

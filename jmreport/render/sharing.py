@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+import msgspec
 from msgspec import Struct
 
 from jmreport.render import addresses, ledger
@@ -33,6 +34,8 @@ class Share(Struct, frozen=True, kw_only=True):
 
 
 WHOLE = Share()
+#: What a ledger raises that another made, or a broken disk.
+_UNREADABLE = (sqlite3.DatabaseError, msgspec.DecodeError, TypeError)
 
 
 class Made:
@@ -57,10 +60,10 @@ class Made:
         if self._database is None:
             return []
         try:
-            rows = self._database.execute("SELECT address, size, sum FROM files").fetchall()
-        except sqlite3.DatabaseError:
+            rows = self._database.execute("SELECT owner, files FROM pages").fetchall()
+            found = [file for owner, files in rows for file in ledger.unpacked(owner, files)]
+        except _UNREADABLE:
             return []
-        found = (WrittenFile(address=name, size=size, sum=total) for name, size, total in rows)
         return [file for file in found if _is_of_jobs(file.address)]
 
     def of(self, owner: str, content: str) -> tuple[WrittenFile, ...]:
@@ -70,14 +73,12 @@ class Made:
         """
         if self._database is None:
             return ()
-        query = "SELECT address, size, sum FROM files WHERE owner = ? AND content = ?"
+        query = "SELECT files FROM pages WHERE owner = ? AND content = ?"
         try:
             rows = self._database.execute(query, (owner, content)).fetchall()
-        except sqlite3.DatabaseError:
+            found = [file for (files,) in rows for file in ledger.unpacked(owner, files)]
+        except _UNREADABLE:
             return ()  # only a memory: what it does not tell is made
-        found = [
-            WrittenFile(address=address, size=size, sum=total) for address, size, total in rows
-        ]
         if not all(_is_of_jobs(one.address) for one in found):
             return ()
         if any(self._files.size(one.address) != one.size for one in found):

@@ -17,7 +17,7 @@ nothing plans them any more: they go only once the runs that told of them were p
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
@@ -41,6 +41,7 @@ from jmreport.render import (
     hostpages,
     joblists,
     kept,
+    listpages,
     multiqc,
     reportjson,
     seal,
@@ -216,11 +217,13 @@ class _Site:
         self.others = others
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
+        #: Whether the folder of jobs' pages was not there, of which each is asked otherwise.
+        self.bare = False
         #: Pages that stay for good, but for what they tell of was pruned.
         self.going: frozenset[str] = frozenset()
         pages = {flow.name for flow in report.workflows}
         self.jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
-        maker.lend = self.jobs.lend
+        maker.lend, maker.shown = self.jobs.lend, partial(listpages.shown, self.jobs)
 
     def written(self) -> Written:
         """What it came to so far."""
@@ -278,6 +281,7 @@ class _Site:
     def _new_jobs(self, contexts: Iterable[JobContext], changed: Path, step: Step) -> None:
         """Makes the pages of jobs that have none, and sets aside those whose page has changed."""
         self.ledger.expect_jobs()
+        self.bare = self.files.size(addresses.JOBS.rpartition("/")[0]) is None
         wanted = told_of(self.report) - self.jobs.entries.keys()
         with _spooling(changed) as spool, self._job_workers() as inner:
             workers = self.others.spare(inner, self.files)
@@ -303,7 +307,7 @@ class _Site:
                 if content == task.content and self._whole(files):
                     self.unchanged += len(files)
                     step.advance()
-                elif self.files.size(owner) is None:
+                elif self.bare or self.files.size(owner) is None:
                     yield task
                 else:
                     packed = msgspec.msgpack.encode(task)
@@ -381,6 +385,10 @@ class _Site:
     # --- the other pages ---
 
     def _plan(self) -> None:
+        rows = joblists.rows_script(
+            self.report, self.jobs, zone=self.maker.settings.report.timezone
+        )
+        rows_file = self._stream(lambda total: f"assets/jobs-{total[:8]}.js", rows)
         made = plan(
             self.report,
             self.jobs,
@@ -395,8 +403,8 @@ class _Site:
             settings=self.maker.settings,
             theme=self.maker.theme,
             guides=self.guides,
+            rows_file=rows_file,
         )
-        self._file(*made.rows)
         self.going, self.maker.pages = made.going, made.pages
         self.jobs.planned()
 
@@ -505,10 +513,12 @@ class _Site:
             for address, content in multiqc.files(report):
                 self._file(address, content)
 
-    def _stream(self, address: str, pieces: Iterable[bytes]) -> None:
-        """A file that is never in memory as a whole; moved in only where it differs."""
-        self.planned.add(address)
-        part = self.files.spool(address.replace("/", "-"))
+    def _stream(self, address: str | Callable[[str], str], pieces: Iterable[bytes]) -> str:
+        """A file that is never in memory as a whole, and may be named by the digest of its bytes.
+
+        It is moved in only where it differs. Returns its address.
+        """
+        part = self.files.spool("stream")
         total, size = hashlib.blake2b(digest_size=16), 0
         try:
             with part.open("wb") as out:
@@ -516,29 +526,30 @@ class _Site:
                     total.update(piece)
                     size += len(piece)
                     out.write(piece)
-            written = WrittenFile(address=address, size=size, sum=total.hexdigest())
-            known, files = self.ledger.files(address)
-            if known == written.sum and self._whole(files):
-                self.unchanged += 1
-                return
-            (self.files.root / address).parent.mkdir(parents=True, exist_ok=True)
-            self.files.note(address)
-            part.replace(self.files.root / address)
         except OSError as error:
-            raise cannot_write(self.files.root / address, error) from error
-        self.ledger.put(address, written.sum, (written,), kept=False)
+            raise cannot_write(part, error) from error
+        name = address if isinstance(address, str) else address(total.hexdigest())
+        self.planned.add(name)
+        written = WrittenFile(address=name, size=size, sum=total.hexdigest())
+        known, files = self.ledger.files(name)
+        if known == written.sum and self._whole(files):
+            self.unchanged += 1
+            return name
+        self.files.take(name, part)
+        self.ledger.put(name, written.sum, (written,), kept=False)
         self.rewritten += 1
+        return name
 
     def _clean(self) -> None:
         """Removes what no page links to any more, and drawings that none shows."""
-        pruned = [file for owner in self.going for file, _ in self.ledger.files(owner)[1]]
-        for address in sorted({*self.ledger.removable(), *pruned} - self.planned):
-            self.files.remove(address)
-            self.ledger.forget(address)
-            self.removed += 1
+        for owner in sorted({*self.ledger.removable(), *self.going} - self.planned):
+            for address, _ in self.ledger.files(owner)[1]:
+                self.files.remove(address)
+                self.removed += 1
+            self.ledger.forget(owner)
         # What a run that was killed had made of a state that never came to be.
-        for address in sorted(self.files.unsure - self.planned):
-            if not self.ledger.has(address):
+        if unsure := self.files.unsure - self.planned:
+            for address in sorted(unsure.difference(each for each, _ in self.ledger.all_sizes())):
                 self.files.remove(address)
                 self.removed += 1
         self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from jmreport.render.jobcells import Lent
 from jmreport.render.making import Done, JobTask, Maker, give_back
+from jmreport.render.page import Page
 
 #: Jobs that a worker is given at a time.
 BATCH = 200
@@ -35,8 +36,8 @@ def _jobs_in_fork(shard: str, tasks: Sequence[JobTask]) -> list[Done]:
     return _forked[-1].jobs(shard, tasks)
 
 
-def _others_in_fork(places: Sequence[int], lent: Mapping[str, Lent]) -> list[Done]:
-    return _forked[-1].others(places, lent)
+def _others_in_fork(pages: Sequence[int | Page], lent: Mapping[str, Lent]) -> list[Done]:
+    return _forked[-1].others(pages, lent)
 
 
 def _die_with(parent: int) -> None:
@@ -86,7 +87,8 @@ class Workers:
         if self._pool is None:
             yield from self._maker.others(places, lent)
         else:
-            yield from self._give(self._pool.submit(_others_in_fork, places, lent))
+            pages = [self._maker.sendable(place) for place in places]
+            yield from self._give(self._pool.submit(_others_in_fork, pages, lent))
 
     def _give(self, work: "Future[list[Done]]") -> Iterator[Done]:
         self._waiting.append(work)

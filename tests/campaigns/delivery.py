@@ -116,7 +116,7 @@ def main(folder: Path, nights: int) -> int:
 def _lasting(site: Path) -> set[str]:
     """The objects of pages that are never removed."""
     with sqlite3.connect(site / ".jmreport/pages") as ledger:
-        rows = ledger.execute("SELECT address FROM files WHERE kept")
+        rows = ledger.execute("SELECT owner FROM pages WHERE kept")
         return {f"{PREFIX}/{address}" for (address,) in rows if address.endswith(".html")}
 
 

@@ -59,7 +59,7 @@ def forget(site: Path, *addresses: str) -> None:
     """Takes files out of a site, as a later version of jmreport would."""
     database = sqlite3.connect(site / ".jmreport/pages")
     with database:
-        database.executemany("DELETE FROM files WHERE address = ?", [(each,) for each in addresses])
+        database.executemany("DELETE FROM pages WHERE owner = ?", [(each,) for each in addresses])
     database.close()
 
 
