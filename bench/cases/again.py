@@ -11,6 +11,9 @@ from bench.rows import Row, runs_of, seconds
 from bench.sizes import Size
 from jmreport.records import Record
 
+#: One part in so many changes each time.
+_PARTS = 20
+
 
 def again(size: Size, work: Path) -> Iterable[Row]:
     """Nothing changed, and 5 % changed, each with the start of the program."""
@@ -42,12 +45,13 @@ def again(size: Size, work: Path) -> Iterable[Row]:
 
 
 def change(snapshots: Path, jobs: int, turn: int) -> None:
-    """A night later another twentieth of the jobs is told of otherwise."""
+    """A night later another twentieth of the jobs is told of otherwise; all are still there."""
     now = corpus.NOW + timedelta(days=turn)
     corpus.fill(snapshots, _told(jobs, turn), now=now)
 
 
 def _told(jobs: int, turn: int) -> Iterable[Record]:
     for number in range(jobs):
-        state = turn if number % 20 == turn % 20 else 0
-        yield corpus.record(number, state=state)
+        # The last turn up to this one that changed the job: from then on it stays as it is.
+        state = turn - (turn - number) % _PARTS
+        yield corpus.record(number, state=max(state, 0))
