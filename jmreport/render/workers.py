@@ -19,8 +19,11 @@ from jmreport.render.jobcells import Lent
 from jmreport.render.making import Done, JobTask, Maker, give_back
 from jmreport.render.page import Page
 
-#: Jobs that a worker is given at a time.
+#: Jobs that a worker is given at a time: few at first, so that a small site has work for all.
 BATCH = 200
+#: Jobs that it is given from `MANY` on. A file of records is unpacked from its beginning for each
+#: batch of it, and half a file at a time is unpacked half as often as a fifth.
+LARGE_BATCH, MANY = 500, 2_000
 #: Processes at most, whatever was asked for: more only wait for one another.
 MOST_WORKERS = 64
 #: Batches under way for each worker: what bounds memory.
@@ -69,14 +72,19 @@ class JobWorkers(Protocol):
 class Workers:
     """A few forked processes, or none: results come in the order in which work was given."""
 
-    batch = BATCH
-
     def __init__(self, maker: Maker, pool: Executor | None, workers: int) -> None:
         self._maker, self._pool = maker, pool
+        self._given = 0
         self._most = workers * AHEAD
         self._waiting: list[Future[list[Done]]] = []
 
+    @property
+    def batch(self) -> int:
+        """How many jobs they are given at a time."""
+        return BATCH if self._given < MANY else LARGE_BATCH
+
     def jobs(self, shard: str, tasks: Sequence[JobTask]) -> Iterator[Done]:
+        self._given += len(tasks)
         if self._pool is None:
             yield from self._maker.jobs(shard, tasks)
         else:
