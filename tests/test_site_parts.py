@@ -17,7 +17,7 @@ from jmreport.records import Record
 from jmreport.render import addresses
 from jmreport.render.files import WrittenFile
 from jmreport.render.ledger import packed
-from jmreport.render.sharing import Share
+from jmreport.render.sharing import Made, Share
 from jmreport.snapshots import Shard
 
 OVER = runs(2)
@@ -201,6 +201,17 @@ def test_no_part_names_files_elsewhere(tmp_path: Path, built: Path, address: str
     write(site, JOBS, OVER, share=Share(parts=(part,)))
     assert contents(site) == contents(built)
     assert not (tmp_path / "outside.html").exists()
+
+
+def test_a_part_that_tells_nothing_of_its_files_costs_time(tmp_path: Path, built: Path) -> None:
+    """Whoever made it: a name that is no text is as good as no line."""
+    site, part = tmp_path / "site", tmp_path / "parts/1-of-1"
+    write(site, JOBS, OVER, share=share(tmp_path / "parts", 1, 1))
+    with sqlite3.connect(part / ".jmreport/pages") as ledger:
+        ledger.execute("UPDATE pages SET files = x'919400a1ff01c400'")
+    assert Made(part).files() == []
+    write(site, JOBS, OVER, share=Share(parts=(part,)))
+    assert contents(site) == contents(built)
 
 
 def test_the_commands_make_a_site_in_parts(

@@ -23,7 +23,7 @@ from site_cases import NOW, contents, entries, runs, write
 from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck
-from jmreport.render.ledger import Ledger, all_files, unpacked
+from jmreport.render.ledger import Ledger, all_files, sizes, unpacked
 
 OVER = runs(2)
 JOBS = entries(160, OVER)
@@ -164,10 +164,30 @@ def test_what_cannot_be_told_from_a_damaged_ledger_is_a_fault_of_the_site(tmp_pa
     assert found.why == "cannot be read; run `jmreport render`"
 
 
-def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: Path) -> None:
-    """So an older site is known whole, pages of jobs that were long forgotten too."""
-    path = Path(shutil.copy(built / ".jmreport/pages", tmp_path / "pages"))
-    known = tuple(all_files(path))
+@pytest.mark.parametrize("files", [b"", b"\x00", b"\x91\x94\x00\xa1\xff\x01\xc4\x00", "text"])
+def test_a_line_of_the_ledger_that_tells_nothing_costs_its_page(
+    tmp_path: Path, built: Path, files: bytes | str
+) -> None:
+    """The next render makes it again; until then checks say that it cannot be told."""
+    site = Path(shutil.copytree(built, tmp_path / "site"))
+    path = site / ".jmreport/pages"
+    with closing(sqlite3.connect(path)) as database, database:
+        owners = (addresses.job(JOBS[3].row.id), addresses.OVERVIEW)
+        database.executemany(
+            "UPDATE pages SET files = ? WHERE owner = ?", [(files, each) for each in owners]
+        )
+    assert {fault.what for fault in linkcheck.check(site)} == {".jmreport/pages"}
+    assert [*sizes(path)] == []
+    with pytest.raises(sqlite3.DatabaseError):
+        tuple(all_files(path))
+    written = write(site, JOBS, OVER)
+    assert written.rewritten == 3  # the job's page, the JSON beside it, and the overview
+    assert contents(site) == contents(built)
+    assert linkcheck.check(site) == ()
+
+
+def _of_former_times(path: Path) -> None:
+    """Makes a ledger one that has a line a file."""
     with closing(sqlite3.connect(path)) as database, database:
         rows = database.execute("SELECT owner, content, kept, files FROM pages").fetchall()
         database.execute("DROP TABLE pages")
@@ -181,13 +201,43 @@ def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: P
                 line = (one.address, owner, content, one.size, one.sum, put)
                 database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", line)
         database.execute("PRAGMA user_version = 1")
+
+
+def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: Path) -> None:
+    """So an older site is known whole, pages of jobs that were long forgotten too."""
+    path = Path(shutil.copy(built / ".jmreport/pages", tmp_path / "pages"))
+    known, taken = tuple(all_files(path)), tuple(sizes(path))
+    lines = "SELECT owner, content, kept FROM pages"
+    with closing(sqlite3.connect(path)) as database:
+        before = database.execute(lines).fetchall()
+    _of_former_times(path)
+    # Whoever only reads it needs no render first.
+    assert sorted(all_files(path)) == sorted(known)
+    assert sorted(sizes(path)) == sorted(taken)
     with Ledger(path) as ledger:
         ledger.commit()
     assert len(known) > 2 * len(JOBS)
     assert sorted(all_files(path)) == sorted(known)
     with closing(sqlite3.connect(path)) as database:
-        again = database.execute("SELECT owner, content, kept FROM pages").fetchall()
-    assert again == [(owner, content, put) for owner, content, put, _ in rows]
+        assert database.execute(lines).fetchall() == before
+
+
+def test_what_a_later_version_left_beside_an_older_ledger_is_not_taken_for_it(
+    tmp_path: Path, built: Path
+) -> None:
+    """Who went back to an older jmreport for a while has a table that nobody kept up."""
+    path = Path(shutil.copy(built / ".jmreport/pages", tmp_path / "pages"))
+    known = tuple(all_files(path))
+    _of_former_times(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE pages (owner TEXT PRIMARY KEY, content, kept, files)")
+        database.execute("INSERT INTO pages VALUES ('diffs/gone.html', 'x', 1, x'90')")
+    with Ledger(path) as ledger:
+        ledger.commit()
+    assert sorted(all_files(path)) == sorted(known)
+    with closing(sqlite3.connect(path)) as database:
+        gone = database.execute("SELECT * FROM pages WHERE owner = 'diffs/gone.html'").fetchall()
+    assert gone == []
 
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:

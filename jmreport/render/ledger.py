@@ -26,7 +26,7 @@ the run before.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -90,21 +90,56 @@ def _packed(owner: str, file: WrittenFile) -> tuple[int, str, int, bytes]:
 
 
 def unpacked(owner: str, files: bytes) -> Iterator[WrittenFile]:
-    """An owner's files, in the order in which they were put."""
-    for alike, rest, size, total in _decode(files):
+    """An owner's files, in the order in which they were put; sqlite3.DatabaseError for no such."""
+    try:
+        found = _decode(files)
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"the files of {owner} cannot be told: {error}") from error
+    for alike, rest, size, total in found:
         yield WrittenFile(address=owner[:alike] + rest, size=size, sum=total.hex())
+
+
+def _told(owner: str, files: bytes) -> tuple[WrittenFile, ...] | None:
+    """The same; None where that cannot be told, so that the page is made again."""
+    try:
+        return tuple(unpacked(owner, files))
+    except sqlite3.DatabaseError:
+        return None
+
+
+#: The lines of a ledger that had a line a file, brought together by their owners.
+_OF_FILES = "SELECT owner, content, kept, address, size, sum FROM files ORDER BY owner, address"
+_Line = tuple[str, str, int, bytes]
+
+
+def _lines_of_files(database: sqlite3.Connection) -> Iterator[_Line]:
+    for (owner, content, kept), files in groupby(database.execute(_OF_FILES), itemgetter(0, 1, 2)):
+        try:
+            found = [
+                WrittenFile(address=name, size=size, sum=total) for *_, name, size, total in files
+            ]
+            yield owner, content, kept, packed(owner, found)
+        except ValueError as error:  # a sum that is none
+            raise sqlite3.DatabaseError(f"the files of {owner} cannot be told") from error
 
 
 def _bring_forward(database: sqlite3.Connection) -> None:
     """A line a page of what had a line a file: pages of jobs long gone are told of nowhere else."""
-    rows = database.execute(
-        "SELECT owner, content, kept, address, size, sum FROM files ORDER BY owner, address"
-    )
-    for (owner, content, kept), files in groupby(rows, key=itemgetter(0, 1, 2)):
-        found = [WrittenFile(address=name, size=size, sum=total) for *_, name, size, total in files]
-        line = (owner, content, kept, packed(owner, found))
-        database.execute("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)", line)
+    lines = [*_lines_of_files(database)]
+    database.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)", lines)
     database.execute("DROP TABLE files")
+
+
+def _files_of(database: sqlite3.Connection) -> Iterator[tuple[str, WrittenFile]]:
+    """(owner, file) of every file that a ledger of either version tells of, sorted by owners."""
+    rows: Iterable[tuple[str, bytes]]
+    if database.execute("PRAGMA user_version").fetchone()[0] == _OLD:
+        rows = ((owner, files) for owner, _, _, files in _lines_of_files(database))
+    else:
+        rows = database.execute("SELECT owner, files FROM pages ORDER BY owner")
+    for owner, files in rows:
+        for file in unpacked(owner, files):
+            yield owner, file
 
 
 class Ledger:
@@ -138,7 +173,7 @@ class Ledger:
             database.execute(_CACHE)
             database.execute("BEGIN IMMEDIATE")
             (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version not in (_OLD, _VERSION):
+            if version != _VERSION:
                 database.execute("DROP TABLE IF EXISTS pages")
             database.execute(_TABLE)
             if version == _OLD:
@@ -171,8 +206,9 @@ class Ledger:
             owners,
         )
         return {
-            owner: (content, tuple((file.address, file.size) for file in unpacked(owner, files)))
+            owner: (content, tuple((file.address, file.size) for file in told))
             for owner, content, files in rows
+            if (told := _told(owner, files)) is not None
         }
 
     def put(self, owner: str, content: str, files: Iterable[WrittenFile], *, kept: bool) -> None:
@@ -223,10 +259,17 @@ class Ledger:
         return Memory(self._database)
 
     def sizes_of_jobs(self) -> Iterator[tuple[str, str, int]]:
-        """(owner, address, size) of the files of jobs' pages, in the order of their owners."""
+        """(owner, address, size) of the files of jobs' pages, in the order of their owners.
+
+        The size is -1 for a page of which the files cannot be told: no file is as large.
+        """
         query = f"SELECT owner, files FROM pages WHERE {_OF_JOBS}"  # noqa: S608 - words of ours
         for owner, files in self._database.execute(query):
-            for file in unpacked(owner, files):
+            told = _told(owner, files)
+            if told is None:
+                yield owner, owner, -1
+                continue
+            for file in told:
                 yield owner, file.address, file.size
 
     def strangers(self) -> frozenset[str]:
@@ -331,9 +374,13 @@ class Ledger:
         yield from (body for (body,) in rows)
 
     def all_sizes(self) -> Iterator[tuple[str, int]]:
-        """(address, size) of every file."""
+        """(address, size) of every file; -1 for a page of which the files cannot be told."""
         for owner, files in self._database.execute("SELECT owner, files FROM pages"):
-            for file in unpacked(owner, files):
+            told = _told(owner, files)
+            if told is None:
+                yield owner, -1
+                continue
+            for file in told:
                 yield file.address, file.size
 
     def seal(self) -> bytes:
@@ -387,18 +434,24 @@ def diff_bodies(path: Path) -> Iterator[bytes]:
 
 
 def sizes(path: Path) -> Iterator[tuple[str, int]]:
-    """(owner, size) of every remembered file; nothing is locked."""
-    for owner, files in _rows(path, "SELECT owner, files FROM pages"):
-        for file in unpacked(owner, files):
-            yield owner, file.size
+    """(owner, size) of every remembered file, none where nothing can be read; nothing is locked."""
+    try:
+        yield from [(owner, file.size) for owner, file in _read_files(path)]
+    except sqlite3.DatabaseError:
+        return
 
 
 def all_files(path: Path) -> Iterator[tuple[str, int, str]]:
-    """Every remembered file: its address, size and sum. For checks; nothing is locked."""
-    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    try:
-        for owner, files in database.execute("SELECT owner, files FROM pages ORDER BY owner"):
-            for file in unpacked(owner, files):
-                yield file.address, file.size, file.sum
-    finally:
-        database.close()
+    """Every remembered file: its address, size and sum. For checks; nothing is locked.
+
+    Raises sqlite3.DatabaseError where that cannot be told.
+    """
+    for _, file in _read_files(path):
+        yield file.address, file.size, file.sum
+
+
+def _read_files(path: Path) -> Iterator[tuple[str, WrittenFile]]:
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        yield from _files_of(database)

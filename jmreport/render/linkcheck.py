@@ -8,7 +8,6 @@ from pathlib import Path
 from posixpath import dirname, normpath
 from urllib.parse import unquote, urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from jmreport.render.files import OWN, sum_of
@@ -38,7 +37,7 @@ def _files(site: Path) -> Iterator[Fault]:
         return
     try:
         known = tuple(all_files(ledger))
-    except (sqlite3.DatabaseError, msgspec.DecodeError):
+    except sqlite3.DatabaseError:
         yield Fault(what=f"{OWN}/pages", why="cannot be read; run `jmreport render`")
         return
     for address, size, total in known:

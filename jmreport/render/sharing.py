@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-import msgspec
 from msgspec import Struct
 
 from jmreport.render import addresses, ledger
@@ -34,8 +33,6 @@ class Share(Struct, frozen=True, kw_only=True):
 
 
 WHOLE = Share()
-#: What a ledger raises that another made, or a broken disk.
-_UNREADABLE = (sqlite3.DatabaseError, msgspec.DecodeError, TypeError)
 
 
 class Made:
@@ -62,7 +59,7 @@ class Made:
         try:
             rows = self._database.execute("SELECT owner, files FROM pages").fetchall()
             found = [file for owner, files in rows for file in ledger.unpacked(owner, files)]
-        except _UNREADABLE:
+        except sqlite3.DatabaseError:
             return []
         return [file for file in found if _is_of_jobs(file.address)]
 
@@ -77,7 +74,7 @@ class Made:
         try:
             rows = self._database.execute(query, (owner, content)).fetchall()
             found = [file for (files,) in rows for file in ledger.unpacked(owner, files)]
-        except _UNREADABLE:
+        except sqlite3.DatabaseError:
             return ()  # only a memory: what it does not tell is made
         if not all(_is_of_jobs(one.address) for one in found):
             return ()

@@ -527,7 +527,8 @@ class _Site:
                     size += len(piece)
                     out.write(piece)
         except OSError as error:
-            raise cannot_write(part, error) from error
+            place = self.files.root / address if isinstance(address, str) else part
+            raise cannot_write(place, error) from error
         name = address if isinstance(address, str) else address(total.hexdigest())
         self.planned.add(name)
         written = WrittenFile(address=name, size=size, sum=total.hexdigest())
@@ -544,8 +545,9 @@ class _Site:
         """Removes what no page links to any more, and drawings that none shows."""
         for owner in sorted({*self.ledger.removable(), *self.going} - self.planned):
             for address, _ in self.ledger.files(owner)[1]:
-                self.files.remove(address)
-                self.removed += 1
+                if address not in self.planned:
+                    self.files.remove(address)
+                    self.removed += 1
             self.ledger.forget(owner)
         # What a run that was killed had made of a state that never came to be.
         if unsure := self.files.unsure - self.planned:
