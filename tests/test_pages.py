@@ -88,6 +88,18 @@ def test_no_page_is_wider_than_a_phone(built: Path, hostile: Path, browser: Any)
             page.close()
 
 
+def test_no_list_of_jobs_is_cut_on_paper(built: Path, hostile: Path, browser: Any) -> None:
+    """All columns stand on a sheet of A4, whatever words are in them: none can be moved to."""
+    page = browser.new_page(viewport={"width": 718, "height": 1046})
+    page.emulate_media(media="print")
+    for where in (built, hostile):
+        for kind in ("jobs", "second page", "list"):
+            page.goto((where / kinds(where)[kind]).as_uri())
+            wide = page.evaluate("document.querySelector('.cards').getBoundingClientRect().right")
+            assert wide <= 718, (kind, wide)
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_kind_of_page_breaks_an_accessibility_rule(
     built: Path, browser: Any, scheme: str
