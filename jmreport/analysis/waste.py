@@ -5,6 +5,7 @@ night, of the report's jobs and all below them for its pages, and never of all t
 """
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -136,17 +137,25 @@ class Costs:
             row = self._above.row(job)
             root = self._above.root(row)
             self._unmeasured.pop(root.id, None)
-            for one in measures:
-                self._add(one, job, root, self._above.task(row, one.task))
+            whole = self._of_tasks(measures, row, root, tonight=job in self._tonight)
+            self._total.join(whole)
+            self._flows[root.name].join(whole)
+            for label in self._labels:
+                self._values[label.key][_value(root, label.key)].join(whole)
 
-    def _add(self, one: Measure, job: str, root: JobRow, task: tuple[str, str]) -> None:
-        price = self._price(task[1])
-        adding = [self._total, self._tasks[task], self._flows[root.name]]
-        adding += [self._values[label.key][_value(root, label.key)] for label in self._labels]
-        for each in adding:
-            each.add(one, root.id, price)
-        if one.took.count and job in self._tonight:
-            self._ran_tonight[task][root.id] = None
+    def _of_tasks(
+        self, measures: Iterable[Measure], row: JobRow, root: JobRow, *, tonight: bool
+    ) -> "_Adding":
+        """Adds what each task of a job cost, and says what all of them did."""
+        whole = _Adding()
+        for one in measures:
+            task = self._above.task(row, one.task)
+            price = self._price(task[1])
+            whole.add(one, root.id, price)
+            self._tasks[task].add(one, root.id, price)
+            if tonight and one.took.count:
+                self._ran_tonight[task][root.id] = None
+        return whole
 
     def _price(self, task: str) -> float | None:
         """An hour's price: the task's by its whole name, by its own, or everybody's."""
@@ -203,7 +212,7 @@ class _Adding:
 
     def __init__(self) -> None:
         self.attempts = self.retried = self.preempted = self.failed = self.aborted = 0
-        self.spent = [0.0] * len(Spent.__struct_fields__)
+        self.spent = (0.0,) * len(Spent.__struct_fields__)
         self.jobs: dict[str, None] = {}
         self.money: float | None = None
         self.unpriced = False
@@ -214,8 +223,7 @@ class _Adding:
         self.preempted += one.preempted
         self.failed += one.failed
         self.aborted += one.aborted
-        for at, seconds in enumerate(astuple(one.spent)):
-            self.spent[at] += seconds
+        self.spent = (*map(operator.add, self.spent, astuple(one.spent)),)
         if one.lost:
             self.jobs[job] = None
         lost = one.spent.lost
@@ -223,6 +231,19 @@ class _Adding:
             self.unpriced = True
         elif price is not None:
             self.money = (self.money or 0.0) + lost / _HOUR * price
+
+    def join(self, other: "_Adding") -> None:
+        """Adds what others came to."""
+        self.attempts += other.attempts
+        self.retried += other.retried
+        self.preempted += other.preempted
+        self.failed += other.failed
+        self.aborted += other.aborted
+        self.spent = (*map(operator.add, self.spent, other.spent),)
+        self.jobs.update(other.jobs)
+        self.unpriced |= other.unpriced
+        if other.money is not None:
+            self.money = (self.money or 0.0) + other.money
 
     @property
     def lost(self) -> float:
