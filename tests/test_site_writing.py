@@ -1,5 +1,6 @@
 """Writing the site: only what changed, whole files, and one commit point."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from site_cases import NOW, contents, entries, runs, write
 from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck
+from jmreport.render.files import Sum, is_sum_of, sum_of
 from jmreport.render.ledger import Ledger, all_files, sizes, unpacked
 
 OVER = runs(2)
@@ -220,6 +222,19 @@ def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: P
     assert sorted(all_files(path)) == sorted(known)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute(lines).fetchall() == before
+
+
+def test_a_sum_tells_of_whole_files_of_files_in_pieces_and_of_those_of_former_ledgers() -> None:
+    pieces = [bytes([n]) * n for n in range(1, 90)]
+    data, total = b"".join(pieces), Sum()
+    for piece in pieces:
+        total.add(piece)
+    former = hashlib.blake2b(data, digest_size=16).hexdigest()
+    assert (total.total, total.size) == (sum_of(data), len(data))
+    assert is_sum_of(sum_of(data), data)
+    assert is_sum_of(former, data)
+    assert not is_sum_of(sum_of(data), data[:-1])
+    assert not is_sum_of(former, data[:-1])
 
 
 def test_what_a_later_version_left_beside_an_older_ledger_is_not_taken_for_it(

@@ -127,7 +127,7 @@ def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) ->
 
 
 def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None]) -> None:
-    from jmreport.render.files import Files, sum_of
+    from jmreport.render.files import Files, is_sum_of
     from jmreport.render.sharing import Made
     from jmreport.snapshots.partmirror import is_part
 
@@ -147,7 +147,7 @@ def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None
             return
         page = bucket.read(f"{name.removesuffix(_LEDGER)}{file.address}")
         # One that is gone, or is not what was pushed, is made.
-        if page is not None and sum_of(page.data) == file.sum:
+        if page is not None and is_sum_of(file.sum, page.data):
             files.write(file.address, page.data)
         advance()
 

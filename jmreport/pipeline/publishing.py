@@ -311,7 +311,7 @@ class _Publishing:
 
 def _read(root: Path, address: str, total: str) -> bytes:
     """A file's bytes, which must be those that the ledger tells of."""
-    from jmreport.render.files import sum_of
+    from jmreport.render.files import is_sum_of
 
     try:
         data = (root / address).read_bytes()
@@ -320,7 +320,7 @@ def _read(root: Path, address: str, total: str) -> bytes:
             f"{root / address}: {error.strerror or error}",
             hint="`jmreport check` says what is wrong with the site; `jmreport render` mends it",
         ) from error
-    if sum_of(data) != total:
+    if not is_sum_of(total, data):
         raise DeliveryError(
             f"{root / address} is not what was written there",
             hint="if another run writes the site just now, publish again when it is done; "

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from jmreport.render.files import OWN, sum_of
+from jmreport.render.files import OWN, is_sum_of
 from jmreport.render.ledger import all_files
 
 
@@ -48,7 +48,7 @@ def _files(site: Path) -> Iterator[Fault]:
             continue
         if len(data) != size:
             yield Fault(what=address, why=f"has {len(data)} bytes, though {size} were written")
-        elif sum_of(data) != total:
+        elif not is_sum_of(total, data):
             yield Fault(what=address, why="is not what was written")
 
 

@@ -14,7 +14,6 @@ there; the next run completes. Pages of jobs, workflows, causes and differences 
 nothing plans them any more: they go only once the runs that told of them were pruned.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,7 +46,7 @@ from jmreport.render import (
     seal,
 )
 from jmreport.render.cluster import ClusterWorkers
-from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
+from jmreport.render.files import Files, Sum, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import site_facts
@@ -519,19 +518,18 @@ class _Site:
         It is moved in only where it differs. Returns its address.
         """
         part = self.files.spool("stream")
-        total, size = hashlib.blake2b(digest_size=16), 0
+        whole = Sum()
         try:
             with part.open("wb") as out:
                 for piece in pieces:
-                    total.update(piece)
-                    size += len(piece)
+                    whole.add(piece)
                     out.write(piece)
         except OSError as error:
             place = self.files.root / address if isinstance(address, str) else part
             raise cannot_write(place, error) from error
-        name = address if isinstance(address, str) else address(total.hexdigest())
+        name = address if isinstance(address, str) else address(whole.total)
         self.planned.add(name)
-        written = WrittenFile(address=name, size=size, sum=total.hexdigest())
+        written = WrittenFile(address=name, size=whole.size, sum=whole.total)
         known, files = self.ledger.files(name)
         if known == written.sum and self._whole(files):
             self.unchanged += 1
