@@ -134,7 +134,8 @@ def _task(at: int, task: dict[str, Any], start: datetime, end: datetime) -> str:
     return f"""<details id="task-{at}"{" open" if status == "Failed" else ""}>
 <summary><b>{e(task["name"])}</b> <span class="muted">{status}</span></summary>
 <p class="meta">Started {_short(start)}, ended {_short(end)} · took {_took(start, end)} ·
-return code {task["returnCode"]}</p>{messages}
+return code {task["returnCode"]}</p>
+<p class="small muted">operation {e(task["operationId"])}</p>{messages}
 {_table(f"task-{at}-inputs", "Inputs", task["inputs"], " class=plain")}
 {_table(f"task-{at}-outputs", "Outputs", task["outputs"], " class=plain")}
 <details class="plain"><summary><b>Execution events</b>

@@ -307,6 +307,31 @@ def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:
     assert 'rel="next"' not in last
 
 
+def test_every_task_leads_to_its_log_whatever_room_the_shards_of_another_take() -> None:
+    tree = detail()
+    scattered, later = tree["extensions"]["tasks"]
+    folder = f"gs://bucket/{'deep/' * 60}call"
+    scattered["callRoot"] = folder
+    scattered["shards"] = [
+        {**scattered["shards"][0], "shardIndex": n, "backendLog": f"{folder}/shard-{n}/stderr"}
+        for n in range(480)
+    ]
+    later |= {"backendLog": "gs://bucket/later/stderr", "callRoot": folder}
+    html = page(record(tree))
+    table = html[html.index('<h2 id="tasks">') : html.index("<h3>Each task</h3>")]
+    assert re.findall(">(log|folder)</a>", table) == ["folder", "log", "folder"]
+    assert 'class="small muted">log gs://' in html  # of shards, for which no room was left
+
+
+def test_a_place_that_leads_nowhere_is_whole_with_the_task_itself() -> None:
+    """In the table it is cut to one line on wide screens."""
+    tree = detail()
+    tree["extensions"]["tasks"][1] |= {"callRoot": "/scratch/cromwell/call-Later"}
+    html = page(record(tree))
+    own = html[html.index('<details id="task-2"') :]
+    assert '<p class="small muted">folder /scratch/cromwell/call-Later</p>' in own
+
+
 def test_no_page_is_larger_than_a_megabyte() -> None:
     """Whatever a job holds: the page says what it leaves out, and the raw JSON has it."""
     long = "<&\"'é" * 4_000

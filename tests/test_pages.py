@@ -88,6 +88,19 @@ def test_no_page_is_wider_than_a_phone(built: Path, hostile: Path, browser: Any)
             page.close()
 
 
+def test_no_list_of_jobs_is_cut_on_a_tablet(built: Path, browser: Any) -> None:
+    """All columns that a server usually names stand beside one another, in both directions."""
+    for width in (768, 800, 834, 900, 1024, 1180, 1280):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        for kind in ("jobs", "second page", "list"):
+            page.goto((built / kinds(built)[kind]).as_uri())
+            wide, room = page.evaluate(
+                "(f => [f.scrollWidth, f.clientWidth])(document.querySelector('.cards').parentNode)"
+            )
+            assert wide <= room, (kind, width, wide, room)
+        page.close()
+
+
 def test_no_list_of_jobs_is_cut_on_paper(built: Path, hostile: Path, browser: Any) -> None:
     """All columns stand on a sheet of A4, whatever words are in them: none can be moved to."""
     page = browser.new_page(viewport={"width": 718, "height": 1046})

@@ -84,6 +84,11 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
     scatters: list[Scatter] = []
     job = calls.job_span(reading)
     ordered: list[tuple[TaskMetadata, str, tuple[Call, ...]]] = []
+    # Before those of any shard: three hundred shards leave no room for the links of a task.
+    places = [
+        making.places(task.backend_log, task.call_root, task.operation_id)
+        for _, task in placed[:MOST_TASKS]
+    ]
     for position, task in placed:
         found = calls.of_task(task, reading, job)
         ordered.append((task, addresses.anchor("task", position), found))
@@ -95,7 +100,16 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
             scatters.append(Scatter(position, task, found))
         room -= min(len(task.shards), most, max(room, 0))
         rows.append(
-            _task(position, task, found, job, making, most_shards=most, own_pages=own_pages)
+            _task(
+                position,
+                task,
+                found,
+                job,
+                making,
+                links=places[len(rows)],
+                most_shards=most,
+                own_pages=own_pages,
+            )
         )
     return Tasks(
         rows=tuple(rows),
@@ -119,6 +133,7 @@ def _task(
     job: JobSpan,
     making: Making,
     *,
+    links: tuple[Link, ...],
     most_shards: int,
     own_pages: bool,
 ) -> TaskView:
@@ -142,7 +157,7 @@ def _task(
         took=words.between(start, end),
         attempts=_attempts(task, found),
         code="" if task.return_code is None else words.number(task.return_code),
-        links=making.places(task.backend_log, task.call_root, task.operation_id),
+        links=links,
         job=making.job(task.job_id),
         cached=task.call_cached,
         messages=tries.messages(task.failure_messages, making),
