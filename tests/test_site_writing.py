@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -23,7 +23,7 @@ from site_cases import NOW, contents, entries, runs, write
 
 from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
-from jmreport.render import addresses, linkcheck
+from jmreport.render import addresses, linkcheck, seal
 from jmreport.render.files import Sum, is_sum_of, sum_of
 from jmreport.render.ledger import Ledger, all_files, sizes, unpacked
 
@@ -260,6 +260,19 @@ def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
     write(tmp_path, JOBS[:20], OVER)
     with Ledger(tmp_path / ".jmreport/pages"), pytest.raises(LockedError):
         write(tmp_path, JOBS[:20], OVER)
+
+
+@pytest.mark.parametrize("second", [write, lambda where, *_: seal.unbroken(where, "another")])
+def test_a_run_that_is_refused_takes_nothing_from_the_one_that_writes(
+    tmp_path: Path, second: Callable[..., object]
+) -> None:
+    write(tmp_path, JOBS[:20], OVER)
+    with Ledger(tmp_path / ".jmreport/pages"):
+        being_written = tmp_path / ".jmreport/tmp/rows"
+        being_written.write_bytes(b"what lists show of jobs")
+        with pytest.raises(LockedError):
+            second(tmp_path, JOBS[:20], OVER)
+        assert being_written.exists()
 
 
 def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_half(tmp_path: Path) -> None:

@@ -47,19 +47,26 @@ class Files:
         #: Addresses of files of which nobody knows what they hold, since a run was killed.
         self.unsure: set[str] = set()
 
+    def reach(self) -> None:
+        """Makes the directories; JmreportError where no file can be put there."""
+        try:
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            # Every write needs it, so a directory that takes no file is found before any work.
+            probe = self._temporary / f"probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+
     def prepare(self) -> None:
-        """Makes the directories and clears what a killed run left; JmreportError where it can't.
+        """The same, and clears what a killed run left: only while nobody else can write here.
 
         From here on it is noted which files are put in their places.
         """
+        self.reach()
         try:
-            self._temporary.mkdir(parents=True, exist_ok=True)
             for left in self._temporary.iterdir():
-                left.unlink()
-            # Every write needs it, so a directory that takes no file is found before any work.
-            probe = self._temporary / "probe"
-            probe.touch()
-            probe.unlink()
+                left.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.root, error) from error
         self.doubt()

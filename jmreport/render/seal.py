@@ -34,8 +34,9 @@ def unbroken(site_dir: Path, made_of: str) -> Seal | None:
     path = files.own / NAME
     if not path.is_file():
         return None
-    files.prepare()
+    files.reach()
     with Ledger(path) as ledger:
+        files.prepare()
         body = ledger.seal()
         try:
             seal = msgspec.msgpack.decode(body, type=Seal) if body else None

@@ -121,12 +121,13 @@ def write(
     """
     started = time.perf_counter()
     files = Files(share.place or site_dir)
-    files.prepare()
+    files.reach()
     theme = Theme(settings, version=version, compiled=_outside(compiled, site_dir))
     with (
         Ledger(files.own / NAME) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
     ):
+        files.prepare()
         facts = site_facts(
             settings,
             labels=(label.key for label in report.labels),
