@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jmreport.analysis import night
 from jmreport.cli import main
+from jmreport.errors import Exit
 from jmreport.render import kept, words
 from jmreport.render.files import WrittenFile
 from jmreport.render.ledger import Ledger
@@ -75,6 +76,30 @@ def test_one_more_night_leaves_the_older_nights_as_they_were_told(tmp_path: Path
     newest = f"{FIRST + timedelta(days=2):%Y%m%dT%H%M%SZ}/index.html"
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"index.html", newest}
+
+
+def test_a_run_that_failed_behind_a_night_is_told_of_by_the_next_one(
+    site: Path, tmp_path: Path
+) -> None:
+    """The site of a night that was made again behind it is the one that is made of nothing."""
+    shutil.copytree(site, tmp_path, dirs_exist_ok=True)
+    nobody = ["--api-url", "http://127.0.0.1:9"]
+    failed = (FIRST + timedelta(days=2, hours=6)).isoformat()
+    with chdir(tmp_path):
+        assert main(["collect", "-q", *nobody, "--now", failed]) == Exit.NOTHING_USABLE
+    _run(tmp_path, "render")
+    said = "The run of Sat 21 Nov 2026, 08:14 UTC brought no report"
+    overview = (tmp_path / "site/index.html").read_text()
+    assert said in overview
+    assert "before it" not in _between(overview, said, "</")
+    _build(tmp_path, 4, start=3)
+    grown = _files(tmp_path / "site")
+    shutil.rmtree(tmp_path / "site")
+    _run(tmp_path, "render")
+    assert _files(tmp_path / "site") == grown
+    told, mentions = tmp_path / "site/nights", "08:14"
+    nights = [f"{FIRST + timedelta(days=number):%Y%m%dT%H%M%SZ}/index.html" for number in (2, 3)]
+    assert [mentions in (told / each).read_text() for each in nights] == [False, True]
 
 
 def test_the_newest_nights_page_says_what_the_overview_says(site: Path) -> None:

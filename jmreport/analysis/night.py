@@ -16,7 +16,7 @@ from jmreport.analysis.nights import Nights, Verdicts
 from jmreport.analysis.usual import percentile
 from jmreport.analysis.workflows import split
 from jmreport.history import History
-from jmreport.records import JobRow
+from jmreport.records import JobRow, run_order
 from jmreport.report import (
     CauseGroup,
     Night,
@@ -125,8 +125,11 @@ def frozen(report: Report, history: History) -> Night:
         oldest_failing=report.oldest_failing,
         unreadable=len(quality.unreadable) if quality else 0,
         holes=tuple((what, why, count) for (what, why), count in holes.most_common(MOST_HOLES)),
+        # What failed behind it is told of by the next night.
         failed_runs=tuple(
-            (run.now, run.reason) for run in (quality.failed_runs if quality else ())
+            (run.now, run.reason)
+            for run in (quality.failed_runs if quality else ())
+            if run_order(run.id) < run_order(report.run.id)
         ),
     )
     content = hashlib.blake2b(msgspec.msgpack.encode(whole), digest_size=16).hexdigest()

@@ -270,7 +270,7 @@ class _Overview:
             for run in self.report.runs
             if not run.usable and run.state != "refreshed" and run.now > self.report.now
         ]
-        failed = [*(quality.failed_runs if quality else ()), *later]
+        failed = quality.failed_runs if quality else tuple(later)
         if not failed:
             return ""
         newest = max(failed, key=lambda run: run.now)
