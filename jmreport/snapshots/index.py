@@ -46,8 +46,8 @@ Error = sqlite3.Error
 SCHEMA = 6
 #: What rows are made with beside the summariser's own room.
 _MAKING = (nouns, models, calltimes, regrouping, forms, contents, summaries)
-#: Pages that are kept, in KiB: who only reads does well with less than who puts a year in order.
-_READING = "PRAGMA cache_size = -16384"
+#: Pages that are kept, in KiB: who only reads goes through them in order, or looks for few.
+_READING = "PRAGMA cache_size = -2048"
 #: Rows that are read at a time: what streaming takes.
 _ROWS = 500
 
