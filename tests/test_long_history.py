@@ -17,7 +17,7 @@ from jmreport.snapshots import Redaction, Store
 JOBS, FEW, MANY = 150, 8, 32
 #: What one more job from before the window may cost while it is analysed, in bytes: its id and
 #: its places in the lists of its labels.
-MOST_BYTES = 450
+MOST_BYTES = 280
 
 
 def write_night(root: Path, night: int) -> None:
