@@ -253,7 +253,7 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     @property
     def active(self) -> bool:
         """Whether the job may still change."""
-        return not is_terminal(self.status)
+        return self.status not in TERMINAL_STATUSES
 
     @property
     def archived(self) -> bool:
@@ -262,9 +262,10 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     @property
     def took(self) -> timedelta | None:
         """From start to end; None where one is unknown, or the end lies before the start."""
-        if self.start is None or self.end is None or self.end < self.start:
+        start, end = self.start, self.end
+        if start is None or end is None or end < start:
             return None
-        return self.end - self.start
+        return end - start
 
 
 class Entry(Struct, frozen=True, kw_only=True, gc=False):

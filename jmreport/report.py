@@ -247,15 +247,11 @@ class WorkflowReport(Struct, frozen=True, kw_only=True):
     durations: tuple[tuple[datetime, float, str], ...] = ()
 
 
-class LabelValue(Struct, frozen=True, kw_only=True):
-    """One value of a label (None: the jobs without it) and its jobs by status.
-
-    `jobs` are the ids of the jobs that `split` counts, newest submission first.
-    """
+class LabelValue(Struct, frozen=True, kw_only=True, gc=False):
+    """One value of a label (None: the jobs without it) and its jobs by status."""
 
     value: str | None
     split: StatusSplit
-    jobs: tuple[str, ...] = ()
     #: The server's own numbers for it, where it was asked and answered.
     server: StatusSplit | None = None
 
@@ -280,11 +276,16 @@ class FrameReport(Struct, frozen=True, kw_only=True):
 
 
 class LabelReport(Struct, frozen=True, kw_only=True):
-    """The aggregation of one label, or of `name` or `userId`, over the six time frames."""
+    """The aggregation of one label, or of `name` or `userId`, over the six time frames.
+
+    `jobs` are, for each value of the last frame, the ids of the jobs that it counts, newest
+    submission first. Those of a shorter frame are the first of them.
+    """
 
     key: str
     title: str
     frames: tuple[FrameReport, ...]
+    jobs: tuple[tuple[str, ...], ...] = ()
     #: Every job has a value of its own (an id): only there because the server or settings name it.
     distinct: bool = False
     #: What the server says of the label itself, where it names it as a field.

@@ -4,10 +4,12 @@ Ours count every listed job known by its submission, so they are there for every
 server's are there where it offers aggregations.
 """
 
+from array import array
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -64,84 +66,66 @@ class Frame(NamedTuple):
     covered: bool
 
 
-class _Value:
-    """The jobs with one value of a label, newest submission first, and the number of each frame.
-
-    A frame lies within the next longer one, so its jobs are the first of them.
-    """
-
-    __slots__ = ("jobs", "statuses", "upto")
-
-    def __init__(self) -> None:
-        self.jobs: list[str] = []
-        self.upto = [0] * len(TIME_FRAMES)
-        self.statuses: list[Counter[str] | None] = [None] * len(TIME_FRAMES)
-
-    def add(self, row: JobRow, frame: int) -> None:
-        self.jobs.append(row.id)
-        self.upto[frame] += 1
-        counted = self.statuses[frame]
-        if counted is None:
-            counted = self.statuses[frame] = Counter()
-        counted[row.status] += 1
-
-    def ours(self) -> Iterator[tuple[int, tuple[str, ...], StatusSplit]]:
-        """(frame, jobs, statuses) of each frame that has any; equal ones are one object."""
-        number, counts = 0, Counter[str]()
-        jobs: tuple[str, ...] = ()
-        told = StatusSplit()
-        for frame in range(len(TIME_FRAMES)):
-            if self.upto[frame]:
-                number += self.upto[frame]
-                counts += self.statuses[frame] or Counter()
-                jobs = tuple(self.jobs[:number])
-                told = StatusSplit(counts=dict(sorted(counts.items())))
-            if number:
-                yield frame, jobs, told
+#: Places of jobs among all of them, rising. Many values are of a single job.
+_Places: TypeAlias = "int | array[int]"
 
 
 class Frames:
     """Listed jobs in the six time frames up to now, told while they stream by, newest first.
 
-    Jobs without a submission come last and are in the last frame alone.
+    Jobs without a submission come last and are in the last frame alone. So a frame's jobs are the
+    first of all, and a job is known by its place: nothing else is kept of it for each label.
     """
 
     def __init__(
         self, keys: Sequence[str], now: datetime, covered_since: datetime, lost: frozenset[str]
     ) -> None:
         """`keys` are the labels by which they are counted, `lost` the report's lost jobs."""
-        self._keys = keys
-        self._starts = [frame_start(now, FRAME_LENGTHS[name]) for name in TIME_FRAMES]
-        self._covered = [covered_since <= start for start in self._starts]
+        starts = [frame_start(now, FRAME_LENGTHS[name]) for name in TIME_FRAMES]
+        self._covered = [covered_since <= start for start in starts]
+        #: Every frame but the last, which holds whatever the others do not.
+        self._starts = starts[:-1]
+        self._edges = [start + beside.EDGE for start in self._starts]
+        #: How many jobs the frames have that are shorter than that of the job told last.
+        self._ends: list[int] = []
         self._lost = lost
         self._counted = [beside.Counting() for _ in TIME_FRAMES]
-        self._values: dict[str, dict[str | None, _Value]] = {key: {} for key in keys}
-        self._last = len(TIME_FRAMES) - 1
+        self._ids: list[str] = []
+        self._statuses: list[str] = []
+        self._words: dict[str, str] = {}
+        self._values: dict[str, dict[str | None, _Places]] = {key: {} for key in keys}
+        self._reading = [(reading(key), values) for key, values in self._values.items()]
 
     def take(self, row: JobRow) -> None:
         """One more listed job."""
-        frame = self._frame(row.submission)
+        place, submitted = len(self._ids), row.submission
+        frame = self._frame(submitted)
+        self._ids.append(row.id)
+        self._statuses.append(self._words.setdefault(row.status, row.status))
         self._counted[frame].take(
             row,
             lost=row.id in self._lost,
-            edge=frame != self._last
-            and row.submission is not None
-            and row.submission < self._starts[frame] + beside.EDGE,
+            edge=frame < len(self._edges)
+            and submitted is not None
+            and submitted < self._edges[frame],
         )
-        for key in self._keys:
-            values, value = self._values[key], value_of(row, key)
+        for read, values in self._reading:
+            value = read(row)
             known = values.get(value)
             if known is None:
-                known = values[value] = _Value()
-            known.add(row, frame)
+                values[value] = place
+            elif isinstance(known, int):
+                values[value] = array("I", (known, place))
+            else:
+                known.append(place)
 
     def _frame(self, submitted: datetime | None) -> int:
-        """The shortest frame that holds a job submitted then."""
-        if submitted is None:
-            return self._last
-        return next(
-            (place for place, start in enumerate(self._starts) if submitted >= start), self._last
-        )
+        """The shortest frame that holds a job submitted then, after all that were told."""
+        for start in self._starts[len(self._ends) :]:
+            if submitted is not None and submitted >= start:
+                break
+            self._ends.append(len(self._ids))
+        return len(self._ends)
 
     def frames(self) -> tuple[Frame, ...]:
         """The six frames, the shortest first."""
@@ -152,15 +136,33 @@ class Frames:
             made.append(Frame(name, total.counted(edge=counting.edge), covered))
         return tuple(made)
 
-    def by_value(self, key: str) -> list[dict[str | None, tuple[tuple[str, ...], StatusSplit]]]:
-        """For each frame: value -> its jobs, newest first, and their statuses."""
-        found: list[dict[str | None, tuple[tuple[str, ...], StatusSplit]]] = [
-            {} for _ in TIME_FRAMES
-        ]
-        for value, known in self._values[key].items():
-            for frame, jobs, told in known.ours():
-                found[frame][value] = (jobs, told)
+    def by_value(self, key: str) -> list[dict[str | None, StatusSplit]]:
+        """For each frame: value -> the statuses of its jobs; equal ones are one object."""
+        found: list[dict[str | None, StatusSplit]] = [{} for _ in TIME_FRAMES]
+        all_of_them = [len(self._ids)] * (len(TIME_FRAMES) - len(self._ends))
+        splits = dict[tuple[tuple[str, int], ...], StatusSplit]()
+        for value, places in self._values[key].items():
+            several, number, counts = _several(places), 0, Counter[str]()
+            for frame, end in enumerate((*self._ends, *all_of_them)):
+                upto = bisect_left(several, end, number)
+                if upto > number:
+                    counts.update(map(self._statuses.__getitem__, several[number:upto]))
+                    number = upto
+                    told = tuple(sorted(counts.items()))
+                    if told not in splits:
+                        splits[told] = StatusSplit(counts=dict(told))
+                if number:
+                    found[frame][value] = splits[told]
         return found
+
+    def jobs(self, key: str, value: str | None) -> tuple[str, ...]:
+        """Ids of the jobs with a value, newest submission first."""
+        places = self._values[key].get(value)
+        return () if places is None else tuple(map(self._ids.__getitem__, _several(places)))
+
+
+def _several(places: _Places) -> Sequence[int]:
+    return (places,) if isinstance(places, int) else places
 
 
 def labels(
@@ -181,6 +183,9 @@ def labels(
             key=key,
             title=titles.get(key, key),
             frames=(made := _frames(key, frames, found, server, told, offered, known)),
+            jobs=tuple(
+                found.jobs(key, each.value) if each.split.total else () for each in made[-1].values
+            ),
             distinct=_distinct(made[-1]),
             shown_as=fields.get(key),
         )
@@ -245,17 +250,17 @@ def _titles(display: Iterable[DisplayField], server: Answers) -> dict[str, str]:
     return told | shown | _FIELDS
 
 
-def value_of(row: JobRow, key: str) -> str | None:
-    """A job's value of a label or field; None where it has none."""
+def reading(key: str) -> Callable[[JobRow], str | None]:
+    """What reads a job's value of a label or field; None where a job has none."""
     if key == "name":
-        return row.name or None
+        return lambda row: row.name or None
     if key == "userId":
-        return row.user
+        return lambda row: row.user
     if key == "extensions.parentJobId":
-        return row.parent
+        return lambda row: row.parent
     if key.startswith("extensions."):
-        return row.extra.get(key)
-    return row.labels.get(key)
+        return lambda row: row.extra.get(key)
+    return lambda row: row.labels.get(key)
 
 
 def _frames(
@@ -304,14 +309,15 @@ def _split(counts: StatusCounts) -> StatusSplit:
 
 
 def _values(
-    ours: Mapping[str | None, tuple[tuple[str, ...], StatusSplit]],
+    ours: Mapping[str | None, StatusSplit],
     theirs: Mapping[str | None, StatusSplit],
 ) -> tuple[LabelValue, ...]:
     """Most failures first, then most jobs; the jobs without the label last."""
-    made = []
-    for value in dict.fromkeys((*ours, *theirs)):
-        jobs, told = ours.get(value, ((), StatusSplit()))
-        made.append(LabelValue(value=value, split=told, jobs=jobs, server=theirs.get(value)))
+    none = StatusSplit()
+    made = (
+        LabelValue(value=value, split=ours.get(value, none), server=theirs.get(value))
+        for value in dict.fromkeys((*ours, *theirs))
+    )
     return tuple(sorted(made, key=_order))
 
 

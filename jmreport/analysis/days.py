@@ -45,6 +45,8 @@ class Calendar:
         earliest = self.last - (MOST_DAYS - 1) * _DAY
         first = None if since is None else self.day(since)
         self.first = earliest if first is None else min(self.last, max(earliest, first))
+        #: For each night, the day on which it ends; None where it is not one of these.
+        self._days = [self._one_of_these(wall.date()) for wall in self._walls]
         self._reported = {
             wall.date(): run.id for wall, run in zip(self._walls, nights.runs, strict=True)
         }
@@ -62,7 +64,12 @@ class Calendar:
 
     def holds(self, ended: datetime) -> date | None:
         """The day on which the night of an end ends, None where it is not one of these."""
-        day = self.day(ended)
+        night = self._nights.index(ended)
+        if night:
+            return self._days[min(night, self._nights.tonight)]
+        return self._one_of_these(self.day(ended))
+
+    def _one_of_these(self, day: date) -> date | None:
         return day if self.first <= day <= self.last else None
 
     def made(self, found: Mapping[date, Mapping[str, Sequence[str]]]) -> tuple[Day, ...]:

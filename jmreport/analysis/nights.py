@@ -37,6 +37,8 @@ class Nights:
         self._ids = [run.id for run in self.runs]
         self._now_of = {run.id: run.now for run in self.runs}
         self._now_of_all = {run.id: run.now for run in runs}
+        self._may_keep: dict[str, bool] = {}
+        self.tonight = len(self.runs) - 1
 
     def ended(self, entry: Entry) -> datetime | None:
         """When a finished job ended, None for one that has not.
@@ -69,10 +71,6 @@ class Nights:
         """The night of an instant: 0 is everything up to the first run."""
         return bisect_left(self._nows, at)
 
-    @property
-    def tonight(self) -> int:
-        return len(self.runs) - 1
-
     def keeps(self, ended: datetime, *, back: int = 0) -> bool:
         """Whether a state from then still holds, as seen by the run `back` runs before the newest.
 
@@ -86,8 +84,11 @@ class Nights:
 
         Told by the run that wrote its record, before which it ended.
         """
-        recorded = self._now_of_all.get(entry.run, self.now)
-        return self.keeps(recorded, back=1 if self.previous else 0)
+        run = entry.run
+        if run not in self._may_keep:
+            recorded = self._now_of_all.get(run, self.now)
+            self._may_keep[run] = self.keeps(recorded, back=1 if self.previous else 0)
+        return self._may_keep[run]
 
     def known_before(self, entry: Entry, ended: datetime) -> bool:
         """Whether the previous run counted this finished job.

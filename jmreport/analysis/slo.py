@@ -23,7 +23,7 @@ class Promises:
 
     def take(self, row: JobRow, ended: datetime | None) -> None:
         """One more listed job; `ended` is None for one that has not."""
-        if ended is None or ended > self._now or (told := verdict(row)) is None:
+        if not self._kept or ended is None or ended > self._now or (told := verdict(row)) is None:
             return
         for kept in self._kept:
             kept.take(row, ended, told)

@@ -117,7 +117,11 @@ def touches(row: JobRow, since: datetime | None, *, lost: bool) -> bool:
     """Whether anything is known of the job since then."""
     if since is None or (row.active and not lost):
         return True
-    return any(at is not None and at >= since for at in (row.submission, row.start, row.end))
+    return (
+        (row.end is not None and row.end >= since)
+        or (row.start is not None and row.start >= since)
+        or (row.submission is not None and row.submission >= since)
+    )
 
 
 def _placed(rows: Sequence[JobRow], now: datetime, lost: frozenset[str]) -> Jobs:

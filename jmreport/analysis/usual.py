@@ -68,9 +68,10 @@ def workflow_of(row: JobRow) -> Workflow:
 
 def success(row: JobRow) -> Success | None:
     """A job as a run to learn from; None where it did not succeed in a time that is known."""
-    if row.status != "Succeeded" or row.end is None or row.took is None or not row.name:
+    took = row.took
+    if row.status != "Succeeded" or row.end is None or took is None or not row.name:
         return None
-    seconds = row.took.total_seconds()
+    seconds = took.total_seconds()
     return Success(row.end, seconds, row.id) if seconds > 0 else None
 
 
@@ -107,8 +108,11 @@ class Lately:
 
     def take(self, row: JobRow) -> None:
         """One more listed job."""
+        runs = self._runs[row.name]
+        # Most jobs of a long history ended before all that are kept.
+        if len(runs) == MOST_RUNS and row.end is not None and row.end < runs[0].end:
+            return
         if (run := success(row)) and run.end <= self._now:
-            runs = self._runs[row.name]
             (heappush if len(runs) < MOST_RUNS else heappushpop)(runs, run)
 
     def usual(self) -> dict[str, Usual]:

@@ -27,7 +27,9 @@ class Window:
         self.run = nights.run
         self._nights = nights
         self._ids = [run.id for run in nights.runs]
-        self._after = _asked_after(nights.runs)
+        self._after = [tuple(asked.values()) for asked in _asked_after(nights.runs)]
+        #: Whether a job that the run did not find may have left its list in some other way.
+        self._unsure = whole_list(self.run) and _may_change(self.run.asked.filters)
 
     def holds(self, entry: Entry) -> bool:
         """Whether the report is about this job. Sub-workflows belong to their parent's page."""
@@ -36,7 +38,7 @@ class Window:
         if entry.last_run == self.run.id:
             return True
         asked = self.run.asked
-        if whole_list(self.run) and _may_change(asked.filters):
+        if self._unsure:
             return False
         if not _asks_for(entry.row, asked.filters, asked.since or _BEGINNING):
             return False
@@ -47,10 +49,10 @@ class Window:
         if not entry.row.listed:
             return False
         last = bisect_right(self._ids, entry.last_run) - 1
-        return any(
-            _asks_for(entry.row, filters, since)
-            for filters, since in self._after[last + 1].values()
-        )
+        for filters, since in self._after[last + 1]:  # noqa: SIM110 (asked of every job: `any` of a generator takes twice the time)
+            if _asks_for(entry.row, filters, since):
+                return True
+        return False
 
 
 def whole_list(run: Run) -> bool:

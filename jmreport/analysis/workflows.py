@@ -28,10 +28,16 @@ class Newest:
     def take(self, entry: Entry) -> None:
         """One more listed job."""
         row = entry.row
-        _keep(self._newest[row.name], _Newest(newness(entry)))
-        if row.end is not None and row.took is not None:
-            ended = _Ended(row.end, row.id, row.took.total_seconds(), row.status)
-            _keep(self._ended[row.name], ended)
+        newest, last = self._newest[row.name], self._ended[row.name]
+        # Most jobs of a long history are older than all that are kept.
+        one = newness(entry)
+        if len(newest) < MOST_JOBS or newest[0].behind(one):
+            _keep(newest, _Newest(one))
+        if row.end is None or (len(last) == MOST_JOBS and row.end < last[0].end):
+            return
+        took = row.took
+        if took is not None:
+            _keep(last, _Ended(row.end, row.id, took.total_seconds(), row.status))
 
     def names(self) -> list[str]:
         """Every workflow, in order."""
@@ -58,8 +64,12 @@ class _Newest:
     def job(self) -> str:
         return self._newness[1]
 
+    def behind(self, newness: tuple[float, str]) -> bool:
+        """Whether it was submitted before a job of this newness."""
+        return self._newness > newness
+
     def __lt__(self, other: "_Newest") -> bool:
-        return self._newness > other._newness
+        return self.behind(other._newness)
 
 
 class _Ended(NamedTuple):

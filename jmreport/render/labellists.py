@@ -33,15 +33,17 @@ class Everywhere:
         self._frames = [
             (frame.frame, {value.value: value for value in frame.values}) for frame in label.frames
         ]
+        values = label.frames[-1].values if label.frames else ()
+        self._of = {value.value: jobs for value, jobs in zip(values, label.jobs, strict=True)}
         self._by_status: dict[str | None, dict[str, list[str]]] = {}
 
     def first(self, value: LabelValue, status: str, count: int) -> Sequence[str]:
         """So many of a value's jobs with a status ("" for any), the newest first."""
-        longest = self._frames[-1][1].get(value.value, value)
+        jobs = self._of.get(value.value, ())
         if not status:
-            return longest.jobs[:count]
+            return jobs[:count]
         if value.value not in self._by_status:
-            self._by_status[value.value] = self._jobs.by_status(longest.jobs)
+            self._by_status[value.value] = self._jobs.by_status(jobs)
         return self._by_status[value.value].get(status, [])[:count]
 
     def frame(self, frame: str, value: LabelValue, status: str, count: int) -> str:
@@ -55,7 +57,7 @@ class Everywhere:
 
 def _number(value: LabelValue, status: str) -> int:
     """How many jobs with a status a value has; all of them for ""."""
-    return value.split.counts.get(status, 0) if status else len(value.jobs)
+    return value.split.counts.get(status, 0) if status else value.split.total
 
 
 class Links:

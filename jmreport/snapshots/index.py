@@ -46,8 +46,8 @@ Error = sqlite3.Error
 SCHEMA = 6
 #: What rows are made with beside the summariser's own room.
 _MAKING = (nouns, models, calltimes, regrouping, forms, contents, summaries)
-#: Pages that are kept, in KiB: who only reads does well with less than who puts a year in order.
-_READING = "PRAGMA cache_size = -16384"
+#: Pages that are kept, in KiB: who only reads goes through them in order, or looks for few.
+_READING = "PRAGMA cache_size = -2048"
 #: Rows that are read at a time: what streaming takes.
 _ROWS = 500
 
@@ -94,7 +94,7 @@ class Index:
         self.connection = connection
         self._path = path
         self._numbers: dict[str, int] = {}
-        self._names: dict[int, str] = {}
+        self._names = _Names(connection)
 
     def close(self) -> None:
         self.connection.close()
@@ -220,23 +220,22 @@ class Index:
 
     def _entry(self, row: tuple[int, int, int, bytes, bytes, bytes, int, int, int]) -> Entry:
         run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
+        names = self._names
         return Entry(
             row=_decode_row(body),
-            run=self.name(run),
-            shard=self.name(shard),
+            run=names[run],
+            shard=names[shard],
             line=line,
             digest=digest.hex(),
             row_digest=row_digest.hex(),
-            first_run=self.name(first_run),
-            last_run=self.name(last_run),
-            told_run=self.name(told_run),
+            first_run=names[first_run],
+            last_run=names[last_run],
+            told_run=names[told_run],
         )
 
     def name(self, number: int) -> str:
         """The run or the shard of a number; "" where it has none."""
-        if number not in self._names:
-            self._names = dict(self.connection.execute("SELECT number, name FROM names"))
-        return self._names.get(number, "")
+        return self._names[number]
 
     def number(self, name: str) -> int:
         """The number of a run or a shard; 0 where it has none."""
@@ -462,6 +461,18 @@ class Index:
         self.connection.close()
         if self._path is not None:
             files.remove_quietly(self._path)
+
+
+class _Names(dict[int, str]):
+    """Runs and shards by their numbers, read where one is asked for that is not there yet."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, number: int) -> str:
+        self.update(self._connection.execute("SELECT number, name FROM names"))
+        return self.get(number, "")
 
 
 def _digest(body: bytes) -> str:
