@@ -39,6 +39,16 @@ def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
     assert calls == [len(jobs.columns)]
 
 
+def test_the_rows_of_a_page_are_a_line_each() -> None:
+    jobs, ids = known(3)
+    numbers = jobs.numbered(ids)
+    rows = jobs.lines(ids, "jobs/a.html")
+    assert rows.printed(lambda _cells: Markup("<tr>&lt;</tr>")) == "\n".join(["<tr>&lt;</tr>"] * 3)
+    assert isinstance(rows.printed(lambda _cells: Markup()), Markup)
+    assert jobs.lines([], "jobs/a.html").printed(lambda _cells: Markup("x")) == ""
+    assert jobs.lines(numbers, "jobs/b.html") == rows
+
+
 def test_a_row_links_from_where_its_page_lies_and_lacks_only_what_is_left_out() -> None:
     jobs, (job, *_) = known(3)
 
@@ -177,7 +187,11 @@ def test_rows_put_aside_are_the_same(tmp_path: Path) -> None:
     assert again.line(ids[0], "causes/a.html").printed(said)
 
 
-def test_a_site_of_many_lists_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("few", [0, site.FEW_PAGES])
+def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(site, "FEW_PAGES", few)
     over = runs(3)
     for workers in (1, 2):
         write(tmp_path / str(workers), entries(300, over), over, workers=workers)
