@@ -199,22 +199,25 @@ def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
     assert not list((tmp_path / "2").rglob("rows"))
 
 
-def test_few_drawings_are_made_by_no_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("beside", [True, False])
+def test_few_drawings_are_made_by_one_process_and_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool
 ) -> None:
-    """What draws takes 45 MB in each process that loads it."""
-    drawn_in: list[int] = []
-    draw = charts.draw
+    """What draws takes 45 MB in each process that loads it: with many jobs it is this one."""
+    monkeypatch.setattr(site, "BESIDE", 60 if beside else 59)
+    monkeypatch.setattr(site, "FEW_PAGES", 0)
+    drawn_in, draw = tmp_path / "drawn-in", charts.draw
 
     def noted(chart: charts.Chart) -> str:
-        drawn_in.append(os.getpid())
+        with drawn_in.open("a") as told:
+            told.write(f"{os.getpid()}\n")
         return draw(chart)
 
     monkeypatch.setattr(charts, "draw", noted)
     over = runs(3)
-    write(tmp_path, entries(60, over), over, workers=2)
-    assert drawn_in
-    assert set(drawn_in) == {os.getpid()}
+    write(tmp_path / "site", entries(60, over), over, workers=2)
+    (who,) = set(drawn_in.read_text().split())
+    assert (int(who) != os.getpid()) == beside
 
 
 def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ from jmreport.render import (
     seal,
 )
 from jmreport.render.cluster import ClusterWorkers
+from jmreport.render.drawing import Beside, drawn_beside
 from jmreport.render.files import Files, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.jobcells import Lent
@@ -203,6 +204,8 @@ class _Site:
     """One writing of the site."""
 
     looking: Looking
+    #: Who draws while pages are made.
+    beside: Beside
 
     def __init__(
         self,
@@ -256,6 +259,7 @@ class _Site:
         self._plan()
         new, old = self._to_make()
         with (
+            self._drawn_beside((*new, *old)),
             self._rows_aside(),
             self.progress.step("write other pages", len(new) + len(old)) as step,
         ):
@@ -439,8 +443,8 @@ class _Site:
     def _others(self, places: Sequence[int], step: Step) -> None:
         """Makes some of the planned pages; those for which something must be drawn come last.
 
-        What draws takes 45 MB: a few drawings are made here, once the workers are gone, and for
-        many it is loaded before they come, so that they share it.
+        What draws takes 45 MB: where it is not at work beside, a few drawings are made here, once
+        the workers are gone, and for many it is loaded before they come, so that they share it.
         """
         lacking = {
             place: self.maker.charts.lacking(self.maker.pages[place].charts) for place in places
@@ -451,11 +455,23 @@ class _Site:
         plain = self._by_age([place for place in plain if not self.maker.pages[place].here])
         self._made(plain, step, workers=self.workers if len(plain) > FEW_PAGES else 1)
         self._made(here, step, workers=1)
-        if sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
+        if self.beside.at_work:
+            self.beside.wait_for([key for place in drawn for key in self.maker.pages[place].charts])
+            self._made(drawn, step, workers=1)
+        elif sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
             self._made(drawn, step, workers=1)
         else:
             charts.load()
             self._made(drawn, step, workers=self.workers)
+
+    @contextmanager
+    def _drawn_beside(self, places: Sequence[int]) -> Iterator[None]:
+        """A few drawings are made by a process of their own, where memory allows another one."""
+        figures = [each for place in places for each in self.maker.pages[place].figures]
+        lacking = [each for each in figures if self.maker.charts.lacking((charts.key(each),))]
+        fits = self.workers > 1 and self.jobs.known <= BESIDE and len(lacking) < MANY_DRAWINGS
+        with drawn_beside(self.maker.charts, lacking if fits else ()) as self.beside:
+            yield
 
     @contextmanager
     def _rows_aside(self) -> Iterator[None]:

@@ -48,7 +48,7 @@ def _others_in_fork(pages: Sequence[int | Page], lent: bytes) -> list[Done]:
     return _forked[-1].others(pages, _lent(lent))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Ends a worker as soon as the run that forked it is killed.
 
     One that lived on would write its pages over those of the next run. Linux does it by a signal;
@@ -117,28 +117,37 @@ class Workers:
 @contextmanager
 def working(maker: Maker, workers: int) -> Iterator[Workers]:
     if workers == 1:
-        yield Workers(maker, None, 1)
+        with left_alone():
+            yield Workers(maker, None, 1)
         return
     _forked.append(maker)
     gc.collect()
     give_back()
-    # Frozen objects are left alone by the collector, so the children share their memory.
-    gc.freeze()
     processes = multiprocessing.get_context("fork")
     maker.turn = processes.Lock()
     pool = ProcessPoolExecutor(
         workers,
         mp_context=processes,
-        initializer=_die_with,
+        initializer=die_with,
         initargs=(os.getpid(),),
     )
     try:
-        yield Workers(maker, pool, workers)
+        with left_alone():  # so the children share its memory
+            yield Workers(maker, pool, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         maker.turn = nullcontext()
-        gc.unfreeze()
         _forked.pop()
+
+
+@contextmanager
+def left_alone() -> Iterator[None]:
+    """The collector looks at nothing that is there now: it would walk through the whole report."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def batched(tasks: Iterable[JobTask], workers: JobWorkers) -> Iterator[Done]:

@@ -170,7 +170,7 @@ def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
         template="workflow.html",
         content=digest(view, jobs.shown(runs, at)),
         view=drawn,
-        charts=tuple(charts.key(chart) for chart in view.figures),
+        figures=view.figures,
     )
 
 
