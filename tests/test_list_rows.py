@@ -199,13 +199,16 @@ def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
     assert not list((tmp_path / "2").rglob("rows"))
 
 
-@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(
+    ("most", "few", "beside"),
+    [(60, site.FEW_PAGES, True), (59, site.FEW_PAGES, False), (60, 0, False)],
+)
 def test_few_drawings_are_made_by_one_process_and_no_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, few: int, beside: bool
 ) -> None:
-    """What draws takes 45 MB in each process that loads it: with many jobs it is this one."""
-    monkeypatch.setattr(site, "BESIDE", 60 if beside else 59)
-    monkeypatch.setattr(site, "FEW_PAGES", 0)
+    """What draws takes 45 MB in each process that loads it: with many jobs, or pages, this one."""
+    monkeypatch.setattr(site, "BESIDE", most)
+    monkeypatch.setattr(site, "FEW_PAGES", few)
     drawn_in, draw = tmp_path / "drawn-in", charts.draw
 
     def noted(chart: charts.Chart) -> str:

@@ -466,11 +466,12 @@ class _Site:
 
     @contextmanager
     def _drawn_beside(self, places: Sequence[int]) -> Iterator[None]:
-        """A few drawings are made by a process of their own, where memory allows another one."""
+        """A few drawings are made by a process of their own, where no workers take memory too."""
         figures = [each for place in places for each in self.maker.pages[place].figures]
         lacking = [each for each in figures if self.maker.charts.lacking((charts.key(each),))]
-        fits = self.workers > 1 and self.jobs.known <= BESIDE and len(lacking) < MANY_DRAWINGS
-        with drawn_beside(self.maker.charts, lacking if fits else ()) as self.beside:
+        few = len(places) <= FEW_PAGES and len(lacking) < MANY_DRAWINGS
+        fits = self.workers > 1 and self.jobs.known <= BESIDE
+        with drawn_beside(self.maker.charts, lacking if few and fits else ()) as self.beside:
             yield
 
     @contextmanager
