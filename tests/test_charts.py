@@ -2,6 +2,8 @@
 
 import multiprocessing
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -106,6 +108,27 @@ def test_bars_lead_to_the_jobs_they_count() -> None:
 def test_little_or_no_data_is_drawn_too(chart: charts.Chart) -> None:
     """Nothing, one day, one run of an unknown status: a drawing, and no warning as an error."""
     assert charts.draw(chart).startswith("<svg")
+
+
+def test_settings_of_the_machine_for_figures_change_no_drawing_and_stay() -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"lines.linewidth": 9.0, "axes.facecolor": "red", "font.size": 30}):
+        drawn = [charts.draw(chart) for chart in CHARTS]
+        assert matplotlib.rcParams["lines.linewidth"] == 9.0
+    assert drawn == [charts.draw(chart) for chart in CHARTS]
+
+
+def test_what_draws_is_loaded_without_its_help_and_left_as_it_was() -> None:
+    asked = (
+        "from jmreport.render import charts; charts.load(); from matplotlib import artist, lines;"
+        "line = lines.Line2D; name = 'antialiased';"
+        "print(name in line.set.__doc__, name in artist.kwdoc(line))"
+    )
+    said = subprocess.run(  # noqa: S603 (this Python, and our own words)
+        [sys.executable, "-c", asked], check=True, capture_output=True, text=True
+    ).stdout
+    assert said.split() == ["False", "True"]
 
 
 def test_a_drawing_is_kept_until_nobody_wants_it(tmp_path: Path) -> None:

@@ -39,6 +39,16 @@ def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
     assert calls == [len(jobs.columns)]
 
 
+def test_the_rows_of_a_page_are_a_line_each() -> None:
+    jobs, ids = known(3)
+    numbers = jobs.numbered(ids)
+    rows = jobs.lines(ids, "jobs/a.html")
+    assert rows.printed(lambda _cells: Markup("<tr>&lt;</tr>")) == "\n".join(["<tr>&lt;</tr>"] * 3)
+    assert isinstance(rows.printed(lambda _cells: Markup()), Markup)
+    assert jobs.lines([], "jobs/a.html").printed(lambda _cells: Markup("x")) == ""
+    assert jobs.lines(numbers, "jobs/b.html") == rows
+
+
 def test_a_row_links_from_where_its_page_lies_and_lacks_only_what_is_left_out() -> None:
     jobs, (job, *_) = known(3)
 
@@ -177,7 +187,11 @@ def test_rows_put_aside_are_the_same(tmp_path: Path) -> None:
     assert again.line(ids[0], "causes/a.html").printed(said)
 
 
-def test_a_site_of_many_lists_is_the_same_whoever_makes_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("few", [0, site.FEW_PAGES])
+def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(site, "FEW_PAGES", few)
     over = runs(3)
     for workers in (1, 2):
         write(tmp_path / str(workers), entries(300, over), over, workers=workers)
@@ -185,22 +199,28 @@ def test_a_site_of_many_lists_is_the_same_whoever_makes_it(tmp_path: Path) -> No
     assert not list((tmp_path / "2").rglob("rows"))
 
 
-def test_few_drawings_are_made_by_no_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("most", "few", "beside"),
+    [(60, site.FEW_PAGES, True), (59, site.FEW_PAGES, False), (60, 0, False)],
+)
+def test_few_drawings_are_made_by_one_process_and_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, few: int, beside: bool
 ) -> None:
-    """What draws takes 45 MB in each process that loads it."""
-    drawn_in: list[int] = []
-    draw = charts.draw
+    """What draws takes 45 MB in each process that loads it: with many jobs, or pages, this one."""
+    monkeypatch.setattr(site, "BESIDE", most)
+    monkeypatch.setattr(site, "FEW_PAGES", few)
+    drawn_in, draw = tmp_path / "drawn-in", charts.draw
 
     def noted(chart: charts.Chart) -> str:
-        drawn_in.append(os.getpid())
+        with drawn_in.open("a") as told:
+            told.write(f"{os.getpid()}\n")
         return draw(chart)
 
     monkeypatch.setattr(charts, "draw", noted)
     over = runs(3)
-    write(tmp_path, entries(60, over), over, workers=2)
-    assert drawn_in
-    assert set(drawn_in) == {os.getpid()}
+    write(tmp_path / "site", entries(60, over), over, workers=2)
+    (who,) = set(drawn_in.read_text().split())
+    assert (int(who) != os.getpid()) == beside
 
 
 def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,20 @@
 """Lists that go back beyond the report's window: their full pages are written once."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from analysis_cases import DAY, HOUR, job, night, run
 from msgspec.structs import replace
 from site_cases import contents, write
 from site_numbers import jobs_behind
 
+from jmreport.history import Held
 from jmreport.records import Entry, Run
-from jmreport.render import addresses
+from jmreport.render import addresses, site
 from jmreport.render.joblists import list_name
 from jmreport.render.linkcheck import check
 
@@ -51,6 +54,37 @@ def test_one_more_night_leaves_full_pages_as_they_are(tmp_path: Path) -> None:
     lists = {name.partition("-older-")[0] for name in before}
     assert len(changed) <= len(lists)
     assert list(check(tmp_path)) == []
+
+
+def test_a_job_that_many_pages_show_is_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of jobs from before the window no more is kept than lists are planned with."""
+    asked: list[str] = []
+    short_ids = Held.short_ids
+
+    def noted(held: Held, jobs: Iterable[str]) -> dict[str, str]:
+        some = [*jobs]
+        asked.extend(some)
+        return short_ids(held, some)
+
+    monkeypatch.setattr(Held, "short_ids", noted)
+    jobs, over = nightly(8)
+    write(tmp_path, jobs, over)
+    # Once for its own page, and once for all lists.
+    assert {*Counter(asked).values()} == {1, 2}
+
+
+def test_pages_are_the_same_however_few_jobs_are_kept_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, over = nightly(8)
+    write(tmp_path / "one", jobs, over)
+    monkeypatch.setattr(site, "_LENT_LAST", 1)
+    monkeypatch.setattr(site, "_MOST_LENT", 150)
+    monkeypatch.setattr(site, "FEW_PAGES", 0)
+    write(tmp_path / "two", jobs, over, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_every_job_of_such_a_list_is_on_exactly_one_page(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from jmreport.render import addresses, words
 from jmreport.render.guides import Guides, Known
-from jmreport.render.joblists import NO_NAME, Column, Jobs, Line, Lists
+from jmreport.render.joblists import NO_NAME, Column, Jobs, Lines, Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseReport, NightSummary, Report, Shared
 
@@ -90,7 +90,7 @@ class CauseView(Struct, frozen=True, kw_only=True):
     listed: str
     causes: str
     zone: str
-    rows: tuple[Line, ...] = ()
+    rows: Lines = Lines()
 
 
 class CauseLine(Struct, frozen=True, kw_only=True):
@@ -142,7 +142,7 @@ def _page(view: CauseView, newest: Sequence[str], jobs: Jobs) -> Page:
         address=at,
         template="cause.html",
         content=digest(view, jobs.shown(newest, at)),
-        view=lambda _: replace(view, rows=tuple(jobs.line(job, at) for job in newest)),
+        view=lambda _: replace(view, rows=jobs.lines(newest, at)),
     )
 
 

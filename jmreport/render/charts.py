@@ -18,7 +18,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
@@ -186,12 +188,27 @@ class Charts:
 
 def load() -> None:
     """Loads what draws, for processes that are forked from this one to share."""
-    from matplotlib.backends import backend_svg  # noqa: F401
-    from matplotlib.figure import Figure  # noqa: F401
+    from matplotlib import artist
+
+    # A fifth of the time would go into lists of properties for its help texts.
+    with _replaced(artist, "kwdoc", lambda _artist: ""):
+        from matplotlib.backends import backend_svg  # noqa: F401
+        from matplotlib.figure import Figure  # noqa: F401
+
+
+@contextmanager
+def _replaced(module: ModuleType, name: str, by: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, by)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def draw(chart: Chart) -> str:
     """The chart's SVG: the same bytes for the same data."""
+    load()
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with _drawing() as figure:
@@ -205,6 +222,7 @@ def draw(chart: Chart) -> str:
 
 def picture(chart: Chart, *, dark: bool) -> bytes:
     """The chart as a PNG on a light or on a dark ground: the same bytes for the same data."""
+    load()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with _drawing() as figure:
@@ -227,11 +245,26 @@ def _drawing() -> "Iterator[Figure]":
     # It tells of font caches on stderr, which is nobody's news in a nightly run.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with matplotlib.rc_context():
+        # Its own settings, found to be right once: to look at them takes longer than a small chart.
+        now: Any = matplotlib.rcParams
+        dict.update(now, _settings())
+        yield Figure(dpi=72)
+
+
+@lru_cache(maxsize=1)
+def _settings() -> dict[str, Any]:
+    """All settings for figures, which are the library's own but for three."""
+    import matplotlib
+
+    with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {"svg.fonttype": "none", "svg.hashsalt": "jmreport", "axes.axisbelow": True}
         )
-        yield Figure(dpi=72)
+        now: Any = matplotlib.rcParams
+        found: dict[str, Any] = dict(now.copy())
+    found.pop("backend", None)  # to touch it is to choose one
+    return found
 
 
 def _darken(figure: "Figure") -> None:

@@ -254,6 +254,17 @@ class Line:
         return self._printed
 
 
+class Lines(tuple[Line, ...]):
+    """The rows of a page."""
+
+    __slots__ = ()
+
+    def printed(self, macro: Callable[[tuple[Cell, ...]], Markup]) -> Markup:
+        """All of them, a line each. In one go: a template's loop takes as long again."""
+        # Rows are HTML already, so nothing of them has to be looked at once more.
+        return str.__new__(Markup, "\n".join([each.printed(macro) for each in self]))
+
+
 #: Rows that are kept for the next page: 1 KB each, whatever the number of jobs.
 LINES = 4096
 
@@ -300,8 +311,9 @@ class Jobs:
         self.left_out = left_out(report.columns, (*self.columns, *self._sparse))
         #: The report's jobs, and others that pages tell of.
         self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
-        #: Jobs that nothing but lists show: no more is kept of them than lists are planned with.
-        self._briefs: dict[str, Brief] = {}
+        #: Jobs that nothing but lists show, and how they stand: no more is kept of them, beside
+        #: their marks, than lists are planned with.
+        self._met: dict[str, str] = {}
         self._lent: Mapping[str, Lent] = {}
         #: Every list of jobs asks this of each of its jobs.
         self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
@@ -310,8 +322,10 @@ class Jobs:
         self.zone = zone
         self._workflows = pages
         self._marks: dict[str, bytes] = {}
-        #: Rows made last, by their job, the folder that they link from and the column left out.
-        self._lines: OrderedDict[tuple[str | int, str, str], Line] = OrderedDict()
+        #: Rows made last, by their job and the number of what they depend on beside it: the folder
+        #: that they link from and the column left out.
+        self._lines: OrderedDict[tuple[str | int, int], Line] = OrderedDict()
+        self._ways: dict[tuple[str, str], int] = {}
         self._aside: _Aside | None = None
         #: Places of the jobs among `entries`, and those in that order, once somebody asks.
         self._numbers: dict[str, int] = {}
@@ -327,17 +341,18 @@ class Jobs:
     def meet(self, entry: Entry, short: str) -> None:
         """A job from before the window that only lists show; not one of those that are added."""
         row = entry.row
-        self._briefs[row.id] = Brief(row.status, self._mark(row, short))
+        self._met[row.id], self._marks[row.id] = row.status, self._mark(row, short)
         if row.archived:
             self._archived.add(row.id)
 
     def brief(self, job: str) -> Brief | None:
         """What was kept of a job that was met."""
-        return self._briefs.get(job)
+        status = self._met.get(job)
+        return None if status is None else Brief(status, self._marks[job])
 
     def recall(self, job: str, brief: Brief, *, archived: bool) -> None:
         """A job as it was met when its page was made, under the same `marked_by`."""
-        self._briefs[job] = brief
+        self._met[job], self._marks[job] = brief
         if archived:
             self._archived.add(job)
 
@@ -357,13 +372,18 @@ class Jobs:
     def far(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """Those of the jobs that have to be lent to be shown."""
         # Of most lists none has, which takes no step of Python's for each job.
-        if self._briefs.keys().isdisjoint(jobs):
+        if self._met.keys().isdisjoint(jobs):
             return ()
-        return tuple(job for job in jobs if job in self._briefs)
+        return tuple(filter(self._met.__contains__, jobs))
+
+    @property
+    def known(self) -> int:
+        """How many jobs anything is known of."""
+        return len(self.entries) + len(self._met)
 
     def knows(self, job: str) -> bool:
         """Whether anything is known of a job: then it has a page."""
-        return job in self.entries or job in self._briefs
+        return job in self.entries or job in self._met
 
     def row(self, job: str) -> JobRow | None:
         """A job's row, None for one that nothing is known of."""
@@ -375,18 +395,19 @@ class Jobs:
 
     def status(self, job: str) -> str | None:
         """The server's word for how a job stands, None for one that nothing is known of."""
-        brief = self._briefs.get(job)
-        if brief is not None:
-            return brief.status
+        status = self._met.get(job)
+        if status is not None:
+            return status
         row = self.row(job)
         return row.status if row else None
 
     def by_status(self, jobs: Iterable[str]) -> dict[str, list[str]]:
         """The jobs of which anything is known, by the server's word for how they stand."""
-        found, briefs = dict[str, list[str]](), self._briefs
+        found, met = dict[str, list[str]](), self._met
         for job in jobs:
-            brief = briefs.get(job)
-            status = brief.status if brief is not None else self.status(job)
+            status = met.get(job)
+            if status is None:
+                status = self.status(job)
             if status is not None:
                 found.setdefault(status, []).append(job)
         return found
@@ -409,20 +430,17 @@ class Jobs:
 
     def mark(self, job: str) -> bytes:
         """A digest of what a list shows of a job."""
-        brief = self._briefs.get(job)
-        if brief is not None:
-            return brief.mark
         known = self._marks.get(job)
         if known is None:
             known = self._marks[job] = self._mark(self.row(job), self.short(job))
         return known
 
-    def marks(self, jobs: Iterable[str]) -> bytes:
+    def marks(self, jobs: Sequence[str]) -> bytes:
         """The digests of several jobs, one behind the other."""
-        briefs = self._briefs
-        return b"".join(
-            [brief.mark if (brief := briefs.get(job)) else self.mark(job) for job in jobs]
-        )
+        try:
+            return b"".join(map(self._marks.__getitem__, jobs))
+        except KeyError:  # one that nobody has asked for yet
+            return b"".join(map(self.mark, jobs))
 
     def _mark(self, row: JobRow | None, short: str) -> bytes:
         content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
@@ -436,7 +454,7 @@ class Jobs:
         """
         self._number()
         try:
-            return array("I", [self._numbers[job] for job in jobs])
+            return array("I", [*map(self._numbers.__getitem__, jobs)])
         except KeyError:  # one that has to be lent
             return tuple(jobs)
 
@@ -450,20 +468,33 @@ class Jobs:
 
         Links from pages of one folder are the same, and a job stands in some twenty lists.
         """
-        if isinstance(job, str):
-            job = self._numbers.get(job, job)
-        key = (job, at.rpartition("/")[0], without)
-        known = self._lines.get(key)
-        if known is not None:
-            self._lines.move_to_end(key)
-            return known
+        (line,) = self.lines((job,), at, without=without)
+        return line
+
+    def lines(
+        self,
+        jobs: Sequence[str] | Sequence[int] | Sequence[str | int],
+        at: str,
+        *,
+        without: str = "",
+    ) -> Lines:
+        """The rows of several jobs, or of their numbers, on one page."""
+        way = self._ways.setdefault((at.rpartition("/")[0], without), len(self._ways))
+        known, numbers = self._lines.get, self._numbers.get
+        found = []
+        for job in jobs:
+            place = numbers(job, job) if isinstance(job, str) else job
+            found.append(known((place, way)) or self._line(place, way, at, without))
+        return Lines(found)
+
+    def _line(self, job: str | int, way: int, at: str, without: str) -> Line:
         row, short = self._at_hand(job)
         of = row or JobRow(id=str(job), name="", status="", readable=False)
         made = Line(
-            tuple(self._cell(each, of, short, at) for each in self.columns if each.key != without)
+            tuple([self._cell(each, of, short, at) for each in self.columns if each.key != without])
         )
         if row is not None:  # else it may be lent to a later page
-            self._lines[key] = made
+            self._lines[job, way] = made
             if len(self._lines) > LINES:
                 self._lines.popitem(last=False)
         return made

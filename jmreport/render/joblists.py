@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from jmreport.render import addresses, words
-from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Line
+from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Lines
 from jmreport.render.jobrows import rows_script
 from jmreport.render.listpages import (
     OF_ALL_TIME,
@@ -35,7 +35,7 @@ __all__ = [
     "Cell",
     "Column",
     "Jobs",
-    "Line",
+    "Lines",
     "Lists",
     "PageLink",
     "pager",
@@ -140,7 +140,7 @@ class IndexView(Struct, frozen=True, kw_only=True):
     statuses: tuple[StatusLink, ...]
     columns: tuple[Column, ...]
     columns_note: str
-    rows: tuple[Line, ...]
+    rows: Lines
     page: int
     pages: tuple[PageLink, ...]
     zone: str
@@ -276,7 +276,7 @@ def _index_view(
             statuses=statuses if page == 1 else (),
             columns=jobs.columns,
             columns_note=jobs.note,
-            rows=tuple(jobs.line(job, at) for job in chunk),
+            rows=jobs.lines(chunk, at),
             page=page,
             pages=pager(page, last, lambda n: addresses.relative(at, addresses.jobs_page(n))),
             zone=words.zone_name(jobs.now, jobs.zone),

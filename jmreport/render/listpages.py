@@ -8,13 +8,14 @@ jobs/label-…-archived.html …                         those that somebody has
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.render import addresses, words
-from jmreport.render.jobcells import Column, Jobs, Line
+from jmreport.render.jobcells import Column, Jobs, Lines
 from jmreport.render.page import Page, digest
 
 #: Rows on a page of a list.
@@ -52,7 +53,7 @@ class ListView(Struct, frozen=True, kw_only=True):
     filter: str
     columns: tuple[Column, ...]
     columns_note: str
-    rows: tuple[Line, ...]
+    rows: Lines
     page: int
     pages: tuple["PageLink", ...]
     zone: str
@@ -155,20 +156,20 @@ def _part(part: _Part, whole: _Part | None, jobs: Jobs) -> Iterator[Page]:
     but its first and its last page are the other's, so that a time frame, which loses its oldest
     jobs each night, has two pages that change and not hundreds.
     """
-    sheet = part.sheet
+    sheets = _Sheets(part.sheet, jobs)
     if part.aged:
         chunks = by_age(part.jobs)
         for page, chunk in enumerate(chunks):
-            yield _list_page(sheet, jobs, chunk, _Place(page, len(chunks) - 1, aged=True))
+            yield sheets.page(chunk, _Place(page, len(chunks) - 1, aged=True))
     elif whole and whole.aged and len(part.jobs) > ROWS:
         newest, shared, oldest = _shared(part, whole)
-        yield _list_page(sheet, jobs, newest, _Place(0, 1, shared=shared))
+        yield sheets.page(newest, _Place(0, 1, shared=shared))
         if oldest:
-            yield _list_page(sheet, jobs, oldest, _Place(1, 1, shared=shared))
+            yield sheets.page(oldest, _Place(1, 1, shared=shared))
     else:
         chunks = chunked(part.jobs)
         for place, chunk in enumerate(chunks):
-            yield _list_page(sheet, jobs, chunk, _Place(place, len(chunks)))
+            yield sheets.page(chunk, _Place(place, len(chunks)))
 
 
 class _Shared(NamedTuple):
@@ -212,25 +213,37 @@ class _Place(NamedTuple):
         return self.aged and self.page > 0
 
 
-def _list_page(part: _Part, jobs: Jobs, chunk: Sequence[str], place: _Place) -> Page:
-    # A full page says nothing of how many others there are.
-    around = place.page < place.last if place.full else (place, part.number, part.beside)
-    return Page(
-        address=_address(part, place),
-        template="joblist.html",
-        content=digest(
-            jobs.look,
-            replace(part.found, scopes=() if place.full else part.found.scopes),
-            part.suffix,
-            part.beyond and not place.full,
-            around,
-            place.page,
-            digest(jobs.marks(chunk)),
-        ),
-        sheet=Sheet(part, jobs.numbered(chunk), place),
-        jobs=jobs.far(chunk),
-        order=jobs.order(chunk[0]),
-    )
+class _Sheets:
+    """The pages of what is shown together. What they have in common is digested once."""
+
+    def __init__(self, part: _Part, jobs: Jobs) -> None:
+        self._part, self._jobs = part, jobs
+
+    def page(self, chunk: Sequence[str], place: _Place) -> Page:
+        jobs = self._jobs
+        # A full page says nothing of how many others there are.
+        around = (
+            (self._of_full, place.page < place.last) if place.full else (self._of_others, place)
+        )
+        return Page(
+            address=_address(self._part, place),
+            template="joblist.html",
+            content=digest(*around, place.page, jobs.marks(chunk)),
+            sheet=Sheet(self._part, jobs.numbered(chunk), place),
+            jobs=jobs.far(chunk),
+            order=jobs.order(chunk[0]),
+        )
+
+    @cached_property
+    def _of_full(self) -> str:
+        part = self._part
+        return digest(self._jobs.look, replace(part.found, scopes=()), part.suffix)
+
+    @cached_property
+    def _of_others(self) -> str:
+        part = self._part
+        counts = part.number, part.beside
+        return digest(self._jobs.look, part.found, part.suffix, part.beyond, counts)
 
 
 def _address(part: _Part, place: _Place) -> str:
@@ -264,7 +277,7 @@ def shown(jobs: Jobs, sheet: Sheet) -> ListView:
         filter="" if place.full else _filter_href(part, at),
         columns=jobs.columns,
         columns_note=jobs.note,
-        rows=tuple(jobs.line(job, at) for job in chunk),
+        rows=jobs.lines(chunk, at),
         page=1 if place.aged or place.shared else place.page + 1,
         pages=_links(part, place, at),
         zone=words.zone_name(jobs.now, jobs.zone),

@@ -190,7 +190,7 @@ def pages(
         content=digest(replace(view, wide="", narrow=""), as_of),
         view=drawn,
         as_of=as_of,
-        charts=tuple(charts.key(chart) for chart in view.figures),
+        figures=view.figures,
     )
 
 

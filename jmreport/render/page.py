@@ -9,7 +9,7 @@ import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
-from jmreport.render.charts import Charts
+from jmreport.render.charts import Chart, Charts, key
 from jmreport.render.words import Moment
 
 #: The order of pages that wait for those with rows of jobs.
@@ -24,10 +24,10 @@ class Page(Struct, frozen=True, kw_only=True):
     """A page other than a job's.
 
     `content` is the digest of everything that the page shows (the theme's digest not included);
-    `view` makes what the template sees, with the drawings it asks for; `charts` are the keys of
-    those drawings. A page of a list has a `sheet` instead, from which whoever makes it reads what
-    is to be seen: it is sent to a worker, which so looks at no page of the plan's many thousands
-    and copies none of their memory.
+    `view` makes what the template sees, with the drawings it asks for: those of `figures`. A page
+    of a list has a `sheet` instead, from which whoever makes it reads what is to be seen: it is
+    sent to a worker, which so looks at no page of the plan's many thousands and copies none of
+    their memory.
 
     `jobs` are those that the page shows and that have to be lent for it. Pages with rows of jobs
     are made in the `order` of the newest of them, so that those that many pages show are at hand;
@@ -41,10 +41,15 @@ class Page(Struct, frozen=True, kw_only=True):
     view: Callable[[Charts], Any] = _nothing
     sheet: Any = None
     as_of: Moment | None = None
-    charts: tuple[str, ...] = ()
+    figures: tuple[Chart, ...] = ()
     jobs: tuple[str, ...] = ()
     order: float = LAST
     here: bool = False
+
+    @property
+    def charts(self) -> tuple[str, ...]:
+        """The keys of its drawings."""
+        return tuple(map(key, self.figures))
 
 
 def digest(*parts: Any) -> str:

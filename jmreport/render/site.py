@@ -46,6 +46,7 @@ from jmreport.render import (
     seal,
 )
 from jmreport.render.cluster import ClusterWorkers
+from jmreport.render.drawing import Beside, drawn_beside
 from jmreport.render.files import Files, Sum, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.jobcells import Lent
@@ -67,8 +68,16 @@ _NO_GUIDANCE = Guidance()
 KEPT = ("workflows/", "diffs/", "causes/")
 #: Jobs whose pages are looked up in the ledger together.
 _LOOKED_UP = 200
+#: Pieces of the pages for each worker, and how many pages each is of.
+_EACH, _FEWEST, _MOST = 4, 20, 200
+#: Jobs that are lent for a piece at most, and those that are kept for the next ones: 1 KB each.
+_MOST_LENT, _LENT_LAST = 2_000, 5_000
 #: Drawings that are worth more than one process: each takes a tenth of a second at most.
 MANY_DRAWINGS = 24
+#: Pages that are worth more than one process: each makes rows again that the others make too.
+FEW_PAGES = 1_500
+#: Jobs beside which there is memory for a process that draws.
+BESIDE = 20_000
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -195,6 +204,8 @@ class _Site:
     """One writing of the site."""
 
     looking: Looking
+    #: Who draws while pages are made.
+    beside: Beside
 
     def __init__(
         self,
@@ -217,6 +228,8 @@ class _Site:
         self.others = others
         self.rewritten = self.unchanged = self.removed = 0
         self.planned: set[str] = set()
+        #: Jobs that were lent, those that were asked for first in front.
+        self.lent_last: dict[str, Lent] = {}
         #: Whether the folder of jobs' pages was not there, of which each is asked otherwise.
         self.bare = False
         #: Pages that stay for good, but for what they tell of was pruned.
@@ -246,6 +259,7 @@ class _Site:
         self._plan()
         new, old = self._to_make()
         with (
+            self._drawn_beside((*new, *old)),
             self._rows_aside(),
             self.progress.step("write other pages", len(new) + len(old)) as step,
         ):
@@ -411,22 +425,26 @@ class _Site:
     def _to_make(self) -> tuple[list[int], list[int]]:
         """Places in the plan of pages that aren't there yet, and of those that have changed."""
         new, old = [], []
-        for place, page in enumerate(self.maker.pages):
-            self.planned.add(page.address)
-            content, files = self.ledger.files(page.address)
-            if content == self.maker.content(page) and self._whole(files):
-                self.unchanged += 1
-            elif self.files.size(page.address) is None:
-                new.append(place)
-            else:
-                old.append(place)
+        asked = [page.address for page in self.maker.pages]
+        self.planned.update(asked)
+        for start in range(0, len(asked), _LOOKED_UP):
+            known = self.ledger.known(asked[start : start + _LOOKED_UP])
+            for place in range(start, min(start + _LOOKED_UP, len(asked))):
+                page = self.maker.pages[place]
+                content, files = known.get(page.address, ("", ()))
+                if content == self.maker.content(page) and self._whole(files):
+                    self.unchanged += 1
+                elif self.files.size(page.address) is None:
+                    new.append(place)
+                else:
+                    old.append(place)
         return new, old
 
     def _others(self, places: Sequence[int], step: Step) -> None:
         """Makes some of the planned pages; those for which something must be drawn come last.
 
-        What draws takes 45 MB: a few drawings are made here, once the workers are gone, and for
-        many it is loaded before they come, so that they share it.
+        What draws takes 45 MB: where it is not at work beside, a few drawings are made here, once
+        the workers are gone, and for many it is loaded before they come, so that they share it.
         """
         lacking = {
             place: self.maker.charts.lacking(self.maker.pages[place].charts) for place in places
@@ -434,14 +452,27 @@ class _Site:
         plain = [place for place in places if not lacking[place]]
         drawn = [place for place in places if lacking[place]]
         here = [place for place in plain if self.maker.pages[place].here]
-        plain = [place for place in plain if not self.maker.pages[place].here]
-        self._made(plain, step, workers=self.workers if len(plain) >= 40 else 1)
+        plain = self._by_age([place for place in plain if not self.maker.pages[place].here])
+        self._made(plain, step, workers=self.workers if len(plain) > FEW_PAGES else 1)
         self._made(here, step, workers=1)
-        if sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
+        if self.beside.at_work:
+            self.beside.wait_for([key for place in drawn for key in self.maker.pages[place].charts])
+            self._made(drawn, step, workers=1)
+        elif sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
             self._made(drawn, step, workers=1)
         else:
             charts.load()
             self._made(drawn, step, workers=self.workers)
+
+    @contextmanager
+    def _drawn_beside(self, places: Sequence[int]) -> Iterator[None]:
+        """A few drawings are made by a process of their own, where no workers take memory too."""
+        figures = [each for place in places for each in self.maker.pages[place].figures]
+        lacking = [each for each in figures if self.maker.charts.lacking((charts.key(each),))]
+        few = len(places) <= FEW_PAGES and len(lacking) < MANY_DRAWINGS
+        fits = self.workers > 1 and self.jobs.known <= BESIDE
+        with drawn_beside(self.maker.charts, lacking if few and fits else ()) as self.beside:
+            yield
 
     @contextmanager
     def _rows_aside(self) -> Iterator[None]:
@@ -457,20 +488,52 @@ class _Site:
 
     def _made(self, places: Sequence[int], step: Step, *, workers: int) -> None:
         with working(self.maker, workers) as pool:
-            for start in range(0, len(places), 20):
-                some = places[start : start + 20]
+            for some in self._pieces(places, workers):
                 self._all_done(pool.others(some, self._lent(some)), step)
             self._all_done(pool.rest(), step)
 
+    def _pieces(self, places: Sequence[int], workers: int) -> Iterator[Sequence[int]]:
+        """Pages that are made together: of those that stand near one another no two workers make
+        the rows that these share, and yet each has something to do until the end."""
+        most = min(max(len(places) // (workers * _EACH), _FEWEST), _MOST)
+        start = lent = 0
+        for end, place in enumerate(places):
+            more = len(self.maker.pages[place].jobs)
+            if end - start == most or (lent and lent + more > _MOST_LENT):
+                yield places[start:end]
+                start, lent = end, 0
+            lent += more
+        if places:
+            yield places[start:]
+
+    def _by_age(self, places: Sequence[int]) -> list[int]:
+        """The same pages: those of jobs that have to be lent by the newest of them too, so that
+        each job is asked for as seldom as can be."""
+        pages = self.maker.pages
+        newest = {pages[place].jobs[0] for place in places if pages[place].jobs}
+        at = {job: entry.row.submission for job, entry in self.history.of(newest).items()}
+
+        def age(place: int) -> tuple[float, float]:
+            page = pages[place]
+            when = at.get(page.jobs[0]) if page.jobs else None
+            return page.order, -when.timestamp() if when else 0.0
+
+        return sorted(places, key=age)
+
     def _lent(self, places: Sequence[int]) -> dict[str, Lent]:
-        """The jobs that some pages show and of which no more than a brief was kept."""
+        """The jobs that some pages show and of which no more than a brief was kept.
+
+        Those that were lent last are not asked for again.
+        """
         jobs = dict.fromkeys(job for place in places for job in self.maker.pages[place].jobs)
-        if not jobs:
-            return {}
-        short = self.history.short_ids(jobs)
-        return {
-            job: Lent(entry, short.get(job, "")) for job, entry in self.history.of(jobs).items()
-        }
+        found = {job: self.lent_last[job] for job in jobs.keys() & self.lent_last.keys()}
+        if lacking := [job for job in jobs if job not in found]:
+            short = self.history.short_ids(lacking)
+            for job, entry in self.history.of(lacking).items():
+                found[job] = self.lent_last[job] = Lent(entry, short.get(job, ""))
+            for job in [*islice(self.lent_last, max(len(self.lent_last) - _LENT_LAST, 0))]:
+                del self.lent_last[job]
+        return found
 
     def _all_done(self, done: Iterable[Done], step: Step) -> None:
         for each in done:

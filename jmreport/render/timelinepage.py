@@ -72,7 +72,7 @@ def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterat
         content=digest(view, figures, as_of),
         view=drawn,
         as_of=as_of,
-        charts=tuple(charts.key(figure) for figure in figures),
+        figures=figures,
     )
 
 

@@ -13,7 +13,7 @@ from jmreport.render.joblists import (
     NO_NAME,
     Column,
     Jobs,
-    Line,
+    Lines,
     Lists,
     list_name,
     status_adjective,
@@ -75,7 +75,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     days: tuple[Point, ...]
     columns: tuple[Column, ...]
     zone: str
-    runs: tuple[Line, ...] = ()
+    runs: Lines = Lines()
     figures: tuple[charts.Rates | charts.Durations, ...] = ()
     drawings: tuple[Markup, ...] = ()
 
@@ -161,7 +161,7 @@ def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
     def drawn(draw: charts.Charts) -> WorkflowView:
         return replace(
             view,
-            runs=tuple(jobs.line(job, at, without="name") for job in runs),
+            runs=jobs.lines(runs, at, without="name"),
             drawings=tuple(draw.svg(chart) for chart in view.figures),
         )
 
@@ -170,7 +170,7 @@ def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
         template="workflow.html",
         content=digest(view, jobs.shown(runs, at)),
         view=drawn,
-        charts=tuple(charts.key(chart) for chart in view.figures),
+        figures=view.figures,
     )
 
 

@@ -1,0 +1,123 @@
+"""Drawings that a process of its own makes: nothing shows it but the time."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from site_cases import contents, entries, runs, write
+from test_charts import CHARTS
+
+from jmreport.errors import JmreportError
+from jmreport.render import charts
+from jmreport.render.charts import Charts
+from jmreport.render.drawing import drawn_beside
+from jmreport.render.making import Maker
+
+
+def test_drawings_are_there_once_they_were_waited_for(tmp_path: Path) -> None:
+    kept = Charts(tmp_path)
+    keys = [charts.key(chart) for chart in CHARTS]
+    with drawn_beside(kept, CHARTS) as beside:
+        assert beside.at_work
+        beside.wait_for(keys[:1])
+        assert not kept.lacking(keys[:1])
+    assert not kept.lacking(keys)
+    assert [kept.svg(chart) for chart in CHARTS] == [charts.draw(chart) for chart in CHARTS]
+
+
+def test_no_process_is_forked_to_draw_nothing(tmp_path: Path) -> None:
+    with drawn_beside(Charts(tmp_path), ()) as beside:
+        assert not beside.at_work
+        assert multiprocessing.active_children() == []
+
+
+def broken(here: int) -> str:
+    raise ArithmeticError(f"cannot draw, {os.getpid() == here}")
+
+
+def elsewhere_broken(draw: Callable[[charts.Chart], str], here: int) -> Callable[..., str]:
+    return lambda chart: draw(chart) if os.getpid() == here else broken(here)
+
+
+def test_what_it_could_not_draw_is_drawn_by_who_makes_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    over = runs(3)
+    write(tmp_path / "one", entries(60, over), over)
+    monkeypatch.setattr(charts, "draw", elsewhere_broken(charts.draw, os.getpid()))
+    write(tmp_path / "two", entries(60, over), over, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_why_a_drawing_fails_is_told_as_if_nobody_else_had_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = os.getpid()
+    monkeypatch.setattr(charts, "draw", lambda _chart: broken(here))
+    over = runs(3)
+    with pytest.raises(ArithmeticError, match="cannot draw, True"):
+        write(tmp_path, entries(60, over), over, workers=2)
+    assert "".join(capfd.readouterr()) == ""
+    assert multiprocessing.active_children() == []
+
+
+def test_a_run_that_fails_waits_for_no_drawing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> None:
+        raise JmreportError("the disk is full")
+
+    monkeypatch.setattr(charts, "draw", lambda _chart: time.sleep(60))
+    monkeypatch.setattr(Maker, "others", full)
+    over, started = runs(3), time.monotonic()
+    with pytest.raises(JmreportError, match="full"):
+        write(tmp_path, entries(60, over), over, workers=2)
+    assert time.monotonic() - started < 30
+    assert multiprocessing.active_children() == []
+
+
+_KILLED = """
+import os, sys, time
+from pathlib import Path
+from jmreport.render import charts
+from jmreport.render.drawing import drawn_beside
+
+def draw(_chart):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+charts.draw = draw
+flow = charts.Rates(title="", take_away="", days=(), rates=())
+with drawn_beside(charts.Charts(Path(sys.argv[1])), [flow]):
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing ends it before its drawing")
+def test_who_draws_dies_with_the_run_that_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(  # noqa: S603 (this Python, and our own words)
+        [sys.executable, "-c", _KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        drawing = int(run.stdout.readline())
+        run.send_signal(signal.SIGKILL)
+    until = time.monotonic() + 10
+    while _alive(drawing):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def _alive(process: int) -> bool:
+    """Whether it runs; one that nobody has asked about yet does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
