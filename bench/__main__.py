@@ -87,6 +87,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=tuple(SIZES), default="usual")
     parser.add_argument("--small", action="store_const", const="small", dest="size")
     parser.add_argument("--jobs", type=int, help="jobs of a site, where there is one size")
+    parser.add_argument("--few", type=int, help="jobs of the smaller of two sites")
+    parser.add_argument("--many", type=int, help="jobs of the larger one")
     parser.add_argument("--nights", type=int, help="nights of a history")
     parser.add_argument("--a-night", type=int, help="jobs of each of them")
     parser.add_argument("--million", type=int, help="jobs of the built-in server, at most")
