@@ -123,18 +123,23 @@ def first_paints(browser: Any, pages: Mapping[str, Path]) -> dict[str, float | N
     None for one that shows nothing.
     """
     context = browser.new_context()
-    context.route("**/*.js", lambda _route: None)
-    found = {name: _first_paint(context, path) for name, path in pages.items()}
+    asked: list[Any] = []
+    context.route("**/*.js", asked.append)
+    found = {name: _first_paint(context, path, asked) for name, path in pages.items()}
     context.close()
     return found
 
 
-def _first_paint(context: Any, path: Path) -> float | None:
+def _first_paint(context: Any, path: Path, asked: list[Any]) -> float | None:
+    """`asked` are requests for scripts; they are let go of once something is seen."""
     page = context.new_page()
     page.goto(path.as_uri(), wait_until="commit")
     waited = 0
     while (at := page.evaluate(_PAINTED)) is None and waited < PATIENCE:
         page.wait_for_timeout(20)
         waited += 20
+    for request in asked:
+        request.abort()
+    asked.clear()
     page.close()
     return None if at is None else float(at)
