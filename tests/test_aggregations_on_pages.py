@@ -1,6 +1,7 @@
 """The server's counts beside ours: for each label and time frame, with the difference explained."""
 
 import re
+import tracemalloc
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -219,6 +220,21 @@ def test_a_label_of_ten_thousand_values_has_small_pages_and_reaches_all() -> Non
     assert week[0].more.text == "9\u202f900 more values with 9\u202f900 jobs"
     assert week[-1].more is None
     assert len(msgspec.json.encode(views[0])) < 800_000
+
+
+def test_what_a_label_shows_takes_little_memory_until_its_pages_are_made() -> None:
+    """All pages are planned at once, and there may be a value for each job."""
+    jobs = labelled([f"NA{number:05}" for number in range(2_000)])
+    found = analyse(Held(jobs), OVER, {}, settings=ReportSettings(labels=("labels.odd",)))
+    lists = Lists(Jobs(found, zone=zone("UTC"), pages=set()))
+    tracemalloc.start()
+    try:
+        made = [page for page in pages(found, lists, as_of=None) if "labels/odd" in page.address]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(made) == 2_000 // VALUES
+    assert taken / 2_000 < 800
 
 
 def test_a_frame_longer_than_what_was_read_says_how_long_that_is(tmp_path: Path) -> None:
