@@ -56,6 +56,75 @@ def test_what_it_could_not_draw_is_drawn_by_who_makes_the_page(
     assert "".join(capfd.readouterr()) == ""
 
 
+def loudly(draw: Callable[[charts.Chart], str], here: int) -> Callable[..., str]:
+    def loud(chart: charts.Chart) -> str:
+        if os.getpid() == here:
+            raise AssertionError("drawn where the pages are made")
+        print("a warning", file=sys.stderr)
+        return draw(chart)
+
+    return loud
+
+
+def test_a_warning_of_what_draws_stops_no_drawing_and_is_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(charts, "draw", loudly(charts.draw, os.getpid()))
+    with drawn_beside(Charts(tmp_path), CHARTS):
+        pass
+    assert not Charts(tmp_path).lacking([charts.key(chart) for chart in CHARTS])
+    assert "".join(capfd.readouterr()) == ""
+
+
+_IN_A_SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from jmreport.render import charts
+from jmreport.render.drawing import drawn_beside
+
+def broken(_chart):
+    raise OSError("the disk is full")
+
+if "ignored" in sys.argv:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    charts.draw = broken
+flow = charts.Rates(title="", take_away="", days=("2026-11-23",), rates=(0.5,))
+kept = charts.Charts(Path(sys.argv[1]))
+with drawn_beside(kept, [flow]) as beside:
+    beside.wait_for([charts.key(flow)])
+print(kept.lacking([charts.key(flow)]))
+"""
+
+
+def test_a_drawing_that_fails_is_waited_for_no_longer_where_ends_of_processes_are_ignored(
+    tmp_path: Path,
+) -> None:
+    """Some supervisors start others so: then nobody is told that a process has ended."""
+    run = subprocess.run(  # noqa: S603 (this Python, and our own words)
+        [sys.executable, "-c", _IN_A_SCRIPT, str(tmp_path), "ignored"],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout == b"1\n"
+
+
+def test_without_a_home_what_draws_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The library makes a folder of its own then, as in a container that may write nowhere else."""
+    own = tmp_path / "own"
+    own.mkdir()
+    keep = {name: text for name, text in os.environ.items() if "CONFIG" not in name}
+    run = subprocess.run(  # noqa: S603 (this Python, and our own words)
+        [sys.executable, "-c", _IN_A_SCRIPT, str(tmp_path)],
+        env={**keep, "HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/nobody", "TMPDIR": str(own)},
+        capture_output=True,
+        timeout=100,
+        check=True,
+    )
+    assert run.stdout == b"0\n"
+    assert list(own.iterdir()) == []
+
+
 def test_why_a_drawing_fails_is_told_as_if_nobody_else_had_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ from site_cases import NOW, contents, entries, runs, write
 from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck, seal
-from jmreport.render.files import Sum, is_sum_of, sum_of
+from jmreport.render.files import Files, Sum, is_sum_of, sum_of
 from jmreport.render.ledger import Ledger, all_files, sizes, unpacked
 
 OVER = runs(2)
@@ -273,6 +273,17 @@ def test_a_run_that_is_refused_takes_nothing_from_the_one_that_writes(
         with pytest.raises(LockedError):
             second(tmp_path, JOBS[:20], OVER)
         assert being_written.exists()
+
+
+def test_at_its_end_a_run_takes_away_its_own_temporary_files_alone(tmp_path: Path) -> None:
+    """The lock is free by then, and another run may have begun."""
+    files = Files(tmp_path)
+    files.prepare()
+    files.spool("rows").write_bytes(b"ours")
+    theirs = tmp_path / ".jmreport/tmp/1-rows"
+    theirs.write_bytes(b"theirs")
+    files.clear()
+    assert list(theirs.parent.iterdir()) == [theirs]
 
 
 def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_half(tmp_path: Path) -> None:

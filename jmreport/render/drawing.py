@@ -9,13 +9,17 @@ made, or its error told, by whoever makes the page.
 import gc
 import multiprocessing
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
 
 from jmreport.render.charts import Chart, Charts
 from jmreport.render.workers import die_with
 
+#: Where the library that draws keeps what it knows of this machine's fonts.
+_FOLDER = "MPLCONFIGDIR"
 #: Seconds between looks for a drawing that is waited for.
 _MOMENT = 0.005
 
@@ -39,9 +43,13 @@ class Beside:
         self._process = multiprocessing.get_context("fork").Process(
             target=_draw, args=(charts, figures, os.getpid()), daemon=True
         )
-        self._runs = bool(figures)
-        if self._runs:
-            self._process.start()
+        self._runs = False
+        if figures:
+            with suppress(
+                OSError
+            ):  # no room for one more: then they are drawn where they are shown
+                self._process.start()
+                self._runs = True
 
     @property
     def at_work(self) -> bool:
@@ -50,8 +58,9 @@ class Beside:
 
     def wait_for(self, keys: Sequence[str]) -> None:
         """Returns when it has drawn these, or can draw no more."""
-        while self._charts.lacking(keys) and self._process.is_alive():
-            self._process.join(_MOMENT)
+        # Not by asking whether it is alive: that is not told where a parent ignores its children.
+        while self._charts.lacking(keys) and not connection.wait([self._process.sentinel], _MOMENT):
+            pass
 
     def wait(self) -> None:
         """Returns when it has drawn all, or can draw no more."""
@@ -73,5 +82,12 @@ def _draw(charts: Charts, figures: Sequence[Chart], parent: int) -> None:
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         sys.stderr = nowhere
         os.dup2(nowhere.fileno(), 2)
-    for figure in figures:
-        charts.svg(figure)
+        own = os.environ.get(_FOLDER)
+        try:
+            for figure in figures:
+                charts.svg(figure)
+        finally:
+            # Where it may not write at home the library makes a folder for a while, which it would
+            # take away itself at an end that a forked process does not have.
+            if (made := os.environ.get(_FOLDER)) and made != own:
+                shutil.rmtree(made, ignore_errors=True)

@@ -54,7 +54,7 @@ class Files:
             # Every write needs it, so a directory that takes no file is found before any work.
             probe = self._temporary / f"probe-{os.getpid()}"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # whoever has the site may clear it away
         except OSError as error:
             raise cannot_write(self.root, error) from error
 
@@ -109,7 +109,13 @@ class Files:
 
     def spool(self, name: str) -> Path:
         """A temporary file's path, gone after the run."""
-        return self._temporary / name
+        return self._temporary / f"{os.getpid()}-{name}"
+
+    def clear(self) -> None:
+        """Takes away the temporary files of this process: others may write here by now."""
+        with suppress(OSError):
+            for left in self._temporary.glob(f"{os.getpid()}-*"):
+                left.unlink(missing_ok=True)
 
     def write(self, address: str, data: bytes) -> WrittenFile:
         """Puts a file in its place, whole; JmreportError naming it where that can't be done."""

@@ -74,22 +74,25 @@ class Making(Struct, frozen=True, kw_only=True):
         return Link(self.budget.name(job_id, 80), href)
 
     def places(
-        self, log: str | None, folder: str | None, operation: str | None
+        self, log: str | None, folder: str | None, operation: str | None, *, longest: int = 120
     ) -> tuple[Link, ...]:
-        """Log, folder and operation of a task, a shard, an attempt or a failure."""
+        """Log, folder and operation of a task, a shard, an attempt or a failure.
+
+        What leads nowhere is shown itself, with at most `longest` characters.
+        """
         links = self.facts.links
         found = []
         if log:
-            found.append(self._place("log", log, links.href(log)))
+            found.append(self._place("log", log, links.href(log), longest))
         if folder:
-            found.append(self._place("folder", folder, links.folder(folder)))
+            found.append(self._place("folder", folder, links.folder(folder), longest))
         if operation:
             anchor = self.operations.get(operation)
             href = f"#{anchor}" if anchor else links.operation(operation)
-            found.append(self._place("operation", operation, href))
+            found.append(self._place("operation", operation, href, longest))
         return tuple(found)
 
-    def _place(self, kind: str, text: str, href: str | None) -> Link:
+    def _place(self, kind: str, text: str, href: str | None, longest: int) -> Link:
         if href and self.budget.affords(href):
             return Link(kind, href)
-        return Link(f"{kind} {self.budget.name(text, 120)}", None)
+        return Link(f"{kind} {self.budget.name(text, longest)}", None)

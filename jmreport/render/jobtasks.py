@@ -25,6 +25,8 @@ MOST_SHARDS = 500
 MOST_SHARDS_TOGETHER = 500
 #: Tasks with a part of their own below the table; attempts and events shown of each.
 MOST_TASKS = 200
+#: Characters of a task's log, folder or operation, where it has no link.
+LONGEST_PLACE = 400
 MOST_ATTEMPTS = 100
 MOST_EVENTS = 24
 
@@ -86,7 +88,7 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
     ordered: list[tuple[TaskMetadata, str, tuple[Call, ...]]] = []
     # Before those of any shard: three hundred shards leave no room for the links of a task.
     places = [
-        making.places(task.backend_log, task.call_root, task.operation_id)
+        making.places(task.backend_log, task.call_root, task.operation_id, longest=LONGEST_PLACE)
         for _, task in placed[:MOST_TASKS]
     ]
     for position, task in placed:

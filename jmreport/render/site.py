@@ -17,7 +17,7 @@ nothing plans them any more: they go only once the runs that told of them were p
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.errors import JmreportError
 from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.progress import Progress, Step
@@ -165,7 +164,7 @@ def write(
                 site.write_jobs(each for each in contexts if share.holds(each.entry.row.id))
         finally:
             files.close()
-            _clear(files)
+            files.clear()
     return replace(site.written(), seconds=time.perf_counter() - started)
 
 
@@ -190,11 +189,6 @@ def _outside(folder: Path | None, site_dir: Path) -> Path | None:
     """A folder, but for one that would be published with the site."""
     inside = folder is not None and folder.resolve().is_relative_to(site_dir.resolve())
     return None if inside else folder
-
-
-def _clear(files: Files) -> None:
-    with suppress(JmreportError):
-        files.prepare()
 
 
 # --- the plan and its order --------------------------------------------------------------------
@@ -510,13 +504,17 @@ class _Site:
         """The same pages: those of jobs that have to be lent by the newest of them too, so that
         each job is asked for as seldom as can be."""
         pages = self.maker.pages
-        newest = {pages[place].jobs[0] for place in places if pages[place].jobs}
-        at = {job: entry.row.submission for job, entry in self.history.of(newest).items()}
+        newest = iter({pages[place].jobs[0] for place in places if pages[place].jobs})
+        at: dict[str, float] = {}
+        while some := [*islice(newest, _LOOKED_UP)]:
+            at |= {
+                job: entry.row.submission.timestamp() if entry.row.submission else 0.0
+                for job, entry in self.history.of(some).items()
+            }
 
         def age(place: int) -> tuple[float, float]:
             page = pages[place]
-            when = at.get(page.jobs[0]) if page.jobs else None
-            return page.order, -when.timestamp() if when else 0.0
+            return page.order, -at.get(page.jobs[0], 0.0) if page.jobs else 0.0
 
         return sorted(places, key=age)
 
