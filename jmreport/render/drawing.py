@@ -45,9 +45,8 @@ class Beside:
         )
         self._runs = False
         if figures:
-            with suppress(
-                OSError
-            ):  # no room for one more: then they are drawn where they are shown
+            # Where there is no room for one more, they are drawn where they are shown.
+            with suppress(OSError):
                 self._process.start()
                 self._runs = True
 
