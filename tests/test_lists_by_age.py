@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run
@@ -14,7 +15,7 @@ from site_numbers import jobs_behind
 
 from jmreport.history import Held
 from jmreport.records import Entry, Run
-from jmreport.render import addresses, site
+from jmreport.render import addresses, listpages, site
 from jmreport.render.joblists import list_name
 from jmreport.render.linkcheck import check
 
@@ -54,6 +55,25 @@ def test_one_more_night_leaves_full_pages_as_they_are(tmp_path: Path) -> None:
     lists = {name.partition("-older-")[0] for name in before}
     assert len(changed) <= len(lists)
     assert list(check(tmp_path)) == []
+
+
+class Sliced(tuple[str, ...]):
+    """Jobs that know how many of them were handed out."""
+
+    handed = 0
+
+    def __getitem__(self, which: Any) -> Any:
+        found = super().__getitem__(which)
+        Sliced.handed += len(found) if isinstance(which, slice) else 1
+        return found
+
+
+def test_a_list_is_cut_into_pages_without_copying_what_follows_each() -> None:
+    """Of a list of a million jobs each page would be a million steps otherwise."""
+    jobs = Sliced(f"job-{number}" for number in range(50 * listpages.ROWS + 7))
+    pages = listpages.by_age(jobs)
+    assert [job for page in (pages[0], *reversed(pages[1:])) for job in page] == list(jobs)
+    assert Sliced.handed == len(jobs)
 
 
 def test_a_job_that_many_pages_show_is_asked_for_once(

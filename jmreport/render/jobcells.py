@@ -376,6 +376,10 @@ class Jobs:
             return ()
         return tuple(filter(self._met.__contains__, jobs))
 
+    def beyond(self, jobs: Sequence[str]) -> bool:
+        """Whether any of the jobs has to be lent to be shown."""
+        return not self._met.keys().isdisjoint(jobs)
+
     @property
     def known(self) -> int:
         """How many jobs anything is known of."""

@@ -81,7 +81,7 @@ def list_pages(lists: Sequence[JobList], jobs: Jobs) -> Iterator[Page]:
 
 def _parts(found: JobList, jobs: Jobs) -> Iterator[tuple[bool, "_Part"]]:
     """What is shown together of a list, and whether it is archived."""
-    beyond = bool(jobs.far(found.jobs))
+    beyond = jobs.beyond(found.jobs)
     kept, archived = jobs.parted(found.jobs)
     if not kept or not archived:
         yield not kept, _Part(found, found.jobs, beyond=beyond)
@@ -325,10 +325,9 @@ def by_age(jobs: Sequence[str]) -> list[Sequence[str]]:
     >>> [len(page) for page in by_age(["job"] * 250)]
     [50, 100, 100]
     """
-    full = (len(jobs) - 1) // ROWS
-    newest = len(jobs) - full * ROWS
-    older = [jobs[newest + place * ROWS :][:ROWS] for place in range(full)]
-    return [jobs[:newest], *reversed(older)]
+    newest = len(jobs) - (len(jobs) - 1) // ROWS * ROWS
+    starts = range(newest, len(jobs), ROWS)
+    return [jobs[:newest], *(jobs[start : start + ROWS] for start in reversed(starts))]
 
 
 def _span(page: int, title: str) -> str:
