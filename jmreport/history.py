@@ -1,8 +1,9 @@
 """Every job that is known, read as it is asked for: a history of months is larger than memory.
 
     history.by_run()            what the newest run wrote, then what the run before it did …
-    history.by_submission()     the newest first
+    history.by_submission()     the oldest first
     history.of(ids)             some of them
+    history.submitted(a, b)     those submitted in between, the oldest first
     history.below(ids)          their sub-workflows
     history.short_ids(ids)      how pages name them
 
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 
+from jmreport.placed import NEVER
 from jmreport.records import Entry, run_order
 from jmreport.short_ids import form, short_ids
 
@@ -29,7 +31,10 @@ class History(Protocol):
         ...
 
     def by_submission(self) -> Iterator[Entry]:
-        """Every job, the newest submission first and those without one last; ids decide."""
+        """Every job, the oldest submission first and those without one before; ids decide.
+
+        Backwards it is the order of lists.
+        """
         ...
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
@@ -63,7 +68,7 @@ class Held:
         )
 
     def by_submission(self) -> Iterator[Entry]:
-        return iter(sorted(self._known.values(), key=newness))
+        return iter(sorted(self._known.values(), key=newness, reverse=True))
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         return {job: self._known[job] for job in jobs if job in self._known}
@@ -101,10 +106,28 @@ class Held:
             if entry.last_run != run and (since is None or (at is not None and at >= since)):
                 yield entry
 
+    def submitted(self, since: float, before: float) -> Iterator[Entry]:
+        """The jobs submitted from then until before then, the oldest first."""
+        return (entry for entry in self.by_submission() if since <= _submitted(entry) < before)
+
+    def submitted_before(self, at: float) -> int:
+        """How many jobs were submitted before then."""
+        return sum(_submitted(entry) < at for entry in self._known.values())
+
+    def found_by(self, runs: Iterable[str]) -> int:
+        """How many jobs one of these runs was the last to find."""
+        some = frozenset(runs)
+        return sum(entry.last_run in some for entry in self._known.values())
+
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that look like one of these at their shortest."""
         forms = {form(job) for job in jobs}
         return {job for job in self._known if form(job) in forms}
+
+
+def _submitted(entry: Entry) -> float:
+    at = entry.row.submission
+    return NEVER if at is None else at.timestamp()
 
 
 def newness(entry: Entry) -> tuple[float, str]:

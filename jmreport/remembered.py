@@ -13,7 +13,7 @@ of that differs from what is known by now says whose pages may be others.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -113,6 +113,46 @@ def instant_of(number: int) -> datetime:
     '2026-11-23T02:14:00.000005+00:00'
     """
     return _BEGINNING + number * _MICROSECOND
+
+
+class Before(Protocol):
+    """What is remembered of jobs that settled (analysis/settled.py), as of a former state.
+
+    `history` is the one that is told of now, and `since` are the runs that came behind that state.
+    Pieces of work are named by their digests.
+    """
+
+    @property
+    def history(self) -> "Growing": ...
+
+    @property
+    def head(self) -> bytes: ...
+
+    @property
+    def since(self) -> frozenset[str]: ...
+
+    def batches(self) -> Iterator[bytes]:
+        """What each night added, one after the other."""
+        ...
+
+    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
+        """Those of the works that any job but these others may have done."""
+        ...
+
+    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
+        """(ended, id, failed) of the jobs that did a piece of work, the last first."""
+        ...
+
+
+class After(NamedTuple):
+    """What is to be remembered next: a `batch` behind all others, b"" for none.
+
+    `anew` says that there are no others any more.
+    """
+
+    head: bytes
+    batch: bytes
+    anew: bool
 
 
 class Memory:
@@ -322,6 +362,21 @@ class Growing(History, Protocol):
 
     def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
         """The jobs that were submitted since then, and that this run did not find."""
+        ...
+
+    def submitted(self, since: float, before: float) -> Iterator[Entry]:
+        """The jobs submitted from then until before then, the oldest first.
+
+        In seconds since 1970; those that do not say when were submitted at minus infinity.
+        """
+        ...
+
+    def submitted_before(self, at: float) -> int:
+        """How many jobs were submitted before then."""
+        ...
+
+    def found_by(self, runs: Iterable[str]) -> int:
+        """How many jobs one of these runs was the last to find."""
         ...
 
     def alike(self, jobs: Iterable[str]) -> set[str]:

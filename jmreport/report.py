@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from jmreport.models import DisplayField
+from jmreport.placed import ByValue, nobody
 from jmreport.records import Entry, Gap, JobRow, Measure, Operation, Run, Spent
 
 
@@ -278,14 +279,14 @@ class FrameReport(Struct, frozen=True, kw_only=True):
 class LabelReport(Struct, frozen=True, kw_only=True):
     """The aggregation of one label, or of `name` or `userId`, over the six time frames.
 
-    `jobs` are, for each value of the last frame, the ids of the jobs that it counts, newest
-    submission first. Those of a shorter frame are the first of them.
+    `jobs` are those that each value of the last frame counts, newest submission first. Those of a
+    shorter frame are the first of them.
     """
 
     key: str
     title: str
     frames: tuple[FrameReport, ...]
-    jobs: tuple[tuple[str, ...], ...] = ()
+    jobs: ByValue = field(default_factory=nobody)
     #: Every job has a value of its own (an id): only there because the server or settings name it.
     distinct: bool = False
     #: What the server says of the label itself, where it names it as a field.

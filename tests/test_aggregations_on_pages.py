@@ -40,9 +40,9 @@ def counted(
 ) -> str:
     """Why a server that counts so many more or fewer does so."""
     about = known(more.pop("run", OVER[-1]), **more)
-    found = Frames((), about.now, about.read_since, about.lost)
+    found = Frames((), about.now, about.read_since)
     for entry in Held(jobs).by_submission():
-        found.take(entry.row)
+        found.take(entry.row, reported=True, lost=entry.row.id in about.lost)
     ours = next(each.counted for each in found.frames() if each.name == frame)
     theirs = {
         status: ours.split.counts.get(status, 0) + change.get(status, 0)

@@ -13,6 +13,7 @@ from jmreport.analysis.workflows import MOST_JOBS, Newest
 from jmreport.history import Held
 from jmreport.models import TIME_FRAMES
 from jmreport.records import FRAME_LENGTHS, Entry
+from jmreport.report import StatusSplit
 
 NOW = night(40)
 BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -42,9 +43,9 @@ def told(drawn: list[tuple[int | None, str | None, str]]) -> list[Entry]:
 
 
 def framed(entries: list[Entry]) -> Frames:
-    found = Frames(("sample",), NOW, BEGINNING, frozenset())
+    found = Frames(("sample",), NOW, BEGINNING)
     for entry in Held(entries).by_submission():
-        found.take(entry.row)
+        found.take(entry.row, reported=True, lost=False)
     return found
 
 
@@ -79,12 +80,13 @@ def test_a_frames_jobs_are_the_first_of_those_of_all_time(
     rows = {entry.row.id: entry.row for entry in entries}
     for counted in found.by_value("sample"):
         for value, split in counted.items():
-            first = found.jobs("sample", value)[: split.total]
+            first = found.jobs("sample").jobs(value, split.counts)
             assert Counter(rows[each].status for each in first) == split.counts
-    in_order = [entry.row.id for entry in Held(entries).by_submission()]
+    in_order = [entry.row.id for entry in Held(entries).by_submission()][::-1]
     for value in ("a", "b", "c", None):
         of_value = [each for each in in_order if rows[each].labels.get("sample") == value]
-        assert list(found.jobs("sample", value)) == of_value
+        counts = found.by_value("sample")[-1].get(value, StatusSplit()).counts
+        assert list(found.jobs("sample").jobs(value, counts)) == of_value
 
 
 def test_values_that_count_alike_share_what_they_count() -> None:
@@ -108,7 +110,7 @@ def test_the_newest_runs_of_a_workflow_are_kept_in_whichever_order_they_come(
     newest = Newest()
     for entry in drawn:
         newest.take(entry)
-    by_submission = [entry.row.id for entry in Held(RUNS).by_submission()]
+    by_submission = [entry.row.id for entry in Held(RUNS).by_submission()][::-1]
     assert list(newest.jobs("wf")) == by_submission[:MOST_JOBS]
     by_end = sorted(
         (entry.row.end, entry.row.id, entry.row.took.total_seconds(), entry.row.status)

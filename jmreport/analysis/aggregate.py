@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -25,6 +25,7 @@ from jmreport.models import (
     StatusCounts,
     TimeFrame,
 )
+from jmreport.placed import ByValue, Order, Places, added, joined
 from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
 from jmreport.report import FrameDifference, FrameReport, LabelReport, LabelValue, StatusSplit
 
@@ -66,103 +67,118 @@ class Frame(NamedTuple):
     covered: bool
 
 
-#: Places of jobs among all of them, rising. Many values are of a single job.
-_Places: TypeAlias = "int | array[int]"
-
-
 class Frames:
-    """Listed jobs in the six time frames up to now, told while they stream by, newest first.
+    """Listed jobs in the six time frames up to now, told while they stream by, the oldest first.
 
-    Jobs without a submission come last and are in the last frame alone. So a frame's jobs are the
-    first of all, and a job is known by its place: nothing else is kept of it for each label.
+    Jobs without a submission come first and are in the last frame alone. So a frame's jobs are the
+    last of all, and a job is known by its place: nothing else is kept of it for each label.
     """
 
-    def __init__(
-        self, keys: Sequence[str], now: datetime, covered_since: datetime, lost: frozenset[str]
-    ) -> None:
-        """`keys` are the labels by which they are counted, `lost` the report's lost jobs."""
-        starts = [frame_start(now, FRAME_LENGTHS[name]) for name in TIME_FRAMES]
-        self._covered = [covered_since <= start for start in starts]
-        #: Every frame but the last, which holds whatever the others do not.
-        self._starts = starts[:-1]
-        self._edges = [start + beside.EDGE for start in self._starts]
-        #: How many jobs the frames have that are shorter than that of the job told last.
-        self._ends: list[int] = []
-        self._lost = lost
-        self._counted = [beside.Counting() for _ in TIME_FRAMES]
-        self._ids: list[str] = []
-        self._statuses: list[str] = []
-        self._words: dict[str, str] = {}
-        self._values: dict[str, dict[str | None, _Places]] = {key: {} for key in keys}
-        self._reading = [(reading(key), values) for key, values in self._values.items()]
+    def __init__(self, keys: Sequence[str], now: datetime, covered_since: datetime) -> None:
+        """`keys` are the labels by which they are counted."""
+        self._starts = [frame_start(now, FRAME_LENGTHS[name]) for name in TIME_FRAMES]
+        self._covered = [covered_since <= start for start in self._starts]
+        #: Places of the report's jobs that are lost, rising.
+        self._lost = array("I")
+        self.order = Order()
+        #: For each label, status -> value -> places; ALL has one value for all jobs.
+        self.values: dict[str, _ByStatus] = {key: {} for key in (*keys, _ALL)}
+        self._readers = [(reading(key), by_status) for key, by_status in self.values.items()]
+        #: For each status, what reads a label and where its values are kept.
+        self._reading: dict[str, list[_Reading]] = {}
 
-    def take(self, row: JobRow) -> None:
-        """One more listed job."""
-        place, submitted = len(self._ids), row.submission
-        frame = self._frame(submitted)
-        self._ids.append(row.id)
-        self._statuses.append(self._words.setdefault(row.status, row.status))
-        self._counted[frame].take(
-            row,
-            lost=row.id in self._lost,
-            edge=frame < len(self._edges)
-            and submitted is not None
-            and submitted < self._edges[frame],
-        )
-        for read, values in self._reading:
+    def take(self, row: JobRow, *, reported: bool, lost: bool) -> int:
+        """One more listed job, and its place.
+
+        `reported` says that it is one of the report's, `lost` that it is one of those and lost.
+        """
+        place = self.order.add(row, reported=reported)
+        if lost:
+            self._lost.append(place)
+        for read, values in self._reading.get(row.status) or self._read_of(row.status):
             value = read(row)
-            known = values.get(value)
-            if known is None:
-                values[value] = place
-            elif isinstance(known, int):
-                values[value] = array("I", (known, place))
-            else:
-                known.append(place)
+            if (places := added(values.get(value), place)) is not None:
+                values[value] = places
+        return place
 
-    def _frame(self, submitted: datetime | None) -> int:
-        """The shortest frame that holds a job submitted then, after all that were told."""
-        for start in self._starts[len(self._ends) :]:
-            if submitted is not None and submitted >= start:
-                break
-            self._ends.append(len(self._ids))
-        return len(self._ends)
+    def extend(self, key: str, told: Iterable[tuple[str, str | None, Places]]) -> None:
+        """More (status, value, places) of a label, all of them behind those that were told."""
+        by_status = self.values[key]
+        for status, value, places in told:
+            values = by_status.get(status)
+            if values is None:
+                values = by_status[status] = {}
+            known = values.get(value)
+            values[value] = places if known is None else joined(known, places)
+
+    def _read_of(self, status: str) -> "list[_Reading]":
+        """What reads the labels of jobs with a status that was not told before."""
+        made = [(read, by_status.setdefault(status, {})) for read, by_status in self._readers]
+        self._reading[status] = made
+        return made
+
+    def _firsts(self, later: timedelta = timedelta()) -> list[int]:
+        """For each frame the place of its first job, or of the first submitted so much later."""
+        # Of the last frame, which has no beginning, every job is.
+        firsts = [self.order.since((start + later).timestamp()) for start in self._starts[:-1]]
+        return [*firsts, 0]
 
     def frames(self) -> tuple[Frame, ...]:
         """The six frames, the shortest first."""
-        made, total = [], beside.Counting()
-        for name, counting, covered in zip(TIME_FRAMES, self._counted, self._covered, strict=True):
-            total.add(counting)
-            # A job at the edge of one frame is well within the next.
-            made.append(Frame(name, total.counted(edge=counting.edge), covered))
-        return tuple(made)
+        firsts, edges = self._firsts(), self._firsts(beside.EDGE)
+        return tuple(
+            Frame(name, self._counted(first, edge), covered)
+            for name, first, edge, covered in zip(
+                TIME_FRAMES, firsts, edges, self._covered, strict=True
+            )
+        )
+
+    def _counted(self, first: int, edge: int) -> beside.Counted:
+        """The jobs from a place on; those before the edge were submitted at the frame's edge."""
+        counts = {
+            status: len(places) - bisect_left(places, first)
+            for _, status, places in self.jobs(_ALL).values()
+        }
+        aside, gone = self.order.archived, set(self._lost).difference(self.order.archived)
+        return beside.Counted(
+            StatusSplit(counts={word: counts[word] for word in sorted(counts) if counts[word]}),
+            archived=len(aside) - bisect_left(aside, first),
+            gone=sum(place >= first for place in gone),
+            edge=edge
+            - first
+            - (bisect_left(aside, edge) - bisect_left(aside, first))
+            - sum(first <= place < edge for place in gone),
+        )
 
     def by_value(self, key: str) -> list[dict[str | None, StatusSplit]]:
         """For each frame: value -> the statuses of its jobs; equal ones are one object."""
+        firsts = self._firsts()
+        counted: dict[str | None, list[tuple[str, Sequence[int]]]] = {}
+        for value, status, places in self.jobs(key).values():
+            each = [len(places) - bisect_left(places, first) for first in firsts]
+            counted.setdefault(value, []).append((status, each))
         found: list[dict[str | None, StatusSplit]] = [{} for _ in TIME_FRAMES]
-        all_of_them = [len(self._ids)] * (len(TIME_FRAMES) - len(self._ends))
         splits = dict[tuple[tuple[str, int], ...], StatusSplit]()
-        for value, places in self._values[key].items():
-            several, number, counts = _several(places), 0, Counter[str]()
-            for frame, end in enumerate((*self._ends, *all_of_them)):
-                upto = bisect_left(several, end, number)
-                if upto > number:
-                    counts.update(map(self._statuses.__getitem__, several[number:upto]))
-                    number = upto
-                    told = tuple(sorted(counts.items()))
+        for value, numbers in counted.items():
+            numbers.sort()
+            for frame, values in enumerate(found):
+                told = tuple((status, of[frame]) for status, of in numbers if of[frame])
+                if told:
                     if told not in splits:
                         splits[told] = StatusSplit(counts=dict(told))
-                if number:
-                    found[frame][value] = splits[told]
+                    values[value] = splits[told]
         return found
 
-    def jobs(self, key: str, value: str | None) -> tuple[str, ...]:
-        """Ids of the jobs with a value, newest submission first."""
-        places = self._values[key].get(value)
-        return () if places is None else tuple(map(self._ids.__getitem__, _several(places)))
+    def jobs(self, key: str) -> ByValue:
+        """The jobs of each value of a label."""
+        return ByValue(self.order, self.values[key])
 
 
-def _several(places: _Places) -> Sequence[int]:
-    return (places,) if isinstance(places, int) else places
+#: The key under which all jobs are counted together.
+_ALL = "\x00"
+#: Status -> value -> places of jobs; and what reads a value, with where those of a status are kept.
+_ByStatus: TypeAlias = "dict[str, dict[str | None, Places]]"
+_Reading: TypeAlias = "tuple[Callable[[JobRow], str | None], dict[str | None, Places]]"
 
 
 def labels(
@@ -183,9 +199,7 @@ def labels(
             key=key,
             title=titles.get(key, key),
             frames=(made := _frames(key, frames, found, server, told, offered, known)),
-            jobs=tuple(
-                found.jobs(key, each.value) if each.split.total else () for each in made[-1].values
-            ),
+            jobs=found.jobs(key),
             distinct=_distinct(made[-1]),
             shown_as=fields.get(key),
         )
@@ -252,6 +266,8 @@ def _titles(display: Iterable[DisplayField], server: Answers) -> dict[str, str]:
 
 def reading(key: str) -> Callable[[JobRow], str | None]:
     """What reads a job's value of a label or field; None where a job has none."""
+    if key == _ALL:
+        return lambda _row: None
     if key == "name":
         return lambda row: row.name or None
     if key == "userId":

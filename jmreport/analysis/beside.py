@@ -5,7 +5,6 @@ counted here: filters, jobs from before what was read, archived jobs, jobs that 
 forgotten, jobs at the frame's edge. What they do not explain is said to be unexplained.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.records import FRAME_LENGTHS, Filters, JobRow, Run
+from jmreport.records import FRAME_LENGTHS, Filters, Run
 from jmreport.report import StatusSplit
 
 #: How far a server's clock may be from ours, and how long a list takes to be read.
@@ -30,35 +29,6 @@ class Counted(NamedTuple):
     archived: int
     gone: int
     edge: int
-
-
-class Counting:
-    """Jobs of a frame, counted while they stream by."""
-
-    def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
-        self.archived = self.gone = self.edge = 0
-
-    def take(self, row: JobRow, *, lost: bool, edge: bool) -> None:
-        """One more listed job."""
-        self.statuses[row.status] += 1
-        if row.archived:
-            self.archived += 1
-        elif lost:
-            self.gone += 1
-        elif edge:
-            self.edge += 1
-
-    def add(self, other: "Counting") -> None:
-        """The jobs of a shorter frame, but for those at its edge."""
-        self.statuses += other.statuses
-        self.archived += other.archived
-        self.gone += other.gone
-
-    def counted(self, *, edge: int) -> Counted:
-        """What it comes to."""
-        told = StatusSplit(counts=dict(sorted(self.statuses.items())))
-        return Counted(told, self.archived, self.gone, edge)
 
 
 class Known(NamedTuple):

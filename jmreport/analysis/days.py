@@ -9,11 +9,13 @@ at that report's time of day.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
+from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jmreport.analysis.nights import Nights
 from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
+from jmreport.placed import Order
 from jmreport.records import JobRow
 from jmreport.report import Day
 
@@ -36,17 +38,15 @@ def zone(name: str) -> tzinfo:
 class Calendar:
     """The days on which nights ended, as far back as was looked and at most 21."""
 
-    def __init__(self, nights: Nights, since: datetime | None, zone: tzinfo) -> None:
-        """`since` is when what was read begins; None where nothing ended."""
+    def __init__(self, nights: Nights, zone: tzinfo) -> None:
         self._nights = nights
         self._walls = [_wall(run.now, zone) for run in nights.runs]
         self._zone = zone
         self.last = self._walls[-1].date()
         earliest = self.last - (MOST_DAYS - 1) * _DAY
-        first = None if since is None else self.day(since)
-        self.first = earliest if first is None else min(self.last, max(earliest, first))
-        #: For each night, the day on which it ends; None where it is not one of these.
-        self._days = [self._one_of_these(wall.date()) for wall in self._walls]
+        self._earliest = earliest
+        #: For each night, the day on which it ends; None where that is too long ago.
+        self._days = [self._lately(wall.date()) for wall in self._walls]
         self._reported = {
             wall.date(): run.id for wall, run in zip(self._walls, nights.runs, strict=True)
         }
@@ -58,26 +58,29 @@ class Calendar:
             return self._walls[min(night, self._nights.tonight)].date()
         return self._before_the_first(_wall(ended, self._zone))
 
-    def tally(self) -> "DayTally":
-        """Jobs to be counted by these days."""
-        return DayTally(self)
-
     def holds(self, ended: datetime) -> date | None:
-        """The day on which the night of an end ends, None where it is not one of these."""
+        """The day on which the night of an end ends, None where that is too long ago."""
         night = self._nights.index(ended)
         if night:
             return self._days[min(night, self._nights.tonight)]
-        return self._one_of_these(self.day(ended))
+        return self._lately(self.day(ended))
 
-    def _one_of_these(self, day: date) -> date | None:
-        return day if self.first <= day <= self.last else None
+    def _lately(self, day: date) -> date | None:
+        return day if self._earliest <= day <= self.last else None
 
-    def made(self, found: Mapping[date, Mapping[str, Sequence[str]]]) -> tuple[Day, ...]:
+    def first(self, since: datetime | None) -> date:
+        """The first of these days, where what was read begins then; None where nothing ended."""
+        first = None if since is None else self.day(since)
+        return self._earliest if first is None else min(self.last, max(self._earliest, first))
+
+    def made(
+        self, found: Mapping[date, Mapping[str, Sequence[str]]], first: date
+    ) -> tuple[Day, ...]:
         """A Day for every day, those on which nothing ended included; oldest first."""
-        number = (self.last - self.first).days + 1
+        number = (self.last - first).days + 1
         return tuple(
             self._made(day, found.get(day, {}))
-            for day in (self.first + place * _DAY for place in range(number))
+            for day in (first + place * _DAY for place in range(number))
         )
 
     def _made(self, day: date, jobs: Mapping[str, Sequence[str]]) -> Day:
@@ -101,25 +104,48 @@ class Calendar:
 class DayTally:
     """Jobs by the days of a calendar, in all and by workflow, told while they stream by."""
 
-    def __init__(self, calendar: Calendar) -> None:
-        self._calendar = calendar
-        self._all: defaultdict[date, dict[str, list[str]]] = defaultdict(dict)
-        self._of: defaultdict[str, defaultdict[date, dict[str, list[str]]]] = defaultdict(
-            lambda: defaultdict(dict)
-        )
+    def __init__(self, calendar: Calendar, order: Order) -> None:
+        self._calendar, self._order = calendar, order
+        #: The first day to be told of.
+        self._first = calendar.first(None)
+        #: Workflow -> day -> status -> places.
+        self.of: defaultdict[str, _ByDay] = defaultdict(lambda: defaultdict(dict))
 
-    def take(self, row: JobRow, ended: datetime | None) -> None:
-        """One more listed job; `ended` is None for one that has not."""
+    def take(self, row: JobRow, place: int, ended: datetime | None) -> None:
+        """One more listed job, by its place; `ended` is None for one that has not."""
         if ended is None or row.status not in TERMINAL_STATUSES:
             return
         day = self._calendar.holds(ended)
         if day is not None:
-            for found in (self._all, self._of[row.name]):
-                found[day].setdefault(row.status, []).append(row.id)
+            self.of[row.name][day].setdefault(row.status, []).append(place)
+
+    def begin(self, since: datetime | None) -> None:
+        """`since` is when what was read begins; None where nothing ended."""
+        self._first = self._calendar.first(since)
 
     def days(self, workflow: str | None = None) -> tuple[Day, ...]:
-        """The days of all jobs, or of a workflow's; jobs in the order in which they were taken."""
-        return self._calendar.made(self._all if workflow is None else self._of.get(workflow, {}))
+        """The days of all jobs, or of a workflow's, newest submission first."""
+        flows = [*self.of] if workflow is None else [workflow]
+        found: defaultdict[date, dict[str, list[int]]] = defaultdict(dict)
+        for flow in flows:
+            for day, by_status in self.of.get(flow, {}).items():
+                for status, places in by_status.items():
+                    found[day].setdefault(status, []).extend(places)
+        ids = self._order.ids
+        return self._calendar.made(
+            {
+                day: {
+                    status: [ids[place] for place in sorted(places, reverse=True)]
+                    for status, places in sorted(by_status.items())
+                }
+                for day, by_status in found.items()
+            },
+            self._first,
+        )
+
+
+#: Day -> status -> places of jobs.
+_ByDay: TypeAlias = "defaultdict[date, dict[str, list[int]]]"
 
 
 def _wall(at: datetime, zone: tzinfo) -> datetime:

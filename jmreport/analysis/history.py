@@ -1,6 +1,5 @@
 """What the same work did before each job: failures in a row, the last success, the run before."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from jmreport.analysis.flaky import RUNS, flakiness
-from jmreport.analysis.nights import Nights, key_of, verdict
+from jmreport.analysis.nights import Nights, digest_of, key_of, verdict
 from jmreport.records import Entry
 from jmreport.remembered import microseconds
 from jmreport.report import JobHistory
@@ -67,8 +66,7 @@ def told_by(entry: Entry, nights: Nights, identity: Sequence[str]) -> Told | Non
     key = key_of(row, identity)
     if key == (row.name, "", row.id):
         return None
-    work = hashlib.blake2b(_encode(key), digest_size=12).digest()
-    return Told(work, ended, row.id, row.status == "Failed")
+    return Told(digest_of(key), ended, row.id, row.status == "Failed")
 
 
 def of_key(told: Iterable[Told]) -> Iterator[tuple[str, JobHistory]]:

@@ -1,8 +1,10 @@
 """The report of the newest usable run: every number of the pages, from rows alone."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,27 +14,36 @@ from jmreport.analysis import (
     beside,
     night,
     offered,
-    seen,
-    slo,
     slower,
     timeline,
     waste,
     workflows,
 )
 from jmreport.analysis.coverage import covered_since
-from jmreport.analysis.days import Calendar, DayTally, zone
+from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
 from jmreport.analysis.scope import Scope
+from jmreport.analysis.seen import Causes
+from jmreport.analysis.settled import Settled, Unsettled
+from jmreport.analysis.tallies import Tallies
 from jmreport.analysis.waste import ReadMeasures
 from jmreport.errors import SnapshotError
 from jmreport.history import History
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.records import Entry, JobRow, Run
+from jmreport.records import JobRow, Run
+from jmreport.remembered import After, Before
 from jmreport.report import Night, NightSummary, Quality, Report, ReportCounts
 from jmreport.settings import Prices, ReportSettings, Slo
 
 _UNPRICED = Prices()
+
+
+class Remembering:
+    """What was remembered of jobs that settled, None for nothing, and what is to be next."""
+
+    def __init__(self, before: Before | None = None) -> None:
+        self.before, self.after = before, After(b"", b"", anew=True)
 
 
 def analyse(
@@ -46,6 +57,7 @@ def analyse(
     slos: Sequence[Slo] = (),
     measures: ReadMeasures = waste.nothing,
     prices: Prices = _UNPRICED,
+    remembering: Remembering | None = None,
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
@@ -53,13 +65,18 @@ def analyse(
     time frame that has one; `now` is the run's own unless given; `past` are the nights before this
     one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
     `measures` reads what jobs cost by their ids. The history is read twice, and of what lies before
-    the report's window little more is kept than ids. Raises
-    SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
+    the report's window little more is kept than ids; with what is remembered of jobs that settled,
+    and what is to be remembered then, these are not read at all. Raises SnapshotError when no run
+    is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    making = _Making(history, runs, aggregations, settings, now, past, measures)
-    return making.report(slos, prices)
+    given = (history, runs, aggregations, settings, now, past, measures, slos)
+    if remembering is not None:
+        with suppress(Unsettled):
+            return _Making(*given, remembering=remembering).report(prices)
+        remembering.before = None
+    return _Making(*given, remembering=remembering).report(prices)
 
 
 def told(
@@ -74,7 +91,7 @@ def told(
 
     For nights of the past, when what was known then is read again from the snapshots.
     """
-    making = _Making(history, runs, aggregations, settings, None, (), measures)
+    making = _Making(history, runs, aggregations, settings, None, (), measures, ())
     return night.frozen(making.told(), history)
 
 
@@ -90,31 +107,43 @@ class _Making:
         now: datetime | None,
         past: Sequence[NightSummary],
         measures: ReadMeasures,
+        slos: Sequence[Slo],
+        remembering: Remembering | None = None,
     ) -> None:
         self.settings, self.runs, self.past = settings, runs, tuple(past)
         self.history, self.measures = history, measures
         self.nights = Nights(runs, now)
         self.first = self.nights.previous is None
         self.zone = zone(settings.timezone)
-        self.scope = Scope(history, self.nights, settings.identity_labels)
+        self.covered = covered_since(self.nights.runs)
+        self.slos, self.remembering = slos, remembering
+        self.settled = Settled(
+            history,
+            self.nights,
+            runs,
+            self._empty,
+            remembering.before if remembering else None,
+        )
+        self.scope = Scope(history, self.nights, settings.identity_labels, self.settled)
         self.jobs = self.scope.jobs
         self.lost = frozenset(
             entry.row.id for entry in self.jobs if entry.row.id in self.scope.lost
         )
         self.verdicts = self.scope.verdicts
-        self.usual = self.scope.lately.usual()
+        self.overall = self.scope.overall
+        self.usual = self.overall.lately.usual()
         self.server = aggregate.answers(aggregations)
         self.offered = offered.capabilities(self.nights.run)
-        self.covered = covered_since(self.nights.runs)
         self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
 
-    def report(self, slos: Sequence[Slo], prices: Prices) -> Report:
+    def report(self, prices: Prices) -> Report:
         """Everything that pages show."""
         told, scope = self.told(), self.scope
-        tallies = self._tallies(slos)
+        causes = self.overall.failures.causes(self.history)
+        tallies = self._tallies(causes)
         frames = tallies.frames.frames()
         labels = aggregate.labels(
-            tallies.keys, tallies.frames, self.server, offered=self.offered, known=self.known
+            self.keys, tallies.frames, self.server, offered=self.offered, known=self.known
         )
         # Before costs are, for both take memory while they are made.
         over_time = timeline.timeline(
@@ -132,18 +161,18 @@ class _Making:
             quality=replace(
                 self._quality(),
                 gone=tallies.gone.jobs(),
-                gone_seen=tallies.gone.seen(),
+                gone_seen=tallies.gone.seen,
                 differences=aggregate.differences(frames, self.server, self.known),
             ),
             slower=costs.with_jobs(slower.slower(told.nights)),
             waste=costs.waste(told.nights),
             slos=tallies.promises.reports(self.covered),
             days=tallies.days.days(),
-            causes=tallies.causes.reports(self.jobs, told.attention),
-            failed_by_night=scope.failures.by_night(night.NAMED_NIGHTS),
+            causes=causes.reports(self.jobs, told.attention),
+            failed_by_night=self.overall.failures.by_night(night.NAMED_NIGHTS),
             ended_by_night=tallies.ended.by_night(),
             workflows=workflows.reports(
-                scope.newest,
+                self.overall.newest,
                 self.jobs,
                 verdicts=self.verdicts,
                 usual=self.usual,
@@ -154,26 +183,37 @@ class _Making:
             timeline=over_time,
         )
 
-    def _tallies(self, slos: Sequence[Slo]) -> "Tallies":
-        """Counts of all that is known: its second reading, the newest submission first."""
-        keys = aggregate.label_keys(self.jobs, self.server, self.offered, self.settings.labels)
-        calendar = Calendar(self.nights, _earliest(self.covered, self.scope.first_end), self.zone)
-        tallies = Tallies(
-            keys,
-            aggregate.Frames(keys, self.nights.now, self.covered, self.lost),
-            calendar.tally(),
-            slo.Promises(slos, self.nights.now),
-            self.scope.failures.causes(self.history),
-            night.Ended(self.nights),
-            Gone(self.nights),
-        )
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The labels by which jobs are counted."""
+        return aggregate.label_keys(self.jobs, self.server, self.offered, self.settings.labels)
+
+    def _empty(self, keys: Sequence[str]) -> Tallies:
+        """Tallies by these labels, of no jobs."""
+        calendar = Calendar(self.nights, self.zone)
+        return Tallies(keys, self.covered, self.nights, calendar, self.slos)
+
+    def _tallies(self, causes: Causes) -> Tallies:
+        """Counts of all that is known: its second reading, the oldest submission first."""
+        tallies = self.settled.tallies(self.keys)
+        tallies.days.begin(_earliest(self.covered, self.overall.first_end))
+        self.settled.compare(causes)
         # Those that the report keeps are counted as they are kept, so that no id is there twice.
         kept = {entry.row.id: entry for entry in self.jobs}
-        for read in self.history.by_submission():
+        for read in self.settled.by_submission():
             entry = kept.get(read.row.id, read)
             if entry.row.listed:
                 ended = self.nights.ended(entry)
-                tallies.take(entry, ended, lost=self.scope.is_lost(entry))
+                tallies.take(
+                    entry,
+                    ended,
+                    gone=self.scope.is_lost(entry),
+                    reported=entry is not read,
+                    lost=entry.row.id in self.lost,
+                )
+                causes.take(entry.row, ended)
+        if self.remembering is not None:
+            self.remembering.after = self.settled.after(tallies.keys)
         return tallies
 
     def _since(self) -> datetime | None:
@@ -264,51 +304,6 @@ class _Making:
             gaps=self.server.gaps,
             beyond=(*sorted(run.own_fields.items()), *self.server.beyond),
         )
-
-
-class Gone:
-    """Jobs that the server no longer has, and when they were last seen there."""
-
-    def __init__(self, nights: Nights) -> None:
-        self._nights = nights
-        self._jobs: list[str] = []
-        self._seen: tuple[datetime, datetime] | None = None
-
-    def take(self, entry: Entry) -> None:
-        at = self._nights.seen(entry)
-        self._jobs.append(entry.row.id)
-        self._seen = (min(at, self._seen[0]), max(at, self._seen[1])) if self._seen else (at, at)
-
-    def jobs(self) -> tuple[str, ...]:
-        """Their ids, in order."""
-        return tuple(sorted(self._jobs))
-
-    def seen(self) -> tuple[datetime, datetime] | None:
-        """When the first and the last of them was last seen."""
-        return self._seen
-
-
-class Tallies(NamedTuple):
-    """Counts of all that is known, kept while it streams by. `keys` are the labels counted."""
-
-    keys: tuple[str, ...]
-    frames: aggregate.Frames
-    days: DayTally
-    promises: slo.Promises
-    causes: seen.Causes
-    ended: night.Ended
-    gone: Gone
-
-    def take(self, entry: Entry, ended: datetime | None, *, lost: bool) -> None:
-        """One more listed job."""
-        row = entry.row
-        self.frames.take(row)
-        self.days.take(row, ended)
-        self.promises.take(row, ended)
-        self.causes.take(row, ended)
-        self.ended.take(row.id, ended)
-        if lost:
-            self.gone.take(entry)
 
 
 def _earliest(covered: datetime, first_end: datetime | None) -> datetime | None:

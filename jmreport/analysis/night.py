@@ -16,6 +16,7 @@ from jmreport.analysis.nights import Nights, Verdicts
 from jmreport.analysis.usual import percentile
 from jmreport.analysis.workflows import split
 from jmreport.history import History
+from jmreport.placed import Order
 from jmreport.records import JobRow, run_order
 from jmreport.report import (
     CauseGroup,
@@ -43,23 +44,30 @@ MOST_HOLES = 5
 
 
 class Ended:
-    """Ids of the listed jobs that ended in each of the last nights, told while they stream by."""
+    """The listed jobs that ended in each of the last nights, told while they stream by."""
 
-    def __init__(self, nights: Nights) -> None:
-        self._nights = nights
-        self._jobs: defaultdict[int, list[str]] = defaultdict(list)
+    def __init__(self, nights: Nights, order: Order) -> None:
+        self._nights, self._order = nights, order
+        self.places: defaultdict[int, list[int]] = defaultdict(list)
 
-    def take(self, job: str, ended: datetime | None) -> None:
-        """One more listed job; `ended` is None for one that has not."""
+    def take(self, place: int, ended: datetime | None) -> None:
+        """One more listed job, by its place; `ended` is None for one that has not."""
         if ended is not None:
             night = self._nights.index(ended)
             if self._nights.tonight - NAMED_NIGHTS < night <= self._nights.tonight:
-                self._jobs[night].append(job)
+                self.places[night].append(place)
+
+    def lately(self) -> dict[int, list[int]]:
+        """Of each of the last nights the places of its jobs, so far."""
+        first = self._nights.tonight - NAMED_NIGHTS
+        return {night: places for night, places in sorted(self.places.items()) if night > first}
 
     def by_night(self) -> dict[str, tuple[str, ...]]:
-        """Run -> its jobs, in the order in which they were taken."""
+        """Run -> ids of its jobs, newest submission first."""
+        ids = self._order.ids
         return {
-            self._nights.runs[night].id: tuple(jobs) for night, jobs in sorted(self._jobs.items())
+            self._nights.runs[night].id: tuple(ids[place] for place in reversed(places))
+            for night, places in self.lately().items()
         }
 
 

@@ -6,14 +6,18 @@ of its inputs. Its state is that of its newest job that Succeeded or Failed. A j
 be read is passed over, so it neither breaks nor fixes a key; one that is listed as Failed did fail.
 """
 
+import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
+from jmreport.remembered import Before
 
 #: A key that did not run keeps its state for this long.
 KEPT_NIGHTS = 7
@@ -22,6 +26,7 @@ KEPT = timedelta(days=7)
 REGULAR_NIGHTS = 5
 
 Key = tuple[str, ...]
+_encode = msgspec.msgpack.Encoder().encode
 Verdict = Literal["Succeeded", "Failed"]
 
 
@@ -115,6 +120,11 @@ def key_of(row: JobRow, identity: Sequence[str]) -> Key:
     if identity and any(label in row.labels for label in identity):
         return (row.name, *(row.labels.get(label, "") for label in identity))
     return (row.name, row.key) if row.key else (row.name, "", row.id)
+
+
+def digest_of(key: Key) -> bytes:
+    """What a piece of work is remembered by."""
+    return hashlib.blake2b(_encode(key), digest_size=12).digest()
 
 
 def verdict(row: JobRow) -> Verdict | None:
@@ -279,6 +289,27 @@ class Keys:
                 whole.active = row.id
         if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
             self._unkeyed.add(row.name)
+
+    def remember(self, before: Before, others: Container[str]) -> None:
+        """Tells of the jobs that did the same work and were not taken, as far as they say anything.
+
+        Those of `others` are left out.
+        """
+        works = {digest_of(key): key for key in self._keys}
+        for work in before.done(works, others):
+            key = works[work]
+            added, success, kept = list[_Told](), False, self._keys[key]
+            for ended, job, failed in before.told(work):
+                if job not in others:
+                    # It was counted long before the run before the newest.
+                    added.append(_Told(ended, job, failed, known=True))
+                    success = success or not failed
+                if success and len(added) >= RUNS:
+                    break
+            if added:
+                whole = self._keys[key] = self._whole(kept)
+                for one in added:
+                    whole.add_told(one, self._nights)
 
     def _whole(self, kept: _Key | _Told | None) -> _Key:
         """What is kept of a key, for more of its jobs."""

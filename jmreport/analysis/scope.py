@@ -5,17 +5,14 @@ no more than what says how keys stand, how long workflows take and what jobs fai
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 
 from msgspec.structs import replace
 
 from jmreport.analysis import timeline
 from jmreport.analysis.nights import Keys, Nights
-from jmreport.analysis.seen import Failures
-from jmreport.analysis.usual import Lately
+from jmreport.analysis.settled import Settled
 from jmreport.analysis.waste import Above
-from jmreport.analysis.window import Window
-from jmreport.analysis.workflows import Newest, newest_first
+from jmreport.analysis.workflows import newest_first
 from jmreport.history import History
 from jmreport.records import Entry, JobRow
 from jmreport.sharing import Sharing
@@ -24,26 +21,25 @@ from jmreport.sharing import Sharing
 class Scope:
     """One pass over a history, as the newest of the nights sees it."""
 
-    def __init__(self, history: History, nights: Nights, identity: Sequence[str]) -> None:
-        self._nights, self._window = nights, Window(nights)
+    def __init__(
+        self, history: History, nights: Nights, identity: Sequence[str], settled: Settled
+    ) -> None:
+        self._nights, self._window = nights, settled.window
         self._since = nights.run.asked.since
         keys, sharing = Keys(nights, identity), Sharing()
-        self.lately = Lately(nights.now)
-        self.newest = Newest()
-        self.failures = Failures(nights)
+        self.overall = settled.overall
         #: Jobs that ended in the newest night, those that no list names too, by id.
         self.tonight: list[Entry] = []
         #: Listed jobs of which anything is known since the window's beginning, by id.
         self.touching: list[JobRow] = []
         #: Of those and of the report's jobs, what the server no longer has.
         self.lost: set[str] = set()
-        #: When the first listed job ended.
-        self.first_end: datetime | None = None
         found = [
             kept
-            for entry in history.by_run()
-            if (kept := self._taken(entry, keys, sharing)) is not None
+            for entry in settled.others()
+            if (kept := self._taken(entry, keys, sharing, settled)) is not None
         ]
+        settled.tell(keys)
         #: What became of every key; what says so is let go of.
         self.verdicts = keys.verdicts(history)
         del keys
@@ -55,7 +51,7 @@ class Scope:
         self.below = tuple(sorted(_below(self.jobs, history), key=lambda entry: entry.row.id))
         self.above = Above({entry.row.id: entry for entry in self._with_parents(history)}.values())
 
-    def _taken(self, entry: Entry, keys: Keys, sharing: Sharing) -> Entry | None:
+    def _taken(self, entry: Entry, keys: Keys, sharing: Sharing, settled: Settled) -> Entry | None:
         """The entry, if it is one of the report's jobs. What is kept of it is kept once."""
         nights, row = self._nights, entry.row
         ended = nights.ended(entry)
@@ -74,11 +70,8 @@ class Scope:
             self.touching.append(entry.row)
         if row.listed:
             keys.take(entry, ended)
-            self.lately.take(entry.row)
-            self.newest.take(entry)
-            self.failures.take(entry.row, ended)
-            if row.end is not None and (self.first_end is None or row.end < self.first_end):
-                self.first_end = row.end
+            self.overall.take(entry, ended)
+            settled.meet(entry, lost=lost, kept=touches or holds)
         return entry if holds else None
 
     def is_lost(self, entry: Entry) -> bool:

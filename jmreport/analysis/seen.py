@@ -18,7 +18,7 @@ NIGHTS = 7
 _HALF = 0.5
 
 
-class _Seen(NamedTuple):
+class Failed(NamedTuple):
     """A job that failed, sortable by its end."""
 
     ended: datetime
@@ -30,23 +30,31 @@ class _Seen(NamedTuple):
     told: bool
 
 
+class Compared(NamedTuple):
+    """A cause's `jobs`, and how many `others` were told of, (label, value, number of them)."""
+
+    jobs: list[str]
+    others: int
+    having: list[tuple[str, str, int]]
+
+
 class Failures:
     """Every failed job by its cause and by its night, told while jobs stream by."""
 
     def __init__(self, nights: Nights) -> None:
         self._nights = nights
-        self._known: dict[str, Cause] = {}
-        self._seen: defaultdict[str, list[_Seen]] = defaultdict(list)
+        self.known: dict[str, Cause] = {}
+        self.seen: defaultdict[str, list[Failed]] = defaultdict(list)
 
     def take(self, row: JobRow, ended: datetime | None) -> None:
         """One more listed job; `ended` is None for one that has not."""
         cause = cause_of(row)
         if cause is None or ended is None:
             return
-        self._known[cause.id] = cause
+        self.known[cause.id] = cause
         failure = row.failure
-        self._seen[cause.id].append(
-            _Seen(
+        self.seen[cause.id].append(
+            Failed(
                 ended,
                 row.id,
                 self._nights.index(ended),
@@ -63,7 +71,7 @@ class Failures:
         found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        for one in chain.from_iterable(self._seen.values()):
+        for one in chain.from_iterable(self.seen.values()):
             if nights.tonight - most < one.night <= nights.tonight:
                 found[nights.runs[one.night].id][one.workflow].append(one.id)
         return {
@@ -73,7 +81,7 @@ class Failures:
 
     def causes(self, history: History) -> "Causes":
         """What is to be told of each cause; the jobs that it is compared with have to be shown."""
-        return Causes(self._known, self._seen, self._nights, history)
+        return Causes(self.known, self.seen, self._nights, history)
 
 
 class Causes:
@@ -82,7 +90,7 @@ class Causes:
     def __init__(
         self,
         known: Mapping[str, Cause],
-        seen: Mapping[str, list[_Seen]],
+        seen: Mapping[str, list[Failed]],
         nights: Nights,
         history: History,
     ) -> None:
@@ -105,6 +113,28 @@ class Causes:
         if ended is not None and row.name in self._workflows:
             for one in self._places.get((row.name, self._nights.index(ended)), ()):
                 one.take(row)
+
+    def restore(self, compared: Mapping[str, "Compared"], night: int) -> bool:
+        """Goes on with what the jobs of nights up to this one said; False where nobody knows."""
+        for cause, one in self._beside.items():
+            known, own = compared.get(cause), [each.id for each in self._recent[cause]]
+            if known is not None and known.jobs == own and one.restore(known):
+                continue
+            if min(at for _, at in one.places) <= night:
+                return False
+        return True
+
+    def reaches(self, night: int) -> bool:
+        """Whether any cause is compared with jobs of a night up to this one."""
+        return any(at <= night for _, at in self._places)
+
+    def kept(self, night: int) -> dict[str, "Compared"]:
+        """What was told so far of causes that are compared with jobs of nights up to this one."""
+        return {
+            cause: one.kept([each.id for each in self._recent[cause]])
+            for cause, one in self._beside.items()
+            if min(at for _, at in one.places) <= night
+        }
 
     def reports(
         self, window: Sequence[Entry], attention: Iterable[CauseGroup]
@@ -148,12 +178,12 @@ def _order(cause: CauseReport) -> tuple[int, float, str]:
     return -len(cause.failing), -cause.last_seen.timestamp(), cause.id
 
 
-def _recent(seen: Sequence[_Seen]) -> list[_Seen]:
+def _recent(seen: Sequence[Failed]) -> list[Failed]:
     """Those of the week up to the last, newest first."""
     return [one for one in seen if one.night > seen[0].night - NIGHTS]
 
 
-def _example(seen: Iterable[_Seen], history: History) -> str:
+def _example(seen: Iterable[Failed], history: History) -> str:
     """The newest message."""
     newest = next((one.id for one in seen if one.told), None)
     entry = history.of([newest]).get(newest) if newest else None
@@ -171,7 +201,7 @@ class _Beside:
     Only of places where the cause was seen in its last week, and not of all that ever ended.
     """
 
-    def __init__(self, jobs: Sequence[_Seen], history: History) -> None:
+    def __init__(self, jobs: Sequence[Failed], history: History) -> None:
         self.places = {(one.workflow, one.night) for one in jobs}
         self._own = {one.id for one in jobs}
         labels = (entry.row.labels.items() for entry in history.of(sorted(self._own)).values())
@@ -187,6 +217,19 @@ class _Beside:
             if row.labels.get(key) == value:
                 self._having[key, value] += 1
 
+    def kept(self, jobs: list[str]) -> "Compared":
+        """What was told so far, to go on with."""
+        having = [(key, value, count) for (key, value), count in self._having.items()]
+        return Compared(jobs, self._others, having)
+
+    def restore(self, known: "Compared") -> bool:
+        """Goes on with what was told; False where its jobs have other labels in common by now."""
+        having = {(key, value): count for key, value, count in known.having}
+        if [*having] != [*self._having]:
+            return False
+        self._having, self._others = having, known.others
+        return True
+
     def labels(self) -> Iterator[Shared]:
         """Labels that fewer than half of the others have."""
         for (key, value), having in self._having.items():
@@ -194,7 +237,7 @@ class _Beside:
                 yield Shared(key=key, value=value, others=having, of=self._others, kind="label")
 
 
-def _place(seen: Sequence[_Seen]) -> Iterator[Shared]:
+def _place(seen: Sequence[Failed]) -> Iterator[Shared]:
     """The task that all failed in, and the range of shards."""
     tasks = {one.task for one in seen}
     if len(tasks) == 1 and (task := tasks.pop()):

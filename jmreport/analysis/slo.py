@@ -7,26 +7,52 @@ those of which nobody knows how they ended, count on neither side.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from jmreport.analysis.nights import Verdict, verdict
+from jmreport.placed import Order
 from jmreport.records import JobRow
 from jmreport.report import SloReport
 from jmreport.settings import Slo
 
 
+class Outcome(NamedTuple):
+    """How a job ended, by its place."""
+
+    ended: datetime
+    place: int
+    value: str
+    good: bool
+
+
 class Promises:
     """What became of promises, told while jobs stream by."""
 
-    def __init__(self, slos: Sequence[Slo], now: datetime) -> None:
+    def __init__(self, slos: Sequence[Slo], now: datetime, order: Order) -> None:
         self._now = now
-        self._kept = [_Kept(slo, now) for slo in slos]
+        self._kept = [_Kept(slo, now, order) for slo in slos]
 
-    def take(self, row: JobRow, ended: datetime | None) -> None:
-        """One more listed job; `ended` is None for one that has not."""
+    def take(self, row: JobRow, place: int, ended: datetime | None) -> None:
+        """One more listed job, by its place; `ended` is None for one that has not."""
         if not self._kept or ended is None or ended > self._now or (told := verdict(row)) is None:
             return
         for kept in self._kept:
-            kept.take(row, ended, told)
+            kept.take(row, place, ended, told)
+
+    def settle(self, row: JobRow, place: int, ended: datetime | None) -> None:
+        """The same of a job that settled: it is told of as long as a promise looks back so far."""
+        if self._kept and ended is not None and (told := verdict(row)) is not None:
+            for kept in self._kept:
+                kept.settle(row, place, ended, told)
+
+    def kept(self) -> list[list[Outcome]]:
+        """What was settled of each promise, to go on with."""
+        return [kept.lately() for kept in self._kept]
+
+    def restore(self, settled: Sequence[Sequence[Outcome]]) -> None:
+        """Goes on with that; there is nothing where no job has settled yet."""
+        for kept, outcomes in zip(self._kept, settled, strict=bool(settled)):
+            kept.settled += outcomes
 
     def reports(self, covered: datetime) -> tuple[SloReport, ...]:
         """A report for each promise and value, by the settings; those broken most first.
@@ -39,24 +65,48 @@ class Promises:
 class _Kept:
     """One promise: for each value of its label, how many succeeded and which failed."""
 
-    def __init__(self, slo: Slo, now: datetime) -> None:
-        self._slo = slo
+    def __init__(self, slo: Slo, now: datetime, order: Order) -> None:
+        self._slo, self._order = slo, order
         self._key, self._equals, self._wanted = slo.label.partition("=")
         self._since = now - timedelta(days=slo.days)
         self._good: Counter[str] = Counter()
-        self._bad: defaultdict[str, list[str]] = defaultdict(list)
+        #: Value -> places.
+        self._bad: defaultdict[str, list[int]] = defaultdict(list)
+        #: Those of jobs that settled, in the order of their places, all before others.
+        self.settled: list[Outcome] = []
 
-    def take(self, row: JobRow, ended: datetime, told: Verdict) -> None:
+    def _value(self, row: JobRow, ended: datetime) -> str | None:
         value = row.labels.get(self._key)
-        if value is None or (self._equals and value != self._wanted) or ended <= self._since:
+        if (self._equals and value != self._wanted) or ended <= self._since:
+            return None
+        return value
+
+    def settle(self, row: JobRow, place: int, ended: datetime, told: Verdict) -> None:
+        if (value := self._value(row, ended)) is not None:
+            self.settled.append(Outcome(ended, place, value, told == "Succeeded"))
+
+    def lately(self) -> list[Outcome]:
+        return [one for one in self.settled if one.ended > self._since]
+
+    def take(self, row: JobRow, place: int, ended: datetime, told: Verdict) -> None:
+        value = self._value(row, ended)
+        if value is None:
             return
         if told == "Succeeded":
             self._good[value] += 1
         else:
-            self._bad[value].append(row.id)
+            self._bad[value].append(place)
 
     def reports(self, covered: datetime) -> list[SloReport]:
-        values = sorted({*self._good, *self._bad})
+        settled = self.lately()
+        good = self._good + Counter(one.value for one in settled if one.good)
+        bad: defaultdict[str, list[int]] = defaultdict(list)
+        for one in settled:
+            if not one.good:
+                bad[one.value].append(one.place)
+        for value, places in self._bad.items():
+            bad[value] += places
+        values = sorted({*good, *bad})
         if self._equals and not values:
             values = [self._wanted]
         reports = [
@@ -65,8 +115,8 @@ class _Kept:
                 value=value,
                 target=self._slo.share,
                 days=self._slo.days,
-                succeeded=self._good[value],
-                failed=tuple(self._bad[value]),
+                succeeded=good[value],
+                failed=tuple(self._order.ids[place] for place in reversed(bad[value])),
                 whole=covered <= self._since,
             )
             for value in values

@@ -26,7 +26,7 @@ class OfTeam:
         return filter(self.has, self._history.by_run(oldest_first=oldest_first))
 
     def by_submission(self) -> Iterator[Entry]:
-        """The team's jobs, the newest submission first."""
+        """The team's jobs, the oldest submission first."""
         return filter(self.has, self._history.by_submission())
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:

@@ -104,11 +104,11 @@ class Lately:
 
     def __init__(self, now: datetime) -> None:
         self._now = now
-        self._runs: defaultdict[str, list[Success]] = defaultdict(list)
+        self.runs: defaultdict[str, list[Success]] = defaultdict(list)
 
     def take(self, row: JobRow) -> None:
         """One more listed job."""
-        runs = self._runs[row.name]
+        runs = self.runs[row.name]
         # Most jobs of a long history ended before all that are kept.
         if len(runs) == MOST_RUNS and row.end is not None and row.end < runs[0].end:
             return
@@ -118,8 +118,7 @@ class Lately:
     def usual(self) -> dict[str, Usual]:
         """What is usual now, for every workflow with enough successful runs."""
         found = (
-            (name, usual([run.seconds for run in sorted(runs)]))
-            for name, runs in self._runs.items()
+            (name, usual([run.seconds for run in sorted(runs)])) for name, runs in self.runs.items()
         )
         return {name: value for name, value in found if value is not None}
 

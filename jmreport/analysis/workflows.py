@@ -18,12 +18,21 @@ T = TypeVar("T", bound=Any)
 MOST_JOBS = 50
 
 
+class Finished(NamedTuple):
+    """A finished job, sortable by its end."""
+
+    end: datetime
+    id: str
+    seconds: float
+    status: str
+
+
 class Newest:
-    """The newest runs of every workflow, told while jobs stream by."""
+    """The newest runs of every workflow, told while jobs stream by, in any order."""
 
     def __init__(self) -> None:
         self._newest: defaultdict[str, list[_Newest]] = defaultdict(list)
-        self._ended: defaultdict[str, list[_Ended]] = defaultdict(list)
+        self._ended: defaultdict[str, list[Finished]] = defaultdict(list)
 
     def take(self, entry: Entry) -> None:
         """One more listed job."""
@@ -37,7 +46,22 @@ class Newest:
             return
         took = row.took
         if took is not None:
-            _keep(last, _Ended(row.end, row.id, took.total_seconds(), row.status))
+            _keep(last, Finished(row.end, row.id, took.total_seconds(), row.status))
+
+    def kept(self) -> tuple[dict[str, list[tuple[float, str]]], dict[str, list[Finished]]]:
+        """All that was told, to go on with: the newness of jobs, and those that finished."""
+        newest = {name: [one.newness for one in found] for name, found in self._newest.items()}
+        return newest, {name: [*found] for name, found in self._ended.items()}
+
+    def restore(
+        self,
+        newest: Mapping[str, Iterable[tuple[float, str]]],
+        finished: Mapping[str, list[Finished]],
+    ) -> None:
+        """Goes on with what was told, before anything else is."""
+        for name, found in newest.items():
+            self._newest[name] = [_Newest(one) for one in found]
+        self._ended.update(finished)
 
     def names(self) -> list[str]:
         """Every workflow, in order."""
@@ -55,30 +79,21 @@ class Newest:
 class _Newest:
     """A job, sortable from the oldest to the newest submission."""
 
-    __slots__ = ("_newness",)
+    __slots__ = ("newness",)
 
     def __init__(self, newness: tuple[float, str]) -> None:
-        self._newness = newness
+        self.newness = newness
 
     @property
     def job(self) -> str:
-        return self._newness[1]
+        return self.newness[1]
 
     def behind(self, newness: tuple[float, str]) -> bool:
         """Whether it was submitted before a job of this newness."""
-        return self._newness > newness
+        return self.newness > newness
 
     def __lt__(self, other: "_Newest") -> bool:
-        return self.behind(other._newness)
-
-
-class _Ended(NamedTuple):
-    """A finished job, sortable by its end."""
-
-    end: datetime
-    id: str
-    seconds: float
-    status: str
+        return self.behind(other.newness)
 
 
 def _keep(heap: list[T], one: T) -> None:

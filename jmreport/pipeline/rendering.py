@@ -63,22 +63,26 @@ def render(
             return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
         # Only now, since they take longer to load than it takes to see that nothing has changed.
         from jmreport import analysis
-        from jmreport.render import compiled, promises, site
+        from jmreport.render import compiled, kept, promises, site
         from jmreport.snapshots import read_records
 
         with progress.step("analyse", None):
             past, told = _nights(settings, runs, store)
-            runs = (*store.pruned(), *runs)
-            report = analysis.analyse(
-                store,
-                runs,
-                store.aggregations(newest.id),
-                settings=settings.report,
-                past=past,
-                slos=settings.slo,
-                measures=store.measures,
-                prices=settings.prices,
-            )
+            runs, state = (*store.pruned(), *runs), store.told()
+            made_with = sealing.made_with(settings)
+            with kept.settled(Path(settings.site.dir), made_with, state, store) as before:
+                remembering = analysis.Remembering(None if shard else before)
+                report = analysis.analyse(
+                    store,
+                    runs,
+                    store.aggregations(newest.id),
+                    settings=settings.report,
+                    past=past,
+                    slos=settings.slo,
+                    measures=store.measures,
+                    prices=settings.prices,
+                    remembering=remembering,
+                )
             told = (*told, analysis.frozen(report, store))
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
         stopped = gate.exceeded(report, settings.gate)
@@ -99,8 +103,9 @@ def render(
             workers=workers,
             executor=executor,
             share=share,
-            made_of=sealing.made_with(settings),
-            store=store.told(),
+            made_of=made_with,
+            store=state,
+            settled=remembering.after,
             sealed=Seal(made_of=made_of, exit=code, lines=lines) if made_of else None,
             progress=progress,
             compiled=compiled.place(environ) if environ else None,

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from functools import cached_property
+from itertools import filterfalse
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 from markupsafe import Markup
@@ -21,6 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.models import DisplayField
+from jmreport.placed import Placed
 from jmreport.records import Entry, JobRow, moment
 from jmreport.render import addresses, words
 from jmreport.render.page import digest
@@ -223,13 +225,6 @@ def failure_words(row: JobRow) -> str:
 CELL_TEXT = 120
 
 
-class Brief(NamedTuple):
-    """What lists are planned with of a job that they alone show."""
-
-    status: str
-    mark: bytes
-
-
 class Lent(Struct, frozen=True):
     """A job and its short id, for the time in which pages are made that show it."""
 
@@ -294,6 +289,10 @@ class _Aside:
         os.close(self._file)
 
 
+def _of_nobody(_jobs: Sequence[str]) -> Mapping[str, bytes]:
+    return {}
+
+
 class Jobs:
     """Every job that lists can show, and what a row of it looks like."""
 
@@ -311,9 +310,8 @@ class Jobs:
         self.left_out = left_out(report.columns, (*self.columns, *self._sparse))
         #: The report's jobs, and others that pages tell of.
         self.entries: dict[str, Entry] = {entry.row.id: entry for entry in report.jobs}
-        #: Jobs that nothing but lists show, and how they stand: no more is kept of them, beside
-        #: their marks, than lists are planned with.
-        self._met: dict[str, str] = {}
+        #: Those of them that are none of the report's.
+        self._added: set[str] = set()
         self._lent: Mapping[str, Lent] = {}
         #: Every list of jobs asks this of each of its jobs.
         self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
@@ -321,7 +319,9 @@ class Jobs:
         self.now = report.now
         self.zone = zone
         self._workflows = pages
+        #: What lists show of jobs, as digests; no more is kept of those that nothing else shows.
         self._marks: dict[str, bytes] = {}
+        self._told: Callable[[Sequence[str]], Mapping[str, bytes]] = _of_nobody
         #: Rows made last, by their job and the number of what they depend on beside it: the folder
         #: that they link from and the column left out.
         self._lines: OrderedDict[tuple[str | int, int], Line] = OrderedDict()
@@ -335,26 +335,25 @@ class Jobs:
         """A job from before the window that pages tell of too."""
         self._shorter.setdefault(entry.row.id, short)
         self._numbers, self._in_order = {}, ()
-        if self.entries.setdefault(entry.row.id, entry) is entry and entry.row.archived:
-            self._archived.add(entry.row.id)
+        if self.entries.setdefault(entry.row.id, entry) is entry:
+            self._added.add(entry.row.id)
+            if entry.row.archived:
+                self._archived.add(entry.row.id)
 
     def meet(self, entry: Entry, short: str) -> None:
         """A job from before the window that only lists show; not one of those that are added."""
         row = entry.row
-        self._met[row.id], self._marks[row.id] = row.status, self._mark(row, short)
+        self._marks[row.id] = self.mark_of(row, short)
         if row.archived:
             self._archived.add(row.id)
 
-    def brief(self, job: str) -> Brief | None:
-        """What was kept of a job that was met."""
-        status = self._met.get(job)
-        return None if status is None else Brief(status, self._marks[job])
-
-    def recall(self, job: str, brief: Brief, *, archived: bool) -> None:
-        """A job as it was met when its page was made, under the same `marked_by`."""
-        self._met[job], self._marks[job] = brief
-        if archived:
-            self._archived.add(job)
+    def expect(
+        self, told: Callable[[Sequence[str]], Mapping[str, bytes]], archived: Iterable[str]
+    ) -> None:
+        """Others are met when they are asked for: `told` says what lists show of those that are
+        known, under the same `marked_by`; those that somebody has put aside are all there."""
+        self._told = told
+        self._archived.update(archived)
 
     @property
     def marked_by(self) -> str:
@@ -372,22 +371,27 @@ class Jobs:
     def far(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """Those of the jobs that have to be lent to be shown."""
         # Of most lists none has, which takes no step of Python's for each job.
-        if self._met.keys().isdisjoint(jobs):
-            return ()
-        return tuple(filter(self._met.__contains__, jobs))
+        lacking = [*filterfalse(self.entries.__contains__, jobs)]
+        self._learn(lacking)
+        return tuple(filter(self._marks.__contains__, lacking))
+
+    def _learn(self, jobs: Sequence[str]) -> None:
+        """Asks for what lists show of jobs, where it was not told yet."""
+        if lacking := [*filterfalse(self._marks.__contains__, jobs)]:
+            self._marks.update(self._told(lacking))
 
     def beyond(self, jobs: Sequence[str]) -> bool:
-        """Whether any of the jobs has to be lent to be shown."""
-        return not self._met.keys().isdisjoint(jobs)
-
-    @property
-    def known(self) -> int:
-        """How many jobs anything is known of."""
-        return len(self.entries) + len(self._met)
+        """Whether any of the jobs is none of the report's."""
+        if isinstance(jobs, Placed):
+            return jobs.beyond
+        return not self._added.isdisjoint(jobs) or not all(map(self.entries.__contains__, jobs))
 
     def knows(self, job: str) -> bool:
         """Whether anything is known of a job: then it has a page."""
-        return job in self.entries or job in self._met
+        if job in self.entries or job in self._lent:
+            return True
+        self._learn((job,))
+        return job in self._marks
 
     def row(self, job: str) -> JobRow | None:
         """A job's row, None for one that nothing is known of."""
@@ -397,27 +401,10 @@ class Jobs:
         lent = self._lent.get(job)
         return lent.entry.row if lent else None
 
-    def status(self, job: str) -> str | None:
-        """The server's word for how a job stands, None for one that nothing is known of."""
-        status = self._met.get(job)
-        if status is not None:
-            return status
-        row = self.row(job)
-        return row.status if row else None
-
-    def by_status(self, jobs: Iterable[str]) -> dict[str, list[str]]:
-        """The jobs of which anything is known, by the server's word for how they stand."""
-        found, met = dict[str, list[str]](), self._met
-        for job in jobs:
-            status = met.get(job)
-            if status is None:
-                status = self.status(job)
-            if status is not None:
-                found.setdefault(status, []).append(job)
-        return found
-
-    def parted(self, jobs: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def parted(self, jobs: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """The jobs that nobody has put aside, and those whose label flag says archive."""
+        if isinstance(jobs, Placed):
+            return jobs.parted()
         archived = self._archived
         if archived.isdisjoint(jobs):
             return jobs, ()
@@ -436,7 +423,7 @@ class Jobs:
         """A digest of what a list shows of a job."""
         known = self._marks.get(job)
         if known is None:
-            known = self._marks[job] = self._mark(self.row(job), self.short(job))
+            known = self._marks[job] = self.mark_of(self.row(job), self.short(job))
         return known
 
     def marks(self, jobs: Sequence[str]) -> bytes:
@@ -444,9 +431,11 @@ class Jobs:
         try:
             return b"".join(map(self._marks.__getitem__, jobs))
         except KeyError:  # one that nobody has asked for yet
+            self._learn([*filterfalse(self.entries.__contains__, jobs)])
             return b"".join(map(self.mark, jobs))
 
-    def _mark(self, row: JobRow | None, short: str) -> bytes:
+    def mark_of(self, row: JobRow | None, short: str) -> bytes:
+        """The same of a job and its short id."""
         content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
         return hashlib.blake2b(content, digest_size=12).digest()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from jmreport.placed import Placed
 from jmreport.render import addresses, words
 from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Lines
 from jmreport.render.jobrows import rows_script
@@ -27,6 +28,7 @@ from jmreport.render.listpages import (
     pager,
 )
 from jmreport.render.page import LAST, Page, digest
+from jmreport.render.standing import Standing
 from jmreport.report import Report
 
 __all__ = [
@@ -68,7 +70,7 @@ class Lists:
         those of longer and longer time frames: each is the beginning of the longest, whose pages it
         shares. Those that are as long are one list, whose scopes are all named on it.
         """
-        ids = tuple(jobs)
+        ids = jobs if isinstance(jobs, Placed) else tuple(jobs)
         if not ids:
             return ""
         found = self._same.setdefault((same, len(ids)), name) if same else name
@@ -87,18 +89,18 @@ class Lists:
 
     def link_or_job(self, name: str, title: str, jobs: Iterable[str], **how: Any) -> str:
         """The same, and for one job its own page: a label of a thousand samples needs no lists."""
-        ids = tuple(jobs)
+        ids = jobs if isinstance(jobs, Placed) else tuple(jobs)
         if len(ids) == 1 and self.jobs.knows(ids[0]):
             return addresses.job(ids[0])
         return self.link(name, title, ids, **how)
 
-    def pages(self) -> Iterator[Page]:
-        """Every page of every list that was asked for."""
+    def pages(self, standing: Standing | None = None) -> Iterator[Page]:
+        """Every page of every list that was asked for, but for those that stand."""
         kinds: dict[str, list[JobList]] = {}
         for found in self._found.values():
             kinds.setdefault(found.kind or found.name, []).append(found)
         for lists in kinds.values():
-            yield from list_pages(lists, self.jobs)
+            yield from list_pages(lists, self.jobs, standing)
 
 
 def list_name(kind: str, text: str, *parts: str) -> str:

@@ -4,19 +4,23 @@ A night is told once. A difference that somebody asked for has a page for good, 
 later of its runs.
 """
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from jmreport.compared import Difference, DiffJob
+from jmreport.remembered import Growing, StoreState
 from jmreport.render import addresses, diffpages, words
 from jmreport.render.charts import Charts
 from jmreport.render.files import Files, sum_of
 from jmreport.render.ledger import (
     NAME,
     Ledger,
+    Past,
     diff_bodies,
     night_bodies,
     sizes,
@@ -43,6 +47,60 @@ def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
     except msgspec.DecodeError:
         # Of another version: then the nights are told again from the snapshots.
         return {}
+
+
+class Settled(NamedTuple):
+    """What a site remembers of jobs that settled."""
+
+    past: Past
+    history: Growing
+    head: bytes
+    since: frozenset[str]
+
+    def batches(self) -> Iterator[bytes]:
+        return self.past.batches()
+
+    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
+        return self.past.done(works, others)
+
+    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
+        return self.past.told(work)
+
+
+@contextmanager
+def settled(
+    site_dir: Path, made_of: str, store: StoreState, history: Growing
+) -> Iterator[Settled | None]:
+    """What a site remembers of jobs that settled, to be asked while the context lasts.
+
+    None where it is of other code or settings, or of a store to which something else was done than
+    adding runs.
+    """
+    path = ledger_of(site_dir)
+    if not path.exists():
+        yield None
+        return
+    with Past(path) as past:
+        found = past.settled()
+        since = _since(found[0], made_of, store) if found else None
+        yield None if found is None or since is None else Settled(past, history, found[1], since)
+
+
+def _since(told: bytes, made_of: str, store: StoreState) -> frozenset[str] | None:
+    """The runs that came behind a state, where nothing else is another."""
+    try:
+        then_of, then = _decode_told(told)
+    except msgspec.DecodeError:
+        return None
+    return store.since(then) if then_of == made_of else None
+
+
+def told_as_of(made_of: str, store: StoreState) -> bytes:
+    """As of which state something is remembered."""
+    return msgspec.msgpack.encode((made_of, store))
+
+
+_decode_told = msgspec.msgpack.Decoder(tuple[str, StoreState]).decode
 
 
 def is_there(site_dir: Path) -> bool:

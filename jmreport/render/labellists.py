@@ -28,23 +28,16 @@ class Everywhere:
     A frame's jobs are the first of those of all time, by status too.
     """
 
-    def __init__(self, label: LabelReport, lists: Lists) -> None:
-        self._jobs = lists.jobs
+    def __init__(self, label: LabelReport) -> None:
         self._frames = [
             (frame.frame, {value.value: value for value in frame.values}) for frame in label.frames
         ]
-        values = label.frames[-1].values if label.frames else ()
-        self._of = {value.value: jobs for value, jobs in zip(values, label.jobs, strict=True)}
-        self._by_status: dict[str | None, dict[str, list[str]]] = {}
+        self._jobs = label.jobs
 
-    def first(self, value: LabelValue, status: str, count: int) -> Sequence[str]:
-        """So many of a value's jobs with a status ("" for any), the newest first."""
-        jobs = self._of.get(value.value, ())
-        if not status:
-            return jobs[:count]
-        if value.value not in self._by_status:
-            self._by_status[value.value] = self._jobs.by_status(jobs)
-        return self._by_status[value.value].get(status, [])[:count]
+    def jobs(self, value: LabelValue, status: str) -> Sequence[str]:
+        """The jobs of a value in its frame, those with a status ("" for any), the newest first."""
+        counts = value.split.counts
+        return self._jobs.jobs(value.value, {status: counts[status]} if status else counts)
 
     def frame(self, frame: str, value: LabelValue, status: str, count: int) -> str:
         """The longest frame with just as many: its list is the same, and keeps its name."""
@@ -87,7 +80,7 @@ class Links:
         address = self._lists.link_or_job(
             list_name("label", label.key, known, status, longest),
             f"{said} {about}",
-            self._everywhere.first(value, status, count),
+            self._everywhere.jobs(value, status) if count else (),
             scope=f"submitted in the {frame_words(frame)}" if frame != "ALL_TIME" else OF_ALL_TIME,
             back=(label.title, addresses.label(label.key)),
             filtered=self._filter(status),

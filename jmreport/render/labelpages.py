@@ -192,7 +192,7 @@ def _label_pages(
     label: LabelReport, report: Report, lists: Lists, as_of: words.Moment | None
 ) -> Iterator[Page]:
     longest = max((len(frame.values) for frame in label.frames), default=0)
-    everywhere = Everywhere(label, lists)
+    everywhere = Everywhere(label)
     last = max(1, -(-longest // VALUES))
     for page in range(1, last + 1):
         view = _label_view(label, report, everywhere, lists, page, last)

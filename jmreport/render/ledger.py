@@ -6,9 +6,11 @@
     nights: run | settings | summary | body
     diffs:  name | body
     seals:  body
-    briefs: job | status | mark | archived
+    briefs: job | mark | short id | archived | submitted
+    lists:  name | look | pages
     strangers: owner
     seen:   body
+    settled: number | body
     jobs, links, words: jmreport/remembered.py
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `kept`
@@ -19,23 +21,26 @@ each night is made of, as it was told then; `settings` is the digest of those th
 `diffs` keeps what the pages of differences that somebody asked for are made of; `seals` holds one
 at most (render/seal.py). `seen` says what all pages of jobs were made of (render/looking.py), and
 the tables of jmreport/remembered.py with what; `briefs` keep what lists show of each listed job,
-`strangers` are pages of jobs that no snapshot tells of any more.
+`lists` how the full pages of a list look and how many it has (render/standing.py); `strangers` are
+pages of jobs that no snapshot tells of any more. `settled` is what was counted of jobs that change
+no more (analysis/settled.py): 0 says as of which state, 1 is its head, and its batches follow.
 One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
 the run before.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from itertools import groupby
+from datetime import datetime
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from jmreport.errors import JmreportError, LockedError
-from jmreport.remembered import Memory
+from jmreport.remembered import After, Memory, instant_of
 from jmreport.render.files import WrittenFile
 
 _TABLE = """
@@ -54,14 +59,24 @@ CREATE TABLE IF NOT EXISTS diffs (name TEXT PRIMARY KEY, body BLOB NOT NULL) WIT
 _SEALS = "CREATE TABLE IF NOT EXISTS seals (body BLOB NOT NULL)"
 _BRIEFS = """
 CREATE TABLE IF NOT EXISTS briefs (
-  number INTEGER PRIMARY KEY, job TEXT NOT NULL, status TEXT NOT NULL, mark BLOB, archived INTEGER
+  number INTEGER PRIMARY KEY, job TEXT NOT NULL, mark BLOB, short TEXT, archived INTEGER,
+  submitted REAL
 )
+"""
+_LISTS = """
+CREATE TABLE IF NOT EXISTS lists (
+  name TEXT PRIMARY KEY, look TEXT NOT NULL, pages INTEGER NOT NULL
+) WITHOUT ROWID
 """
 _STRANGERS = "CREATE TABLE IF NOT EXISTS strangers (owner TEXT PRIMARY KEY) WITHOUT ROWID"
 _SEEN = "CREATE TABLE IF NOT EXISTS seen (body BLOB NOT NULL)"
-_BY_JOB = "CREATE UNIQUE INDEX briefs_by_job ON briefs (job)"
-#: Rows that are read, and written, together.
-_ROWS = 2_000
+_SETTLED = "CREATE TABLE IF NOT EXISTS settled (number INTEGER PRIMARY KEY, body BLOB NOT NULL)"
+_BY_JOB = (
+    "CREATE UNIQUE INDEX briefs_by_job ON briefs (job)",
+    "CREATE INDEX briefs_archived ON briefs (job) WHERE archived",
+)
+#: Works that are asked for together.
+_AT_ONCE = 500
 #: Pages of it that are kept in memory, in KiB: those of 100,000 jobs are written in no order.
 _CACHE = "PRAGMA cache_size = -8192"
 _VERSION = 2
@@ -142,6 +157,19 @@ def _files_of(database: sqlite3.Connection) -> Iterator[tuple[str, WrittenFile]]
             yield owner, file
 
 
+class Brief(NamedTuple):
+    """What is remembered of a listed job for lists.
+
+    `mark` is the digest of what they show of it, its `short` id among it, None where that is not
+    known; `submitted` is in seconds since 1970, None where nobody says when it was.
+    """
+
+    mark: bytes | None
+    short: str
+    archived: bool
+    submitted: float | None
+
+
 class Ledger:
     """The ledger, open for one run; leaving the context without `commit` changes nothing."""
 
@@ -181,7 +209,7 @@ class Ledger:
             database.execute(f"PRAGMA user_version = {_VERSION}")
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
-            for table in (_SEALS, _BRIEFS, _STRANGERS, _SEEN):
+            for table in (_SEALS, _BRIEFS, _LISTS, _STRANGERS, _SEEN, _SETTLED):
                 database.execute(table)
         except sqlite3.Error:
             database.close()
@@ -294,6 +322,21 @@ class Ledger:
         if body:
             self._database.execute("INSERT INTO seen VALUES (?)", (body,))
 
+    def set_settled(self, told: bytes, after: After) -> None:
+        """Remembers what was counted of jobs that settled; `told` says as of which state."""
+        if after.anew:
+            self.forget_settled()
+        self._database.executemany(
+            "INSERT OR REPLACE INTO settled VALUES (?, ?)", ((0, told), (1, after.head))
+        )
+        if after.batch:
+            # Behind the last of them.
+            self._database.execute("INSERT INTO settled (body) VALUES (?)", (after.batch,))
+
+    def forget_settled(self) -> None:
+        """Every job is to be counted again."""
+        self._database.execute("DELETE FROM settled")
+
     def begin_briefs(self) -> None:
         """Forgets what lists show: of each listed job it is to be put once, before `end_briefs`."""
         self._database.execute("DROP TABLE briefs")
@@ -301,18 +344,21 @@ class Ledger:
 
     def end_briefs(self) -> None:
         """All of them were put."""
-        self._database.execute(_BY_JOB)
+        for statement in _BY_JOB:
+            self._database.execute(statement)
 
-    def put_brief(self, job: str, status: str, mark: bytes | None, *, archived: bool) -> None:
+    def put_brief(self, job: str, brief: Brief) -> None:
         """Remembers what lists show of a job, in place of what it was."""
         self._database.execute(
-            "INSERT OR REPLACE INTO briefs (job, status, mark, archived) VALUES (?, ?, ?, ?)",
-            (job, status, mark, int(archived)),
+            "INSERT OR REPLACE INTO briefs (job, mark, short, archived, submitted) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (job, *brief),
         )
 
-    def mark_brief(self, job: str, mark: bytes) -> None:
+    def mark_brief(self, job: str, mark: bytes, short: str) -> None:
         """Remembers the digest of what lists show of a job of which all else is there."""
-        self._database.execute("UPDATE briefs SET mark = ? WHERE job = ?", (mark, job))
+        query = "UPDATE briefs SET mark = ?, short = ? WHERE job = ?"
+        self._database.execute(query, (mark, short, job))
 
     def forget_brief(self, job: str) -> None:
         """A job is listed no more."""
@@ -322,16 +368,45 @@ class Ledger:
         """Lists show something else of all jobs."""
         self._database.execute("UPDATE briefs SET mark = NULL")
 
-    def briefs(self) -> Iterator[list[tuple[str, str, bytes | None, bool]]]:
-        """(job, status, mark, archived) of each listed job, some at a time, to be marked then."""
-        last = 0
-        while rows := self._database.execute(
-            "SELECT number, job, status, mark, archived FROM briefs WHERE number > ? "
-            "ORDER BY number LIMIT ?",
-            (last, _ROWS),
-        ).fetchall():
-            last = rows[-1][0]
-            yield [(job, status, mark, bool(put)) for _, job, status, mark, put in rows]
+    def briefs(self, jobs: Sequence[str]) -> dict[str, Brief]:
+        """What is remembered of those of some hundred jobs that are listed."""
+        marks = ", ".join("?" * len(jobs))
+        rows = self._database.execute(
+            f"SELECT job, mark, short, archived, submitted FROM briefs WHERE job IN ({marks})",  # noqa: S608
+            jobs,
+        )
+        return {job: Brief(mark, short, bool(put), at) for job, mark, short, put, at in rows}
+
+    def archived(self) -> Iterator[str]:
+        """The listed jobs that somebody has put aside."""
+        rows = self._database.execute("SELECT job FROM briefs WHERE archived").fetchall()
+        yield from (job for (job,) in rows)
+
+    def listed(self) -> int:
+        """How many jobs are listed."""
+        (number,) = self._database.execute("SELECT count(*) FROM briefs").fetchone()
+        return int(number)
+
+    def lists(self) -> dict[str, tuple[str, int]]:
+        """What full pages of a list begin with -> how they look, and how many there are."""
+        rows = self._database.execute("SELECT name, look, pages FROM lists")
+        return {name: (look, pages) for name, look, pages in rows}
+
+    def set_lists(self, lists: Mapping[str, tuple[str, int]]) -> None:
+        """Remembers these in place of those."""
+        self._database.execute("DELETE FROM lists")
+        self._database.executemany(
+            "INSERT INTO lists VALUES (?, ?, ?)", ((name, *of) for name, of in lists.items())
+        )
+
+    def sizes_of(self, beginning: str) -> Iterator[tuple[str, int]]:
+        """(address, size) of the files of owners that begin like this."""
+        rows = self._database.execute(
+            "SELECT owner, files FROM pages WHERE owner >= ? AND owner < ?",
+            (beginning, f"{beginning}\U0010ffff"),
+        )
+        for owner, files in rows:
+            yield from ((file.address, file.size) for file in _told(owner, files) or ())
 
     def nights(self) -> Iterator[str]:
         """The runs whose nights are remembered."""
@@ -420,6 +495,53 @@ def _rows(path: Path, query: str, *values: str) -> list[Any]:
         return []
     finally:
         database.close()
+
+
+class Past:
+    """A ledger as it was left, to be asked while a report is made; nothing is locked."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def settled(self) -> tuple[bytes, bytes] | None:
+        """What is remembered of jobs that settled: as of which state, and its head."""
+        query = "SELECT body FROM settled WHERE number < 2 ORDER BY number"
+        try:
+            rows = self._database.execute(query).fetchall()
+        except sqlite3.DatabaseError:
+            return None
+        told, head = [body for (body,) in rows] or (b"", b"")
+        return (told, head) if head else None
+
+    def batches(self) -> Iterator[bytes]:
+        """Its batches, in their order: of a year they are larger than all else."""
+        rows = self._database.execute("SELECT body FROM settled WHERE number > 1 ORDER BY number")
+        return (body for (body,) in rows)
+
+    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
+        """Those of the works that any job but these others may have done."""
+        waiting = iter(works)
+        while some := [*islice(waiting, _AT_ONCE)]:
+            marks = ", ".join("?" * len(some))
+            rows = self._database.execute(
+                f"SELECT work, count(*), max(id) FROM jobs WHERE work IN ({marks}) GROUP BY 1",  # noqa: S608
+                some,
+            )
+            yield from (work for work, number, job in rows if number > 1 or job not in others)
+
+    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
+        """(ended, id, failed) of the jobs that did a piece of work, the last first."""
+        rows = self._database.execute(
+            "SELECT ended, id, failed FROM jobs WHERE work = ? ORDER BY ended DESC, id DESC",
+            (work,),
+        )
+        return ((instant_of(ended), job, bool(failed)) for ended, job, failed in rows)
 
 
 def night_bodies(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from jmreport.render import addresses, words
 from jmreport.render.jobcells import Column, Jobs, Lines
 from jmreport.render.page import Page, digest
+from jmreport.render.standing import Standing
 
 #: Rows on a page of a list.
 ROWS = 100
@@ -36,7 +37,7 @@ class JobList(Struct, frozen=True, kw_only=True):
 
     name: str
     title: str
-    jobs: tuple[str, ...]
+    jobs: Sequence[str]
     scopes: tuple[str, ...] = ()
     back: tuple[str, str] = ("", "")
     filter: str = ""
@@ -67,8 +68,10 @@ class PageLink(Struct, frozen=True, kw_only=True):
     href: str = ""
 
 
-def list_pages(lists: Sequence[JobList], jobs: Jobs) -> Iterator[Page]:
-    """The pages of the lists of one kind, each of a hundred jobs.
+def list_pages(
+    lists: Sequence[JobList], jobs: Jobs, standing: Standing | None = None
+) -> Iterator[Page]:
+    """The pages of the lists of one kind, each of a hundred jobs, but for those that stand.
 
     Archived jobs have pages of their own; a list of nothing else shows them at once.
     """
@@ -76,7 +79,8 @@ def list_pages(lists: Sequence[JobList], jobs: Jobs) -> Iterator[Page]:
     whole = dict(_parts(longest, jobs))
     for found in lists:
         for archived, part in _parts(found, jobs):
-            yield from _part(part, None if found is longest else whole.get(archived), jobs)
+            longer = None if found is longest else whole.get(archived)
+            yield from _part(part, longer, jobs, standing)
 
 
 def _parts(found: JobList, jobs: Jobs) -> Iterator[tuple[bool, "_Part"]]:
@@ -98,7 +102,7 @@ class _Part(Struct, frozen=True):
     """
 
     found: JobList
-    jobs: tuple[str, ...]
+    jobs: Sequence[str]
     beside: int = 0
     suffix: str = ""
     beyond: bool = False
@@ -126,7 +130,12 @@ class _Part(Struct, frozen=True):
 
     def older(self, page: int) -> str:
         """Where a full page is, counted from the oldest jobs on."""
-        return f"jobs/{self.found.name}{self.suffix}-older-{page}.html"
+        return f"{self.full}{page}.html"
+
+    @property
+    def full(self) -> str:
+        """What the addresses of full pages begin with."""
+        return f"jobs/{self.found.name}{self.suffix}-older-"
 
     @property
     def oldest(self) -> str:
@@ -148,7 +157,9 @@ class _Part(Struct, frozen=True):
         )
 
 
-def _part(part: _Part, whole: _Part | None, jobs: Jobs) -> Iterator[Page]:
+def _part(
+    part: _Part, whole: _Part | None, jobs: Jobs, standing: Standing | None
+) -> Iterator[Page]:
     """The pages of what is shown together, the newest jobs first.
 
     A list of all time grows from one night to the next, so its pages are counted from the oldest
@@ -158,9 +169,11 @@ def _part(part: _Part, whole: _Part | None, jobs: Jobs) -> Iterator[Page]:
     """
     sheets = _Sheets(part.sheet, jobs)
     if part.aged:
-        chunks = by_age(part.jobs)
-        for page, chunk in enumerate(chunks):
-            yield sheets.page(chunk, _Place(page, len(chunks) - 1, aged=True))
+        _, full = by_age(len(part.jobs))
+        there = standing.of(part.full, sheets.of_full, part.jobs, full, ROWS) if standing else ()
+        for page in range(full + 1):
+            if part.older(page) not in there:
+                yield sheets.page(of_age(part.jobs, page), _Place(page, full, aged=True))
     elif whole and whole.aged and len(part.jobs) > ROWS:
         newest, shared, oldest = _shared(part, whole)
         yield sheets.page(newest, _Place(0, 1, shared=shared))
@@ -187,12 +200,12 @@ class _Shared(NamedTuple):
 
 def _shared(part: _Part, whole: _Part) -> tuple[Sequence[str], _Shared, Sequence[str]]:
     """A list's newest jobs, the pages of a longer one that show the next, and its oldest jobs."""
-    first, *full = by_age(whole.jobs)
-    between = (len(part.jobs) - len(first)) // ROWS
-    rest = part.jobs[len(first) + between * ROWS :]
-    newest, oldest = (len(full), len(full) - between + 1) if between else (0, 0)
+    first, full = by_age(len(whole.jobs))
+    between = (len(part.jobs) - first) // ROWS
+    rest = part.jobs[first + between * ROWS :]
+    newest, oldest = (full, full - between + 1) if between else (0, 0)
     name = f"{whole.found.name}{whole.suffix}"
-    return first, _Shared(name, newest, oldest, len(rest)), rest
+    return part.jobs[:first], _Shared(name, newest, oldest, len(rest)), rest
 
 
 class _Place(NamedTuple):
@@ -222,9 +235,7 @@ class _Sheets:
     def page(self, chunk: Sequence[str], place: _Place) -> Page:
         jobs = self._jobs
         # A full page says nothing of how many others there are.
-        around = (
-            (self._of_full, place.page < place.last) if place.full else (self._of_others, place)
-        )
+        around = (self.of_full, place.page < place.last) if place.full else (self._of_others, place)
         return Page(
             address=_address(self._part, place),
             template="joblist.html",
@@ -235,7 +246,8 @@ class _Sheets:
         )
 
     @cached_property
-    def _of_full(self) -> str:
+    def of_full(self) -> str:
+        """What all full pages have in common, as a digest."""
         part = self._part
         return digest(self._jobs.look, replace(part.found, scopes=()), part.suffix)
 
@@ -319,15 +331,25 @@ def _around(part: _Part, shared: _Shared, at: str, *, last: bool) -> Iterator[Pa
         yield PageLink(text="Oldest", href=addresses.relative(at, end))
 
 
-def by_age(jobs: Sequence[str]) -> list[Sequence[str]]:
-    """A list's jobs, newest first, by page: the newest, then full pages from the oldest on.
+def by_age(jobs: int) -> tuple[int, int]:
+    """How many of so many jobs are on the newest page, and how many full pages are behind it.
 
-    >>> [len(page) for page in by_age(["job"] * 250)]
+    >>> by_age(250), by_age(100)
+    ((50, 2), (100, 0))
+    """
+    full = max(jobs - 1, 0) // ROWS
+    return jobs - full * ROWS, full
+
+
+def of_age(jobs: Sequence[str], page: int) -> Sequence[str]:
+    """The jobs of a page of a list, newest first: 0 is the newest, 1 the full page of the oldest.
+
+    >>> [len(of_age(["job"] * 250, page)) for page in range(3)]
     [50, 100, 100]
     """
-    newest = len(jobs) - (len(jobs) - 1) // ROWS * ROWS
-    starts = range(newest, len(jobs), ROWS)
-    return [jobs[:newest], *(jobs[start : start + ROWS] for start in reversed(starts))]
+    newest, full = by_age(len(jobs))
+    start = newest + (full - page) * ROWS
+    return jobs[start : start + ROWS] if page else jobs[:newest]
 
 
 def _span(page: int, title: str) -> str:

@@ -7,20 +7,23 @@ workflow which got a page; of all others it is only looked whether their files a
 other case, and whenever it is in doubt, every job is looked at.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
+from math import inf
 
 import msgspec
 from msgspec import Struct
 
 from jmreport.history import History
+from jmreport.placed import NEVER
 from jmreport.records import Entry, run_order
 from jmreport.remembered import Contexts, Memory, StoreState
 from jmreport.render import addresses
 from jmreport.render.files import Files
-from jmreport.render.jobcells import Brief, Jobs
-from jmreport.render.ledger import Ledger
+from jmreport.render.jobcells import Jobs
+from jmreport.render.ledger import Brief, Ledger
 from jmreport.report import JobContext
 
 #: Jobs that are read together.
@@ -66,25 +69,33 @@ class Looking:
         self.unchanged = 0
         #: Those jobs.
         self.jobs = 0
+        #: Whether what lists show is remembered of every job.
+        self._briefs = False
+        #: When the first job was submitted that lists show otherwise than they did, in seconds
+        #: since 1970; None where all of them may.
+        self.since: float | None = None
+        #: When jobs were submitted that stand where they did in all lists, under another short id.
+        self.renamed: set[float] = set()
         ledger.set_seen(b"")
 
     def contexts(self, found: Contexts) -> Iterator[JobContext]:
         """Those of the jobs that are looked at."""
-        if self._seen is None:
-            return iter(found)
-        some = self._some(self._seen, found)
+        self._briefs = True
+        some = self._some(self._seen, found) if self._seen else None
         if some is not None:
             self.whole = False
             return self._others_counted(some)
-        self.unchanged = 0
+        self.unchanged, self.since = 0, None
         self._ledger.begin_briefs()
-        return found.remembered(self._ledger.memory())
+        return found.remembered(self._ledger.memory()) if self._seen else iter(found)
 
     def _some(self, seen: Seen, found: Contexts) -> Iterator[JobContext] | None:
         since = seen.since(self._before) if self._before else None
         if since is None or self._before is None:
             return None
-        if self._before.marks != seen.marks:
+        if self._before.marks == seen.marks:
+            self.since = inf
+        else:
             self._ledger.forget_marks()
         memory = self._ledger.memory()
         damaged = self._damaged()
@@ -133,16 +144,32 @@ class Looking:
         elif not self.whole:
             self.unchanged -= files
 
-    def show(self, entry: Entry, brief: Brief | None) -> None:
+    def show(self, entry: Entry, jobs: Jobs) -> None:
         """Remembers what lists show of a job that is looked at."""
         row = entry.row
-        if self._seen is None:
+        if not self._briefs:
             return
-        if row.listed:
-            mark = brief.mark if brief else None
-            self._ledger.put_brief(row.id, row.status, mark, archived=row.archived)
-        elif not self.whole:
-            self._ledger.forget_brief(row.id)
+        at = None if row.submission is None else row.submission.timestamp()
+        short = jobs.short(row.id)
+        now = Brief(jobs.mark(row.id), short, row.archived, at) if row.listed else None
+        if not self.whole:
+            before = self._ledger.briefs((row.id,)).get(row.id)
+            if before == now:
+                return
+            if before and now and before.mark == jobs.mark_of(row, before.short):
+                self.renamed.add(NEVER if at is None else at)
+            else:
+                self._moved(before, now)
+            if now is None:
+                self._ledger.forget_brief(row.id)
+        if now is not None:
+            self._ledger.put_brief(row.id, now)
+
+    def _moved(self, *briefs: Brief | None) -> None:
+        """A job stands elsewhere in lists, or is shown otherwise."""
+        for brief in briefs:
+            if brief is not None and self.since is not None:
+                self.since = None if brief.submitted is None else min(self.since, brief.submitted)
 
     def meet_others(self, jobs: Jobs, wanted: set[str]) -> None:
         """Tells lists of the jobs that were not looked at; of those `wanted` pages tell too."""
@@ -150,26 +177,29 @@ class Looking:
             return
         for entry, short in _with_short(self._history, sorted(wanted - jobs.entries.keys())):
             jobs.add(entry, short)
-        for some in self._ledger.briefs():
-            lacking = []
-            for job, status, mark, archived in some:
-                if jobs.knows(job):
-                    continue
-                if mark is None:
+        jobs.expect(partial(self._met, jobs), self._ledger.archived())
+
+    def _met(self, jobs: Jobs, wanted: Sequence[str]) -> dict[str, bytes]:
+        """What lists show of those of some jobs that are known."""
+        found: dict[str, bytes] = {}
+        lacking: list[str] = []
+        for start in range(0, len(wanted), _AT_ONCE):
+            for job, brief in self._ledger.briefs(wanted[start : start + _AT_ONCE]).items():
+                if brief.mark is None:
                     lacking.append(job)
                 else:
-                    jobs.recall(job, Brief(status, mark), archived=archived)
-            for entry, short in _with_short(self._history, lacking):
-                jobs.meet(entry, short)
-                if brief := jobs.brief(entry.row.id):
-                    self._ledger.mark_brief(entry.row.id, brief.mark)
+                    found[job] = brief.mark
+        for entry, short in _with_short(self._history, lacking):
+            mark = found[entry.row.id] = jobs.mark_of(entry.row, short)
+            self._ledger.mark_brief(entry.row.id, mark, short)
+        return found
 
     def done(self) -> None:
         """All pages were made: the ledger may be committed."""
-        if self._seen is None:
-            return
         if self.whole:
             self._ledger.end_briefs()
+        if self._seen is None:
+            return
         strangers = self._ledger.jobs_gone() if self.whole else self._strangers
         self._ledger.set_strangers(strangers)
         self._ledger.set_seen(msgspec.msgpack.encode(self._seen))

@@ -529,7 +529,7 @@ class _Overview:
 
     def _label(self, label: LabelReport, frame: FrameReport) -> labelpages.SplitTable:
         """The first values of a label."""
-        everywhere = labellists.Everywhere(label, self.lists)
+        everywhere = labellists.Everywhere(label)
         values = frame.values[:TOP_VALUES]
         return labelpages.table(label, frame, values, everywhere, self.lists, addresses.OVERVIEW)
 

@@ -27,6 +27,7 @@ from jmreport.render import (
 )
 from jmreport.render.guides import Guides
 from jmreport.render.page import Page
+from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
 from jmreport.report import Night, Report
 from jmreport.settings import Settings
@@ -67,8 +68,12 @@ def plan(
     theme: Theme,
     guides: Guides,
     rows_file: str,
+    standing: Standing,
 ) -> Plan:
-    """Plans every page but the jobs'. `rows_file` holds the rows that the list of jobs asks for."""
+    """Plans every page but the jobs', and those that stand as they are.
+
+    `rows_file` holds the rows that the list of jobs asks for.
+    """
     zone, prices = words.zone(settings.report.timezone), settings.prices
     as_of = words.when(report.now, zone)
     lists = joblists.Lists(jobs)
@@ -113,7 +118,7 @@ def plan(
     made = {page.address for page in (*middle, *front)}
     going = there.going - made
     middle += gonepages.pages(sorted(there.lasting - going), made)
-    pages = sorted([*lists.pages(), *middle, *front], key=lambda page: page.order)
+    pages = sorted([*lists.pages(standing), *middle, *front], key=lambda page: page.order)
     return Plan(pages=pages, going=going)
 
 

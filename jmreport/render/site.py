@@ -30,7 +30,7 @@ from msgspec.structs import replace
 from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.progress import Progress, Step
-from jmreport.remembered import Contexts, StoreState
+from jmreport.remembered import After, Contexts, StoreState
 from jmreport.render import (
     addresses,
     charts,
@@ -57,6 +57,7 @@ from jmreport.render.page import digest
 from jmreport.render.plan import There, plan, told_of
 from jmreport.render.seal import Seal
 from jmreport.render.sharing import WHOLE, Others, Share
+from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS, JobWorkers, batched, working
 from jmreport.report import JobContext, Night, Report
@@ -111,6 +112,7 @@ def write(
     sealed: Seal | None = None,
     made_of: str = "",
     store: StoreState | None = None,
+    settled: After | None = None,
     progress: Progress,
     compiled: Path | None = None,
 ) -> Written:
@@ -122,7 +124,8 @@ def write(
     seal that the site has afterwards, but for the number of its pages.
     `contexts` are those of every known job of `history`; `store` is the state that they are told
     as of, and `made_of` changes with the code and the settings: by these few jobs are looked at
-    after one more night (render/looking.py), and without them each is. `read_records` must be
+    after one more night (render/looking.py), and without them each is; with them what was counted
+    of `settled` jobs is remembered. `read_records` must be
     picklable; `nights` are those that `remembered` did not know, and the newest. `compiled` is the
     folder for compiled templates, None for none; within the site there is none. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
@@ -159,6 +162,10 @@ def write(
         site.looking = Looking(ledger, files, history, seen)
         try:
             if share.holds is None:
+                if store is None or settled is None or not settled.head:
+                    ledger.forget_settled()
+                else:
+                    ledger.set_settled(kept.told_as_of(made_of, store), settled)
                 site.write(contexts, sealed)
             else:
                 site.write_jobs(each for each in contexts if share.holds(each.entry.row.id))
@@ -328,7 +335,7 @@ class _Site:
             self.jobs.add(context.entry, context.short_id)
         elif row.listed and row.id not in self.jobs.entries:
             self.jobs.meet(context.entry, context.short_id)
-        self.looking.show(context.entry, self.jobs.brief(row.id))
+        self.looking.show(context.entry, self.jobs)
 
     def _changed_jobs(self, changed: Path, step: Step) -> None:
         few = changed.stat().st_size <= 200_000
@@ -397,6 +404,7 @@ class _Site:
             self.report, self.jobs, zone=self.maker.settings.report.timezone
         )
         rows_file = self._stream(lambda total: f"assets/jobs-{total[:8]}.js", rows)
+        standing = Standing(self.ledger, self.files, self.looking.since, self.looking.renamed)
         made = plan(
             self.report,
             self.jobs,
@@ -412,7 +420,11 @@ class _Site:
             theme=self.maker.theme,
             guides=self.guides,
             rows_file=rows_file,
+            standing=standing,
         )
+        standing.done()
+        self.planned |= standing.pages
+        self.unchanged += len(standing.pages)
         self.going, self.maker.pages = made.going, made.pages
         self.jobs.planned()
 
@@ -464,7 +476,7 @@ class _Site:
         figures = [each for place in places for each in self.maker.pages[place].figures]
         lacking = [each for each in figures if self.maker.charts.lacking((charts.key(each),))]
         few = len(places) <= FEW_PAGES and len(lacking) < MANY_DRAWINGS
-        fits = self.workers > 1 and self.jobs.known <= BESIDE
+        fits = self.workers > 1 and self.ledger.listed() <= BESIDE
         with drawn_beside(self.maker.charts, lacking if few and fits else ()) as self.beside:
             yield
 

@@ -23,6 +23,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -159,8 +160,35 @@ class Index:
             yield from self._read(f"WHERE run = ? ORDER BY shard {way}, line {way}", (number,))
 
     def by_submission(self) -> Iterator[Entry]:
-        """Every job, the newest submission first and those without one last."""
-        return self._read("ORDER BY submitted DESC, entries.id")
+        """Every job, the oldest submission first and those without one before; backwards by id."""
+        return self._read("ORDER BY submitted, entries.id DESC")
+
+    def submitted(self, since: float, before: float) -> Iterator[Entry]:
+        """The jobs submitted from then until before then, the oldest first."""
+        if since == -inf:
+            yield from self._read("WHERE submitted IS NULL ORDER BY entries.id DESC")
+        which = "WHERE submitted >= ? AND submitted < ? ORDER BY submitted, entries.id DESC"
+        yield from self._read(which, (since, before))
+
+    def submitted_before(self, at: float) -> int:
+        """How many jobs were submitted before then, or do not say when."""
+        if at == -inf:
+            return 0
+        query = "SELECT count(*) FROM entries WHERE submitted < ?"
+        silent = "SELECT count(*) FROM entries WHERE submitted IS NULL"
+        found = (
+            *self.connection.execute(query, (at,)).fetchone(),
+            *self.connection.execute(silent).fetchone(),
+        )
+        return sum(map(int, found))
+
+    def found_by(self, runs: Iterable[str]) -> int:
+        """How many jobs one of these runs was the last to find."""
+        numbers = [self.number(run) for run in runs]
+        marks = ", ".join("?" * len(numbers))
+        query = f"SELECT count(*) FROM seen WHERE last_run IN ({marks})"  # noqa: S608 - only marks
+        (found,) = self.connection.execute(query, numbers).fetchone()
+        return int(found)
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""

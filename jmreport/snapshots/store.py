@@ -117,8 +117,28 @@ class Store:
         return self._streamed(partial(Index.by_run, oldest_first=oldest_first))
 
     def by_submission(self) -> Iterator[Entry]:
-        """Every job, the newest submission first and those without one last: streamed."""
+        """Every job, the oldest submission first and those without one before: streamed."""
         return self._streamed(Index.by_submission)
+
+    def submitted(self, since: float, before: float) -> Iterator[Entry]:
+        """The jobs submitted from then until before then, the oldest first: streamed."""
+        return self._streamed(lambda state: state.submitted(since, before))
+
+    def submitted_before(self, at: float) -> int:
+        """How many jobs were submitted before then, or do not say when."""
+        state = self._current()
+        try:
+            return state.submitted_before(at)
+        except sqlite3.DatabaseError:
+            return self._remade(state).submitted_before(at)
+
+    def found_by(self, runs: Iterable[str]) -> int:
+        """How many jobs one of these runs was the last to find."""
+        state, some = self._current(), tuple(runs)
+        try:
+            return state.found_by(some)
+        except sqlite3.DatabaseError:
+            return self._remade(state).found_by(some)
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""

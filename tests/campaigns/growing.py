@@ -4,6 +4,7 @@
 
 So many histories in memory, a fifth as many in a store that is pruned, and a thirtieth as many as
 sites: each run's contexts against those of all jobs, each site against one that remembers nothing.
+And a third as many whose reports count settled jobs once, against those that read every job.
 What goes wrong is printed with its seed.
 """
 
@@ -18,10 +19,12 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import test_looking
+import test_settled
 import test_touched
 
-#: (what, how many of them are as much as one history in memory, what is done with a seed)
-Try = tuple[str, int, Callable[[int], tuple[int, int]]]
+#: (what, how many of them are as much as one history in memory, what is done with a seed, what it
+#: says the numbers of)
+Try = tuple[str, int, Callable[[int], tuple[int, int]], str]
 
 
 def in_memory(seed: int) -> tuple[int, int]:
@@ -34,15 +37,21 @@ def in_folder(grown: Callable[[int, Path], tuple[int, int]], seed: int) -> tuple
 
 
 TRIES: tuple[Try, ...] = (
-    ("histories in memory", 1, in_memory),
-    ("histories in a store", 5, partial(in_folder, test_touched.grown_in_a_store)),
-    ("sites", 30, partial(in_folder, test_looking.grown)),
+    ("histories in memory", 1, in_memory, "jobs looked at"),
+    (
+        "histories in a store",
+        5,
+        partial(in_folder, test_touched.grown_in_a_store),
+        "jobs looked at",
+    ),
+    ("histories that settle", 3, partial(in_folder, test_settled.grown), "jobs not read"),
+    ("sites", 30, partial(in_folder, test_looking.grown), "jobs looked at"),
 )
 
 
 def main(wanted: int, first: int) -> int:
     faults = 0
-    for what, share, grown in TRIES:
+    for what, share, grown, numbers in TRIES:
         began, looked, known, many = time.monotonic(), 0, 0, wanted // share
         for seed in range(first, first + many):
             try:
@@ -53,7 +62,7 @@ def main(wanted: int, first: int) -> int:
                 continue
             looked, known = looked + some, known + of
         took = time.monotonic() - began
-        sys.stdout.write(f"{many} {what}: {looked} of {known} jobs looked at, {took:.0f} s\n")
+        sys.stdout.write(f"{many} {what}: {looked} of {known} {numbers}, {took:.0f} s\n")
     sys.stdout.write(f"faults: {faults}\n")
     return 1 if faults else 0
 
