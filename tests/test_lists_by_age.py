@@ -138,6 +138,19 @@ def test_every_job_of_such_a_list_is_on_exactly_one_page(tmp_path: Path) -> None
         assert f"{name}{page}.html" in second.partition(f">{text}<")[0].rpartition("<a ")[2]
 
 
+def test_the_filter_is_offered_where_it_knows_all_jobs_of_a_list(tmp_path: Path) -> None:
+    """It knows those of the report alone, whichever others are told of elsewhere."""
+    name = list_name("label", "name", "=wf", "", "ALL_TIME")
+    offered = []
+    for nights in (1, 2):
+        jobs, over = nightly(nights)
+        write(tmp_path, [entry for entry in jobs if entry.line < 10], over)
+        front = (tmp_path / f"jobs/{name}.html").read_text()
+        assert f"<h1>{nights * 10} jobs with Workflow wf</h1>" in front
+        offered.append("Filter and sort these jobs" in front)
+    assert offered == [True, False]
+
+
 def test_a_time_frame_shares_the_pages_of_all_time_but_for_its_newest_and_its_oldest_jobs(
     tmp_path: Path,
 ) -> None:
