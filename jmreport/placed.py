@@ -11,7 +11,7 @@ keeps 4 bytes of each of its jobs, and tells ids of those alone that somebody re
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeAlias, overload
@@ -41,14 +41,26 @@ class Order:
 
     def add(self, row: JobRow, *, reported: bool) -> int:
         """The place of one more job."""
-        place, at = self._base + len(self.ids), row.submission
-        self.ids.append(row.id)
-        self.submitted.append(NEVER if at is None else at.timestamp())
+        place = self.keep(row)
         if row.archived:
             self.archived.append(place)
         if reported:
             self.reported.add(place)
         return place
+
+    def keep(self, row: JobRow) -> int:
+        """The place of one more job that is told of later."""
+        place, at = self._base + len(self.ids), row.submission
+        self.ids.append(row.id)
+        self.submitted.append(NEVER if at is None else at.timestamp())
+        return place
+
+    def tell(self, place: int, row: JobRow, *, reported: bool) -> None:
+        """A job whose place was kept."""
+        if row.archived:
+            insort(self.archived, place)
+        if reported:
+            self.reported.add(place)
 
     def begin(self, place: int) -> None:
         """Places are counted on from this one: those before are another order's."""
@@ -73,6 +85,16 @@ def added(known: Places | None, place: int) -> Places | None:
         return array("I", (known, place))
     known.append(place)
     return None
+
+
+def inserted(known: Places | None, place: int) -> Places:
+    """Places with one more among them."""
+    if known is None:
+        return place
+    if isinstance(known, int):
+        return array("I", sorted((known, place)))
+    insort(known, place)
+    return known
 
 
 def joined(places: Places, more: Places) -> Places:
@@ -186,11 +208,15 @@ class ByValue:
     __hash__ = None  # type: ignore[assignment]  # as of whatever compares what it holds
 
     def told(self) -> dict[str, dict[str | None, list[str]]]:
-        """All of them: status -> value -> ids."""
+        """All of them: status -> value -> ids, in order."""
         ids = self._order.ids
         return {
-            status: {value: [ids[each] for each in several(some)] for value, some in found.items()}
-            for status, found in self._by_status.items()
+            status: {
+                value: [ids[each] for each in several(found[value])]
+                for value in sorted(found, key=lambda value: (value is not None, value or ""))
+            }
+            for status, found in sorted(self._by_status.items())
+            if found
         }
 
     def values(self) -> Iterator[tuple[str | None, str, Sequence[int]]]:

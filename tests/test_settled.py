@@ -125,11 +125,11 @@ class Calm(World):
         before = dict(self.entries)
         super().grow()
         since = self.runs[-1].asked.since
-        for job, entry in self.entries.items():
-            was, submitted = before.get(job), entry.row.submission
+        for one, entry in self.entries.items():
+            was, submitted = before.get(one), entry.row.submission
             old = since is not None and submitted is not None and submitted < since
             if was and old and not entry.row.active and self.random.random() < 0.997:
-                self.entries[job] = was
+                self.entries[one] = was
 
     def _row(self, job: str, run: Run, before: JobRow | None, *, ends: bool) -> JobRow:
         row = super()._row(job, run, before, ends=ends)
@@ -156,7 +156,7 @@ def test_what_settled_is_counted_as_if_it_were_read(seed: int, tmp_path: Path) -
 
 
 #: Jobs of the nights by which the state of any work is told, and of those that settle now.
-FRESH = 2 * 11
+FRESH = 2 * 12
 
 
 def nightly(nights: int) -> tuple[list[Entry], list[Run]]:

@@ -25,7 +25,7 @@ from jmreport.models import (
     StatusCounts,
     TimeFrame,
 )
-from jmreport.placed import ByValue, Order, Places, added, joined
+from jmreport.placed import ByValue, Order, Places, added, inserted, joined
 from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
 from jmreport.report import FrameDifference, FrameReport, LabelReport, LabelValue, StatusSplit
 
@@ -86,6 +86,15 @@ class Frames:
         self._readers = [(reading(key), by_status) for key, by_status in self.values.items()]
         #: For each status, what reads a label and where its values are kept.
         self._reading: dict[str, list[_Reading]] = {}
+
+    def take_kept(self, row: JobRow, place: int, *, reported: bool, lost: bool) -> None:
+        """A listed job whose place was kept, before any other is taken."""
+        self.order.tell(place, row, reported=reported)
+        if lost:
+            self._lost.append(place)
+        for read, values in self._reading.get(row.status) or self._read_of(row.status):
+            value = read(row)
+            values[value] = inserted(values.get(value), place)
 
     def take(self, row: JobRow, *, reported: bool, lost: bool) -> int:
         """One more listed job, and its place.

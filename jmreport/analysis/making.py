@@ -25,7 +25,7 @@ from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
 from jmreport.analysis.scope import Scope
 from jmreport.analysis.seen import Causes
-from jmreport.analysis.settled import Settled, Unsettled
+from jmreport.analysis.settled import Settled, Unsettled, labels_of
 from jmreport.analysis.tallies import Tallies
 from jmreport.analysis.waste import ReadMeasures
 from jmreport.errors import SnapshotError
@@ -44,6 +44,8 @@ class Remembering:
 
     def __init__(self, before: Before | None = None) -> None:
         self.before, self.after = before, After(b"", b"", anew=True)
+        #: Labels by which settled jobs were counted.
+        self.labels = labels_of(before) if before else ()
 
 
 def analyse(
@@ -200,20 +202,21 @@ class _Making:
         self.settled.compare(causes)
         # Those that the report keeps are counted as they are kept, so that no id is there twice.
         kept = {entry.row.id: entry for entry in self.jobs}
-        for read in self.settled.by_submission():
+        for read, place in self.settled.by_submission():
             entry = kept.get(read.row.id, read)
             if entry.row.listed:
                 ended = self.nights.ended(entry)
                 tallies.take(
                     entry,
                     ended,
+                    place=place,
                     gone=self.scope.is_lost(entry),
                     reported=entry is not read,
                     lost=entry.row.id in self.lost,
                 )
                 causes.take(entry.row, ended)
         if self.remembering is not None:
-            self.remembering.after = self.settled.after(tallies.keys)
+            self.remembering.after = self.settled.after(tallies.keys, self.remembering.labels)
         return tallies
 
     def _since(self) -> datetime | None:

@@ -66,7 +66,7 @@ class Ended:
         """Run -> ids of its jobs, newest submission first."""
         ids = self._order.ids
         return {
-            self._nights.runs[night].id: tuple(ids[place] for place in reversed(places))
+            self._nights.runs[night].id: tuple(ids[place] for place in sorted(places, reverse=True))
             for night, places in self.lately().items()
         }
 

@@ -91,9 +91,15 @@ class Nights:
         """
         run = entry.run
         if run not in self._may_keep:
-            recorded = self._now_of_all.get(run, self.now)
-            self._may_keep[run] = self.keeps(recorded, back=1 if self.previous else 0)
+            self._may_keep[run] = self._keeps_from(self._now_of_all.get(run, self.now))
         return self._may_keep[run]
+
+    def keeps_of_run(self, run: Run) -> bool:
+        """The same of all jobs whose records a run wrote."""
+        return self._keeps_from(run.now)
+
+    def _keeps_from(self, recorded: datetime) -> bool:
+        return self.keeps(recorded, back=1 if self.previous else 0)
 
     def known_before(self, entry: Entry, ended: datetime) -> bool:
         """Whether the previous run counted this finished job.

@@ -7,8 +7,9 @@
 
 A job settles once it has ended, or is lost, and is so old that neither the window nor the state of
 any work is told by it. From then on only a run that reads it again, or that asks for jobs as old as
-it, can make another of it. Wherever that may have come to pass, and whenever it is in doubt, what
-is remembered is let go of and every job is read: the report is the same.
+it, can make another of it. A few that run on while all around them settled keep their place, and
+are read every time. Wherever a settled job may be another, and whenever it is in doubt, what is
+remembered is let go of and every job is read: the report is the same.
 """
 
 from array import array
@@ -61,6 +62,8 @@ class Head(Struct, array_like=True, kw_only=True):
     known: int = 0
     night: int = -1
     active: dict[str, str] = field(default_factory=dict)
+    #: Jobs among the settled ones that are read every time, by their places.
+    apart: dict[str, int] = field(default_factory=dict)
     first_end: datetime | None = None
     lately: dict[str, list[Success]] = field(default_factory=dict)
     newest: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
@@ -85,9 +88,21 @@ class Batch(Struct, array_like=True, kw_only=True):
     gone_seen: tuple[datetime, datetime] | None
 
 
+#: Jobs that are read every time though all around them settled, at most.
+_MOST_APART = 500
+#: Labels that are counted, at most, beside those of the report.
+_MOST_LABELS = 60
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
+
+
+def labels_of(before: Before) -> tuple[str, ...]:
+    """The labels by which settled jobs were counted."""
+    try:
+        return _decode_head(before.head).keys
+    except msgspec.DecodeError:  # of another version
+        return ()
 
 
 class Settled:
@@ -108,7 +123,9 @@ class Settled:
         self._history, self._nights, self._before = history, nights, before
         self._tallies = tallies
         self.window, self.overall = Window(nights), Overall(nights)
-        self._next = inf
+        #: Until when jobs can settle, and when those were submitted that do not all the same.
+        self._until = self._settling_until()
+        self._stragglers: list[float] = []
         #: Jobs that were read.
         self._read: set[str] = set()
         self._head: Head | None = None
@@ -134,7 +151,9 @@ class Settled:
         still = {
             entry.row.id: entry.last_run
             for entry in self._grown.active()
-            if entry.row.listed and _submitted(entry.row) < head.before
+            if entry.row.listed
+            and _submitted(entry.row) < head.before
+            and entry.row.id not in head.apart
         }
         if still != head.active:
             raise Unsettled
@@ -190,7 +209,8 @@ class Settled:
         part.frames.order.begin(len(counted.frames.order.ids))
         failed_before = {cause: len(seen) for cause, seen in overall.failures.seen.items()}
         since = nights.run.asked.since
-        active, latest, run, last = dict(head.active), head.latest, head.run, head.night
+        active, apart = dict(head.active), dict(head.apart)
+        latest, run, last = head.latest, head.run, head.night
         for entry in self._grown.submitted(head.before, head.next):
             row = entry.row
             if not row.listed:
@@ -198,7 +218,10 @@ class Settled:
             lost, ended = self.window.lost(entry), nights.ended(entry)
             kept = self.window.holds(entry) or timeline.touches(row, since, lost=lost)
             if not self._settles(entry, lost=lost, kept=kept):
-                raise Unsettled
+                apart[row.id] = part.frames.order.keep(row)
+                if len(apart) > _MOST_APART:
+                    raise Unsettled
+                continue
             overall.take(entry, ended)
             place = part.frames.take(row, reported=False, lost=False)
             counted.days.take(row, place, ended)
@@ -248,6 +271,7 @@ class Settled:
             known=self._grown.submitted_before(head.next),
             night=last,
             active=active,
+            apart=apart,
             first_end=overall.first_end,
             lately={name: [*runs] for name, runs in overall.lately.runs.items()},
             newest=newest,
@@ -298,16 +322,49 @@ class Settled:
             if run_order(entry.run) <= edge:
                 break
             if entry.row.listed and _submitted(entry.row) < head.before:
-                raise Unsettled
+                self._check_apart(head, entry)
             yield entry
         for entry in history.submitted(head.before, inf):
             if run_order(entry.run) <= edge:
                 yield entry
+        for entry in self._apart(head):
+            if run_order(entry.run) <= edge:
+                yield entry
+
+    def _check_apart(self, head: Head, entry: Entry) -> None:
+        """Raises Unsettled for a job that is not one of those apart, or not where it was."""
+        place = head.apart.get(entry.row.id)
+        counted = self._counted
+        if place is None or counted is None or not entry.row.listed:
+            raise Unsettled
+        if counted.frames.order.submitted[place] != _submitted(entry.row):
+            raise Unsettled
+
+    def _apart(self, head: Head) -> list[Entry]:
+        """Jobs among the settled ones that are read every time. Raises Unsettled."""
+        found = [*self._history.of(head.apart).values()]
+        if len(found) < len(head.apart):
+            raise Unsettled
+        for entry in found:
+            self._check_apart(head, entry)
+        return found
+
+    def _settling_until(self) -> float:
+        """Submitted before then jobs have settled, unless they went on for long."""
+        asked, nights = self._nights.run.asked.since, self._nights
+        old = [run.now for run in nights.runs if not nights.keeps_of_run(run)]
+        # Those that ran when the last of these came are recorded by the next.
+        if asked is None or len(old) < 2:
+            return -inf
+        return min(asked, old[-2]).timestamp()
 
     def meet(self, entry: Entry, *, lost: bool, kept: bool) -> None:
         """A listed job was read; `kept` says that the report keeps it."""
+        at = _submitted(entry.row)
+        if at >= self._until or (self._head and entry.row.id in self._head.apart):
+            return
         if not self._settles(entry, lost=lost, kept=kept):
-            self._next = min(self._next, _submitted(entry.row))
+            self._stragglers.append(at)
 
     def tell(self, keys: Keys) -> None:
         """Tells of the work that runs on what settled jobs say of it."""
@@ -325,11 +382,19 @@ class Settled:
             raise Unsettled
         return self._counted
 
-    def by_submission(self) -> Iterator[Entry]:
-        """All jobs that are to be counted, the oldest submission first."""
-        if self._head is None or self._head.before == -inf:
-            return self._history.by_submission()
-        return self._grown.submitted(self._head.before, inf)
+    def by_submission(self) -> Iterator[tuple[Entry, int | None]]:
+        """All jobs that are to be counted, the oldest submission first.
+
+        Before them those that stand apart, with the places that were kept for them.
+        """
+        head = self._head
+        if head is None or head.before == -inf:
+            yield from ((entry, None) for entry in self._history.by_submission())
+            return
+        for entry in self._apart(head):
+            yield entry, head.apart[entry.row.id]
+        for entry in self._grown.submitted(head.before, inf):
+            yield entry, None
 
     def compare(self, causes: Causes) -> None:
         """Tells of causes how many settled jobs had what is common to theirs. Raises Unsettled."""
@@ -340,19 +405,24 @@ class Settled:
             raise Unsettled
         if causes.reaches(head.night):
             for entry in self._grown.submitted(self._former.before, head.before):
-                if entry.row.listed:
+                if entry.row.listed and entry.row.id not in head.apart:
                     causes.take(entry.row, self._nights.ended(entry))
         head.compared = causes.kept(head.night)
 
     # --- what is remembered from here on ---
 
-    def after(self, keys: Iterable[str]) -> After:
-        """What is to be remembered; `keys` are the labels that were counted."""
-        asked = self._nights.run.asked.since
-        latest = -inf if asked is None else asked.timestamp()
-        following = min(self._next, latest)
+    def after(self, keys: Iterable[str], former: Iterable[str]) -> After:
+        """What is to be remembered; `keys` are the labels that were counted, `former` once were.
+
+        Those are counted too: a label that few jobs have comes and goes from night to night.
+        """
+        apart = self._head.apart if self._head else {}
+        spare = _MOST_APART - len(apart)
+        held_back = sorted(self._stragglers)[spare : spare + 1]
+        following = min(self._until, *held_back, inf)
         if self._head is None:
-            head = Head(now=self._nights.now.timestamp(), next=following, keys=tuple(keys))
+            every = tuple(dict.fromkeys((*keys, *former)))[:_MOST_LABELS]
+            head = Head(now=self._nights.now.timestamp(), next=following, keys=every)
             return After(_encode(head), b"", anew=True)
         head = replace(self._head, next=max(following, self._head.before))
         return After(_encode(head), self._batch, anew=False)

@@ -116,7 +116,7 @@ class _Kept:
                 target=self._slo.share,
                 days=self._slo.days,
                 succeeded=good[value],
-                failed=tuple(self._order.ids[place] for place in reversed(bad[value])),
+                failed=tuple(self._order.ids[at] for at in sorted(bad[value], reverse=True)),
                 whole=covered <= self._since,
             )
             for value in values

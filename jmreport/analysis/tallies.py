@@ -33,15 +33,25 @@ class Tallies:
         self.gone = Gone(nights)
 
     def take(
-        self, entry: Entry, ended: datetime | None, *, gone: bool, reported: bool, lost: bool
+        self,
+        entry: Entry,
+        ended: datetime | None,
+        *,
+        place: int | None,
+        gone: bool,
+        reported: bool,
+        lost: bool,
     ) -> None:
-        """One more listed job.
+        """One more listed job, behind all others where no place was kept for it.
 
         `gone` says that the server no longer has it, `reported` that it is one of the report's,
         and `lost` both.
         """
         row = entry.row
-        place = self.frames.take(row, reported=reported, lost=lost)
+        if place is None:
+            place = self.frames.take(row, reported=reported, lost=lost)
+        else:
+            self.frames.take_kept(row, place, reported=reported, lost=lost)
         self.days.take(row, place, ended)
         self.promises.take(row, place, ended)
         self.ended.take(place, ended)
