@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run
 from growing_cases import Growing as World
+from growing_cases import as_told, store_run
 from msgspec.structs import replace
 from site_cases import contents
 
@@ -25,6 +27,7 @@ from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import After, Growing, Memory
 from jmreport.render.ledger import Past
 from jmreport.settings import ReportSettings, Settings, Site, Slo, Snapshots
+from jmreport.snapshots import Store
 
 encode = partial(msgspec.msgpack.encode, enc_hook=ByValue.told)
 SLOS = (Slo(label="sample", target=0.9, days=9), Slo(label="sample=a", target=0.5, days=28))
@@ -267,3 +270,22 @@ def test_a_site_of_many_nights_is_the_same_as_one_that_is_made_at_once(tmp_path:
 def render(snapshots: Path, where: Path) -> None:
     settings = Settings(snapshots=Snapshots(dir=str(snapshots)), site=Site(dir=str(where)))
     pipeline.render(settings, progress=SilentProgress(), workers=1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_store_tells_of_submissions_as_memory_does(seed: int, tmp_path: Path) -> None:
+    world = World(seed)
+    for _ in range(12):
+        world.grow()
+        if world.runs[-1].state != "failed":
+            store_run(tmp_path, world)
+    with Store.open(tmp_path, summarise=as_told) as store:
+        held, runs = Held(store.entries()), [each.id for each in store.runs()]
+        at = [entry.row.submission.timestamp() for entry in store.entries() if entry.row.submission]
+        instants = sorted({-inf, inf, *at, *(each + 0.5 for each in at)})
+        for since in instants[::3]:
+            assert store.submitted_before(since) == held.submitted_before(since)
+            for before in instants[::2]:
+                assert [*store.submitted(since, before)] == [*held.submitted(since, before)]
+        for some in (runs, runs[-1:], runs[::2], []):
+            assert store.found_by(some) == held.found_by(some)

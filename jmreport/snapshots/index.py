@@ -165,7 +165,7 @@ class Index:
 
     def submitted(self, since: float, before: float) -> Iterator[Entry]:
         """The jobs submitted from then until before then, the oldest first."""
-        if since == -inf:
+        if since == -inf < before:
             yield from self._read("WHERE submitted IS NULL ORDER BY entries.id DESC")
         which = "WHERE submitted >= ? AND submitted < ? ORDER BY submitted, entries.id DESC"
         yield from self._read(which, (since, before))
