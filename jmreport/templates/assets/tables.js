@@ -122,18 +122,25 @@
 
   // --- which rows, in which order -------------------------------------------------------------
 
-  function haystack(row) {
-    var words = [data.ids[row]];
-    columns.forEach(function (column) {
-      if (column.kind !== 'time' && column.kind !== 'duration') words.push(value(column, row));
-    });
-    data.labels[row].forEach(function (pair) { words.push(data.pairs[pair][0] + '=' + data.pairs[pair][1]); });
-    if (data.failures[row] !== null) words.push(data.causes[data.failures[row]]);
-    return words.join('\n').toLowerCase();
-  }
+  // Each word is made small once, and not in each of the many rows that have it.
+  function small(words) { return words.map(function (word) { return String(word).toLowerCase(); }); }
 
   function texts() {
-    if (!haystacks) haystacks = data.ids.map(function (_, row) { return haystack(row); });
+    if (haystacks) return;
+    var said = columns.filter(function (column) { return column.kind !== 'time' && column.kind !== 'duration'; });
+    var parts = said.map(function (column) { return column.words ? small(column.words) : null; });
+    var pairs = small(data.pairs.map(function (pair) { return pair.join('='); }));
+    var causes = small(data.causes);
+    haystacks = data.ids.map(function (id, row) {
+      var words = [id.toLowerCase()];
+      for (var place = 0; place < said.length; place++) {
+        var at = said[place].values[row];
+        if (at !== null) words.push(parts[place] ? parts[place][at] : String(at).toLowerCase());
+      }
+      data.labels[row].forEach(function (pair) { words.push(pairs[pair]); });
+      if (data.failures[row] !== null) words.push(causes[data.failures[row]]);
+      return words.join('\n');
+    });
   }
 
   function pairsThat(matches) {
