@@ -286,19 +286,19 @@ class Ledger:
         """What is remembered of the jobs that pages were made of, in this ledger's transaction."""
         return Memory(self._database)
 
-    def sizes_of_jobs(self) -> Iterator[tuple[str, str, int]]:
-        """(owner, address, size) of the files of jobs' pages, in the order of their owners.
+    def sizes_of_jobs(self) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+        """(owner, [(address, size) …]) of the files of jobs' pages, in the order of their owners.
 
         The size is -1 for a page of which the files cannot be told: no file is as large.
         """
         query = f"SELECT owner, files FROM pages WHERE {_OF_JOBS}"  # noqa: S608 - words of ours
         for owner, files in self._database.execute(query):
-            told = _told(owner, files)
-            if told is None:
-                yield owner, owner, -1
+            try:
+                told = _decode(files)
+            except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+                yield owner, [(owner, -1)]
                 continue
-            for file in told:
-                yield owner, file.address, file.size
+            yield owner, [(owner[:alike] + rest, size) for alike, rest, size, _ in told]
 
     def strangers(self) -> frozenset[str]:
         """Pages of jobs of which nothing was known any more."""

@@ -129,11 +129,12 @@ class Looking:
         """The pages of which a file is missing or another; counts the files of all."""
         damaged: set[str] = set()
         size, count = self._files.size, 0
-        for owner, address, known in self._ledger.sizes_of_jobs():
+        for owner, files in self._ledger.sizes_of_jobs():
             if owner not in self._strangers:
-                count += 1
-                if size(address) != known:
-                    damaged.add(owner)
+                count += len(files)
+                for address, known in files:
+                    if size(address) != known:
+                        damaged.add(owner)
         self.unchanged = count
         return frozenset(damaged)
 
