@@ -34,7 +34,7 @@ class Spill:
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
         # Negative: so many KiB of it may stay in memory.
-        self._database.execute("PRAGMA cache_size = -2048")
+        self._database.execute("PRAGMA cache_size = -1024")
         self._database.execute("CREATE TABLE heap (name TEXT, a, b, c, body BLOB)")
         self._database.execute(
             "CREATE TABLE kept (name TEXT, id TEXT, body BLOB, PRIMARY KEY (name, id)) "

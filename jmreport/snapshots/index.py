@@ -48,7 +48,7 @@ SCHEMA = 6
 #: What rows are made with beside the summariser's own room.
 _MAKING = (nouns, models, calltimes, regrouping, forms, contents, summaries)
 #: Pages that are kept, in KiB: who only reads goes through them in order, or looks for few.
-_READING = "PRAGMA cache_size = -2048"
+_READING = "PRAGMA cache_size = -1024"
 #: Rows that are read at a time: what streaming takes.
 _ROWS = 500
 
