@@ -35,17 +35,17 @@ class Order:
         self.ids: list[str] = []
         #: Seconds since 1970, rising.
         self.submitted = array("d")
-        #: Places of those that somebody has put aside, rising, and of those of the report.
+        #: Places of those that somebody has put aside, rising.
         self.archived = array("I")
-        self.reported: set[int] = set()
+        #: For each place whether its job is one of the report's.
+        self.reported = bytearray()
 
     def add(self, row: JobRow, *, reported: bool) -> int:
         """The place of one more job."""
         place = self.keep(row)
         if row.archived:
             self.archived.append(place)
-        if reported:
-            self.reported.add(place)
+        self.reported[-1] = reported
         return place
 
     def keep(self, row: JobRow) -> int:
@@ -53,14 +53,14 @@ class Order:
         place, at = self._base + len(self.ids), row.submission
         self.ids.append(row.id)
         self.submitted.append(NEVER if at is None else at.timestamp())
+        self.reported.append(False)
         return place
 
     def tell(self, place: int, row: JobRow, *, reported: bool) -> None:
         """A job whose place was kept."""
         if row.archived:
             insort(self.archived, place)
-        if reported:
-            self.reported.add(place)
+        self.reported[place] = reported
 
     def begin(self, place: int) -> None:
         """Places are counted on from this one: those before are another order's."""
@@ -70,6 +70,7 @@ class Order:
         """Some more, told of by another order that went on behind this one."""
         self.ids += ids
         self.submitted += submitted
+        self.reported += bytes(len(ids))
         self.archived += archived
 
     def since(self, at: float) -> int:
@@ -156,7 +157,7 @@ class Placed(Sequence[str]):
     def beyond(self) -> bool:
         """Whether any of them is none of the report's."""
         reported = self._order.reported
-        return any(place not in reported for part in self._parts for place in part)
+        return not all(reported[place] for part in self._parts for place in part)
 
     def parted(self) -> tuple[Sequence[str], Sequence[str]]:
         """Those that nobody has put aside, and those that somebody has."""

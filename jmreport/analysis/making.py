@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime, timedelta, tzinfo
+from functools import cached_property, partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -123,7 +123,7 @@ class _Making:
             history,
             self.nights,
             runs,
-            self._empty,
+            partial(_empty, self.covered, self.nights, self.zone, slos),
             remembering.before if remembering else None,
         )
         self.scope = Scope(history, self.nights, settings.identity_labels, self.settled)
@@ -189,11 +189,6 @@ class _Making:
     def keys(self) -> tuple[str, ...]:
         """The labels by which jobs are counted."""
         return aggregate.label_keys(self.jobs, self.server, self.offered, self.settings.labels)
-
-    def _empty(self, keys: Sequence[str]) -> Tallies:
-        """Tallies by these labels, of no jobs."""
-        calendar = Calendar(self.nights, self.zone)
-        return Tallies(keys, self.covered, self.nights, calendar, self.slos)
 
     def _tallies(self, causes: Causes) -> Tallies:
         """Counts of all that is known: its second reading, the oldest submission first."""
@@ -307,6 +302,14 @@ class _Making:
             gaps=self.server.gaps,
             beyond=(*sorted(run.own_fields.items()), *self.server.beyond),
         )
+
+
+def _empty(
+    covered: datetime, nights: Nights, zone: tzinfo, slos: Sequence[Slo], keys: Sequence[str]
+) -> Tallies:
+    """Tallies by these labels, of no jobs. No method, or all that a report is made from would wait
+    for the collector."""
+    return Tallies(keys, covered, nights, Calendar(nights, zone), slos)
 
 
 def _earliest(covered: datetime, first_end: datetime | None) -> datetime | None:
