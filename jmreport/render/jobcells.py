@@ -426,6 +426,10 @@ class Jobs:
             known = self._marks[job] = self.mark_of(self.row(job), self.short(job))
         return known
 
+    def known_mark(self, job: str) -> bytes | None:
+        """The same where it was asked for before, else None."""
+        return self._marks.get(job)
+
     def marks(self, jobs: Sequence[str]) -> bytes:
         """The digests of several jobs, one behind the other."""
         try:

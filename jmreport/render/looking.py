@@ -152,7 +152,9 @@ class Looking:
             return
         at = None if row.submission is None else row.submission.timestamp()
         short = jobs.short(row.id)
-        now = Brief(jobs.mark(row.id), short, row.archived, at) if row.listed else None
+        # Of this row, and not of the report's, which workers that were forked share with us.
+        mark = jobs.known_mark(row.id) or jobs.mark_of(row, short)
+        now = Brief(mark, short, row.archived, at) if row.listed else None
         if not self.whole:
             before = self._ledger.briefs((row.id,)).get(row.id)
             if before == now:
