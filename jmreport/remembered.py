@@ -115,11 +115,15 @@ def instant_of(number: int) -> datetime:
     return _BEGINNING + number * _MICROSECOND
 
 
+class Unsettled(Exception):  # noqa: N818 (no error, but a way out: everything is read again)
+    """Something that had settled may be another by now, or what was counted cannot be read."""
+
+
 class Before(Protocol):
     """What is remembered of jobs that settled (analysis/settled.py), as of a former state.
 
     `history` is the one that is told of now, and `since` are the runs that came behind that state.
-    Pieces of work are named by their digests.
+    Pieces of work are named by their digests. Whatever cannot be read raises Unsettled.
     """
 
     @property

@@ -25,14 +25,14 @@ from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
 from jmreport.analysis.scope import Scope
 from jmreport.analysis.seen import Causes
-from jmreport.analysis.settled import Settled, Unsettled, labels_of
+from jmreport.analysis.settled import Settled, labels_of
 from jmreport.analysis.tallies import Tallies
 from jmreport.analysis.waste import ReadMeasures
 from jmreport.errors import SnapshotError
 from jmreport.history import History
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.records import JobRow, Run
-from jmreport.remembered import After, Before
+from jmreport.remembered import After, Before, Unsettled
 from jmreport.report import Night, NightSummary, Quality, Report, ReportCounts
 from jmreport.settings import Prices, ReportSettings, Slo
 

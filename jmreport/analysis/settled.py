@@ -35,13 +35,9 @@ from jmreport.analysis.workflows import Finished
 from jmreport.history import History
 from jmreport.placed import NEVER
 from jmreport.records import Entry, JobRow, Run, run_order
-from jmreport.remembered import After, Before, Growing
+from jmreport.remembered import After, Before, Growing, Unsettled
 
 _Places = bytes | int
-
-
-class Unsettled(Exception):  # noqa: N818 (no error, but a way out: everything is read again)
-    """Something that had settled may be another by now."""
 
 
 class Head(Struct, array_like=True, kw_only=True):

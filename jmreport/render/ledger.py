@@ -40,7 +40,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from jmreport.errors import JmreportError, LockedError
-from jmreport.remembered import After, Memory, instant_of
+from jmreport.remembered import After, Memory, Unsettled, instant_of
 from jmreport.render.files import WrittenFile
 
 _TABLE = """
@@ -521,15 +521,15 @@ class Past:
 
     def batches(self) -> Iterator[bytes]:
         """Its batches, in their order: of a year they are larger than all else."""
-        rows = self._database.execute("SELECT body FROM settled WHERE number > 1 ORDER BY number")
-        return (body for (body,) in rows)
+        query = "SELECT body FROM settled WHERE number > 1 ORDER BY number"
+        return (body for (body,) in self._read(query))
 
     def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
         """Those of the works that any job but these others may have done."""
         waiting = iter(works)
         while some := [*islice(waiting, _AT_ONCE)]:
             marks = ", ".join("?" * len(some))
-            rows = self._database.execute(
+            rows = self._read(
                 f"SELECT work, count(*), max(id) FROM jobs WHERE work IN ({marks}) GROUP BY 1",  # noqa: S608
                 some,
             )
@@ -537,11 +537,16 @@ class Past:
 
     def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
         """(ended, id, failed) of the jobs that did a piece of work, the last first."""
-        rows = self._database.execute(
-            "SELECT ended, id, failed FROM jobs WHERE work = ? ORDER BY ended DESC, id DESC",
-            (work,),
-        )
-        return ((instant_of(ended), job, bool(failed)) for ended, job, failed in rows)
+        query = "SELECT ended, id, failed FROM jobs WHERE work = ? ORDER BY ended DESC, id DESC"
+        for ended, job, failed in self._read(query, (work,)):
+            yield instant_of(ended), job, bool(failed)
+
+    def _read(self, query: str, values: Sequence[bytes] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows, one at a time. Raises Unsettled where the ledger is damaged."""
+        try:
+            yield from self._database.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise Unsettled from error
 
 
 def night_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
