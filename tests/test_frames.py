@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from analysis_cases import DAY, HOUR, job, night
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,17 @@ def test_a_frames_jobs_are_the_first_of_those_of_all_time(
         of_value = [each for each in in_order if rows[each].labels.get("sample") == value]
         counts = found.by_value("sample")[-1].get(value, StatusSplit()).counts
         assert list(found.jobs("sample").jobs(value, counts)) == of_value
+
+
+@pytest.mark.parametrize("key", ["\x00", " ", "labels", "None"])
+def test_a_label_may_be_called_anything(key: str) -> None:
+    """Servers let people call labels as they like."""
+    found = Frames((key,), NOW, BEGINNING)
+    for value in ("a", "b"):
+        entry = job(f"job-{value}", None, found=0, submission=NOW - HOUR, labels={key: value})
+        found.take(entry.row, reported=True, lost=False)
+    assert set(found.by_value(key)[-1]) == {"a", "b"}
+    assert found.frames()[-1].counted.split.total == 2
 
 
 def test_values_that_count_alike_share_what_they_count() -> None:

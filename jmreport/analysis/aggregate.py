@@ -81,7 +81,7 @@ class Frames:
         #: Places of the report's jobs that are lost, rising.
         self._lost = array("I")
         self.order = Order()
-        #: For each label, status -> value -> places; ALL has one value for all jobs.
+        #: For each label, status -> value -> places; `_ALL` has one value for all jobs.
         self.values: dict[str, _ByStatus] = {key: {} for key in (*keys, _ALL)}
         self._readers = [(reading(key), by_status) for key, by_status in self.values.items()]
         #: For each status, what reads a label and where its values are kept.
@@ -183,8 +183,9 @@ class Frames:
         return ByValue(self.order, self.values[key])
 
 
-#: The key under which all jobs are counted together.
-_ALL = "\x00"
+#: The key under which all jobs are counted together: whatever a server sends, no label that is
+#: counted is called so.
+_ALL = ""
 #: Status -> value -> places of jobs; and what reads a value, with where those of a status are kept.
 _ByStatus: TypeAlias = "dict[str, dict[str | None, Places]]"
 _Reading: TypeAlias = "tuple[Callable[[JobRow], str | None], dict[str | None, Places]]"
