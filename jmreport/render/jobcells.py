@@ -575,7 +575,7 @@ class Jobs:
                 return Cell(label=label, kind=kind, look=look, text=words.duration(row.took))
             case _:
                 text = words.cut_middle(field_text(row, column.key), CELL_TEXT)
-                return Cell(label=label, kind=kind, look=look, text=text)
+                return Cell(label=label, kind=kind, look=look, text=words.breakable(text))
 
     def _workflow(self, column: Column, row: JobRow, at: str) -> Cell:
         href = self.workflow_href(row.name, at)
@@ -584,7 +584,7 @@ class Jobs:
             label=column.title,
             kind=column.kind,
             look=column.look,
-            text=text,
+            text=words.breakable(text),
             href=href,
             sub=self.below(row),
         )

@@ -11,6 +11,7 @@ from math import ceil, floor
 from shlex import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from markupsafe import Markup
 from msgspec import Struct
 
 from jmreport.records import instant
@@ -319,6 +320,23 @@ def cut_middle(text: str, limit: int) -> str:
     keep = max(limit - 3, 2)
     tail = keep // 2
     return f"{text[: keep - tail]} … {text[-tail:]}"
+
+
+#: Where a word too long for its column may go on in the next line, and how long it is at least.
+_BREAKS = re.compile("(?<=[@_])(?=[^@_])")
+_LONG = 12
+
+
+@lru_cache(maxsize=1024)  # a few names stand in most rows
+def breakable(text: str) -> str:
+    """A name or an address that breaks behind its signs, where it has to; a short one as it is.
+
+    >>> breakable("ana@example.org"), breakable("ana@a.org")
+    (Markup('ana@<wbr>example.org'), 'ana@a.org')
+    """
+    if len(text) < _LONG:
+        return text
+    return Markup("<wbr>").join(_BREAKS.split(text))
 
 
 #: What ends a line somewhere, and what turns the direction of the text behind it.

@@ -86,6 +86,14 @@
     return made;
   }
 
+  // A long name or address may break behind its signs, as words.breakable has it.
+  function breakable(at, text) {
+    (text.length < 12 ? [text] : text.split(/([^@_]*[@_]+(?=[^@_]))/).filter(Boolean)).forEach(function (part, place) {
+      if (place) at.appendChild(element('wbr'));
+      at.appendChild(document.createTextNode(part));
+    });
+  }
+
   function cell(column, row) {
     var what = value(column, row);
     var td = element('td');
@@ -99,13 +107,14 @@
       var at = element('time', time(what));
       at.dateTime = new Date(what * 1000).toISOString();
       td.appendChild(at);
-    } else td.textContent = column.kind === 'duration' ? duration(what) : column.kind === 'number' ? thousands(what) : what;
+    } else if (column.kind === 'text') breakable(td, String(what));
+    else td.textContent = column.kind === 'duration' ? duration(what) : column.kind === 'number' ? thousands(what) : what;
     return td;
   }
 
   function workflow(td, column, row) {
     var at = column.values[row], address = data.workflows[at];
-    td.appendChild(address ? link(column.words[at], address) : document.createTextNode(column.words[at]));
+    breakable(address ? td.appendChild(link('', address)) : td, column.words[at]);
     if (data.failures[row] !== null) td.appendChild(element('span', data.causes[data.failures[row]], 'sub'));
   }
 

@@ -1,0 +1,125 @@
+"""Tables of a built site in a browser, where they have least room: on a tablet."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile import Hostile
+
+from jmreport import pipeline
+from jmreport.collectors.demo import Demo, serve
+from jmreport.progress import SilentProgress
+from jmreport.settings import Settings, Site, Snapshots
+
+NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of the built-in laboratory."""
+    return _site(tmp_path_factory.mktemp("widths"), Demo(now=NOW, jobs=300))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same where every text is an attack, and some are words of 3,000 letters."""
+    return _site(tmp_path_factory.mktemp("hostile"), Hostile(Demo(now=NOW, jobs=100)))
+
+
+def _site(root: Path, api: Demo | Hostile) -> Path:
+    settings = Settings(
+        site=Site(dir=str(root / "site")), snapshots=Snapshots(dir=str(root / "snapshots"))
+    )
+    with serve(api, port=0) as server:
+        server.start()
+        pipeline.build(
+            settings,
+            now=NOW,
+            source=pipeline.Source(url=server.url),
+            environ={},
+            progress=SilentProgress(),
+            workers=1,
+        )
+    return root / "site"
+
+
+def most(where: Path, what: bytes) -> Path:
+    """Of the jobs' pages the one that holds most of something."""
+    return max(sorted(where.glob("jobs/*.html")), key=lambda page: page.read_bytes().count(what))
+
+
+LISTS = ("jobs/index.html", "jobs/status-failed.html")
+
+#: Durations in tables that stand on several lines, and words that go on in the next line behind no
+#: sign. Reasons below a name have three lines at most, and messages their own look.
+BROKEN = r"""() => {
+  const range = document.createRange(), durations = [], words = [];
+  const top = (text, at) => {
+    range.setStart(text, at);
+    range.setEnd(text, at + 1);
+    return range.getClientRects()[0]?.top;
+  };
+  const breaks = (text, from, to, behind) => {
+    for (let at = from + 1; at < to; at++)
+      if (top(text, at) > top(text, at - 1) + 4 && !behind.test(text.data[at - 1])) return true;
+    return false;
+  };
+  for (const cell of document.querySelectorAll('main td, main th')) {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+      if (text.parentElement.closest('.sub, .vh, pre, details details')) continue;
+      if (/^\s*\d+ (s|min|h|days)( \d+ (min|h))?\s*$/.test(text.data)) {
+        if (breaks(text, 0, text.length, /^$/)) durations.push(text.data);
+      } else for (const word of text.data.matchAll(/\S+/g))
+        if (breaks(text, word.index, word.index + word[0].length, /[-\/@_.,:;]/))
+          words.push(word[0]);
+    }
+  }
+  return [durations, words];
+}"""
+OPENED = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
+WIDE = "document.documentElement.scrollWidth"
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_names_and_addresses_of_a_list_break_only_behind_a_sign(
+    built: Path, browser: Any, script: bool
+) -> None:
+    """On a tablet held upright and wherever else there is less room than for all columns."""
+    for width in (768, 800, 834, 895, 896, 1024):
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, java_script_enabled=script
+        )
+        page = context.new_page()
+        for address in LISTS:
+            page.goto((built / address).as_uri())
+            assert page.evaluate(BROKEN) == [[], []], (address, width)
+            assert page.evaluate(WIDE) <= width, (address, width)
+        context.close()
+
+
+def test_no_duration_breaks_in_a_table(built: Path, hostile: Path, browser: Any) -> None:
+    """Not on any screen, with all that can be opened open, and nothing is too wide for that."""
+    for width in (320, 768, 895, 1024):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        for where in (built, hostile):
+            jobs = most(where, b"<tr"), most(where, b'class="places"')
+            for address in (*jobs, where / "tasks/index.html", where / LISTS[0]):
+                page.goto(address.as_uri())
+                page.evaluate(OPENED)
+                assert page.evaluate(BROKEN)[0] == [], (address, width)
+                assert page.evaluate(WIDE) <= width, (address, width)
+        page.close()
+
+
+def test_a_word_that_breaks_is_found(browser: Any) -> None:
+    """The tests above can fail: of a narrow table each fault is named, and no more."""
+    page = browser.new_page()
+    page.set_content(
+        "<main><table style='width: 12rem; table-layout: fixed; overflow-wrap: anywhere'>"
+        "<tr><td>3 h 32 min<td>NA1234567890<td>ana@<wbr>b.org</table></main>"
+    )
+    durations, words = page.evaluate(BROKEN)
+    assert (durations, words) == (["3 h 32 min"], ["NA1234567890"])
+    page.close()
