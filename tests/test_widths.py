@@ -1,4 +1,4 @@
-"""Tables of a built site in a browser, where they have least room: on a tablet."""
+"""Tables of a built site in a browser, where they have least room: on a tablet and on paper."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from jmreport.progress import SilentProgress
 from jmreport.settings import Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
+#: The width of what is printed on A4.
+PAPER = 718
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,37 @@ def test_no_duration_breaks_in_a_table(built: Path, hostile: Path, browser: Any)
                 assert page.evaluate(BROKEN)[0] == [], (address, width)
                 assert page.evaluate(WIDE) <= width, (address, width)
         page.close()
+
+
+def test_the_times_of_a_diagram_are_whole_on_paper(
+    built: Path, hostile: Path, browser: Any
+) -> None:
+    """The table of them has ten columns, and none can be moved to."""
+    page = browser.new_page(viewport={"width": PAPER, "height": 1046})
+    page.emulate_media(media="print")
+    for where in (built, hostile):
+        page.goto(most(where, b"<tr").as_uri())
+        page.evaluate(OPENED)
+        wide = page.evaluate(
+            "document.querySelector('.timing table').getBoundingClientRect().right"
+        )
+        assert 0 < wide <= PAPER
+        durations, words = page.evaluate(BROKEN)
+        assert durations == []
+        assert "Succeeded" not in words
+        assert page.evaluate(WIDE) <= PAPER
+    page.close()
+
+
+def test_on_paper_a_list_breaks_no_duration_and_names_only_behind_a_sign(
+    built: Path, browser: Any
+) -> None:
+    page = browser.new_page(viewport={"width": PAPER, "height": 1046})
+    page.emulate_media(media="print")
+    for address in LISTS:
+        page.goto((built / address).as_uri())
+        assert page.evaluate(BROKEN) == [[], []], address
+    page.close()
 
 
 def test_a_word_that_breaks_is_found(browser: Any) -> None:
