@@ -138,6 +138,16 @@ def test_every_job_of_such_a_list_is_on_exactly_one_page(tmp_path: Path) -> None
         assert f"{name}{page}.html" in second.partition(f">{text}<")[0].rpartition("<a ")[2]
 
 
+def test_below_a_few_jobs_the_way_to_older_ones_stands_once(tmp_path: Path) -> None:
+    """Above them it would be in sight of itself; above a screenful it saves the way down."""
+    name = list_name("label", "name", "=wf", "", "ALL_TIME")
+    for nights, times in ((3, 1), (4, 2)):
+        write(tmp_path, *nightly(nights))
+        front = (tmp_path / f"jobs/{name}.html").read_text()
+        assert front.count(">Older<") == times
+        assert front.rindex(">Older<") > front.index("</table>")
+
+
 def test_the_filter_is_offered_where_it_knows_all_jobs_of_a_list(tmp_path: Path) -> None:
     """It knows those of the report alone, whichever others are told of elsewhere."""
     name = list_name("label", "name", "=wf", "", "ALL_TIME")

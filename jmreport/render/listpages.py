@@ -21,6 +21,8 @@ from jmreport.render.standing import Standing
 
 #: Rows on a page of a list.
 ROWS = 100
+#: Rows that are seen at once, with what stands below them.
+_IN_SIGHT = 20
 #: The scope of lists that jobs never leave for their age.
 OF_ALL_TIME = "of all time"
 #: What the name of a list ends in where only its archived jobs are shown.
@@ -45,7 +47,8 @@ class JobList(Struct, frozen=True, kw_only=True):
 
 
 class ListView(Struct, frozen=True, kw_only=True):
-    """A page of a list. `goes_on` says that its jobs go on among those of a longer list."""
+    """A page of a list. `goes_on` says that its jobs go on among those of a longer list, `above`
+    that the way to other pages stands above its jobs too."""
 
     title: str
     other: "PageLink | None"
@@ -59,6 +62,7 @@ class ListView(Struct, frozen=True, kw_only=True):
     pages: tuple["PageLink", ...]
     zone: str
     goes_on: bool = False
+    above: bool = True
 
 
 class PageLink(Struct, frozen=True, kw_only=True):
@@ -294,6 +298,7 @@ def shown(jobs: Jobs, sheet: Sheet) -> ListView:
         pages=_links(part, place, at),
         zone=words.zone_name(jobs.now, jobs.zone),
         goes_on=bool(place.shared and place.shared.newest and not last),
+        above=len(chunk) > _IN_SIGHT or not (place.aged or place.shared),
     )
 
 
