@@ -42,9 +42,13 @@ Tree = dict[str, Any]
 WIDE, NIGHT = 400_000, 60_000
 
 
-def record(number: int, *, state: int = 0, now: datetime = NOW) -> Record:
-    """A job of 34 KB of JSON; with another `state` it is the same job, told of otherwise."""
-    job = _Job(number, now)
+def record(number: int, *, state: int = 0, seen: bool = True, now: datetime = NOW) -> Record:
+    """A job of 34 KB of JSON; with another `state` it is the same job, told of otherwise.
+
+    It ends so many minutes later then, which lists show, or if it is not `seen` has its details
+    told of otherwise alone.
+    """
+    job = _Job(number, now, later=timedelta(minutes=state if seen else 0))
     row = job.row()
     detail = {
         **row,
@@ -106,7 +110,9 @@ def many(jobs: int, *, first: int = 0) -> Iterator[Record]:
 class _Job:
     """What the parts of one job have in common."""
 
-    def __init__(self, number: int, now: datetime, spread: int = WIDE) -> None:
+    def __init__(
+        self, number: int, now: datetime, spread: int = WIDE, *, later: timedelta = timedelta()
+    ) -> None:
         self.random = Random(number)  # noqa: S311 (the same jobs in every run)
         self.id = str(UUID(bytes=sha256(b"job %d" % number).digest()[:16], version=4))
         self.name = WORKFLOWS[number % len(WORKFLOWS)]
@@ -118,7 +124,7 @@ class _Job:
         lengths = [self.random.randint(300, 4_000) for _ in TASKS]
         self.starts = [self.started + timedelta(seconds=2 + sum(lengths[:at])) for at in range(3)]
         self.lengths = [timedelta(seconds=length) for length in lengths]
-        self.ended = self.starts[-1] + self.lengths[-1] + timedelta(seconds=3)
+        self.ended = self.starts[-1] + self.lengths[-1] + timedelta(seconds=3) + later
         self.folder = f"gs://lab-{self.owner}/cromwell-executions/{self.name}/{self.id}"
 
     def row(self) -> Tree:

@@ -2,18 +2,20 @@
 
 import os
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hostile import PAYLOADS
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from msgspec.structs import replace
-from site_cases import contents, entries, report, runs, write
+from site_cases import NOW, contents, entries, report, runs, write
 
+from jmreport.models import DisplayField
+from jmreport.records import Entry, Failure, Gap, JobRow
 from jmreport.render import charts, jobcells, site
-from jmreport.render.jobcells import Cell, Jobs
+from jmreport.render.jobcells import Cell, Jobs, Lent
 from jmreport.render.joblists import NO_NAME, Lists, index_pages, rows_script
 from jmreport.render.page import LAST
 from jmreport.render.words import zone
@@ -37,6 +39,98 @@ def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
     for page in ("jobs/a.html", "jobs/b.html", "jobs/a.html"):
         assert jobs.line(job, page).printed(macro) == "<tr></tr>"
     assert calls == [len(jobs.columns)]
+
+
+#: Columns of every kind: of the job itself, a label, a date, and what only the server knows.
+COLUMNS = (
+    DisplayField(field="status", display="Status"),
+    DisplayField(field="submission", display="Submitted"),
+    DisplayField(field="end", display="Ended"),
+    DisplayField(field="labels.owner", display="Owner"),
+    DisplayField(field="extensions.userId", display="User"),
+    DisplayField(field="extensions.lastUpdate", display="Updated", field_type="date"),
+    DisplayField(field="extensions.statusDetail", display="Detail"),
+)
+SHOWN: dict[str, Any] = {
+    "status": "Aborted",
+    "name": "another",
+    "submission": NOW - timedelta(days=3),
+    "start": NOW - timedelta(days=2),
+    "end": NOW - timedelta(days=1),
+    "labels": {"owner": "cleo", "sample": "s"},
+    "user": "cleo@example.org",
+    "failure": Failure(message="another", task="Align"),
+    "extra": {"extensions.lastUpdate": "2026-11-21T02:00:00Z", "extensions.statusDetail": "d"},
+}
+NOT_SHOWN: dict[str, Any] = {
+    "labels": {"owner": "ana", "sample": "another"},
+    "extra": {"extensions.statusDetail": "d", "extensions.other": "another"},
+    "parent": "another",
+    "children": ("another",),
+    "key": "another",
+    "failed_tasks": ("Another",),
+    "tasks": 7,
+    "retries": 7,
+    "gaps": (Gap(what="log", why="another"),),
+    "where": "Another",
+}
+
+
+def marked(columns: tuple[DisplayField, ...], row: JobRow) -> tuple[bytes, str]:
+    """What a list's page is told of a job, and what it shows of it."""
+    over = runs(2)
+    jobs = Jobs(
+        replace(report(entries(30, over), over), columns=columns), zone=zone("UTC"), pages={"wf"}
+    )
+    jobs.lend({row.id: Lent(Entry(row=row, **PLACE), "a1")})
+    printed = jobs.line(row.id, "jobs/a.html").printed(lambda cells: escape(repr(cells)))
+    return jobs.mark_of(row, "a1"), printed
+
+
+PLACE: dict[str, Any] = dict.fromkeys(
+    ("run", "shard", "digest", "row_digest", "first_run", "last_run"), ""
+) | {"line": 0}
+ROW = JobRow(
+    id="a1b2",
+    name="wf",
+    status="Failed",
+    submission=NOW - timedelta(days=5),
+    start=NOW - timedelta(days=4, hours=23),
+    end=NOW - timedelta(days=4),
+    labels={"owner": "ana", "sample": "s"},
+    user="ana@example.org",
+    failure=Failure(message="m", task="Align"),
+    extra={"extensions.statusDetail": "d"},
+)
+
+
+@pytest.mark.parametrize("field", SHOWN)
+def test_whatever_a_list_shows_of_a_job_changes_its_pages(field: str) -> None:
+    was, now = marked(COLUMNS, ROW), marked(COLUMNS, replace(ROW, **{field: SHOWN[field]}))
+    assert was[1] != now[1]
+    assert was[0] != now[0]
+
+
+@pytest.mark.parametrize("field", NOT_SHOWN)
+def test_what_no_list_shows_of_a_job_leaves_their_pages_alone(field: str) -> None:
+    """A job stands in some twenty lists, and a server tells much of it."""
+    was, now = marked(COLUMNS, ROW), marked(COLUMNS, replace(ROW, **{field: NOT_SHOWN[field]}))
+    assert was == now
+
+
+def test_a_job_of_which_no_list_shows_what_changed_has_its_own_files_written(
+    tmp_path: Path,
+) -> None:
+    over = runs(2)
+    some = entries(250, over)
+    write(tmp_path, some, over)
+    old = some[7]
+    told = replace(old, row=replace(old.row, where="Another"))
+    written = write(tmp_path, [told if each is old else each for each in some], over)
+    lists = [name for name in contents(tmp_path) if name.startswith("jobs/label-")]
+    assert len(lists) > 20
+    # Its page and its raw JSON; and what is told of all jobs.
+    assert written.rewritten <= 2 + len(("jobs.ndjson", "jobs.csv", "report.json", "timeline"))
 
 
 def test_the_rows_of_a_page_are_a_line_each() -> None:

@@ -11,8 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import filterfalse
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -213,6 +214,18 @@ def field_time(row: JobRow, key: str) -> datetime | None:
     return moment(field_text(row, key))
 
 
+def _read_by(column: Column) -> Callable[[JobRow], object] | None:
+    """What reads all that a column's cells are made of; None for what every mark is made of."""
+    match column.kind:
+        case "status" | "job" | "workflow":
+            return None
+        case "duration":
+            return attrgetter("start", "end")
+        case "time" if column.key in _BY_KEY:
+            return attrgetter(column.key)
+    return partial(field_text, key=column.key)
+
+
 def failure_words(row: JobRow) -> str:
     """Why a job failed, short enough for a list; "" where nothing is known."""
     if row.failure is None or row.status == "Succeeded":
@@ -358,7 +371,7 @@ class Jobs:
     @property
     def marked_by(self) -> str:
         """Changes when lists show something else of a job that is the same."""
-        return digest(self._sparse)
+        return digest(self.columns, self._sparse)
 
     def planned(self) -> None:
         """Lets go of what only planning asks for."""
@@ -439,9 +452,21 @@ class Jobs:
             return b"".join(map(self.mark, jobs))
 
     def mark_of(self, row: JobRow | None, short: str) -> bytes:
-        """The same of a job and its short id."""
-        content = msgspec.msgpack.encode((row, short, self.below(row) if row else ""))
+        """The same of a job and its short id.
+
+        Of nothing else than its cells: a server tells much of a job that no list shows, and a job
+        stands in some twenty lists.
+        """
+        told: tuple[object, ...] = ()
+        if row is not None:
+            told = row.id, row.status, row.name, self.below(row), [of(row) for of in self._reading]
+        content = msgspec.msgpack.encode((short, told))
         return hashlib.blake2b(content, digest_size=12).digest()
+
+    @cached_property
+    def _reading(self) -> tuple[Callable[[JobRow], object], ...]:
+        """What cells are made of, beside status, name and id."""
+        return tuple(filter(None, map(_read_by, self.columns)))
 
     def numbered(self, jobs: Sequence[str]) -> Sequence[str] | Sequence[int]:
         """The same jobs by their numbers, as pages keep them; ids where one has no number.

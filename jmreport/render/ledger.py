@@ -6,7 +6,7 @@
     nights: run | settings | summary | body
     diffs:  name | body
     seals:  body
-    briefs: job | mark | short id | archived | submitted
+    briefs: job | row | mark | short id | archived | submitted
     lists:  name | look | pages
     strangers: owner
     seen:   body
@@ -59,10 +59,11 @@ CREATE TABLE IF NOT EXISTS diffs (name TEXT PRIMARY KEY, body BLOB NOT NULL) WIT
 _SEALS = "CREATE TABLE IF NOT EXISTS seals (body BLOB NOT NULL)"
 _BRIEFS = """
 CREATE TABLE IF NOT EXISTS briefs (
-  number INTEGER PRIMARY KEY, job TEXT NOT NULL, mark BLOB, short TEXT, archived INTEGER,
-  submitted REAL
+  number INTEGER PRIMARY KEY, job TEXT NOT NULL, row BLOB, mark BLOB, short TEXT,
+  archived INTEGER, submitted REAL
 )
 """
+_BRIEF = "row, mark, short, archived, submitted"
 _LISTS = """
 CREATE TABLE IF NOT EXISTS lists (
   name TEXT PRIMARY KEY, look TEXT NOT NULL, pages INTEGER NOT NULL
@@ -160,10 +161,12 @@ def _files_of(database: sqlite3.Connection) -> Iterator[tuple[str, WrittenFile]]
 class Brief(NamedTuple):
     """What is remembered of a listed job for lists.
 
-    `mark` is the digest of what they show of it, its `short` id among it, None where that is not
-    known; `submitted` is in seconds since 1970, None where nobody says when it was.
+    `row` is the digest of all by which it stands in one and not in another. `mark` is that of what
+    they show of it, its `short` id among it, None where that is not known; `submitted` is in
+    seconds since 1970, None where nobody says when it was.
     """
 
+    row: bytes
     mark: bytes | None
     short: str
     archived: bool
@@ -350,8 +353,7 @@ class Ledger:
     def put_brief(self, job: str, brief: Brief) -> None:
         """Remembers what lists show of a job, in place of what it was."""
         self._database.execute(
-            "INSERT OR REPLACE INTO briefs (job, mark, short, archived, submitted) "
-            "VALUES (?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO briefs (job, {_BRIEF}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
             (job, *brief),
         )
 
@@ -371,11 +373,11 @@ class Ledger:
     def briefs(self, jobs: Sequence[str]) -> dict[str, Brief]:
         """What is remembered of those of some hundred jobs that are listed."""
         marks = ", ".join("?" * len(jobs))
-        rows = self._database.execute(
-            f"SELECT job, mark, short, archived, submitted FROM briefs WHERE job IN ({marks})",  # noqa: S608
-            jobs,
-        )
-        return {job: Brief(mark, short, bool(put), at) for job, mark, short, put, at in rows}
+        query = f"SELECT job, {_BRIEF} FROM briefs WHERE job IN ({marks})"  # noqa: S608
+        return {
+            job: Brief(row, mark, short, bool(archived), submitted)
+            for job, row, mark, short, archived, submitted in self._database.execute(query, jobs)
+        }
 
     def archived(self) -> Iterator[str]:
         """The listed jobs that somebody has put aside."""

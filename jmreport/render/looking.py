@@ -7,6 +7,7 @@ workflow which got a page; of all others it is only looked whether their files a
 other case, and whenever it is in doubt, every job is looked at.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -18,7 +19,7 @@ from msgspec import Struct
 
 from jmreport.history import History
 from jmreport.placed import NEVER
-from jmreport.records import Entry, run_order
+from jmreport.records import Entry, JobRow, run_order
 from jmreport.remembered import Contexts, Memory, StoreState
 from jmreport.render import addresses
 from jmreport.render.files import Files
@@ -154,12 +155,12 @@ class Looking:
         short = jobs.short(row.id)
         # Of this row, and not of the report's, which workers that were forked share with us.
         mark = jobs.known_mark(row.id) or jobs.mark_of(row, short)
-        now = Brief(mark, short, row.archived, at) if row.listed else None
+        now = Brief(_digest(row), mark, short, row.archived, at) if row.listed else None
         if not self.whole:
             before = self._ledger.briefs((row.id,)).get(row.id)
             if before == now:
                 return
-            if before and now and before.mark == jobs.mark_of(row, before.short):
+            if before and now and before.row == now.row:
                 self.renamed.add(NEVER if at is None else at)
             else:
                 self._moved(before, now)
@@ -206,6 +207,11 @@ class Looking:
         strangers = self._ledger.jobs_gone() if self.whole else self._strangers
         self._ledger.set_strangers(strangers)
         self._ledger.set_seen(msgspec.msgpack.encode(self._seen))
+
+
+def _digest(row: JobRow) -> bytes:
+    """A job's row as eight bytes."""
+    return hashlib.blake2b(msgspec.msgpack.encode(row), digest_size=8).digest()
 
 
 def _with_short(history: History, jobs: list[str]) -> Iterator[tuple[Entry, str]]:
