@@ -106,9 +106,14 @@ class Held:
             if entry.last_run != run and (since is None or (at is not None and at >= since)):
                 yield entry
 
-    def submitted(self, since: float, before: float) -> Iterator[Entry]:
-        """The jobs submitted from then until before then, the oldest first."""
-        return (entry for entry in self.by_submission() if since <= _submitted(entry) < before)
+    def submitted(self, since: float, before: float, *, upto: str | None = None) -> Iterator[Entry]:
+        """The jobs submitted from then until before then that runs up to this one told of."""
+        return (
+            entry
+            for entry in self.by_submission()
+            if since <= _submitted(entry) < before
+            and (upto is None or run_order(entry.run) <= run_order(upto))
+        )
 
     def submitted_before(self, at: float) -> int:
         """How many jobs were submitted before then."""

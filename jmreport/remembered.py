@@ -368,8 +368,10 @@ class Growing(History, Protocol):
         """The jobs that were submitted since then, and that this run did not find."""
         ...
 
-    def submitted(self, since: float, before: float) -> Iterator[Entry]:
+    def submitted(self, since: float, before: float, *, upto: str | None = None) -> Iterator[Entry]:
         """The jobs submitted from then until before then, the oldest first.
+
+        Of those alone that no run behind `upto` told of, if it is given.
 
         In seconds since 1970; those that do not say when were submitted at minus infinity.
         """

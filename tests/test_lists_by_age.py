@@ -289,10 +289,10 @@ def _pages(where: Path) -> Iterator[tuple[str, bytes]]:
             yield name, body
 
 
-def _pretend_otherwise(where: Path) -> set[str]:
+def _pretend_otherwise(where: Path, pages: str = "jobs/label-%-older-%") -> set[str]:
     """Has the ledger say that full pages show something else; whichever is planned is written."""
     with closing(sqlite3.connect(where / ".jmreport" / "pages")) as ledger, ledger:
-        full = "owner LIKE 'jobs/label-%-older-%'"
+        full = f"owner LIKE '{pages}'"
         ledger.execute(f"UPDATE pages SET content = 'another' WHERE {full}")  # noqa: S608
         found = {owner for (owner,) in ledger.execute(f"SELECT owner FROM pages WHERE {full}")}  # noqa: S608
     for address in found:
@@ -320,6 +320,44 @@ def test_full_pages_older_than_all_that_changed_are_not_planned_again(tmp_path: 
     # The last of the full pages leads to none that is newer, so it is written once more.
     assert _numbers(each for each in again if each.startswith(wf)) == {4}
     assert list(check(tmp_path)) == []
+
+
+def test_full_pages_of_past_days_stand_unless_a_job_of_theirs_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report tells of the last weeks day by day, each with all of its jobs."""
+    monkeypatch.setattr(listpages, "ROWS", 20)
+    one, days = tmp_path / "one", "jobs/ended-%-older-%"
+    remember(one, *nightly(6))
+    full = _pretend_otherwise(one, days)
+    remember(one, *nightly(7))
+    again = _written_since(one, full)
+    # Those of the report's own day had been no list of jobs from before the window.
+    assert len(full) > 10
+    assert again == set()
+    full = _pretend_otherwise(one, days)
+    jobs, over = nightly(8)
+    place = 2 * JOBS + 40
+    old = jobs[place]
+    jobs[place] = replace(
+        old,
+        run=over[-1].id,
+        shard="jobs-0099",
+        row=replace(old.row, user="cleo@example.org"),
+    )
+    remember(one, jobs, over)
+    again = _written_since(one, full)
+    showing = {
+        name.partition("-older-")[0]
+        for name, body in contents(one).items()
+        if name in full and addresses.job(old.row.id)[5:].encode() in body
+    }
+    assert showing
+    assert {address.partition("-older-")[0] for address in again} == showing
+    write(tmp_path / "two", jobs, over)
+    here, wanted = contents(one), contents(tmp_path / "two")
+    lists = {name for name in wanted if name.startswith("jobs/ended-")}
+    assert {name: here[name] for name in lists} == {name: wanted[name] for name in lists}
 
 
 def test_a_full_page_that_was_taken_away_is_made_again(tmp_path: Path) -> None:

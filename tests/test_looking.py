@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -17,7 +18,8 @@ from jmreport.history import Held
 from jmreport.progress import SilentProgress, Step
 from jmreport.records import Entry, Run
 from jmreport.remembered import Contexts, Memory, StoreState
-from jmreport.render import addresses, listpages, site
+from jmreport.render import addresses, listpages, looking, site
+from jmreport.render.files import Files
 from jmreport.report import JobContext
 from jmreport.settings import ReportSettings, Settings, Site
 
@@ -99,17 +101,27 @@ def spoil(where: Path, world: Growing) -> None:
     page = world.random.choice(pages)
     if world.random.random() < 0.5:
         page.unlink()
-    else:
+    elif looking.MANY_FILES:
         page.write_bytes(page.read_bytes()[:-1])
+    else:  # as most programs do, or it would be found within a week of nights only
+        part = where / "part"
+        part.write_bytes(page.read_bytes()[:-1])
+        part.replace(page)
 
 
 def grown(seed: int, folder: Path, *, nights: int = 6) -> tuple[int, int]:
-    """Two sites of the same nights; one of them remembers. Says how many jobs each looked at."""
+    """Two sites of the same nights; one of them remembers. Says how many jobs each looked at.
+
+    With every other seed their files are looked at by turns, as those of very many are.
+    """
     world = Growing(seed)
     quick, slow = folder / "quick", folder / "slow"
     sums = (0, 0)
     # Pages of lists are short, or none would be full.
-    with patch.object(listpages, "ROWS", 3):
+    with (
+        patch.object(listpages, "ROWS", 3),
+        patch.object(looking, "MANY_FILES", seed % 2 * looking.MANY_FILES),
+    ):
         for _ in range(nights):
             world.grow()
             chance = world.random.random()
@@ -201,6 +213,67 @@ def test_a_page_that_is_missing_or_cut_short_is_made_again(tmp_path: Path) -> No
     written, looked = write(tmp_path, jobs, over)
     assert (written.rewritten, looked) == (4, 2)
     assert contents(tmp_path) == before
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, where: Path, jobs: Any, over: Any) -> tuple[int, int]:
+    """How many files of jobs' pages were looked at, and how many files were written."""
+    asked: list[str] = []
+    own = {of(entry.row.id) for entry in jobs for of in (addresses.job, addresses.job_raw)}
+    size = Files.size
+
+    def noted(files: Files, address: str) -> int | None:
+        if address in own:
+            asked.append(address)
+        return size(files, address)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(Files, "size", noted)
+        written, _ = write(where, jobs, over)
+    return len(asked), written.rewritten
+
+
+def test_very_many_files_are_looked_at_by_turns_and_each_within_a_week_of_nights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MANY_FILES", 20)
+    jobs, over = nightly(14)
+    write(tmp_path, jobs, over)
+    before = contents(tmp_path)
+    page = tmp_path / addresses.job(jobs[30].row.id)
+    page.write_bytes(page.read_bytes()[:-1])
+    looked, made = zip(
+        *(counted(monkeypatch, tmp_path, jobs, over) for _ in range(looking.TURNS + 1)),
+        strict=True,
+    )
+    # Twelve, those of the page at the end, and what is looked at again once.
+    assert max(looked) <= 18, looked
+    # The page and what lies beside it, once.
+    assert sorted(made) == [0] * looking.TURNS + [2]
+    assert contents(tmp_path) == before
+
+
+def test_a_file_of_very_many_that_is_missing_is_made_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MANY_FILES", 20)
+    jobs, over = nightly(14)
+    write(tmp_path, jobs, over)
+    before = contents(tmp_path)
+    for entry in jobs[::9]:
+        (tmp_path / addresses.job_raw(entry.row.id)).unlink()
+        written, looked = write(tmp_path, jobs, over)
+        assert (written.rewritten, looked) == (2, 1)
+        assert contents(tmp_path) == before
+
+
+def test_files_are_counted_alike_whether_all_or_some_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for many in (0, 10**6):
+        monkeypatch.setattr(looking, "MANY_FILES", many)
+        told.append([write(tmp_path / str(many), *nightly(count))[0] for count in (5, 6, 6, 8)])
+    assert told[0] == told[1]
 
 
 def batch(entry: Entry) -> Entry:

@@ -46,8 +46,8 @@ class Streamed(Held):
     def by_submission(self) -> Iterator[Entry]:
         return self._told(super().by_submission())
 
-    def submitted(self, since: float, before: float) -> Iterator[Entry]:
-        return self._told(Held(self.entries()).submitted(since, before))
+    def submitted(self, since: float, before: float, *, upto: str | None = None) -> Iterator[Entry]:
+        return self._told(Held(self.entries()).submitted(since, before, upto=upto))
 
     def entries(self) -> list[Entry]:
         """All of them."""

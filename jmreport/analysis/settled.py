@@ -320,9 +320,7 @@ class Settled:
             if entry.row.listed and _submitted(entry.row) < head.before:
                 self._check_apart(head, entry)
             yield entry
-        for entry in history.submitted(head.before, inf):
-            if run_order(entry.run) <= edge:
-                yield entry
+        yield from history.submitted(head.before, inf, upto=head.run)
         for entry in self._apart(head):
             if run_order(entry.run) <= edge:
                 yield entry

@@ -161,10 +161,17 @@ class Files:
     def size(self, address: str) -> int | None:
         """A file's size; None where there is none, and -1 where nobody knows what it holds."""
         try:
-            size = os.stat(f"{self.root}/{address}").st_size  # noqa: PTH116 (each page is asked)
+            size = os.stat(f"{self._root}/{address}").st_size  # noqa: PTH116 (each page is asked)
         except OSError:
             return None
         return -1 if address in self.unsure else size
+
+    def folder(self, address: str) -> int:
+        """When a file came to a folder or went last, in nanoseconds; 0 where it is not there."""
+        try:
+            return os.stat(f"{self._root}/{address}").st_mtime_ns  # noqa: PTH116
+        except OSError:
+            return 0
 
     def remove(self, address: str) -> None:
         """Takes a file away, and its folder if that is empty then; a file gone is no mistake."""

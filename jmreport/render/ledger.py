@@ -289,13 +289,14 @@ class Ledger:
         """What is remembered of the jobs that pages were made of, in this ledger's transaction."""
         return Memory(self._database)
 
-    def sizes_of_jobs(self) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    def sizes_of_jobs(self, behind: str = "") -> Iterator[tuple[str, list[tuple[str, int]]]]:
         """(owner, [(address, size) …]) of the files of jobs' pages, in the order of their owners.
 
-        The size is -1 for a page of which the files cannot be told: no file is as large.
+        From those `behind` a page on. The size is -1 for a page of which the files cannot be told:
+        no file is as large.
         """
-        query = f"SELECT owner, files FROM pages WHERE {_OF_JOBS}"  # noqa: S608 - words of ours
-        for owner, files in self._database.execute(query):
+        query = f"SELECT owner, files FROM pages WHERE {_OF_JOBS} AND owner > ? ORDER BY owner"  # noqa: S608
+        for owner, files in self._database.execute(query, (behind,)):
             try:
                 told = _decode(files)
             except (msgspec.DecodeError, UnicodeDecodeError, TypeError):

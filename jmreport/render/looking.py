@@ -16,6 +16,7 @@ from math import inf
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.history import History
 from jmreport.placed import NEVER
@@ -29,13 +30,21 @@ from jmreport.report import JobContext
 
 #: Jobs that are read together.
 _AT_ONCE = 500
+#: Jobs that are kept as others, 100 bytes each: beyond them any may be one.
+MOST_OTHERS = 50_000
+#: Files of jobs' pages from which on they are looked at by turns, and how many turns that takes.
+MANY_FILES, TURNS = 100_000, 7
+#: The folder in which they lie.
+_FOLDER = addresses.JOBS.rpartition("/")[0]
 
 
 class Seen(Struct, frozen=True, kw_only=True):
     """What all pages of jobs are made of.
 
     `made_of` is a digest of code and settings; `labels` and `workflows` are those that have pages;
-    `now` is that of the newest usable run; `marks` is what lists show of a job by.
+    `now` is that of the newest usable run; `marks` is what lists show of a job by. `files` counts
+    those of all jobs' pages, `folder` is when one came to them or went last, and `upto` the page at
+    which the next look at some of them begins.
     """
 
     made_of: str
@@ -44,6 +53,9 @@ class Seen(Struct, frozen=True, kw_only=True):
     store: StoreState
     now: datetime
     marks: str
+    files: int = 0
+    folder: int = 0
+    upto: str = ""
 
     def since(self, before: "Seen") -> frozenset[str] | None:
         """The runs that came since, where nothing else is another; else None."""
@@ -66,8 +78,9 @@ class Looking:
         self._strangers = set(ledger.strangers())
         #: Whether every job is looked at.
         self.whole = True
-        #: Files of jobs that are not looked at, all of them as they were.
-        self.unchanged = 0
+        #: Files of jobs that are not looked at, all of them as they were; and of those that are.
+        self.unchanged, self._made = 0, 0
+        self._upto = ""
         #: Those jobs.
         self.jobs = 0
         #: Whether what lists show is remembered of every job.
@@ -77,6 +90,8 @@ class Looking:
         self.since: float | None = None
         #: When jobs were submitted that stand where they did in all lists, under another short id.
         self.renamed: set[float] = set()
+        #: The jobs that lists show otherwise than they did, None where all may be, or are too many.
+        self.others: set[str] | None = None
         ledger.set_seen(b"")
 
     def contexts(self, found: Contexts) -> Iterator[JobContext]:
@@ -86,7 +101,7 @@ class Looking:
         if some is not None:
             self.whole = False
             return self._others_counted(some)
-        self.unchanged, self.since = 0, None
+        self.unchanged, self.since, self.others = 0, None, None
         self._ledger.begin_briefs()
         return found.remembered(self._ledger.memory()) if self._seen else iter(found)
 
@@ -95,11 +110,11 @@ class Looking:
         if since is None or self._before is None:
             return None
         if self._before.marks == seen.marks:
-            self.since = inf
+            self.since, self.others = inf, set()
         else:
             self._ledger.forget_marks()
         memory = self._ledger.memory()
-        damaged = self._damaged()
+        damaged = self._damaged(self._before)
         again = {job for job in memory.ids() if addresses.job(job) in damaged} if damaged else set()
         again.update(self._linked(self._before, seen, memory))
         return found.touched(memory, since, again)
@@ -126,18 +141,34 @@ class Looking:
             self.jobs -= 1
             yield context
 
-    def _damaged(self) -> frozenset[str]:
-        """The pages of which a file is missing or another; counts the files of all."""
-        damaged: set[str] = set()
-        size, count = self._files.size, 0
-        for owner, files in self._ledger.sizes_of_jobs():
+    def _damaged(self, before: Seen) -> frozenset[str]:
+        """The pages of which a file is missing or another; counts the files of all.
+
+        Of very many only some are looked at, where none can be missing: in turn, so that each is
+        within a week of nights.
+        """
+        size, found = self._files.size, set[str]()
+        same = before.folder == self._files.folder(_FOLDER) and not self._files.unsure
+        some = before.files > MANY_FILES and same
+        count = 0
+        for owner, files in self._some_sizes(before) if some else self._ledger.sizes_of_jobs():
             if owner not in self._strangers:
                 count += len(files)
                 for address, known in files:
                     if size(address) != known:
-                        damaged.add(owner)
-        self.unchanged = count
-        return frozenset(damaged)
+                        found.add(owner)
+        self.unchanged = before.files if some else count
+        return frozenset(found)
+
+    def _some_sizes(self, before: Seen) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+        """Those of a part of the pages: from where the last look ended, or from the first on."""
+        most, told = before.files // TURNS + 1, 0
+        for owner, files in self._ledger.sizes_of_jobs(before.upto):
+            yield owner, files
+            told += len(files)
+            if told > most:
+                self._upto = owner
+                return
 
     def take(self, owner: str, files: int) -> None:
         """A job's page is looked at that had so many files."""
@@ -145,6 +176,10 @@ class Looking:
             self._strangers.remove(owner)
         elif not self.whole:
             self.unchanged -= files
+
+    def made(self, files: int) -> None:
+        """A page that is looked at has so many files now."""
+        self._made += files
 
     def show(self, entry: Entry, jobs: Jobs) -> None:
         """Remembers what lists show of a job that is looked at."""
@@ -158,6 +193,8 @@ class Looking:
         now = Brief(_digest(row), mark, short, row.archived, at) if row.listed else None
         if not self.whole:
             before = self._ledger.briefs((row.id,)).get(row.id)
+            if now is None or before != now:
+                self._note(row.id)
             if before == now:
                 return
             if before and now and before.row == now.row:
@@ -168,6 +205,13 @@ class Looking:
                 self._ledger.forget_brief(row.id)
         if now is not None:
             self._ledger.put_brief(row.id, now)
+
+    def _note(self, job: str) -> None:
+        """A job is shown otherwise, or nobody knows whether it is."""
+        if self.others is not None:
+            self.others.add(job)
+            if len(self.others) > MOST_OTHERS:
+                self.others = None
 
     def _moved(self, *briefs: Brief | None) -> None:
         """A job stands elsewhere in lists, or is shown otherwise."""
@@ -206,7 +250,13 @@ class Looking:
             return
         strangers = self._ledger.jobs_gone() if self.whole else self._strangers
         self._ledger.set_strangers(strangers)
-        self._ledger.set_seen(msgspec.msgpack.encode(self._seen))
+        seen = replace(
+            self._seen,
+            files=self.unchanged + self._made,
+            folder=self._files.folder(_FOLDER),
+            upto=self._upto,
+        )
+        self._ledger.set_seen(msgspec.msgpack.encode(seen))
 
 
 def _digest(row: JobRow) -> bytes:

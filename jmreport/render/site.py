@@ -301,7 +301,7 @@ class _Site:
         with _spooling(changed) as spool, self._job_workers() as inner:
             workers = self.others.spare(inner, self.files)
             for done in batched(self._fresh(contexts, wanted, spool, step), workers):
-                self._done(done, step, kept=True)
+                self._done_job(done, step)
         self.unchanged += self.looking.unchanged
         step.advance(self.looking.jobs)
         self.looking.meet_others(self.jobs, wanted)
@@ -321,6 +321,7 @@ class _Site:
                 self.looking.take(owner, len(files))
                 if content == task.content and self._whole(files):
                     self.unchanged += len(files)
+                    self.looking.made(len(files))
                     step.advance()
                 elif self.bare or self.files.size(owner) is None:
                     yield task
@@ -342,7 +343,7 @@ class _Site:
         with working(self.maker, 1) if few else self._job_workers() as inner:
             workers = self.others.spare(inner, self.files)
             for done in batched(_spooled(changed), workers):
-                self._done(done, step, kept=True)
+                self._done_job(done, step)
 
     def _job_workers(self) -> AbstractContextManager[JobWorkers]:
         """Who makes the pages of jobs."""
@@ -404,7 +405,8 @@ class _Site:
             self.report, self.jobs, zone=self.maker.settings.report.timezone
         )
         rows_file = self._stream(lambda total: f"assets/jobs-{total[:8]}.js", rows)
-        standing = Standing(self.ledger, self.files, self.looking.since, self.looking.renamed)
+        looked = self.looking
+        standing = Standing(self.ledger, self.files, looked.since, looked.renamed, looked.others)
         made = plan(
             self.report,
             self.jobs,
@@ -548,6 +550,10 @@ class _Site:
     def _all_done(self, done: Iterable[Done], step: Step) -> None:
         for each in done:
             self._done(each, step, kept=each.owner.startswith(KEPT))
+
+    def _done_job(self, done: Done, step: Step) -> None:
+        self._done(done, step, kept=True)
+        self.looking.made(len(done.files))
 
     def _done(self, done: Done, step: Step, *, kept: bool) -> None:
         self.ledger.put(done.owner, done.content, done.files, kept=kept)

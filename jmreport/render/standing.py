@@ -2,11 +2,13 @@
 
 A list of all time is paged from its oldest job on, so nothing can change a full page but a job that
 is another, or that nobody knew, and none that was submitted later than those of the page. Full
-pages that are older than all such jobs are not even planned. The ledger remembers of each list how
-its pages looked, and how many of them were full.
+pages that are older than all such jobs are not even planned. Nor are those of a list that has the
+same jobs as before, none of which is another: those of past nights. The ledger remembers of each
+list how its pages looked, and how many of them were full.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence, Set
 from math import inf, nextafter
 
 from jmreport.placed import Placed
@@ -18,47 +20,73 @@ class Standing:
     """Full pages that are left alone, list by list. Their files are looked at all the same."""
 
     def __init__(
-        self, ledger: Ledger, files: Files, since: float | None, renamed: Iterable[float] = ()
+        self,
+        ledger: Ledger,
+        files: Files,
+        since: float | None,
+        renamed: Iterable[float] = (),
+        others: Set[str] | None = None,
     ) -> None:
         """No job is another that was submitted before `since`, in seconds since 1970.
 
         None where nobody knows: then no page stands. Those submitted at one of the `renamed`
-        instants are where they were, under another name.
+        instants are where they were, under another name. `others` are the jobs that are others,
+        None where they may be any.
         """
         self._ledger, self._files, self._since = ledger, files, since
-        self._renamed = sorted(renamed)
+        self._renamed, self._others = sorted(renamed), others
         self._before = {} if since is None else ledger.lists()
         self._now: dict[str, tuple[str, int]] = {}
         #: Addresses of the pages that stand.
         self.pages: set[str] = set()
 
-    def of(self, name: str, look: str, jobs: object, full: int, rows: int) -> frozenset[str]:
+    def of(self, name: str, look: str, jobs: Sequence[str], full: int, rows: int) -> frozenset[str]:
         """Those of a list, which has so many full pages of so many rows.
 
         `name` is what their addresses begin with (jobs/label-owner-a157d2d6b4-older-).
         """
+        # By places a list is only known as far as it is the same.
+        look = look if isinstance(jobs, Placed) else f"{look} {_digest(jobs)}"
         self._now[name] = look, full
         then, pages = self._before.get(name, ("", 0))
-        if self._since is None or then != look or not isinstance(jobs, Placed):
+        if then != look:
             return frozenset()
-        # The newest of the full pages says so, by leading to none that is newer.
-        last = min(pages - 1, full - 1, jobs.older(self._since) // rows)
-        if last < 1:
-            return frozenset()
-        other = {page for at in self._renamed for page in _showing(jobs, at, rows)}
-        wanted = {f"{name}{page}.html" for page in range(1, last + 1) if page not in other}
+        if isinstance(jobs, Placed):
+            wanted = self._older(jobs, min(pages, full), rows)
+        else:
+            wanted = set(range(1, full + 1)) if self._same(jobs) else set()
+        addresses = {f"{name}{page}.html" for page in wanted}
         size = self._files.size
         found = frozenset(
             address
-            for address, known in self._ledger.sizes_of(name)
-            if address in wanted and size(address) == known
+            for address, known in (self._ledger.sizes_of(name) if addresses else ())
+            if address in addresses and size(address) == known
         )
         self.pages |= found
         return found
 
+    def _older(self, jobs: Placed, full: int, rows: int) -> set[int]:
+        """The full pages that are older than all that changed."""
+        if self._since is None:
+            return set()
+        # The newest of the full pages says so, by leading to none that is newer.
+        last = min(full - 1, jobs.older(self._since) // rows)
+        other = {page for at in self._renamed for page in _showing(jobs, at, rows)}
+        return set(range(1, last + 1)) - other
+
+    def _same(self, jobs: Sequence[str]) -> bool:
+        """Whether none of the jobs is another."""
+        return self._others is not None and self._others.isdisjoint(jobs)
+
     def done(self) -> None:
         """All lists were planned."""
         self._ledger.set_lists(self._now)
+
+
+def _digest(jobs: Iterable[str]) -> str:
+    """Which jobs a list has, and in which order."""
+    body = "\n".join(jobs).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(body, digest_size=12).hexdigest()
 
 
 def _showing(jobs: Placed, at: float, rows: int) -> range:

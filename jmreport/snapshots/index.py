@@ -153,22 +153,34 @@ class Index:
         From the oldest on it is the order in which records are stored.
         """
         way = "ASC" if oldest_first else "DESC"
-        written = self.connection.execute("SELECT DISTINCT run FROM entries").fetchall()
-        names = [self.name(number) for (number,) in written]
-        for run in sorted(names, key=run_order, reverse=not oldest_first):
+        for run in sorted(self._writers(), key=run_order, reverse=not oldest_first):
             number = self.number(run)
             yield from self._read(f"WHERE run = ? ORDER BY shard {way}, line {way}", (number,))
+
+    def _writers(self) -> list[str]:
+        """The runs that wrote the newest record of any job."""
+        written = self.connection.execute("SELECT DISTINCT run FROM entries").fetchall()
+        return [self.name(number) for (number,) in written]
 
     def by_submission(self) -> Iterator[Entry]:
         """Every job, the oldest submission first and those without one before; backwards by id."""
         return self._read("ORDER BY submitted, entries.id DESC")
 
-    def submitted(self, since: float, before: float) -> Iterator[Entry]:
-        """The jobs submitted from then until before then, the oldest first."""
+    def submitted(self, since: float, before: float, *, upto: str | None = None) -> Iterator[Entry]:
+        """The jobs submitted from then until before then, the oldest first.
+
+        Of those alone that no run behind `upto` wrote the newest record of, if it is given.
+        """
+        runs = self._writers() if upto is not None else []
+        edge = run_order(upto or "")
+        numbers = [self.number(run) for run in runs if run_order(run) > edge]
+        early = f"run NOT IN ({', '.join('?' * len(numbers))})"
         if since == -inf < before:
-            yield from self._read("WHERE submitted IS NULL ORDER BY entries.id DESC")
-        which = "WHERE submitted >= ? AND submitted < ? ORDER BY submitted, entries.id DESC"
-        yield from self._read(which, (since, before))
+            which = f"WHERE submitted IS NULL AND {early} ORDER BY entries.id DESC"
+            yield from self._read(which, numbers)
+        which = f"WHERE submitted >= ? AND submitted < ? AND {early} "
+        order = "ORDER BY submitted, entries.id DESC"
+        yield from self._read(which + order, (since, before, *numbers))
 
     def submitted_before(self, at: float) -> int:
         """How many jobs were submitted before then, or do not say when."""

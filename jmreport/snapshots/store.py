@@ -120,9 +120,12 @@ class Store:
         """Every job, the oldest submission first and those without one before: streamed."""
         return self._streamed(Index.by_submission)
 
-    def submitted(self, since: float, before: float) -> Iterator[Entry]:
-        """The jobs submitted from then until before then, the oldest first: streamed."""
-        return self._streamed(lambda state: state.submitted(since, before))
+    def submitted(self, since: float, before: float, *, upto: str | None = None) -> Iterator[Entry]:
+        """The jobs submitted from then until before then, the oldest first: streamed.
+
+        Of those alone that no run behind `upto` told of, if it is given.
+        """
+        return self._streamed(lambda state: state.submitted(since, before, upto=upto))
 
     def submitted_before(self, at: float) -> int:
         """How many jobs were submitted before then, or do not say when."""
