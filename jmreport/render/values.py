@@ -23,8 +23,10 @@ LINKS = 120_000
 #: What stands in a record for a secret, and for a value that was hashed (docs/security.md).
 _TAKEN_OUT = "[taken out]"
 _HASHED = re.compile(r"\bhash:[0-9a-f]{16}\b")
-#: Texts below this length are not looked at: they count twice their length.
+#: Texts below this length are never looked at: they count twice their length.
 _LITTLE = 40
+#: What a character comes to at most, in the way of `_size`.
+_MOST_BYTES = 7
 #: Booleans are whole numbers, too.
 _SCALARS = (str, int)
 _WORDS = {None: "null", True: "true", False: "false"}
@@ -56,10 +58,16 @@ class Values(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Budget:
-    """How much of a server's text a page still takes, in bytes of HTML, and how many rows."""
+    """How much of a server's text a page still takes, in bytes of HTML, and how many rows.
+
+    Hardly any page comes near its limit. So a text counts as the most that it can come to, and only
+    where that is too much it is looked at.
+    """
 
     def __init__(self, size: int, rows: int = 900) -> None:
+        #: What is left at least: more, where the texts that wait come to less than their most.
         self._left = size
+        self._waiting: list[str] = []
         self._links = LINKS
         self._rows = rows
 
@@ -70,34 +78,49 @@ class Budget:
 
     def take(self, text: str, longest: int) -> str:
         """The text, cut in the middle to `longest` and to what is left on this page."""
-        left, length = self._left, len(text)
-        if length <= longest and length * 2 <= left:  # nearly always
-            self._left = left - (length * 2 if length < _LITTLE else _size(text))
+        length = len(text)
+        if length <= longest and length * 2 <= self._left:  # nearly always
+            if length < _LITTLE:
+                self._left -= length * 2
+            else:
+                self._left -= length * _MOST_BYTES
+                self._waiting.append(text)
             return text
+        left = self._left if longest * 2 <= self._left else self._exactly_left()
         longest = min(longest, max(left // 2, 0))
-        if longest < 60 < len(text):
-            return f"… {words.number(len(text))} characters left out …"
-        if length <= longest:
-            self._left = left - _size(text)
-            return text
-        gone, half = words.number(length - longest), longest // 2
-        first, last = text[:half], text[length - half :]
-        shown = f"{first}\n… {gone} characters left out …\n{last}"
-        # As `_size` has it, but looking at the two ends: what stands between them makes all letters
-        # wide, and among wide ones it takes ten times as long to look for five characters.
-        wide = len(shown) * 3 + 4 * (_escapes(first) + _escapes(last))
-        self._left = left - (wide if len(shown) >= _LITTLE else _size(shown))
-        return shown
+        if longest < 60 < length:
+            return f"… {words.number(length)} characters left out …"
+        if length > longest:
+            gone, half = words.number(length - longest), longest // 2
+            text = f"{text[:half]}\n… {gone} characters left out …\n{text[length - half :]}"
+        self._count(text)
+        return text
 
     def name(self, text: str, longest: int) -> str:
         """A name in one line, cut in the middle; short where the page is full."""
-        left, length = self._left, len(text)
-        if length <= longest and left > 0:
-            self._left = left - (length * 2 if length < _LITTLE else _size(text))
+        length = len(text)
+        if length < _LITTLE and length <= longest and self._left > 0:  # nearly always
+            self._left -= length * 2
             return text
-        shown = words.cut_middle(text, longest if self._left > 0 else min(longest, 30))
-        self._left -= _size(shown)
-        return shown
+        if length > longest or self._left <= 0:
+            full = self._exactly_left() <= 0
+            text = words.cut_middle(text, min(longest, 30) if full else longest)
+        self._count(text)
+        return text
+
+    def _count(self, text: str) -> None:
+        length = len(text)
+        if length < _LITTLE:
+            self._left -= length * 2
+        else:
+            self._left -= length * _MOST_BYTES
+            self._waiting.append(text)
+
+    def _exactly_left(self) -> int:
+        """What is left, once each text that waits counts as what it comes to."""
+        self._left += sum(len(text) * _MOST_BYTES - _size(text) for text in self._waiting)
+        self._waiting.clear()
+        return self._left
 
     def affords(self, href: str) -> bool:
         """Whether a link still finds its place; it is taken if so.
@@ -120,9 +143,7 @@ class Budget:
 
 
 def _size(text: str) -> int:
-    """Bytes of the text as HTML: what is escaped becomes five, and most other letters three."""
-    if len(text) < _LITTLE:
-        return len(text) * 2
+    """Bytes of a text as HTML: what is escaped becomes five, and most letters but ASCII three."""
     return (len(text) if text.isascii() else len(text) * 3) + 4 * _escapes(text)
 
 
@@ -162,7 +183,8 @@ def value(name: str, content: Any, links: Links, budget: Budget) -> Value:
         if href and not budget.affords(href):
             href = None
     else:
-        text = budget.take(pretty(content), LONGEST_VALUE)
+        said = str(content) if type(content) is int else pretty(content)
+        text = budget.take(said, LONGEST_VALUE)
     return Value(shown, text, href, len(text) > _SHORT or "\n" in text, _said(text))
 
 
