@@ -122,6 +122,13 @@ def test_the_ends_of_the_calendar_have_words(at: datetime) -> None:
         assert words.when(at, ZoneInfo(zone)) is not None
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_in_utc_is_told_to_machines_as_iso_8601_has_it(at: datetime) -> None:
+    told = words.when(at)
+    assert told is not None
+    assert told.iso == at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def test_the_year_is_left_out_only_next_to_a_date_of_the_same_year() -> None:
     old = datetime(2024, 2, 29, 23, 59, tzinfo=UTC)
     assert words.short_when(old, near=AT) == words.Moment(

