@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from site_cases import contents, entries, runs, write
 
+from jmreport.analysis import summarise
+from jmreport.records import Entry, Record
+from jmreport.render import jobpage
 from jmreport.render.compiled import Compiled, is_ours_alone, place
 from jmreport.render.theme import Theme
+from jmreport.report import JobContext
 from jmreport.settings import Settings
 
 CODE = compile("found.append('ours')", "a.html", "exec")
@@ -54,6 +58,25 @@ def test_a_second_start_compiles_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     names.clear()
     assert text(tmp_path / "c") == first == text(None)
     assert names.count("gone.html") == 1  # that without a folder
+
+
+def test_processes_that_make_jobs_pages_find_every_template_at_hand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a page is printed with is named in one place, and loaded before they are forked."""
+    theme = Theme(Settings(), version="1")
+    theme.load(jobpage.TEMPLATES)
+    names = compiling(monkeypatch)
+    job = Record(id="a", row={"id": "a"}, detail=None)
+    context = JobContext(
+        entry=Entry(
+            row=summarise(job), run="20261123T021400Z", shard="jobs-0000", line=0, digest="d",
+            row_digest="r", first_run="20261123T021400Z", last_run="20261123T021400Z",
+        ),
+        short_id="a",
+    )  # fmt: skip
+    assert dict(jobpage.pages(job, context, theme=theme, settings=Settings()))
+    assert names == []
 
 
 def test_the_folder_is_for_us_alone(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ from jmreport.render.values import Budget, Values
 from jmreport.report import JobContext
 from jmreport.settings import Settings
 
+#: What a job's page is printed with.
+TEMPLATES = (
+    "job.html", "base.html", "top.html", "macros.html", "jobparts.html", "timing.html",
+    "below.html", "jobfailures.html", "joboperations.html", "icons.svg",
+)  # fmt: skip
 #: Bytes of a server's text on a page, as HTML; what is beyond is in the raw JSON.
 PAGE_TEXT = 300_000
 _RAW_CHARACTERS = 60_000

@@ -9,7 +9,7 @@ an error. Assets are named by their content, so that a browser may keep them for
 
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
 from hashlib import sha256
 from importlib.util import MAGIC_NUMBER
@@ -23,6 +23,7 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    Template,
     nodes,
     select_autoescape,
 )
@@ -168,6 +169,24 @@ class Templates(Environment):
     code_generator_class = _Code
     Macro = _Macro
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._at_hand: dict[str, Template] = {}
+
+    def get_template(
+        self,
+        name: str | Template,
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 (Jinja's name)
+    ) -> Template:
+        """A template: a page asks for eight, which were made for the page before it."""
+        if not isinstance(name, str) or globals:
+            return super().get_template(name, parent, globals)
+        found = self._at_hand.get(name)
+        if found is None:
+            found = self._at_hand[name] = super().get_template(name, parent)
+        return found
+
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """One mapping: of Jinja's chain of two, every page and every import made a copy, slowly."""
         return {**self.globals, **(d or {})}
@@ -283,6 +302,11 @@ class Theme:
     def named(self, name: str) -> str:
         """The address of an asset: "site.css" is assets/site-3f0c9a51.css."""
         return self._names[name]
+
+    def load(self, templates: Iterable[str]) -> None:
+        """Has these templates at hand, for processes that are forked afterwards."""
+        for name in templates:
+            self._environment.get_template(name)
 
     def render(
         self, template: str, view: object, *, address: str, as_of: words.Moment | None = None
