@@ -221,6 +221,21 @@ def test_no_attempt_is_lost_for_its_number() -> None:
         ]  # fmt: skip
 
 
+def test_events_of_several_attempts_may_stand_in_any_order() -> None:
+    events = [
+        {"name": name, "start": at(minute).isoformat(), "end": at(minute + 1).isoformat(),
+         "attemptNumber": attempt, "shardIndex": -1}
+        for minute, attempt, name in (
+            (1, 1, "Pending"), (11, 2, "Pending"), (2, 1, "RunningJob"), (12, 2, "RunningJob"),
+        )
+    ]  # fmt: skip
+    tree = {"name": "A", "executionStatus": "Succeeded", "attempts": 2, "executionEvents": events}
+    found = calls.of_task(msgspec.convert(tree, TaskMetadata), reading.read(Record(id="a")))
+    assert [[f"{part.start:%M} {part.kind}" for part in one.parts] for one in found] == [
+        ["01 waiting", "02 running"], ["11 waiting", "12 running"],
+    ]  # fmt: skip
+
+
 def test_execution_events_tell_of_attempts_that_no_other_answer_names() -> None:
     """Cromwell's events cover all attempts, so a diagram needs no attempts call."""
     read = reading.read(Record(id="a"))

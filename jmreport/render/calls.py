@@ -151,13 +151,17 @@ def _shards(task: TaskMetadata, events: _Events) -> Iterable[Shard]:
 
 def _by_attempt(events: Iterable[ExecutionEvent]) -> _Events:
     found: _Events = {}
+    parts: list[Part] = []
+    last = None
     for event in events:
         start = instant(event.start)
         if start is None:
             continue
         shard = event.shard_index
-        own = found.setdefault(None if shard is None or shard < 0 else shard, {})
-        parts = own.setdefault(event.attempt_number or 1, [])
+        which = (None if shard is None or shard < 0 else shard, event.attempt_number or 1)
+        if which != last:  # those of one attempt mostly stand together
+            parts = found.setdefault(which[0], {}).setdefault(which[1], [])
+            last = which
         parts.append(Part(kind_of(event.name), start, instant(event.end)))
     return found
 

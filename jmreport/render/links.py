@@ -61,8 +61,9 @@ class Links:
 
 def _object(address: str) -> str | None:
     if _PLAIN.fullmatch(address) and "/." not in address:
-        kind = "browser" if address.endswith("/") else "browser/_details"
-        return f"{_CONSOLE}/storage/{kind}/{address[5:].rstrip('/')}"
+        if address[-1] != "/":
+            return f"{_CONSOLE}/storage/browser/_details/{address[5:]}"
+        return f"{_CONSOLE}/storage/browser/{address[5:].rstrip('/')}"
     match = _BUCKET.fullmatch(address)
     if match is None:
         return None

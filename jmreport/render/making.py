@@ -89,11 +89,13 @@ class Maker:
         reading = self.read_records(shard, lines)
         done: list[Done] = []
         for line in lines:
-            wide = by_line[line].context.entry.row.shards > _MANY_SHARDS
-            with self.turn if wide else nullcontext():
-                done.append(self._next_job(by_line[line], reading, trim=wide or not done))
-                if wide:
-                    give_back()
+            task = by_line[line]
+            if task.context.entry.row.shards <= _MANY_SHARDS:
+                done.append(self._next_job(task, reading, trim=not done))
+                continue
+            with self.turn:
+                done.append(self._next_job(task, reading, trim=True))
+                give_back()
         return done
 
     def _next_job(self, task: JobTask, reading: Iterator[Record], *, trim: bool) -> Done:
