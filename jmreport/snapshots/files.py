@@ -285,9 +285,7 @@ class _Pieces(io.RawIOBase):
         return True
 
     def readinto(self, room: Any) -> int:
-        piece = self._file.read1(len(room))
-        room[: len(piece)] = piece
-        return len(piece)
+        return self._file.readinto1(room)
 
 
 def lines(path: Path) -> Iterator[bytes]:
