@@ -159,8 +159,10 @@ class _Macro(Macro):
         lacking = self._most - len(args)
         if kwargs or lacking < 0:
             return super().__call__(*args, **kwargs)
+        if lacking:
+            args += (missing,) * lacking
         # Not Markup(…), which first asks every text whether it has a method for HTML.
-        return str.__new__(Markup, self._func(*args, *(missing,) * lacking))
+        return str.__new__(Markup, self._func(*args))
 
 
 class Templates(Environment):
