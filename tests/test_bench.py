@@ -28,7 +28,7 @@ from jmreport.render import jobpage
 GROUPS: dict[tuple[str, ...], int] = {
     ("start", "pages", "store", "asking", "history"): 11,
     ("cold", "size"): 10,
-    ("again", "nights"): 6,
+    ("again", "nights"): 7,
     ("parts", "dask"): 5,
     ("memory", "million"): 3,
 }

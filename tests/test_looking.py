@@ -215,7 +215,9 @@ def test_a_page_that_is_missing_or_cut_short_is_made_again(tmp_path: Path) -> No
     assert contents(tmp_path) == before
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, where: Path, jobs: Any, over: Any) -> tuple[int, int]:
+def counted(
+    monkeypatch: pytest.MonkeyPatch, where: Path, jobs: Any, over: Any, *, pruned: str = ""
+) -> tuple[int, int]:
     """How many files of jobs' pages were looked at, and how many files were written."""
     asked: list[str] = []
     own = {of(entry.row.id) for entry in jobs for of in (addresses.job, addresses.job_raw)}
@@ -228,28 +230,71 @@ def counted(monkeypatch: pytest.MonkeyPatch, where: Path, jobs: Any, over: Any) 
 
     with monkeypatch.context() as patching:
         patching.setattr(Files, "size", noted)
-        written, _ = write(where, jobs, over)
+        written, _ = write(where, jobs, over, pruned=pruned)
     return len(asked), written.rewritten
 
 
+@pytest.mark.parametrize("known", [42, 15])
 def test_very_many_files_are_looked_at_by_turns_and_each_within_a_week_of_nights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    known: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where nobody knows most jobs any more, whose pages stay."""
     monkeypatch.setattr(looking, "MANY_FILES", 20)
     jobs, over = nightly(14)
     write(tmp_path, jobs, over)
+    jobs = jobs[-known:]
+    write(tmp_path, jobs, over, pruned="" if known == 42 else "1")
+    counted(monkeypatch, tmp_path, jobs, over, pruned="" if known == 42 else "1")
     before = contents(tmp_path)
-    page = tmp_path / addresses.job(jobs[30].row.id)
+    page = tmp_path / addresses.job(jobs[9].row.id)
     page.write_bytes(page.read_bytes()[:-1])
     looked, made = zip(
-        *(counted(monkeypatch, tmp_path, jobs, over) for _ in range(looking.TURNS + 1)),
+        *(
+            counted(monkeypatch, tmp_path, jobs, over, pruned="" if known == 42 else "1")
+            for _ in range(looking.TURNS + 1)
+        ),
         strict=True,
     )
-    # Twelve, those of the page at the end, and what is looked at again once.
-    assert max(looked) <= 18, looked
+    # A sixth, those of the page at the end, and what is looked at again once.
+    assert max(looked) <= known * 2 // looking.TURNS + 8, looked
     # The page and what lies beside it, once.
     assert sorted(made) == [0] * looking.TURNS + [2]
     assert contents(tmp_path) == before
+
+
+def test_each_of_very_many_files_is_looked_at_within_a_week_while_there_come_to_be_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MANY_FILES", 20)
+    for first in range(14, 20):
+        where = tmp_path / str(first)
+        write(where, *nightly(first))
+        for entry in nightly(first)[0][::3]:
+            page = where / addresses.job(entry.row.id)
+            page.write_bytes(b"")
+        for count in range(first + 1, first + 8):
+            write(where, *nightly(count))
+        assert all(
+            (where / addresses.job(each.row.id)).stat().st_size for each in nightly(first)[0]
+        )
+
+
+def test_all_files_are_looked_at_once_the_machine_was_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written just before the power went may be empty, under its name."""
+    monkeypatch.setattr(looking, "MANY_FILES", 20)
+    for started in ("another", ""):
+        jobs, over = nightly(14)
+        where = tmp_path / (started or "nobody can tell")
+        write(where, jobs, over)
+        before = contents(where)
+        for entry in jobs[::4]:
+            (where / addresses.job(entry.row.id)).write_bytes(b"")
+        with monkeypatch.context() as patching:
+            patching.setattr(looking, "_started", lambda started=started: started)
+            write(where, jobs, over)
+        assert contents(where) == before
 
 
 def test_a_file_of_very_many_that_is_missing_is_made_again_at_once(

@@ -11,8 +11,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, takewhile
 from math import inf
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -32,8 +33,9 @@ from jmreport.report import JobContext
 _AT_ONCE = 500
 #: Jobs that are kept as others, 100 bytes each: beyond them any may be one.
 MOST_OTHERS = 50_000
-#: Files of jobs' pages from which on they are looked at by turns, and how many turns that takes.
-MANY_FILES, TURNS = 100_000, 7
+#: Files of jobs' pages from which on they are looked at by turns, and how many turns that takes,
+#: and one more while there come to be more.
+MANY_FILES, TURNS = 100_000, 6
 #: The folder in which they lie.
 _FOLDER = addresses.JOBS.rpartition("/")[0]
 
@@ -43,8 +45,8 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     `made_of` is a digest of code and settings; `labels` and `workflows` are those that have pages;
     `now` is that of the newest usable run; `marks` is what lists show of a job by. `files` counts
-    those of all jobs' pages, `folder` is when one came to them or went last, and `upto` the page at
-    which the next look at some of them begins.
+    those of all jobs' pages, `folder` is when one came to them or went last, `started` says which
+    start of the machine that was, and behind the page `upto` the next look at some of them begins.
     """
 
     made_of: str
@@ -55,6 +57,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     marks: str
     files: int = 0
     folder: int = 0
+    started: str = ""
     upto: str = ""
 
     def since(self, before: "Seen") -> frozenset[str] | None:
@@ -144,12 +147,13 @@ class Looking:
     def _damaged(self, before: Seen) -> frozenset[str]:
         """The pages of which a file is missing or another; counts the files of all.
 
-        Of very many only some are looked at, where none can be missing: in turn, so that each is
-        within a week of nights.
+        Of very many only some are looked at, in turn, so that each is within a week of nights:
+        where none went since the last render ended, and the machine has not been started since, by
+        which files that had just been written may be empty.
         """
         size, found = self._files.size, set[str]()
-        same = before.folder == self._files.folder(_FOLDER) and not self._files.unsure
-        some = before.files > MANY_FILES and same
+        same = before.folder == self._files.folder(_FOLDER) and before.started == _started() != ""
+        some = before.files > MANY_FILES and same and not self._files.unsure
         count = 0
         for owner, files in self._some_sizes(before) if some else self._ledger.sizes_of_jobs():
             if owner not in self._strangers:
@@ -161,12 +165,17 @@ class Looking:
         return frozenset(found)
 
     def _some_sizes(self, before: Seen) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-        """Those of a part of the pages: from where the last look ended, or from the first on."""
+        """Those of a part of the pages: from where the last look ended, and on from the first."""
         most, told = before.files // TURNS + 1, 0
-        for owner, files in self._ledger.sizes_of_jobs(before.upto):
+        self._upto = before.upto
+        for owner, files in chain(
+            self._ledger.sizes_of_jobs(before.upto),
+            takewhile(lambda one: one[0] <= before.upto, self._ledger.sizes_of_jobs()),
+        ):
             yield owner, files
-            told += len(files)
-            if told > most:
+            if owner not in self._strangers:
+                told += len(files)
+            if told >= most:
                 self._upto = owner
                 return
 
@@ -254,9 +263,18 @@ class Looking:
             self._seen,
             files=self.unchanged + self._made,
             folder=self._files.folder(_FOLDER),
+            started=_started(),
             upto=self._upto,
         )
         self._ledger.set_seen(msgspec.msgpack.encode(seen))
+
+
+def _started() -> str:
+    """What each start of the machine has of its own; "" where nobody can tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _digest(row: JobRow) -> bytes:
