@@ -4,7 +4,6 @@ All of it runs on this machine, so that two parts share what one run has for its
 above 1 is what dividing the work costs.
 """
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 
 from bench import corpus, daskcluster
 from bench.cases.asking import collecting, serving
-from bench.commands import cold, empty, filled, folders
+from bench.commands import cold, empty, filled, folders, put_aside
 from bench.measuring import (
     JMREPORT,
     Side,
@@ -76,7 +75,7 @@ def _rendered(size: Size, work: Path) -> Iterable[Row]:
 
     def in_parts(_: bool) -> Spent:
         for folder in ("site", "site-parts"):
-            shutil.rmtree(where / folder, ignore_errors=True)
+            put_aside(where / folder)
         own = (*JMREPORT, "render", *folders(where), "--workers")
         made = together([(*own, "1", "--shard", part) for part in PARTS], where=where)
         joined.append(run((*own, "2", "--parts"), where=where))

@@ -51,9 +51,19 @@
     timeZone: data.zone, day: 'numeric', month: 'numeric', year: 'numeric',
     hour: '2-digit', minute: '2-digit', hourCycle: 'h23'
   });
-  function time(seconds) {
+  function parts(at) {
     var part = {};
-    inZone.formatToParts(new Date(seconds * 1000)).forEach(function (each) { part[each.type] = each.value; });
+    // A page has hundreds of times: in UTC none has to be asked of the zone.
+    if (data.zone === 'UTC') return {
+      year: at.getUTCFullYear(), month: at.getUTCMonth() + 1, day: at.getUTCDate(),
+      hour: two(at.getUTCHours()), minute: two(at.getUTCMinutes())
+    };
+    inZone.formatToParts(at).forEach(function (each) { part[each.type] = each.value; });
+    return part;
+  }
+  function two(number) { return (number < 10 ? '0' : '') + number; }
+  function time(seconds) {
+    var part = parts(new Date(seconds * 1000));
     var day = Number(part.day) + ' ' + MONTHS[Number(part.month) - 1];
     var clock = part.hour + ':' + part.minute;
     return Number(part.year) === data.year ? day + ' ' + clock : day + ' ' + part.year + ', ' + clock;
@@ -87,11 +97,16 @@
   }
 
   // A long name or address may break behind its signs, as words.breakable has it.
+  function isSign(letter) { return letter === '_' || letter === '@'; }
   function breakable(at, text) {
-    (text.length < 12 ? [text] : text.split(/([^@_]*[@_]+(?=[^@_]))/).filter(Boolean)).forEach(function (part, place) {
-      if (place) at.appendChild(element('wbr'));
-      at.appendChild(document.createTextNode(part));
-    });
+    var from = 0;
+    for (var to = 1; text.length >= 12 && to < text.length; to++) {
+      if (!isSign(text.charAt(to - 1)) || isSign(text.charAt(to))) continue;
+      at.appendChild(document.createTextNode(text.slice(from, to)));
+      at.appendChild(element('wbr'));
+      from = to;
+    }
+    at.appendChild(document.createTextNode(text.slice(from)));
   }
 
   function cell(column, row) {
