@@ -410,6 +410,9 @@ def shape(tree: Any) -> Any:
 @settings(max_examples=200, deadline=None)
 @given(tree=_json)
 @example(tree={"token": {"Bearer password=": 0}})
+@example(tree={"password=DIR": 0})
+@example(tree={"token": {"password=DIR": 0}})
+@example(tree={"password=DIR": {"password=DIR": ["x", 0]}})
 @example(tree={"secrets": {"password": 1234, "port": 5432}})
 def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
     """Law: same shape, same numbers; a second time changes nothing; what is left can be written."""

@@ -86,11 +86,12 @@ class Cleaning:
         key_of, keys = self._rules.key, self._rules.keys
         for key, item in value.items():
             fate, name, secrets = keys.get(key) or key_of(str(key))
+            own = _both(str(key), name, secrets)
             if name in out:
                 name = another(name, out)
             self.count += secrets
             if fate != "keep":
-                out[name] = self._replace_own(str(key), item, fate, depth)
+                out[name] = self._replace_own(own, item, fate, depth)
             elif type(item) is str:
                 out[name] = self._clean_text(item)
             else:
@@ -154,7 +155,8 @@ class Cleaning:
             own, inner, secrets = self._rules.key(str(key))
             self.count += secrets
             if own == "take":  # a password of digits within something that is secret as a whole
-                made = self._replace_own(str(key), item, own, depth)
+                both = _both(str(key), inner, secrets)
+                made = self._replace_own(both, item, own, depth)
             else:
                 made = self._replace(name, item, fate, depth)
             out[another(inner, out)] = made
@@ -205,6 +207,12 @@ class Cleaning:
         clean = self.tree(inner)
         self._suspects = suspects
         return text if self.count == before else _encode(clean).decode()
+
+
+def _both(key: str, clean: str, secrets: int) -> str:
+    """A key's words, and those of what is left of it where it held secrets: by either its value is
+    a secret, or what was cleaned once would be cleaned further the next time."""
+    return f"{key} {clean}" if secrets else key
 
 
 def another(name: str, taken: Mapping[str, Any]) -> str:

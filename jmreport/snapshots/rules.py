@@ -85,7 +85,11 @@ class Rules:
         """What becomes of a key's value, the key without secrets, and how many it held."""
         known = self.keys.get(name)
         if known is None:
-            known = (self._decide(name), *self._clean_key(name))
+            clean, secrets = self._clean_key(name)
+            fate = self._decide(name)
+            if secrets and fate == "keep":  # as it is decided for what is left of it
+                fate = self._decide(clean)
+            known = (fate, clean, secrets)
             if len(name) <= _LONGEST_REMEMBERED:
                 if len(self.keys) >= _REMEMBERED:
                     self.keys.clear()
