@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from built_sites import build, settings_of
 from labelled import Node, read, said
 from unique_server import DEFINITIONS, JOB, NOW, TABLE, Unique, inner, parts
 
-from jmreport import pipeline
-from jmreport.collectors.demo import serve
-from jmreport.progress import SilentProgress
 from jmreport.render import addresses
-from jmreport.settings import Api, Collect, Settings, Site, Snapshots
+from jmreport.settings import Api, Collect
 
 #: Properties whose values are on no page, and why.
 NOWHERE = {
@@ -161,22 +159,8 @@ def server() -> Unique:
 def site(server: Unique, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the whole program makes of it."""
     root = tmp_path_factory.mktemp("unique")
-    settings = Settings(
-        api=Api(tries=1),
-        collect=Collect(timeframe="DAYS_30"),
-        site=Site(dir=str(root / "site")),
-        snapshots=Snapshots(dir=str(root / "snapshots")),
-    )
-    with serve(server, port=0) as served:
-        served.start()
-        pipeline.build(
-            settings,
-            now=NOW,
-            source=pipeline.Source(url=served.url),
-            environ={},
-            progress=SilentProgress(),
-            workers=1,
-        )
+    settings = settings_of(root, api=Api(tries=1), collect=Collect(timeframe="DAYS_30"))
+    build(settings, server, now=NOW)
     return root / "site"
 
 

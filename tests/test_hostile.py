@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_sites import build, settings_of
 from hostile import PAYLOADS, Hostile
 
 from jmreport import pipeline
-from jmreport.collectors.demo import Demo, serve
-from jmreport.progress import SilentProgress
-from jmreport.settings import Settings, Site, Snapshots
+from jmreport.collectors.demo import Demo
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 
@@ -20,19 +19,8 @@ NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report built from a server in which every text is an attack."""
     root = tmp_path_factory.mktemp("hostile")
-    settings = Settings(
-        site=Site(dir=str(root / "site")), snapshots=Snapshots(dir=str(root / "snapshots"))
-    )
-    with serve(Hostile(Demo(now=NOW, jobs=150)), port=0) as server:
-        server.start()
-        pipeline.build(
-            settings,
-            now=NOW,
-            source=pipeline.Source(url=server.url),
-            environ={},
-            progress=SilentProgress(),
-            workers=1,
-        )
+    settings = settings_of(root)
+    build(settings, Hostile(Demo(now=NOW, jobs=150)), now=NOW)
     assert pipeline.check(settings) == ()
     return root / "site"
 

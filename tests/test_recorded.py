@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import pytest
+from built_sites import build, settings_of
 
 from jmreport import pipeline
 from jmreport.client import Client
 from jmreport.collectors.demo.serve import serve
 from jmreport.errors import ActionError, Exit, NothingUsableError, ServerError, UnreadableError
-from jmreport.progress import SilentProgress
-from jmreport.settings import Api, Collect, Settings, Site, Snapshots
+from jmreport.settings import Api, Collect
 
 FOLDER = Path(__file__).parents[2] / "shared" / "recorded"
 FILES = sorted(path.stem for path in FOLDER.glob("*.txt")) if FOLDER.exists() else []
@@ -187,23 +187,10 @@ class Built(NamedTuple):
 
 
 def built(server: Replay, folder: Path, **collect: Any) -> Built:
-    settings = Settings(
-        site=Site(dir=str(folder / "site")),
-        snapshots=Snapshots(dir=str(folder / "snapshots")),
-        collect=Collect(timeframe="ALL_TIME", **collect),
-        api=Api(tries=1),
+    settings = settings_of(
+        folder, collect=Collect(timeframe="ALL_TIME", **collect), api=Api(tries=1)
     )
-    with serve(server, port=0) as http:
-        http.start()
-        outcome = pipeline.build(
-            settings,
-            now=NOW,
-            source=pipeline.Source(url=http.url),
-            environ={},
-            progress=SilentProgress(),
-            workers=1,
-        )
-    return Built(server, outcome, folder / "site")
+    return Built(server, build(settings, server, now=NOW), folder / "site")
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import built_sites
 import pytest
 from test_collectors_crawl import job
 
 from jmreport import pipeline
-from jmreport.collectors.demo import serve
 from jmreport.errors import Exit
-from jmreport.progress import SilentProgress
 from jmreport.render import addresses
-from jmreport.settings import Api, Collect, Settings, Site, Snapshots
+from jmreport.settings import Api, Collect
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 WHEN = {
@@ -52,21 +51,9 @@ class Jobs:
 
 
 def build(folder: Path, jobs: Jobs, **collect: int) -> pipeline.Outcome:
-    with serve(jobs, port=0) as server:
-        settings = Settings(
-            api=Api(url=server.url, tries=1),
-            site=Site(dir=str(folder / "site")),
-            snapshots=Snapshots(dir=str(folder / "snapshots")),
-            collect=Collect(**collect),  # type: ignore[arg-type]  # the keywords are Collect's own
-        )
-        return pipeline.build(
-            settings,
-            now=NOW,
-            source=pipeline.Source(url=server.url),
-            environ={},
-            progress=SilentProgress(),
-            workers=1,
-        )
+    own = Collect(**collect)  # type: ignore[arg-type]  # the keywords are Collect's own
+    settings = built_sites.settings_of(folder, api=Api(tries=1), collect=own)
+    return built_sites.build(settings, jobs, now=NOW)
 
 
 def page(folder: Path, name: str) -> str:

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_sites import build, settings_of
 from hostile import Hostile
 
-from jmreport import pipeline
-from jmreport.collectors.demo import Demo, serve
-from jmreport.progress import SilentProgress
-from jmreport.settings import Settings, Site, Snapshots
+from jmreport.collectors.demo import Demo
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 #: The width of what is printed on A4.
@@ -30,19 +28,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _site(root: Path, api: Demo | Hostile) -> Path:
-    settings = Settings(
-        site=Site(dir=str(root / "site")), snapshots=Snapshots(dir=str(root / "snapshots"))
-    )
-    with serve(api, port=0) as server:
-        server.start()
-        pipeline.build(
-            settings,
-            now=NOW,
-            source=pipeline.Source(url=server.url),
-            environ={},
-            progress=SilentProgress(),
-            workers=1,
-        )
+    build(settings_of(root), api, now=NOW)
     return root / "site"
 
 

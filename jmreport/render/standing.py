@@ -45,7 +45,7 @@ class Standing:
 
         `name` is what their addresses begin with (jobs/label-owner-a157d2d6b4-older-).
         """
-        # By places a list is only known as far as it is the same.
+        # What places say of a list is asked below; of any other its jobs must be the same.
         look = look if isinstance(jobs, Placed) else f"{look} {_digest(jobs)}"
         self._now[name] = look, full
         then, pages = self._before.get(name, ("", 0))

@@ -85,12 +85,11 @@ class Cleaning:
         out: dict[str, Any] = {}
         key_of, keys = self._rules.key, self._rules.keys
         for key, item in value.items():
-            fate, name, secrets = keys.get(key) or key_of(str(key))
-            own = _both(str(key), name, secrets)
-            if name in out:
-                name = another(name, out)
+            fate, clean, secrets = keys.get(key) or key_of(str(key))
+            name = another(clean, out) if clean in out else clean
             self.count += secrets
             if fate != "keep":
+                own = _both(str(key), clean, secrets)
                 out[name] = self._replace_own(own, item, fate, depth)
             elif type(item) is str:
                 out[name] = self._clean_text(item)

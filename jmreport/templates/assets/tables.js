@@ -52,12 +52,12 @@
     hour: '2-digit', minute: '2-digit', hourCycle: 'h23'
   });
   function parts(at) {
-    var part = {};
     // A page has hundreds of times: in UTC none has to be asked of the zone.
     if (data.zone === 'UTC') return {
       year: at.getUTCFullYear(), month: at.getUTCMonth() + 1, day: at.getUTCDate(),
       hour: two(at.getUTCHours()), minute: two(at.getUTCMinutes())
     };
+    var part = {};
     inZone.formatToParts(at).forEach(function (each) { part[each.type] = each.value; });
     return part;
   }
