@@ -1,5 +1,6 @@
 """Tables of a built site in a browser, where they have least room: on a tablet and on paper."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,21 @@ def test_names_and_addresses_of_a_list_break_only_behind_a_sign(
             assert page.evaluate(BROKEN) == [[], []], (address, width)
             assert page.evaluate(WIDE) <= width, (address, width)
         context.close()
+
+
+def test_names_of_workflows_on_the_overview_break_only_behind_a_sign(
+    built: Path, browser: Any
+) -> None:
+    """Beside a cause in its own words, on a tablet and on paper."""
+    for width, media in ((768, "screen"), (800, "screen"), (1024, "screen"), (PAPER, "print")):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.emulate_media(media=media)
+        page.goto((built / "index.html").as_uri())
+        links = page.locator("td a[href^='workflows/']").all_text_contents()
+        pieces = {piece for name in links for piece in (name, *re.split("(?<=_)", name))}
+        assert any("_" in name for name in links)
+        assert pieces.isdisjoint(page.evaluate(BROKEN)[1]), width
+        page.close()
 
 
 def test_no_duration_breaks_in_a_table(built: Path, hostile: Path, browser: Any) -> None:

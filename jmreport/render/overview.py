@@ -444,7 +444,8 @@ class _Overview:
 
     def _workflow(self, name: str) -> Link:
         href = self.jobs.workflow_href(name, addresses.OVERVIEW)
-        return Link(text=words.cut_middle(name, 80) or "(no name)", href=href)
+        text = words.cut_middle(name, 80) or "(no name)"
+        return Link(text=words.breakable(text), href=href)
 
     def _job(self, job: str) -> Link:
         known = self.jobs.row(job) is not None
