@@ -1,5 +1,6 @@
 """One more night: few jobs are looked at, and the site is the same as where all of them are."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -277,6 +278,40 @@ def test_each_of_very_many_files_is_looked_at_within_a_week_while_there_come_to_
         assert all(
             (where / addresses.job(each.row.id)).stat().st_size for each in nightly(first)[0]
         )
+
+
+def test_full_pages_of_lists_are_looked_at_by_turns_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MANY_FILES", 20)
+    monkeypatch.setattr(listpages, "ROWS", 3)
+    jobs, over = nightly(40)
+    for _ in range(2):
+        write(tmp_path, jobs, over)
+    before = contents(tmp_path)
+    full = {
+        path.relative_to(tmp_path).as_posix() for path in (tmp_path / "jobs").glob("*-older-*.html")
+    }
+    assert len(full) > 30
+    spoilt = sorted(full)[:: len(full) // 6]
+    for address in spoilt:
+        (tmp_path / address).write_bytes(b"")
+    size, asked, mended = Files.size, Counter[str](), 0
+
+    def noted(files: Files, address: str) -> int | None:
+        asked[address] += address in full
+        return size(files, address)
+
+    for _ in range(looking.TURNS):
+        asked.clear()
+        with monkeypatch.context() as patching:
+            patching.setattr(Files, "size", noted)
+            written, _ = write(tmp_path, jobs, over)
+        mended += written.rewritten
+        # Of each list a sixth, those that never stand, and what is planned since it is spoilt.
+        assert 0 < asked.total() < len(full) / 2
+    assert mended == len(spoilt)
+    assert contents(tmp_path) == before
 
 
 def test_all_files_are_looked_at_once_the_machine_was_started_anew(

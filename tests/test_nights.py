@@ -158,6 +158,19 @@ def test_what_is_usual_lies_between_its_tenth_and_ninetieth_percentile(new: list
     assert usual is None or usual.p10 <= usual.median <= usual.p90
 
 
+@given(st.lists(st.booleans(), max_size=90))
+def test_the_nights_that_are_compared_are_the_same_however_many_came_before(
+    complete: list[bool],
+) -> None:
+    """The last fourteen complete ones, of the same kind of day once there are 28 of them."""
+    nights = [_summary(number, complete=each) for number, each in enumerate(complete)]
+    before = [each for each in nights[1:-1] if each.complete]
+    if len(before) >= night.SAME_KIND_OF_DAY:
+        kind = nights[-1].now.weekday() >= 5
+        before = [each for each in before if (each.now.weekday() >= 5) == kind]
+    assert night.comparable(nights) == tuple(before[-night.COMPARABLE :])
+
+
 def test_every_count_has_a_usual_night_once_there_are_five() -> None:
     nights = [_summary(number, new=number % 3) for number in range(8)]
     usual = night.usual_counts(nights)

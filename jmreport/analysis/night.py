@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
@@ -177,16 +178,25 @@ def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
     """
     if not nights:
         return ()
-    before = [night for night in nights[:-1] if night.complete and night.since is not None]
-    if len(before) >= SAME_KIND_OF_DAY:
-        kind = _weekend(nights[-1].now)
-        before = [night for night in before if _weekend(night.now) == kind]
-    return tuple(before[-COMPARABLE:])
+    kind = _weekend(nights[-1].now)
+    every, alike = list[NightSummary](), list[NightSummary]()
+    # Backwards, for of a year of nights no more than the last few weeks matter.
+    for night in islice(reversed(nights), 1, None):
+        if not night.complete or night.since is None:
+            continue
+        every.append(night)
+        if _weekend(night.now) == kind:
+            alike.append(night)
+        if len(every) >= SAME_KIND_OF_DAY and len(alike) >= COMPARABLE:
+            break
+    found = alike if len(every) >= SAME_KIND_OF_DAY else every
+    return tuple(found[:COMPARABLE][::-1])
 
 
 def usual_counts(nights: Sequence[NightSummary]) -> dict[str, Range]:
     """What each count of the newest night usually is, by its name; empty where nobody can say."""
-    found = {name: usual_night(nights, _count(name)) for name in ReportCounts.__struct_fields__}
+    before = comparable(nights)
+    found = {name: _usual(before, _count(name)) for name in ReportCounts.__struct_fields__}
     return {name: usual for name, usual in found.items() if usual is not None}
 
 
@@ -202,7 +212,11 @@ def usual_night(
     nights: Sequence[NightSummary], pick: Callable[[NightSummary], float]
 ) -> Range | None:
     """What a number usually is: median and P10 to P90 of comparable nights; None below five."""
-    values = sorted(pick(night) for night in comparable(nights))
+    return _usual(comparable(nights), pick)
+
+
+def _usual(before: Sequence[NightSummary], pick: Callable[[NightSummary], float]) -> Range | None:
+    values = sorted(map(pick, before))
     if len(values) < FEWEST_NIGHTS:
         return None
     return Range(

@@ -46,7 +46,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     `made_of` is a digest of code and settings; `labels` and `workflows` are those that have pages;
     `now` is that of the newest usable run; `marks` is what lists show of a job by. `files` counts
     those of all jobs' pages, `folder` is when one came to them or went last, `started` says which
-    start of the machine that was, and behind the page `upto` the next look at some of them begins.
+    start of the machine that was, behind the page `upto` the next look at some of them begins, and
+    `turn` counts such looks.
     """
 
     made_of: str
@@ -59,6 +60,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     folder: int = 0
     started: str = ""
     upto: str = ""
+    turn: int = 0
 
     def since(self, before: "Seen") -> frozenset[str] | None:
         """The runs that came since, where nothing else is another; else None."""
@@ -83,7 +85,11 @@ class Looking:
         self.whole = True
         #: Files of jobs that are not looked at, all of them as they were; and of those that are.
         self.unchanged, self._made = 0, 0
-        self._upto = ""
+        self._upto, self._turn = "", 0
+        #: Which of the turns it is, where files are looked at by turns; else None.
+        self.turn: int | None = None
+        #: The runs that came since.
+        self._since = frozenset[str]()
         #: Those jobs.
         self.jobs = 0
         #: Whether what lists show is remembered of every job.
@@ -112,6 +118,7 @@ class Looking:
         since = seen.since(self._before) if self._before else None
         if since is None or self._before is None:
             return None
+        self._since = since
         if self._before.marks == seen.marks:
             self.since, self.others = inf, set()
         else:
@@ -154,6 +161,8 @@ class Looking:
         size, found = self._files.size, set[str]()
         same = before.folder == self._files.folder(_FOLDER) and before.started == _started() != ""
         some = before.files > MANY_FILES and same and not self._files.unsure
+        if some:
+            self.turn, self._turn = before.turn % TURNS, before.turn + 1
         count = 0
         for owner, files in self._some_sizes(before) if some else self._ledger.sizes_of_jobs():
             if owner not in self._strangers:
@@ -201,7 +210,7 @@ class Looking:
         mark = jobs.known_mark(row.id) or jobs.mark_of(row, short)
         now = Brief(_digest(row), mark, short, row.archived, at) if row.listed else None
         if not self.whole:
-            before = self._ledger.briefs((row.id,)).get(row.id)
+            before = self._brief(entry)
             if now is None or before != now:
                 self._note(row.id)
             if before == now:
@@ -214,6 +223,13 @@ class Looking:
                 self._ledger.forget_brief(row.id)
         if now is not None:
             self._ledger.put_brief(row.id, now)
+
+    def _brief(self, entry: Entry) -> Brief | None:
+        """What was remembered of a job; nothing of one that was never found before."""
+        if entry.first_run in self._since:
+            return None
+        job = entry.row.id
+        return self._ledger.briefs((job,)).get(job)
 
     def _note(self, job: str) -> None:
         """A job is shown otherwise, or nobody knows whether it is."""
@@ -265,6 +281,7 @@ class Looking:
             folder=self._files.folder(_FOLDER),
             started=_started(),
             upto=self._upto,
+            turn=self._turn,
         )
         self._ledger.set_seen(msgspec.msgpack.encode(seen))
 

@@ -406,7 +406,14 @@ class _Site:
         )
         rows_file = self._stream(lambda total: f"assets/jobs-{total[:8]}.js", rows)
         looked = self.looking
-        standing = Standing(self.ledger, self.files, looked.since, looked.renamed, looked.others)
+        standing = Standing(
+            self.ledger,
+            self.files,
+            looked.since,
+            looked.renamed,
+            looked.others,
+            turn=looked.turn,
+        )
         made = plan(
             self.report,
             self.jobs,

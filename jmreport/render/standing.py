@@ -14,10 +14,17 @@ from math import inf, nextafter
 from jmreport.placed import Placed
 from jmreport.render.files import Files
 from jmreport.render.ledger import Ledger
+from jmreport.render.looking import TURNS
+
+#: Pages that the ledger is asked for together.
+_AT_ONCE = 200
 
 
 class Standing:
-    """Full pages that are left alone, list by list. Their files are looked at all the same."""
+    """Full pages that are left alone, list by list. Their files are looked at all the same.
+
+    All of them, or some each night, as those of jobs' pages are (render/looking.py).
+    """
 
     def __init__(
         self,
@@ -26,15 +33,16 @@ class Standing:
         since: float | None,
         renamed: Iterable[float] = (),
         others: Set[str] | None = None,
+        turn: int | None = None,
     ) -> None:
         """No job is another that was submitted before `since`, in seconds since 1970.
 
         None where nobody knows: then no page stands. Those submitted at one of the `renamed`
         instants are where they were, under another name. `others` are the jobs that are others,
-        None where they may be any.
+        None where they may be any. `turn` says which of the pages are looked at, None for all.
         """
         self._ledger, self._files, self._since = ledger, files, since
-        self._renamed, self._others = sorted(renamed), others
+        self._renamed, self._others, self._turn = sorted(renamed), others, turn
         self._before = {} if since is None else ledger.lists()
         self._now: dict[str, tuple[str, int]] = {}
         #: Addresses of the pages that stand.
@@ -55,15 +63,28 @@ class Standing:
             wanted = self._older(jobs, min(pages, full), rows)
         else:
             wanted = set(range(1, full + 1)) if self._same(jobs) else set()
-        addresses = {f"{name}{page}.html" for page in wanted}
-        size = self._files.size
-        found = frozenset(
-            address
-            for address, known in (self._ledger.sizes_of(name) if addresses else ())
-            if address in addresses and size(address) == known
-        )
+        found = frozenset(f"{name}{page}.html" for page in wanted) if wanted else frozenset[str]()
+        found -= self._damaged(name, found, wanted)
         self.pages |= found
         return found
+
+    def _damaged(self, name: str, found: Set[str], pages: Iterable[int]) -> frozenset[str]:
+        """Those of a list's pages that are missing, or cut short, as far as it is looked."""
+        size = self._files.size
+        if self._turn is None:
+            known = self._ledger.sizes_of(name) if found else ()
+            there = {address for address, told in known if size(address) == told}
+            return frozenset(found - there)
+        some = [f"{name}{page}.html" for page in pages if page % TURNS == self._turn]
+        bad = set[str]()
+        for start in range(0, len(some), _AT_ONCE):
+            asked = some[start : start + _AT_ONCE]
+            told = self._ledger.known(asked)
+            for address in asked:
+                _, files = told.get(address, ("", ()))
+                if not files or any(size(at) != known for at, known in files):
+                    bad.add(address)
+        return frozenset(bad)
 
     def _older(self, jobs: Placed, full: int, rows: int) -> set[int]:
         """The full pages that are older than all that changed."""
