@@ -148,6 +148,31 @@ def test_on_paper_a_list_breaks_no_duration_and_names_only_behind_a_sign(
     page.close()
 
 
+def test_on_paper_why_a_job_failed_takes_few_lines(tmp_path: Path, browser: Any) -> None:
+    """Below its name, in a column that is wider than names alone make it."""
+    where = _site(tmp_path, Demo(now=NOW, jobs=300, like="dsub"))
+    page = browser.new_page(viewport={"width": PAPER, "height": 1046})
+    page.emulate_media(media="print")
+    page.goto((where / LISTS[1]).as_uri())
+    lines = page.evaluate(
+        "Array.from(document.querySelectorAll('.cards .sub'), each => "
+        "each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight))"
+    )
+    assert lines
+    assert max(lines) < 4.5
+    assert page.evaluate(WIDE) <= PAPER
+    page.close()
+
+
+def test_on_paper_nothing_is_left_of_the_filter(built: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": PAPER, "height": 1046})
+    page.goto((built / LISTS[0]).as_uri())
+    assert page.locator("#filters").is_visible()
+    page.emulate_media(media="print")
+    assert not page.locator("#filters").is_visible()
+    page.close()
+
+
 def test_a_word_that_breaks_is_found(browser: Any) -> None:
     """The tests above can fail: of a narrow table each fault is named, and no more."""
     page = browser.new_page()
