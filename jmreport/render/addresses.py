@@ -45,7 +45,7 @@ def _stem(text: str, without: str) -> str:
     return f"{slug(text) or without}-{_digest(text)}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)  # of a window of some thousand jobs each is asked for again and again
 def job(job_id: str) -> str:
     """The page of a job.
 
