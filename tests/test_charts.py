@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jmreport.render import charts
+from jmreport.render import charts, plotting
+from jmreport.render.bands import usual_band
 from jmreport.render.charts import Bar, Days, Durations, Rates, Run
+from jmreport.render.drawings import Charts
+from jmreport.render.sparklines import segments, sparkline
 
 DAYS = tuple(
     Bar(
@@ -58,13 +61,13 @@ CHARTS: tuple[charts.Chart, ...] = (
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
 def test_the_same_data_is_the_same_drawing(chart: charts.Chart) -> None:
     """Drawn twice, byte for byte the same."""
-    assert charts.draw(chart) == charts.draw(chart)
+    assert plotting.draw(chart) == plotting.draw(chart)
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
 def test_a_drawing_keeps_to_the_page_s_policy_and_follows_its_colours(chart: charts.Chart) -> None:
     """No style, no script, no fixed size, no colour without its token; a title and a take-away."""
-    svg = charts.draw(chart)
+    svg = plotting.draw(chart)
     root = ElementTree.fromstring(svg)  # noqa: S314
     assert root.attrib.keys() >= {"viewBox", "role", "aria-labelledby"}
     assert not root.attrib.keys() & {"width", "height"}
@@ -82,7 +85,7 @@ def test_a_drawing_keeps_to_the_page_s_policy_and_follows_its_colours(chart: cha
 
 def test_bars_lead_to_the_jobs_they_count() -> None:
     """A bar with a list is a link whose name says the day and the number."""
-    root = ElementTree.fromstring(charts.draw(CHARTS[0]))  # noqa: S314
+    root = ElementTree.fromstring(plotting.draw(CHARTS[0]))  # noqa: S314
     links = [element for element in root.iter() if element.tag.endswith("}a")]
     assert {link.get("href") for link in links} == {bar.failed_link for bar in DAYS}
     assert "20 Nov: 20 failed" in {link.get("aria-label") for link in links}
@@ -107,21 +110,22 @@ def test_bars_lead_to_the_jobs_they_count() -> None:
 )
 def test_little_or_no_data_is_drawn_too(chart: charts.Chart) -> None:
     """Nothing, one day, one run of an unknown status: a drawing, and no warning as an error."""
-    assert charts.draw(chart).startswith("<svg")
+    assert plotting.draw(chart).startswith("<svg")
 
 
 def test_settings_of_the_machine_for_figures_change_no_drawing_and_stay() -> None:
     import matplotlib
 
     with matplotlib.rc_context({"lines.linewidth": 9.0, "axes.facecolor": "red", "font.size": 30}):
-        drawn = [charts.draw(chart) for chart in CHARTS]
+        drawn = [plotting.draw(chart) for chart in CHARTS]
         assert matplotlib.rcParams["lines.linewidth"] == 9.0
-    assert drawn == [charts.draw(chart) for chart in CHARTS]
+    assert drawn == [plotting.draw(chart) for chart in CHARTS]
 
 
 def test_what_draws_is_loaded_without_its_help_and_left_as_it_was() -> None:
     asked = (
-        "from jmreport.render import charts; charts.load(); from matplotlib import artist, lines;"
+        "from jmreport.render import plotting; plotting.load();"
+        "from matplotlib import artist, lines;"
         "line = lines.Line2D; name = 'antialiased';"
         "print(name in line.set.__doc__, name in artist.kwdoc(line))"
     )
@@ -133,7 +137,7 @@ def test_what_draws_is_loaded_without_its_help_and_left_as_it_was() -> None:
 
 def test_a_drawing_is_kept_until_nobody_wants_it(tmp_path: Path) -> None:
     """The second asking reads what the first drew; forgetting removes what is not wanted."""
-    kept = charts.Charts(tmp_path)
+    kept = Charts(tmp_path)
     first = kept.svg(CHARTS[0])
     (tmp_path / f"{charts.key(CHARTS[0])}.svg").write_text("<svg>kept</svg>")
     assert kept.svg(CHARTS[0]) == "<svg>kept</svg>" != first
@@ -145,7 +149,7 @@ def test_two_workers_may_draw_the_same_chart_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One is done with it while the other is about to put its own drawing in its place."""
-    kept = charts.Charts(tmp_path)
+    kept = Charts(tmp_path)
     other = multiprocessing.get_context("fork").Process(target=kept.svg, args=(CHARTS[0],))
     move = Path.replace
 
@@ -164,7 +168,7 @@ def test_two_workers_may_draw_the_same_chart_at_once(
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**6), max_size=6))
 def test_a_split_bar_is_always_full(counts: dict[str, int]) -> None:
     """Its parts lie side by side and add up to the whole."""
-    parts = charts.segments(counts, ("c", "a"))
+    parts = segments(counts, ("c", "a"))
     assert len(parts) == sum(count > 0 for count in counts.values())
     if parts:
         assert abs(sum(part.width for part in parts) - 100) < 0.1
@@ -175,7 +179,7 @@ def test_a_split_bar_is_always_full(counts: dict[str, int]) -> None:
 def test_a_small_chart_stays_in_its_box(rates: list[float | None]) -> None:
     """Whatever is known, no place lies outside of 180 by 48."""
     top = max((rate for rate in rates if rate is not None), default=0.0)
-    line = charts.sparkline(rates, charts.usual_band(rates), top)
+    line = sparkline(rates, usual_band(rates), top)
     numbers = [float(number) for number in re.findall(r"[\d.]+(?:e-?\d+)?", line.path)]
     assert all(0 <= x <= 180 for x in numbers[::2])
     assert all(0 <= y <= 48 for y in numbers[1::2])
@@ -189,8 +193,8 @@ def test_a_picture_for_mails_is_a_png_of_the_same_bytes_on_its_own_ground(dark: 
     from matplotlib.image import imread
 
     chart = Days(title="Jobs that ended", take_away="", bars=DAYS, width="mail")
-    drawn = charts.picture(chart, dark=dark)
-    assert drawn == charts.picture(chart, dark=dark)
+    drawn = plotting.picture(chart, dark=dark)
+    assert drawn == plotting.picture(chart, dark=dark)
     assert len(drawn) < 80_000
     dots = imread(BytesIO(drawn))[:, :, :3]
     ground = tuple(round(float(part) * 255) for part in dots[0, 0])

@@ -14,9 +14,9 @@ from site_cases import contents, entries, runs, write
 from test_charts import CHARTS
 
 from jmreport.errors import JmreportError
-from jmreport.render import charts
-from jmreport.render.charts import Charts
+from jmreport.render import charts, plotting
 from jmreport.render.drawing import drawn_beside
+from jmreport.render.drawings import Charts
 from jmreport.render.making import Maker
 
 
@@ -28,7 +28,7 @@ def test_drawings_are_there_once_they_were_waited_for(tmp_path: Path) -> None:
         beside.wait_for(keys[:1])
         assert not kept.lacking(keys[:1])
     assert not kept.lacking(keys)
-    assert [kept.svg(chart) for chart in CHARTS] == [charts.draw(chart) for chart in CHARTS]
+    assert [kept.svg(chart) for chart in CHARTS] == [plotting.draw(chart) for chart in CHARTS]
 
 
 def test_no_process_is_forked_to_draw_nothing(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_what_it_could_not_draw_is_drawn_by_who_makes_the_page(
 ) -> None:
     over = runs(3)
     write(tmp_path / "one", entries(60, over), over)
-    monkeypatch.setattr(charts, "draw", elsewhere_broken(charts.draw, os.getpid()))
+    monkeypatch.setattr(plotting, "draw", elsewhere_broken(plotting.draw, os.getpid()))
     write(tmp_path / "two", entries(60, over), over, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert "".join(capfd.readouterr()) == ""
@@ -69,7 +69,7 @@ def loudly(draw: Callable[[charts.Chart], str], here: int) -> Callable[..., str]
 def test_a_warning_of_what_draws_stops_no_drawing_and_is_not_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(charts, "draw", loudly(charts.draw, os.getpid()))
+    monkeypatch.setattr(plotting, "draw", loudly(plotting.draw, os.getpid()))
     with drawn_beside(Charts(tmp_path), CHARTS):
         pass
     assert not Charts(tmp_path).lacking([charts.key(chart) for chart in CHARTS])
@@ -79,17 +79,18 @@ def test_a_warning_of_what_draws_stops_no_drawing_and_is_not_seen(
 _IN_A_SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from jmreport.render import charts
+from jmreport.render import charts, plotting
 from jmreport.render.drawing import drawn_beside
+from jmreport.render.drawings import Charts
 
 def broken(_chart):
     raise OSError("the disk is full")
 
 if "ignored" in sys.argv:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    charts.draw = broken
+    plotting.draw = broken
 flow = charts.Rates(title="", take_away="", days=("2026-11-23",), rates=(0.5,))
-kept = charts.Charts(Path(sys.argv[1]))
+kept = Charts(Path(sys.argv[1]))
 with drawn_beside(kept, [flow]) as beside:
     beside.wait_for([charts.key(flow)])
 print(kept.lacking([charts.key(flow)]))
@@ -129,7 +130,7 @@ def test_why_a_drawing_fails_is_told_as_if_nobody_else_had_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     here = os.getpid()
-    monkeypatch.setattr(charts, "draw", lambda _chart: broken(here))
+    monkeypatch.setattr(plotting, "draw", lambda _chart: broken(here))
     over = runs(3)
     with pytest.raises(ArithmeticError, match="cannot draw, True"):
         write(tmp_path, entries(60, over), over, workers=2)
@@ -143,7 +144,7 @@ def test_a_run_that_fails_waits_for_no_drawing(
     def full(*_args: object) -> None:
         raise JmreportError("the disk is full")
 
-    monkeypatch.setattr(charts, "draw", lambda _chart: time.sleep(60))
+    monkeypatch.setattr(plotting, "draw", lambda _chart: time.sleep(60))
     monkeypatch.setattr(Maker, "others", full)
     over, started = runs(3), time.monotonic()
     with pytest.raises(JmreportError, match="full"):
@@ -155,16 +156,17 @@ def test_a_run_that_fails_waits_for_no_drawing(
 _KILLED = """
 import os, sys, time
 from pathlib import Path
-from jmreport.render import charts
+from jmreport.render import charts, plotting
 from jmreport.render.drawing import drawn_beside
+from jmreport.render.drawings import Charts
 
 def draw(_chart):
     print(os.getpid(), flush=True)
     time.sleep(60)
 
-charts.draw = draw
+plotting.draw = draw
 flow = charts.Rates(title="", take_away="", days=(), rates=())
-with drawn_beside(charts.Charts(Path(sys.argv[1])), [flow]):
+with drawn_beside(Charts(Path(sys.argv[1])), [flow]):
     time.sleep(60)
 """
 

@@ -14,7 +14,8 @@ from site_cases import NOW, contents, entries, report, runs, write
 
 from jmreport.models import DisplayField
 from jmreport.records import Entry, Failure, Gap, JobRow
-from jmreport.render import charts, jobcells, site
+from jmreport.render import charts, jobcells, plotting, site
+from jmreport.render.drawings import Charts
 from jmreport.render.jobcells import Cell, Jobs, Lent
 from jmreport.render.joblists import NO_NAME, Lists, index_pages, rows_script
 from jmreport.render.page import LAST
@@ -303,14 +304,14 @@ def test_few_drawings_are_made_by_one_process_and_no_worker(
     """What draws takes 45 MB in each process that loads it: with many jobs, or pages, this one."""
     monkeypatch.setattr(site, "BESIDE", most)
     monkeypatch.setattr(site, "FEW_PAGES", few)
-    drawn_in, draw = tmp_path / "drawn-in", charts.draw
+    drawn_in, draw = tmp_path / "drawn-in", plotting.draw
 
     def noted(chart: charts.Chart) -> str:
         with drawn_in.open("a") as told:
             told.write(f"{os.getpid()}\n")
         return draw(chart)
 
-    monkeypatch.setattr(charts, "draw", noted)
+    monkeypatch.setattr(plotting, "draw", noted)
     over = runs(3)
     write(tmp_path / "site", entries(60, over), over, workers=2)
     (who,) = set(drawn_in.read_text().split())
@@ -320,7 +321,7 @@ def test_few_drawings_are_made_by_one_process_and_no_worker(
 def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "MANY_DRAWINGS", 1)
     drawn_here: list[charts.Chart] = []
-    monkeypatch.setattr(charts.Charts, "svg", _noting(drawn_here, charts.Charts.svg, os.getpid()))
+    monkeypatch.setattr(Charts, "svg", _noting(drawn_here, Charts.svg, os.getpid()))
     over = runs(3)
     write(tmp_path, entries(60, over), over, workers=2)
     assert drawn_here == []
@@ -328,7 +329,7 @@ def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def _noting(found: list[charts.Chart], svg: Any, here: int) -> Any:
-    def noted(self: charts.Charts, chart: charts.Chart) -> Markup:
+    def noted(self: Charts, chart: charts.Chart) -> Markup:
         if os.getpid() == here:
             found.append(chart)
         made: Markup = svg(self, chart)

@@ -71,7 +71,7 @@ OWNERS = {
     "jinja2": ("render.theme",),
     "dask": ("render.cluster",),
     "distributed": ("render.cluster",),
-    "matplotlib": ("render.charts",),
+    "matplotlib": ("render.plotting",),
     "css_inline": ("render.mails",),
     "ahocorasick_rs": ("snapshots",),
     "smtplib": ("mail",),

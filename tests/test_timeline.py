@@ -14,7 +14,8 @@ from jmreport import analysis
 from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretches, timeline
 from jmreport.history import Held
 from jmreport.records import Entry, JobRow
-from jmreport.render import charts, timelinepage
+from jmreport.render import charts, plotting, timelinepage
+from jmreport.render.drawings import Charts
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.timelinepage import TimelineView
 from jmreport.report import Timeline
@@ -213,7 +214,7 @@ def test_the_peak_is_where_the_most_are(
 def page(jobs: list[Entry], tmp_path: Path, *, nights: int = 1) -> tuple[TimelineView, str]:
     report = analysis.analyse(Held(jobs), runs(nights), {}, settings=ReportSettings())
     (made,) = timelinepage.pages(report, Lists(Jobs(report, zone=UTC, pages=set())), as_of=None)
-    view = made.view(charts.Charts(tmp_path))
+    view = made.view(Charts(tmp_path))
     assert isinstance(view, TimelineView)
     return view, str(view.wide)
 
@@ -257,9 +258,9 @@ def test_one_very_long_wait_leaves_the_others_their_room() -> None:
         ticks=((1.0, "Mon 23 Nov"),),
         each="hour",
     )
-    drawn = charts.draw(flow)
+    drawn = plotting.draw(flow)
     assert "Wait before the start, in minutes" in drawn
-    assert drawn == charts.draw(flow)
+    assert drawn == plotting.draw(flow)
     assert "var(--running, #245cc8)" in drawn
     assert not re.search(r'style="', drawn)
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import connection
 
-from jmreport.render.charts import Chart, Charts
+from jmreport.render.charts import Chart
+from jmreport.render.drawings import Charts
 from jmreport.render.workers import die_with
 
 #: Where the library that draws keeps what it knows of this machine's fonts.

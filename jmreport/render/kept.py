@@ -15,7 +15,7 @@ import msgspec
 from jmreport.compared import Difference, DiffJob
 from jmreport.remembered import Growing, StoreState
 from jmreport.render import addresses, diffpages, words
-from jmreport.render.charts import Charts
+from jmreport.render.drawings import Charts
 from jmreport.render.files import Files, sum_of
 from jmreport.render.ledger import (
     NAME,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jmreport.render import addresses, charts, promises, words
+from jmreport.render import addresses, promises, sparklines, words
 from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
 from jmreport.render.labellists import Everywhere, Links, frame_words
 from jmreport.render.page import Page, digest
@@ -35,7 +35,7 @@ class ValueRow(Struct, frozen=True, kw_only=True):
     total: Count
     counts: tuple[Count, ...]
     rate: str
-    segments: tuple[charts.Segment, ...]
+    segments: tuple[sparklines.Segment, ...]
     split: str
     server: str = ""
 
@@ -86,7 +86,7 @@ class LabelLine(Struct, frozen=True, kw_only=True):
     jobs: str
     failed: str
     rate: str
-    segments: tuple[charts.Segment, ...]
+    segments: tuple[sparklines.Segment, ...]
     split: str
 
 
@@ -140,12 +140,12 @@ def split_words(counts: Mapping[str, int]) -> str:
     )
 
 
-def bar(split: StatusSplit) -> tuple[charts.Segment, ...]:
+def bar(split: StatusSplit) -> tuple[sparklines.Segment, ...]:
     """A split bar's parts, each named by its status' key."""
     order = sorted(split.counts, key=status_order)
     return tuple(
-        charts.Segment(status=words.status(part.status).key, x=part.x, width=part.width)
-        for part in charts.segments(split.counts, order)
+        sparklines.Segment(status=words.status(part.status).key, x=part.x, width=part.width)
+        for part in sparklines.segments(split.counts, order)
     )
 
 

@@ -22,6 +22,7 @@ from jmreport.render import (
     charts,
     data,
     overview,
+    plotting,
     reportjson,
     taskpages,
     verdict,
@@ -228,7 +229,7 @@ def letter(
     chart = making.chart()
     if chart:
         pictures = tuple(
-            Picture(name=name, data=charts.picture(chart[0], dark=name == chart[1].dark))
+            Picture(name=name, data=plotting.picture(chart[0], dark=name == chart[1].dark))
             for name in (chart[1].light, chart[1].dark)
         )
     for size in SIZES:

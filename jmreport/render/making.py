@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from jmreport.records import Record
 from jmreport.render import addresses, jobpage, words
-from jmreport.render.charts import Charts
+from jmreport.render.drawings import Charts
 from jmreport.render.files import Files, WrittenFile
 from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import SiteFacts

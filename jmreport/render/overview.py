@@ -12,16 +12,19 @@ from msgspec.structs import replace
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.render import (
     addresses,
+    bands,
     causewords,
     charts,
     flakypages,
     labellists,
     labelpages,
     promises,
+    sparklines,
     taskpages,
     verdict,
     words,
 )
+from jmreport.render.drawings import Charts
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
@@ -128,7 +131,7 @@ class Multiple(Struct, frozen=True, kw_only=True):
     """A workflow's failure rate as a small chart, with its newest value in words."""
 
     workflow: Link
-    line: charts.Sparkline
+    line: sparklines.Sparkline
     rate: str
     outside: bool
     day: str
@@ -179,7 +182,7 @@ def pages(
     """The one page, index.html."""
     view = _Overview(report, lists, prices, guides).view()
 
-    def drawn(draw: charts.Charts) -> OverviewView:
+    def drawn(draw: Charts) -> OverviewView:
         if not view.figures:
             return view
         return replace(view, wide=draw.svg(view.figures[0]), narrow=draw.svg(view.figures[1]))
@@ -545,7 +548,7 @@ class _Overview:
             return None
         last = known[-1]
         rate = words.percent(rates[last])
-        line = charts.sparkline(rates[: last + 1], charts.usual_band(rates[: last + 1]), top)
+        line = sparklines.sparkline(rates[: last + 1], bands.usual_band(rates[: last + 1]), top)
         day = day_words(flow.days[last].day)
         return Multiple(
             workflow=self._workflow(flow.name),

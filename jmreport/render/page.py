@@ -9,7 +9,8 @@ import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
-from jmreport.render.charts import Chart, Charts, key
+from jmreport.render.charts import Chart, key
+from jmreport.render.drawings import Charts
 from jmreport.render.words import Moment
 
 #: The order of pages that wait for those with rows of jobs.

@@ -41,6 +41,7 @@ from jmreport.render import (
     kept,
     listpages,
     multiqc,
+    plotting,
     reportjson,
     seal,
 )
@@ -476,7 +477,7 @@ class _Site:
         elif sum(lacking.values()) < MANY_DRAWINGS or self.workers == 1:
             self._made(drawn, step, workers=1)
         else:
-            charts.load()
+            plotting.load()
             self._made(drawn, step, workers=self.workers)
 
     @contextmanager

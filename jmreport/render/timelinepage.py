@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.render import addresses, charts, words
+from jmreport.render.drawings import Charts
 from jmreport.render.joblists import NO_NAME, Lists
 from jmreport.render.overview import Link, day_words
 from jmreport.render.page import Page, digest
@@ -62,7 +63,7 @@ def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterat
     figures = tuple(_figures(line, lists.jobs.zone)) if line else ()
     view = _view(line, lists) if line else _nothing(lists, report.now)
 
-    def drawn(drawings: charts.Charts) -> TimelineView:
+    def drawn(drawings: Charts) -> TimelineView:
         made = [drawings.svg(figure) for figure in figures]
         return replace(view, wide=made[0], narrow=made[1]) if made else view
 

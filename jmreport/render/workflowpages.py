@@ -6,8 +6,18 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.render import addresses, charts, flakypages, labelpages, taskpages, words
+from jmreport.render import (
+    addresses,
+    bands,
+    charts,
+    flakypages,
+    labelpages,
+    sparklines,
+    taskpages,
+    words,
+)
 from jmreport.render.causewords import lasting
+from jmreport.render.drawings import Charts
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import (
     NO_NAME,
@@ -89,7 +99,7 @@ class WorkflowLine(Struct, frozen=True, kw_only=True):
     failed: labelpages.Count
     rate: str
     usual: str
-    segments: tuple[charts.Segment, ...]
+    segments: tuple[sparklines.Segment, ...]
     split: str
     verdict: str
 
@@ -158,7 +168,7 @@ def _failing(flow: WorkflowReport) -> tuple[int, int]:
 def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
     at = addresses.workflow(view.name)
 
-    def drawn(draw: charts.Charts) -> WorkflowView:
+    def drawn(draw: Charts) -> WorkflowView:
         return replace(
             view,
             runs=jobs.lines(runs, at, without="name"),
@@ -385,7 +395,7 @@ def _charts(
     known = [place for place, rate in enumerate(rates) if rate is not None]
     if len(known) > 1:
         last = known[-1]
-        band = charts.usual_band(rates[: last + 1])
+        band = bands.usual_band(rates[: last + 1])
         yield charts.Rates(
             title="Failure rate by night",
             take_away=_rate_said(flow, rates, last, band),
