@@ -63,9 +63,9 @@ def utc_text(at: datetime) -> str:
     >>> utc_text(datetime(2026, 11, 23, 2, 14, tzinfo=UTC))
     '2026-11-23T02:14:00Z'
     """
-    style = "milliseconds" if at.microsecond else "seconds"
     if at.tzinfo is not UTC:
         at = at.astimezone(UTC)
+    style = "milliseconds" if at.microsecond else "seconds"
     return at.isoformat(timespec=style)[: -len("+00:00")] + "Z"
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -32,6 +33,15 @@ def test_csv_has_a_column_for_each_label() -> None:
     for row, entry in zip(rows, JOBS, strict=True):
         assert row["label:batch"] == entry.row.labels.get("batch", "")
     assert text.count("\r\n") == len(JOBS) + 1
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 80, 81])
+def test_no_job_is_lost_between_two_pieces(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are written some jobs at a time, and are the same however many."""
+    made = (data.ndjson, data.table)
+    whole = [b"".join(each(JOBS, addresses.job)) for each in made]
+    monkeypatch.setattr(data, "_AT_ONCE", at_once)
+    assert [b"".join(each(JOBS, addresses.job)) for each in made] == whole
 
 
 @given(name=_ANY_TEXT, value=_ANY_TEXT)

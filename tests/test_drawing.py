@@ -15,8 +15,8 @@ from test_charts import CHARTS
 
 from jmreport.errors import JmreportError
 from jmreport.render import charts, plotting
-from jmreport.render.drawing import drawn_beside
 from jmreport.render.drawings import Charts
+from jmreport.render.drawnbeside import drawn_beside
 from jmreport.render.making import Maker
 
 
@@ -80,7 +80,7 @@ _IN_A_SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from jmreport.render import charts, plotting
-from jmreport.render.drawing import drawn_beside
+from jmreport.render.drawnbeside import drawn_beside
 from jmreport.render.drawings import Charts
 
 def broken(_chart):
@@ -157,7 +157,7 @@ _KILLED = """
 import os, sys, time
 from pathlib import Path
 from jmreport.render import charts, plotting
-from jmreport.render.drawing import drawn_beside
+from jmreport.render.drawnbeside import drawn_beside
 from jmreport.render.drawings import Charts
 
 def draw(_chart):

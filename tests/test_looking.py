@@ -1,8 +1,9 @@
 """One more night: few jobs are looked at, and the site is the same as where all of them are."""
 
+import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from site_cases import contents, read, report
 from jmreport.analysis import contexts
 from jmreport.history import Held
 from jmreport.progress import SilentProgress, Step
-from jmreport.records import Entry, Run
+from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Contexts, Memory, StoreState
 from jmreport.render import addresses, listpages, looking, site
 from jmreport.render.files import Files
@@ -187,6 +188,32 @@ def test_only_the_jobs_of_the_new_night_are_looked_at(tmp_path: Path) -> None:
     assert write(tmp_path, *nightly(7))[1] == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: replace(row, submission=row.submission + 12 * DAY),
+        lambda row: replace(row, listed=False, parent="x"),
+        lambda row: replace(row, submission=None),
+    ],
+    ids=["submitted later", "listed no more", "submitted nobody knows when"],
+)
+def test_an_old_job_that_the_new_night_tells_of_otherwise_moves_in_all_lists(
+    change: Callable[[JobRow], JobRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record is the new run's, but it is not new: lists showed it before."""
+    monkeypatch.setattr(listpages, "ROWS", 3)
+    quick, slow = tmp_path / "quick", tmp_path / "slow"
+    for _ in range(2):
+        write(quick, *nightly(20))
+    jobs, over = nightly(21)
+    last = over[-1].id
+    old = replace(jobs[9], row=change(jobs[9].row), run=last, shard=last, line=50, digest="ff")
+    more = sorted((*jobs[:9], old, *jobs[10:]), key=lambda each: (each.run, each.line))
+    write(quick, more, over)
+    write(slow, more, over)
+    assert contents(quick) == contents(slow)
+
+
 def test_another_setting_or_a_prune_or_another_store_has_all_looked_at(tmp_path: Path) -> None:
     jobs, over = nightly(6)
     write(tmp_path, jobs, over)
@@ -311,6 +338,29 @@ def test_full_pages_of_lists_are_looked_at_by_turns_too(
         # Of each list a sixth, those that never stand, and what is planned since it is spoilt.
         assert 0 < asked.total() < len(full) / 2
     assert mended == len(spoilt)
+    assert contents(tmp_path) == before
+
+
+def test_a_full_page_that_is_missing_or_that_the_ledger_does_not_know_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one at once, the other in its turn."""
+    monkeypatch.setattr(looking, "MANY_FILES", 20)
+    monkeypatch.setattr(listpages, "ROWS", 3)
+    jobs, over = nightly(40)
+    for _ in range(2):
+        write(tmp_path, jobs, over)
+    before = contents(tmp_path)
+    missing, unknown, *_ = sorted((tmp_path / "jobs").glob("label-name-*-older-*.html"))
+    missing.unlink()
+    assert write(tmp_path, jobs, over)[0].rewritten == 1
+    assert contents(tmp_path) == before
+    with closing(sqlite3.connect(tmp_path / ".jmreport" / "pages")) as ledger, ledger:
+        address = unknown.relative_to(tmp_path).as_posix()
+        assert ledger.execute("DELETE FROM pages WHERE owner = ?", (address,)).rowcount == 1
+    unknown.write_bytes(b"")
+    made = [write(tmp_path, jobs, over)[0].rewritten for _ in range(looking.TURNS)]
+    assert sorted(made) == [0] * (looking.TURNS - 1) + [1]
     assert contents(tmp_path) == before
 
 

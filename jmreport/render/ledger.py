@@ -32,7 +32,7 @@ import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -256,13 +256,13 @@ class Ledger:
 
     def lasting(self, *prefixes: str) -> list[str]:
         """Pages that are never removed, whose addresses begin with one of these."""
-        found = list[str]()
+        found = set[str]()
         for beginning in prefixes:  # a range each: most of such pages are jobs'
             rows = self._database.execute(
-                "SELECT owner FROM pages WHERE kept AND owner >= ? AND owner < ?",
-                (beginning, f"{beginning}\U0010ffff"),
+                "SELECT owner FROM pages WHERE kept AND owner >= ? ORDER BY owner", (beginning,)
             )
-            found.extend(owner for (owner,) in rows)
+            owners = (owner for (owner,) in rows)
+            found.update(takewhile(lambda owner: owner.startswith(beginning), owners))  # noqa: B023 - used at once
         return sorted(found)
 
     def has_jobs(self) -> bool:

@@ -47,7 +47,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     `now` is that of the newest usable run; `marks` is what lists show of a job by. `files` counts
     those of all jobs' pages, `folder` is when one came to them or went last, `started` says which
     start of the machine that was, behind the page `upto` the next look at some of them begins, and
-    `turn` counts such looks.
+    `turn` counts such looks since all were looked at.
     """
 
     made_of: str
@@ -85,7 +85,7 @@ class Looking:
         self.whole = True
         #: Files of jobs that are not looked at, all of them as they were; and of those that are.
         self.unchanged, self._made = 0, 0
-        self._upto, self._turn = "", 0
+        self._upto, self._next_turn = "", 0
         #: Which of the turns it is, where files are looked at by turns; else None.
         self.turn: int | None = None
         #: The runs that came since.
@@ -110,7 +110,7 @@ class Looking:
         if some is not None:
             self.whole = False
             return self._others_counted(some)
-        self.unchanged, self.since, self.others = 0, None, None
+        self.unchanged, self.since, self.others, self.turn = 0, None, None, None
         self._ledger.begin_briefs()
         return found.remembered(self._ledger.memory()) if self._seen else iter(found)
 
@@ -162,7 +162,7 @@ class Looking:
         same = before.folder == self._files.folder(_FOLDER) and before.started == _started() != ""
         some = before.files > MANY_FILES and same and not self._files.unsure
         if some:
-            self.turn, self._turn = before.turn % TURNS, before.turn + 1
+            self.turn, self._next_turn = before.turn % TURNS, before.turn + 1
         count = 0
         for owner, files in self._some_sizes(before) if some else self._ledger.sizes_of_jobs():
             if owner not in self._strangers:
@@ -281,7 +281,7 @@ class Looking:
             folder=self._files.folder(_FOLDER),
             started=_started(),
             upto=self._upto,
-            turn=self._turn,
+            turn=self._next_turn,
         )
         self._ledger.set_seen(msgspec.msgpack.encode(seen))
 

@@ -46,7 +46,7 @@ from jmreport.render import (
     seal,
 )
 from jmreport.render.cluster import ClusterWorkers
-from jmreport.render.drawing import Beside, drawn_beside
+from jmreport.render.drawnbeside import Beside, drawn_beside
 from jmreport.render.files import Files, Sum, WrittenFile, cannot_write, sum_of
 from jmreport.render.guides import Guides
 from jmreport.render.jobcells import Lent

@@ -64,17 +64,21 @@ class Standing:
         else:
             wanted = set(range(1, full + 1)) if self._same(jobs) else set()
         found = frozenset(f"{name}{page}.html" for page in wanted) if wanted else frozenset[str]()
-        found -= self._damaged(name, found, wanted)
+        found -= self._damaged(name, wanted)
         self.pages |= found
         return found
 
-    def _damaged(self, name: str, found: Set[str], pages: Iterable[int]) -> frozenset[str]:
+    def _damaged(self, name: str, pages: Set[int]) -> frozenset[str]:
         """Those of a list's pages that are missing, or cut short, as far as it is looked."""
+        if not pages:
+            return frozenset()
         size = self._files.size
         if self._turn is None:
-            known = self._ledger.sizes_of(name) if found else ()
-            there = {address for address, told in known if size(address) == told}
-            return frozenset(found - there)
+            sizes = dict(self._ledger.sizes_of(name))
+            every = (f"{name}{page}.html" for page in pages)
+            return frozenset(
+                each for each in every if each not in sizes or size(each) != sizes[each]
+            )
         some = [f"{name}{page}.html" for page in pages if page % TURNS == self._turn]
         bad = set[str]()
         for start in range(0, len(some), _AT_ONCE):
