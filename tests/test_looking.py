@@ -307,14 +307,20 @@ def test_each_of_very_many_files_is_looked_at_within_a_week_while_there_come_to_
         )
 
 
-def test_full_pages_of_lists_are_looked_at_by_turns_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def long_lists(where: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Entry], list[Run]]:
+    """A site whose lists have many full pages, which are looked at by turns."""
     monkeypatch.setattr(looking, "MANY_FILES", 20)
     monkeypatch.setattr(listpages, "ROWS", 3)
     jobs, over = nightly(40)
     for _ in range(2):
-        write(tmp_path, jobs, over)
+        write(where, jobs, over)
+    return jobs, over
+
+
+def test_full_pages_of_lists_are_looked_at_by_turns_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, over = long_lists(tmp_path, monkeypatch)
     before = contents(tmp_path)
     full = {
         path.relative_to(tmp_path).as_posix() for path in (tmp_path / "jobs").glob("*-older-*.html")
@@ -345,11 +351,7 @@ def test_a_full_page_that_is_missing_or_that_the_ledger_does_not_know_is_made_ag
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one at once, the other in its turn."""
-    monkeypatch.setattr(looking, "MANY_FILES", 20)
-    monkeypatch.setattr(listpages, "ROWS", 3)
-    jobs, over = nightly(40)
-    for _ in range(2):
-        write(tmp_path, jobs, over)
+    jobs, over = long_lists(tmp_path, monkeypatch)
     before = contents(tmp_path)
     missing, unknown, *_ = sorted((tmp_path / "jobs").glob("label-name-*-older-*.html"))
     missing.unlink()

@@ -69,7 +69,7 @@ def table(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byte
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     named = (*(f"label:{key}" for key in labels), *(f"field:{key}" for key in fields))
-    writer.writerow(map(_safe, (*COLUMNS, *named)))
+    writer.writerow(_safe((*COLUMNS, *named)))
     yield _taken(out)
     for some in _together(entries):
         writer.writerows(_line(entry.row, page(entry.row.id), labels, fields) for entry in some)
@@ -92,13 +92,13 @@ def _taken(out: io.StringIO) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _safe(cell: str) -> str:
-    """A text that no spreadsheet takes for a formula.
+def _safe(cells: Iterable[str]) -> list[str]:
+    """Texts that no spreadsheet takes for formulas.
 
-    >>> _safe("=1+1"), _safe("ana"), _safe("\\tx")
-    ("'=1+1", 'ana', "'\\tx")
+    >>> _safe(["=1+1", "ana", "\\tx", ""])
+    ["'=1+1", 'ana', "'\\tx", '']
     """
-    return f"'{cell}" if cell[:1] in _FORMULA else cell
+    return [f"'{cell}" if cell[:1] in _FORMULA else cell for cell in cells]
 
 
 def _line(row: JobRow, page: str, labels: Sequence[str], fields: Sequence[str]) -> list[str]:
@@ -126,5 +126,4 @@ def _line(row: JobRow, page: str, labels: Sequence[str], fields: Sequence[str]) 
         *[own.get(key, "") for key in labels],
         *[extra.get(key, "") for key in fields],
     )
-    # As `_safe`, without a call for each of the cells.
-    return [f"'{cell}" if cell[:1] in _FORMULA else cell for cell in said]
+    return _safe(said)
