@@ -280,15 +280,61 @@ ROWS = "[...document.querySelectorAll('#jobs tbody tr')].map(row => row.outerHTM
 def test_the_script_shows_the_rows_that_the_page_had(built: Path, browser: Any) -> None:
     """Word for word and tag for tag: dates, durations, links and icons are the page's own."""
     still = browser.new_context(java_script_enabled=False).new_page()
-    for where in (built,):
-        page = browser.new_page()
-        page.goto((where / addresses.JOBS).as_uri())
-        shown = page.locator("#jobs tbody").inner_html()
-        still.goto((where / addresses.JOBS).as_uri())
-        was = still.locator("#jobs tbody").inner_html()
-        assert _plain(shown) == _plain(was)
-        page.close()
+    still.goto((built / addresses.JOBS).as_uri())
+    was = still.locator("#jobs tbody").inner_html()
     still.context.close()
+    page = browser.new_page()
+    page.goto((built / addresses.JOBS).as_uri())
+    first = page.locator("#jobs tbody tr").first
+    first.evaluate("row => { row.dataset.came = ''; }")
+    page.locator("#f-text").fill("nothing has this in it")
+    page.locator("#none").wait_for(state="visible")
+    page.locator("#clear").click()
+    page.locator("#jobs tbody tr:nth-child(100)").wait_for()
+    assert page.locator("[data-came]").count() == 0
+    assert _plain(page.locator("#jobs tbody").inner_html()) == _plain(was)
+    page.close()
+
+
+def test_the_rows_that_the_page_came_with_are_not_made_again(built: Path, browser: Any) -> None:
+    """Unless its address asks for others."""
+    page = browser.new_page()
+    page.add_init_script(
+        """document.addEventListener('readystatechange', () => {
+            document.querySelectorAll('#jobs tbody tr').forEach(row => { row.came = true; });
+        }, {once: true});"""
+    )
+    came = "[...document.querySelectorAll('#jobs tbody tr')].filter(row => row.came).length"
+    page.goto((built / addresses.JOBS).as_uri())
+    assert page.locator("#found").is_visible()
+    assert page.evaluate(came) == 100
+    page.goto((built / addresses.JOBS).as_uri() + "#sort=-took")
+    page.reload()
+    page.locator("th[aria-sort]").wait_for()
+    assert page.evaluate(came) == 0
+    page.close()
+
+
+def test_what_fills_the_screen_comes_first(list_page: Any) -> None:
+    """The rows below it follow when that is painted, or before it is printed, in their order."""
+    show = """state => {
+        history.replaceState(null, '', state);
+        window.dispatchEvent(new Event('hashchange'));
+        const bottom = document.querySelector('#jobs tbody').getBoundingClientRect().bottom;
+        return [document.querySelectorAll('#jobs tbody tr').length, bottom > innerHeight];
+    }"""
+    count, filled = list_page.evaluate(show, "#sort=took")
+    assert filled
+    assert count < 100
+    list_page.locator("#jobs tbody tr:nth-child(100)").wait_for()
+    whole = list_page.evaluate(ROWS)
+    assert len(whole) == 100
+    list_page.evaluate(show, "#sort=name")
+    list_page.evaluate(show, "#sort=took")
+    list_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert list_page.evaluate(ROWS) == whole
+    list_page.wait_for_timeout(100)
+    assert list_page.evaluate(ROWS) == whole
 
 
 def _plain(html: str) -> str:
@@ -334,10 +380,13 @@ def test_each_filter_shows_exactly_its_jobs(list_page: Any) -> None:
         page.wait_for_function("() => new Promise(done => setTimeout(() => done(true), 20))")
         said = page.locator("#found").inner_text().replace("\u202f", "")
         assert said.split(" ")[0] == str(len(expected)), (state, said)
+        shown = min(len(expected), 100)
+        count = "most => document.querySelectorAll('#jobs tbody tr').length === most"
+        page.wait_for_function(count, arg=shown)
         links = page.locator("#jobs tbody td a.id").evaluate_all("all => all.map(a => a.href)")
         pages = {addresses.job(row.id).rpartition("/")[2] for row in expected}
         assert {link.rpartition("/")[2] for link in links} <= pages
-        assert len(links) == min(len(expected), 100)
+        assert len(links) == shown
 
 
 def test_the_form_writes_its_state_into_the_address(list_page: Any) -> None:

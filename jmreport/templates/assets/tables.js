@@ -11,6 +11,8 @@
   if (!data || !form) return;
 
   var PAGE = 100;
+  // More rows than a screen shows: these come at once, and those below them when they are painted.
+  var FIRST = 30;
   var body = document.querySelector('#jobs tbody');
   var heads = Array.prototype.slice.call(document.querySelectorAll('#jobs thead th'));
   var said = document.getElementById('found');
@@ -266,13 +268,36 @@
 
   // --- showing them ---------------------------------------------------------------------------
 
+  // Whether the rows are those that the page came with: of its first view, as they are made here.
+  var came = true;
+  // Rows of this view that are still to be put below the others.
+  var waiting = [];
+
+  function put(rows) {
+    var lines = document.createDocumentFragment();
+    rows.forEach(function (row) { lines.appendChild(line(row)); });
+    body.appendChild(lines);
+  }
+
+  function putRest() {
+    var rest = waiting;
+    waiting = [];
+    put(rest);
+  }
+
+  function putRows(rows) {
+    body.textContent = '';
+    put(rows.slice(0, FIRST));
+    waiting = rows.slice(FIRST);
+    if (waiting.length) requestAnimationFrame(function () { setTimeout(putRest); });
+  }
+
   function show() {
     var pages = Math.max(1, Math.ceil(shown.length / PAGE));
     var current = Math.min(Math.max(1, Number(state.page) || 1), pages);
-    var lines = document.createDocumentFragment();
-    shown.slice((current - 1) * PAGE, current * PAGE).forEach(function (row) { lines.appendChild(line(row)); });
-    body.textContent = '';
-    body.appendChild(lines);
+    var rows = shown.slice((current - 1) * PAGE, current * PAGE);
+    if (!came || Object.keys(state).length || body.children.length !== rows.length) putRows(rows);
+    came = false;
     body.parentNode.hidden = !shown.length;
     none.hidden = !!shown.length;
     var all = data.ids.length - (withArchived() ? 0 : data.archived.length);
@@ -408,6 +433,7 @@
       typing = setTimeout(fromForm, 120);
     });
     window.addEventListener('hashchange', read);
+    window.addEventListener('beforeprint', putRest);
     document.querySelectorAll('[data-static]').forEach(function (other) { other.hidden = true; });
     said.hidden = false;
     var folder = document.getElementById('filters');
