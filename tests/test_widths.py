@@ -103,6 +103,19 @@ def test_names_of_workflows_on_the_overview_break_only_behind_a_sign(
         page.close()
 
 
+def test_names_of_tasks_and_workflows_break_only_behind_a_sign(built: Path, browser: Any) -> None:
+    """Beside causes in their own words, and among hours that were lost."""
+    for width, media in ((768, "screen"), (800, "screen"), (1024, "screen"), (PAPER, "print")):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.emulate_media(media=media)
+        for address in ("tasks/index.html", "workflows/index.html"):
+            page.goto((built / address).as_uri())
+            assert page.locator("th[scope=row]").count() > 3
+            assert page.evaluate(BROKEN) == [[], []], (address, width)
+            assert page.evaluate(WIDE) <= width, (address, width)
+        page.close()
+
+
 def test_no_duration_breaks_in_a_table(built: Path, hostile: Path, browser: Any) -> None:
     """Not on any screen, with all that can be opened open, and nothing is too wide for that."""
     for width in (320, 768, 895, 1024):
@@ -164,12 +177,18 @@ def test_on_paper_why_a_job_failed_takes_few_lines(tmp_path: Path, browser: Any)
     page.close()
 
 
-def test_on_paper_nothing_is_left_of_the_filter(built: Path, browser: Any) -> None:
+def test_on_paper_nothing_is_left_of_what_a_reader_does(built: Path, browser: Any) -> None:
+    """Neither of the filter nor of abort and labels: not even a heading."""
     page = browser.new_page(viewport={"width": PAPER, "height": 1046})
-    page.goto((built / LISTS[0]).as_uri())
-    assert page.locator("#filters").is_visible()
-    page.emulate_media(media="print")
-    assert not page.locator("#filters").is_visible()
+    for address, what in (
+        (LISTS[0], "#filters"),
+        (most(built, b"<tr").relative_to(built), "details:has(.act) > summary"),
+    ):
+        page.goto((built / address).as_uri())
+        assert page.locator(what).is_visible()
+        page.emulate_media(media="print")
+        assert not page.locator(what).is_visible()
+        page.emulate_media(media="screen")
     page.close()
 
 

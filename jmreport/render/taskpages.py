@@ -260,7 +260,7 @@ class _Tasks:
         cause = max(causes, key=lambda group: len(group.jobs), default=None)
         fresh = sum(job in new for job in jobs)
         return FailedRow(
-            task=task_name(task),
+            task=words.breakable_task(task_name(task)),
             workflow=self._workflow(flow.name),
             jobs=self._jobs(
                 list_name("task-failed", flow.name, task),
@@ -278,7 +278,7 @@ class _Tasks:
     def slower(self, one: SlowerTask) -> SlowerRow:
         name = words.cut_middle(one.workflow, 60) or NO_NAME
         return SlowerRow(
-            task=task_name(one.task),
+            task=words.breakable_task(task_name(one.task)),
             workflow=self._workflow(one.workflow),
             tonight=hours(one.tonight),
             attempts=words.plural(one.attempts, "attempt"),
@@ -368,7 +368,7 @@ class _Tasks:
     def _task_row(self, one: TaskCost, *, flows: bool) -> CostRow:
         name = words.cut_middle(one.workflow, 60) or NO_NAME
         return self._row(
-            Link(text=task_name(one.task)),
+            Link(text=words.breakable_task(task_name(one.task))),
             one.cost,
             list_name("waste-task", one.workflow, one.task),
             f"jobs of {name} with attempts of {task_name(one.task)} that led to no success",
@@ -428,7 +428,8 @@ class _Tasks:
 
     def _workflow(self, name: str) -> Link:
         href = self.lists.jobs.workflow_href(name, self.at)
-        return Link(text=words.cut_middle(name, 80) or NO_NAME, href=href)
+        text = words.cut_middle(name, 80) or NO_NAME
+        return Link(text=words.breakable(text), href=href)
 
     def _jobs(self, name: str, title: str, jobs: Sequence[str]) -> Link:
         """How many jobs, and the list of exactly these."""

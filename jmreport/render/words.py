@@ -326,6 +326,8 @@ def cut_middle(text: str, limit: int) -> str:
 #: Where a word too long for its column may go on in the next line, and how long it is at least.
 _BREAKS = re.compile("(?<=[@_])(?=[^@_])")
 _LONG = 12
+#: Where the name of a task follows that of a sub-workflow.
+_CALLS = re.compile(r"(?<=\.)(?=[^.])")
 
 
 @lru_cache(maxsize=1024)  # a few names stand in most rows
@@ -338,6 +340,17 @@ def breakable(text: str) -> str:
     if len(text) < _LONG:
         return text
     return Markup("<wbr>").join(_BREAKS.split(text))
+
+
+def breakable_task(text: str) -> str:
+    """A task as `breakable` has it, that may break behind the sub-workflow before it too.
+
+    >>> breakable_task("sample_pipeline.CallVariants")
+    Markup('sample_<wbr>pipeline.<wbr>CallVariants')
+    """
+    if len(text) < _LONG:
+        return text
+    return Markup("<wbr>").join(map(breakable, _CALLS.split(text)))
 
 
 #: What ends a line somewhere, and what turns the direction of the text behind it.

@@ -219,7 +219,7 @@ def _line(flow: WorkflowReport, by_status: Window, lists: Lists) -> WorkflowLine
     at = addresses.WORKFLOWS
     split = flow.split
     return WorkflowLine(
-        name=words.cut_middle(flow.name, 100) or NO_NAME,
+        name=words.breakable(words.cut_middle(flow.name, 100) or NO_NAME),
         href=addresses.relative(at, addresses.workflow(flow.name)),
         jobs=labelpages.Count(
             label="Jobs",
