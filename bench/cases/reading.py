@@ -51,11 +51,11 @@ def _listed(size: Size, seen: Sequence[Seen]) -> Iterable[Row]:
         }
         slowest = max(acts, key=acts.__getitem__)
         took = acts[slowest]
-        whole = max(median(one.whole[name] for one in seen) for name in acts)
+        last = max(median(one.whole[name] for one in seen) for name in acts)
         yield Row(
             what=f"list of {size.listed} jobs: {kind}, the slowest of {len(acts)} ways",
             figure=f"{took:.0f} ms ({slowest}), {median(acts.values()):.0f} ms in the middle; "
-            f"{whole:.0f} ms with the rows below the screen",
+            f"{last:.0f} ms with the rows below the screen",
             goal="50 ms",
             holds=took <= 50,
             lost=took > 300 + 60 * unit,
