@@ -134,6 +134,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def words(html: str) -> str:
     """What a page says, its charts and its frame left out."""
     main_part = html[html.index("<main") :]
+    main_part = main_part.replace("<wbr>", "")
     without = re.sub(r"<svg.*?</svg>", " ", main_part, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", without)).split())
 

@@ -136,8 +136,6 @@ def told_of(report: Report) -> set[str]:
     found.update(each.job for each in report.stuck)
     for group in report.attention:
         found.update(group.jobs)
-    for flows in report.failed_by_night.values():
-        found.update(job for jobs in flows.values() for job in jobs)
     for cause in report.causes:
         found.update(cause.jobs[: causepages.JOBS], cause.window, cause.tonight)
     for key in report.flaky:
