@@ -63,7 +63,7 @@ def _root(
         context.obj.say(f"jmreport {__version__}")
         raise typer.Exit(Exit.DONE)
     if context.invoked_subcommand is None:
-        context.obj.say(context.get_help())
+        context.obj.answer(*context.get_help().splitlines())
         raise typer.Exit(Exit.USAGE)
 
 

@@ -248,7 +248,7 @@ def now_from(text: str | None) -> datetime:
     if at.tzinfo is None:
         raise UsageError(
             f"--now {text}: says no offset from UTC",
-            hint=f"write {text}Z, or an offset such as +01:00",
+            hint=f"write {at.isoformat()}Z, or an offset such as +01:00",
         )
     try:
         return at.astimezone(UTC)

@@ -77,8 +77,8 @@ def load(
     `path` is the file that was asked for; without one `jmreport.toml` is read where it exists.
     `flags` maps a key's path to what was given. Raises UsageError for the first mistake found.
     """
-    if path is None and "JMREPORT_CONFIG" in environ:
-        path = Path(environ["JMREPORT_CONFIG"])
+    if path is None and (named := environ.get("JMREPORT_CONFIG")):
+        path = Path(named)
     values: dict[str, Value] = {}
     if path is not None or Path(DEFAULT_FILE).exists():
         file = path or Path(DEFAULT_FILE)

@@ -22,7 +22,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        context.obj.say(context.get_help())
+        context.obj.answer(*context.get_help().splitlines())
         raise typer.Exit(Exit.USAGE)
 
 

@@ -26,6 +26,7 @@ from jmreport.errors import Exit, JmreportError
 from jmreport.estimate import Estimate
 from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
+from jmreport.options import now_from
 from jmreport.settings import KEYS, Settings
 
 COMMANDS = (
@@ -89,8 +90,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_command_help_is_shown_and_nothing_was_done(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """On as many lines as where it is asked for."""
     assert main([]) == Exit.USAGE
-    assert "Usage: jmreport" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Usage: jmreport" in shown
+    main(["--help"])
+    assert capsys.readouterr().out.strip() == shown.strip()
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,6 +147,16 @@ def test_a_mistake_is_one_line_and_a_hint(
     assert err.startswith(f"jmreport: {message}")
     assert len(err.splitlines()) <= 2
     assert all(line.startswith("  hint: ") for line in err.splitlines()[1:])
+    assert list(folder.iterdir()) == []
+
+
+def test_the_hint_for_a_day_without_an_offset_is_a_time_that_is_taken(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "--demo", "--now", "2026-11-23"]) == Exit.USAGE
+    hinted = re.search(r"write (\S+Z),", capsys.readouterr().err)
+    assert hinted
+    assert now_from(hinted[1]) == datetime(2026, 11, 23, tzinfo=UTC)
     assert list(folder.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -464,6 +465,30 @@ def test_the_doctor_finds_what_would_end_a_night(
     found = looked(replace(of, **{section: kind(**values)}), url)
     assert found[what].state == "wrong"
     assert said in found[what].said
+
+
+def test_what_cannot_be_meant_so_is_published_and_mailed_to_nobody(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Exit 2: nothing was done. Here the built-in server over the snapshots of another."""
+    _, url = server
+    of = settings(tmp_path, post.port, prune=Prune(keep="1d"))
+    night(of, url)
+    shutil.rmtree(tmp_path / "www")
+    outcome = pipeline.nightly(
+        of,
+        now=NOW + timedelta(days=9),
+        source=pipeline.Source(demo=pipeline.DemoOptions()),
+        environ={},
+        progress=SilentProgress(),
+        clock=lambda: NOW,
+    )
+    assert outcome.exit == Exit.USAGE
+    assert "snapshots" in outcome.summary[0]
+    assert not (tmp_path / "www").exists()
+    assert len(post.arrived) == 1
+    assert len(pipeline.runs(of)[0]) == 1
+    assert not pipeline.runs(of)[0][0].pruned
 
 
 def test_a_mail_setting_that_is_missing_is_a_usage_error(

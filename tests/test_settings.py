@@ -77,6 +77,12 @@ def test_the_environment_can_name_the_file(folder: Path) -> None:
     assert load(environ={"JMREPORT_CONFIG": str(other)}).site.title == "Other"
 
 
+@pytest.mark.usefixtures("folder")
+def test_an_empty_name_of_the_file_is_none() -> None:
+    """As of every setting of the environment."""
+    assert load(environ={"JMREPORT_CONFIG": ""}) == load(environ={})
+
+
 def test_a_date_may_be_a_date_of_toml() -> None:
     settings = loaded("[collect]\nstart = 2026-11-16T00:00:00Z\n")
     assert settings.collect.start == "2026-11-16T00:00:00+00:00"

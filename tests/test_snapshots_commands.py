@@ -62,7 +62,26 @@ def test_runs_are_listed_oldest_first(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_without_a_subcommand_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshots"]) == Exit.USAGE
-    assert "export" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "export" in shown
+    main(["snapshots", "--help"])
+    assert capsys.readouterr().out.strip() == shown.strip()
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "lost+found", ".snap", "2026", "20261123T021400Z~"])
+def test_a_folder_that_is_called_otherwise_is_no_run(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Disks and those who look after them put some there; the next run is called by its time."""
+    strange = folder / "snapshots/runs" / name
+    strange.mkdir()
+    (strange / "of-others").touch()
+    assert main(["snapshots", "list"]) == Exit.DONE
+    assert capsys.readouterr().out.splitlines()[-1] == "2 runs, 4 jobs"
+    write_run(Path("snapshots"), [record(3)], days=2)
+    assert main(["snapshots", "list"]) == Exit.DONE
+    assert capsys.readouterr().out.splitlines()[-2].split()[0] == "20261125T021400Z"
+    assert [path.name for path in strange.iterdir()] == ["of-others"]
 
 
 @pytest.mark.parametrize("words", [["list"], ["show", "x"], ["export", "out"]])

@@ -107,6 +107,9 @@ class _Night:
         came = [*self._left_over()]
         self._kept.begin(self._now)
         built = self._built(source, until)
+        if built.run is None and built.exit == Exit.USAGE:
+            # What was asked for cannot be meant so: nobody is told of a night that never began.
+            return replace(built, exit=first(*(each.exit for each in (*came, built))))
         came += [built, *self._delivered(_why(built, self._newest(), self._now))]
         if self._settings.prune.keep:
             came.append(self._step("prune", self._prune))

@@ -4,23 +4,23 @@ from collections import Counter
 from collections.abc import Sequence
 
 from jmreport.render import words
-from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts
+from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts, StatusSplit
 
 
 def title(report: Report) -> str:
     """What the reader should know first, in one line: "110 new failures in 3 workflows"."""
-    return _title(report.counts, report.attention, first=report.previous is None)
+    return _title(report.counts, report.attention, report.split, first=report.previous is None)
 
 
 def night_title(night: Night) -> str:
     """The same of a night of the past."""
     summary = night.summary
-    return _title(summary.counts, night.attention, first=summary.since is None)
+    return _title(summary.counts, night.attention, summary.split, first=summary.since is None)
 
 
 def night_words(summary: NightSummary) -> str:
     """The same without the workflows, for a row of the calendar."""
-    return _title(summary.counts, (), first=summary.since is None)
+    return _title(summary.counts, (), summary.split, first=summary.since is None)
 
 
 def night_rest(summary: NightSummary) -> str:
@@ -33,14 +33,19 @@ def night_rest(summary: NightSummary) -> str:
     return f"{finished}; {'; '.join(said)}." if said else f"{finished}."
 
 
-def _title(counts: ReportCounts, attention: Sequence[CauseGroup], *, first: bool) -> str:
+def _title(
+    counts: ReportCounts, attention: Sequence[CauseGroup], split: StatusSplit, *, first: bool
+) -> str:
     if not counts.total:
         return "No jobs in this time frame"
     if first and counts.failing:
         return f"{words.number(counts.failing)} failing{_in(attention, new=False)}"
     if not first and counts.new:
         return words.plural(counts.new, "new failure") + _in(attention, new=True)
-    return "No failures" if first else "No new failures"
+    if not first:
+        return "No new failures"
+    # Jobs may have failed whose work has succeeded since.
+    return "Nothing is failing now" if split.failed else "No failures"
 
 
 def _in(groups: Sequence[CauseGroup], *, new: bool) -> str:
@@ -60,8 +65,9 @@ def rest(report: Report) -> str:
     if counts.new:
         parts = _parts(report)
         return f"{'; '.join(parts)}." if parts else ""
-    still = counts.still_failing
-    return f"{_finished(split)}, {words.number(still)} still failing."
+    # That nothing is failing any more is worth a word too.
+    still = () if counts.still_failing else ("0 still failing",)
+    return f"{', '.join((_finished(split), *still, *_parts(report)))}."
 
 
 def _finished(split: dict[str, int]) -> str:
@@ -77,6 +83,7 @@ def _said(counts: ReportCounts) -> list[str]:
     said = (
         (counts.fixed, f"{words.number(counts.fixed)} fixed"),
         (counts.still_failing, f"{words.number(counts.still_failing)} still failing"),
+        (counts.missing, f"{words.number(counts.missing)} missing"),
         (counts.stuck, f"{words.number(counts.stuck)} stuck"),
     )
     return [text for count, text in said if count]

@@ -13,6 +13,7 @@ Runs up to the one that pruned/ names are gone, be their folders still there (sn
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ from jmreport.snapshots.files import Written
 
 RUNS = "runs"
 RUN = "run.json"
+#: What a run's folder is called.
+_NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?", re.ASCII)
 #: What a run is about, while it goes on; gone once run.json says it.
 BEGUN = "begun.json"
 QUERY = "query.jsonl.zst"
@@ -82,7 +85,7 @@ def next_id(wanted: str, taken: Sequence[str]) -> str:
 def folders(root: Path) -> list[Path]:
     """All folders of runs, oldest first, those of interrupted runs too; none that was pruned."""
     # What was pruned is looked up last, so that a reader never takes for a run what goes.
-    found, pruned = _folders(root / RUNS), pruned_folder(root)
+    found, pruned = _run_folders(root / RUNS), pruned_folder(root)
     if pruned is None:
         return found
     return [path for path in found if run_order(path.name) > run_order(pruned.name)]
@@ -104,9 +107,14 @@ def outlived(root: Path) -> list[Path]:
     if pruned is None:
         return others
     before = [
-        path for path in _folders(root / RUNS) if run_order(path.name) <= run_order(pruned.name)
+        path for path in _run_folders(root / RUNS) if run_order(path.name) <= run_order(pruned.name)
     ]
     return [*before, *others]
+
+
+def _run_folders(place: Path) -> list[Path]:
+    """Those of a place's folders that are called as a run is: others are somebody else's."""
+    return [path for path in _folders(place) if _NAME.fullmatch(path.name)]
 
 
 def _folders(place: Path) -> list[Path]:
