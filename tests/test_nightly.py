@@ -491,6 +491,24 @@ def test_what_cannot_be_meant_so_is_published_and_mailed_to_nobody(
     assert not pipeline.runs(of)[0][0].pruned
 
 
+def test_invented_jobs_are_not_told_of_where_a_real_servers_are(
+    post: Mailboxes, tmp_path: Path
+) -> None:
+    """Neither published nor mailed; a file that names no server may rehearse both."""
+    of = settings(tmp_path, post.port)
+    named = toml(of, "https://jobs.example.org")
+    nobody = named.replace('url = "https://jobs.example.org"\n', "")
+    for settings_file, code in ((named, Exit.USAGE), (nobody, Exit.DONE)):
+        (tmp_path / "jmreport.toml").write_text(settings_file)
+        done = subprocess.run(
+            [sys.executable, "-m", "jmreport", "nightly", "--demo", "--jobs", "20"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert (tmp_path / "www").exists() == (code == Exit.DONE)
+        assert len(post.arrived) == (code == Exit.DONE)
+
+
 def test_a_mail_setting_that_is_missing_is_a_usage_error(
     server: tuple[Counting, str], tmp_path: Path
 ) -> None:
