@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jmreport import durations
-from jmreport.errors import Exit, UsageError
+from jmreport.errors import Exit
 from jmreport.flags import ASKING, LIMITS, NIGHT, SITE, SNAPSHOTS
 from jmreport.options import (
     Given,
@@ -24,7 +24,6 @@ from jmreport.options import (
     now_from,
     source_from,
 )
-from jmreport.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,8 +51,6 @@ def nightly(
     """Build, publish, mail and prune, as far as each is set up: for cron."""
     from jmreport import pipeline
 
-    if demo:
-        _check_demo(given.settings)
     deadline = given.settings.nightly.deadline
     outcome = pipeline.nightly(
         given.settings,
@@ -67,18 +64,6 @@ def nightly(
         within=durations.read(deadline) if deadline else None,
     )
     given.end(outcome)
-
-
-def _check_demo(settings: Settings) -> None:
-    """Raises UsageError where invented jobs would be told of in place of a real server's."""
-    told = [settings.publish.to] if settings.publish.to else []
-    told += [f"team {team.name}" for team in settings.teams]
-    if settings.api.url and told:
-        raise UsageError(
-            f"--demo: invented jobs would go where those of {settings.api.url} do: "
-            f"{', '.join(told)}",
-            hint="give it a settings file of its own with --config, without api.url",
-        )
 
 
 def doctor(

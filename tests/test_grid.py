@@ -17,6 +17,7 @@ from jmreport.records import Entry
 from jmreport.render import gridpage
 from jmreport.render.gridpage import Cell, GridView
 from jmreport.render.joblists import Jobs, Lists
+from jmreport.render.plan import told_of
 from jmreport.report import NightFlow, NightSummary, Report, ReportCounts, StatusSplit
 from jmreport.settings import ReportSettings
 
@@ -134,3 +135,12 @@ def test_two_nights_of_one_day_are_told_apart_by_their_time(tmp_path: Path) -> N
         # Every count of failed jobs leads to a list, or to the one job, that is there.
         assert main(["check"]) == Exit.DONE
         assert re.search(r'class="of"><a href="jobs/', html)
+
+
+def test_jobs_that_the_grid_only_counts_are_not_read_for_it() -> None:
+    """Of 31 nights with hundreds of failures each: a list that shows them asks for its own."""
+    known = job("known", night(0) - HOUR, "Failed", found=0)
+    found = analysis.analyse(Held([known]), runs(1), {}, settings=ReportSettings())
+    assert {each for of in found.failed_by_night.values() for jobs in of.values() for each in jobs}
+    only_counted = replace(found, failed_by_night={found.run.id: {"align": ("counted",)}})
+    assert told_of(only_counted) == {"known"}

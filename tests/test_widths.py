@@ -116,6 +116,21 @@ def test_names_of_tasks_and_workflows_break_only_behind_a_sign(built: Path, brow
         page.close()
 
 
+def test_on_a_phone_what_stands_below_a_name_begins_where_it_does(
+    built: Path, browser: Any
+) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    left = """Array.from(document.querySelectorAll('main td .sub, main th .sub'), each => [
+        each.getBoundingClientRect().left - each.parentElement.getBoundingClientRect().left,
+        getComputedStyle(each).display])"""
+    for path in (built / "workflows/index.html", built / "causes/index.html", most(built, b"<tr")):
+        page.goto(path.as_uri())
+        below = [at for at, display in page.evaluate(left) if display == "block"]
+        assert below, path
+        assert set(below) == {0}, path
+    page.close()
+
+
 def test_no_duration_breaks_in_a_table(built: Path, hostile: Path, browser: Any) -> None:
     """Not on any screen, with all that can be opened open, and nothing is too wide for that."""
     for width in (320, 768, 895, 1024):

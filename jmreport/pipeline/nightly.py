@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, first
+from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, UsageError, first
 from jmreport.pipeline.heartbeat import Beating, Heartbeat
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.rendering import check_executor
@@ -44,11 +44,14 @@ def nightly(
     """Everything that a night has to do; the exit code is the first that holds of all its steps'.
 
     What was not read `within` so much time is not asked for any more, and the report says so.
-    Raises LockedError while another night is at work, and StoppedError where somebody stops it.
+    Raises LockedError while another night is at work, StoppedError where somebody stops it, and
+    UsageError where invented jobs would be told of in place of a real server's.
     """
     from jmreport.snapshots.unattended import account
 
     check_executor(executor)
+    if source.demo:
+        _check_demo(settings)
     until = None if within is None else time.monotonic() + within.total_seconds()
     heart = Heartbeat(_path(settings.nightly.heartbeat), clock)
     with open_store(settings, create=True) as store:
@@ -77,6 +80,17 @@ def nightly(
             code = first(outcome.exit, Exit.FAILED)
             outcome = replace(outcome, exit=code, summary=(*outcome.summary, *said))
         return outcome
+
+
+def _check_demo(settings: Settings) -> None:
+    told = [settings.publish.to] if settings.publish.to else []
+    told += [f"team {team.name}" for team in settings.teams]
+    if settings.api.url and told:
+        raise UsageError(
+            f"--demo: invented jobs would go where those of {settings.api.url} do: "
+            f"{', '.join(told)}",
+            hint="give it a settings file of its own with --config, without api.url",
+        )
 
 
 def _path(text: str | None) -> Path | None:

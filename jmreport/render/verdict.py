@@ -62,21 +62,17 @@ def rest(report: Report) -> str:
     if report.previous is None:
         first = "First report: nothing to compare with yet."
         return first if counts.failing else f"{first} {_finished(split)}."
+    said = _said(counts)
     if counts.new:
-        parts = _parts(report)
-        return f"{'; '.join(parts)}." if parts else ""
+        return f"{'; '.join(said)}." if said else ""
     # That nothing is failing any more is worth a word too.
     still = () if counts.still_failing else ("0 still failing",)
-    return f"{', '.join((_finished(split), *still, *_parts(report)))}."
+    return f"{', '.join((_finished(split), *still, *said))}."
 
 
 def _finished(split: dict[str, int]) -> str:
     finished = sum(split.get(status, 0) for status in ("Succeeded", "Failed", "Aborted"))
     return f"{words.plural(finished, 'job')} finished"
-
-
-def _parts(report: Report) -> list[str]:
-    return _said(report.counts)
 
 
 def _said(counts: ReportCounts) -> list[str]:
