@@ -231,6 +231,29 @@ def test_jobs_dropped_between_pages_make_the_run_incomplete_where_they_keep_comi
     assert found.gaps or len(came) == 200
 
 
+def test_why_a_doubtful_list_could_not_be_read_again_is_said() -> None:
+    """The first reading may have dropped jobs; each other one breaks: both are in the one gap."""
+
+    class Breaking(Pager):
+        """The pages of its first reading are whole and leave seconds out; no later one ends."""
+
+        def _page(self, query: dict[str, Any], number: int, token: str) -> Answer:
+            if self.requests > 5:
+                return 503, {"Content-Type": "text/plain"}, b"busy"
+            status, headers, body = super()._page(query, number, token)
+            answer = json.loads(body)
+            for row in answer["results"]:
+                row["submission"] = f"2026-11-22T10:{59 - int(row['id'][4:]) // 2:02}:00Z"
+            return status, headers, json.dumps(answer).encode()
+
+    found = listing(Breaking(Lie(jobs=50, size=10)), size=10)
+    assert len(list(found.rows())) == 50
+    (gap,) = found.gaps
+    assert gap.what == "the list of jobs"
+    assert "jobs that share a second may be missing; reading it again in other pages" in gap.why
+    assert "503" in gap.why or "unavailable" in gap.why
+
+
 def _dsub(*, together: int, size: int, jobs: int = 150) -> tuple[set[str], list[str]]:
     """The jobs that come from a dsub server by pages of a size, and why others did not."""
     demo = Demo(now=NOW, seed=3, jobs=jobs, like="dsub", same_second=together)

@@ -159,10 +159,11 @@ class Listing:
 
     def _otherwise_paged(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
         """The list again in pages that meet elsewhere, until two walks bring no new job."""
-        barren = 0
+        barren, unread = 0, ""
         for size in _other_sizes(request.page_size or LARGEST_PAGE):
             before = len(self._seen)
             end = yield from self._walk(replace(request, page_size=size))
+            unread = end.why if end.how == "unread" else unread
             whole = end.how == "ended" and len(self._seen) == before
             barren = barren + 1 if whole else 0
             if barren == BARREN_WALKS:
@@ -176,7 +177,8 @@ class Listing:
         self._lacks(
             "the list of jobs",
             "the server's tokens hold whole seconds and drop jobs between pages, and it gives no "
-            "total: jobs that share a second may be missing",
+            "total: jobs that share a second may be missing"
+            + (f"; reading it again in other pages broke off ({unread})" if unread else ""),
         )
 
     def _sliced(self, request: QueryJobsRequest) -> Iterator[dict[str, Any]]:
