@@ -27,6 +27,7 @@ from jmreport.records import (
     utc_text,
 )
 from jmreport.render import site
+from jmreport.render.account import Written
 from jmreport.render.sharing import WHOLE, Share
 from jmreport.report import Report
 from jmreport.settings import Settings
@@ -172,7 +173,7 @@ def write(
     share: Share = WHOLE,
     reader: Reader = read,
     compiled: Path | None = None,
-) -> site.Written:
+) -> Written:
     """The site of these jobs; `reader` gives the records of some lines of a shard."""
     settings = settings or Settings()
     return site.write(

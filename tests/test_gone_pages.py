@@ -12,6 +12,7 @@ from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, linkcheck, site
+from jmreport.render.account import Written
 from jmreport.report import Night, NightFlow, StatusSplit
 from jmreport.settings import Settings
 
@@ -49,7 +50,7 @@ def _written(
     *,
     nights: Sequence[Night] = (),
     flows: tuple[str, ...] = (),
-) -> site.Written:
+) -> Written:
     """As `site_cases.write`; tonight is said to have told of these workflows."""
     settings = Settings()
     found = report(jobs, over)

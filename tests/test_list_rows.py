@@ -14,7 +14,7 @@ from site_cases import NOW, contents, entries, report, runs, write
 
 from jmreport.models import DisplayField
 from jmreport.records import Entry, Failure, Gap, JobRow
-from jmreport.render import charts, jobcells, plotting, site
+from jmreport.render import charts, jobcells, planwriting, plotting
 from jmreport.render.drawings import Charts
 from jmreport.render.jobcells import Cell, Jobs, Lent
 from jmreport.render.joblists import NO_NAME, Lists, index_pages, rows_script
@@ -282,11 +282,11 @@ def test_rows_put_aside_are_the_same(tmp_path: Path) -> None:
     assert again.line(ids[0], "causes/a.html").printed(said)
 
 
-@pytest.mark.parametrize("few", [0, site.FEW_PAGES])
+@pytest.mark.parametrize("few", [0, planwriting.FEW_PAGES])
 def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(site, "FEW_PAGES", few)
+    monkeypatch.setattr(planwriting, "FEW_PAGES", few)
     over = runs(3)
     for workers in (1, 2):
         write(tmp_path / str(workers), entries(300, over), over, workers=workers)
@@ -296,14 +296,14 @@ def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
 
 @pytest.mark.parametrize(
     ("most", "few", "beside"),
-    [(60, site.FEW_PAGES, True), (59, site.FEW_PAGES, False), (60, 0, False)],
+    [(60, planwriting.FEW_PAGES, True), (59, planwriting.FEW_PAGES, False), (60, 0, False)],
 )
 def test_few_drawings_are_made_by_one_process_and_no_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, few: int, beside: bool
 ) -> None:
     """What draws takes 45 MB in each process that loads it: with many jobs, or pages, this one."""
-    monkeypatch.setattr(site, "BESIDE", most)
-    monkeypatch.setattr(site, "FEW_PAGES", few)
+    monkeypatch.setattr(planwriting, "BESIDE", most)
+    monkeypatch.setattr(planwriting, "FEW_PAGES", few)
     drawn_in, draw = tmp_path / "drawn-in", plotting.draw
 
     def noted(chart: charts.Chart) -> str:
@@ -319,7 +319,7 @@ def test_few_drawings_are_made_by_one_process_and_no_worker(
 
 
 def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "MANY_DRAWINGS", 1)
+    monkeypatch.setattr(planwriting, "MANY_DRAWINGS", 1)
     drawn_here: list[charts.Chart] = []
     monkeypatch.setattr(Charts, "svg", _noting(drawn_here, Charts.svg, os.getpid()))
     over = runs(3)

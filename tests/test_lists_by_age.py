@@ -19,7 +19,7 @@ from test_looking import write as remember
 
 from jmreport.history import Held
 from jmreport.records import Entry, Run
-from jmreport.render import addresses, listpages, site
+from jmreport.render import addresses, listpages, planwriting
 from jmreport.render.joblists import list_name
 from jmreport.render.linkcheck import check
 
@@ -105,9 +105,9 @@ def test_pages_are_the_same_however_few_jobs_are_kept_between_them(
 ) -> None:
     jobs, over = nightly(8)
     write(tmp_path / "one", jobs, over)
-    monkeypatch.setattr(site, "_LENT_LAST", 1)
-    monkeypatch.setattr(site, "_MOST_LENT", 150)
-    monkeypatch.setattr(site, "FEW_PAGES", 0)
+    monkeypatch.setattr(planwriting, "_LENT_LAST", 1)
+    monkeypatch.setattr(planwriting, "_MOST_LENT", 150)
+    monkeypatch.setattr(planwriting, "FEW_PAGES", 0)
     write(tmp_path / "two", jobs, over, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 

@@ -21,6 +21,7 @@ from jmreport.progress import SilentProgress, Step
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Contexts, Memory, StoreState
 from jmreport.render import addresses, listpages, looking, site
+from jmreport.render.account import Written
 from jmreport.render.files import Files
 from jmreport.report import JobContext
 from jmreport.settings import ReportSettings, Settings, Site
@@ -70,7 +71,7 @@ def write(
     settings: Settings | None = None,
     progress: SilentProgress | None = None,
     remembers: bool = True,
-) -> tuple[site.Written, int]:
+) -> tuple[Written, int]:
     """What came of a site of these jobs, and how many of them were looked at."""
     settings = settings or Settings()
     history = Held(jobs)

@@ -1,0 +1,163 @@
+"""Pages that are planned: of lists, workflows, causes, nights, and the overview.
+
+They are made in pieces, by as many processes as they are worth: those that stand near one another
+together, those for which something must be drawn last. Of jobs that they show more is asked for
+when a piece is given, and let go behind it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+
+from jmreport.history import History
+from jmreport.progress import Step
+from jmreport.render import charts, plotting
+from jmreport.render.account import Account
+from jmreport.render.drawnbeside import Beside, drawn_beside
+from jmreport.render.files import cannot_write
+from jmreport.render.jobcells import Jobs, Lent
+from jmreport.render.jobwriting import LOOKED_UP
+from jmreport.render.ledger import Ledger
+from jmreport.render.making import Done, Maker
+from jmreport.render.workers import working
+
+#: Whose pages stay though nothing plans them, beside the jobs'.
+KEPT = ("workflows/", "diffs/", "causes/")
+#: Pieces of the pages for each worker, and how many pages each is of.
+_EACH, _FEWEST, _MOST = 4, 20, 200
+#: Jobs that are lent for a piece at most, and those that are kept for the next ones: 1 KB each.
+_MOST_LENT, _LENT_LAST = 2_000, 5_000
+#: Drawings that are worth more than one process: each takes a tenth of a second at most.
+MANY_DRAWINGS = 24
+#: Pages that are worth more than one process: each makes rows again that the others make too.
+FEW_PAGES = 1_500
+#: Jobs beside which there is memory for a process that draws.
+BESIDE = 20_000
+
+
+class PlannedPages:
+    """Makes pages of the plan of one writing of the site, by their places in `maker.pages`."""
+
+    #: Who draws while pages are made.
+    _beside: Beside
+
+    def __init__(
+        self,
+        maker: Maker,
+        ledger: Ledger,
+        account: Account,
+        history: History,
+        jobs: Jobs,
+        *,
+        workers: int,
+    ) -> None:
+        self._maker, self._ledger, self._account = maker, ledger, account
+        self._history, self._jobs, self._workers = history, jobs, workers
+        #: Jobs that were lent, those that were asked for first in front.
+        self._lent_last: dict[str, Lent] = {}
+
+    def make(self, places: Sequence[int], step: Step) -> None:
+        """Makes some of the planned pages; those for which something must be drawn come last.
+
+        What draws takes 45 MB: where it is not at work beside, a few drawings are made here, once
+        the workers are gone, and for many it is loaded before they come, so that they share it.
+        """
+        lacking = {
+            place: self._maker.charts.lacking(self._maker.pages[place].charts) for place in places
+        }
+        plain = [place for place in places if not lacking[place]]
+        drawn = [place for place in places if lacking[place]]
+        here = [place for place in plain if self._maker.pages[place].here]
+        plain = self._by_age([place for place in plain if not self._maker.pages[place].here])
+        self._made(plain, step, workers=self._workers if len(plain) > FEW_PAGES else 1)
+        self._made(here, step, workers=1)
+        if self._beside.at_work:
+            self._beside.wait_for(
+                [key for place in drawn for key in self._maker.pages[place].charts]
+            )
+            self._made(drawn, step, workers=1)
+        elif sum(lacking.values()) < MANY_DRAWINGS or self._workers == 1:
+            self._made(drawn, step, workers=1)
+        else:
+            plotting.load()
+            self._made(drawn, step, workers=self._workers)
+
+    @contextmanager
+    def drawn_beside(self, places: Sequence[int]) -> Iterator[None]:
+        """A few drawings are made by a process of their own, where no workers take memory too."""
+        figures = [each for place in places for each in self._maker.pages[place].figures]
+        lacking = [each for each in figures if self._maker.charts.lacking((charts.key(each),))]
+        few = len(places) <= FEW_PAGES and len(lacking) < MANY_DRAWINGS
+        fits = self._workers > 1 and self._ledger.listed() <= BESIDE
+        with drawn_beside(self._maker.charts, lacking if few and fits else ()) as self._beside:
+            yield
+
+    @contextmanager
+    def rows_aside(self) -> Iterator[None]:
+        """What lists show of jobs is read from a file as long as there are several workers."""
+        with ExitStack() as stack:
+            if self._workers > 1:
+                path = self._maker.files.spool("rows")
+                try:
+                    stack.enter_context(self._jobs.put_aside(path))
+                except OSError as error:
+                    raise cannot_write(path, error) from error
+            yield
+
+    def _made(self, places: Sequence[int], step: Step, *, workers: int) -> None:
+        with working(self._maker, workers) as pool:
+            for some in self._pieces(places, workers):
+                self._all_done(pool.others(some, self._lent(some)), step)
+            self._all_done(pool.rest(), step)
+
+    def _pieces(self, places: Sequence[int], workers: int) -> Iterator[Sequence[int]]:
+        """Pages that are made together: of those that stand near one another no two workers make
+        the rows that these share, and yet each has something to do until the end."""
+        most = min(max(len(places) // (workers * _EACH), _FEWEST), _MOST)
+        start = lent = 0
+        for end, place in enumerate(places):
+            more = len(self._maker.pages[place].jobs)
+            if end - start == most or (lent and lent + more > _MOST_LENT):
+                yield places[start:end]
+                start, lent = end, 0
+            lent += more
+        if places:
+            yield places[start:]
+
+    def _by_age(self, places: Sequence[int]) -> list[int]:
+        """The same pages: those of jobs that have to be lent by the newest of them too, so that
+        each job is asked for as seldom as can be."""
+        pages = self._maker.pages
+        newest = iter({pages[place].jobs[0] for place in places if pages[place].jobs})
+        at: dict[str, float] = {}
+        while some := [*islice(newest, LOOKED_UP)]:
+            at |= {
+                job: entry.row.submission.timestamp() if entry.row.submission else 0.0
+                for job, entry in self._history.of(some).items()
+            }
+
+        def age(place: int) -> tuple[float, float]:
+            page = pages[place]
+            return page.order, -at.get(page.jobs[0], 0.0) if page.jobs else 0.0
+
+        return sorted(places, key=age)
+
+    def _lent(self, places: Sequence[int]) -> dict[str, Lent]:
+        """The jobs that some pages show and of which no more than a brief was kept.
+
+        Those that were lent last are not asked for again.
+        """
+        jobs = dict.fromkeys(job for place in places for job in self._maker.pages[place].jobs)
+        found = {job: self._lent_last[job] for job in jobs.keys() & self._lent_last.keys()}
+        if lacking := [job for job in jobs if job not in found]:
+            short = self._history.short_ids(lacking)
+            for job, entry in self._history.of(lacking).items():
+                found[job] = self._lent_last[job] = Lent(entry, short.get(job, ""))
+            for job in [*islice(self._lent_last, max(len(self._lent_last) - _LENT_LAST, 0))]:
+                del self._lent_last[job]
+        return found
+
+    def _all_done(self, done: Iterable[Done], step: Step) -> None:
+        for each in done:
+            self._account.done(each, kept=each.owner.startswith(KEPT))
+            step.advance()
