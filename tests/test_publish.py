@@ -86,7 +86,7 @@ def test_the_bucket_is_the_site_to_a_byte(gcs: Gcs, sites: Path) -> None:
     assert list(faults_of(gcs, sites / "0")) == []
     count = len(files_of(sites / "0"))
     assert re.fullmatch(
-        rf"published to {TO}: {count} uploaded, 0 skipped, 0 deleted, [\d.]+ kB", outcome.summary[0]
+        rf"published to {TO}: {count} uploaded, 0 skipped, 0 deleted, [\d.]+ KB", outcome.summary[0]
     )
 
 

@@ -57,6 +57,7 @@ PARTS = {
         "settings_loading",
         "sharing",
         "short_ids",
+        "sizes",
         "spill",
     },
 }

@@ -87,7 +87,7 @@ def name_of(night: str, team: str) -> str:
     """What a mail's files are called: nothing of a team's name but letters, digits and dashes.
 
     >>> name_of("20261123T021400Z", "../Ärzte")
-    '20261123T021400Z-arzte-bf0d5f77'
+    '20261123T021400Z-arzte-47fd4487'
     """
     plain = unicodedata.normalize("NFKD", team[:400]).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "team"

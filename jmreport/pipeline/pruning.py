@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jmreport import __version__
+from jmreport import __version__, sizes
 from jmreport.errors import UsageError
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.keeping import open_store
@@ -108,24 +108,8 @@ def _summary(
 
 def _freed(freed: int) -> str:
     if freed < 0:
-        return f"{_size(-freed)} more on the disk"
-    return f"{_size(freed)} freed"
-
-
-def _size(number: int) -> str:
-    """Bytes in words.
-
-    >>> _size(999), _size(1_500), _size(15_500_000)
-    ('999 bytes', '1.5 KB', '15.5 MB')
-    """
-    if number < 1000:
-        return f"{number} bytes"
-    size = number / 1000
-    for unit in ("KB", "MB"):
-        if size < 999.95:
-            return f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} GB"
+        return f"{sizes.in_words(-freed)} more on the disk"
+    return f"{sizes.in_words(freed)} freed"
 
 
 def _count(number: int, what: str) -> str:

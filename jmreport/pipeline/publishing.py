@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from jmreport import __version__
+from jmreport import __version__, sizes
 from jmreport.errors import (
     ChangedError,
     DeliveryError,
@@ -156,7 +156,7 @@ class _Publishing:
         return Outcome(
             summary=(
                 f"would publish to {self.bucket.place}: {_objects(plan.size)} to upload "
-                f"({new} new, {plan.size - new} changed, {_bytes(size)} before packing), "
+                f"({new} new, {plan.size - new} changed, {sizes.in_words(size)} before packing), "
                 f"{len(plan.kept)} unchanged, {len(plan.due)} to delete, "
                 f"{len(plan.gone) - len(plan.due)} to delete later",
             )
@@ -359,21 +359,10 @@ def _told(place: str, plan: Plan, sent: Sent) -> str:
     copied = f", {sent.copied} copied" if plan.build else ""
     return (
         f"published to {place}: {sent.uploaded} uploaded{copied}, "
-        f"{len(plan.kept) + sent.skipped} skipped, {sent.deleted} deleted, {_bytes(sent.bytes)}"
+        f"{len(plan.kept) + sent.skipped} skipped, {sent.deleted} deleted, "
+        f"{sizes.in_words(sent.bytes)}"
     )
 
 
 def _objects(count: int) -> str:
     return "1 object" if count == 1 else f"{count} objects"
-
-
-def _bytes(size: int) -> str:
-    """A size as people say it.
-
-    >>> _bytes(999), _bytes(20481), _bytes(73_400_320)
-    ('999 bytes', '20.5 kB', '73.4 MB')
-    """
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return "1 byte" if size == 1 else f"{size} bytes"

@@ -186,7 +186,7 @@ def _settings(settings: Settings, filters: Filters) -> Iterator[Setting]:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key}={each}" for key, each in sorted(value.items())) or "none"

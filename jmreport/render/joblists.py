@@ -107,7 +107,7 @@ def list_name(kind: str, text: str, *parts: str) -> str:
     """A list's name: a slug of the text, and ten digits of what it is about.
 
     >>> list_name("label", "owner", "ana", "Failed")
-    'label-owner-a157d2d6b4'
+    'label-owner-8cd88e595b'
     """
     # What stands between parts is in none of them, whatever a server calls its labels.
     whole = [

@@ -51,7 +51,7 @@ class Standing:
     def of(self, name: str, look: str, jobs: Sequence[str], full: int, rows: int) -> frozenset[str]:
         """Those of a list, which has so many full pages of so many rows.
 
-        `name` is what their addresses begin with (jobs/label-owner-a157d2d6b4-older-).
+        `name` is what their addresses begin with (jobs/label-owner-8cd88e595b-older-).
         """
         # What places say of a list is asked below; of any other its jobs must be the same.
         look = look if isinstance(jobs, Placed) else f"{look} {_digest(jobs)}"

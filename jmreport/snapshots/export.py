@@ -97,7 +97,7 @@ def name_of(job: str) -> str:
     """A job's file below jobs/: told by its id, never chosen by it.
 
     >>> name_of("../../etc/passwd")
-    '83/etc-passwd-83adc85a6e829d92.json'
+    'e5/etc-passwd-e5e710ea784151b5.json'
     """
     digest = hashlib.blake2b(job.encode(errors="surrogatepass"), digest_size=8).hexdigest()
     readable = re.sub(r"[^a-z0-9]+", "-", job.lower())[:40].strip("-")
