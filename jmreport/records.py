@@ -332,7 +332,8 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came of it. listed = stored + unchanged + unreadable-and-never-read-before.
 
     `by_server` is the largest number of jobs that the server counted for what was asked, None where
-    it counts none (dsub).
+    it counts none (dsub). `left_out` are jobs of the list that the filters let not through, None
+    where nobody can know: the server applied one of them, or there is none.
     """
 
     listed: int = 0
@@ -345,6 +346,7 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     requests: int = 0
     taken_out: int = 0
     by_server: int | None = None
+    left_out: int | None = None
 
 
 RunState = Literal["complete", "incomplete", "failed", "interrupted", "refreshed"]

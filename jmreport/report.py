@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from jmreport.models import DisplayField
 from jmreport.placed import ByValue, nobody
-from jmreport.records import Entry, Gap, JobRow, Measure, Operation, Run, Spent
+from jmreport.records import Entry, Filters, Gap, JobRow, Measure, Operation, Run, Spent
 
 
 class Usual(Struct, frozen=True, kw_only=True):
@@ -430,7 +430,9 @@ class NightSummary(Struct, frozen=True, kw_only=True):
 
     `run` is the run that ended the night at `now`; `since` is when the run before it was, None for
     the first, whose "night" is its whole window. Counts are those that its own report told.
-    `content` is the digest of all that its frozen page shows, "" until that is made.
+    `content` is the digest of all that its frozen page shows, "" until that is made. `filters` are
+    those of its run, None for a night that did not note them, and `left_out` is how many jobs they
+    left out, None where nobody knows.
     """
 
     run: str
@@ -443,6 +445,8 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     causes: tuple[NightCause, ...] = ()
     content: str = ""
     tasks: tuple[NightTask, ...] = ()
+    filters: Filters | None = None
+    left_out: int | None = None
 
 
 class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,7 +25,7 @@ from site_cases import record
 from jmreport import pipeline
 from jmreport.analysis import measure, summarise
 from jmreport.progress import SilentProgress
-from jmreport.records import Asked, Failure, Gap, JobRow, Run, RunState, run_id
+from jmreport.records import Asked, Counts, Failure, Filters, Gap, JobRow, Run, RunState, run_id
 from jmreport.settings import Mail, ReportSettings, Settings, Site, Snapshots, Team
 from jmreport.snapshots import Redaction, Store
 
@@ -74,19 +74,40 @@ def night(ago: int) -> str:
 
 
 def store(
-    root: Path, *nights: Sequence[JobRow], state: RunState = "complete", gaps: tuple[Gap, ...] = ()
+    root: Path,
+    *nights: Sequence[JobRow],
+    state: RunState = "complete",
+    gaps: tuple[Gap, ...] = (),
+    filters: Filters | None = None,
+    left_out: int | None = None,
 ) -> None:
-    """A run for each night, a day apart; `state` and `gaps` are those of the last one, now."""
+    """A run for each night, a day apart; `state` and `gaps` are those of the last one, now.
+
+    All asked with the same filters, which left out so many jobs.
+    """
     with Store.open(root, summarise=summarise, measure=measure, create=True) as opened:
         for ago, rows in zip(reversed(range(len(nights))), nights, strict=True):
-            run(opened, rows, ago, state if not ago else "complete", gaps if not ago else ())
+            how = (state, gaps) if not ago else ("complete", ())
+            run(opened, rows, ago, *how, filters=filters, left_out=left_out)
 
 
 def run(
-    opened: Store, rows: Sequence[JobRow], ago: int, state: RunState, gaps: tuple[Gap, ...]
+    opened: Store,
+    rows: Sequence[JobRow],
+    ago: int,
+    state: RunState,
+    gaps: tuple[Gap, ...],
+    *,
+    filters: Filters | None = None,
+    left_out: int | None = None,
 ) -> None:
     now = NOW - ago * DAY
-    asked = Asked(server="https://jobs.example.org", timeframe="DAYS_7", since=now - 7 * DAY)
+    asked = Asked(
+        server="https://jobs.example.org",
+        timeframe="DAYS_7",
+        since=now - 7 * DAY,
+        filters=filters or Filters(),
+    )
     writer = opened.begin(now, Redaction(), asked=asked, version="1")
     with writer:
         for row in rows:
@@ -100,6 +121,7 @@ def run(
                 state=state,
                 asked=asked,
                 gaps=gaps,
+                counts=Counts(listed=len(rows), left_out=left_out),
                 reason="the server does not answer" if state == "failed" else "",
             )
         )

@@ -6,6 +6,7 @@ of the run, which stand on the quality page, say what became of it.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -256,3 +257,54 @@ def test_every_filter_is_told_on_the_quality_page(tmp_path: Path) -> None:
         "Filter userId: not sent (the server does not offer it)",
     ):
         assert said in page
+
+
+def built(folder: Path, url: str, *args: str) -> dict[str, str]:
+    """The files of a site in which anybody reads of a filter, by their names."""
+    site = folder / "site"
+    places = ["--snapshots", str(folder / "snapshots"), "--site", str(site)]
+    asking = ["--api-url", url, f"--now={NOW.isoformat()}", "--timeframe=ALL_TIME", "-q"]
+    assert main(["build", *asking, "--config", os.devnull, *places, *args]) in (0, 3)
+    (night,) = site.glob("nights/2*/index.html")
+    files = {name: site / name for name in ("index.html", "jobs/index.html", "data/feed.xml")}
+    files |= {"night": night, "quality.html": site / addresses.QUALITY}
+    files |= {"report.json": site / "data/report.json"}
+    return {name: path.read_text() for name, path in files.items()}
+
+
+def test_a_filter_that_lets_nothing_through_is_no_quiet_night(tmp_path: Path) -> None:
+    """A label is judged here, so that the others were seen and are counted."""
+    with served("spec") as (_, url):
+        told = built(tmp_path, url, "--label", "batch=misspelt")
+    for page in ("index.html", "jobs/index.html"):
+        assert f"The filter (label batch=misspelt) let none of {JOBS} jobs through." in told[page]
+    for page in ("index.html", "night", "data/feed.xml"):
+        assert "No job passed the filter" in told[page]
+        assert "No job was submitted" not in told[page]
+    assert json.loads(told["report.json"])["filter"] == {
+        "said": "label batch=misspelt",
+        "left_out": JOBS,
+    }
+    assert f"<dt>Jobs that the filters left out</dt><dd>{JOBS}</dd>" in told["quality.html"]
+
+
+def test_what_a_server_left_out_is_not_known_and_never_0(tmp_path: Path) -> None:
+    with served("spec") as (_, url):
+        told = built(tmp_path, url, "--status", "Succeeded")
+    for page in ("index.html", "night", "data/feed.xml"):
+        assert "(status Succeeded); how many others there are is not known." in told[page]
+        assert "Failed jobs were not asked for" in told[page]
+    for page in ("index.html", "night"):
+        tiles = re.findall(r'class="n">([^<]*)</span> <span class="what">([^<]*)', told[page])
+        assert {what: n for n, what in tiles}["Failing"] == "—"
+        assert {what: n for n, what in tiles}["Stuck"] == "—"
+        assert "not asked for" in told[page]
+    assert json.loads(told["report.json"])["filter"]["left_out"] is None
+    assert "<dt>Jobs that the filters left out</dt><dd>not known</dd>" in told["quality.html"]
+
+
+def test_without_a_filter_nothing_is_said_of_one(tmp_path: Path) -> None:
+    with served("spec") as (_, url):
+        told = built(tmp_path, url)
+    assert not any("Filtered." in page or "the filter let" in page for page in told.values())
+    assert json.loads(told["report.json"])["filter"] is None

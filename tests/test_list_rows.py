@@ -175,7 +175,7 @@ def test_a_page_of_a_list_is_another_in_a_new_year_and_when_the_clocks_change(
         jobs = Jobs(found, zone=zone("Europe/Berlin"), pages=set())
         lists, ids = Lists(jobs), [entry.row.id for entry in found.jobs]
         lists.link("all", "jobs", ids)
-        index = index_pages(found, jobs, lists, rows_file="", incomplete="", as_of=None)
+        index = index_pages(found, jobs, lists, rows_file="", incomplete="", none="", as_of=None)
         return {page.address: page.content for page in (*lists.pages(), *index)}
 
     one, other = made(before), made(after)

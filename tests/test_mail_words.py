@@ -40,7 +40,7 @@ from jmreport import pipeline
 from jmreport.analysis import measure, summarise
 from jmreport.errors import Exit, SnapshotError, UsageError
 from jmreport.progress import SilentProgress
-from jmreport.records import Gap, JobRow
+from jmreport.records import Filters, Gap, JobRow
 from jmreport.render import reportjson
 from jmreport.render.mails import LARGEST
 from jmreport.settings import Publish, Settings, Team
@@ -315,6 +315,51 @@ def test_a_team_that_never_had_a_job_is_told_that(tmp_path: Path) -> None:
     mail = one(tmp_path, replace(ANA, labels={"owner": "anna"}))
     assert mail["Subject"] == "[jm] germline · Mon 23 Nov: no job was ever this team's"
     assert "Nothing that was ever read is of jobs with owner = anna." in seen(mail)
+
+
+BATCH = Filters(labels={"batch": "b17"})
+
+
+def test_a_filter_that_let_nothing_through_is_told_to_all(tmp_path: Path) -> None:
+    """However seldom they want to hear: it is no quiet night."""
+    store(tmp_path / "snapshots", [], [], filters=BATCH, left_out=12)
+    assert sent_to(tmp_path, {}) == {"always", "on-change", "on-failure"}
+    mail = one(tmp_path, ALL)
+    assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: no jobs (filtered)"
+    for said in (seen(mail), " ".join(text(mail).split())):
+        assert "No job passed the filter" in said
+        assert "The filter (label batch=b17) let none of 12 jobs through." in said
+
+
+def test_a_mail_of_a_filtered_report_says_so(tmp_path: Path) -> None:
+    batch = {"batch": "b17"}
+    rows = [job("a1", ago, labels=batch) for ago in (1, 0)]
+    store(tmp_path / "snapshots", rows[:1], rows, filters=BATCH)
+    mail = one(tmp_path, ALL)
+    assert mail["Subject"] == "[jm] ok · everybody · Mon 23 Nov: 2 jobs (filtered)"
+    note = (
+        "Only jobs that the filter let through are in this report (label batch=b17); "
+        "how many others there are is not known."
+    )
+    assert note in seen(mail)
+    assert note in " ".join(text(mail).split())
+
+
+def test_a_mail_is_not_ok_where_failed_jobs_were_not_asked_for(tmp_path: Path) -> None:
+    rows = [job("a1", 1), job("a1", 0)]
+    store(tmp_path / "snapshots", rows[:1], rows, filters=Filters(status=("Succeeded",)))
+    mail = one(tmp_path, ALL)
+    assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: 2 jobs, failed jobs not asked for"
+    assert "Failed jobs were not asked for" in seen(mail)
+    assert "New failures: — (not asked for)" in text(mail)
+
+
+def test_a_team_without_jobs_tonight_reads_that_others_may_have_some(tmp_path: Path) -> None:
+    store(tmp_path / "snapshots", [job("a1", 9)], [job("l1", 0, owner="li")])
+    mail = one(tmp_path)
+    said = "None of jobs with owner = ana was submitted in the time frame that was asked for"
+    assert said in seen(mail)
+    assert "No job was submitted" not in seen(mail)
 
 
 def sent_to(folder: Path, labels: dict[str, str]) -> set[str]:

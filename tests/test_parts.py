@@ -181,6 +181,22 @@ def test_parts_make_what_one_machine_makes(tmp_path: Path, like: str, number: in
     assert pipeline.check(replace(many, site=Site(dir=str(tmp_path / "many" / "site")))) == ()
 
 
+def test_parts_know_as_one_machine_does_how_many_jobs_a_filter_left_out(tmp_path: Path) -> None:
+    """Each part reads the whole list, so that none of them counts for the others."""
+    by_label = Collect(timeframe="ALL_TIME", labels={"batch": "none"})
+    by_status = Collect(timeframe="ALL_TIME", status=("Succeeded",))
+    for at, wish in enumerate((by_label, by_status)):
+        one, many = (
+            replace(settings(tmp_path / f"{number}-{at}"), collect=wish) for number in (1, 2)
+        )
+        with serve(a_demo(), port=0) as server:
+            server.start()
+            collect(one, server.url)
+            in_parts(many, server.url, 2)
+        left_out = [newest(of).counts.left_out for of in (one, many)]
+        assert left_out == ([60, 60] if not at else [None, None])
+
+
 def test_the_second_night_asks_only_for_what_may_have_changed(tmp_path: Path) -> None:
     """Of jobs no part asks for more than one machine would, and no two for the same."""
     one, many = settings(tmp_path / "one"), settings(tmp_path / "many")

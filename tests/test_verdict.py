@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from jmreport.analysis import analyse
 from jmreport.history import Held
-from jmreport.records import run_id
+from jmreport.records import Counts, Filters, run_id
 from jmreport.render import verdict
 from jmreport.report import NightSummary, Report, ReportCounts, StatusSplit
 from jmreport.settings import ReportSettings
@@ -14,11 +14,24 @@ from jmreport.settings import ReportSettings
 SPLIT = StatusSplit(counts={"Succeeded": 5, "Failed": 2})
 
 
-def report(counts: dict[str, int], *, first: bool = False, split: StatusSplit = SPLIT) -> Report:
-    """A report of such numbers."""
+def report(
+    counts: dict[str, int],
+    *,
+    first: bool = False,
+    split: StatusSplit = SPLIT,
+    filters: Filters | None = None,
+    left_out: int | None = None,
+) -> Report:
+    """A report of such numbers, of a run that asked with such filters."""
     known = ReportCounts(**{"total": split.total, **counts})
     empty = analyse(Held([]), runs(1 if first else 2), {}, settings=ReportSettings())
-    return replace(empty, counts=known, split=split)
+    asked = run(1, filters=filters)
+    return replace(
+        empty,
+        counts=known,
+        split=split,
+        run=replace(asked, counts=Counts(left_out=left_out)),
+    )
 
 
 def summary(**counts: int) -> NightSummary:
@@ -68,3 +81,87 @@ def test_what_is_failing_comes_first() -> None:
     assert verdict.title(report({"failing": 2}, first=True)) == "2 failing"
     assert verdict.title(report({"new": 1, "failing": 2})) == "1 new failure"
     assert verdict.title(report({"failing": 2})) == "No new failures"
+
+
+NONE = StatusSplit()
+BATCH = Filters(labels={"batch": "b17"})
+LINE = "in the time frame that was asked for, and none was active"
+
+
+@pytest.mark.parametrize(
+    ("filters", "left_out", "title", "rest"),
+    [
+        (Filters(), None, "No jobs in this time frame", f"No job was submitted {LINE}."),
+        (
+            Filters(project_id="p"),
+            None,
+            "No jobs in this time frame",
+            f"No job of project p was submitted {LINE}.",
+        ),
+        (
+            BATCH,
+            120,
+            "No job passed the filter",
+            "The filter (label batch=b17) let none of 120 jobs through.",
+        ),
+        (
+            BATCH,
+            0,
+            "No jobs in this time frame",
+            f"No job was submitted {LINE}; the filter (label batch=b17) left none out.",
+        ),
+        (
+            Filters(status=("Failed", "Aborted"), name="align"),
+            None,
+            "No job passed the filter",
+            "The filter (status Failed and Aborted, name align) let no job through; "
+            "how many others there are is not known.",
+        ),
+    ],
+)
+def test_a_report_without_jobs_says_whether_a_filter_is_why(
+    filters: Filters, left_out: int | None, title: str, rest: str
+) -> None:
+    empty = report({}, split=NONE, filters=filters, left_out=left_out)
+    assert (verdict.title(empty), verdict.rest(empty)) == (title, rest)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "others"),
+    [
+        (120, "it left out 120 jobs"),
+        (1, "it left out 1 job"),
+        (0, "it left out none"),
+        (None, "how many others there are is not known"),
+    ],
+)
+def test_a_filtered_report_names_the_filter_and_what_it_left_out(
+    left_out: int | None, others: str
+) -> None:
+    told = report({}, filters=BATCH, left_out=left_out)
+    said = f"Only jobs that the filter let through are in this report (label batch=b17); {others}."
+    assert verdict.filter_note(told) == said
+    noted = replace(summary(), filters=BATCH, left_out=left_out)
+    assert verdict.night_filter_note(noted) == said
+
+
+def test_good_news_of_a_filtered_report_says_that_it_is_filtered() -> None:
+    assert verdict.title(report({}, filters=BATCH)) == "No new failures (filtered)"
+    assert verdict.night_words(replace(summary(), filters=BATCH)) == "No new failures (filtered)"
+    assert verdict.title(report({"new": 1, "failing": 1}, filters=BATCH)) == "1 new failure"
+    assert verdict.nothing_failing(report({}, filters=BATCH)) == (
+        "Nothing that the filter let through is failing."
+    )
+
+
+def test_where_failed_jobs_were_not_asked_for_nothing_says_that_none_failed() -> None:
+    told = report({}, filters=Filters(status=("Succeeded", "Running")))
+    assert verdict.title(told) == verdict.nothing_failing(told)[:-1]
+    assert verdict.title(told) == "Failed jobs were not asked for"
+    assert "still failing" not in verdict.rest(told)
+
+
+def test_a_night_that_noted_no_filter_says_nothing_of_one() -> None:
+    """One of an older version: it stays as it was told."""
+    assert verdict.night_filter_note(summary()) == ""
+    assert verdict.night_words(summary()) == "No new failures"

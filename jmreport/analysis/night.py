@@ -94,6 +94,8 @@ def summary(
         flows=_flows(rows, verdicts),
         causes=_causes(attention),
         tasks=tasks,
+        filters=nights.run.asked.filters,
+        left_out=nights.run.counts.left_out,
     )
 
 

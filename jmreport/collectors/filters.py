@@ -184,12 +184,27 @@ class Account:
         self._refused: dict[str, str] = {}
         self._rows = 0
         self._asked = asked
+        #: Rows of the window that a filter kept out, and whether the server may have kept others.
+        self._left_out = 0
+        self._unseen = False
         #: Rows from before the window that came though the window was sent.
         self._early = 0
 
     def refuse(self, name: str, why: str) -> None:
         """A server refused a question for this filter."""
         self._refused.setdefault(name, why)
+
+    def answered(self, sent: tuple[str, ...]) -> None:
+        """A question that sends these was answered."""
+        self._unseen = self._unseen or not self._used.keys().isdisjoint(sent)
+
+    @property
+    def left_out(self) -> int | None:
+        """How many jobs the filters left out; None where no filter is in use, or nobody can know.
+
+        What a server that was sent a filter did not list may be any number of jobs.
+        """
+        return self._left_out if self._used and not self._unseen else None
 
     def row(self, row: dict[str, Any], sent: tuple[str, ...]) -> bool:
         """Count a row that came in answer to a question that sent these; whether it passes."""
@@ -203,6 +218,7 @@ class Account:
                 self._unjudged[name] += 1
         inside = in_window(row, self._asked)
         self._early += not inside
+        self._left_out += inside and bool(out)
         return inside and not out
 
     def notes(self) -> list[str]:

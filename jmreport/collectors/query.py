@@ -73,6 +73,11 @@ class Listing:
         #: What could not be used of the pages, by question: that of the walk that brought most.
         self._bad: dict[QueryJobsRequest, list[Gap]] = {}
 
+    @property
+    def left_out(self) -> int | None:
+        """How many jobs that were listed no filter let through; None where nobody can know."""
+        return self._account.left_out
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every wanted row as received, newest submission first within a walk."""
         wish = self.asked.filters
@@ -133,6 +138,7 @@ class Listing:
             nonlocal sent
             answer = self._page(filters.without(asking, *self._refused))
             sent = filters.holds(filters.without(asking, *self._refused))
+            self._account.answered(sent)
             return answer
 
         # Twice as many pages as one list may have, whatever has to be asked again.

@@ -229,7 +229,12 @@ def read_all(
         health=server.health,
         own_fields=server.own_fields | listing.own_fields,
         operations=client.operations,
-        counts=replace(counts, requests=client.requests, by_server=listing.total),
+        counts=replace(
+            counts,
+            requests=client.requests,
+            by_server=listing.total,
+            left_out=listing.left_out,
+        ),
         gaps=gaps,
         notes=(*_server_notes(server), *listing.notes),
         seconds=seconds,

@@ -366,6 +366,8 @@ def _doubtful(usable: list[Run]) -> Counter[str]:
 def _counts(ended: list[Run]) -> Counts:
     counts = [run.counts for run in ended]
     totals = [one.by_server for one in counts if one.by_server is not None]
+    # Each part reads the whole list, and what one of them did not see nobody can count.
+    left_out = [one.left_out for one in counts if one.left_out is not None]
     return Counts(
         listed=sum(one.listed for one in counts),
         fetched=sum(one.fetched for one in counts),
@@ -375,6 +377,7 @@ def _counts(ended: list[Run]) -> Counts:
         unreadable=sum(one.unreadable for one in counts),
         requests=sum(one.requests for one in counts),
         by_server=max(totals) if totals else None,
+        left_out=max(left_out) if left_out and len(left_out) == len(counts) else None,
     )
 
 

@@ -49,7 +49,8 @@ def _entry(root: ET.Element, night: NightSummary, base: str, server: str) -> Non
     _text(entry, "title", said if night.complete else f"Incomplete: {said}")
     _text(entry, "updated", utc_text(night.now))
     _link(entry, f"{base}{addresses.night(night.run)}", "alternate")
-    _text(entry, "summary", f"{said}. {verdict.night_rest(night)}")
+    told = (f"{said}.", verdict.night_rest(night), verdict.night_filter_note(night))
+    _text(entry, "summary", " ".join(filter(None, told)))
 
 
 def _id(name: str) -> str:

@@ -147,14 +147,24 @@ class IndexView(Struct, frozen=True, kw_only=True):
     pages: tuple[PageLink, ...]
     zone: str
     rows_file: str
+    #: Why there is no job; "" where there are some.
+    none: str
     every_status: tuple[words.StatusWord, ...] = ()
 
 
 def index_pages(
-    report: Report, jobs: Jobs, lists: Lists, *, rows_file: str, incomplete: str, as_of: Any
+    report: Report,
+    jobs: Jobs,
+    lists: Lists,
+    *,
+    rows_file: str,
+    incomplete: str,
+    none: str,
+    as_of: Any,
 ) -> Iterator[Page]:
     """The pages of all jobs of the report, newest submission first, and the lists by status.
 
+    `none` says why there is no job, where there is none.
     Archived jobs have a list of their own; where there are no others, they are shown at once.
     """
     ids = [entry.row.id for entry in report.jobs if not entry.row.archived]
@@ -176,6 +186,7 @@ def index_pages(
                 statuses if first else (),
                 beside,
                 incomplete,
+                none,
                 rows_file if first else "",
                 as_of if first else None,
                 digest(jobs.marks(chunk)),
@@ -190,6 +201,7 @@ def index_pages(
                 beside,
                 rows_file,
                 incomplete,
+                none,
             ),
             as_of=as_of if first else None,
             order=LAST if first else jobs.order(chunk[0]),
@@ -267,6 +279,7 @@ def _index_view(
     archived: PageLink | None,
     rows_file: str,
     incomplete: str,
+    none: str,
 ) -> Callable[[Any], IndexView]:
     def view(_charts: Any) -> IndexView:
         at = addresses.jobs_page(page)
@@ -283,6 +296,7 @@ def _index_view(
             pages=pager(page, last, lambda n: addresses.relative(at, addresses.jobs_page(n))),
             zone=words.zone_name(jobs.now, jobs.zone),
             rows_file=addresses.relative(at, rows_file) if page == 1 else "",
+            none=none,
             every_status=tuple(words.status(status) for status in (*_ORDER, "")),
         )
 

@@ -21,6 +21,7 @@ from jmreport.render import (
     causewords,
     charts,
     data,
+    filtered,
     overview,
     plotting,
     reportjson,
@@ -196,13 +197,17 @@ def wanted(night: Night, send: Send) -> bool:
     """Whether a team that is told so often is told of this night.
 
     Always where the run failed or is incomplete, where no job was ever the team's, and where jobs
-    are there whose outcome nobody knows: silence must never look like success.
+    are there whose outcome nobody knows, or the filter let none of those through that were listed:
+    silence must never look like success.
     """
     report = night.report
     if send == "always" or report is None or night.failed or not night.known:
         return True
     counts = report.counts
     if not report.complete or counts.unknown or (report.quality and report.quality.failed_runs):
+        return True
+    read = report.run.counts
+    if read.left_out and not read.listed + read.followed:
         return True
     changed = counts.new + counts.fixed + counts.missing + counts.stuck
     if send == "on-change":
@@ -265,18 +270,22 @@ def subject(night: Night, team: Team, zone: tzinfo) -> str:
 def _is_fine(report: Report) -> bool:
     counts = report.counts
     bad = counts.failing + counts.missing + counts.stuck + counts.unknown
-    return bool(counts.total) and not bad
+    hidden = filtered.hides_failures(report.run.asked.filters)
+    return bool(counts.total) and not bad and not hidden
 
 
 def _numbers(report: Report, *, known: bool) -> str:
     counts = report.counts
+    filters = report.run.asked.filters
+    narrowed = " (filtered)" if filtered.narrows(filters) else ""
+    if filtered.hides_failures(filters):
+        narrowed = ", failed jobs not asked for"
     if not counts.total:
-        return "no jobs" if known else "no job was ever this team's"
+        return f"no jobs{narrowed}" if known else "no job was ever this team's"
     first = report.previous is None
-    told = [
-        f"{words.number(counts.failing if first else counts.new)} {'failing' if first else 'new'}"
-    ]
-    if report.complete and _is_fine(report):
+    bad = counts.failing if first else counts.new
+    told = [f"{words.number(bad)} {'failing' if first else 'new'}"]
+    if (report.complete and _is_fine(report)) or (filtered.hides_failures(filters) and not bad):
         told = []
     said = (
         (counts.fixed, "fixed"),
@@ -288,8 +297,8 @@ def _numbers(report: Report, *, known: bool) -> str:
     told += [f"{words.number(count)} {what}" for count, what in said if count]
     start = "first report, " if first else ""
     if not told:
-        return f"{start}{words.plural(counts.total, 'job')}"
-    return f"{start}{', '.join(told)} of {words.number(counts.total)}"
+        return f"{start}{words.plural(counts.total, 'job')}{narrowed}"
+    return f"{start}{', '.join(told)} of {words.number(counts.total)}{narrowed}"
 
 
 def cleaned(value: T) -> T:
@@ -398,6 +407,8 @@ class _Mail:
         assert report is not None  # a night has one or the other
         if not self.night.known:
             return "No job was ever this team’s"
+        if not report.counts.total and self.team.labels:
+            return "No jobs of this team in this time frame"
         return verdict.title(report)
 
     def _lede(self) -> str:
@@ -409,6 +420,11 @@ class _Mail:
             return f"The last report said: {verdict.title(report)}. {rest}".strip()
         if not self.night.known:
             return f"Nothing that was ever read is of {_about(self.team)}. Is that what was meant?"
+        if not report.counts.total and self.team.labels:
+            return (
+                f"None of {_about(self.team)} was submitted in the time frame that was asked for, "
+                "and none was active."
+            )
         found = causewords.largest(report.attention, report.counts)
         start, flow, end = found or ("", "", "")
         sentence = f"{start} in {words.cut_middle(flow, 80)}{end}" if flow else start + end
@@ -436,6 +452,10 @@ class _Mail:
             for run in quality.failed_runs[-3:]:
                 why = f": {words.cut_middle(run.reason, 160)}" if run.reason else ""
                 yield f"The run of {_when(run.now, self.zone)} brought no report{why}"
+        report = self.report
+        # Of a report without jobs the sentence below the title says so, unless it is of a team.
+        if report and not self.night.failed and (report.counts.total or self.team.labels):
+            yield from filter(None, (verdict.filter_note(report),))
         for night in self.night.unsent:
             yield f"The mail of {_day(night, self.zone)} could not be sent."
 
@@ -682,7 +702,10 @@ def _tiles(report: Report) -> Iterator[Tile]:
     for name, what, kind in told:
         count = getattr(counts, name)
         needed = name not in ("missing", "unknown") and not (first and name in _COMPARED)
-        if count or needed:
+        if not count and name in filtered.unseen(report.run.asked.filters):
+            if needed:
+                yield Tile(words.MISSING, what, "zero", filtered.UNSEEN)
+        elif count or needed:
             usual = report.usual.get(name)
             said = f"usually {words.amount(usual.median)}" if usual else ""
             yield Tile(words.number(count), what, kind if count else "zero", said)

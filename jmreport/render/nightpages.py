@@ -12,7 +12,7 @@ from datetime import tzinfo
 
 from msgspec import Struct
 
-from jmreport.render import addresses, causewords, verdict, words
+from jmreport.render import addresses, causewords, filtered, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report, StuckJob
@@ -91,6 +91,7 @@ class NightView(Struct, frozen=True, kw_only=True):
     title: str
     lede: str
     rest: str
+    filtered: str
     when: words.Moment | None
     since: words.Moment | None
     complete: bool
@@ -101,6 +102,8 @@ class NightView(Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     #: Its counts name jobs, and which they were is not known any more.
     lost: bool
+    #: What is said where no part has anything.
+    none: str
     older: str
     newer: str
     calendar: str
@@ -228,6 +231,7 @@ def view(
         title=verdict.night_title(night),
         lede=_lede(night),
         rest=verdict.night_rest(summary),
+        filtered=verdict.night_filter_note(summary),
         when=words.when(summary.now, zone),
         since=words.when(summary.since, zone),
         complete=summary.complete,
@@ -237,6 +241,7 @@ def view(
         numbers=tuple(_numbers(summary, {part.anchor for part in parts}, around.usual)),
         parts=parts,
         lost=not parts and any(_told(summary)),
+        none=verdict.night_nothing(summary),
         older=addresses.relative(here, addresses.night(around.older)) if around.older else "",
         newer=addresses.relative(here, addresses.night(around.newer)) if around.newer else "",
         calendar=addresses.relative(here, addresses.NIGHTS),
@@ -299,13 +304,15 @@ def _numbers(
     for what, count, kind, anchor, name in told:
         if count is None:
             continue
+        unseen = not count and name in filtered.unseen(summary.filters)
+        said = words.usual_night(usual[name]) if name in usual else ""
         yield Number(
-            n=words.number(count),
+            n=words.MISSING if unseen else words.number(count),
             what=what,
             kind=kind if count else f"{kind} zero",
             href=f"#{anchor}" if anchor in anchors else "",
             anchor="" if anchor in anchors else anchor,
-            usual=words.usual_night(usual[name]) if name in usual else "",
+            usual=filtered.UNSEEN if unseen else said,
         )
 
 

@@ -15,6 +15,7 @@ from jmreport.render import (
     bands,
     causewords,
     charts,
+    filtered,
     flakypages,
     labellists,
     labelpages,
@@ -145,12 +146,14 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     intro: Markup
     lede: Lede | None
     rest: str
+    filtered: str
     incomplete: tuple[str, ...]
     incomplete_sentence: str
     failed_run: str
     quality: str
     tiles: tuple[Tile, ...]
     attention_note: str
+    attention_none: str
     attention: tuple[AttentionRow, ...]
     stuck: tuple[StuckRow, ...]
     stuck_more: Link | None
@@ -219,12 +222,15 @@ class _Overview:
             intro=self.guides.intro,
             lede=self._lede(),
             rest=verdict.rest(report),
+            # Of a report without jobs the sentence before it says so.
+            filtered=verdict.filter_note(report) if report.counts.total else "",
             incomplete=verdict.holes(report),
             incomplete_sentence=verdict.incomplete(report),
             failed_run=self._failed_run(),
             quality=addresses.QUALITY,
             tiles=tuple(self._tiles()),
             attention_note=self._attention_note(),
+            attention_none=verdict.nothing_failing(report),
             attention=tuple(self._attention(group) for group in report.attention),
             stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
             stuck_more=self._all(len(report.stuck), "stuck"),
@@ -359,11 +365,13 @@ class _Overview:
         jobs: Sequence[str],
     ) -> Tile:
         href = self.lists.link(name, title, jobs, back=("Overview", addresses.OVERVIEW))
+        counted = _COUNTED.get(name, name)
+        unseen = not count and counted in filtered.unseen(self.report.run.asked.filters)
         return Tile(
-            n=words.number(count),
+            n=words.MISSING if unseen else words.number(count),
             what=what,
-            usual=usual,
-            usual_night=usual_night(self.report, _COUNTED.get(name, name)),
+            usual=filtered.UNSEEN if unseen else usual,
+            usual_night="" if unseen else usual_night(self.report, counted),
             kind=kind if count else f"{kind} zero",
             href=href,
         )

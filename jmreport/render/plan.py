@@ -113,6 +113,7 @@ def plan(
         lists,
         rows_file=rows_file,
         incomplete=verdict.incomplete(report),
+        none="" if report.jobs else verdict.rest(report),
         as_of=as_of,
     )
     made = {page.address for page in (*middle, *front)}

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.records import Gap, Operation, Run
-from jmreport.render import addresses, serverfacts, verdict, words
+from jmreport.render import addresses, filtered, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.labellists import frame_words
 from jmreport.render.overview import Link
@@ -174,8 +174,13 @@ def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
     yield Fact(name="Time frame", text=f"{run.asked.timeframe}, {frame_words(run.asked.timeframe)}")
     if run.asked.since:
         yield Fact(name="Submitted since", text="", at=words.when(run.asked.since, zone))
-    filters = _filters(run)
-    yield Fact(name="Filters", text=filters or "none")
+    yield Fact(name="Filters", text=filtered.named(run.asked.filters) or "none")
+    if filtered.narrows(run.asked.filters):
+        known = counts.left_out is not None
+        yield Fact(
+            name="Jobs that the filters left out",
+            text=words.number(counts.left_out or 0) if known else "not known",
+        )
     yield Fact(name="Health", text=run.health or "not asked")
     yield Fact(name="Jobs listed", text=words.number(counts.listed))
     if counts.by_server is not None:
@@ -187,26 +192,6 @@ def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
     yield Fact(name="Requests", text=words.number(counts.requests))
     yield Fact(name="Secrets taken out", text=words.number(counts.taken_out))
     yield Fact(name="Jobs in this report", text=words.number(len(report.jobs)), href=addresses.JOBS)
-
-
-def _filters(run: Run) -> str:
-    filters = run.asked.filters
-    said = [f"status {words.listed(list(filters.status))}"] if filters.status else []
-    said += [f"label {key}={value}" for key, value in sorted(filters.labels.items())]
-    for name, value in (
-        ("name", filters.name),
-        ("job", filters.job_id),
-        ("project", filters.project_id),
-        ("user", filters.user_id),
-        ("start", filters.start),
-        ("end", filters.end),
-        ("submission", filters.submission),
-    ):
-        if value:
-            said.append(f"{name} {value}")
-    if filters.hide_archived:
-        said.append("archived jobs hidden")
-    return ", ".join(said)
 
 
 def _gap(gap: Gap, lists: Lists) -> GapRow:

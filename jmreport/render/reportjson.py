@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from jmreport.records import utc_text
-from jmreport.render import verdict
+from jmreport.render import filtered, verdict
 from jmreport.render.guides import Guides
 from jmreport.report import CauseGroup, Cost, FlakyKey, Report, SloReport, SlowerTask
 
@@ -77,6 +77,16 @@ class GapJson(Struct, frozen=True, kw_only=True):
     what: str
     why: str
     job: str | None
+
+
+class FilterJson(Struct, frozen=True, kw_only=True):
+    """The filter that the run asked with, in words, and how many jobs it left out.
+
+    `left_out` is null where nobody knows, since the server applied it.
+    """
+
+    said: str
+    left_out: Count | None
 
 
 class SloJson(Struct, frozen=True, kw_only=True):
@@ -181,6 +191,7 @@ class ReportJson(Struct, frozen=True, kw_only=True):
     waste: WastesJson | None = None
     flaky: tuple[FlakyJson, ...] = ()
     usual: dict[str, UsualJson] = {}
+    filter: FilterJson | None = None
 
 
 def report_json(report: Report, guides: Guides | None = None) -> bytes:
@@ -216,11 +227,19 @@ def _tree(report: Report, guides: Guides | None) -> ReportJson:
             name: UsualJson(median=one.median, p10=one.p10, p90=one.p90, nights=one.nights)
             for name, one in report.usual.items()
         },
+        filter=_filter(report),
         flaky=tuple(_flaky(key) for key in report.flaky),
         waste=WastesJson(night=_waste(report.waste.tonight), report=_waste(report.waste.total))
         if report.waste
         else None,
     )
+
+
+def _filter(report: Report) -> FilterJson | None:
+    filters = report.run.asked.filters
+    if not filtered.narrows(filters):
+        return None
+    return FilterJson(said=filtered.named(filters), left_out=report.run.counts.left_out)
 
 
 def _cause(

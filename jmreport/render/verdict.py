@@ -3,24 +3,42 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from jmreport.render import words
+from jmreport.records import Filters
+from jmreport.render import filtered, words
 from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts, StatusSplit
 
 
 def title(report: Report) -> str:
     """What the reader should know first, in one line: "110 new failures in 3 workflows"."""
-    return _title(report.counts, report.attention, report.split, first=report.previous is None)
+    return _title(
+        report.counts,
+        report.attention,
+        report.split,
+        report.run.asked.filters,
+        report.run.counts.left_out,
+        first=report.previous is None,
+    )
 
 
 def night_title(night: Night) -> str:
     """The same of a night of the past."""
-    summary = night.summary
-    return _title(summary.counts, night.attention, summary.split, first=summary.since is None)
+    return _night_title(night.summary, night.attention)
 
 
 def night_words(summary: NightSummary) -> str:
     """The same without the workflows, for a row of the calendar."""
-    return _title(summary.counts, (), summary.split, first=summary.since is None)
+    return _night_title(summary, ())
+
+
+def _night_title(summary: NightSummary, attention: Sequence[CauseGroup]) -> str:
+    return _title(
+        summary.counts,
+        attention,
+        summary.split,
+        summary.filters,
+        summary.left_out,
+        first=summary.since is None,
+    )
 
 
 def night_rest(summary: NightSummary) -> str:
@@ -34,18 +52,29 @@ def night_rest(summary: NightSummary) -> str:
 
 
 def _title(
-    counts: ReportCounts, attention: Sequence[CauseGroup], split: StatusSplit, *, first: bool
+    counts: ReportCounts,
+    attention: Sequence[CauseGroup],
+    split: StatusSplit,
+    filters: Filters | None,
+    left_out: int | None,
+    *,
+    first: bool,
 ) -> str:
+    narrowed = filtered.narrows(filters)
     if not counts.total:
-        return "No jobs in this time frame"
+        # What was listed and left out says that there were jobs; what was not, that nobody knows.
+        gone = narrowed and left_out != 0
+        return "No job passed the filter" if gone else "No jobs in this time frame"
     if first and counts.failing:
         return f"{words.number(counts.failing)} failing{_in(attention, new=False)}"
     if not first and counts.new:
         return words.plural(counts.new, "new failure") + _in(attention, new=True)
-    if not first:
-        return "No new failures"
+    if filtered.hides_failures(filters):
+        return "Failed jobs were not asked for"
     # Jobs may have failed whose work has succeeded since.
-    return "Nothing is failing now" if split.failed else "No failures"
+    said = "Nothing is failing now" if split.failed else "No failures"
+    said = said if first else "No new failures"
+    return f"{said} (filtered)" if narrowed else said
 
 
 def _in(groups: Sequence[CauseGroup], *, new: bool) -> str:
@@ -58,16 +87,53 @@ def rest(report: Report) -> str:
     """The sentence after it: what else there is, in numbers."""
     counts, split = report.counts, report.split.counts
     if not counts.total:
-        return "No job was submitted in the time frame that was asked for, and none was active."
+        return _empty(report)
     if report.previous is None:
         first = "First report: nothing to compare with yet."
         return first if counts.failing else f"{first} {_finished(split)}."
     said = _said(counts)
     if counts.new:
         return f"{'; '.join(said)}." if said else ""
-    # That nothing is failing any more is worth a word too.
-    still = () if counts.still_failing else ("0 still failing",)
+    # That nothing is failing any more is worth a word too, where that could be seen.
+    hidden = filtered.hides_failures(report.run.asked.filters)
+    still = () if counts.still_failing or hidden else ("0 still failing",)
     return f"{', '.join((_finished(split), *still, *said))}."
+
+
+def _empty(report: Report) -> str:
+    """Why a report may have no job: that nobody had any is only one of the reasons."""
+    filters = report.run.asked.filters
+    if filtered.narrows(filters):
+        return filtered.nothing(filters, report.run.counts.left_out)
+    of = f" of project {words.cut_middle(filters.project_id, 80)}" if filters.project_id else ""
+    return f"No job{of} was submitted in the time frame that was asked for, and none was active."
+
+
+def filter_note(report: Report) -> str:
+    """What the filter left out, in a sentence beside a report; "" where there is no filter."""
+    return filtered.note(report.run.asked.filters, report.run.counts.left_out)
+
+
+def night_filter_note(summary: NightSummary) -> str:
+    """The same of a night of the past; "" for one that did not note its filter."""
+    return filtered.note(summary.filters, summary.left_out)
+
+
+def nothing_failing(report: Report) -> str:
+    """The sentence where no failing work is to be shown: as much as the filter lets one know."""
+    filters = report.run.asked.filters
+    if filtered.hides_failures(filters):
+        return "Failed jobs were not asked for."
+    of = " that the filter let through" if filtered.narrows(filters) else ""
+    return f"Nothing{of} is failing."
+
+
+def night_nothing(summary: NightSummary) -> str:
+    """The same of a night in which nothing was failing, stuck or missing."""
+    if filtered.hides_failures(summary.filters):
+        return "Failed jobs were not asked for."
+    of = " that the filter let through" if filtered.narrows(summary.filters) else ""
+    return f"Nothing{of} was failing, stuck or missing."
 
 
 def _finished(split: dict[str, int]) -> str:
