@@ -1,5 +1,7 @@
 """What a report and a night say first: nothing that is wrong is left out of it."""
 
+from datetime import timedelta
+
 import pytest
 from analysis_cases import night, run, runs
 from msgspec.structs import replace
@@ -48,10 +50,16 @@ def summary(**counts: int) -> NightSummary:
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ({}, "7 jobs finished, 0 still failing."),
-        ({"still_failing": 1, "missing": 1}, "7 jobs finished, 1 still failing, 1 missing."),
-        ({"stuck": 4}, "7 jobs finished, 0 still failing, 4 stuck."),
-        ({"fixed": 2, "still_failing": 3}, "7 jobs finished, 2 fixed, 3 still failing."),
+        ({}, "7 jobs finished in the last 7 days, 0 still failing."),
+        (
+            {"still_failing": 1, "missing": 1},
+            "7 jobs finished in the last 7 days, 1 still failing, 1 missing.",
+        ),
+        ({"stuck": 4}, "7 jobs finished in the last 7 days, 0 still failing, 4 stuck."),
+        (
+            {"fixed": 2, "still_failing": 3},
+            "7 jobs finished in the last 7 days, 2 fixed, 3 still failing.",
+        ),
         ({"new": 1, "missing": 2, "stuck": 1}, "2 missing; 1 stuck."),
     ],
 )
@@ -63,7 +71,29 @@ def test_a_report_names_all_that_is_wrong_be_anything_new_or_not(
 
 def test_so_does_a_night() -> None:
     told = verdict.night_rest(summary(still_failing=1, missing=1, stuck=2))
-    assert told == "7 jobs finished; 1 still failing; 1 missing; 2 stuck."
+    assert told == "7 jobs finished in this night; 1 still failing; 1 missing; 2 stuck."
+
+
+@pytest.mark.parametrize(
+    ("window", "filters", "span"),
+    [
+        (timedelta(days=7), Filters(), "in the last 7 days"),
+        (timedelta(days=2), Filters(submission=night(-1)), "in the time frame that was asked for"),
+        (None, Filters(), "up to this run"),
+    ],
+)
+def test_a_number_of_finished_jobs_says_which_time_it_is_of(
+    window: timedelta | None, filters: Filters, span: str
+) -> None:
+    """A report counts those of its window, a night those that ended in it."""
+    told = replace(report({}), run=run(1, window=window, filters=filters))
+    assert verdict.rest(told) == f"7 jobs finished {span}, 0 still failing."
+    first = replace(report({}, first=True), run=run(1, window=window, filters=filters))
+    assert verdict.rest(first).endswith(f"7 jobs finished {span}.")
+    assert verdict.night_rest(summary()) == "7 jobs finished in this night."
+    assert verdict.night_rest(replace(summary(), since=None)).endswith(
+        "7 jobs finished up to this run."
+    )
 
 
 @pytest.mark.parametrize(

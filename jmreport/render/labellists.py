@@ -7,20 +7,6 @@ from jmreport.render.joblists import OF_ALL_TIME, Lists, filter_state, list_name
 from jmreport.render.page import digest
 from jmreport.report import FrameReport, LabelReport, LabelValue
 
-FRAME_WORDS = {
-    "HOURS_1": "last hour",
-    "HOURS_8": "last 8 hours",
-    "HOURS_24": "last 24 hours",
-    "DAYS_7": "last 7 days",
-    "DAYS_30": "last 30 days",
-    "ALL_TIME": "all time",
-}
-
-
-def frame_words(frame: str) -> str:
-    """A time frame as it reads inside a sentence."""
-    return FRAME_WORDS.get(frame, frame)
-
 
 class Everywhere:
     """A label's values in all its time frames.
@@ -81,7 +67,9 @@ class Links:
             list_name("label", label.key, known, status, longest),
             f"{said} {about}",
             self._everywhere.jobs(value, status) if count else (),
-            scope=f"submitted in the {frame_words(frame)}" if frame != "ALL_TIME" else OF_ALL_TIME,
+            scope=f"submitted in the {words.frame_words(frame)}"
+            if frame != "ALL_TIME"
+            else OF_ALL_TIME,
             back=(label.title, addresses.label(label.key)),
             filtered=self._filter(status),
             same=digest(label.key, value.value, status),

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from jmreport.render import addresses, promises, sparklines, words
 from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
-from jmreport.render.labellists import Everywhere, Links, frame_words
+from jmreport.render.labellists import Everywhere, Links
 from jmreport.render.page import Page, digest
 from jmreport.report import FrameReport, LabelReport, LabelValue, Report, StatusSplit
 
@@ -151,7 +151,7 @@ def bar(split: StatusSplit) -> tuple[sparklines.Segment, ...]:
 
 def _index(report: Report) -> LabelsView:
     return LabelsView(
-        frame=frame_words(report.run.asked.timeframe),
+        frame=words.frame_words(report.run.asked.timeframe),
         lines=tuple(_line(label, report) for label in report.labels),
         beside=_beside(report.labels[0].frames if report.labels else ()),
     )
@@ -159,7 +159,7 @@ def _index(report: Report) -> LabelsView:
 
 def _beside(frames: Sequence[FrameReport]) -> tuple[tuple[str, str], ...]:
     """What is said of each time frame's numbers; once, where it is the same of all."""
-    said = [(_sentence(frame_words(frame.frame)), _server_note(frame)) for frame in frames]
+    said = [(_sentence(words.frame_words(frame.frame)), _server_note(frame)) for frame in frames]
     if len({note for _, note in said}) == 1:
         return (("All time frames", said[0][1]),)
     return tuple(said)
@@ -252,11 +252,11 @@ def _lede(label: LabelReport, report: Report) -> str:
         return ""
     with_it = [value for value in frame.values if value.value is not None]
     if not with_it:
-        return f"No job has {label.title} in this time frame ({frame_words(frame.frame)})."
+        return f"No job has {label.title} in this time frame ({words.frame_words(frame.frame)})."
     worst = max(with_it, key=lambda value: value.split.failed)
     start = (
         f"{words.plural(len(with_it), 'value')} in the time frame of the report "
-        f"({frame_words(frame.frame)})"
+        f"({words.frame_words(frame.frame)})"
     )
     if not worst.split.failed:
         others = whole([value.split for value in frame.values if value.value is None]).failed
@@ -301,7 +301,7 @@ def _frame(
     with_it = sum(value.value is not None for value in frame.values)
     return FrameView(
         anchor=f"frame-{frame.frame.lower().replace('_', '-')}",
-        title=_sentence(frame_words(frame.frame)),
+        title=_sentence(words.frame_words(frame.frame)),
         total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}{_part(frame)}"
         if frame.values
         else "no job",

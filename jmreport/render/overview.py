@@ -604,7 +604,7 @@ def _label_note(label: LabelReport | None, report: Report) -> str:
         return ""
     more = len(frame.values) - TOP_VALUES
     first = f" The first {TOP_VALUES} of {words.plural(len(frame.values), 'value')}."
-    said = labellists.frame_words(frame.frame)
+    said = words.frame_words(frame.frame)
     return f"Jobs submitted in the {said}." + (first if more > 0 else "")
 
 

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from jmreport.records import Gap, Operation, Run
 from jmreport.render import addresses, filtered, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
-from jmreport.render.labellists import frame_words
 from jmreport.render.overview import Link
 from jmreport.render.page import Page, digest
 from jmreport.render.serverfacts import ServerFacts
@@ -171,7 +170,9 @@ def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
     zone, counts = lists.jobs.zone, run.counts
     yield Fact(name="Server", text=run.asked.server)
     yield Fact(name="Read", text="", at=words.when(run.now, zone))
-    yield Fact(name="Time frame", text=f"{run.asked.timeframe}, {frame_words(run.asked.timeframe)}")
+    yield Fact(
+        name="Time frame", text=f"{run.asked.timeframe}, {words.frame_words(run.asked.timeframe)}"
+    )
     if run.asked.since:
         yield Fact(name="Submitted since", text="", at=words.when(run.asked.since, zone))
     yield Fact(name="Filters", text=filtered.named(run.asked.filters) or "none")
@@ -268,7 +269,7 @@ def _frame_counts(label: LabelReport) -> Iterator[FrameCounts]:
         if not told:
             continue
         yield FrameCounts(
-            frame=frame_words(frame.frame),
+            frame=words.frame_words(frame.frame),
             rows=tuple(
                 ServerCount(
                     words.cut_middle("(none)" if each.value is None else each.value, 120),
@@ -292,7 +293,7 @@ def _word(status: str) -> str:
 
 def _difference(each: FrameDifference) -> Iterator[DifferenceRow]:
     """All jobs of the frame, then each status in which the two differ."""
-    frame = frame_words(each.frame)
+    frame = words.frame_words(each.frame)
     yield DifferenceRow(
         frame=frame,
         status=None,

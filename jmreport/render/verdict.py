@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from jmreport.records import Filters
+from jmreport.records import Asked, Filters
 from jmreport.render import filtered, words
 from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts, StatusSplit
 
@@ -44,7 +44,9 @@ def _night_title(summary: NightSummary, attention: Sequence[CauseGroup]) -> str:
 def night_rest(summary: NightSummary) -> str:
     """The sentence after a night's title."""
     counts = summary.counts
-    finished = f"{_finished(summary.split.counts)}"
+    # What ended in a first night ended whenever it did, as far as was read.
+    span = "in this night" if summary.since else "up to this run"
+    finished = f"{_finished(summary.split.counts)} {span}"
     if summary.since is None:
         return f"First report: nothing to compare with yet. {finished}."
     said = _said(counts)
@@ -88,16 +90,17 @@ def rest(report: Report) -> str:
     counts, split = report.counts, report.split.counts
     if not counts.total:
         return _empty(report)
+    finished = f"{_finished(split)} {_span(report.run.asked)}"
     if report.previous is None:
         first = "First report: nothing to compare with yet."
-        return first if counts.failing else f"{first} {_finished(split)}."
+        return first if counts.failing else f"{first} {finished}."
     said = _said(counts)
     if counts.new:
         return f"{'; '.join(said)}." if said else ""
     # That nothing is failing any more is worth a word too, where that could be seen.
     hidden = filtered.hides_failures(report.run.asked.filters)
     still = () if counts.still_failing or hidden else ("0 still failing",)
-    return f"{', '.join((_finished(split), *still, *said))}."
+    return f"{', '.join((finished, *still, *said))}."
 
 
 def _empty(report: Report) -> str:
@@ -134,6 +137,15 @@ def night_nothing(summary: NightSummary) -> str:
         return "Failed jobs were not asked for."
     of = " that the filter let through" if filtered.narrows(summary.filters) else ""
     return f"Nothing{of} was failing, stuck or missing."
+
+
+def _span(asked: Asked) -> str:
+    """What a report's own jobs are of, after a number of them."""
+    if asked.filters.submission and asked.since == asked.filters.submission:
+        return "in the time frame that was asked for"
+    if asked.since is None:
+        return "up to this run"
+    return f"in the {words.frame_words(asked.timeframe)}"
 
 
 def _finished(split: dict[str, int]) -> str:

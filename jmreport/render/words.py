@@ -61,6 +61,15 @@ _STATUSES = {
 }
 _UNKNOWN = StatusWord("unknown", "Unknown", "i-unknown")
 
+_FRAMES = {
+    "HOURS_1": "last hour",
+    "HOURS_8": "last 8 hours",
+    "HOURS_24": "last 24 hours",
+    "DAYS_7": "last 7 days",
+    "DAYS_30": "last 30 days",
+    "ALL_TIME": "all time",
+}
+
 
 def status(word: str | None) -> StatusWord:
     """A server's word for a status as the reader sees it; any other word is Unknown, with it.
@@ -287,6 +296,11 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
     if float(text) <= 0 < fraction:
         return f"< {step:.{decimals}f} %"
     return f"{text} %"
+
+
+def frame_words(frame: str) -> str:
+    """A time frame as it reads inside a sentence."""
+    return _FRAMES.get(frame, frame)
 
 
 def plural(n: int, one: str, many: str = "") -> str:
