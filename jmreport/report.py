@@ -397,13 +397,15 @@ class Range(Struct, frozen=True, kw_only=True):
 class NightFlow(Struct, frozen=True, kw_only=True):
     """A workflow in one night: its jobs that ended then, by status, and its keys failing after it.
 
-    `missing` counts its keys that ran on most nights and not on this one.
+    `missing` counts its keys that ran on most nights and not on this one, `stuck` its jobs that
+    were; None in a night that did not note them.
     """
 
     name: str
     split: StatusSplit
     failing: int = 0
     missing: int = 0
+    stuck: int | None = None
 
 
 class NightCause(Struct, frozen=True, kw_only=True):

@@ -24,17 +24,26 @@ from jmreport.settings import ReportSettings
 Counts = dict[str, int]
 
 
-def summary(number: int, flows: dict[str, Counts], *, complete: bool = True) -> NightSummary:
+def summary(
+    number: int,
+    flows: dict[str, Counts],
+    *,
+    complete: bool = True,
+    missing: int = 0,
+    stuck: int | None = 0,
+) -> NightSummary:
+    """A night; `missing` and `stuck` are those of each of its workflows, None is not noted."""
     now = FIRST + timedelta(days=number)
     return NightSummary(
         run=f"{now:%Y%m%dT%H%M%SZ}",
         now=now,
         since=now - timedelta(days=1) if number else None,
         complete=complete,
-        counts=ReportCounts(),
+        counts=ReportCounts(missing=missing, stuck=stuck or 0),
         split=StatusSplit(),
         flows=tuple(
-            NightFlow(name=name, split=StatusSplit(counts=counts)) for name, counts in flows.items()
+            NightFlow(name=name, split=StatusSplit(counts=counts), missing=missing, stuck=stuck)
+            for name, counts in flows.items()
         ),
     )
 
@@ -101,6 +110,49 @@ def test_in_an_incomplete_night_nobody_can_say_that_a_run_did_not_come() -> None
     assert cells(view)[0].kind == "none"
     assert view.heads[0].note == "incomplete"
     assert view.heads[-1].note == "whole window"
+
+
+@pytest.mark.parametrize(
+    ("counts", "missing", "stuck", "kind", "said"),
+    [
+        ({"Succeeded": 3}, 2, 0, "lacking", "2 missing"),
+        ({"Succeeded": 3}, 0, 1, "lacking", "1 stuck"),
+        ({}, 0, 1, "lacking", "1 stuck"),
+        ({"Succeeded": 3, "Failed": 1}, 2, 1, "failed", "2 missing, 1 stuck"),
+        ({"Succeeded": 3}, 0, 0, "succeeded", ""),
+        ({"Succeeded": 3}, 0, None, "succeeded", ""),
+    ],
+)
+def test_a_night_in_which_work_is_missing_or_stuck_is_none_in_which_all_succeeded(
+    counts: Counts, missing: int, stuck: int | None, kind: str, said: str
+) -> None:
+    """A sign of its own and words, so that no colour is needed; the night's head says it too."""
+    view, _ = grid([summary(0, {"wf": counts}, missing=missing, stuck=stuck)])
+    (cell,) = cells(view)
+    assert (cell.kind, cell.lacks) == (kind, said)
+    assert (cell.letter == "!") == (kind == "lacking")
+    assert view.heads[0].note == ", ".join(filter(None, ("whole window", said)))
+
+
+def test_a_workflow_that_lacks_something_comes_before_those_that_lack_nothing() -> None:
+    told = summary(0, {"a": {"Succeeded": 1}, "b": {"Succeeded": 1}})
+    flows = (told.flows[0], replace(told.flows[1], stuck=1))
+    view, _ = grid([replace(told, flows=flows)])
+    assert [row.name for row in view.rows] == ["b", "a"]
+
+
+def test_in_an_incomplete_night_nobody_can_say_that_work_is_missing() -> None:
+    view, _ = grid([summary(0, {"wf": {"Succeeded": 1}}, missing=2, complete=False)])
+    assert cells(view)[0].kind == "succeeded"
+    assert "missing" not in view.heads[0].note
+
+
+def test_a_night_notes_of_which_workflow_its_stuck_jobs_are() -> None:
+    waiting = job("w", None, "Submitted", found=0, name="slow", submission=night(0) - 20 * HOUR)
+    done = job("d", night(0) - HOUR, found=0)
+    told = analysis.analyse(Held([waiting, done]), runs(1), {}, settings=ReportSettings())
+    assert [each.job for each in told.stuck] == ["w"]
+    assert {flow.name: flow.stuck for flow in told.nights[-1].flows} == {"slow": 1, "wf": 0}
 
 
 def test_a_count_leads_to_its_jobs_only_while_they_are_what_the_night_told() -> None:

@@ -8,17 +8,24 @@ from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from analysis_cases import runs
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from jmreport.analysis import night
+from jmreport.analysis import analyse, night
 from jmreport.cli import main
 from jmreport.errors import Exit
-from jmreport.render import kept, words
+from jmreport.history import Held
+from jmreport.records import Filters
+from jmreport.render import kept, nightpages, words
 from jmreport.render.files import WrittenFile
+from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.ledger import Ledger
-from jmreport.report import NightSummary, Range, ReportCounts, StatusSplit
+from jmreport.report import Night, NightFlow, NightSummary, Range, ReportCounts, StatusSplit
+from jmreport.settings import ReportSettings
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
 
@@ -107,6 +114,60 @@ def test_the_newest_nights_page_says_what_the_overview_says(site: Path) -> None:
     page = (site / "site/nights" / run / "index.html").read_text()
     overview = (site / "site/index.html").read_text()
     assert _between(page, "<h1>", "</h1>") == _between(overview, "<h1>", "</h1>")
+
+
+def _rows(nights: list[NightSummary]) -> list[nightpages.Row]:
+    """The rows of the calendar of some nights, oldest first."""
+    found = analyse(Held([]), runs(1), {}, settings=ReportSettings())
+    known = replace(found, nights=tuple(nights))
+    lists = Lists(Jobs(known, zone=UTC, pages=set()))
+    return [row for month in nightpages.calendar(known, lists, UTC).months for row in month.rows][
+        ::-1
+    ]
+
+
+def test_the_calendar_tells_of_stuck_and_missing_work_and_leads_to_it() -> None:
+    counts = ReportCounts(stuck=2, missing=3, total=5)
+    row = _rows([*map(_summary, range(6)), replace(_summary(6), counts=counts)])[-1]
+    page = "20261125T021400Z/index.html"
+    assert row.stuck == nightpages.Counted("2", f"{page}#stuck")
+    assert row.missing == nightpages.Counted("3", f"{page}#missing")
+
+
+def test_too_few_nights_say_nothing_about_what_is_missing() -> None:
+    """Work is missing that ran on five nights before: 0 is only known behind them."""
+    rows = _rows([*map(_summary, range(7))])
+    assert [row.missing.text for row in rows] == [""] * 5 + ["0"] * 2
+    assert {row.missing.why for row in rows[:5]} == {"too few nights before"}
+    assert {row.stuck.text for row in rows} == {"0"}
+    # Of nights that were pruned nobody knows how many there were.
+    assert {row.missing.text for row in _rows([*map(_summary, range(1, 4))])} == {"0"}
+
+
+def test_a_count_that_a_nights_filter_hid_is_no_0_in_the_calendar() -> None:
+    hidden = replace(_summary(1), filters=Filters(status=("Succeeded",)))
+    row = _rows([_summary(0), hidden])[-1]
+    told = (row.failed, row.new, row.still_failing, row.stuck)
+    assert {(one.text, one.why) for one in told} == {("", "not asked for")}
+    assert row.fixed.text == "0"
+
+
+def test_a_night_of_before_that_did_not_note_its_filter_or_what_is_stuck_is_still_read() -> None:
+    """As a site of an older version remembers it."""
+    flow = NightFlow(name="wf", split=StatusSplit(counts={"Succeeded": 1}), stuck=1)
+    whole = replace(_summary(1), flows=(flow,), filters=Filters(name="wf"), left_out=3)
+    kept_then = msgspec.to_builtins(whole)
+    del kept_then["filters"], kept_then["left_out"], kept_then["flows"][0]["stuck"]
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(kept_then), type=NightSummary)
+    assert (read.filters, read.left_out, read.flows[0].stuck) == (None, None, None)
+    assert "filter" not in nightpages.view(Night(summary=read), UTC).filtered
+
+
+def test_the_calendars_page_has_a_dash_where_nothing_is_known(site: Path) -> None:
+    calendar = (site / "site/nights/index.html").read_text()
+    assert '<th scope="col" class="num">Stuck</th>' in calendar
+    dash = '<span aria-hidden="true">—</span><span class="vh">too few nights before</span>'
+    assert calendar.count(dash) == 3
 
 
 def _between(text: str, start: str, end: str) -> str:

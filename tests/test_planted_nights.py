@@ -534,7 +534,10 @@ def test_the_grid_shows_every_workflow_by_night(site: Site) -> None:
     assert len(set(re.findall(r"nights/(\w+)/index\.html", grid))) == NIGHTS
     # The outage hit two of six everywhere; the key that did not run was missed on two nights.
     assert grid.count('">2</a>/6') == len(WORKFLOWS) - 1
-    assert grid.count("1 missing") == 2
+    # In its cell, and below the day of each.
+    assert grid.count("1 missing") == 4
+    # A job of the last two nights hangs: neither those nor the two without the key are green there.
+    assert grid.count('class="g g-lacking"><span aria-hidden="true">!') == 4
 
 
 def test_the_timeline_shows_concurrency_and_waiting(site: Site) -> None:

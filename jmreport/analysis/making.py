@@ -227,6 +227,7 @@ class _Making:
         nights, verdicts = self.nights, self.verdicts
         active = [row for row in (entry.row for entry in self.jobs) if self._runs(row)]
         stuck = attention.stuck(active, self.usual, nights.now)
+        names = {row.id: row.name for row in active}
         unknown = tuple(
             row.id
             for row in (entry.row for entry in self.jobs)
@@ -252,6 +253,7 @@ class _Making:
             (entry.row for entry in scope.tonight if entry.row.listed),
             verdicts,
             groups,
+            stuck=[names[each.job] for each in stuck],
             counts=counts,
             complete=complete,
             tasks=waste.night_tasks(scope.tonight, scope.above, self.measures),

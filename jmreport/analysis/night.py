@@ -78,11 +78,15 @@ def summary(
     verdicts: Verdicts,
     attention: Iterable[CauseGroup],
     *,
+    stuck: Iterable[str],
     counts: ReportCounts,
     complete: bool,
     tasks: tuple[NightTask, ...] = (),
 ) -> NightSummary:
-    """The newest night in numbers. `rows` are the listed jobs that ended in it."""
+    """The newest night in numbers. `rows` are the listed jobs that ended in it.
+
+    `stuck` names the workflow of each job that is stuck.
+    """
     rows = tuple(rows)
     return NightSummary(
         run=nights.run.id,
@@ -91,7 +95,7 @@ def summary(
         complete=complete,
         counts=counts,
         split=split(rows),
-        flows=_flows(rows, verdicts),
+        flows=_flows(rows, verdicts, Counter(stuck)),
         causes=_causes(attention),
         tasks=tasks,
         filters=nights.run.asked.filters,
@@ -99,15 +103,23 @@ def summary(
     )
 
 
-def _flows(rows: Iterable[JobRow], verdicts: Verdicts) -> tuple[NightFlow, ...]:
+def _flows(
+    rows: Iterable[JobRow], verdicts: Verdicts, stuck: Counter[str]
+) -> tuple[NightFlow, ...]:
     ended: defaultdict[str, list[JobRow]] = defaultdict(list)
     for row in rows:
         ended[row.name].append(row)
     failing = Counter(state.entry.row.name for state in verdicts.failing)
     missing = Counter(entry.row.name for entry in verdicts.missing)
     return tuple(
-        NightFlow(name=name, split=split(ended[name]), failing=failing[name], missing=missing[name])
-        for name in sorted({*ended, *failing, *missing})
+        NightFlow(
+            name=name,
+            split=split(ended[name]),
+            failing=failing[name],
+            missing=missing[name],
+            stuck=stuck[name],
+        )
+        for name in sorted({*ended, *failing, *missing, *stuck})
     )
 
 

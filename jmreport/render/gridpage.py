@@ -21,11 +21,12 @@ ROWS = 300
 BEFORE = 7
 EXPECTED = 5
 
-CellKind = Literal["failed", "aborted", "unknown", "succeeded", "expected", "none"]
+CellKind = Literal["failed", "aborted", "unknown", "lacking", "succeeded", "expected", "none"]
 _LETTERS: dict[CellKind, str] = {
     "failed": "F",
     "aborted": "A",
     "unknown": "?",
+    "lacking": "!",
     "succeeded": "S",
     "expected": "",
     "none": "",
@@ -34,6 +35,7 @@ _WORDS: dict[CellKind, str] = {
     "failed": "some failed",
     "aborted": "some were aborted",
     "unknown": "some are unknown",
+    "lacking": "none failed, and work is missing or stuck",
     "succeeded": "all succeeded",
     "expected": "expected, and none came",
     "none": "no job ended",
@@ -60,7 +62,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     failed: str
     href: str
     total: str
-    missing: str
+    lacks: str
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -129,6 +131,8 @@ class _Grid:
         weekday, _, date = day.text.rpartition(" ")[0].partition(" ") if day else ("", "", "")
         notes = [] if night.complete else ["incomplete"]
         notes += ["whole window"] if night.since is None else []
+        # Of a night that did not note whose they are only this tells.
+        notes += _lacks(night.counts.missing if night.complete else 0, night.counts.stuck)
         return Head(
             weekday=weekday,
             date=date,
@@ -158,9 +162,12 @@ class _Grid:
             return "aborted"
         if any(count for status, count in counts.items() if status != "Succeeded"):
             return "unknown"
+        lacking = flow is not None and any(_lacking(self.nights[place], flow))
         if counts.get("Succeeded"):
-            return "succeeded"
-        return "expected" if self._expected(name, place) else "none"
+            return "lacking" if lacking else "succeeded"
+        if self._expected(name, place):
+            return "expected"
+        return "lacking" if lacking else "none"
 
     def _expected(self, name: str, place: int) -> bool:
         """Whether a workflow that ran on most nights should have run; not where that is unknown."""
@@ -189,7 +196,9 @@ class _Grid:
     def _cell(self, name: str, night: NightSummary, flow: NightFlow | None, kind: CellKind) -> Cell:
         total = flow.split.total if flow else 0
         failed = flow.split.failed if flow else 0
-        missing = flow.missing if flow and night.complete else 0
+        missing, stuck = _lacking(night, flow) if flow else (0, 0)
+        # Of work that was expected and did not come at all the cell itself tells.
+        lacks = _lacks(0 if kind == "expected" else missing, stuck)
         return Cell(
             kind=kind,
             letter=_LETTERS[kind],
@@ -197,7 +206,7 @@ class _Grid:
             failed=words.number(failed) if total else "",
             href=self._failed(name, night, failed),
             total=words.number(total) if total else "",
-            missing=f"{words.number(missing)} missing" if missing and total else "",
+            lacks=", ".join(lacks),
         )
 
     def _failed(self, name: str, night: NightSummary, count: int) -> str:
@@ -215,12 +224,22 @@ class _Grid:
         )
 
 
+def _lacking(night: NightSummary, flow: NightFlow) -> tuple[int, int]:
+    """How much of a workflow is missing, and how much is stuck, as far as the night can say."""
+    return flow.missing if night.complete else 0, flow.stuck or 0
+
+
+def _lacks(missing: int, stuck: int) -> list[str]:
+    said = ((missing, "missing"), (stuck, "stuck"))
+    return [f"{words.number(count)} {what}" for count, what in said if count]
+
+
 def _rank(kinds: Sequence[CellKind]) -> tuple[int, int]:
     """Workflows that did not succeed in all come first, those of the newest nights before others.
 
     An expected run that did not come is no success.
     """
-    bad = {"failed": 0, "expected": 1, "aborted": 2, "unknown": 3}
+    bad = {"failed": 0, "expected": 1, "lacking": 2, "aborted": 3, "unknown": 4}
     for place, kind in enumerate(kinds):
         if kind in bad:
             return place, bad[kind]

@@ -13,6 +13,7 @@ from datetime import tzinfo
 from msgspec import Struct
 
 from jmreport.render import addresses, causewords, filtered, verdict, words
+from jmreport.render.gridpage import EXPECTED
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report, StuckJob
@@ -111,10 +112,20 @@ class NightView(Struct, frozen=True, kw_only=True):
 
 
 class Counted(Struct, frozen=True):
-    """A number of the calendar, and the list of what it counts; "" where there is none."""
+    """A number of the calendar, and the list of what it counts; "" where there is none.
+
+    The number is "" where the night could not tell it: `why`.
+    """
 
     text: str
     href: str = ""
+    why: str = ""
+
+
+#: What a first night has nothing to say of.
+_FIRST = Counted("", why="nothing to compare with")
+#: What is said of missing work where it was too early to miss any.
+_EARLY = Counted("", why="too few nights before")
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -129,6 +140,8 @@ class Row(Struct, frozen=True, kw_only=True):
     new: Counted
     fixed: Counted
     still_failing: Counted
+    stuck: Counted
+    missing: Counted
 
 
 class Month(Struct, frozen=True, kw_only=True):
@@ -434,9 +447,12 @@ def calendar(report: Report, lists: Lists, zone: tzinfo) -> CalendarView:
     """Every night, newest first, month by month in the report's zone."""
     nights = report.nights
     months: dict[str, list[Row]] = {}
-    for summary in reversed(nights):
-        local = summary.now.astimezone(zone)
-        months.setdefault(f"{local:%B %Y}", []).append(_row(summary, report, lists, zone))
+    # Only a first night tells how many were before; what was pruned is not known.
+    early = min(EXPECTED, len(nights)) if nights and nights[0].since is None else 0
+    for place in range(len(nights) - 1, -1, -1):
+        local = nights[place].now.astimezone(zone)
+        row = _row(nights[place], report, lists, zone, early=place < early)
+        months.setdefault(f"{local:%B %Y}", []).append(row)
     return CalendarView(
         months=tuple(Month(name=name, rows=tuple(rows)) for name, rows in months.items()),
         count=words.plural(len(nights), "night"),
@@ -445,13 +461,22 @@ def calendar(report: Report, lists: Lists, zone: tzinfo) -> CalendarView:
     )
 
 
-def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> Row:
+def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo, *, early: bool) -> Row:
+    """A night's row. `early` says that too few nights were before it to miss anything."""
     counts, split = summary.counts, summary.split
     first = summary.since is None
     page = addresses.relative(addresses.NIGHTS, addresses.night(summary.run))
 
-    def on_page(count: int, anchor: str) -> Counted:
-        return Counted(words.number(count), f"{page}#{anchor}" if count else "")
+    unseen = filtered.unseen(summary.filters)
+
+    def counted(name: str, count: int, href: str) -> Counted:
+        if not count and name in unseen:
+            return Counted("", why=filtered.UNSEEN)
+        return Counted(words.number(count), href)
+
+    def on_page(name: str) -> Counted:
+        count = getattr(counts, name)
+        return counted(name, count, f"{page}#{name.replace('_', '-')}" if count else "")
 
     return Row(
         when=words.when(summary.now, zone),
@@ -459,12 +484,12 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo) -> R
         verdict=verdict.night_words(summary),
         complete=summary.complete,
         ended=Counted(words.number(split.total), _ended(summary, report, lists, zone)),
-        failed=Counted(words.number(split.failed), _failed(summary, report, lists, zone)),
-        new=Counted("") if first else on_page(counts.new, "new"),
-        fixed=Counted("") if first else on_page(counts.fixed, "fixed"),
-        still_failing=on_page(counts.failing, "failing")
-        if first
-        else on_page(counts.still_failing, "still-failing"),
+        failed=counted("failing", split.failed, _failed(summary, report, lists, zone)),
+        new=_FIRST if first else on_page("new"),
+        fixed=_FIRST if first else on_page("fixed"),
+        still_failing=on_page("failing" if first else "still_failing"),
+        stuck=on_page("stuck"),
+        missing=_EARLY if early and not counts.missing else on_page("missing"),
     )
 
 
