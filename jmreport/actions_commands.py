@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,12 +84,14 @@ def register(app: typer.Typer) -> None:
         source = server_of(given)
         given_ids = [word for word in words or [] if "=" not in word]
         wish = Wish(action="labels", labels=_labels(words or []))
+        if where:
+            _refuse_conditions(wish.labels)
         named = _ids(given_ids, from_file)
         found = _chosen(given, named, where)
         jobs = [*named, *(state.id for state in found)]
         _some(given, jobs, where)
         if found and not yes:
-            _asked(f"set {wish.words.partition(' ')[2]} on", given, found)
+            _asked(f"set {wish.label_words} on", given, found)
         _do(given, source, wish, jobs, json=json)
 
 
@@ -136,6 +138,19 @@ def _labels(words: Sequence[str]) -> dict[str, str]:
             "no label is given", hint="name jobs and labels: jmreport label ID flag=archive"
         )
     return labels
+
+
+def _refuse_conditions(labels: Mapping[str, str]) -> None:
+    """Raise UsageError for a label that is called as what --where asks: `--where a=b status=c`."""
+    from jmreport import pipeline
+
+    for key, value in labels.items():
+        if pipeline.asks(key):
+            raise UsageError(
+                f"{key}={value[:80]} stands beside --where, and would be set as a label",
+                hint=f"for a condition write --where {key}={value[:80]}; to set such a label, name "
+                "the jobs by their ids",
+            )
 
 
 def _ids(ids: Sequence[str], file: Path | None) -> list[str]:
@@ -226,7 +241,7 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
     def tell(deed: Deed) -> None:
         deeds.append(deed)
         if not json:
-            given.console.say(f"{deed.job}: {deed.came}: {deed.said}", wrong=not deed.done)
+            given.console.say(_line(deed), wrong=not deed.done)
 
     stopped = False
     told = pipeline.act(
@@ -253,6 +268,12 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
             hint="look at the job that is unknown before you try once more" if unknown else "",
         )
     raise typer.Exit(Exit.REFUSED if failed else Exit.DONE)
+
+
+def _line(deed: Deed) -> str:
+    """What came of it, and of labels that were set, which."""
+    labels = f" ({deed.wish.label_words})" if deed.done and deed.wish.labels else ""
+    return f"{deed.job}: {deed.came}: {deed.said}{labels}"
 
 
 def _tree(deed: Deed) -> dict[str, Any]:

@@ -33,7 +33,12 @@ class Wish(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """The wish as one line: "abort", "labels flag=archive"."""
-        return " ".join((self.action, *(f"{key}={value}" for key, value in self.labels.items())))
+        return f"{self.action} {self.label_words}" if self.labels else self.action
+
+    @property
+    def label_words(self) -> str:
+        """The labels as they are typed: "flag=archive comment=ok"."""
+        return " ".join(f"{key}={value}" for key, value in self.labels.items())
 
 
 class JobState(Struct, frozen=True, kw_only=True):

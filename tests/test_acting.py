@@ -123,7 +123,9 @@ def test_labels_are_changed_without_a_question_and_without_a_snapshot(
             assert [each[:2] for each in sent(server)] == [
                 ("UpdateJobLabels", {"labels": {"flag": "archive", "comment": "a=b, ok"}})
             ] * 2
-        assert "2 of 2 done" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert said.count(" (flag=archive comment=a=b, ok)\n") == 2
+        assert "2 of 2 done" in said
     assert not Path("snapshots").exists()
 
 
@@ -323,6 +325,23 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
         assert main([*args, "--api-url", server.url]) == 2
         assert sent(server) == []
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["status=Failed", "label.owner=ana", "user=", "id=1", "name=a=b"])
+def test_a_condition_that_stands_without_where_is_no_label_to_be_set(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever means such a label names the jobs."""
+    with serving() as server:
+        url = ["--api-url", server.url]
+        assert main(["label", "--where", "name=x", word, "flag=archive", "--yes", *url]) == 2
+        assert sent(server) == []
+        said = capsys.readouterr().err
+        assert f"jmreport: {word} stands beside --where" in said
+        assert f"hint: for a condition write --where {word};" in said
+        [job] = ids(server, "Failed")[:1]
+        assert main(["label", job, word, *url]) == 0
+        assert f" ({word})\n" in capsys.readouterr().out
 
 
 def test_no_command_that_acts_offers_the_built_in_server(

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from jmreport.errors import first
-from jmreport.pipeline.acting import act, chosen, states
+from jmreport.pipeline.acting import act, asks, chosen, states
 from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
@@ -45,6 +45,7 @@ __all__ = [
     "Stored",
     "act",
     "actions_server",
+    "asks",
     "build",
     "check",
     "chosen",

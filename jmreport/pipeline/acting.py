@@ -88,6 +88,11 @@ def listed(store: Store) -> list[JobRow]:
     return rows
 
 
+def asks(name: str) -> bool:
+    """Whether --where can ask a job for it: status, label.owner."""
+    return name in WHERE or (name.startswith(_LABEL) and name != _LABEL)
+
+
 def _newest_first(row: JobRow) -> tuple[float, str]:
     at = row.submission or row.start
     return (-at.timestamp() if at else 0.0, row.id)
@@ -95,15 +100,15 @@ def _newest_first(row: JobRow) -> tuple[float, str]:
 
 def _condition(text: str) -> Callable[[JobRow], bool]:
     name, equals, value = text.partition("=")
-    if equals and name.startswith(_LABEL) and name != _LABEL:
-        key = name[len(_LABEL) :]
-        return lambda row: row.labels.get(key) == value
-    if not equals or name not in WHERE:
+    if not equals or not asks(name):
         raise UsageError(
             f"--where {text}: nothing that a job can be asked",
             hint=f"write it like status=Running or label.owner=ana; there are "
             f"{', '.join(WHERE)} and {_LABEL}KEY",
         )
+    if name.startswith(_LABEL):
+        key = name[len(_LABEL) :]
+        return lambda row: row.labels.get(key) == value
     if name == "status":
         # Typed by people: no server has two statuses that differ only so.
         return lambda row: row.status.casefold() == value.casefold()
