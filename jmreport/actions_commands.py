@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         """Abort jobs: each is asked for once, and what came of it is told."""
+        _needs_no_snapshots(given, where)
         source = server_of(given)
         named = _ids(ids or [], from_file)
         found = _chosen(given, named, where)
@@ -81,6 +82,7 @@ def register(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         """Change labels of jobs; with --where it shows the jobs and asks."""
+        _needs_no_snapshots(given, where)
         source = server_of(given)
         given_ids = [word for word in words or [] if "=" not in word]
         wish = Wish(action="labels", labels=_labels(words or []))
@@ -138,6 +140,13 @@ def _labels(words: Sequence[str]) -> dict[str, str]:
             "no label is given", hint="name jobs and labels: jmreport label ID flag=archive"
         )
     return labels
+
+
+def _needs_no_snapshots(given: Given, where: Sequence[str] | None) -> None:
+    if not where:
+        given.refuse(
+            "jobs that are named", SNAPSHOTS, why="snapshots are read only to find --where"
+        )
 
 
 def _refuse_conditions(labels: Mapping[str, str]) -> None:

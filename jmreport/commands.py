@@ -22,7 +22,7 @@ from jmreport import (
     snapshots_commands,
 )
 from jmreport.errors import Exit, UsageError
-from jmreport.flags import ASKING, KEEP, LIMITS, SITE, SNAPSHOTS
+from jmreport.flags import ASKING, CHOOSING, KEEP, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
     Given,
     Jobs,
@@ -36,6 +36,7 @@ from jmreport.options import (
     UseDemo,
     Workers,
     command,
+    contradict,
     demo_options,
     now_from,
     source_from,
@@ -90,6 +91,8 @@ def build(
     """Collect, then render: pull jobs, keep them, and write the pages."""
     from jmreport import pipeline
 
+    if job:
+        given.refuse("--job", *CHOOSING, why="jobs that are named are read without the list")
     outcome = pipeline.build(
         given.settings,
         now=now_from(now),
@@ -158,11 +161,10 @@ def render(
     from jmreport import pipeline
 
     progress = given.console.progress()
-    if parts and shard is not None:
-        raise UsageError(
-            "--shard and --parts contradict each other",
-            hint="--shard makes a part, --parts the site of all parts",
-        )
+    if shard is not None:
+        if parts:
+            contradict("--shard", "--parts", "one makes a part, the other the site of all parts")
+        given.refuse("--shard", *LIMITS, why="a part says nothing of the whole; --parts takes it")
     if parts or shard is not None:
         outcome = pipeline.render_part(
             given.settings,
@@ -186,9 +188,7 @@ def render(
 
 def _refuse_what_parts_lack(now: str | None, nights: int | None) -> None:
     if nights:
-        raise UsageError(
-            "--shard and --nights contradict each other", hint="leave one of the two out"
-        )
+        contradict("--shard", "--nights", "a part is of one run")
     if now is None:
         raise UsageError(
             "--shard needs --now: all parts of a run are of one time",
@@ -213,6 +213,8 @@ def merge(
     """Join the parts that `collect --shard` made into one run."""
     from jmreport import pipeline
 
+    if parts and now is not None:
+        contradict("PART", "--now", "parts say themselves of which time they are")
     given.end(
         pipeline.merge(
             given.settings,
@@ -263,13 +265,15 @@ def diff(
         raise UsageError(
             f"--format {form}: no such format", hint=f"one of {', '.join(differing.FORMATS)}"
         )
+    if page is None:
+        page = pipeline.has_site(given.settings) or "site.dir" in given.by_flag
+    elif not page:
+        given.refuse("--no-page", SITE, why="no page is kept in the site")
     found = pipeline.diff(given.settings, first, second, progress=given.console.progress())
     if form == "json":
         given.console.data(differing.tree(found))
     else:
         given.console.answer(*differing.lines(found))
-    if page is None:
-        page = pipeline.has_site(given.settings)
     if page:
         given.console.note(f"wrote {pipeline.keep_diff(given.settings, found)}")
 
@@ -279,12 +283,19 @@ def check(given: Given) -> None:
     """Say whether the snapshots and the links of the pages are whole."""
     from jmreport import pipeline
 
+    site = Path(given.settings.site.dir)
+    if "site.dir" in given.by_flag and not site.exists():
+        raise UsageError(f"--site {site}: no such folder", hint="`jmreport render` writes a site")
     faults = pipeline.check(given.settings)
     for fault in faults:
         given.console.say(f"{fault.what}: {fault.why}", wrong=True)
     if faults:
         raise typer.Exit(Exit.FAILED)
-    given.console.say("snapshots and pages are whole")
+    given.console.say(
+        "snapshots and pages are whole"
+        if site.exists()
+        else f"snapshots are whole; there is no site in {site} yet"
+    )
 
 
 @command(app, SNAPSHOTS, SITE, KEEP)

@@ -50,15 +50,13 @@ SERVING = (
     Flag("--port", "actions.port", "N", "number"),
     Flag("--site", "actions.site", "PLACE"),
 )
-#: Which jobs, of which server.
-ASKING = (
-    API_URL,
+#: Which jobs of a server's list.
+CHOOSING = (
     Flag("--timeframe", "collect.timeframe", "FRAME"),
     Flag("--status", "collect.status", "STATUS", "list"),
     Flag("--label", "collect.labels", "KEY=VALUE", "pairs"),
     Flag("--name", "collect.name", "NAME"),
     Flag("--job-id", "collect.job_id", "ID"),
-    Flag("--project-id", "api.project_id", "ID"),
     Flag("--user-id", "collect.user_id", "ID"),
     Flag("--start", "collect.start", "DATE"),
     Flag("--end", "collect.end", "DATE"),
@@ -66,6 +64,8 @@ ASKING = (
     Flag("--hide-archived", "collect.hide_archived", kind="switch"),
     Flag("--page-size", "api.page_size", "N", "number"),
 )
+#: Which jobs, of which server.
+ASKING = (API_URL, Flag("--project-id", "api.project_id", "ID"), *CHOOSING)
 #: When a report that was written ends with 6 all the same, and what is written beside the pages.
 LIMITS = (
     Flag("--fail-on", "gate.fail_on", "WHAT", "list"),
@@ -78,8 +78,9 @@ NIGHT = (
     Flag("--heartbeat", "nightly.heartbeat", "FILE"),
 )
 #: Where the site is published to, and how.
+PUBLIC = Flag("--public", "publish.public", kind="switch")
 PUBLISHING = (
-    Flag("--public", "publish.public", kind="switch"),
+    PUBLIC,
     Flag("--atomic", "publish.atomic", kind="switch"),
     Flag("--threads", "publish.threads", "N", "number"),
 )

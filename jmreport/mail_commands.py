@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from jmreport.errors import UsageError
 from jmreport.flags import SITE, SNAPSHOTS
-from jmreport.options import Given, Now, command, now_from
+from jmreport.options import Given, Now, command, contradict, now_from
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +40,9 @@ def register(app: typer.Typer) -> None:
         from jmreport import pipeline
 
         if dry_run and write:
-            raise UsageError(
-                "--dry-run and --write contradict each other",
-                hint="--dry-run writes nothing, --write DIR writes .eml files: give one of the two",
-            )
+            contradict("--dry-run", "--write", "one writes nothing, the other .eml files")
+        if again and write:
+            contradict("--again", "--write", "all mails are written, also those that were sent")
         outcome = pipeline.mail(
             given.settings,
             now=now_from(now),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
 from msgspec import Struct
@@ -32,6 +32,12 @@ class Given(Struct, frozen=True):
     config: Path | None = None
     #: Keys that flags were given for.
     by_flag: frozenset[str] = frozenset()
+
+    def refuse(self, option: str, *needless: Flag, why: str) -> None:
+        """Raise UsageError where one of `needless` was given, which `option` leaves no meaning."""
+        for flag in needless:
+            if flag.key in self.by_flag:
+                contradict(option, flag.name, why)
 
     def end(self, outcome: "Outcome") -> None:
         """Say what came of it, and stop with its exit code."""
@@ -235,6 +241,13 @@ Nights = Annotated[
 ]
 
 
+def contradict(one: str, other: str, why: str) -> NoReturn:
+    """Raise UsageError: what one of two options asks for leaves the other without a meaning."""
+    raise UsageError(
+        f"{one} and {other} contradict each other", hint=f"{why}: leave one of the two out"
+    )
+
+
 def now_from(text: str | None) -> datetime:
     """The clock's time, or the one that was asked for."""
     if text is None:
@@ -267,10 +280,7 @@ def demo_options(
     found = {name: value for name, value in given.items() if value is not None}
     for name in ("jobs", "shards"):
         if "nights" in found and name in found:
-            raise UsageError(
-                f"--nights and --{name} contradict each other",
-                hint="every planted night has the same jobs: leave one of the two out",
-            )
+            contradict("--nights", f"--{name}", "every planted night has the same jobs")
     return found
 
 

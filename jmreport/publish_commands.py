@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jmreport.flags import PUBLISHING, SITE
+from jmreport.flags import PUBLIC, PUBLISHING, SITE
 from jmreport.options import Given, Now, command, now_from
 
 
@@ -38,6 +38,12 @@ def publish(
     from jmreport.settings_loading import with_value
 
     settings = given.settings if to is None else with_value(given.settings, "publish.to", to, "TO")
+    if not (settings.publish.to or "gs://").startswith("gs://"):
+        given.refuse(
+            f"publishing to the folder {settings.publish.to}",
+            PUBLIC,
+            why="who may read a folder is not for jmreport to say",
+        )
     outcome = pipeline.publish(
         settings,
         now=now_from(now),

@@ -332,6 +332,7 @@ def test_without_a_site_or_with_no_page_none_is_written(folder: Path) -> None:
     assert not (folder / "site").exists()
     assert main(["render", "-q", "--workers", "1"]) == Exit.DONE
     assert main(["diff", "-q", "--no-page"]) == Exit.DONE
+    assert main(["diff", "-q", "--site", "elsewhere"]) == Exit.USAGE
     assert [page.name for page in (folder / "site/diffs").iterdir()] == ["index.html"]
 
 

@@ -65,6 +65,62 @@ def test_flags_that_make_no_sense_end_with_2_and_a_hint(
     assert not list(folder.iterdir())
 
 
+_HERE = ("--api-url", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("args", "other"),
+    [
+        (["build", *_HERE, "--job", "a", "--status", "Failed"], "--status"),
+        (["build", *_HERE, "--job", "a", "--timeframe", "DAYS_7"], "--timeframe"),
+        (["build", *_HERE, "--job", "a", "--label", "owner=ana"], "--label"),
+        (["build", *_HERE, "--job", "a", "--job-id", "b"], "--job-id"),
+        (["build", *_HERE, "--job", "a", "--hide-archived"], "--hide-archived"),
+        (["build", *_HERE, "--job", "a", "--page-size", "5"], "--page-size"),
+        (["collect", "--demo", "--like", "dsub", "--shards", "9"], "--shards"),
+        (["demo", "--like", "dsub", "--shards", "9"], "--shards"),
+        (["render", "--shard", "1/2", "--max-new", "3"], "--max-new"),
+        (["render", "--shard", "1/2", "--fail-on", "incomplete"], "--fail-on"),
+        (["render", "--shard", "1/2", "--format", "multiqc"], "--format"),
+        (["merge", "parts/1-of-1", "--now", "2026-11-23T02:14:00Z"], "--now"),
+        (["diff", "--no-page", "--site", "site"], "--site"),
+        (["mail", "--again", "--write", "mails"], "--again"),
+        (["publish", "there", "--public"], "--public"),
+        (["abort", "a", *_HERE, "--snapshots", "snapshots"], "--snapshots"),
+        (["label", "a", "flag=x", *_HERE, "--snapshots", "snapshots"], "--snapshots"),
+    ],
+)
+def test_an_option_that_another_leaves_without_a_meaning_is_refused(
+    args: list[str], other: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is never read and forgotten: whoever gave it meant something by it."""
+    assert main(args) == Exit.USAGE
+    said, hint = _said(capsys)
+    assert other in said
+    assert said.endswith("contradict each other")
+    assert hint.endswith("leave one of the two out")
+    assert list(folder.iterdir()) == []
+
+
+def test_what_the_settings_say_may_stand_beside_an_option_that_does_not_need_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are there for all commands."""
+    monkeypatch.setenv("JMREPORT_GATE_MAX_NEW", "3")
+    assert main(["render", "--shard", "1/2"]) == Exit.NOTHING_USABLE
+    assert "no snapshot" in _said(capsys)[0]
+
+
+def test_a_site_that_is_named_and_not_there_is_not_called_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["collect", "--demo", "--jobs", "5", "-q"]) == Exit.DONE
+    assert main(["check", "--site", "reports"]) == Exit.USAGE
+    assert _said(capsys)[0] == "--site reports: no such folder"
+    assert main(["check"]) == Exit.DONE
+    assert capsys.readouterr().out == "snapshots are whole; there is no site in site yet\n"
+
+
 @pytest.mark.parametrize(
     "content",
     [b"api = 3\n", b"\xff\xfe", b'[site]\ndir = "a\\u0000b"\n', b'[collect]\nstatus = ["Done"]\n'],

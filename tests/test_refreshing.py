@@ -88,6 +88,20 @@ def test_new_labels_of_a_finished_job_are_on_its_page(
         assert "<bdi>kept</bdi>" in Path("site", addresses.job(job)).read_text()
 
 
+def test_a_server_that_lists_by_project_is_asked_for_a_job_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    demo = Demo(now=NOW, jobs=60)
+    with serve(demo, port=0) as server:
+        common = ["--api-url", server.url, "--workers", "1", "--now", at(NOW)]
+        assert main(["build", "-q", *common]) in (0, 3)
+        job = next(iter(rows()))
+        main(["build", "-q", "--job", job, "--project-id", "genomes", *common])
+    asked = [json.loads(each.body) for each in demo.requests.last if each.operation == "QueryJobs"]
+    assert asked[-1] == {"id": job, "pageSize": 1, "extensions": {"projectId": "genomes"}}
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_job_that_no_snapshot_knows_cannot_be_read_again(
     known: bool,

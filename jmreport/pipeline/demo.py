@@ -44,6 +44,11 @@ def demo_from(options: DemoOptions, *, now: datetime, token: str | None = None) 
             hint="the planted stories are of tasks and attempts, which dsub does not tell of: "
             "leave one of the two out",
         )
+    if options.shards and options.like == "dsub":
+        raise UsageError(
+            "--shards and --like dsub contradict each other",
+            hint="dsub's jobs scatter nothing: leave one of the two out",
+        )
     if options.nights > MOST_NIGHTS:
         raise UsageError(
             f"--nights {options.nights}: more than {MOST_NIGHTS}", hint="the stories end after 21"

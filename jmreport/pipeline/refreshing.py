@@ -111,7 +111,11 @@ def _read(
     wanted = []
     for job in jobs:
         before = store.record(job)
-        row = _row(client, job) or before.row if before.row is not None else None
+        row = (
+            _row(client, job, settings.api.project_id) or before.row
+            if before.row is not None
+            else None
+        )
         if row is not None:
             writer.list_row(row)
         wanted.append(Wanted(id=job, row=row, parent=before.parent, root=job))
@@ -148,12 +152,13 @@ def _read(
     )
 
 
-def _row(client: Client, job: str) -> dict[str, Any] | None:
+def _row(client: Client, job: str, project: str | None) -> dict[str, Any] | None:
     """The job's row as the list shows it now; None where the server does not find it by its id."""
-    from jmreport.models import QueryJobsRequest
+    from jmreport.models import ExtendedQueryFields, QueryJobsRequest
 
+    among = ExtendedQueryFields(project_id=project) if project else None
     try:
-        answer = client.query(QueryJobsRequest(id=job, page_size=1))
+        answer = client.query(QueryJobsRequest(id=job, page_size=1, extensions=among))
     except UnreadableError:
         return None
     rows = answer.get("results")
