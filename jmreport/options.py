@@ -248,6 +248,10 @@ def contradict(one: str, other: str, why: str) -> NoReturn:
     )
 
 
+#: Years that --now can be of: from each a report can look back, and ahead, within the calendar.
+YEARS = range(1970, 9999)
+
+
 def now_from(text: str | None) -> datetime:
     """The clock's time, or the one that was asked for."""
     if text is None:
@@ -264,12 +268,15 @@ def now_from(text: str | None) -> datetime:
             hint=f"write {at.isoformat()}Z, or an offset such as +01:00",
         )
     try:
-        return at.astimezone(UTC)
+        now = at.astimezone(UTC)
     except OverflowError:
+        now = None
+    if now is None or now.year not in YEARS:
         raise UsageError(
-            f"--now {text}: out of the calendar's range",
-            hint="in UTC its year must be one from 1 to 9999",
-        ) from None
+            f"--now {text}: a time that cannot be reckoned with",
+            hint=f"in UTC its year must be one from {YEARS[0]} to {YEARS[-1]}",
+        )
+    return now
 
 
 def demo_options(

@@ -10,7 +10,7 @@ Every mistake names the place it was made in (`jmreport.toml: api.url`, `JMREPOR
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -408,6 +408,10 @@ def _instant(text: str) -> str | None:
         at = None
     if at is None or at.tzinfo is None:
         return f"{_shown(text)} is not a date with an offset, like 2026-11-23T02:14:00Z"
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        return f"{_shown(text)} is out of the calendar's range: its year in UTC is not 1 to 9999"
     return None
 
 

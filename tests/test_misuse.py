@@ -38,6 +38,11 @@ def _said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     [
         (["build", "--demo", "--api-url", "http://x"], "--demo and --api-url"),
         (["build", "--demo", "--now", "9999-12-31T23:59:59-01:00"], "--now 9999"),
+        (["build", "--demo", "--nights", "2", "--now", "9999-12-31T23:59:59Z"], "--now 9999"),
+        (["collect", "--demo", "--now", "0001-01-01T00:00:00Z"], "--now 0001"),
+        (["demo", "--now", "1969-12-31T23:59:59Z"], "a time that cannot be reckoned with"),
+        (["build", "--demo", "--start", "0001-01-01T00:00:00+05:00"], "--start: '0001-01-01T"),
+        (["build", "--demo", "--end", "9999-12-31T23:59:59-05:00"], "out of the calendar's range"),
         (["build", "--like", "dsub", "--api-url", "http://x"], "--like"),
         (["build", "-q", "-v", "--demo"], "--quiet and --verbose"),
         (["build", "--demo", "--status", "Nope"], "--status: 'Nope' is no status"),
@@ -119,6 +124,13 @@ def test_a_site_that_is_named_and_not_there_is_not_called_whole(
     assert _said(capsys)[0] == "--site reports: no such folder"
     assert main(["check"]) == Exit.DONE
     assert capsys.readouterr().out == "snapshots are whole; there is no site in site yet\n"
+
+
+@pytest.mark.parametrize("now", ["1970-01-01T00:00:00Z", "9998-12-31T23:59:59Z"])
+def test_from_the_first_and_the_last_time_that_is_taken_a_report_is_made(now: str) -> None:
+    done = (Exit.DONE, Exit.INCOMPLETE)
+    assert main(["build", "-q", "--demo", "--nights", "2", "--now", now, "--workers", "1"]) in done
+    assert main(["check", "-q"]) == Exit.DONE
 
 
 @pytest.mark.parametrize(
