@@ -73,6 +73,8 @@ def test_the_text_under_a_secrets_name_is_taken_out(name: str) -> None:
         {"callRoot": "gs://bucket/wf/call-Align/shard-3", "start": "2026-11-23T17:11:43+00:00"},
         {"email": "ada@example.org", "url": "https://example.org/a?page=2&sign=1"},
         "Unexpected token: foo in line 3",
+        "GOOGLE_AUTH: expected true or false",
+        "wf.db_password: no such input; API_TOKEN: not set",
         "the secret of success",
         "Bearer authentication required",
         "WWW-Authenticate: Bearer realm=x",
@@ -187,6 +189,19 @@ def test_lists_of_arguments_and_of_pairs_are_looked_into(tree: Any, clean: Any) 
     assert found == clean
     assert count == (tree != clean)
     assert Redaction().tree(found) == (found, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["DB_PASSWORD: expected1", "DB_PASSWORD: notary", "DB_PASSWORD: no-canary", "DB_PASSWORD=is",
+     "DB_PASSWORD: 'missing'", '"DB_PASSWORD": "not"', "DB_PASSWORD:must", "--db-password is"],
+)  # fmt: skip
+def test_only_a_whole_word_of_those_that_speak_about_a_name_stays_behind_it(text: str) -> None:
+    """Nothing that merely begins so, is quoted, or is given in another way than one says it."""
+    found, count = Redaction().text(text)
+    assert count == 1
+    assert "[taken out]" in found
+    assert Redaction().text(found) == (found, 0)
 
 
 def test_a_flags_value_is_hashed_where_its_name_is() -> None:
@@ -414,6 +429,8 @@ def shape(tree: Any) -> Any:
 @example(tree={"token": {"password=DIR": 0}})
 @example(tree={"password=DIR": {"password=DIR": ["x", 0]}})
 @example(tree={"secrets": {"password": 1234, "port": 5432}})
+@example(tree="password: is no")
+@example(tree=["API_TOKEN: must token: not TOKEN=is"])
 def test_whatever_is_taken_out_the_structure_stays(tree: Any) -> None:
     """Law: same shape, same numbers; a second time changes nothing; what is left can be written."""
     found, count = Redaction().tree(tree)

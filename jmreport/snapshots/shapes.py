@@ -54,6 +54,9 @@ _HARMLESS_LAST = _set(
     "count counts limit limits length size type index budget expiry expires ttl path file dir "
     "enabled required policy name version"
 )
+#: How it goes on where something is said about a name: "DB_PASSWORD: expected a text". Whole words
+#: and few, so that nothing else of a value can stay; a password that is one of them guards nothing.
+_SAID_OF_NAMES = _set("cannot expected invalid is missing must no not required should undefined")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 #: In the lower-case text of every name that `is_secret_name` may say yes to.
@@ -360,12 +363,16 @@ def _named(
 
 
 def _binds(match: Match[str]) -> bool:
-    """Whether what follows a name is its value: "unexpected token: foo" is prose."""
+    """Whether what follows a name is its value: "unexpected token: foo" is prose, and so is
+    "DB_PASSWORD: not set".
+    """
     between = match["between"]
     if "=" in between or ">" in between or "%" in between:
         return True
     if not between.strip():
         return match["flag"] == "--"
+    if between[-1].isspace() and match["value"] in _SAID_OF_NAMES:
+        return False
     quoted = between[0] in "\\\"'"
     parts = words(match["name"])
     plain = parts[-1] in ("password", "passwd", "passphrase", "apikey")
