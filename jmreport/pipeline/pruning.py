@@ -101,8 +101,8 @@ def _summary(
     number, size = kept.taken_by(Path(settings.site.dir), found.dropped, found.runs)
     if number:
         yield (
-            f"the next `jmreport render` takes {_count(number, 'file')} of their nights and pages "
-            f"out of {settings.site.dir}: {_freed(size)}"
+            f"the next `jmreport render` takes {_count(number, 'file')} out of {settings.site.dir} "
+            f"({_size(size)}), and lists and causes that are left without a job"
         )
 
 

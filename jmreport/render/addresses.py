@@ -15,6 +15,8 @@ JOBS = "jobs/index.html"
 WORKFLOWS = "workflows/index.html"
 LABELS = "labels/index.html"
 NIGHTS = "nights/index.html"
+#: Of which jobs of a night there are lists.
+NIGHT_LISTS = ("ended", "failed")
 CAUSES = "causes/index.html"
 GRID = "grid.html"
 TIMELINE = "timeline.html"
@@ -94,6 +96,20 @@ def cause(cause_id: str) -> str:
 def night(run: str) -> str:
     """A night's frozen page, by the run that ended it."""
     return f"nights/{run}/index.html"
+
+
+def night_list(run: str, kind: str) -> str:
+    """What a list of a night's jobs is called, by the night's run: kind is one of `NIGHT_LISTS`.
+
+    >>> night_list("20261123T021400Z", "failed")
+    'night-20261123t021400z-failed'
+    """
+    return f"night-{slug(run)}-{kind}"
+
+
+def list_page(name: str, page: int = 1) -> str:
+    """A page of a list that has a name, counted from 1."""
+    return f"jobs/{name}.html" if page == 1 else f"jobs/{name}-page-{page}.html"
 
 
 def diff(before: str, after: str) -> str:

@@ -169,10 +169,27 @@ def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
 
 
 def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:
-    """How many files the pages of these jobs and the nights of these runs are, and their bytes."""
-    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
+    """How many files at least go with these jobs and runs, and their bytes.
+
+    The pages of the jobs, the nights of the runs with their lists, and differences of two runs of
+    which none is left: of none later than the last of these. Which lists of days, labels and tasks
+    lose their last job too, and which causes, only the next report tells.
+    """
     path = Files(site_dir).own / NAME
-    taken = [size for owner, size in sizes(path) if owner in owners]
+    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
+    for body in diff_bodies(path):
+        with suppress(msgspec.DecodeError):
+            one = msgspec.msgpack.decode(body, type=Difference)
+            if max(one.before.run, one.after.run) <= max(runs, default=""):
+                owners.add(addresses.diff(one.before.run, one.after.run))
+    lists = tuple(addresses.night_list(run, kind) for run in runs for kind in addresses.NIGHT_LISTS)
+    owners |= {addresses.list_page(name) for name in lists}
+    further = {f"{addresses.list_page(name).removesuffix('.html')}-page" for name in lists}
+    taken = [
+        size
+        for owner, size in sizes(path)
+        if owner in owners or owner.rpartition("-")[0] in further
+    ]
     return len(taken), sum(taken)
 
 

@@ -130,7 +130,7 @@ class _Part(Struct, frozen=True):
 
     def address(self, page: int = 1, suffix: str | None = None) -> str:
         name = self.found.name + (self.suffix if suffix is None else suffix)
-        return f"jobs/{name}.html" if page == 1 else f"jobs/{name}-page-{page}.html"
+        return addresses.list_page(name, page)
 
     def older(self, page: int) -> str:
         """Where a full page is, counted from the oldest jobs on."""

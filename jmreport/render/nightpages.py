@@ -518,7 +518,7 @@ def _list(
         return ""
     when = words.when(summary.now, zone)
     address = lists.link_or_job(
-        f"night-{addresses.slug(summary.run)}-{kind}",
+        addresses.night_list(summary.run, kind),
         f"{noun} that ended in the night up to {when.text if when else summary.run}",
         jobs,
         back=("Nights", addresses.NIGHTS),
