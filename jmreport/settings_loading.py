@@ -256,9 +256,21 @@ def checked(values: Mapping[str, Value]) -> Settings:
             f"site.dir is {settings.site.dir}, which holds more than pages",
             hint="give the pages a folder of their own: whoever publishes it publishes all of it",
         )
+    _refuse_in_store(settings, "site.dir", settings.site.dir)
+    _refuse_in_store(settings, "mail.spool", settings.mail.spool)
     _check_mail(settings, site)
     _check_mirror(settings)
     return settings
+
+
+def _refuse_in_store(settings: Settings, key: str, folder: str | None) -> None:
+    """What lay there would be taken for a part of the store, or removed with a run."""
+    store = Path(settings.snapshots.dir).resolve()
+    if folder and store in (Path(folder).resolve(), *Path(folder).resolve().parents):
+        raise UsageError(
+            f"{key} is {folder}, in the folder of the snapshots ({settings.snapshots.dir})",
+            hint="give it a folder beside the snapshots: what lies in theirs belongs to the runs",
+        )
 
 
 def _check_mirror(settings: Settings) -> None:

@@ -116,6 +116,32 @@ def test_what_the_settings_say_may_stand_beside_an_option_that_does_not_need_it(
     assert "no snapshot" in _said(capsys)[0]
 
 
+@pytest.mark.parametrize("where", ["snapshots/site", "snapshots/runs", "snapshots/runs/deep/site"])
+def test_pages_never_go_among_the_snapshots(
+    where: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor do mails that wait."""
+    assert main(["build", "--demo", "--site", where]) == Exit.USAGE
+    said, hint = _said(capsys)
+    assert said == f"site.dir is {where}, in the folder of the snapshots (snapshots)"
+    assert "beside the snapshots" in hint
+    assert list(folder.iterdir()) == []
+    Path("jmreport.toml").write_text(f'[mail]\nspool = "{where}"\n')
+    assert main(["check"]) == Exit.USAGE
+    assert "mail.spool is " in _said(capsys)[0]
+
+
+@pytest.mark.parametrize("where", ["snapshots/runs/x", "site/x"])
+def test_what_is_written_for_somebody_goes_elsewhere_than_snapshots_and_pages(
+    where: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["collect", "--demo", "--jobs", "5", "-q"]) == Exit.DONE
+    for args in (["snapshots", "export", where], ["mail", "--write", where]):
+        assert main(args) == Exit.USAGE
+        assert _said(capsys)[0].startswith(f"{where} is in the folder of the ")
+    assert not (folder / where).exists()
+
+
 def test_a_site_that_is_named_and_not_there_is_not_called_whole(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -91,7 +91,11 @@ def _one_run(store: Store, run: str, settings: Settings) -> str:
 
 
 def export(settings: Settings, folder: Path, *, history: bool, progress: Progress) -> Outcome:
-    """Everything that is stored as plain JSON in a folder: one file a job, and the runs."""
+    """Everything that is stored as plain JSON in a folder: one file a job, and the runs.
+
+    Raises UsageError for a folder in that of the snapshots, or of the pages.
+    """
+    refuse_in_ours(settings, folder)
     with (
         open_folder(Path(settings.snapshots.dir), create=False) as store,
         progress.step("write jobs", store.count()) as step,
@@ -101,6 +105,20 @@ def export(settings: Settings, folder: Path, *, history: bool, progress: Progres
     jobs = "1 job" if made.jobs == 1 else f"{made.jobs} jobs"
     line = f"exported {jobs}{earlier} to {folder}/index.ndjson: {made.written} files written"
     return Outcome(summary=(line,))
+
+
+def refuse_in_ours(settings: Settings, folder: Path) -> None:
+    """Raises UsageError for a folder that is somebody's own in that of the snapshots, or the pages.
+
+    It would be taken for a part of the store, or published with the pages.
+    """
+    place = folder.resolve()
+    for what, ours in (("snapshots", settings.snapshots.dir), ("pages", settings.site.dir)):
+        if Path(ours).resolve() in (place, *place.parents):
+            raise UsageError(
+                f"{folder} is in the folder of the {what} ({ours})",
+                hint="name a new or empty folder that lies elsewhere",
+            )
 
 
 def open_store(settings: Settings, *, create: bool) -> Store:

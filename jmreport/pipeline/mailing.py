@@ -14,7 +14,7 @@ from jmreport import __version__
 from jmreport.errors import DeliveryError, Exit, SnapshotError, UsageError
 from jmreport.mailboxes import Mailbox, mailbox, server
 from jmreport.pipeline import guiding
-from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.keeping import open_store, refuse_in_ours
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.records import Run, run_id
@@ -53,6 +53,8 @@ def mail(
     don't say whom to write to, SnapshotError where no run ever ended, LockedError while another
     process sends, and DeliveryError where the server took nothing.
     """
+    if write:
+        refuse_in_ours(settings, write)
     settings = replace(settings, teams=tuple(map(_encodable, settings.teams)))
     chosen = _teams(settings, teams)
     sender = sender_of(settings)
