@@ -270,6 +270,11 @@ def _do(given: Given, source: "Source", wish: Wish, jobs: Sequence[str], *, json
     failed = sum(not deed.done for deed in deeds)
     if len(deeds) > 1 and not json:
         given.console.say(f"{len(deeds) - failed} of {len(deeds)} done", wrong=bool(failed))
+    if not json and any(deed.state is not None and deed.state.unknown for deed in deeds):
+        given.console.note(
+            "jobs are named by their whole ids: `jmreport snapshots show ID` finds one by its "
+            "beginning, or by the short form that pages show"
+        )
     if stopped:
         unknown = any(deed.came == "unknown" for deed in deeds)
         raise StoppedError(

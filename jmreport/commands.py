@@ -375,6 +375,13 @@ def init(
     from jmreport.settings_loading import DEFAULT_FILE
 
     file = given.config or Path(DEFAULT_FILE)
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder", hint=f"name a file: --config {file}/{DEFAULT_FILE}")
+    if not file.parent.is_dir():
+        raise UsageError(
+            f"cannot write {file}: there is no folder {file.parent}",
+            hint="make the folder first, or name another place with --config FILE",
+        )
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="--force writes over it")
     values = _asked() if sys.stdin.isatty() and sys.stdout.isatty() else {}

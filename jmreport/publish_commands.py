@@ -29,7 +29,10 @@ def publish(
     ] = False,
     relist: Annotated[
         bool,
-        typer.Option("--relist", help="Look at every object, instead of believing the manifest."),
+        typer.Option(
+            "--relist",
+            help="Look at every object instead of believing the manifest; write over others'.",
+        ),
     ] = False,
     now: Now = None,
 ) -> None:

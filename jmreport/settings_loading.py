@@ -40,6 +40,8 @@ from jmreport.settings import (
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"
 
+#: How all variables begin that say something to us.
+_OURS = "JMREPORT_"
 #: Variables that are no settings: a secret, where the settings are, and the tests' own.
 OTHER_VARIABLES = (
     "JMREPORT_API_TOKEN",
@@ -49,6 +51,8 @@ OTHER_VARIABLES = (
     "JMREPORT_SCHEMATHESIS",
     "JMREPORT_TESTS_COMPLETE",
 )
+#: Those of them that somebody may have meant.
+_NOT_OF_TESTS = OTHER_VARIABLES[:2]
 
 #: What begins so is in a bucket, and no path.
 BUCKETS = "gs://"
@@ -202,13 +206,13 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
     known = {key.variable: key for key in KEYS.values() if not key.listed}
     values: dict[str, Value] = {}
     for name, text in sorted(environ.items()):
-        if not name.startswith("JMREPORT_") or name in OTHER_VARIABLES:
+        if not name.startswith(_OURS) or name in OTHER_VARIABLES:
             continue
         key = known.get(name)
         if key is None:
-            near = get_close_matches(name, known, n=1)
+            near = _nearest(name, (*known, *_NOT_OF_TESTS))
             raise UsageError(
-                f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else ""),
+                f"{name}: no such setting" + (f"; did you mean {near}?" if near else ""),
                 hint="unset it, or see docs/settings.md for what the environment can set",
             )
         if not key.scalar:
@@ -219,6 +223,24 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
         if text:
             values[key.path] = Value(name, _typed(key, text))
     return values
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The variable that was meant, "" where none is near: what all begin with makes none so.
+
+    >>> _nearest("JMREPORT_TIMEFRAME", ("JMREPORT_SITE_TITLE", "JMREPORT_COLLECT_TIMEFRAME"))
+    'JMREPORT_COLLECT_TIMEFRAME'
+    >>> _nearest("JMREPORT_FOO", ("JMREPORT_MAIL_SPOOL", "JMREPORT_API_URL"))
+    ''
+    """
+    own = {each.removeprefix(_OURS): each for each in known}
+    given = name.removeprefix(_OURS)
+    ends = [
+        own[end] for end in own if given and (end == f"{given}_DIR" or end.endswith(f"_{given}"))
+    ]
+    ends.sort(key=lambda each: not each.endswith("_DIR"))
+    near = [own[end] for end in get_close_matches(given, own, n=1, cutoff=0.7)]
+    return next(iter((*ends, *near)), "")
 
 
 def _typed(key: Key, text: str) -> Any:

@@ -107,7 +107,8 @@ def test_a_job_that_nobody_knows_is_told_as_unknown_to_the_server(
     with serving("cromwell") as server:
         assert main(["abort", stranger, "--yes", "--api-url", server.url]) == 8
         assert main(["label", "no-uuid", "flag=archive", "--api-url", server.url]) == 8
-    said = capsys.readouterr().out
+    said, hints = capsys.readouterr()
+    assert hints.count("jobs are named by their whole ids: `jmreport snapshots show ID`") == 2
     assert f"{stranger}: refused: the server knows no such job (404)" in said
     assert "no-uuid: refused: the server knows no such job: bad request (400)" in said
 

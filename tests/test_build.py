@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -289,6 +290,28 @@ def test_a_job_whose_detail_is_gone_is_still_listed(settings: Settings) -> None:
     assert {json.loads(line)["id"] for line in lines} == listed_ids(demo, NOW - timedelta(days=7))
     assert "incomplete" in Path(settings.site.dir, "index.html").read_text().lower()
     assert pipeline.check(settings) == ()
+    # Cron reads why, of a render that found nothing to do too.
+    said = [line for line in outcome.summary if line.startswith("incomplete: job: ")]
+    assert said[0].endswith(f"(see {settings.site.dir}/quality.html)")
+    again = pipeline.render(settings, progress=SilentProgress(), workers=1)
+    assert again.exit == Exit.INCOMPLETE
+    assert said[0] in again.summary
+
+
+def test_what_was_listed_and_found_below_is_as_much_as_was_read_and_had_not_changed(
+    settings: Settings,
+) -> None:
+    """In a first run, and in one in which nearly nothing has changed."""
+    with serve(Demo(now=NOW, jobs=300), port=0) as server:
+        server.start()
+        for _ in range(2):
+            said = build(settings, server.url).summary[0]
+            found = {
+                word: int(number)
+                for number, word in re.findall(r"(\d+) (listed|sub-workflows|read|unchanged)", said)
+            }
+            assert found["listed"] + found["sub-workflows"] == found["read"] + found["unchanged"]
+    assert found["unchanged"] > found["listed"] > 0
 
 
 def jmreport(*words: str, **options: Any) -> "subprocess.Popen[bytes]":

@@ -217,3 +217,57 @@ def test_a_refused_token_tells_of_scopes_and_of_signing_in_elsewhere(
     assert "refuses the token" in message
     assert "a service of its own" in message
     assert "a-wrong-token" not in message + hint
+
+
+def test_a_port_that_is_taken_is_named_with_another_to_try(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serve(Demo(now=NOW, jobs=5), port=0) as server:
+        assert main(["demo", "--port", str(server.port)]) == Exit.USAGE
+        said, hint = _said(capsys)
+    assert said == f"cannot listen on 127.0.0.1 port {server.port}: Address already in use"
+    assert hint == "give another --port, or 0 for any free one"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("no/such/a.toml", "cannot write no/such/a.toml: there is no folder no/such"),
+        (".", ". is a folder"),
+    ],
+)
+def test_settings_are_written_into_a_folder_that_is_there(
+    file: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--config", file]) == Exit.USAGE
+    assert _said(capsys)[0] == said
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "named"),
+    [
+        ("HTTP_PROXY", "http://jobs.invalid", "HTTP_PROXY"),
+        ("https_proxy", "https://jobs.invalid", "HTTPS_PROXY"),
+        ("ALL_PROXY", "https://jobs.invalid", "ALL_PROXY"),
+        ("HTTPS_PROXY", "http://127.0.0.1:9", ""),
+    ],
+)
+def test_a_proxy_that_does_not_answer_is_named_where_the_server_seems_not_to(
+    variable: str,
+    url: str,
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for each in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+        monkeypatch.delenv(each.lower(), raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setenv("JMREPORT_API_TRIES", "1")
+    assert main(["collect", "-q", "--api-url", url]) == Exit.NOTHING_USABLE
+    said, hint = _said(capsys)
+    assert said.endswith("connection refused")
+    assert ("the proxy that" in hint) == bool(named)
+    assert named in hint
+    assert "check --api-url" in hint

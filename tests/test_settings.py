@@ -234,6 +234,17 @@ def test_every_scalar_key_can_come_from_the_environment(key: Any) -> None:
     ("name", "text", "message"),
     [
         ("JMREPORT_API_ULR", "x", "JMREPORT_API_ULR: no such setting; did you mean JMREPORT_API_U"),
+        (
+            "JMREPORT_API_TOKN",
+            "x",
+            "JMREPORT_API_TOKN: no such setting; did you mean JMREPORT_API_T",
+        ),
+        ("JMREPORT_SITE", "x", "JMREPORT_SITE: no such setting; did you mean JMREPORT_SITE_DIR?"),
+        (
+            "JMREPORT_MAX_NEW",
+            "3",
+            "JMREPORT_MAX_NEW: no such setting; did you mean JMREPORT_GATE_M",
+        ),
         ("JMREPORT_API_TRIES", "0", "JMREPORT_API_TRIES: expected a whole number from 1 to 20, no"),
         ("JMREPORT_API_TRIES", "x", "JMREPORT_API_TRIES: expected a whole number from 1 to 20, no"),
         ("JMREPORT_COLLECT_STATUS", "Failed", "JMREPORT_COLLECT_STATUS: lists and tables are not"),
@@ -243,6 +254,12 @@ def test_a_mistake_in_the_environment_is_named_with_its_variable(
     name: str, text: str, message: str
 ) -> None:
     assert mistake(**{name: text}).message.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["JMREPORT_FOO", "JMREPORT_", "JMREPORT_ZZZZ"])
+def test_a_variable_that_is_near_to_none_is_not_guessed(name: str) -> None:
+    """That all begin alike makes none near."""
+    assert mistake(**{name: "x"}).message == f"{name}: no such setting"
 
 
 def test_variables_that_are_no_settings_are_left_alone() -> None:

@@ -31,8 +31,9 @@ def bound(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except (OSError, OverflowError) as error:
         listening.close()
+        why = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"cannot listen on {host} port {port}: {error}",
+            f"cannot listen on {host} port {port}: {why}",
             hint="give another --port, or 0 for any free one",
         ) from error
     listening.listen(256)

@@ -271,18 +271,23 @@ def _server_notes(server: Server) -> tuple[str, ...]:
 
 
 def summary(run: Run, did: str = "") -> str:
-    """What a run came to; `did` are other words than that it was collected."""
+    """What a run came to; `did` are other words than that it was collected.
+
+    What was listed, followed and found below them is as many as what was read and had not changed.
+    """
     counts = run.counts
-    parts = [
-        f"{counts.listed} listed",
+    # Each of them was read, or had not changed: `unchanged` alone is of jobs of the list.
+    known = counts.listed + counts.followed + counts.sub_workflows
+    parts = [f"{counts.listed} listed"]
+    if counts.followed:
+        parts.append(f"{counts.followed} followed")
+    if counts.sub_workflows:
+        parts.append(f"{counts.sub_workflows} sub-workflows")
+    parts += [
         f"{counts.fetched} read",
-        f"{counts.unchanged} unchanged",
+        f"{max(counts.unchanged, known - counts.fetched)} unchanged",
         f"{counts.requests} requests",
     ]
-    if counts.sub_workflows:
-        parts.insert(2, f"{counts.sub_workflows} sub-workflows")
-    if counts.followed:
-        parts.insert(2, f"{counts.followed} followed")
     if run.gaps:
         parts.append(f"{len(run.gaps)} could not be read (see quality.html)")
     did = did or f"collected {run.asked.timeframe} into run {run.id}"

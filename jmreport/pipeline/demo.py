@@ -23,11 +23,21 @@ def demo_server(
     nights: int = 0,
     token: str | None = None,
 ) -> Any:
-    """The built-in server over HTTP on 127.0.0.1: `.url`, `.serve_forever()`, `.close()`."""
+    """The built-in server over HTTP on 127.0.0.1: `.url`, `.serve_forever()`, `.close()`.
+
+    Raises UsageError for options that cannot be, and where the port cannot be had.
+    """
     from jmreport.collectors.demo import serve
 
     options = DemoOptions(seed=seed, jobs=jobs, like=like, shards=shards, nights=nights)
-    return serve(demo_from(options, now=now, token=token), port=port)
+    demo = demo_from(options, now=now, token=token)
+    try:
+        return serve(demo, port=port)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on 127.0.0.1 port {port}: {error.strerror or error}",
+            hint="give another --port, or 0 for any free one",
+        ) from error
 
 
 def demo_from(options: DemoOptions, *, now: datetime, token: str | None = None) -> Demo:

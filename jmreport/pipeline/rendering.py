@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from jmreport.render.sharing import Share
     from jmreport.report import Night, NightSummary
     from jmreport.snapshots import Store
+
+#: Reasons why a report is incomplete that are said on one line.
+MOST_HOLES = 3
 
 
 def render(
@@ -63,7 +66,7 @@ def render(
             return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
         # Only now, since they take longer to load than it takes to see that nothing has changed.
         from jmreport import analysis
-        from jmreport.render import compiled, kept, promises, site
+        from jmreport.render import compiled, kept, promises, site, verdict
         from jmreport.snapshots import read_records
 
         with progress.step("analyse", None):
@@ -88,7 +91,12 @@ def render(
         stopped = gate.exceeded(report, settings.gate)
         if stopped:
             code = first(code, Exit.GATE)
-        lines = (*guidance.mistakes, *promises.mistakes(settings.slo, report), *stopped)
+        lines = (
+            *_lacking(settings, verdict.holes(report)),
+            *guidance.mistakes,
+            *promises.mistakes(settings.slo, report),
+            *stopped,
+        )
         share = _share(settings, newest, shard, parts=parts)
         written = site.write(
             Path(settings.site.dir),
@@ -124,6 +132,14 @@ def _line(settings: Settings, *, pages: int, rewritten: int) -> str:
         f"rendered {settings.site.dir}/index.html: {pages} pages, "
         f"{rewritten} rewritten, {pages - rewritten} unchanged"
     )
+
+
+def _lacking(settings: Settings, holes: Sequence[str]) -> Iterator[str]:
+    """Why a report is incomplete, in a line; none of one that lacks nothing."""
+    if holes:
+        more = "; and more" if len(holes) > MOST_HOLES else ""
+        told = "; ".join(holes[:MOST_HOLES])
+        yield f"incomplete: {told}{more} (see {settings.site.dir}/quality.html)"
 
 
 def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:

@@ -86,13 +86,14 @@ def decode(data: bytes, *, place: str) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DeliveryError(
             f"{place}/{MANIFEST} is damaged: {error}",
-            hint="--relist looks at every object instead, and writes it anew",
+            hint="`jmreport publish --relist` looks at every object instead, and writes it anew",
         ) from error
     wrong = next((name for name in (*manifest.files, *manifest.gone) if not is_name(name)), None)
     if wrong is not None:
         raise DeliveryError(
             f"{place}/{MANIFEST} names {wrong!r}, which no file of a site is called",
-            hint="somebody else wrote it; --relist looks at every object instead",
+            hint="somebody else wrote it; `jmreport publish --relist` looks at every object "
+            "instead, and writes it anew",
         )
     return manifest
 

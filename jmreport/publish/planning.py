@@ -144,7 +144,8 @@ def refuse_foreign(laid: Iterable[Laid], listed: Mapping[str, Held], left: Colle
         if each.name in listed and each.name not in left:
             raise UsageError(
                 f"{each.name} is there already, and was not published by jmreport",
-                hint="give a prefix or folder of its own, or --relist to write over what is there",
+                hint="give a prefix or folder of its own; `jmreport publish --relist` writes over "
+                "what is there",
             )
 
 
