@@ -102,7 +102,7 @@ def _summary(
     if number:
         yield (
             f"the next `jmreport render` takes {_count(number, 'file')} out of {settings.site.dir} "
-            f"({_size(size)}), and lists and causes that are left without a job"
+            f"({sizes.in_words(size)}), and lists and causes that are left without a job"
         )
 
 
