@@ -318,6 +318,11 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     submission: datetime | None = None
     hide_archived: bool = False
 
+    @property
+    def hides_failures(self) -> bool:
+        """Whether no job that failed comes through, so that their absence says nothing."""
+        return bool(self.status) and "Failed" not in self.status
+
 
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run asked for: of whom, which window (by submission), which jobs."""

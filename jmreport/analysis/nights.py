@@ -44,6 +44,11 @@ class Nights:
         self._now_of_all = {run.id: run.now for run in runs}
         self._may_keep: dict[str, bool] = {}
         self.tonight = len(self.runs) - 1
+        #: Whether work that is not there did not run: not where a filter may be why. One by status
+        #: has work come and go with how it ended, and behind another one others come.
+        filters = self.run.asked.filters
+        last = self.runs[-1 - KEPT_NIGHTS :]
+        self.can_miss = not filters.status and all(run.asked.filters == filters for run in last)
 
     def ended(self, entry: Entry) -> datetime | None:
         """When a finished job ended, None for one that has not.
@@ -343,7 +348,7 @@ class Keys:
             if state and (state.flaky or state.failed or told_before == "Failed"):
                 states.append(state)
                 before[key] = told_before
-            if known.latest and key[0] not in self._unkeyed and _missing(known):
+            if nights.can_miss and known.latest and key[0] not in self._unkeyed and _missing(known):
                 missing.append(known.latest)
         full = _full(states, history)
         failing = [state for state in full if state.state == "Failed"]

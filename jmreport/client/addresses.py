@@ -6,6 +6,7 @@ path or one value of the query, and choose neither another operation nor another
 
 import base64
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
@@ -94,3 +95,12 @@ def _basic(user: str | None, password: str | None) -> str:
 def _shown(url: str) -> str:
     """An address for an error's text: nothing before an @, where a password may stand."""
     return url.rpartition("@")[2][:200]
+
+
+def proxy_for(url: str) -> str:
+    """The variable that names the proxy by which an address is asked; "" where none does."""
+    parts = urlsplit(url)
+    named = getproxies()
+    if proxy_bypass(parts.hostname or ""):
+        return ""
+    return next((f"{each.upper()}_PROXY" for each in (parts.scheme, "all") if named.get(each)), "")

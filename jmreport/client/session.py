@@ -16,7 +16,6 @@ from jmreport.client.asking import Asking
 from jmreport.client.authority import HOW_TO_SIGN_IN, Authority, Credentials
 from jmreport.client.offers import Name
 from jmreport.client.patience import Deadline, Patience
-from jmreport.client.wire import proxy_for
 from jmreport.errors import ActionError, RefusedError, ServerError, UnreadableError
 from jmreport.models import QueryJobsRequest
 from jmreport.records import Offer, Operation
@@ -150,7 +149,7 @@ class Client:
             self._base = base
             return base
         hint = "check --api-url or [api] url, and whether the server is up"
-        if not answered and (named := proxy_for(self._address.candidates[0])):
+        if not answered and (named := addresses.proxy_for(self._address.candidates[0])):
             hint = f"it is asked by the proxy that {named} names, which may be what is down; {hint}"
         raise ServerError(
             "no Job Manager answers: " + "; ".join(tried),

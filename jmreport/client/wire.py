@@ -10,7 +10,6 @@ import socket
 import ssl
 import threading
 import time
-import urllib.parse
 import urllib.request
 import zlib
 from collections import deque
@@ -265,15 +264,6 @@ def _names_proxies() -> bool:
     """Whether the environment, or the system, names any proxy."""
     named = urllib.request.getproxies()
     return any(named.get(scheme) for scheme in ("http", "https", "all"))
-
-
-def proxy_for(url: str) -> str:
-    """The variable that names the proxy by which an address is asked; "" where none does."""
-    parts = urllib.parse.urlsplit(url)
-    named = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return ""
-    return next((f"{each.upper()}_PROXY" for each in (parts.scheme, "all") if named.get(each)), "")
 
 
 def _with_own(headers: Mapping[str, str]) -> dict[str, str]:

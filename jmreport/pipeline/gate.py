@@ -14,13 +14,18 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
     """A line for each limit that the report exceeds; none where it may pass.
 
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
-    failures that names none of them passes.
+    failures that names none of them passes. Where the filter of the run leaves out whatever failed,
+    nobody knows of new failures, and a limit on them does not pass.
     """
     found = []
     new, most = report.counts.new, gate.max_new
     if most is None and "new-failures" in gate.fail_on:
         most = 0
-    if most is not None and new > most:
+    filters = report.run.asked.filters
+    if most is not None and filters.hides_failures:
+        asked = ", ".join(filters.status)
+        found.append(f"gate: new failures cannot be told: status {asked} leaves out Failed")
+    elif most is not None and new > most:
         allowed = f", and at most {most} may be" if most else ""
         found.append(f"gate: {new} new failure{'s' if new != 1 else ''}{allowed}")
     if "incomplete" in gate.fail_on and not report.complete:

@@ -17,6 +17,8 @@ LABELS = "labels/index.html"
 NIGHTS = "nights/index.html"
 #: Of which jobs of a night there are lists.
 NIGHT_LISTS = ("ended", "failed")
+#: What the name of a list ends with that holds archived jobs alone.
+ARCHIVED = "-archived"
 CAUSES = "causes/index.html"
 GRID = "grid.html"
 TIMELINE = "timeline.html"

@@ -52,7 +52,7 @@ def narrows(filters: Filters | None) -> bool:
 
 def hides_failures(filters: Filters | None) -> bool:
     """Whether no job that failed can be seen, so that their absence says nothing."""
-    return filters is not None and bool(filters.status) and "Failed" not in filters.status
+    return filters is not None and filters.hides_failures
 
 
 def unseen(filters: Filters | None) -> frozenset[str]:

@@ -170,10 +170,16 @@ class _Grid:
         return "lacking" if lacking else "none"
 
     def _expected(self, name: str, place: int) -> bool:
-        """Whether a workflow that ran on most nights should have run; not where that is unknown."""
-        if not self.nights[place].complete:
+        """Whether a workflow that ran on most nights should have run; not where that is unknown.
+
+        Where a filter by status, or another one than before, may be why it did not, it is.
+        """
+        night = self.nights[place]
+        if not night.complete or (night.filters and night.filters.status):
             return False
         before = range(max(0, place - BEFORE), place)
+        if any(_filtered_otherwise(night, self.nights[at]) for at in before):
+            return False
         ran = sum(bool(self._ended(name, at)) for at in before if self.nights[at].since is not None)
         return ran >= EXPECTED
 
@@ -244,3 +250,8 @@ def _rank(kinds: Sequence[CellKind]) -> tuple[int, int]:
         if kind in bad:
             return place, bad[kind]
     return len(kinds), 0
+
+
+def _filtered_otherwise(night: NightSummary, other: NightSummary) -> bool:
+    """Whether two nights are known to have been asked for by other filters."""
+    return None not in (night.filters, other.filters) and night.filters != other.filters

@@ -182,7 +182,12 @@ def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tu
             one = msgspec.msgpack.decode(body, type=Difference)
             if max(one.before.run, one.after.run) <= max(runs, default=""):
                 owners.add(addresses.diff(one.before.run, one.after.run))
-    lists = tuple(addresses.night_list(run, kind) for run in runs for kind in addresses.NIGHT_LISTS)
+    lists = tuple(
+        f"{addresses.night_list(run, kind)}{archived}"
+        for run in runs
+        for kind in addresses.NIGHT_LISTS
+        for archived in ("", addresses.ARCHIVED)
+    )
     owners |= {addresses.list_page(name) for name in lists}
     further = {f"{addresses.list_page(name).removesuffix('.html')}-page" for name in lists}
     taken = [

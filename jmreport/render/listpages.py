@@ -25,8 +25,6 @@ ROWS = 100
 _IN_SIGHT = 20
 #: The scope of lists that jobs never leave for their age.
 OF_ALL_TIME = "of all time"
-#: What the name of a list ends in where only its archived jobs are shown.
-ARCHIVED = "-archived"
 
 
 class JobList(Struct, frozen=True, kw_only=True):
@@ -95,7 +93,7 @@ def _parts(found: JobList, jobs: Jobs) -> Iterator[tuple[bool, "_Part"]]:
         yield not kept, _Part(found, found.jobs, beyond=beyond)
         return
     yield False, _Part(found, kept, beside=len(archived), beyond=beyond)
-    yield True, _Part(found, archived, beside=len(kept), suffix=ARCHIVED, beyond=beyond)
+    yield True, _Part(found, archived, beside=len(kept), suffix=addresses.ARCHIVED, beyond=beyond)
 
 
 class _Part(Struct, frozen=True):
@@ -157,7 +155,7 @@ class _Part(Struct, frozen=True):
             )
         return PageLink(
             text=f"+ {words.number(self.beside)} archived",
-            href=addresses.relative(self.address(), self.address(suffix=ARCHIVED)),
+            href=addresses.relative(self.address(), self.address(suffix=addresses.ARCHIVED)),
         )
 
 

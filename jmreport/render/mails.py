@@ -197,8 +197,8 @@ def wanted(night: Night, send: Send) -> bool:
     """Whether a team that is told so often is told of this night.
 
     Always where the run failed or is incomplete, where no job was ever the team's, and where jobs
-    are there whose outcome nobody knows, or the filter let none of those through that were listed:
-    silence must never look like success.
+    are there whose outcome nobody knows, or the filter leaves out whatever failed, or let none of
+    those through that were listed: silence must never look like success.
     """
     report = night.report
     if send == "always" or report is None or night.failed or not night.known:
@@ -207,6 +207,8 @@ def wanted(night: Night, send: Send) -> bool:
     if not report.complete or counts.unknown or (report.quality and report.quality.failed_runs):
         return True
     read = report.run.counts
+    if filtered.hides_failures(report.run.asked.filters):
+        return True
     if read.left_out and not read.listed + read.followed:
         return True
     changed = counts.new + counts.fixed + counts.missing + counts.stuck
