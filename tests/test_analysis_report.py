@@ -146,6 +146,19 @@ def test_a_key_of_five_of_the_last_seven_nights_is_missed(nights: int, missing: 
     assert report([*entries, again], runs(9)).counts.missing == 0
 
 
+def test_work_that_a_filter_may_have_kept_out_is_not_missed() -> None:
+    """Another filter than in the seven nights before, and any by status, has work come and go."""
+    entries = [ended(number, "Succeeded") for number in range(1, 8)]
+    owner, failed = Filters(labels={"owner": "ana"}), Filters(status=("Failed",))
+
+    def missed(before: Filters | None, now: Filters | None) -> int:
+        nights = [*(run(number, filters=before) for number in range(8)), run(8, filters=now)]
+        return report(entries, nights).counts.missing
+
+    assert missed(None, None) == missed(owner, owner) == 1
+    assert missed(None, owner) == missed(owner, None) == missed(failed, failed) == 0
+
+
 def test_a_group_holds_the_keys_with_one_cause_and_what_they_share() -> None:
     def failed(sample: str, shard: int, batch: str) -> Entry:
         message = f"Job wf.Align:{shard}:1 exited with return code 137"

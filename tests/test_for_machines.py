@@ -162,6 +162,17 @@ def test_the_gate_ends_with_6_after_everything_is_written(
     assert f"gate: {new} new failure" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("limit", [("--fail-on", "new-failures"), ("--max-new", "900")])
+def test_a_limit_on_new_failures_does_not_pass_where_they_were_not_asked_for(
+    tmp_path: Path, limit: tuple[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """That none was seen says nothing."""
+    assert _build(tmp_path, 0) == 0
+    assert _build(tmp_path, 1, "--status", "Succeeded", *limit) == Exit.GATE
+    said = capfd.readouterr().out
+    assert "gate: new failures cannot be told: status Succeeded leaves out Failed" in said
+
+
 def test_as_many_new_failures_as_are_allowed_pass(two_nights: Path) -> None:
     new = _new(two_nights)
     assert _render(two_nights, "--max-new", str(new)) == 0

@@ -13,7 +13,7 @@ from jmreport import analysis
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
-from jmreport.records import Entry
+from jmreport.records import Entry, Filters
 from jmreport.render import gridpage
 from jmreport.render.gridpage import Cell, GridView
 from jmreport.render.joblists import Jobs, Lists
@@ -102,6 +102,19 @@ def test_a_run_that_was_expected_and_did_not_come_is_hatched() -> None:
     assert [cell.kind for cell in cells(view)[:3]] == ["expected", "expected", "succeeded"]
     fewer, _ = grid([*(summary(n, ran) for n in range(5)), summary(5, without)])
     assert cells(fewer)[0].kind == "none"
+
+
+def test_nothing_is_expected_where_a_filter_may_have_kept_it_out() -> None:
+    """Another filter than before, or any by status; a night that noted none is like any."""
+    ran, without = {"wf": {"Succeeded": 1}, "other": {"Succeeded": 1}}, {"other": {"Succeeded": 1}}
+
+    def kind(before: Filters | None, now: Filters | None) -> str:
+        nights = [replace(summary(n, ran), filters=before) for n in range(6)]
+        return cells(grid([*nights, replace(summary(6, without), filters=now)])[0])[0].kind
+
+    owner, failed = Filters(labels={"owner": "ana"}), Filters(status=("Failed",))
+    assert kind(None, owner) == kind(owner, owner) == "expected"
+    assert kind(Filters(), owner) == kind(failed, failed) == "none"
 
 
 def test_in_an_incomplete_night_nobody_can_say_that_a_run_did_not_come() -> None:

@@ -352,6 +352,7 @@ def test_a_mail_is_not_ok_where_failed_jobs_were_not_asked_for(tmp_path: Path) -
     assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: 2 jobs, failed jobs not asked for"
     assert "Failed jobs were not asked for" in seen(mail)
     assert "New failures: — (not asked for)" in text(mail)
+    assert sent_to(tmp_path, {}) == {"always", "on-change", "on-failure"}
 
 
 def test_a_team_without_jobs_tonight_reads_that_others_may_have_some(tmp_path: Path) -> None:
