@@ -230,6 +230,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
     >>> _nearest("JMREPORT_TIMEFRAME", ("JMREPORT_SITE_TITLE", "JMREPORT_COLLECT_TIMEFRAME"))
     'JMREPORT_COLLECT_TIMEFRAME'
+    >>> _nearest("JMREPORT_TOKN", ("JMREPORT_SITE_TITLE", "JMREPORT_API_TOKEN"))
+    'JMREPORT_API_TOKEN'
     >>> _nearest("JMREPORT_FOO", ("JMREPORT_MAIL_SPOOL", "JMREPORT_API_URL"))
     ''
     """
@@ -240,6 +242,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     ]
     ends.sort(key=lambda each: not each.endswith("_DIR"))
     near = [own[end] for end in get_close_matches(given, own, n=1, cutoff=0.7)]
+    keys = {end.partition("_")[2]: each for end, each in own.items()}  # without their section
+    near += [keys[key] for key in get_close_matches(given, keys, n=1, cutoff=0.8)]
     return next(iter((*ends, *near)), "")
 
 

@@ -331,6 +331,15 @@ def test_a_filter_that_let_nothing_through_is_told_to_all(tmp_path: Path) -> Non
         assert "The filter (label batch=b17) let none of 12 jobs through." in said
 
 
+def test_a_mail_without_jobs_says_what_still_fails(tmp_path: Path) -> None:
+    """What failed before the time frame, and has not run since, is not mended by a quiet night."""
+    failed = job("a1", 9, "Failed")
+    store(tmp_path / "snapshots", [failed], [])
+    mail = one(tmp_path, ALL)
+    assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: no jobs, 1 still failing"
+    assert "and none was active. 1 still failing." in seen(mail)
+
+
 def test_a_mail_of_a_filtered_report_says_so(tmp_path: Path) -> None:
     batch = {"batch": "b17"}
     rows = [job("a1", ago, labels=batch) for ago in (1, 0)]

@@ -156,6 +156,12 @@ def test_a_report_without_jobs_says_whether_a_filter_is_why(
     assert (verdict.title(empty), verdict.rest(empty)) == (title, rest)
 
 
+def test_a_report_without_jobs_hides_nothing_of_what_was_before() -> None:
+    """What failed still fails, and what should have come did not, though no job came tonight."""
+    empty = report({"still_failing": 2, "failing": 2, "missing": 1}, split=NONE)
+    assert verdict.rest(empty) == f"No job was submitted {LINE}. 2 still failing, 1 missing."
+
+
 @pytest.mark.parametrize(
     ("left_out", "others"),
     [

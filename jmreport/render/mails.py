@@ -282,13 +282,6 @@ def _numbers(report: Report, *, known: bool) -> str:
     narrowed = " (filtered)" if filtered.narrows(filters) else ""
     if filtered.hides_failures(filters):
         narrowed = ", failed jobs not asked for"
-    if not counts.total:
-        return f"no jobs{narrowed}" if known else "no job was ever this team's"
-    first = report.previous is None
-    bad = counts.failing if first else counts.new
-    told = [f"{words.number(bad)} {'failing' if first else 'new'}"]
-    if (report.complete and _is_fine(report)) or (filtered.hides_failures(filters) and not bad):
-        told = []
     said = (
         (counts.fixed, "fixed"),
         (counts.still_failing, "still failing"),
@@ -296,7 +289,17 @@ def _numbers(report: Report, *, known: bool) -> str:
         (counts.missing, "missing"),
         (counts.unknown, "unknown"),
     )
-    told += [f"{words.number(count)} {what}" for count, what in said if count]
+    others = [f"{words.number(count)} {what}" for count, what in said if count]
+    if not counts.total:
+        if not known:
+            return "no job was ever this team's"
+        return ", ".join((f"no jobs{narrowed}", *others))
+    first = report.previous is None
+    bad = counts.failing if first else counts.new
+    told = [f"{words.number(bad)} {'failing' if first else 'new'}"]
+    if (report.complete and _is_fine(report)) or (filtered.hides_failures(filters) and not bad):
+        told = []
+    told += others
     start = "first report, " if first else ""
     if not told:
         return f"{start}{words.plural(counts.total, 'job')}{narrowed}"

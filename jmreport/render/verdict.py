@@ -89,7 +89,9 @@ def rest(report: Report) -> str:
     """The sentence after it: what else there is, in numbers."""
     counts, split = report.counts, report.split.counts
     if not counts.total:
-        return _empty(report)
+        # What failed, or ran on most nights, before is no less true without a job of tonight.
+        told = ", ".join(_said(counts))
+        return f"{_empty(report)} {told}." if told else _empty(report)
     finished = f"{_finished(split)} {_span(report.run.asked)}"
     if report.previous is None:
         first = "First report: nothing to compare with yet."
