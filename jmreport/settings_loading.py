@@ -242,7 +242,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     ]
     ends.sort(key=lambda each: not each.endswith("_DIR"))
     near = [own[end] for end in get_close_matches(given, own, n=1, cutoff=0.7)]
-    keys = {end.partition("_")[2]: each for end, each in own.items()}  # without their section
+    keys = {end.partition("_")[2]: each for end, each in own.items() if "_" in end}  # no section
     near += [keys[key] for key in get_close_matches(given, keys, n=1, cutoff=0.8)]
     return next(iter((*ends, *near)), "")
 
