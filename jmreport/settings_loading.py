@@ -42,17 +42,16 @@ DEFAULT_FILE = "jmreport.toml"
 
 #: How all variables begin that say something to us.
 _OURS = "JMREPORT_"
+#: Variables that are no setting, and that a misspelt one may stand for.
+_MEANT = ("JMREPORT_API_TOKEN", "JMREPORT_CONFIG")
 #: Variables that are no settings: a secret, where the settings are, and the tests' own.
 OTHER_VARIABLES = (
-    "JMREPORT_API_TOKEN",
-    "JMREPORT_CONFIG",
+    *_MEANT,
     "JMREPORT_MULTIQC",
     "JMREPORT_PRISM",
     "JMREPORT_SCHEMATHESIS",
     "JMREPORT_TESTS_COMPLETE",
 )
-#: Those of them that somebody may have meant.
-_NOT_OF_TESTS = OTHER_VARIABLES[:2]
 
 #: What begins so is in a bucket, and no path.
 BUCKETS = "gs://"
@@ -210,7 +209,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
             continue
         key = known.get(name)
         if key is None:
-            near = _nearest(name, (*known, *_NOT_OF_TESTS))
+            near = _nearest(name, (*known, *_MEANT))
             raise UsageError(
                 f"{name}: no such setting" + (f"; did you mean {near}?" if near else ""),
                 hint="unset it, or see docs/settings.md for what the environment can set",
@@ -292,7 +291,7 @@ def checked(values: Mapping[str, Value]) -> Settings:
 def _refuse_in_store(settings: Settings, key: str, folder: str | None) -> None:
     """What lay there would be taken for a part of the store, or removed with a run."""
     store = Path(settings.snapshots.dir).resolve()
-    if folder and store in (Path(folder).resolve(), *Path(folder).resolve().parents):
+    if folder and Path(folder).resolve().is_relative_to(store):
         raise UsageError(
             f"{key} is {folder}, in the folder of the snapshots ({settings.snapshots.dir})",
             hint="give it a folder beside the snapshots: what lies in theirs belongs to the runs",

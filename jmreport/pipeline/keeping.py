@@ -114,7 +114,7 @@ def refuse_in_ours(settings: Settings, folder: Path) -> None:
     """
     place = folder.resolve()
     for what, ours in (("snapshots", settings.snapshots.dir), ("pages", settings.site.dir)):
-        if Path(ours).resolve() in (place, *place.parents):
+        if place.is_relative_to(Path(ours).resolve()):
             raise UsageError(
                 f"{folder} is in the folder of the {what} ({ours})",
                 hint="name a new or empty folder that lies elsewhere",
