@@ -323,6 +323,11 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether no job that failed comes through, so that their absence says nothing."""
         return bool(self.status) and "Failed" not in self.status
 
+    @property
+    def tells_rates(self) -> bool:
+        """Whether failed and succeeded jobs both come through, so that shares say something."""
+        return not self.status or {"Failed", "Succeeded"} <= {*self.status}
+
 
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run asked for: of whom, which window (by submission), which jobs."""

@@ -199,7 +199,8 @@ class Day(Struct, frozen=True, kw_only=True):
     """Jobs of the nights that ended on one calendar day (2026-11-23) of the report's zone.
 
     `run` is the last report of that day, "" where there was none. `jobs` are the ids of those that
-    the three numbers count, by status ("Failed").
+    the three numbers count, by status ("Failed"). `unseen` are those of the three statuses that the
+    filter of that report, or of the next, left out: of them only what others had read is counted.
     """
 
     day: str
@@ -208,6 +209,15 @@ class Day(Struct, frozen=True, kw_only=True):
     failed: int = 0
     aborted: int = 0
     jobs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Of the jobs that ended by themselves; None where none did, or where not all were seen."""
+        ended = self.failed + self.succeeded
+        if not ended or "Failed" in self.unseen or "Succeeded" in self.unseen:
+            return None
+        return self.failed / ended
 
 
 class StatusSplit(Struct, frozen=True, kw_only=True):
@@ -346,7 +356,8 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
 class SloReport(Struct, frozen=True, kw_only=True):
     """A promise for one value of a label, over the last `days`: `failed` are ids, newest first.
 
-    `whole` is False where less was read than the promise looks back.
+    `whole` is False where less was read than the promise looks back, and `told` where the filter of
+    the run left out jobs by how they ended: then nobody can say whether it is kept.
     """
 
     key: str
@@ -356,6 +367,7 @@ class SloReport(Struct, frozen=True, kw_only=True):
     succeeded: int
     failed: tuple[str, ...]
     whole: bool = True
+    told: bool = True
 
     @property
     def ended(self) -> int:
@@ -363,8 +375,8 @@ class SloReport(Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> float | None:
-        """The share that succeeded; None where nothing ended."""
-        return self.succeeded / self.ended if self.ended else None
+        """The share that succeeded; None where nothing ended, or nobody can say."""
+        return self.succeeded / self.ended if self.ended and self.told else None
 
     @property
     def allowed(self) -> float:
@@ -449,6 +461,10 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     tasks: tuple[NightTask, ...] = ()
     filters: Filters | None = None
     left_out: int | None = None
+
+    def asked_otherwise(self, other: "NightSummary") -> bool:
+        """Whether two nights are known to have other filters, so that they are of other jobs."""
+        return None not in (self.filters, other.filters) and self.filters != other.filters
 
 
 class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):

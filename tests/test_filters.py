@@ -303,6 +303,50 @@ def test_what_a_server_left_out_is_not_known_and_never_0(tmp_path: Path) -> None
     assert "<dt>Jobs that the filters left out</dt><dd>not known</dd>" in told["quality.html"]
 
 
+def test_no_page_counts_0_failures_where_failed_jobs_were_not_asked_for(tmp_path: Path) -> None:
+    """No number of them, no rate that is made of them, and no promise that looks kept."""
+    settings = tmp_path / "jmreport.toml"
+    settings.write_text('[[slo]]\nlabel = "owner"\ntarget = 0.9\n[gate]\nfail_on = ["slo"]\n')
+    site = tmp_path / "site"
+    with served("spec") as (_, url):
+        code = main(
+            [
+                *("build", "--api-url", url, f"--now={NOW.isoformat()}", "--timeframe=ALL_TIME"),
+                *("-q", "--config", str(settings), "--status", "Succeeded"),
+                *("--snapshots", str(tmp_path / "snapshots"), "--site", str(site)),
+            ]
+        )
+    assert code == 6, "a gate on promises passes none that nobody can tell"
+    overview = (site / "index.html").read_text()
+    assert "failed and aborted jobs not asked for" in overview
+    assert "Not told" in overview
+    assert "Kept" not in overview
+    pages = {addresses.WORKFLOWS, addresses.LABELS, "index.html"}
+    pages |= {str(page.relative_to(site)) for page in site.glob("labels/owner*.html")}
+    pages |= {str(page.relative_to(site)) for page in site.glob("workflows/*.html")}
+    for name in sorted(pages):
+        page = (site / name).read_text()
+        assert not re.search(r"(?<![.\d])0 %|100 %", page), name
+        assert "No failures" not in page, name
+        assert "none of their jobs failed" not in page, name
+    (flow, *_) = site.glob("workflows/[!i]*.html")
+    assert "Failed jobs were not asked for" in flow.read_text()
+    tasks = (site / addresses.TASKS).read_text()
+    assert "Failed jobs were not asked for." in tasks
+    assert "What failed jobs lost is not among it: they were not asked for." in tasks
+    told = json.loads((site / "data/report.json").read_text())["slos"]
+    assert told
+    assert {(one["told"], one["broken"], one["left"]) for one in told} == {(False, False, None)}
+
+
+def test_pages_without_a_job_name_the_filter_that_may_be_why(tmp_path: Path) -> None:
+    with served("spec") as (_, url):
+        built(tmp_path, url, "--label", "batch=misspelt")
+    for name in (addresses.WORKFLOWS, addresses.label("name")):
+        page = (tmp_path / "site" / name).read_text()
+        assert "The filter (label batch=misspelt) may be why." in page
+
+
 def test_without_a_filter_nothing_is_said_of_one(tmp_path: Path) -> None:
     with served("spec") as (_, url):
         told = built(tmp_path, url)

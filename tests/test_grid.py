@@ -117,6 +117,20 @@ def test_nothing_is_expected_where_a_filter_may_have_kept_it_out() -> None:
     assert kind(Filters(), owner) == kind(failed, failed) == "none"
 
 
+def test_a_night_with_a_filter_says_so_and_what_was_not_asked_for() -> None:
+    """A cell without a failure is no success of all where failed jobs were left out."""
+    ran = {"wf": {"Succeeded": 1}}
+
+    def told(filters: Filters | None) -> tuple[str, str]:
+        view, _ = grid([summary(0, ran), replace(summary(1, ran), filters=filters)])
+        return view.heads[0].note, cells(view)[0].said
+
+    assert told(None) == told(Filters()) == ("", "all succeeded")
+    assert told(Filters(labels={"owner": "ana"})) == ("filtered", "all succeeded")
+    hidden = ("filtered", "all succeeded; failed jobs were not asked for")
+    assert told(Filters(status=("Succeeded",))) == hidden
+
+
 def test_in_an_incomplete_night_nobody_can_say_that_a_run_did_not_come() -> None:
     ran = {"wf": {"Succeeded": 1}}
     view, _ = grid([*(summary(n, ran) for n in range(8)), summary(8, {}, complete=False)])

@@ -206,6 +206,16 @@ def test_an_incomplete_night_is_compared_with_none() -> None:
     assert nights[3] not in night.comparable(nights)
 
 
+def test_a_night_of_another_filter_is_compared_with_none() -> None:
+    """They are of other jobs. One that noted no filter may have had the same."""
+    nights = [replace(_summary(number), filters=Filters()) for number in range(10)]
+    nights[3] = replace(nights[3], filters=Filters(labels={"owner": "ana"}))
+    nights[4] = replace(nights[4], filters=None)
+    assert nights[3] not in night.comparable(nights)
+    assert nights[4] in night.comparable(nights)
+    assert [*night.comparable([*nights[:3], nights[3]])] == []
+
+
 def test_with_twenty_eight_nights_a_weekend_is_compared_with_weekends() -> None:
     nights = [_summary(number) for number in range(40)]
     kinds = {each.now.weekday() >= 5 for each in night.comparable(nights)}

@@ -197,6 +197,23 @@ def test_where_failed_jobs_were_not_asked_for_nothing_says_that_none_failed() ->
     assert "still failing" not in verdict.rest(told)
 
 
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        (4, "4 failed in earlier reports; nobody asked whether they still do."),
+        (1, "1 failed in earlier reports; nobody asked whether it still does."),
+    ],
+)
+def test_what_failed_before_counts_though_failed_jobs_were_not_asked_for(
+    failing: int, said: str
+) -> None:
+    asked = Filters(status=("Succeeded",))
+    told = report({"failing": failing, "still_failing": failing}, filters=asked, left_out=3)
+    assert verdict.filter_note(told).endswith(f"; it left out 3 jobs. {said}")
+    others = report({"failing": failing}, filters=Filters(labels={"batch": "b17"}), left_out=3)
+    assert verdict.filter_note(others).endswith("; it left out 3 jobs.")
+
+
 def test_a_night_that_noted_no_filter_says_nothing_of_one() -> None:
     """One of an older version: it stays as it was told."""
     assert verdict.night_filter_note(summary()) == ""

@@ -16,12 +16,14 @@ from jmreport.analysis.nights import Nights
 from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.placed import Order
-from jmreport.records import JobRow
+from jmreport.records import JobRow, Run
 from jmreport.report import Day
 
 #: Days that charts and tables look back.
 MOST_DAYS = 21
 _DAY = timedelta(days=1)
+#: The statuses whose jobs a day counts.
+_COUNTED = ("Succeeded", "Failed", "Aborted")
 
 
 def zone(name: str) -> tzinfo:
@@ -47,8 +49,9 @@ class Calendar:
         self._earliest = earliest
         #: For each night, the day on which it ends; None where that is too long ago.
         self._days = [self._lately(wall.date()) for wall in self._walls]
+        #: The last report of each day.
         self._reported = {
-            wall.date(): run.id for wall, run in zip(self._walls, nights.runs, strict=True)
+            wall.date(): run for wall, run in zip(self._walls, nights.runs, strict=True)
         }
 
     def day(self, ended: datetime) -> date:
@@ -84,14 +87,22 @@ class Calendar:
         )
 
     def _made(self, day: date, jobs: Mapping[str, Sequence[str]]) -> Day:
+        run, asked = self._reported.get(day), self._asked(day).asked.filters.status
         return Day(
             day=day.isoformat(),
-            run=self._reported.get(day, ""),
+            run=run.id if run else "",
             succeeded=len(jobs.get("Succeeded", ())),
             failed=len(jobs.get("Failed", ())),
             aborted=len(jobs.get("Aborted", ())),
             jobs={status: tuple(ids) for status, ids in jobs.items()},
+            unseen=tuple(status for status in _COUNTED if asked and status not in asked),
         )
+
+    def _asked(self, day: date) -> Run:
+        """The run that told of a day: its own last one, or the next where it has none."""
+        if day in self._reported:
+            return self._reported[day]
+        return next((run for of, run in self._reported.items() if of > day), self._nights.run)
 
     def _before_the_first(self, wall: datetime) -> date:
         first = self._walls[0]

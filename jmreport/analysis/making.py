@@ -168,7 +168,9 @@ class _Making:
             ),
             slower=costs.with_jobs(slower.slower(told.nights)),
             waste=costs.waste(told.nights),
-            slos=tallies.promises.reports(self.covered),
+            slos=tallies.promises.reports(
+                self.covered, told=self.nights.run.asked.filters.tells_rates
+            ),
             days=tallies.days.days(),
             causes=causes.reports(self.jobs, told.attention),
             failed_by_night=self.overall.failures.by_night(night.NAMED_NIGHTS),

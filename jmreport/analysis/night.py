@@ -187,7 +187,8 @@ def _named(report: Report, history: History) -> tuple[NightJob, ...]:
 def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
     """The nights that the newest is compared with: complete ones, at most 14, newest last.
 
-    The first night is its whole window, so it compares with none. Where 28 nights are there, a
+    The first night is its whole window, so it compares with none, and no night with those of
+    another filter. Where 28 nights are there, a
     weekend's night is compared with weekends' and a working day's with working days'.
     """
     if not nights:
@@ -196,7 +197,7 @@ def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
     every, alike = list[NightSummary](), list[NightSummary]()
     # Backwards, for of a year of nights no more than the last few weeks matter.
     for night in islice(reversed(nights), 1, None):
-        if not night.complete or night.since is None:
+        if not night.complete or night.since is None or night.asked_otherwise(nights[-1]):
             continue
         every.append(night)
         if _weekend(night.now) == kind:

@@ -54,12 +54,13 @@ class Promises:
         for kept, outcomes in zip(self._kept, settled, strict=bool(settled)):
             kept.settled += outcomes
 
-    def reports(self, covered: datetime) -> tuple[SloReport, ...]:
+    def reports(self, covered: datetime, *, told: bool = True) -> tuple[SloReport, ...]:
         """A report for each promise and value, by the settings; those broken most first.
 
         `covered` is since when every job is known: a promise that looks back further says so.
+        `told` is False where jobs were left out by how they ended.
         """
-        return tuple(report for kept in self._kept for report in kept.reports(covered))
+        return tuple(each for kept in self._kept for each in kept.reports(covered, told=told))
 
 
 class _Kept:
@@ -97,7 +98,7 @@ class _Kept:
         else:
             self._bad[value].append(place)
 
-    def reports(self, covered: datetime) -> list[SloReport]:
+    def reports(self, covered: datetime, *, told: bool) -> list[SloReport]:
         settled = self.lately()
         good = self._good + Counter(one.value for one in settled if one.good)
         bad: defaultdict[str, list[int]] = defaultdict(list)
@@ -118,6 +119,7 @@ class _Kept:
                 succeeded=good[value],
                 failed=tuple(self._order.ids[at] for at in sorted(bad[value], reverse=True)),
                 whole=covered <= self._since,
+                told=told,
             )
             for value in values
         ]

@@ -15,7 +15,8 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
 
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
     failures that names none of them passes. Where the filter of the run leaves out whatever failed,
-    nobody knows of new failures, and a limit on them does not pass.
+    nobody knows of new failures, and a limit on them does not pass; no more do promises where it
+    leaves out jobs by how they ended.
     """
     found = []
     new, most = report.counts.new, gate.max_new
@@ -37,6 +38,11 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
             for one in report.slos
             if one.broken
         ]
+        if report.slos and not filters.tells_rates:
+            found.append(
+                f"gate: promises cannot be told: status {', '.join(filters.status)} leaves out "
+                f"{'Failed' if filters.hides_failures else 'Succeeded'}"
+            )
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.records import Filters
 from jmreport.render import words
+from jmreport.report import StatusSplit
 
 
 def named(filters: Filters) -> str:
@@ -72,6 +73,16 @@ def unseen(filters: Filters | None) -> frozenset[str]:
     if filters.end or (filters.status and not {*filters.status}.intersection(ACTIVE_STATUSES)):
         found |= {"stuck", "running"}
     return frozenset(found)
+
+
+def rate(split: StatusSplit, filters: Filters) -> float | None:
+    """The failure rate of a report's jobs; None where some were left out by how they ended."""
+    return split.failure_rate if filters.tells_rates else None
+
+
+def maybe(filters: Filters) -> str:
+    """What to say behind a sentence that there is nothing; "" where no filter can be why."""
+    return f" The filter ({_short(filters)}) may be why." if narrows(filters) else ""
 
 
 #: What stands beside a count that nobody could see.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from jmreport.render import addresses, words
+from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
 from jmreport.report import NightFlow, NightSummary, Report
@@ -40,6 +40,7 @@ _WORDS: dict[CellKind, str] = {
     "expected": "expected, and none came",
     "none": "no job ended",
 }
+_SUCCEEDED_OF_ASKED = "all succeeded; failed jobs were not asked for"
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -131,6 +132,7 @@ class _Grid:
         weekday, _, date = day.text.rpartition(" ")[0].partition(" ") if day else ("", "", "")
         notes = [] if night.complete else ["incomplete"]
         notes += ["whole window"] if night.since is None else []
+        notes += ["filtered"] if filtered.narrows(night.filters) else []
         # Of a night that did not note whose they are only this tells.
         notes += _lacks(night.counts.missing if night.complete else 0, night.counts.stuck)
         return Head(
@@ -178,7 +180,7 @@ class _Grid:
         if not night.complete or (night.filters and night.filters.status):
             return False
         before = range(max(0, place - BEFORE), place)
-        if any(_filtered_otherwise(night, self.nights[at]) for at in before):
+        if any(night.asked_otherwise(self.nights[at]) for at in before):
             return False
         ran = sum(bool(self._ended(name, at)) for at in before if self.nights[at].since is not None)
         return ran >= EXPECTED
@@ -208,7 +210,9 @@ class _Grid:
         return Cell(
             kind=kind,
             letter=_LETTERS[kind],
-            said=_WORDS[kind],
+            said=_SUCCEEDED_OF_ASKED
+            if kind == "succeeded" and filtered.hides_failures(night.filters)
+            else _WORDS[kind],
             failed=words.number(failed) if total else "",
             href=self._failed(name, night, failed),
             total=words.number(total) if total else "",
@@ -250,8 +254,3 @@ def _rank(kinds: Sequence[CellKind]) -> tuple[int, int]:
         if kind in bad:
             return place, bad[kind]
     return len(kinds), 0
-
-
-def _filtered_otherwise(night: NightSummary, other: NightSummary) -> bool:
-    """Whether two nights are known to have been asked for by other filters."""
-    return None not in (night.filters, other.filters) and night.filters != other.filters

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jmreport.render import addresses, promises, sparklines, words
+from jmreport.records import Filters
+from jmreport.render import addresses, filtered, promises, sparklines, words
 from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
 from jmreport.render.labellists import Everywhere, Links
 from jmreport.render.page import Page, digest
@@ -96,6 +97,7 @@ class LabelsView(Struct, frozen=True, kw_only=True):
     frame: str
     lines: tuple[LabelLine, ...]
     beside: tuple[tuple[str, str], ...]
+    none: str
 
 
 def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
@@ -154,6 +156,7 @@ def _index(report: Report) -> LabelsView:
         frame=words.frame_words(report.run.asked.timeframe),
         lines=tuple(_line(label, report) for label in report.labels),
         beside=_beside(report.labels[0].frames if report.labels else ()),
+        none=f"No job has a label in this time frame.{filtered.maybe(report.run.asked.filters)}",
     )
 
 
@@ -176,7 +179,7 @@ def _line(label: LabelReport, report: Report) -> LabelLine:
         values=words.number(len(with_it)),
         jobs=words.number(split.total),
         failed=words.number(split.failed),
-        rate=words.percent(split.failure_rate),
+        rate=words.percent(filtered.rate(split, report.run.asked.filters)),
         segments=bar(split),
         split=split_words(split.counts),
     )
@@ -235,7 +238,7 @@ def _label_view(
                 lists,
                 at,
                 page=page,
-                now=report.now,
+                report=report,
                 is_open=frame.frame == main,
             )
             for frame in shown
@@ -251,13 +254,18 @@ def _lede(label: LabelReport, report: Report) -> str:
     if frame is None:
         return ""
     with_it = [value for value in frame.values if value.value is not None]
-    if not with_it:
-        return f"No job has {label.title} in this time frame ({words.frame_words(frame.frame)})."
+    filters = report.run.asked.filters
+    # The server may count jobs with it that were not read.
+    if not whole([value.split for value in with_it]).total:
+        none = f"No job has {label.title} in this time frame ({words.frame_words(frame.frame)})."
+        return none + filtered.maybe(filters)
     worst = max(with_it, key=lambda value: value.split.failed)
     start = (
         f"{words.plural(len(with_it), 'value')} in the time frame of the report "
         f"({words.frame_words(frame.frame)})"
     )
+    if not worst.split.failed and filtered.hides_failures(filters):
+        return f"{start}. Failed jobs were not asked for."
     if not worst.split.failed:
         others = whole([value.split for value in frame.values if value.value is None]).failed
         but = f", but {words.number(others)} without {label.title} did" if others else ""
@@ -293,9 +301,10 @@ def _frame(
     at: str,
     *,
     page: int,
-    now: datetime,
+    report: Report,
     is_open: bool,
 ) -> FrameView:
+    filters = report.run.asked.filters
     values = frame.values[(page - 1) * VALUES : page * VALUES]
     jobs = sum(value.split.total for value in frame.values)
     with_it = sum(value.value is not None for value in frame.values)
@@ -305,9 +314,9 @@ def _frame(
         total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}{_part(frame)}"
         if frame.values
         else "no job",
-        table=table(label, frame, values, everywhere, lists, at),
+        table=table(label, frame, values, everywhere, lists, at, filters),
         empty=_empty(label, frame, page),
-        note=_note(frame, now, lists.jobs.zone),
+        note=_note(frame, report.now, lists.jobs.zone),
         server=_server_note(frame),
         more=_more(label, frame, at, page),
         open=is_open,
@@ -380,6 +389,7 @@ def table(
     everywhere: Everywhere,
     lists: Lists,
     at: str,
+    filters: Filters,
 ) -> SplitTable:
     """Values of a label by status, every number linked to its jobs."""
     total = whole([value.split for value in frame.values])
@@ -388,12 +398,14 @@ def table(
     return SplitTable(
         heading=label.title,
         statuses=tuple(words.status(status) for status in statuses),
-        rows=tuple(_row(of, value, statuses) for of, value in zip(links, values, strict=True)),
+        rows=tuple(
+            _row(of, value, statuses, filters) for of, value in zip(links, values, strict=True)
+        ),
         server_asked=frame.server_asked,
     )
 
 
-def _row(links: Links, value: LabelValue, statuses: Sequence[str]) -> ValueRow:
+def _row(links: Links, value: LabelValue, statuses: Sequence[str], filters: Filters) -> ValueRow:
     total = Count(label="Jobs", text=words.number(value.split.total), href=links.to(""))
     return ValueRow(
         text=words.cut_middle(value.value or "", 100),
@@ -401,7 +413,7 @@ def _row(links: Links, value: LabelValue, statuses: Sequence[str]) -> ValueRow:
         href=links.workflow(),
         total=total,
         counts=tuple(_count(links, value, status) for status in statuses),
-        rate=words.percent(value.split.failure_rate),
+        rate=words.percent(filtered.rate(value.split, filters)),
         segments=bar(value.split),
         split=split_words(value.split.counts),
         server=_server(value),

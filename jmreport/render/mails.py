@@ -759,10 +759,13 @@ def _chart_said(days: Sequence[Day]) -> str:
     worst = max(days, key=lambda day: day.failed + day.aborted)
     bad = sum(day.failed + day.aborted for day in days)
     most = words.number(worst.failed + worst.aborted)
-    return (
+    said = (
         f"Last {words.plural(len(days), 'day')}: {words.number(bad)} failed or aborted, "
         f"the most on {overview.day_words(worst.day)} ({most})."
     )
+    if unseen := sum("Failed" in day.unseen for day in days):
+        said += f" Of {words.plural(unseen, 'day')} failed jobs were not asked for."
+    return said
 
 
 def _when(at: datetime, zone: tzinfo) -> str:

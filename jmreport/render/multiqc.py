@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from jmreport.render import verdict, words
+from jmreport.render import filtered, verdict, words
 from jmreport.report import CauseGroup, Report
 
 #: MultiQC turns longer tables into drawings.
@@ -44,7 +44,7 @@ def files(report: Report) -> Iterator[tuple[str, bytes]]:
             name: _known(
                 jobs=flow.split.total,
                 failed=flow.split.failed,
-                rate=None if flow.split.failure_rate is None else flow.split.failure_rate * 100,
+                rate=_hundredths(filtered.rate(flow.split, report.run.asked.filters)),
                 minutes=flow.usual.median.total_seconds() / 60 if flow.usual else None,
             )
             for name, flow in most.items()
@@ -93,6 +93,10 @@ def _file(name: str, title: str, description: str, **more: Any) -> tuple[str, by
 
 def _name(name: str) -> str:
     return escape(words.cut_middle(name, _NAME)) or "(no name)"
+
+
+def _hundredths(share: float | None) -> float | None:
+    return None if share is None else share * 100
 
 
 def _known(**values: float | None) -> dict[str, float]:

@@ -525,7 +525,8 @@ class _Overview:
 
     def _day_row(self, day: Day, links: dict[tuple[str, str], str], *, silent: bool) -> DayRow:
         def link(count: int, kind: str) -> Link:
-            return Link(text=words.number(count), href=links.get((day.day, kind), ""))
+            text = day_number(day, kind, count)
+            return Link(text=text, href=links.get((day.day, kind), ""))
 
         return DayRow(
             # A night that was pruned still has its bar, and no page.
@@ -543,7 +544,15 @@ class _Overview:
         """The first values of a label."""
         everywhere = labellists.Everywhere(label)
         values = frame.values[:TOP_VALUES]
-        return labelpages.table(label, frame, values, everywhere, self.lists, addresses.OVERVIEW)
+        return labelpages.table(
+            label,
+            frame,
+            values,
+            everywhere,
+            self.lists,
+            addresses.OVERVIEW,
+            self.report.run.asked.filters,
+        )
 
     def _multiples(self, flows: Sequence[WorkflowReport]) -> tuple[Multiple, ...]:
         top = _top_rate(flows)
@@ -621,17 +630,19 @@ def day_words(day: str) -> str:
     return moment.text.rsplit(" ", 1)[0] if moment else day
 
 
+def day_number(day: Day, status: str, count: int) -> str:
+    """How many jobs of a status ended in a night; none is no number where nobody asked for them."""
+    return words.MISSING if not count and status in day.unseen else words.number(count)
+
+
 def night_words(day: str) -> str:
     """Which jobs a list is of, after a noun: "of the night to Mon 23 Nov"."""
     return f"of the night to {day_words(day)}"
 
 
 def day_rates(days: Sequence[Day]) -> tuple[float | None, ...]:
-    """The failure rate of each night; None where nothing ended by itself."""
-    return tuple(
-        day.failed / (day.failed + day.succeeded) if day.failed + day.succeeded else None
-        for day in days
-    )
+    """The failure rate of each night; None where nothing ended by itself, or not all was seen."""
+    return tuple(day.failure_rate for day in days)
 
 
 def _top_rate(flows: Sequence[WorkflowReport]) -> float:
@@ -657,10 +668,16 @@ def _days_said(days: Sequence[Day]) -> str:
     if not days:
         return ""
     last = days[-1]
-    return (
-        f"{day_words(last.day)}: {words.number(last.failed)} failed, "
-        f"{words.number(last.aborted)} aborted, {words.number(last.succeeded)} succeeded."
+    numbers = (
+        ("Failed", last.failed),
+        ("Aborted", last.aborted),
+        ("Succeeded", last.succeeded),
     )
+    told = [f"{words.number(n)} {of.lower()}" for of, n in numbers if n or of not in last.unseen]
+    hidden = [of.lower() for of, n in numbers if not n and of in last.unseen]
+    if hidden:
+        told.append(f"{words.listed(hidden)} jobs not asked for")
+    return f"{day_words(last.day)}: {', '.join(told)}."
 
 
 def _day_charts(

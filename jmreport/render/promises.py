@@ -6,7 +6,7 @@ from math import ceil, floor
 
 from msgspec import Struct
 
-from jmreport.render import addresses, words
+from jmreport.render import addresses, filtered, words
 from jmreport.render.flakypages import Link
 from jmreport.render.joblists import Lists, list_name
 from jmreport.report import Report, SloReport
@@ -18,13 +18,14 @@ ROWS = 100
 
 
 class PromiseRow(Struct, frozen=True, kw_only=True):
-    """A promise for one value of a label."""
+    """A promise for one value of a label; `none` says why there is no rate."""
 
     label: Link
     state: str
     kind: str
     promised: str
     rate: str
+    none: str
     ended: str
     failed: Link
     left: str
@@ -55,8 +56,11 @@ def of_label(key: str, report: Report, lists: Lists, at: str) -> Promises:
 def mistakes(slos: Sequence[Slo], report: Report) -> tuple[str, ...]:
     """Promises of which nobody can say whether they were kept, since no job has their label.
 
-    A label that is written wrong would else look like a promise that is kept.
+    A label that is written wrong would else look like a promise that is kept. None behind a filter,
+    which may be why.
     """
+    if filtered.narrows(report.run.asked.filters):
+        return ()
     told = {(one.key, one.value) for one in report.slos}
     found = []
     for slo in slos:
@@ -97,13 +101,14 @@ def _row(one: SloReport, lists: Lists, at: str, *, linked: bool) -> PromiseRow:
     )
     state, kind = ("Broken", "failed") if one.broken else ("Kept", "succeeded")
     if one.rate is None:
-        state, kind = "No job ended", ""
+        state, kind = "No job ended" if one.told else "Not told", ""
     return PromiseRow(
         label=Link(text=name, href=addresses.relative(at, page) if linked and at != page else ""),
         state=state,
         kind=kind,
         promised=f"{_exact(one.target)} in {days}",
         rate=words.percent(one.rate, 2 if (one.rate or 0) >= 0.99 else 1),
+        none="none ended" if one.told else "not all were asked for",
         ended=words.plural(one.ended, "job"),
         failed=Link(
             text=words.number(len(one.failed)),

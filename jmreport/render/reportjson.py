@@ -93,6 +93,8 @@ class SloJson(Struct, frozen=True, kw_only=True):
     """A promise for a value of a label: of `ended` jobs in `days`, `failed` did not succeed.
 
     `left` is the part of its budget that is left: below 0 it is broken; null without a budget.
+    `told` is false where a filter left out jobs by how they ended: then nobody knows whether it is
+    kept, and `broken` is false.
     """
 
     label: str
@@ -103,6 +105,7 @@ class SloJson(Struct, frozen=True, kw_only=True):
     failed: Count
     broken: bool
     left: float | None
+    told: bool
 
 
 class UsualJson(Struct, frozen=True, kw_only=True):
@@ -289,7 +292,8 @@ def _slo(one: SloReport) -> SloJson:
         ended=one.ended,
         failed=len(one.failed),
         broken=one.broken,
-        left=one.left if one.left != float("-inf") else None,
+        left=one.left if one.told and one.left != float("-inf") else None,
+        told=one.told,
     )
 
 

@@ -112,6 +112,7 @@ class TasksView(Struct, frozen=True, kw_only=True):
     lede: str
     failed: tuple[FailedRow, ...]
     failed_more: str
+    failed_none: str
     slower: tuple[SlowerRow, ...]
     slower_note: str
     waste: tuple[str, ...]
@@ -231,6 +232,9 @@ class _Tasks:
             lede=_lede(report),
             failed=tuple(row for _, row in failed[:ROWS]),
             failed_more=_more(len(failed) - ROWS, "failed task"),
+            failed_none="Failed jobs were not asked for."
+            if report.run.asked.filters.hides_failures
+            else "No job of this report failed in a task.",
             slower=tuple(self.slower(one) for one in report.slower),
             slower_note=_slower_note(report),
             waste=tuple(self._waste_said(waste)) if waste else (),
@@ -312,6 +316,8 @@ class _Tasks:
                 f"Of {hours(total.spent.unknown)} the server does not say what came of them; "
                 "they are in all hours and not in the waste."
             )
+        if self.report.run.asked.filters.hides_failures:
+            yield "What failed jobs lost is not among it: they were not asked for."
         if self.money and (total.unpriced or tonight.unpriced):
             yield "Tasks without a price are left out of the money."
 

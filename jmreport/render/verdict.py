@@ -116,7 +116,17 @@ def _empty(report: Report) -> str:
 
 def filter_note(report: Report) -> str:
     """What the filter left out, in a sentence beside a report; "" where there is no filter."""
-    return filtered.note(report.run.asked.filters, report.run.counts.left_out)
+    filters, failing = report.run.asked.filters, report.counts.failing
+    said = filtered.note(filters, report.run.counts.left_out)
+    if not failing or not filtered.hides_failures(filters):
+        return said
+    return f"{said} {_not_asked(failing)}"
+
+
+def _not_asked(failing: int) -> str:
+    """What counts as failing though nobody looked, in a sentence."""
+    they = "it still does" if failing == 1 else "they still do"
+    return f"{words.number(failing)} failed in earlier reports; nobody asked whether {they}."
 
 
 def night_filter_note(summary: NightSummary) -> str:

@@ -6,10 +6,12 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
+from jmreport.records import Filters
 from jmreport.render import (
     addresses,
     bands,
     charts,
+    filtered,
     flakypages,
     labelpages,
     sparklines,
@@ -29,7 +31,7 @@ from jmreport.render.joblists import (
     status_adjective,
     status_order,
 )
-from jmreport.render.overview import Link, day_rates, day_words, night_words
+from jmreport.render.overview import Link, day_number, day_rates, day_words, night_words
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices
@@ -110,24 +112,26 @@ class WorkflowsView(Struct, frozen=True, kw_only=True):
     title: str
     lines: tuple[WorkflowLine, ...]
     earlier: tuple[WorkflowLine, ...]
+    none: str
 
 
 def pages(
     report: Report, lists: Lists, prices: Prices, guides: Guides, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The list of workflows, and a page for each, also for those of earlier reports."""
-    by_name = _window(report)
+    by_name, filters = _window(report), report.run.asked.filters
     shown = [flow for flow in report.workflows if flow.split.total]
     earlier = [flow for flow in report.workflows if not flow.split.total]
 
     def lines(flows: Sequence[WorkflowReport]) -> tuple[WorkflowLine, ...]:
         ordered = sorted(flows, key=_worst_first)
-        return tuple(_line(flow, by_name.get(flow.name, {}), lists) for flow in ordered)
+        return tuple(_line(flow, by_name.get(flow.name, {}), filters, lists) for flow in ordered)
 
     view = WorkflowsView(
         title=_title(shown, first=report.previous is None),
         lines=lines(shown),
         earlier=lines(earlier),
+        none=f"No job of any workflow in this time frame.{filtered.maybe(filters)}",
     )
     yield Page(
         address=addresses.WORKFLOWS,
@@ -215,7 +219,7 @@ def _link(flow: WorkflowReport, by_status: Window, status: str, lists: Lists, at
     return addresses.relative(at, address) if address else ""
 
 
-def _line(flow: WorkflowReport, by_status: Window, lists: Lists) -> WorkflowLine:
+def _line(flow: WorkflowReport, by_status: Window, filters: Filters, lists: Lists) -> WorkflowLine:
     at = addresses.WORKFLOWS
     split = flow.split
     return WorkflowLine(
@@ -231,15 +235,15 @@ def _line(flow: WorkflowReport, by_status: Window, lists: Lists) -> WorkflowLine
             text=words.number(split.failed),
             href=_link(flow, by_status, "Failed", lists, at) if split.failed else "",
         ),
-        rate=words.percent(split.failure_rate),
+        rate=words.percent(filtered.rate(split, filters)),
         usual=words.duration(flow.usual.median) if flow.usual else "",
         segments=labelpages.bar(split),
         split=labelpages.split_words(split.counts),
-        verdict=_verdict(flow),
+        verdict=_verdict(flow, filters),
     )
 
 
-def _verdict(flow: WorkflowReport) -> str:
+def _verdict(flow: WorkflowReport, filters: Filters) -> str:
     """A workflow in a sentence: what is new, what still fails, or that nothing does."""
     new, failing = _failing(flow)
     if new:
@@ -249,6 +253,8 @@ def _verdict(flow: WorkflowReport) -> str:
         return f"{words.number(failing)} failing"
     if not flow.split.total:
         return "No run in this report"
+    if filters.hides_failures:
+        return "Failed jobs were not asked for"
     return "No failures" if not flow.split.failed else "Nothing is failing now"
 
 
@@ -266,12 +272,12 @@ def _view(
     return WorkflowView(
         name=flow.name,
         title=words.cut_middle(flow.name, 120) or NO_NAME,
-        lede=_lede(flow),
+        lede=_lede(flow, report.run.asked.filters),
         runbook=guides.workflow(flow.name),
         workflows=addresses.relative(at, addresses.WORKFLOWS),
         usual=_usual(flow),
         counts=tuple(_counts(flow, by_status, lists, at)),
-        rate=words.percent(flow.split.failure_rate),
+        rate=words.percent(filtered.rate(flow.split, report.run.asked.filters)),
         causes=tuple(_cause(group, flow, lists, at, guides) for group in flow.causes),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
@@ -303,7 +309,8 @@ def _day(flow: WorkflowReport, day: Day, status: str, lists: Lists, at: str) -> 
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
     return Link(
-        text=words.number(len(jobs)), href=addresses.relative(at, address) if address else ""
+        text=day_number(day, status, len(jobs)),
+        href=addresses.relative(at, address) if address else "",
     )
 
 
@@ -320,8 +327,8 @@ def _counts(
             )
 
 
-def _lede(flow: WorkflowReport) -> str:
-    start = f"{_verdict(flow)}."
+def _lede(flow: WorkflowReport, filters: Filters) -> str:
+    start = f"{_verdict(flow, filters)}."
     if flow.split.total:
         start += f" {words.plural(flow.split.total, 'job')} in this report."
     return start
