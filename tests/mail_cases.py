@@ -24,8 +24,20 @@ from site_cases import record
 
 from jmreport import pipeline
 from jmreport.analysis import measure, summarise
+from jmreport.models import TimeFrame
 from jmreport.progress import SilentProgress
-from jmreport.records import Asked, Counts, Failure, Filters, Gap, JobRow, Run, RunState, run_id
+from jmreport.records import (
+    FRAME_LENGTHS,
+    Asked,
+    Counts,
+    Failure,
+    Filters,
+    Gap,
+    JobRow,
+    Run,
+    RunState,
+    run_id,
+)
 from jmreport.settings import Mail, ReportSettings, Settings, Site, Snapshots, Team
 from jmreport.snapshots import Redaction, Store
 
@@ -80,15 +92,16 @@ def store(
     gaps: tuple[Gap, ...] = (),
     filters: Filters | None = None,
     left_out: int | None = None,
+    timeframe: TimeFrame = "DAYS_7",
 ) -> None:
     """A run for each night, a day apart; `state` and `gaps` are those of the last one, now.
 
-    All asked with the same filters, which left out so many jobs.
+    All asked with the same filters, which left out so many jobs, and for the same time frame.
     """
     with Store.open(root, summarise=summarise, measure=measure, create=True) as opened:
         for ago, rows in zip(reversed(range(len(nights))), nights, strict=True):
             how = (state, gaps) if not ago else ("complete", ())
-            run(opened, rows, ago, *how, filters=filters, left_out=left_out)
+            run(opened, rows, ago, *how, filters, left_out, timeframe)
 
 
 def run(
@@ -97,15 +110,15 @@ def run(
     ago: int,
     state: RunState,
     gaps: tuple[Gap, ...],
-    *,
     filters: Filters | None = None,
     left_out: int | None = None,
+    timeframe: TimeFrame = "DAYS_7",
 ) -> None:
-    now = NOW - ago * DAY
+    now, length = NOW - ago * DAY, FRAME_LENGTHS[timeframe]
     asked = Asked(
         server="https://jobs.example.org",
-        timeframe="DAYS_7",
-        since=now - 7 * DAY,
+        timeframe=timeframe,
+        since=now - length if length else None,
         filters=filters or Filters(),
     )
     writer = opened.begin(now, Redaction(), asked=asked, version="1")

@@ -340,6 +340,22 @@ def test_a_mail_without_jobs_says_what_still_fails(tmp_path: Path) -> None:
     assert "and none was active. 1 still failing." in seen(mail)
 
 
+@pytest.mark.parametrize("tonight", [[], [job("a2", 0)]], ids=["no job", "others"])
+def test_missing_work_has_a_name_also_from_before_the_time_frame(
+    tmp_path: Path, tonight: list[JobRow]
+) -> None:
+    """A night that asks for one day has none of the night before, of whose work it tells."""
+    before = [[job("a1", ago)] for ago in range(7, 0, -1)]
+    store(tmp_path / "snapshots", *before, tonight, timeframe="HOURS_24")
+    mail = one(tmp_path, ALL)
+    for said in (seen(mail), " ".join(text(mail).split())):
+        _, missing, rest = said.lower().partition("missing: 1 job")
+        assert missing
+        assert "germline" in rest
+        assert "last ended sun 22 nov" in rest
+        assert "(no name)" not in rest
+
+
 def test_a_mail_of_a_filtered_report_says_so(tmp_path: Path) -> None:
     batch = {"batch": "b17"}
     rows = [job("a1", ago, labels=batch) for ago in (1, 0)]

@@ -5,7 +5,7 @@ from jmreport.analysis.difference import difference, known
 from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import Remembering, analyse, told
 from jmreport.analysis.measures import measure
-from jmreport.analysis.night import frozen
+from jmreport.analysis.night import frozen, named
 from jmreport.analysis.rows import summarise
 from jmreport.analysis.teams import OfTeam, runs_of_team
 
@@ -19,6 +19,7 @@ __all__ = [
     "known",
     "leaned_on",
     "measure",
+    "named",
     "runs_of_team",
     "summarise",
     "told",

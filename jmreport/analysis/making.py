@@ -288,7 +288,7 @@ class _Making:
             usual=usual_then[nights.run.id],
             usual_then=usual_then,
         )
-        shown = {*night.named(report), *(entry.row.id for entry in self.jobs)}
+        shown = {*night.names(report), *(entry.row.id for entry in self.jobs)}
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))
 
     def _runs(self, row: JobRow) -> bool:

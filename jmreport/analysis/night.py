@@ -144,7 +144,7 @@ def frozen(report: Report, history: History) -> Night:
         fixed=report.fixed,
         missing=report.missing,
         unknown=report.unknown,
-        jobs=_named(report, history),
+        jobs=named(report, history),
         oldest_failing=report.oldest_failing,
         unreadable=len(quality.unreadable) if quality else 0,
         holes=tuple((what, why, count) for (what, why), count in holes.most_common(MOST_HOLES)),
@@ -159,7 +159,7 @@ def frozen(report: Report, history: History) -> Night:
     return replace(whole, summary=replace(whole.summary, content=content))
 
 
-def named(report: Report) -> set[str]:
+def names(report: Report) -> set[str]:
     """Ids of the jobs that the verdict's numbers name."""
     found = {*report.fixed, *report.missing, *report.unknown}
     found.update(each.job for each in report.stuck)
@@ -168,8 +168,9 @@ def named(report: Report) -> set[str]:
     return found
 
 
-def _named(report: Report, history: History) -> tuple[NightJob, ...]:
-    entries = history.of(sorted(named(report)))
+def named(report: Report, history: History) -> tuple[NightJob, ...]:
+    """The jobs that the verdict's numbers name, also those from before the report's window."""
+    entries = history.of(sorted(names(report)))
     return tuple(
         NightJob(
             id=job,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,8 +23,8 @@ from jmreport.settings import Settings, Team
 if TYPE_CHECKING:
     from jmreport import mail as post
     from jmreport.letters import Letter
-    from jmreport.render import mails
-    from jmreport.report import NightSummary, Report
+    from jmreport.render import mailviews
+    from jmreport.report import NightJob, NightSummary, Report
     from jmreport.snapshots import Store
 
 #: What was sent stays in the spool for so long, to be looked at.
@@ -165,7 +165,7 @@ class _Told(Struct, frozen=True, kw_only=True):
     """A team, what its night came to, and whether it is to be told."""
 
     team: Team
-    night: mails.Night
+    night: mailviews.Night
     due: bool
 
 
@@ -182,7 +182,7 @@ class _Making:
         failed: str,
         sender: Mailbox,
     ) -> None:
-        from jmreport.render import mails, words
+        from jmreport.render import words
 
         self.settings, self.teams, self.now, self.sender = settings, teams, now, sender
         # One that read a few jobs again made no night, and nobody waits for its mail.
@@ -200,25 +200,29 @@ class _Making:
         # What was pruned is part of the past all the same: the first night that stays is no first.
         self.reports = _Reports(settings, store, (*store.pruned(), *self.runs)) if usable else None
         self.places = _places(settings, self.runs)
-        self._mails = mails
 
     def nights(self, unsent: Mapping[str, tuple[datetime, ...]]) -> tuple[_Told, ...]:
         """What each team is told, and whether it is. `unsent` are nights by the team's name."""
         return tuple(self._night(team, unsent.get(team.name, ())) for team in self.teams)
 
     def _night(self, team: Team, unsent: tuple[datetime, ...]) -> _Told:
-        report, known = self.reports.of(team) if self.reports else (None, True)
-        night = self._mails.Night(report=report, failed=self.failed, unsent=unsent, known=known)
-        return _Told(team=team, night=night, due=self._mails.wanted(night, team.send))
+        from jmreport.render import mailsubjects, mailviews
+
+        of = self.reports.of(team) if self.reports else _OfTeam()
+        night = mailviews.Night(
+            report=of.report, named=of.named, failed=self.failed, unsent=unsent, known=of.known
+        )
+        return _Told(team=team, night=night, due=mailsubjects.wanted(night, team.send))
 
     def letter(self, told: _Told) -> Letter:
         """What the team reads."""
+        from jmreport.render import mails
         from jmreport.render.guides import Guides
         from jmreport.render.theme import Theme
 
         settings = self.settings
         guidance = guiding.read(settings.report)
-        return self._mails.letter(
+        return mails.letter(
             told.night,
             told.team,
             theme=Theme(settings, version=__version__),
@@ -248,7 +252,9 @@ class _Making:
         return letter, post.message(letter, envelope, now=self.now)
 
     def subject(self, told: _Told) -> str:
-        return self._mails.subject(told.night, told.team, self.zone)
+        from jmreport.render.mailsubjects import subject
+
+        return subject(told.night, told.team, self.zone)
 
     # --- without sending ---
 
@@ -470,6 +476,14 @@ def _bad(parcel: post.Parcel) -> Iterator[str]:
         yield f"{parcel.team}: waits for {each.address}{why}; the next `jmreport mail` sends it"
 
 
+class _OfTeam(NamedTuple):
+    """A team's report, the jobs that it names, and whether any job was ever the team's."""
+
+    report: Report | None = None
+    named: tuple[NightJob, ...] = ()
+    known: bool = True
+
+
 class _Reports:
     """Reports of the newest usable run, one for each choice of labels."""
 
@@ -477,16 +491,16 @@ class _Reports:
         self._settings, self._store = settings, store
         newest = max(at for at, run in enumerate(runs) if run.usable)
         self._runs = tuple(runs[: newest + 1])
-        self._made: dict[tuple[tuple[str, str], ...], tuple[Report, bool]] = {}
+        self._made: dict[tuple[tuple[str, str], ...], _OfTeam] = {}
 
-    def of(self, team: Team) -> tuple[Report, bool]:
-        """The report of a team's jobs, and whether any job was ever the team's."""
+    def of(self, team: Team) -> _OfTeam:
+        """What there is of a team's jobs."""
         key = tuple(sorted(team.labels.items()))
         if key not in self._made:
             self._made[key] = self._make(team)
         return self._made[key]
 
-    def _make(self, team: Team) -> tuple[Report, bool]:
+    def _make(self, team: Team) -> _OfTeam:
         from jmreport import analysis
 
         own = analysis.OfTeam(self._store, team.labels)
@@ -500,8 +514,13 @@ class _Reports:
             measures=self._store.measures,
             prices=self._settings.prices,
         )
-        # Those are of all time: a team of which no job was ever listed has none.
-        return report, bool(report.workflows) or not team.labels
+        return _OfTeam(
+            report,
+            # Some of them may be from before the report's window.
+            analysis.named(report, own),
+            # Those are of all time: a team of which no job was ever listed has none.
+            bool(report.workflows) or not team.labels,
+        )
 
     def _past(self) -> tuple[NightSummary, ...]:
         """The nights before, where the site told them all: what is usual comes from them."""
@@ -512,19 +531,19 @@ class _Reports:
         return tuple(known[run] for run in before) if known.keys() >= set(before) else ()
 
 
-def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mails.Failed | None:
+def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mailviews.Failed | None:
     """The newest run, where it brought nothing."""
-    from jmreport.render import mails
+    from jmreport.render import mailviews
 
     if failed:
-        return mails.Failed(at=now, why=failed)
+        return mailviews.Failed(at=now, why=failed)
     if not runs or runs[-1].usable:
         return None
-    return mails.Failed(at=runs[-1].now, why=runs[-1].reason)
+    return mailviews.Failed(at=runs[-1].now, why=runs[-1].reason)
 
 
-def _places(settings: Settings, runs: Sequence[Run]) -> mails.Places:
-    from jmreport.render import addresses, mails
+def _places(settings: Settings, runs: Sequence[Run]) -> mailviews.Places:
+    from jmreport.render import addresses, mailviews
 
     folder = Path(settings.site.dir)
     newest = next((run for run in reversed(runs) if run.usable), None)
@@ -533,7 +552,7 @@ def _places(settings: Settings, runs: Sequence[Run]) -> mails.Places:
         where = f"The report is at {settings.site.url}; it has no page of this night yet."
     else:
         where = f"The report is in {folder.absolute()}; this night’s page there is {page}."
-    return mails.Places(
+    return mailviews.Places(
         url=settings.site.url or "",
         where=where,
         # Of builds with prefixes of their own only the front page keeps its address.
