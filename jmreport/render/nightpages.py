@@ -487,7 +487,7 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo, *, e
         failed=counted("failing", split.failed, _failed(summary, report, lists, zone)),
         new=_FIRST if first else on_page("new"),
         fixed=_FIRST if first else on_page("fixed"),
-        still_failing=on_page("failing" if first else "still_failing"),
+        still_failing=_FIRST if first else on_page("still_failing"),
         stuck=on_page("stuck"),
         missing=_EARLY if early and not counts.missing else on_page("missing"),
     )
