@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,16 @@ from jmreport import pipeline
 from jmreport.cli import main
 from jmreport.client.offers import joined
 from jmreport.collectors.demo import Demo, serve
-from jmreport.errors import Exit, LockedError, NothingUsableError, UsageError
+from jmreport.errors import (
+    Exit,
+    LockedError,
+    NothingUsableError,
+    SnapshotError,
+    StoppedError,
+    UsageError,
+)
 from jmreport.pipeline.keeping import open_folder
-from jmreport.progress import SilentProgress
+from jmreport.progress import Progress, SilentProgress, Step
 from jmreport.records import Operation, Record, Run
 from jmreport.settings import Api, Collect, Redact, Settings, Site, Snapshots
 from jmreport.snapshots import Shard, parts
@@ -53,12 +61,14 @@ def settings(machine: Path, *, hashed: tuple[str, ...] = (), depth: int = 10) ->
     )
 
 
-def collect(of: Settings, url: str, shard: str = "", *, days: int = 0) -> pipeline.Outcome:
+def collect(
+    of: Settings, url: str, shard: str = "", *, days: int = 0, progress: Progress | None = None
+) -> pipeline.Outcome:
     options: dict[str, Any] = {
         "now": NOW + timedelta(days=days),
         "source": pipeline.Source(url=url),
         "environ": {},
-        "progress": SilentProgress(),
+        "progress": progress or SilentProgress(),
     }
     if shard:
         return pipeline.collect_part(of, shard, **options)
@@ -425,6 +435,65 @@ def test_a_part_that_failed_makes_the_run_incomplete(tmp_path: Path) -> None:
     assert b"part 2/2 of the collecting failed" in made["quality.html"]
     report = msgspec.json.decode(made["data/report.json"])
     assert report["complete"] is False
+
+
+class Stopping(SilentProgress):
+    """Somebody who stops what is under way once so many jobs were read."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def step(self, name: str, total: int | None) -> AbstractContextManager[Step]:  # noqa: ARG002 - the Protocol's names
+        return nullcontext(self)
+
+    def expect(self, total: int) -> None:
+        """Whatever there is."""
+
+    def advance(self, n: int = 1) -> None:
+        self.left -= n
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def test_what_a_stopped_part_had_listed_counts_though_it_was_tried_again_in_vain(
+    tmp_path: Path,
+) -> None:
+    of = settings(tmp_path)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(of, server.url, "1/2")
+        with pytest.raises(StoppedError):
+            collect(of, server.url, "2/2", progress=Stopping(after=20))
+    with pytest.raises(NothingUsableError):
+        collect(of, server.url, "2/2")
+    assert merge(of).exit == Exit.INCOMPLETE
+    with open_folder(folder(of, "2/2"), create=False) as part:
+        read = {record.id for record in part.records() if record.row is not None}
+    assert read
+    assert read <= {row["id"] for row in rows(of)}
+    assert newest(of).counts.listed == len(rows(of))
+    assert "part 2/2 of the collecting failed: no Job Manager answers" in newest(of).gaps[0].why
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["missing", "cut short"])
+@pytest.mark.parametrize("name", ["jobs-0000.jsonl.zst", "query.jsonl.zst", "order.jsonl.zst"])
+def test_a_part_that_lacks_a_file_is_not_merged(two: Settings, name: str, cut: bool) -> None:
+    """A copy that was broken off, without the caches that could tell of what is lacking."""
+    part = folder(two, "2/2")
+    (run,) = (part / "runs").iterdir()
+    whole = (run / name).read_bytes()
+    (part / "index.sqlite").unlink()
+    shutil.rmtree(part / "summaries")
+    (run / name).unlink()
+    if cut:
+        (run / name).write_bytes(whole[:-1])
+    with pytest.raises(SnapshotError) as caught:
+        merge(two)
+    assert f"{run / name} {'has' if cut else 'is missing'}" in caught.value.message
+    assert "restore the file from a copy" in caught.value.hint
+    assert pipeline.runs(two)[0] == ()
+    (run / name).write_bytes(whole)
+    assert merge(two).exit == Exit.DONE
 
 
 def test_where_all_parts_failed_nothing_is_usable(tmp_path: Path) -> None:

@@ -83,18 +83,19 @@ def test_parts_hold_each_page_once_and_nothing_but_pages_of_jobs(tmp_path: Path)
 
 
 def test_what_parts_lack_is_made(tmp_path: Path, built: Path) -> None:
-    """A part that was never begun, a page that is gone, one that is cut, one in no ledger."""
+    """A part that was never begun, a page that is gone, cut, or damaged, one in no ledger."""
     folder, site = tmp_path / "parts", tmp_path / "site"
     write(site, JOBS, OVER, share=share(folder, 1, 3))
     write(site, JOBS, OVER, share=share(folder, 2, 3))
     pages = sorted((folder / "1-of-3/jobs").glob("*.html"))
     pages[0].unlink()
     pages[1].write_bytes(pages[1].read_bytes()[:-1])
+    pages[2].write_bytes(pages[2].read_bytes().replace(b"Job", b"Jxb"))
     (folder / "2-of-3/.jmreport/pages").unlink()
     read: list[str] = []
     parts = (*sorted(folder.iterdir()), folder / "3-of-3")
     write(site, JOBS, OVER, share=Share(parts=parts), reader=counting(read))
-    lacking = sum(not Shard(1, 3).holds(entry.row.id) for entry in JOBS) + 2
+    lacking = sum(not Shard(1, 3).holds(entry.row.id) for entry in JOBS) + 3
     assert len(read) == lacking
     assert contents(site) == contents(built)
 

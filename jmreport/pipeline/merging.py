@@ -35,18 +35,16 @@ _LAST = 1 << 62
 
 
 class Joined(Struct, frozen=True):
-    """A part that takes part: what it is of, its store, and how its last run ended, if one did."""
+    """A part that takes part: what it is of, its store, and the run that says what it brought.
+
+    Of a part that failed that is the one that read most, be it that a later one read nothing;
+    `failed` is why the last one brought no whole part, "" where it did.
+    """
 
     part: Part
     store: Store
     run: Run | None
-
-    @property
-    def failed(self) -> str:
-        """Why it brought no whole part; "" where it did."""
-        if self.run is None:
-            return "it was never begun"
-        return "" if self.run.usable else self.run.reason
+    failed: str
 
 
 def merge(
@@ -67,7 +65,7 @@ def merge(
 
     Raises UsageError where a part is missing, there twice, or of another run, and where the
     snapshots are not those on top of which the parts were read; LockedError while one is being
-    written; NothingUsableError where all of them failed.
+    written; SnapshotError where one lacks a file; NothingUsableError where all of them failed.
     """
     steps = []
     if now is not None and not folders:
@@ -196,9 +194,13 @@ def _joined(stack: ExitStack, part: Part, folder: Path) -> Joined:
     """A part whose run has ended, be it that it was killed."""
     store = stack.enter_context(open_folder(folder, create=False))
     store.settle(part.now)
+    store.whole()
     ended = store.runs()
     usable = next((run for run in reversed(ended) if run.usable), None)
-    return Joined(part, store, usable or (ended[-1] if ended else None))
+    if usable:
+        return Joined(part, store, usable, "")
+    most = max(ended, key=lambda run: run.counts.listed + run.counts.fetched, default=None)
+    return Joined(part, store, most, ended[-1].reason if ended else "it was never begun")
 
 
 def _merged_before(before: tuple[Run, ...], part: Part) -> Run | None:

@@ -16,7 +16,7 @@ from typing import Self
 from msgspec import Struct
 
 from jmreport.render import addresses, ledger
-from jmreport.render.files import Files, WrittenFile
+from jmreport.render.files import Files, WrittenFile, is_sum_of
 from jmreport.render.making import Done, JobTask
 from jmreport.render.workers import JobWorkers
 
@@ -82,6 +82,13 @@ class Made:
             return ()
         return tuple(sorted(found, key=lambda one: one.address == owner))
 
+    def whole(self, files: Iterable[WrittenFile]) -> bool:
+        """Whether they hold what was written: a copy may be damaged, and nobody looks later."""
+        try:
+            return all(is_sum_of(one.sum, self.place(one).read_bytes()) for one in files)
+        except OSError:
+            return False
+
     def place(self, file: WrittenFile) -> Path:
         """Where a file lies."""
         return self._files.root / file.address
@@ -130,7 +137,7 @@ class Sharing:
 
     def _taken(self, owner: str, content: str) -> Done | None:
         for part in self._parts:
-            if found := part.of(owner, content):
+            if (found := part.of(owner, content)) and part.whole(found):
                 for file in found:
                     self._files.take(file.address, part.place(file))
                 return Done(owner=owner, content=content, files=found)

@@ -172,8 +172,7 @@ class _Filling:
     def take_in(self, run: str) -> None:
         """A run from its files."""
         folder = self._root / runs.RUNS / run
-        body = files.read(folder / runs.RUN)
-        stored = runs.decode(body, folder / runs.RUN)
+        stored, body = runs.ended(folder)
         number = self._index.numbered(run)
         found = self._found(folder, number) if stored.usable else set()
         for shard, lines in self._source.shards(folder):

@@ -384,8 +384,7 @@ class Index:
     def take_in(self, root: Path, run: str, source: Source) -> None:
         """Take in a run from its files."""
         folder = root / runs.RUNS / run
-        body = files.read(folder / runs.RUN)
-        stored = runs.decode(body, folder / runs.RUN)
+        stored, body = runs.ended(folder)
         for shard, lines in source.shards(folder):
             name = shard.relative_to(root).as_posix()
             for line, told in enumerate(lines):

@@ -175,6 +175,31 @@ def decode(body: bytes, path: Path) -> StoredRun:
     return run
 
 
+def ended(folder: Path) -> tuple[StoredRun, bytes]:
+    """A run that ended, and its run.json.
+
+    Raises SnapshotError where a file that it names is not there, or was cut short: what such a file
+    held would be missed nowhere.
+    """
+    body = files.read(folder / RUN)
+    run = decode(body, folder / RUN)
+    for name, written in run.files.items():
+        try:
+            there = (folder / name).stat().st_size
+        except FileNotFoundError:
+            raise _not_whole(folder / name, "is missing") from None
+        if there != written.bytes:
+            raise _not_whole(folder / name, f"has {there} bytes instead of {written.bytes}")
+    return run, body
+
+
+def _not_whole(path: Path, why: str) -> SnapshotError:
+    return SnapshotError(
+        f"{path} {why}",
+        hint="run `jmreport check` to see what else is damaged; restore the file from a copy",
+    )
+
+
 def encode(run: Run, written: dict[str, Written]) -> bytes:
     """run.json, indented for those who open it."""
     about = {name: getattr(run, name) for name in Run.__struct_fields__}

@@ -315,6 +315,14 @@ class Store:
         finally:
             lock.release()
 
+    def whole(self) -> None:
+        """Looks whether each run that ended has all its files, of the size that they had.
+
+        What is lacking is known only to what reads it. Raises SnapshotError.
+        """
+        for run in runs.committed(self.root):
+            runs.ended(self._folder(run))
+
     def records(self) -> Iterator[Record]:
         """The newest record of every job, in the order of the files: one shard at a time."""
         for shard, places in groupby(self._current().places(), key=lambda place: place[0]):
