@@ -12,13 +12,15 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from jmreport.records import Filters
 from jmreport.report import CauseClass, StatusSplit
 
 
 class Side(Struct, frozen=True, kw_only=True):
     """One of the two runs, and the night that it ended: `since` is None where that is its window.
 
-    `unknown` counts jobs of which nobody could say then how they ended.
+    `unknown` counts jobs of which nobody could say then how they ended. `filters` are those that it
+    asked with, None where there were none, or nobody noted them.
     """
 
     run: str
@@ -28,6 +30,7 @@ class Side(Struct, frozen=True, kw_only=True):
     failing: int
     unknown: int
     ended: StatusSplit
+    filters: Filters | None = None
 
 
 class DiffJob(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from jmreport.compared import (
     Side,
     TaskDifference,
 )
+from jmreport.render.filtered import named
 
 #: What `--format` may be.
 FORMATS = ("text", "json")
@@ -63,6 +64,9 @@ def _heads(before: Side, after: Side) -> Iterator[str]:
         yield f"{name}  {side.run}  {_count(side.ended.total, 'job')} ended {since}{whole}"
         unknown = f", {_count(side.unknown, 'job')} unknown" if side.unknown else ""
         yield f"   {side.failing} failing{unknown}"
+        if side.filters:
+            # What it left out is no difference, and in no number.
+            yield _cut(f"   only jobs of the filter: {named(side.filters)}", COLUMNS)
     if after.now < before.now:
         yield "B is the earlier of the two: new and fixed are told backwards in time"
 

@@ -7,11 +7,13 @@ A Record is what is stored of a job: JSON trees as a server sent them, secrets t
 is what counts, lists and charts need of it, small enough that a hundred thousand fit in memory.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from jmreport.models import TERMINAL_STATUSES, TimeFrame
 
@@ -322,6 +324,20 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def hides_failures(self) -> bool:
         """Whether no job that failed comes through, so that their absence says nothing."""
         return bool(self.status) and "Failed" not in self.status
+
+    @property
+    def narrows(self) -> bool:
+        """Whether jobs may be left out: a project is whom one asks."""
+        return replace(self, project_id=None) != Filters()
+
+    def shows(self, labels: Mapping[str, str], *statuses: str) -> bool:
+        """Whether every job with these labels comes through, of whatever time: of any status, or as
+        long as it has one of these."""
+        if self.status and not (statuses and {*statuses} <= {*self.status}):
+            return False
+        if self.name or self.job_id or self.user_id or self.start or self.end:
+            return False
+        return all(labels.get(key) == value for key, value in self.labels.items())
 
     @property
     def tells_rates(self) -> bool:

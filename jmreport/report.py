@@ -199,8 +199,8 @@ class Day(Struct, frozen=True, kw_only=True):
     """Jobs of the nights that ended on one calendar day (2026-11-23) of the report's zone.
 
     `run` is the last report of that day, "" where there was none. `jobs` are the ids of those that
-    the three numbers count, by status ("Failed"). `unseen` are those of the three statuses that the
-    filter of that report, or of the next, left out: of them only what others had read is counted.
+    the three numbers count, by status ("Failed"). `filtered` says that no run without a filter read
+    it, `unseen` are those of the three statuses that none of the runs that did asked for.
     """
 
     day: str
@@ -210,6 +210,7 @@ class Day(Struct, frozen=True, kw_only=True):
     aborted: int = 0
     jobs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
+    filtered: bool = False
 
     @property
     def failure_rate(self) -> float | None:
@@ -356,8 +357,8 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
 class SloReport(Struct, frozen=True, kw_only=True):
     """A promise for one value of a label, over the last `days`: `failed` are ids, newest first.
 
-    `whole` is False where less was read than the promise looks back, and `told` where the filter of
-    the run left out jobs by how they ended: then nobody can say whether it is kept.
+    `whole` is False where less was read than the promise looks back, and `told` where a filter may
+    have left out some of these jobs: then nobody can say whether it is kept.
     """
 
     key: str

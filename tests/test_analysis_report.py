@@ -20,7 +20,7 @@ from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.records import Entry, Failure, Filters, Gap, Run
 from jmreport.report import FrameReport, Report
-from jmreport.settings import ReportSettings
+from jmreport.settings import ReportSettings, Slo
 from jmreport.short_ids import short_ids
 
 
@@ -124,6 +124,83 @@ def test_what_the_previous_run_saw_and_could_not_tell_is_news(
         0,
         now == "Failed",
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [("Succeeded", "Failed", (1, 0, 0, 1)), ("Failed", "Succeeded", (0, 0, 1, 0))],
+)
+@pytest.mark.parametrize(
+    "left_out_by",
+    [Filters(labels={"owner": "li"}), Filters(status=("Running",)), Filters(name="other")],
+    ids=["label", "status", "name"],
+)
+def test_what_a_filter_left_out_the_night_before_is_news_when_it_is_read(
+    left_out_by: Filters, before: str, now: str, told: tuple[int, ...]
+) -> None:
+    """No report told of it: it is compared with the last that would have."""
+    nights = [run(0), run(1, filters=left_out_by), run(2)]
+    late = job("late", night(1) - HOUR, now, found=2)
+    found = report([ended(0, before), late], nights)
+    assert verdict(found) == told
+    if now == "Failed":
+        assert found.attention[0].nights == 1
+    # A day later it is as old as any other.
+    later = report([ended(0, before), late], [*nights, run(3)])
+    assert verdict(later) == (0, now == "Failed", 0, now == "Failed")
+
+
+HALF = Filters(status=("Succeeded",))
+OF_LI = Filters(labels={"owner": "li"})
+
+
+@pytest.mark.parametrize(
+    ("filters", "window", "told"),
+    [
+        ((None, None, None), 1, True),
+        ((None, HALF, None), 1, False),  # nobody read again what the second left out
+        ((None, HALF, None), 7, True),  # the third did
+        ((None, None, HALF), 7, False),
+        ((None, None, OF_LI), 7, False),
+        ((None, OF_LI, None), 1, False),
+        ((None, None, Filters(labels={"owner": "ana"})), 7, True),
+        ((None, None, Filters(status=("Failed", "Succeeded"))), 7, True),
+    ],
+)
+def test_a_promise_is_told_only_where_no_filter_left_out_jobs_of_it(
+    filters: tuple[Filters | None, ...], window: int, told: bool
+) -> None:
+    entries = [ended(number, "Succeeded", labels={"owner": "ana"}) for number in range(3)]
+    nights = [run(n, filters=each, window=window * DAY) for n, each in enumerate(filters)]
+    promise = Slo(label="owner=ana", target=0.95, days=7)
+    (one,) = analyse(Held(entries), nights, {}, settings=ReportSettings(), slos=(promise,)).slos
+    assert (one.told, one.rate) == (told, 1.0 if told else None)
+    assert not one.broken
+
+
+def test_a_day_says_what_was_not_asked_for_until_somebody_asks() -> None:
+    entries = [ended(number, "Succeeded") for number in range(3)]
+
+    def days(*filters: Filters | None, window: int) -> list[tuple[Any, ...]]:
+        nights = [run(n, filters=each, window=window * DAY) for n, each in enumerate(filters)]
+        return [
+            (day.unseen, day.filtered, day.failure_rate) for day in report(entries, nights).days
+        ]
+
+    plain, hidden = ((), False, 0.0), (("Failed", "Aborted"), True, None)
+    assert days(None, None, None, window=1)[-2:] == [plain, plain]
+    # Days behind which not everything was read are none of the report's.
+    assert days(None, HALF, None, window=1) == [plain]
+    assert days(None, HALF, None, window=7)[-2:] == [plain, plain]
+    assert days(None, None, HALF, window=1)[-2:] == [plain, hidden]
+    assert days(None, None, OF_LI, window=1)[-1] == ((), True, 0.0)
+
+
+def test_what_no_run_asked_for_before_brings_no_flood_of_new_failures() -> None:
+    """A site of one owner's jobs that asks for all of them for once."""
+    nights = [*(run(number, filters=Filters(labels={"owner": "ana"})) for number in range(3))]
+    old = job("old", night(1) - HOUR, "Failed", found=3)
+    assert verdict(report([old], [*nights, run(3)])) == (0, 1, 0, 1)
 
 
 def test_a_wider_window_brings_no_flood_of_new_failures() -> None:

@@ -201,7 +201,7 @@ def test_invented_jobs_never_go_among_those_of_a_real_server(settings: Settings)
         server.start()
         build(settings, server.url)
     before = bytes_of(settings.snapshots.dir)
-    with pytest.raises(UsageError, match="holds the jobs of a real server"):
+    with pytest.raises(UsageError, match="is for the jobs of a real server"):
         pipeline.collect(
             settings,
             now=NOW + timedelta(minutes=1),
@@ -210,6 +210,20 @@ def test_invented_jobs_never_go_among_those_of_a_real_server(settings: Settings)
             progress=SilentProgress(),
         )
     assert bytes_of(settings.snapshots.dir) == before
+
+
+def test_runs_that_failed_say_whose_jobs_are_to_lie_there(settings: Settings) -> None:
+    """Teams of a server that did not answer yet hear of no invented jobs."""
+    with pytest.raises(NothingUsableError):
+        build(settings, "http://127.0.0.1:9")
+    with pytest.raises(UsageError, match="is for the jobs of a real server"):
+        pipeline.collect(
+            settings,
+            now=NOW + timedelta(minutes=1),
+            source=pipeline.Source(demo=pipeline.DemoOptions(jobs=20)),
+            environ={},
+            progress=SilentProgress(),
+        )
 
 
 class Echo:

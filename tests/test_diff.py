@@ -17,21 +17,22 @@ from jmreport.cli import main
 from jmreport.compared import Difference, DiffJob, Side
 from jmreport.errors import Exit
 from jmreport.history import Held
-from jmreport.records import Asked, Entry, Failure, JobRow, Run
+from jmreport.records import Asked, Entry, Failure, Filters, JobRow, Run
 from jmreport.render import addresses
 from jmreport.report import StatusSplit
 from jmreport.settings import ReportSettings
 
 FIRST, SECOND, THIRD = (f"2026112{day}T021400Z" for day in (3, 4, 5))
 Jobs = dict[str, str]
+NO_FILTERS = Filters()
 
 
 # Rules, from rows alone: a night is the keys that ended in it, each with its status.
 
 
-def run_at(night: int, state: Any = "complete") -> Run:
+def run_at(night: int, state: Any = "complete", filters: Filters = NO_FILTERS) -> Run:
     now = NOW + timedelta(days=night)
-    asked = Asked(server="http://127.0.0.1:8190", timeframe="DAYS_7")
+    asked = Asked(server="http://127.0.0.1:8190", timeframe="DAYS_7", filters=filters)
     return Run(id=f"{now:%Y%m%dT%H%M%SZ}", now=now, state=state, asked=asked)
 
 
@@ -63,9 +64,10 @@ def entry(key: str, status: str, night: int) -> Entry:
     )
 
 
-def after(*nights: Jobs) -> Any:
-    """What is known after the last of some nights."""
+def after(*nights: Jobs, filters: Filters = NO_FILTERS) -> Any:
+    """What is known after the last of some nights, which asked with these filters."""
     runs = [run_at(night) for night in range(len(nights))]
+    runs[-1] = run_at(len(runs) - 1, filters=filters)
     entries = [
         entry(key, status, night)
         for night, jobs in enumerate(nights)
@@ -111,6 +113,28 @@ def test_a_key_is_told_by_its_state_on_both_sides(
     found = of(*nights)
     names = ("new", "fixed", "still_failing", "lapsed", "not_run", "first_seen", "unknown")
     assert {name for name in names if "key" in keys(getattr(found, name))} == told
+
+
+@pytest.mark.parametrize(
+    ("filters", "not_run"),
+    [
+        (Filters(name="germline"), {"gone"}),
+        (Filters(name="other"), set()),
+        (Filters(labels={"owner": "li"}), set()),
+        (Filters(status=("Succeeded",)), set()),
+    ],
+)
+def test_what_a_filter_left_out_is_no_difference(filters: Filters, not_run: set[str]) -> None:
+    """That it did not run nobody knows; and the filter is told of the side that had it."""
+    before, then = {"gone": "Succeeded", "stays": "Failed"}, {"stays": "Failed"}
+    found = analysis.difference(after(before), after(before, then, filters=filters))
+    assert keys(found.not_run) == not_run
+    assert found.after.filters == filters
+    back = analysis.difference(after(then, filters=filters), after(then, before))
+    assert keys(back.first_seen) == not_run
+    text = "\n".join(differing.lines(found))
+    assert text.count("only jobs of the filter: ") == 1
+    assert differing.tree(found)["before"]["filters"] is None
 
 
 def test_nights_between_the_two_change_nothing_but_since_when() -> None:

@@ -284,6 +284,7 @@ def test_a_filter_that_lets_nothing_through_is_no_quiet_night(tmp_path: Path) ->
     assert json.loads(told["report.json"])["filter"] == {
         "said": "label batch=misspelt",
         "left_out": JOBS,
+        "unseen": [],
     }
     assert f"<dt>Jobs that the filters left out</dt><dd>{JOBS}</dd>" in told["quality.html"]
 
@@ -299,7 +300,10 @@ def test_what_a_server_left_out_is_not_known_and_never_0(tmp_path: Path) -> None
         assert {what: n for n, what in tiles}["Failing"] == "—"
         assert {what: n for n, what in tiles}["Stuck"] == "—"
         assert "not asked for" in told[page]
-    assert json.loads(told["report.json"])["filter"]["left_out"] is None
+    found = json.loads(told["report.json"])["filter"]
+    assert found["left_out"] is None
+    counts = {"failing", "new", "still_failing", "stuck", "running", "missing"}
+    assert {*found["unseen"]} == counts
     assert "<dt>Jobs that the filters left out</dt><dd>not known</dd>" in told["quality.html"]
 
 

@@ -199,6 +199,13 @@ def test_a_broken_promise_is_named_with_its_numbers(
     assert _render(two_nights, "--fail-on", "slo", "--config", str(config)) == 0
 
 
+def test_a_gate_on_promises_passes_nobody_without_one(
+    two_nights: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert _render(two_nights, "--fail-on", "slo") == Exit.GATE
+    assert "gate: there is no promise to keep" in capfd.readouterr().out
+
+
 def test_a_gate_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
     assert _build(tmp_path, 0, "--fail-on", "everything") == Exit.USAGE
 

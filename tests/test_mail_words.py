@@ -43,7 +43,7 @@ from jmreport.progress import SilentProgress
 from jmreport.records import Filters, Gap, JobRow
 from jmreport.render import reportjson
 from jmreport.render.mails import LARGEST
-from jmreport.settings import Publish, Settings, Team
+from jmreport.settings import Publish, Settings, Slo, Team
 from jmreport.snapshots import Store
 
 
@@ -370,6 +370,46 @@ def test_a_mail_of_a_filtered_report_says_so(tmp_path: Path) -> None:
     assert note in " ".join(text(mail).split())
 
 
+@pytest.mark.parametrize(
+    ("labels", "left_out", "heard"),
+    [
+        ({"owner": "ana"}, 12, {"always", "on-change", "on-failure"}),
+        ({"owner": "ana"}, 0, {"always"}),
+        ({"batch": "b17"}, 12, {"always"}),
+    ],
+    ids=["may be left out", "none left out", "all asked for"],
+)
+def test_silence_of_a_night_with_another_filter_is_only_of_those_that_it_let_through(
+    tmp_path: Path, labels: dict[str, str], left_out: int, heard: set[str]
+) -> None:
+    """A team of which jobs may have been left out hears of it, however seldom it wants to."""
+    rows = [job("a1", ago, labels={"batch": "b17"}) for ago in (2, 1, 0)]
+    store(tmp_path / "snapshots", rows[:1], rows[:2])
+    with Store.open(tmp_path / "snapshots", summarise=summarise, measure=measure) as opened:
+        run(opened, rows, -1, "complete", (), BATCH, left_out)
+    assert sent_to(tmp_path, labels) == heard
+
+
+def test_a_team_of_which_nothing_came_through_the_filter_reads_so(tmp_path: Path) -> None:
+    rows = [job("a1", ago, labels={"batch": "b17"}) for ago in (1, 0)]
+    store(tmp_path / "snapshots", [job("l1", 9, owner="li"), *rows[:1]], rows, filters=BATCH)
+    mail = one(tmp_path, replace(ANA, labels={"owner": "li"}))
+    for said in (seen(mail), " ".join(text(mail).split())):
+        assert "No job with owner = li came through the filter (label batch=b17)." in said
+        assert "0 jobs that the filter let through ended in this night." in said
+
+
+def test_a_broken_promise_is_told_and_no_mail_is_ok_then(tmp_path: Path) -> None:
+    rows = [job("a1", 1, "Failed"), job("a1", 0), job("a2", 0)]
+    store(tmp_path / "snapshots", rows[:1], rows)
+    of = replace(settings(tmp_path, ALL), slo=(Slo(label="owner=ana", target=0.9, days=7),))
+    [mail] = written(of, tmp_path / "mails").values()
+    assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: 0 new, 1 fixed of 3"
+    said = "Promise broken: owner ana: 66.7 % of 3 jobs succeeded in 7 days, and 90 % are promised."
+    assert said in seen(mail)
+    assert said in " ".join(text(mail).split())
+
+
 def test_a_mail_is_not_ok_where_failed_jobs_were_not_asked_for(tmp_path: Path) -> None:
     rows = [job("a1", 1), job("a1", 0)]
     store(tmp_path / "snapshots", rows[:1], rows, filters=Filters(status=("Succeeded",)))
@@ -383,7 +423,7 @@ def test_a_mail_is_not_ok_where_failed_jobs_were_not_asked_for(tmp_path: Path) -
 def test_a_team_without_jobs_tonight_reads_that_others_may_have_some(tmp_path: Path) -> None:
     store(tmp_path / "snapshots", [job("a1", 9)], [job("l1", 0, owner="li")])
     mail = one(tmp_path)
-    said = "None of jobs with owner = ana was submitted in the time frame that was asked for"
+    said = "No job with owner = ana was submitted in the time frame that was asked for"
     assert said in seen(mail)
     assert "No job was submitted" not in seen(mail)
 

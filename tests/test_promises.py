@@ -40,14 +40,14 @@ def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -
     [
         (slo(100, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "5 more may fail")),
         (slo(96, 4), ("Kept", "95 % in 28 days", "96.0 %", "20 %", "1 more may fail")),
-        (slo(95, 5), ("Kept", "95 % in 28 days", "95.0 %", "used up", "the next failure is it")),
-        (slo(38, 2), ("Kept", "95 % in 28 days", "95.0 %", "used up", "the next failure is it")),
+        (slo(95, 5), ("Kept", "95 % in 28 days", "95.0 %", "used up", "none more may fail")),
+        (slo(38, 2), ("Kept", "95 % in 28 days", "95.0 %", "used up", "none more may fail")),
         (slo(94, 6), ("Broken", "95 % in 28 days", "94.0 %", "used up", "1 too many")),
-        (slo(3, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "the next failure is it")),
+        (slo(3, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "none more may fail")),
         (slo(0, 0), ("No job ended", "95 % in 28 days", "", "", "")),
         (slo(0, 2), ("Broken", "95 % in 28 days", "0 %", "used up", "2 too many")),
         (slo(2499, 1, 0.9995), ("Kept", "99.95 % in 28 days", "99.96 %", "20 %",
-                                "the next failure is it")),
+                                "none more may fail")),
         (slo(9, 1, 1.0), ("Broken", "100 % in 28 days", "90.0 %", "used up", "1 too many")),
     ],
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """How far back everything was read: what the runs' windows cover together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from jmreport.analysis.window import whole_list
@@ -16,6 +16,17 @@ def covered_since(runs: Sequence[Run]) -> datetime:
     two touch. The newest run's now where pages of its list are missing: then nothing is certain.
     What pruned runs covered is forgotten for the most part.
     """
+    return _reach(runs, lambda filters: filters in (Filters(), runs[-1].asked.filters))
+
+
+def reached_since(runs: Sequence[Run]) -> datetime:
+    """The same whatever filters they had: behind it runs read nothing at all, up to where
+    `covered_since` is they did not read all."""
+    return _reach(runs, lambda _: True)
+
+
+def _reach(runs: Sequence[Run], counts: Callable[[Filters], bool]) -> datetime:
+    """How far back the windows of runs whose filters count touch one another."""
     newest = runs[-1]
     if not whole_list(newest):
         return newest.now
@@ -23,16 +34,10 @@ def covered_since(runs: Sequence[Run]) -> datetime:
     for run in reversed(runs[:-1]):
         if run.now < reach or run.pruned:
             break
-        if _as_wide(run, newest):
+        same = run.asked.server == newest.asked.server
+        if same and whole_list(run) and counts(run.asked.filters):
             reach = min(reach, run.asked.since or _BEGINNING)
     return reach
-
-
-def _as_wide(run: Run, newest: Run) -> bool:
-    """Whether a run read everything in its window that the newest would have asked for."""
-    same = run.asked.server == newest.asked.server
-    filters = run.asked.filters
-    return same and whole_list(run) and filters in (Filters(), newest.asked.filters)
 
 
 def frame_start(now: datetime, length: timedelta | None) -> datetime:

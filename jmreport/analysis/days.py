@@ -16,7 +16,7 @@ from jmreport.analysis.nights import Nights
 from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.placed import Order
-from jmreport.records import JobRow, Run
+from jmreport.records import Filters, JobRow, Run
 from jmreport.report import Day
 
 #: Days that charts and tables look back.
@@ -49,6 +49,7 @@ class Calendar:
         self._earliest = earliest
         #: For each night, the day on which it ends; None where that is too long ago.
         self._days = [self._lately(wall.date()) for wall in self._walls]
+        self._filters: dict[date, list[Filters]] = {}
         #: The last report of each day.
         self._reported = {
             wall.date(): run for wall, run in zip(self._walls, nights.runs, strict=True)
@@ -87,7 +88,7 @@ class Calendar:
         )
 
     def _made(self, day: date, jobs: Mapping[str, Sequence[str]]) -> Day:
-        run, asked = self._reported.get(day), self._asked(day).asked.filters.status
+        run, asked = self._reported.get(day), self._asked(day)
         return Day(
             day=day.isoformat(),
             run=run.id if run else "",
@@ -95,14 +96,36 @@ class Calendar:
             failed=len(jobs.get("Failed", ())),
             aborted=len(jobs.get("Aborted", ())),
             jobs={status: tuple(ids) for status, ids in jobs.items()},
-            unseen=tuple(status for status in _COUNTED if asked and status not in asked),
+            unseen=tuple(
+                status
+                for status in _COUNTED
+                if all(each.status and status not in each.status for each in asked)
+            ),
+            filtered=all(each.narrows for each in asked),
         )
 
-    def _asked(self, day: date) -> Run:
-        """The run that told of a day: its own last one, or the next where it has none."""
-        if day in self._reported:
-            return self._reported[day]
-        return next((run for of, run in self._reported.items() if of > day), self._nights.run)
+    def _asked(self, day: date) -> list[Filters]:
+        """The filters of the runs that read a day: its own last one, or the next where it has none,
+        and all later ones whose windows reach back behind it."""
+        if day not in self._filters:
+            own = self._reported.get(day)
+            later = [
+                run
+                for wall, run in zip(self._walls, self._nights.runs, strict=True)
+                if wall.date() > day
+            ]
+            first = own or (later[0] if later else self._nights.run)
+            self._filters[day] = [
+                run.asked.filters
+                for run in (first, *later)
+                if run is first or self._reaches(run, day)
+            ]
+        return self._filters[day]
+
+    def _reaches(self, run: Run, day: date) -> bool:
+        """Whether a run asked for what was submitted since the day before."""
+        since = run.asked.since
+        return since is None or _wall(since, self._zone).date() < day
 
     def _before_the_first(self, wall: datetime) -> date:
         first = self._walls[0]

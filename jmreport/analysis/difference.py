@@ -1,12 +1,13 @@
 """What differs between any two runs, each as it was known then: key by key, cause by cause."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from jmreport.analysis.matching import matches
 from jmreport.analysis.measures import median as median_of
 from jmreport.analysis.nights import Key, Keys, KeyState, Nights, Standings
 from jmreport.analysis.slower import is_slower
@@ -20,7 +21,7 @@ from jmreport.compared import (
     TaskDifference,
 )
 from jmreport.history import History
-from jmreport.records import JobRow, Run, Sketch, run_order
+from jmreport.records import Filters, JobRow, Run, Sketch, run_order
 from jmreport.report import CauseGroup, Night, NightSummary
 
 
@@ -89,8 +90,8 @@ def difference(before: Known, after: Known) -> Difference:
         ),
         still_failing=jobs.states(failing[key] for key in failing.keys() & failed.keys()),
         lapsed=jobs.states(failed[key] for key in failed.keys() - now.states.keys()),
-        not_run=jobs.rows(_not_run(was, now)),
-        first_seen=jobs.rows(_first_seen(was, now)),
+        not_run=jobs.rows(_asked_for(_not_run(was, now), after)),
+        first_seen=jobs.rows(_asked_for(_first_seen(was, now), before)),
         unknown=jobs.rows(after.rows[job] for job in after.night.unknown if job in after.rows),
         causes=_causes(before.night.attention, after.night.attention),
         flows=_flows(before.ended, after.ended),
@@ -123,6 +124,13 @@ def _not_run(was: Standings, now: Standings) -> list[JobRow]:
         for key, entry in was.ran.items()
         if key not in now.ran and key[0] not in now.unkeyed and not _is_own(key, entry.row)
     ]
+
+
+def _asked_for(rows: Iterable[JobRow], side: Known) -> Iterator[JobRow]:
+    """Those whose work a side would have told of. Behind a filter by status nobody knows: it may
+    have run and ended otherwise."""
+    filters = side.night.summary.filters or Filters()
+    return (row for row in rows if not filters.status and matches(row, filters))
 
 
 def _is_own(key: Key, row: JobRow) -> bool:
@@ -174,6 +182,7 @@ def _side(of: Known) -> Side:
         failing=summary.counts.failing,
         unknown=summary.counts.unknown,
         ended=summary.split,
+        filters=summary.filters if summary.filters and summary.filters.narrows else None,
     )
 
 

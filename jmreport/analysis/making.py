@@ -19,7 +19,7 @@ from jmreport.analysis import (
     waste,
     workflows,
 )
-from jmreport.analysis.coverage import covered_since
+from jmreport.analysis.coverage import covered_since, reached_since
 from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
@@ -169,7 +169,9 @@ class _Making:
             slower=costs.with_jobs(slower.slower(told.nights)),
             waste=costs.waste(told.nights),
             slos=tallies.promises.reports(
-                self.covered, told=self.nights.run.asked.filters.tells_rates
+                self.covered,
+                reached=reached_since(self.nights.runs),
+                filters=self.nights.run.asked.filters,
             ),
             days=tallies.days.days(),
             causes=causes.reports(self.jobs, told.attention),

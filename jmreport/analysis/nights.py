@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
+from jmreport.analysis.matching import matches
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
@@ -111,19 +112,28 @@ class Nights:
 
         One that ended before it, though first seen now, was counted unless the previous run should
         have listed it: what that run missed is news tonight. So is what it saw and could not tell:
-        a job whose detail it could not read, or that the server's list still had as running.
+        a job whose detail it could not read, or that the server's list still had as running. Where
+        its filter left the job out, the last run that would have told of it says so instead: what
+        ended since then was in no report. What no run ever asked for is no news.
         """
         previous = self.previous
         if previous is None or ended > previous.now:
             return False
         if entry.first_run <= previous.id:
             return (entry.told_run or entry.first_run) <= previous.id
-        asked, submitted = previous.asked, entry.row.submission
-        return (
-            asked.filters != self.run.asked.filters
-            or asked.server != self.run.asked.server
-            or (asked.since is not None and (submitted is None or submitted < asked.since))
-        )
+        asking = self._asking_before(entry.row)
+        if asking is None or ended > asking.now:
+            return asking is None
+        since, submitted = asking.asked.since, entry.row.submission
+        return since is not None and (submitted is None or submitted < since)
+
+    def _asking_before(self, row: JobRow) -> Run | None:
+        """The last run before the newest whose filters let the job through; None where none did."""
+        server = self.run.asked.server
+        for run in reversed(self.runs[:-1]):
+            if run.asked.server == server and matches(row, run.asked.filters):
+                return run
+        return None
 
 
 def key_of(row: JobRow, identity: Sequence[str]) -> Key:
@@ -433,12 +443,12 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
     if not known.told or not nights.keeps(known.told[-1].ended):
         return None
     newest = known.told[-1]
-    since, last_success = newest.ended, None
+    since, last_success, before = newest.ended, None, False
     for one in reversed(known.told):
         if not one.failed:
             last_success = one.ended
             break
-        since = one.ended
+        since, before = one.ended, before or one.known
     last = known.told[-RUNS:]
     found = flakiness(["Failed" if one.failed else "Succeeded" for one in last])
     return _State(
@@ -446,10 +456,17 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
         newest,
         since,
         last_success,
-        nights=nights.tonight - nights.index(since) + 1 if newest.failed else 0,
+        nights=_reports(since, nights, before=before) if newest.failed else 0,
         flaky=found,
         runs=tuple(one.id for one in last) if found else (),
     )
+
+
+def _reports(since: datetime, nights: Nights, *, before: bool) -> int:
+    """How many reports told of a key that fails since then; `before` says that one before did."""
+    if nights.previous is not None and not before:
+        return 1
+    return nights.tonight - nights.index(since) + 1
 
 
 def _before(known: _Key, nights: Nights) -> Verdict | None:

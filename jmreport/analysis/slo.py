@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from jmreport.analysis.nights import Verdict, verdict
 from jmreport.placed import Order
-from jmreport.records import JobRow
+from jmreport.records import Filters, JobRow
 from jmreport.report import SloReport
 from jmreport.settings import Slo
+
+_NO_FILTERS = Filters()
 
 
 class Outcome(NamedTuple):
@@ -54,13 +56,20 @@ class Promises:
         for kept, outcomes in zip(self._kept, settled, strict=bool(settled)):
             kept.settled += outcomes
 
-    def reports(self, covered: datetime, *, told: bool = True) -> tuple[SloReport, ...]:
+    def reports(
+        self, covered: datetime, *, reached: datetime | None = None, filters: Filters = _NO_FILTERS
+    ) -> tuple[SloReport, ...]:
         """A report for each promise and value, by the settings; those broken most first.
 
         `covered` is since when every job is known: a promise that looks back further says so.
-        `told` is False where jobs were left out by how they ended.
+        `reached` is since when runs read anything at all, and `filters` are those of the newest:
+        what they left out may have been kept or broken.
         """
-        return tuple(each for kept in self._kept for each in kept.reports(covered, told=told))
+        return tuple(
+            each
+            for kept in self._kept
+            for each in kept.reports(covered, reached or covered, filters)
+        )
 
 
 class _Kept:
@@ -98,7 +107,8 @@ class _Kept:
         else:
             self._bad[value].append(place)
 
-    def reports(self, covered: datetime, *, told: bool) -> list[SloReport]:
+    def reports(self, covered: datetime, reached: datetime, filters: Filters) -> list[SloReport]:
+        whole = covered <= self._since
         settled = self.lately()
         good = self._good + Counter(one.value for one in settled if one.good)
         bad: defaultdict[str, list[int]] = defaultdict(list)
@@ -118,8 +128,9 @@ class _Kept:
                 days=self._slo.days,
                 succeeded=good[value],
                 failed=tuple(self._order.ids[at] for at in sorted(bad[value], reverse=True)),
-                whole=covered <= self._since,
-                told=told,
+                whole=whole,
+                told=(whole or reached >= covered)
+                and filters.shows({self._key: value}, "Succeeded", "Failed"),
             )
             for value in values
         ]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from jmreport.analysis.matching import matches
 from jmreport.analysis.nights import Nights
 from jmreport.records import Asked, Entry, Filters, JobRow, Run
 
@@ -103,28 +104,3 @@ def _asks_for(row: JobRow, filters: Filters, since: datetime) -> bool:
     return (row.active or (row.submission is not None and row.submission >= since)) and (
         matches(row, filters)
     )
-
-
-def matches(row: JobRow, filters: Filters) -> bool:
-    """Whether a job passes filters, as far as its row can tell."""
-    if filters.hide_archived and row.archived:
-        return False
-    wanted = (
-        (filters.name, row.name),
-        (filters.job_id, row.id),
-        (filters.user_id, row.user),
-        *((value, row.labels.get(key)) for key, value in filters.labels.items()),
-    )
-    if any(asked is not None and asked != value for asked, value in wanted):
-        return False
-    if filters.status and row.status not in filters.status:
-        return False
-    return (
-        _not_before(row.start, filters.start)
-        and _not_before(row.submission, filters.submission)
-        and (filters.end is None or (row.end is not None and row.end <= filters.end))
-    )
-
-
-def _not_before(at: datetime | None, earliest: datetime | None) -> bool:
-    return earliest is None or (at is not None and at >= earliest)

@@ -243,11 +243,13 @@ def read_all(
 
 def keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
     """The built-in server's jobs never go among others: a real one's, or planted nights'."""
-    others = {run.asked.server for run in before if run.usable} - {source.name}
+    # Where none brought anything, runs that failed say whose jobs are to lie there.
+    telling = [run for run in before if run.usable] or before
+    others = {run.asked.server for run in telling} - {source.name}
     if source.demo and others:
         whose = "a real server" if any(map(_is_real, others)) else "another invented one"
         raise UsageError(
-            f"{settings.snapshots.dir} holds the jobs of {whose}, and --demo invents some",
+            f"{settings.snapshots.dir} is for the jobs of {whose}, and --demo invents some",
             hint="give the demo directories of its own with --snapshots and --site",
         )
 

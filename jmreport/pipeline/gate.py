@@ -15,8 +15,8 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
 
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
     failures that names none of them passes. Where the filter of the run leaves out whatever failed,
-    nobody knows of new failures, and a limit on them does not pass; no more do promises where it
-    leaves out jobs by how they ended.
+    nobody knows of new failures, and a limit on them does not pass; no more do promises of
+    jobs that a filter may have left out.
     """
     found = []
     new, most = report.counts.new, gate.max_new
@@ -31,6 +31,10 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
         found.append(f"gate: {new} new failure{'s' if new != 1 else ''}{allowed}")
     if "incomplete" in gate.fail_on and not report.complete:
         found.append("gate: the report is incomplete")
+    if "slo" in gate.fail_on and not report.slos:
+        found.append(
+            "gate: there is no promise to keep: [[slo]] names none, or no job has its label"
+        )
     if "slo" in gate.fail_on:
         found += [
             f"gate: {one.key}={one.value} succeeded in {_percent(one.rate)} of {one.ended} jobs, "
@@ -38,11 +42,10 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
             for one in report.slos
             if one.broken
         ]
-        if report.slos and not filters.tells_rates:
-            found.append(
-                f"gate: promises cannot be told: status {', '.join(filters.status)} leaves out "
-                f"{'Failed' if filters.hides_failures else 'Succeeded'}"
-            )
+        untold = [f"{one.key}={one.value}" for one in report.slos if not one.told]
+        if untold:
+            of = f"{untold[0]} and {len(untold) - 1} more" if len(untold) > 1 else untold[0]
+            found.append(f"gate: the promise of {of} cannot be told: a filter left out jobs of it")
     return tuple(found)
 
 

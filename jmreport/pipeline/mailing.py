@@ -212,7 +212,7 @@ class _Making:
         night = mailviews.Night(
             report=of.report, named=of.named, failed=self.failed, unsent=unsent, known=of.known
         )
-        return _Told(team=team, night=night, due=mailsubjects.wanted(night, team.send))
+        return _Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 
     def letter(self, told: _Told) -> Letter:
         """What the team reads."""

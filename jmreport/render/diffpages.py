@@ -20,7 +20,7 @@ from jmreport.compared import (
     Side,
     TaskDifference,
 )
-from jmreport.render import addresses, words
+from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME
 from jmreport.render.page import Page, digest
 
@@ -49,6 +49,7 @@ class SideRow(Struct, frozen=True, kw_only=True):
     failed: str
     failing: str
     unknown: str
+    filtered: str
 
 
 class Number(Struct, frozen=True, kw_only=True):
@@ -212,6 +213,7 @@ class _Diff:
             failed=words.number(side.ended.failed),
             failing=words.number(side.failing),
             unknown=words.number(side.unknown),
+            filtered=words.cut_middle(filtered.named(side.filters), 200) if side.filters else "",
         )
 
     def _numbers(self, anchors: set[str]) -> Iterator[Number]:

@@ -3,14 +3,12 @@
 status Failed, label batch=b17
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from msgspec.structs import replace
-
-from jmreport.models import ACTIVE_STATUSES
+from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Filters
 from jmreport.render import words
-from jmreport.report import StatusSplit
+from jmreport.report import Report, StatusSplit
 
 
 def named(filters: Filters) -> str:
@@ -48,7 +46,7 @@ def narrows(filters: Filters | None) -> bool:
     >>> narrows(Filters(status=("Failed",))), narrows(Filters(project_id="p")), narrows(None)
     (True, False, False)
     """
-    return filters is not None and replace(filters, project_id=None) != Filters()
+    return filters is not None and filters.narrows
 
 
 def hides_failures(filters: Filters | None) -> bool:
@@ -56,11 +54,20 @@ def hides_failures(filters: Filters | None) -> bool:
     return filters is not None and filters.hides_failures
 
 
+def hides_anew(report: Report, labels: Mapping[str, str]) -> bool:
+    """Whether some jobs with these labels may be left out that the report before would have told
+    of: behind a filter that stays the same there never were others."""
+    run, before = report.run, report.previous
+    if before is None or before.asked.filters == run.asked.filters or run.counts.left_out == 0:
+        return False
+    return not run.asked.filters.shows(labels, *JOB_STATUSES)
+
+
 def unseen(filters: Filters | None) -> frozenset[str]:
     """Counts, as ReportCounts names them, that are 0 whatever happened.
 
     >>> sorted(unseen(Filters(status=("Failed", "Running"))))
-    ['fixed']
+    ['fixed', 'missing']
     """
     if filters is None:
         return frozenset()
@@ -69,6 +76,8 @@ def unseen(filters: Filters | None) -> frozenset[str]:
         found |= {"new", "still_failing", "failing"}
     if filters.status and "Succeeded" not in filters.status:
         found.add("fixed")
+    if filters.status:  # what did not come may have ended otherwise
+        found.add("missing")
     # What still runs has no end, so a filter by it leaves all of that out.
     if filters.end or (filters.status and not {*filters.status}.intersection(ACTIVE_STATUSES)):
         found |= {"stuck", "running"}
@@ -83,6 +92,11 @@ def rate(split: StatusSplit, filters: Filters) -> float | None:
 def maybe(filters: Filters) -> str:
     """What to say behind a sentence that there is nothing; "" where no filter can be why."""
     return f" The filter ({_short(filters)}) may be why." if narrows(filters) else ""
+
+
+def no_rate(filters: Filters) -> str:
+    """What stands where there is no rate."""
+    return "none ended" if filters.tells_rates else UNSEEN
 
 
 #: What stands beside a count that nobody could see.

@@ -48,6 +48,7 @@ class SplitTable(Struct, frozen=True, kw_only=True):
     statuses: tuple[words.StatusWord, ...]
     rows: tuple[ValueRow, ...]
     server_asked: bool = False
+    no_rate: str = "none ended"
 
 
 class FrameView(Struct, frozen=True, kw_only=True):
@@ -98,6 +99,7 @@ class LabelsView(Struct, frozen=True, kw_only=True):
     lines: tuple[LabelLine, ...]
     beside: tuple[tuple[str, str], ...]
     none: str
+    no_rate: str
 
 
 def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
@@ -157,6 +159,7 @@ def _index(report: Report) -> LabelsView:
         lines=tuple(_line(label, report) for label in report.labels),
         beside=_beside(report.labels[0].frames if report.labels else ()),
         none=f"No job has a label in this time frame.{filtered.maybe(report.run.asked.filters)}",
+        no_rate=filtered.no_rate(report.run.asked.filters),
     )
 
 
@@ -178,7 +181,9 @@ def _line(label: LabelReport, report: Report) -> LabelLine:
         href=addresses.relative(addresses.LABELS, addresses.label(label.key)),
         values=words.number(len(with_it)),
         jobs=words.number(split.total),
-        failed=words.number(split.failed),
+        failed=words.MISSING
+        if report.run.asked.filters.hides_failures and not split.failed
+        else words.number(split.failed),
         rate=words.percent(filtered.rate(split, report.run.asked.filters)),
         segments=bar(split),
         split=split_words(split.counts),
@@ -402,6 +407,7 @@ def table(
             _row(of, value, statuses, filters) for of, value in zip(links, values, strict=True)
         ),
         server_asked=frame.server_asked,
+        no_rate=filtered.no_rate(filters),
     )
 
 

@@ -5,18 +5,19 @@ from datetime import datetime, tzinfo
 from jmreport.render import filtered, words
 from jmreport.render.mailviews import Night
 from jmreport.report import Report
-from jmreport.settings import Send, Team
+from jmreport.settings import Team
 
 
-def wanted(night: Night, send: Send) -> bool:
-    """Whether a team that is told so often is told of this night.
+def wanted(night: Night, team: Team) -> bool:
+    """Whether a team is told of this night, by how often it wants to hear.
 
     Always where the run failed or is incomplete, where no job was ever the team's, and where jobs
     are there whose outcome nobody knows, or the filter leaves out whatever failed, or let none of
-    those through that were listed: silence must never look like success.
+    those through that were listed, or is another than before and may have left out some of the
+    team's: silence must never look like success.
     """
     report = night.report
-    if send == "always" or report is None or night.failed or not night.known:
+    if team.send == "always" or report is None or night.failed or not night.known:
         return True
     counts = report.counts
     if not report.complete or counts.unknown or (report.quality and report.quality.failed_runs):
@@ -26,8 +27,10 @@ def wanted(night: Night, send: Send) -> bool:
         return True
     if read.left_out and not read.listed + read.followed:
         return True
+    if filtered.hides_anew(report, team.labels):
+        return True
     changed = counts.new + counts.fixed + counts.missing + counts.stuck
-    if send == "on-change":
+    if team.send == "on-change":
         return bool(changed or report.previous is None)
     return bool(counts.failing + counts.missing + counts.stuck)
 
@@ -51,7 +54,8 @@ def _is_fine(report: Report) -> bool:
     counts = report.counts
     bad = counts.failing + counts.missing + counts.stuck + counts.unknown
     hidden = filtered.hides_failures(report.run.asked.filters)
-    return bool(counts.total) and not bad and not hidden
+    broken = any(one.broken for one in report.slos)
+    return bool(counts.total) and not bad and not hidden and not broken
 
 
 def _numbers(report: Report, *, known: bool) -> str:

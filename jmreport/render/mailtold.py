@@ -34,6 +34,8 @@ from jmreport.settings import Prices, Team
 
 #: Notes of known issues up to this length are shown as they are meant; longer ones are cut.
 _NOTE = 600
+#: Broken promises that are told one by one.
+_PROMISES = 5
 #: Days that are worth a chart.
 _FEWEST_DAYS = 3
 #: Counts that a first report does not have.
@@ -146,9 +148,11 @@ class Telling:
         if not self.night.known:
             return f"Nothing that was ever read is of {_about(self.team)}. Is that what was meant?"
         if not report.counts.total and self.team.labels:
+            told, filters = f"No job{_with(self.team)}", report.run.asked.filters
+            if filtered.narrows(filters):
+                return f"{told} came through the filter ({filtered.named(filters)})."
             return (
-                f"None of {_about(self.team)} was submitted in the time frame that was asked for, "
-                "and none was active."
+                f"{told} was submitted in the time frame that was asked for, and none was active."
             )
         found = causewords.largest(report.attention, report.counts)
         start, flow, end = found or ("", "", "")
@@ -181,6 +185,8 @@ class Telling:
         # Of a report without jobs the sentence below the title says so, unless it is of a team.
         if report and not self.night.failed and (report.counts.total or self.team.labels):
             yield from filter(None, (verdict.filter_note(report),))
+        if report and not self.night.failed:
+            yield from _broken(report)
         for night in self.night.unsent:
             yield f"The mail of {day(night, self.zone)} could not be sent."
 
@@ -323,8 +329,8 @@ class Telling:
     def _waste(self, report: Report) -> str:
         if report.waste is None:
             return ""
-        said = taskpages.waste_words(report.waste.tonight, self.prices)
-        usual = taskpages.usual_words(report.waste)
+        said = taskpages.tonight_words(report, self.prices)
+        usual = taskpages.usual_words(report.waste) if said else ""
         return " · ".join(part for part in (said, usual) if part)
 
     def _attached(self) -> str:
@@ -403,6 +409,20 @@ def _tiles(report: Report) -> Iterator[Tile]:
             yield Tile(words.number(count), what, kind if count else "zero", said)
 
 
+def _broken(report: Report) -> Iterator[str]:
+    """The promises that are not kept, those that are missed by most first."""
+    broken = sorted((one for one in report.slos if one.broken), key=lambda one: one.left)
+    for one in broken[:_PROMISES]:
+        name = f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
+        yield (
+            f"Promise broken: {name}: {words.percent(one.rate)} of "
+            f"{words.plural(one.ended, 'job')} succeeded in {words.plural(one.days, 'day')}, and "
+            f"{one.target * 100:.6g} % are promised."
+        )
+    if len(broken) > _PROMISES:
+        yield f"{words.plural(len(broken) - _PROMISES, 'more promise')} broken."
+
+
 def _about(team: Team) -> str:
     """Whose jobs: "jobs with owner = ana and batch = b17"."""
     return f"jobs{_with(team)}" if team.labels else "all jobs"
@@ -437,7 +457,8 @@ def _ended(report: Report) -> str:
         if counts.get(status)
     ]
     when = "in this night" if report.previous else "up to this run"
-    start = f"{words.plural(sum(counts.values()), 'job')} ended {when}"
+    of = " that the filter let through" if filtered.narrows(report.run.asked.filters) else ""
+    start = f"{words.plural(sum(counts.values()), 'job')}{of} ended {when}"
     return f"{start}: {words.listed(told)}." if told else f"{start}."
 
 

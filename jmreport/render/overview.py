@@ -209,6 +209,8 @@ class _Overview:
         self.prices = prices
         self.zone = lists.jobs.zone
         self._told = {night.run for night in report.nights}
+        #: Then no day is told apart from others by it.
+        self._all_filtered = all(day.filtered for day in report.days)
 
     def view(self) -> OverviewView:
         report = self.report
@@ -234,7 +236,9 @@ class _Overview:
             attention=tuple(self._attention(group) for group in report.attention),
             stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
             stuck_more=self._all(len(report.stuck), "stuck"),
-            days_heading=f"Last {words.plural(len(days), 'night')}",
+            days_heading=f"Last {words.plural(len(days), 'night')}"
+            if len(days) > 1
+            else "Last night",
             days=tuple(self._day_rows(day_links)),
             days_said=_days_said(days),
             multiples=self._multiples(shown[:MULTIPLES]),
@@ -316,7 +320,7 @@ class _Overview:
             yield self._tile(
                 counts.still_failing,
                 "Still failing",
-                self._oldest(),
+                self._oldest() if counts.still_failing else "",
                 "aborted",
                 "still-failing",
                 "jobs still failing",
@@ -534,7 +538,15 @@ class _Overview:
                 text=day_words(day.day),
                 href=addresses.night(day.run) if day.run in self._told else "",
             ),
-            note="no report; what ended is in the next night" if silent else "",
+            note=", ".join(
+                filter(
+                    None,
+                    (
+                        "no report; what ended is in the next night" if silent else "",
+                        "filtered" if day.filtered and not self._all_filtered else "",
+                    ),
+                )
+            ),
             failed=link(day.failed, "Failed"),
             aborted=link(day.aborted, "Aborted"),
             succeeded=link(day.succeeded, "Succeeded"),
@@ -658,7 +670,7 @@ def _usual_day(days: Sequence[Day]) -> str:
     """The median of failed jobs in the nights before the last; "" below five."""
     before = sorted(day.failed for day in days[:-1])
     return (
-        f"usually failed a night: {words.number(before[len(before) // 2])}"
+        f"usually {words.number(before[len(before) // 2])} failed a night"
         if len(before) > 4
         else ""
     )

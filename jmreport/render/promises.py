@@ -141,4 +141,4 @@ def _more(one: SloReport) -> str:
     spare = allowed - len(one.failed)
     if spare < 0:
         return f"{words.number(ceil(-spare))} too many"
-    return f"{words.number(floor(spare))} more may fail" if spare >= 1 else "the next failure is it"
+    return f"{words.number(floor(spare))} more may fail" if spare >= 1 else "none more may fail"

@@ -82,19 +82,21 @@ class GapJson(Struct, frozen=True, kw_only=True):
 class FilterJson(Struct, frozen=True, kw_only=True):
     """The filter that the run asked with, in words, and how many jobs it left out.
 
-    `left_out` is null where nobody knows, since the server applied it.
+    `left_out` is null where nobody knows, since the server applied it. `unseen` names the counts
+    that say nothing where they are 0.
     """
 
     said: str
     left_out: Count | None
+    unseen: tuple[str, ...]
 
 
 class SloJson(Struct, frozen=True, kw_only=True):
     """A promise for a value of a label: of `ended` jobs in `days`, `failed` did not succeed.
 
     `left` is the part of its budget that is left: below 0 it is broken; null without a budget.
-    `told` is false where a filter left out jobs by how they ended: then nobody knows whether it is
-    kept, and `broken` is false.
+    `told` is false where a filter may have left out some of its jobs: then nobody knows whether it
+    is kept, and `broken` is false.
     """
 
     label: str
@@ -242,7 +244,11 @@ def _filter(report: Report) -> FilterJson | None:
     filters = report.run.asked.filters
     if not filtered.narrows(filters):
         return None
-    return FilterJson(said=filtered.named(filters), left_out=report.run.counts.left_out)
+    return FilterJson(
+        said=filtered.named(filters),
+        left_out=report.run.counts.left_out,
+        unseen=tuple(sorted(filtered.unseen(filters))),
+    )
 
 
 def _cause(

@@ -12,7 +12,8 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from jmreport.render import addresses, words
+from jmreport.records import Filters
+from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
 from jmreport.report import Cost, LabelCost, Report, SlowerTask, TaskCost, Waste, WorkflowReport
@@ -115,6 +116,7 @@ class TasksView(Struct, frozen=True, kw_only=True):
     failed_none: str
     slower: tuple[SlowerRow, ...]
     slower_note: str
+    slower_none: str
     waste: tuple[str, ...]
     tables: tuple[CostTable, ...]
     unmeasured: Link | None
@@ -142,7 +144,7 @@ def summary(report: Report, lists: Lists, prices: Prices) -> Summary:
     return Summary(
         slower=tuple(making.slower(one) for one in report.slower[:FEW]),
         slower_more=_more(len(report.slower) - FEW, "slower task"),
-        waste=waste_words(waste.tonight, prices) if waste else "",
+        waste=tonight_words(report, prices),
         usual=usual_words(waste),
         tasks=None,
         href=addresses.TASKS,
@@ -164,6 +166,15 @@ def of_flow(flow: str, report: Report, lists: Lists, prices: Prices) -> Summary:
         tasks=making.task_table(tasks, flows=False) if tasks else None,
         href=addresses.relative(addresses.workflow(flow), addresses.TASKS),
     )
+
+
+def tonight_words(report: Report, prices: Prices) -> str:
+    """Last night's waste in a line; "" where nobody knows of any, or failed jobs were left out."""
+    if report.waste is None:
+        return ""
+    said = waste_words(report.waste.tonight, prices)
+    hidden = report.run.asked.filters.hides_failures
+    return "" if hidden and not report.waste.tonight.spent.lost else said
 
 
 def waste_words(cost: Cost, prices: Prices) -> str:
@@ -221,6 +232,7 @@ class _Tasks:
 
     def __init__(self, report: Report, lists: Lists, prices: Prices, at: str) -> None:
         self.report, self.lists, self.prices, self.at = report, lists, prices, at
+        self.filters = report.run.asked.filters
         self.money = prices.hour is not None or bool(prices.tasks)
 
     def view(self) -> TasksView:
@@ -233,10 +245,11 @@ class _Tasks:
             failed=tuple(row for _, row in failed[:ROWS]),
             failed_more=_more(len(failed) - ROWS, "failed task"),
             failed_none="Failed jobs were not asked for."
-            if report.run.asked.filters.hides_failures
+            if self.filters.hides_failures
             else "No job of this report failed in a task.",
             slower=tuple(self.slower(one) for one in report.slower),
             slower_note=_slower_note(report),
+            slower_none=_slower_none(self.filters),
             waste=tuple(self._waste_said(waste)) if waste else (),
             tables=tuple(self._tables(waste)) if waste else (),
             unmeasured=self._unmeasured(waste) if waste else None,
@@ -306,7 +319,8 @@ class _Tasks:
         if total.spent.lost:
             yield f"In this report: {waste_words(total, self.prices)}."
         elif total.spent.total:
-            yield f"In this report every one of {hours(total.spent.total)} led to a success."
+            of = " that the filter let through" if filtered.narrows(self.filters) else ""
+            yield f"In this report every one of {hours(total.spent.total)}{of} led to a success."
         if self.report.previous is not None and tonight.spent.total:
             usual = usual_words(waste)
             said = f"Last night: {waste_words(tonight, self.prices)}"
@@ -316,7 +330,7 @@ class _Tasks:
                 f"Of {hours(total.spent.unknown)} the server does not say what came of them; "
                 "they are in all hours and not in the waste."
             )
-        if self.report.run.asked.filters.hides_failures:
+        if self.filters.hides_failures:
             yield "What failed jobs lost is not among it: they were not asked for."
         if self.money and (total.unpriced or tonight.unpriced):
             yield "Tasks without a price are left out of the money."
@@ -469,7 +483,8 @@ def _title(report: Report) -> str:
         said.append(f"{words.percent(waste.total.spent.share)} of all hours led to no success")
     if not said:
         failed = sum(len(flow.failed_tasks) for flow in report.workflows)
-        return words.plural(failed, "failed task") if failed else "No task failed or is slower"
+        none = f"No task {_of(report.run.asked.filters)}failed or is slower"
+        return words.plural(failed, "failed task") if failed else none
     return ", ".join(said)
 
 
@@ -489,6 +504,17 @@ def _lede(report: Report) -> str:
             f"{hours(most.cost.spent.lost)} in {words.plural(most.cost.lost, 'attempt')}."
         )
     return ""
+
+
+def _slower_none(filters: Filters) -> str:
+    """Why no task is slower: it may be that nobody looked."""
+    if filters.status and "Succeeded" not in filters.status:
+        return "Jobs that succeeded, which tell how long tasks take, were not asked for."
+    return f"No task {_of(filters)}is slower than usual."
+
+
+def _of(filters: Filters) -> str:
+    return "that the filter let through " if filtered.narrows(filters) else ""
 
 
 def _slower_note(report: Report) -> str:

@@ -67,6 +67,7 @@ class Point(Struct, frozen=True, kw_only=True):
     aborted: Link
     succeeded: Link
     rate: str
+    no_rate: str
 
 
 class WorkflowView(Struct, frozen=True, kw_only=True):
@@ -80,6 +81,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     usual: str
     counts: tuple[labelpages.Count, ...]
     rate: str
+    no_rate: str
     causes: tuple[CauseRow, ...]
     tasks: tuple[TaskRow, ...]
     work: taskpages.Summary
@@ -100,6 +102,7 @@ class WorkflowLine(Struct, frozen=True, kw_only=True):
     jobs: labelpages.Count
     failed: labelpages.Count
     rate: str
+    no_rate: str
     usual: str
     segments: tuple[sparklines.Segment, ...]
     split: str
@@ -232,10 +235,13 @@ def _line(flow: WorkflowReport, by_status: Window, filters: Filters, lists: List
         ),
         failed=labelpages.Count(
             label="Failed",
-            text=words.number(split.failed),
+            text=words.MISSING
+            if filters.hides_failures and not split.failed
+            else words.number(split.failed),
             href=_link(flow, by_status, "Failed", lists, at) if split.failed else "",
         ),
         rate=words.percent(filtered.rate(split, filters)),
+        no_rate=filtered.no_rate(filters),
         usual=words.duration(flow.usual.median) if flow.usual else "",
         segments=labelpages.bar(split),
         split=labelpages.split_words(split.counts),
@@ -278,6 +284,7 @@ def _view(
         usual=_usual(flow),
         counts=tuple(_counts(flow, by_status, lists, at)),
         rate=words.percent(filtered.rate(flow.split, report.run.asked.filters)),
+        no_rate=filtered.no_rate(report.run.asked.filters),
         causes=tuple(_cause(group, flow, lists, at, guides) for group in flow.causes),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
@@ -289,6 +296,7 @@ def _view(
                 aborted=_day(flow, day, "Aborted", lists, at),
                 succeeded=_day(flow, day, "Succeeded", lists, at),
                 rate=words.percent(rate),
+                no_rate=filtered.UNSEEN if day.unseen else "none ended",
             )
             for day, rate in zip(reversed(flow.days), reversed(rates), strict=True)
         ),
