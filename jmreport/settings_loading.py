@@ -466,7 +466,10 @@ def _zone(name: str) -> str | None:
         return None
     except (KeyError, ValueError, OSError):  # not known, not a name, a folder of zones
         pass
-    near = get_close_matches(name, available_timezones(), n=1)
+    zones, wanted = sorted(available_timezones()), name.lower()
+    near = [zone for zone in zones if zone.lower().rpartition("/")[2] == wanted]
+    if not near and "/" in name:  # short names look alike and are hours apart: CEST, EST
+        near = get_close_matches(name, zones, n=1)
     guess = f"; did you mean {near[0]}?" if near else ", such as UTC or Europe/Berlin"
     return f"no time zone is called {_shown(name)}{guess}"
 

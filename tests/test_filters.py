@@ -349,6 +349,9 @@ def test_pages_without_a_job_name_the_filter_that_may_be_why(tmp_path: Path) -> 
     for name in (addresses.WORKFLOWS, addresses.label("name")):
         page = (tmp_path / "site" / name).read_text()
         assert "The filter (label batch=misspelt) may be why." in page
+    for name in (addresses.CAUSES, addresses.TASKS, addresses.GRID, addresses.JOBS):
+        page = (tmp_path / "site" / name).read_text()
+        assert "02:14 UTC, filtered</time>" in page
 
 
 def test_without_a_filter_nothing_is_said_of_one(tmp_path: Path) -> None:

@@ -135,6 +135,16 @@ def test_a_date_may_be_a_date_of_toml() -> None:
             "did you mean Europe/Berlin?",
         ),
         (
+            '[report]\ntimezone = "berlin"',
+            "jmreport.toml: report.timezone: no time zone is called 'berlin'; "
+            "did you mean Europe/Berlin?",
+        ),
+        (
+            '[report]\ntimezone = "CEST"',
+            "jmreport.toml: report.timezone: no time zone is called 'CEST', "
+            "such as UTC or Europe/Berlin",
+        ),
+        (
             '[redact]\npatterns = ["("]',
             "jmreport.toml: redact.patterns: not a regular expression: '(' "
             "(missing ), unterminated subpattern at position 0)",

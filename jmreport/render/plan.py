@@ -1,6 +1,7 @@
 """Which pages a site has beside its jobs', in the order in which they are made: the plan."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 
 from msgspec import Struct
 
@@ -10,6 +11,7 @@ from jmreport.render import (
     addresses,
     causepages,
     diffpages,
+    filtered,
     gonepages,
     gridpage,
     hostpages,
@@ -75,7 +77,7 @@ def plan(
     `rows_file` holds the rows that the list of jobs asks for.
     """
     zone, prices = words.zone(settings.report.timezone), settings.prices
-    as_of = words.when(report.now, zone)
+    as_of = _as_of(report, zone)
     lists = joblists.Lists(jobs)
     front = list(overview.pages(report, lists, prices, guides, as_of=as_of))
     middle = [
@@ -121,6 +123,14 @@ def plan(
     middle += gonepages.pages(sorted(there.lasting - going), made)
     pages = sorted([*lists.pages(standing), *middle, *front], key=lambda page: page.order)
     return Plan(pages=pages, going=going)
+
+
+def _as_of(report: Report, zone: tzinfo) -> words.Moment | None:
+    """When what pages show was read, which stands above each; and that not all was asked for."""
+    at = words.when(report.now, zone)
+    if at is None or not filtered.narrows(report.run.asked.filters):
+        return at
+    return words.Moment(text=f"{at.text}, filtered", iso=at.iso)
 
 
 def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, ...]:
