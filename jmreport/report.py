@@ -660,6 +660,8 @@ class Report(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     #: Ids of jobs whose outcome nobody knows: unreadable, of an unknown status, lost while active.
     unknown: tuple[str, ...] = ()
+    #: Ids of jobs that failed in earlier reports, of failing keys that the filter left out now.
+    unasked: tuple[str, ...] = ()
     oldest_failing: datetime | None = None
     days: tuple[Day, ...] = ()
     workflows: tuple[WorkflowReport, ...] = ()

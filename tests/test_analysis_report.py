@@ -196,6 +196,22 @@ def test_a_day_says_what_was_not_asked_for_until_somebody_asks() -> None:
     assert days(None, None, OF_LI, window=1)[-1] == ((), True, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("filters", "unasked"),
+    [
+        (Filters(labels={"owner": "li"}), {"Failed-0"}),
+        (Filters(labels={"owner": "ana"}), set()),
+        (Filters(status=("Succeeded",)), {"Failed-0"}),
+        (Filters(), set()),
+    ],
+)
+def test_what_fails_and_was_left_out_is_named(filters: Filters, unasked: set[str]) -> None:
+    failed = ended(0, "Failed", labels={"owner": "ana"})
+    found = report([failed], [run(0), run(1, filters=filters)], identity_labels=())
+    assert found.counts.still_failing == 1
+    assert {*found.unasked} == unasked
+
+
 def test_what_no_run_asked_for_before_brings_no_flood_of_new_failures() -> None:
     """A site of one owner's jobs that asks for all of them for once."""
     nights = [*(run(number, filters=Filters(labels={"owner": "ana"})) for number in range(3))]

@@ -204,14 +204,15 @@ def test_where_failed_jobs_were_not_asked_for_nothing_says_that_none_failed() ->
         (1, "1 failed in earlier reports; nobody asked whether it still does."),
     ],
 )
-def test_what_failed_before_counts_though_failed_jobs_were_not_asked_for(
+def test_what_failed_before_and_was_not_asked_for_counts_and_is_told(
     failing: int, said: str
 ) -> None:
-    asked = Filters(status=("Succeeded",))
-    told = report({"failing": failing, "still_failing": failing}, filters=asked, left_out=3)
-    assert verdict.filter_note(told).endswith(f"; it left out 3 jobs. {said}")
-    others = report({"failing": failing}, filters=Filters(labels={"batch": "b17"}), left_out=3)
-    assert verdict.filter_note(others).endswith("; it left out 3 jobs.")
+    jobs = tuple(f"job-{number}" for number in range(failing))
+    for asked in (Filters(status=("Succeeded",)), Filters(labels={"batch": "b17"})):
+        told = report({"failing": 7, "still_failing": 7}, filters=asked, left_out=3)
+        assert verdict.filter_note(told).endswith("; it left out 3 jobs.")
+        some = replace(told, unasked=jobs)
+        assert verdict.filter_note(some).endswith(f"; it left out 3 jobs. {said}")
 
 
 def test_a_night_that_noted_no_filter_says_nothing_of_one() -> None:

@@ -21,6 +21,7 @@ from jmreport.analysis import (
 )
 from jmreport.analysis.coverage import covered_since, reached_since
 from jmreport.analysis.days import Calendar, zone
+from jmreport.analysis.matching import matches
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
 from jmreport.analysis.scope import Scope
@@ -280,6 +281,11 @@ class _Making:
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
             missing=tuple(entry.row.id for entry in verdicts.missing),
             unknown=unknown,
+            unasked=tuple(
+                state.entry.row.id
+                for state in verdicts.failing
+                if not matches(state.entry.row, nights.run.asked.filters)
+            ),
             flaky=attention.flaky(verdicts.flaky, self.settings.identity_labels),
             oldest_failing=min((state.since for state in verdicts.failing), default=None),
             quality=quality,

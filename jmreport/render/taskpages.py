@@ -483,7 +483,7 @@ def _title(report: Report) -> str:
         said.append(f"{words.percent(waste.total.spent.share)} of all hours led to no success")
     if not said:
         failed = sum(len(flow.failed_tasks) for flow in report.workflows)
-        none = f"No task {_of(report.run.asked.filters)}failed or is slower"
+        none = f"No task failed or is slower{_of(report.run.asked.filters)}"
         return words.plural(failed, "failed task") if failed else none
     return ", ".join(said)
 
@@ -510,11 +510,11 @@ def _slower_none(filters: Filters) -> str:
     """Why no task is slower: it may be that nobody looked."""
     if filters.status and "Succeeded" not in filters.status:
         return "Jobs that succeeded, which tell how long tasks take, were not asked for."
-    return f"No task {_of(filters)}is slower than usual."
+    return f"No task is slower than usual{_of(filters)}."
 
 
 def _of(filters: Filters) -> str:
-    return "that the filter let through " if filtered.narrows(filters) else ""
+    return " (filtered)" if filtered.narrows(filters) else ""
 
 
 def _slower_note(report: Report) -> str:

@@ -116,11 +116,8 @@ def _empty(report: Report) -> str:
 
 def filter_note(report: Report) -> str:
     """What the filter left out, in a sentence beside a report; "" where there is no filter."""
-    filters, failing = report.run.asked.filters, report.counts.failing
-    said = filtered.note(filters, report.run.counts.left_out)
-    if not failing or not filtered.hides_failures(filters):
-        return said
-    return f"{said} {_not_asked(failing)}"
+    said = filtered.note(report.run.asked.filters, report.run.counts.left_out)
+    return f"{said} {_not_asked(len(report.unasked))}" if said and report.unasked else said
 
 
 def _not_asked(failing: int) -> str:
