@@ -65,7 +65,7 @@ def _heads(before: Side, after: Side) -> Iterator[str]:
         unknown = f", {_count(side.unknown, 'job')} unknown" if side.unknown else ""
         yield f"   {side.failing} failing{unknown}"
         if side.filters:
-            # What it left out is no difference, and in no number.
+            # What it left out is in no number.
             yield _cut(f"   only jobs of the filter: {named(side.filters)}", COLUMNS)
     if after.now < before.now:
         yield "B is the earlier of the two: new and fixed are told backwards in time"

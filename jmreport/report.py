@@ -199,8 +199,9 @@ class Day(Struct, frozen=True, kw_only=True):
     """Jobs of the nights that ended on one calendar day (2026-11-23) of the report's zone.
 
     `run` is the last report of that day, "" where there was none. `jobs` are the ids of those that
-    the three numbers count, by status ("Failed"). `filtered` says that no run without a filter read
-    it, `unseen` are those of the three statuses that none of the runs that did asked for.
+    the three numbers count, by status ("Failed"). `filtered` says that its last report
+    had a filter, as all later ones that reach back to it, and `unseen` are those of the three
+    statuses that none of these asked for.
     """
 
     day: str
@@ -216,9 +217,12 @@ class Day(Struct, frozen=True, kw_only=True):
     def failure_rate(self) -> float | None:
         """Of the jobs that ended by themselves; None where none did, or where not all were seen."""
         ended = self.failed + self.succeeded
-        if not ended or "Failed" in self.unseen or "Succeeded" in self.unseen:
-            return None
-        return self.failed / ended
+        return self.failed / ended if ended and self.told else None
+
+    @property
+    def told(self) -> bool:
+        """Whether failed and succeeded jobs were asked for, so that shares say something."""
+        return not {"Failed", "Succeeded"}.intersection(self.unseen)
 
 
 class StatusSplit(Struct, frozen=True, kw_only=True):

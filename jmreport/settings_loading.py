@@ -308,14 +308,14 @@ def _check_mirror(settings: Settings) -> None:
         ("site.dir", settings.site.dir),
         ("snapshots.dir", settings.snapshots.dir),
     ):
-        if other and _within(mirror, other):
+        if other and within(mirror, other):
             raise UsageError(
                 f"snapshots.mirror {mirror} and {key} {other} are one within the other",
                 hint="give the mirror a place of its own, which readers of the pages cannot read",
             )
 
 
-def _within(one: str, other: str) -> bool:
+def within(one: str, other: str) -> bool:
     """Whether two places, folders or buckets, are the same or one within the other."""
     if one.startswith(BUCKETS) != other.startswith(BUCKETS):
         return False

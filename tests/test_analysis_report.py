@@ -196,6 +196,56 @@ def test_a_day_says_what_was_not_asked_for_until_somebody_asks() -> None:
     assert days(None, None, OF_LI, window=1)[-1] == ((), True, 0.0)
 
 
+def test_another_project_brings_no_flood_of_new_failures() -> None:
+    """What the runs of another project did not list nobody had asked for."""
+    nights = [*(run(n, filters=Filters(project_id="p")) for n in range(2))]
+    old = [job(f"old{n}", night(0) - HOUR, "Failed", found=2, key=f"k{n}") for n in range(5)]
+    for then in (Filters(project_id="q"), Filters()):
+        found = report(old, [*nights, run(2, filters=then)], identity_labels=())
+        assert verdict(found) == (0, 5, 0, 5)
+    same = report(old, [*nights, run(2, filters=Filters(project_id="p"))], identity_labels=())
+    assert verdict(same) == (5, 0, 0, 5)
+
+
+def test_what_a_run_missed_is_new_also_where_rows_name_no_user() -> None:
+    """Such rows are kept whoever was asked for."""
+    asked = Filters(user_id="ana")
+    missed = job("missed", night(0) - HOUR, "Failed", found=2)
+    found = report([missed], [run(number, filters=asked) for number in range(3)])
+    assert verdict(found) == (1, 0, 0, 1)
+
+
+def test_a_run_whose_window_does_not_reach_a_job_did_not_ask_for_it() -> None:
+    nights = [run(0, window=DAY), run(1, window=DAY, filters=Filters(name="other"))]
+    late = job("late", night(1) - HOUR, "Failed", found=3)
+    found = report([late], [*nights, run(2, window=DAY), run(3)])
+    assert verdict(found) == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "now", "expected"),
+    [
+        ("Failed", "Failed", "Succeeded", (0, 0, 1, 0)),
+        ("Succeeded", "Succeeded", "Failed", (1, 0, 0, 1)),
+    ],
+)
+def test_what_no_run_asked_for_says_nothing_of_what_reports_told(
+    asked: str, told: str, now: str, expected: tuple[int, ...]
+) -> None:
+    """Its state is compared with the one that reports told of it."""
+    nights = [run(number, filters=Filters(status=(asked,))) for number in range(3)]
+    late = job("late", night(2) - HOUR, now, found=3)
+    assert verdict(report([ended(0, told), late], [*nights, run(3)])) == expected
+
+
+def test_nights_are_the_reports_in_a_row_that_told_of_it() -> None:
+    nights = [run(0), *(run(number, filters=Filters(name="other")) for number in (1, 2))]
+    late = job("late", night(1) - HOUR, "Failed", found=3)
+    for behind in range(3, 6):
+        found = report([ended(0, "Succeeded"), late], [*nights, *map(run, range(3, behind + 1))])
+        assert found.attention[0].nights == behind - 2
+
+
 @pytest.mark.parametrize(
     ("filters", "unasked"),
     [
@@ -250,6 +300,16 @@ def test_work_that_a_filter_may_have_kept_out_is_not_missed() -> None:
 
     assert missed(None, None) == missed(owner, owner) == 1
     assert missed(None, owner) == missed(owner, None) == missed(failed, failed) == 0
+
+
+@pytest.mark.parametrize(("hours", "missing"), [(24, 1), (13, 1), (11, 0), (1, 0), (-20, 0)])
+def test_nothing_is_missed_so_soon_after_the_night_before(hours: int, missing: int) -> None:
+    """A second run an hour later, or a clock that was set back, is no night in which work did not
+    come."""
+    entries = [ended(number, "Succeeded") for number in range(1, 8)]
+    last = run(8)
+    soon = replace(last, now=night(7) + hours * HOUR)
+    assert report(entries, [*runs(8), soon]).counts.missing == missing
 
 
 def test_a_group_holds_the_keys_with_one_cause_and_what_they_share() -> None:

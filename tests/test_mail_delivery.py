@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mail_cases import (
     run,
     send,
     settings,
+    text,
     usual,
 )
 from msgspec.structs import replace
@@ -299,7 +301,34 @@ def test_a_mail_that_waits_gives_way_to_tonights_which_says_so(tmp_path: Path) -
     [arrived] = boxes.arrived
     body = arrived.mail.get_body(("plain",))
     assert body is not None
-    assert "The mail of Sun 22 Nov could not be sent." in body.get_content()
+    told = " ".join(body.get_content().split())
+    assert (
+        "The mail of Sun 22 Nov could not be sent; it said: first report, 1 failing of 1." in told
+    )
+
+
+def test_no_news_is_lost_of_several_mails_in_a_row_that_nobody_took(tmp_path: Path) -> None:
+    """The one that comes through says what each said since the last that did."""
+    away = settings(tmp_path, port=free_port())
+    nights = [[job("a1", 2)], [job("a1", 1, "Failed")], [job("a1", 0)]]
+    with Mailboxes() as boxes:
+        for ago, rows in zip((3, 2, 1), nights, strict=True):
+            with Store.open(
+                tmp_path / "snapshots", summarise=summarise, measure=measure, create=ago == 3
+            ) as opened:
+                run(opened, rows, ago - 1, "complete", ())
+            if ago == 3:
+                send(settings(tmp_path, port=boxes.port))
+                continue
+            with suppress(DeliveryError):
+                assert send(away).exit == Exit.NOT_DELIVERED
+        with Store.open(tmp_path / "snapshots", summarise=summarise, measure=measure) as opened:
+            run(opened, [], -1, "complete", ())
+        send(settings(tmp_path, port=boxes.port))
+    last = " ".join(text(boxes.arrived[-1].mail).split())
+    assert "The mail of Sun 22 Nov could not be sent; it said: 1 new of 2." in last
+    assert "The mail of Mon 23 Nov could not be sent; it said: 1 fixed of 3." in last
+    assert "Sat 21 Nov could not" not in last
 
 
 def test_a_mail_that_waits_is_sent_where_tonight_has_none(tmp_path: Path) -> None:

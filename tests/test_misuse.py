@@ -271,3 +271,17 @@ def test_a_proxy_that_does_not_answer_is_named_where_the_server_seems_not_to(
     assert ("the proxy that" in hint) == bool(named)
     assert named in hint
     assert "check --api-url" in hint
+
+
+@pytest.mark.parametrize("place", ["mirror", "mirror/pages", "."])
+def test_a_site_is_never_published_among_all_that_was_read(
+    place: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The argument takes the place of the setting, which is held to the same."""
+    (folder / "jmreport.toml").write_text('[snapshots]\nmirror = "mirror"\n')
+    (folder / "site").mkdir()
+    assert main(["publish", place]) == Exit.USAGE
+    said, hint = _said(capsys)
+    assert "are one within the other" in said
+    assert "a place of its own" in hint or "a folder of its own" in hint
+    assert not (folder / "mirror").exists()

@@ -162,7 +162,9 @@ def test_a_mail_that_nobody_took_is_told_of_by_the_next_night(
     assert "index.html" in published(tmp_path)
     assert night(settings(tmp_path, post.port), url, days=1).exit == Exit.DONE
     [came] = post.arrived
-    assert "The mail of Mon 23 Nov could not be sent." in " ".join(text(came.mail).split())
+    assert "The mail of Mon 23 Nov could not be sent; it said: " in " ".join(
+        text(came.mail).split()
+    )
 
 
 def test_two_nights_of_one_second_are_two_nights(

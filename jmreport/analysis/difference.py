@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from jmreport.analysis.matching import matches
+from jmreport.analysis.matching import may_match
 from jmreport.analysis.measures import median as median_of
 from jmreport.analysis.nights import Key, Keys, KeyState, Nights, Standings
 from jmreport.analysis.slower import is_slower
@@ -130,7 +130,7 @@ def _asked_for(rows: Iterable[JobRow], side: Known) -> Iterator[JobRow]:
     """Those whose work a side would have told of. Behind a filter by status nobody knows: it may
     have run and ended otherwise."""
     filters = side.night.summary.filters or Filters()
-    return (row for row in rows if not filters.status and matches(row, filters))
+    return (row for row in rows if not filters.status and may_match(row, filters))
 
 
 def _is_own(key: Key, row: JobRow) -> bool:

@@ -21,7 +21,7 @@ from jmreport.analysis import (
 )
 from jmreport.analysis.coverage import covered_since, reached_since
 from jmreport.analysis.days import Calendar, zone
-from jmreport.analysis.matching import matches
+from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_since, quality
 from jmreport.analysis.scope import Scope
@@ -284,7 +284,7 @@ class _Making:
             unasked=tuple(
                 state.entry.row.id
                 for state in verdicts.failing
-                if not matches(state.entry.row, nights.run.asked.filters)
+                if not may_match(state.entry.row, nights.run.asked.filters)
             ),
             flaky=attention.flaky(verdicts.flaky, self.settings.identity_labels),
             oldest_failing=min((state.since for state in verdicts.failing), default=None),

@@ -10,12 +10,14 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
-from jmreport.analysis.matching import matches
+from jmreport.analysis.matching import may_match
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
@@ -46,10 +48,12 @@ class Nights:
         self._may_keep: dict[str, bool] = {}
         self.tonight = len(self.runs) - 1
         #: Whether work that is not there did not run: not where a filter may be why. One by status
-        #: has work come and go with how it ended, and behind another one others come.
+        #: has work come and go with how it ended, and behind another one others come. And not yet
+        #: an hour after the night before.
         filters = self.run.asked.filters
         last = self.runs[-1 - KEPT_NIGHTS :]
-        self.can_miss = not filters.status and all(run.asked.filters == filters for run in last)
+        same = not filters.status and all(run.asked.filters == filters for run in last)
+        self.can_miss = same and _is_long(last)
 
     def ended(self, entry: Entry) -> datetime | None:
         """When a finished job ended, None for one that has not.
@@ -107,33 +111,49 @@ class Nights:
     def _keeps_from(self, recorded: datetime) -> bool:
         return self.keeps(recorded, back=1 if self.previous else 0)
 
-    def known_before(self, entry: Entry, ended: datetime) -> bool:
-        """Whether the previous run counted this finished job.
+    def known_before(self, entry: Entry, ended: datetime) -> bool | None:
+        """Whether the previous run counted this finished job; None where no run asked for it yet.
 
-        One that ended before it, though first seen now, was counted unless the previous run should
-        have listed it: what that run missed is news tonight. So is what it saw and could not tell:
-        a job whose detail it could not read, or that the server's list still had as running. Where
-        its filter left the job out, the last run that would have told of it says so instead: what
-        ended since then was in no report. What no run ever asked for is no news.
+        One that ended before it, though first seen now, is news tonight where a run should have
+        listed it and missed it, or would have told of it and left it out by its filter: no report
+        told of it. So is what a run saw and could not tell: a job whose detail it could not read,
+        or that the server's list still had as running.
         """
         previous = self.previous
         if previous is None or ended > previous.now:
             return False
         if entry.first_run <= previous.id:
             return (entry.told_run or entry.first_run) <= previous.id
-        asking = self._asking_before(entry.row)
-        if asking is None or ended > asking.now:
-            return asking is None
-        since, submitted = asking.asked.since, entry.row.submission
-        return since is not None and (submitted is None or submitted < since)
+        return False if any(self._asked_for(run, entry.row) for run in self._lately()) else None
 
-    def _asking_before(self, row: JobRow) -> Run | None:
-        """The last run before the newest whose filters let the job through; None where none did."""
-        server = self.run.asked.server
-        for run in reversed(self.runs[:-1]):
-            if run.asked.server == server and matches(row, run.asked.filters):
-                return run
-        return None
+    def _lately(self) -> Sequence[Run]:
+        """The runs before the newest whose states may still hold."""
+        return self.runs[-2 - KEPT_NIGHTS : -1]
+
+    def _asked_for(self, run: Run, row: JobRow) -> bool:
+        """Whether a run asked for such a job, of which it could not know everything yet."""
+        asked, newest, submitted = run.asked, self.run.asked, row.submission
+        return (
+            asked.server == newest.server
+            and asked.filters.project_id in (None, newest.filters.project_id)
+            and (asked.since is None or (submitted is not None and submitted >= asked.since))
+            and may_match(row, asked.filters)
+        )
+
+    def told_in(self, entry: Entry, ended: datetime) -> int:
+        """The first night whose report told of a finished job; that in which it ended for those
+        that are too old to be asked about."""
+        night = self.index(ended)
+        if not self.may_keep(entry):
+            return night
+        found = bisect_left(self._ids, entry.told_run or entry.first_run)
+        return max(night, min(found, self.tonight))
+
+
+def _is_long(runs: Sequence[Run]) -> bool:
+    """Whether the last of some nights took at least half as long as those before it."""
+    lengths = [(then.now - first.now).total_seconds() for first, then in pairwise(runs)]
+    return len(lengths) < 2 or 2 * lengths[-1] >= median(lengths[:-1])
 
 
 def key_of(row: JobRow, identity: Sequence[str]) -> Key:
@@ -202,8 +222,10 @@ class _Told(NamedTuple):
     ended: datetime
     id: str
     failed: bool
-    #: Whether the run before the newest knew it.
-    known: bool
+    #: Whether the run before the newest knew it; None where no run had asked for it.
+    known: bool | None
+    #: The first night whose report told of it.
+    night: int
 
 
 #: A key's jobs that are kept before those that say nothing more are dropped.
@@ -215,7 +237,8 @@ def _told(entry: Entry, ended: datetime, nights: Nights) -> _Told | None:
     says = verdict(entry.row)
     if says is None:
         return None
-    return _Told(ended, entry.row.id, says == "Failed", nights.known_before(entry, ended))
+    known, night = nights.known_before(entry, ended), nights.told_in(entry, ended)
+    return _Told(ended, entry.row.id, says == "Failed", known, night)
 
 
 class _Key:
@@ -263,11 +286,12 @@ class _Key:
         self.told.sort()
         success = max((one for one in self.told if not one.failed), default=None)
         known = max((one for one in self.told if one.known), default=None)
+        unasked = max((one for one in self.told if one.known is None), default=None)
         last = len(self.told) - RUNS
         self.told = [
             one
             for place, one in enumerate(self.told)
-            if place >= last or success is None or one >= success or one is known
+            if place >= last or success is None or one >= success or one in (known, unasked)
         ]
 
     def ran(self, nights: Nights) -> str:
@@ -323,7 +347,8 @@ class Keys:
             for ended, job, failed in before.told(work):
                 if job not in others:
                     # It was counted long before the run before the newest.
-                    added.append(_Told(ended, job, failed, known=True))
+                    night = self._nights.index(ended)
+                    added.append(_Told(ended, job, failed, known=True, night=night))
                     success = success or not failed
                 if success and len(added) >= RUNS:
                     break
@@ -443,12 +468,12 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
     if not known.told or not nights.keeps(known.told[-1].ended):
         return None
     newest = known.told[-1]
-    since, last_success, before = newest.ended, None, False
+    since, last_success, told_in = newest.ended, None, nights.tonight
     for one in reversed(known.told):
         if not one.failed:
             last_success = one.ended
             break
-        since, before = one.ended, before or one.known
+        since, told_in = one.ended, min(told_in, one.night)
     last = known.told[-RUNS:]
     found = flakiness(["Failed" if one.failed else "Succeeded" for one in last])
     return _State(
@@ -456,27 +481,24 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
         newest,
         since,
         last_success,
-        nights=_reports(since, nights, before=before) if newest.failed else 0,
+        nights=nights.tonight - told_in + 1 if newest.failed else 0,
         flaky=found,
         runs=tuple(one.id for one in last) if found else (),
     )
 
 
-def _reports(since: datetime, nights: Nights, *, before: bool) -> int:
-    """How many reports told of a key that fails since then; `before` says that one before did."""
-    if nights.previous is not None and not before:
-        return 1
-    return nights.tonight - nights.index(since) + 1
-
-
 def _before(known: _Key, nights: Nights) -> Verdict | None:
-    """The state of a key as the previous run told it."""
-    for one in reversed(known.told):
-        if one.known:
-            if not nights.keeps(one.ended, back=1):
-                return None
-            return "Failed" if one.failed else "Succeeded"
-    return None
+    """The state of a key as the previous run told it.
+
+    Where it told none, that of jobs which no run had asked for: else a site that asks for more than
+    before would call all of it new.
+    """
+    told = next((one for one in reversed(known.told) if one.known), None)
+    if told is None or not nights.keeps(told.ended, back=1):
+        told = next((one for one in reversed(known.told) if one.known is None), None)
+    if told is None or not nights.keeps(told.ended, back=1):
+        return None
+    return "Failed" if told.failed else "Succeeded"
 
 
 def _missing(known: _Key) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jmreport.settings import Gate
+from jmreport.settings import Gate, Slo
 
 if TYPE_CHECKING:
     from jmreport.report import Report
 
 
-def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
+def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]:
     """A line for each limit that the report exceeds; none where it may pass.
 
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
@@ -31,10 +32,8 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
         found.append(f"gate: {new} new failure{'s' if new != 1 else ''}{allowed}")
     if "incomplete" in gate.fail_on and not report.complete:
         found.append("gate: the report is incomplete")
-    if "slo" in gate.fail_on and not report.slos:
-        found.append(
-            "gate: there is no promise to keep: [[slo]] names none, or no job has its label"
-        )
+    if "slo" in gate.fail_on and not slos:
+        found.append("gate: there is no promise to keep: the settings hold no [[slo]]")
     if "slo" in gate.fail_on:
         found += [
             f"gate: {one.key}={one.value} succeeded in {_percent(one.rate)} of {one.ended} jobs, "
@@ -45,7 +44,9 @@ def exceeded(report: Report, gate: Gate) -> tuple[str, ...]:
         untold = [f"{one.key}={one.value}" for one in report.slos if not one.told]
         if untold:
             of = f"{untold[0]} and {len(untold) - 1} more" if len(untold) > 1 else untold[0]
-            found.append(f"gate: the promise of {of} cannot be told: a filter left out jobs of it")
+            found.append(
+                f"gate: the promise of {of} cannot be told: a filter may have left out jobs"
+            )
     return tuple(found)
 
 

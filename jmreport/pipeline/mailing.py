@@ -17,7 +17,7 @@ from jmreport.pipeline import guiding
 from jmreport.pipeline.keeping import open_store, refuse_in_ours
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
-from jmreport.records import Run, run_id
+from jmreport.records import Run, run_id, run_order
 from jmreport.settings import Settings, Team
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ KEPT = timedelta(days=30)
 #: Port on which TLS begins with the first byte.
 SMTPS = 465
 AGAIN = "`jmreport mail --again` sends it once more"
+#: Why a mail is dropped whose news the next one tells.
+REPLACED = "tonight's takes its place, and says so"
 
 
 def mail(
@@ -201,11 +203,11 @@ class _Making:
         self.reports = _Reports(settings, store, (*store.pruned(), *self.runs)) if usable else None
         self.places = _places(settings, self.runs)
 
-    def nights(self, unsent: Mapping[str, tuple[datetime, ...]]) -> tuple[_Told, ...]:
-        """What each team is told, and whether it is. `unsent` are nights by the team's name."""
+    def nights(self, unsent: Mapping[str, tuple[mailviews.Unsent, ...]]) -> tuple[_Told, ...]:
+        """What each team is told, and whether it is. `unsent` are mails by the team's name."""
         return tuple(self._night(team, unsent.get(team.name, ())) for team in self.teams)
 
-    def _night(self, team: Team, unsent: tuple[datetime, ...]) -> _Told:
+    def _night(self, team: Team, unsent: tuple[mailviews.Unsent, ...]) -> _Told:
         from jmreport.render import mailsubjects, mailviews
 
         of = self.reports.of(team) if self.reports else _OfTeam()
@@ -340,12 +342,7 @@ class _Sending:
         """Keep tonight's mails, and say of earlier ones what becomes of them."""
         making = self._making
         earlier = [each for each in self._spool.parcels() if each.night != making.night]
-        meant = {team.name for team in making.teams}
-        waiting = [each for each in earlier if each.waits and each.team in meant]
-        unsent: dict[str, list[datetime]] = {}
-        for parcel in waiting:
-            unsent.setdefault(parcel.team, []).append(_at(parcel.night))
-        for told in making.nights({team: tuple(nights) for team, nights in unsent.items()}):
+        for told in making.nights({team.name: _unsent(team, earlier) for team in making.teams}):
             self._put(told)
             made()
         for parcel in earlier:
@@ -400,7 +397,7 @@ class _Sending:
             parcel = self._meant(parcel, team)
         if parcel.waits and parcel.team in {each.team for each in self._tonight}:
             waiting = [each.address for each in parcel.in_state("waiting")]
-            parcel = self._drop(parcel, waiting, "tonight's takes its place, and says so")
+            parcel = self._drop(parcel, waiting, REPLACED)
         of = f"{parcel.team}: the mail of run {parcel.night}"
         if doubt := parcel.in_state("sending"):
             who = _listed(each.address for each in doubt)
@@ -449,6 +446,22 @@ class _Sending:
             bad.append(f"{at}: {done.trouble}; the next `jmreport mail` sends what waits")
         code = Exit.NOT_DELIVERED if bad else Exit.DONE
         return Outcome(exit=code, summary=(*lines, *bad), run=self._making._run())
+
+
+def _unsent(team: Team, earlier: Iterable[post.Parcel]) -> tuple[mailviews.Unsent, ...]:
+    """The mails of a team that reached nobody since the last that did, oldest first: those that
+    wait, and those whose place another took that was not sent either."""
+    from jmreport.render.mailviews import Unsent
+
+    found: list[Unsent] = []
+    for parcel in sorted(earlier, key=lambda parcel: run_order(parcel.night)):
+        if parcel.team != team.name:
+            continue
+        if parcel.in_state("sent", "sending"):
+            found.clear()
+        elif parcel.waits or any(each.why == REPLACED for each in parcel.in_state("dropped")):
+            found.append(Unsent(_at(parcel.night), parcel.subject))
+    return tuple(found)
 
 
 def _good(before: post.Parcel, now: post.Parcel, *, new: bool) -> Iterator[str]:

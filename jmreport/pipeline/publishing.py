@@ -27,6 +27,7 @@ from jmreport.errors import (
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.settings import Settings
+from jmreport.settings_loading import within
 
 if TYPE_CHECKING:
     from jmreport.bucket import Bucket, Held
@@ -94,6 +95,12 @@ def wanted(settings: Settings) -> str:
                     f"{to} and {name} {other} are one within the other",
                     hint="publish to a folder of its own",
                 )
+    mirror = settings.snapshots.mirror
+    if mirror and within(mirror, to):
+        raise UsageError(
+            f"{to} and snapshots.mirror {mirror} are one within the other",
+            hint="all that was read lies in the mirror: publish to a place of its own",
+        )
     return to
 
 

@@ -88,7 +88,7 @@ def render(
                 )
             told = (*told, analysis.frozen(report, store))
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
-        stopped = gate.exceeded(report, settings.gate)
+        stopped = gate.exceeded(report, settings.gate, settings.slo)
         if stopped:
             code = first(code, Exit.GATE)
         lines = (

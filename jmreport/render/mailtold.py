@@ -187,8 +187,11 @@ class Telling:
             yield from filter(None, (verdict.filter_note(report),))
         if report and not self.night.failed:
             yield from _broken(report)
-        for night in self.night.unsent:
-            yield f"The mail of {day(night, self.zone)} could not be sent."
+        for mail in self.night.unsent:
+            # What was new then is new to whoever reads this.
+            said = words.cut_end(mail.subject.partition(": ")[2], 160)
+            of = f"The mail of {day(mail.at, self.zone)} could not be sent"
+            yield f"{of}; it said: {said}." if said else f"{of}."
 
     # --- causes ---
 

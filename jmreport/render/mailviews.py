@@ -29,18 +29,26 @@ class Failed(Struct, frozen=True, kw_only=True):
     why: str
 
 
+class Unsent(Struct, frozen=True):
+    """A mail of an earlier night that did not reach the team, and what its subject said."""
+
+    at: datetime
+    subject: str
+
+
 class Night(Struct, frozen=True, kw_only=True):
     """What a mail is about. `report` is that of the team's jobs as of the newest usable run.
 
     It is None where no run ever brought one. `named` are the jobs that its numbers name, also those
     from before its window. `failed` is the newest run, where it brought nothing. `unsent` are
-    nights of which no mail reached the team. `known` says whether any job was ever the team's.
+    mails of nights before that did not reach the team. `known` says whether any job was ever the
+    team's.
     """
 
     report: Report | None
     named: tuple[NightJob, ...] = ()
     failed: Failed | None = None
-    unsent: tuple[datetime, ...] = ()
+    unsent: tuple[Unsent, ...] = ()
     known: bool = True
 
     @property

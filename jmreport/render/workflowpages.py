@@ -296,7 +296,7 @@ def _view(
                 aborted=_day(flow, day, "Aborted", lists, at),
                 succeeded=_day(flow, day, "Succeeded", lists, at),
                 rate=words.percent(rate),
-                no_rate=filtered.UNSEEN if day.unseen else "none ended",
+                no_rate="none ended" if day.told else filtered.UNSEEN,
             )
             for day, rate in zip(reversed(flow.days), reversed(rates), strict=True)
         ),
