@@ -167,6 +167,25 @@ def test_a_mail_that_nobody_took_is_told_of_by_the_next_night(
     )
 
 
+def test_a_night_of_which_no_mail_could_be_made_is_told_of_by_the_next_one(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """A secret that is gone, or a full disk: nothing waits in the spool to be sent later."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    without = replace(of, mail=replace(of.mail, user="r", password_file=str(tmp_path / "gone")))
+    came = night(without, url)
+    assert came.exit == Exit.USAGE
+    assert "index.html" in published(tmp_path)
+    assert post.arrived == []
+    assert night(of, url, days=1).exit == Exit.DONE
+    first, then = (each.mail["Subject"] for each in post.arrived)
+    assert "Mon 23 Nov" in first
+    assert "Tue 24 Nov" in then
+    assert night(of, url, days=2).exit == Exit.DONE
+    assert len(post.arrived) == 3
+
+
 def test_two_nights_of_one_second_are_two_nights(
     server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
 ) -> None:

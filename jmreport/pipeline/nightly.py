@@ -2,8 +2,8 @@
 
 What one step lacks is told and does not keep the others from their work: a dead server still makes
 a mail, a bucket that refuses still makes one, and a mail server that is away leaves its mails in
-the spool. A night that was killed after it had built is delivered by the next one, before that asks
-for anything new.
+the spool. A night that was killed after it had built, or of which no mail could be made, is
+delivered by the next one, before that asks for anything new.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def nightly(
         except JmreportError as error:
             heart.beat("ended", exit=int(error.code), why=error.message)
             raise
-        kept.end()
+        if night.told:
+            kept.end()
         run = outcome.run.id if outcome.run else ""
         heart.beat("ended", exit=int(outcome.exit), run=run)
         if heart.trouble:
@@ -115,6 +116,8 @@ class _Night:
         self._settings, self._kept, self._now = settings, kept, now
         self._environ, self._progress, self._workers = environ, progress, workers
         self._executor = executor
+        #: Whether the mails of this night were sent, or wait in the spool, or nobody gets any.
+        self.told = True
 
     def whole(self, source: Source, until: float | None) -> Outcome:
         """What was left over first, then this night's own steps in their order."""
@@ -176,8 +179,12 @@ class _Night:
             came.append(self._step("publish", self._publish))
         self._kept.did("publish")
         if self._settings.teams:
-            came.append(self._step("mail", lambda: self._mail(failed)))
-        self._kept.did("mail")
+            mailed = self._step("mail", lambda: self._mail(failed))
+            came.append(mailed)
+            # Whatever else ends it leaves nothing in the spool: then the next night tells of this.
+            self.told = mailed.exit in (Exit.DONE, Exit.NOT_DELIVERED)
+        if self.told:
+            self._kept.did("mail")
         return came
 
     def _newest(self) -> Run | None:

@@ -3,8 +3,9 @@
     nightly.lock    held by the system for as long as `jmreport nightly` works
     nightly.json    {"begun": "2026-11-23T02:14:00Z", "done": ["collect"]}
 
-A night that was killed leaves its account, so that the next one delivers what it had built before
-it asks for anything new: otherwise what changed in that night would be in no mail.
+A night that was killed, or could make no mail, leaves its account, so that the next one delivers
+what it had built before it asks for anything new: otherwise what changed in that night would be in
+no mail.
 """
 
 from collections.abc import Iterator
