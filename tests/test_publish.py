@@ -276,6 +276,19 @@ def test_a_network_that_is_gone_ends_with_5_and_the_next_run_goes_on(
     assert publishing.stops(sites, [changes]).faults == []
 
 
+def test_a_dry_run_takes_what_a_first_publishing_had_made_for_ours(gcs: Gcs, sites: Path) -> None:
+    """As the publishing that goes on does."""
+    gcs.fault = lambda _method, _path: 503 if len(gcs.changes) >= 12 else None
+    with pytest.raises(DeliveryError):
+        publish(gcs, sites / "0")
+    gcs.healthy()
+    before = len(gcs.changes)
+    (said,) = publish(gcs, sites / "0", dry_run=True).summary
+    assert said.startswith("would publish to ")
+    assert len(gcs.changes) == before
+    assert publish(gcs, sites / "0").exit == Exit.DONE
+
+
 @pytest.mark.parametrize("fault", [429, 503, "reset", "lost"])
 def test_what_fails_in_passing_in_the_middle_is_healed(sites: Path, fault: int | str) -> None:
     tally = publishing.faulty(sites, fault, share=0.08)

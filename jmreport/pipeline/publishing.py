@@ -157,7 +157,10 @@ class _Publishing:
     def dry(self, *, relist: bool) -> Outcome:
         """What would be done."""
         before, _ = self._before(damaged=relist)
-        plan = self._plan(before, self._listed(wanted=relist or before.at is None), (), over=relist)
+        # What a first publishing that was broken off had made is ours too.
+        left = self._left() if before.at is None else ()
+        listed = self._listed(wanted=relist or before.at is None)
+        plan = self._plan(before, listed, left, over=relist)
         new = sum(not put.there for put in plan.puts)
         size = sum(put.laid.file.size for put in plan.puts)
         return Outcome(
