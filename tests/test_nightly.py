@@ -143,8 +143,12 @@ def test_a_bucket_that_refuses_still_makes_a_mail(
     (tmp_path / "www").write_text("a file where the folder should be")
     outcome = night(of, url)
     assert outcome.exit == Exit.NOT_DELIVERED
-    assert any(line.startswith("publish: ") for line in outcome.summary)
-    assert len(post.arrived) == 1
+    [why] = [line for line in outcome.summary if line.startswith("publish: ")]
+    [came] = post.arrived
+    said = " ".join(text(came.mail).split())
+    assert f"This night’s pages are not there yet ({why}); what was there before still is." in said
+    assert "nights/20261123T021400Z" not in said
+    assert "Open the pages of before" in said
     (tmp_path / "www").unlink()
     assert night(of, url, days=1).exit == Exit.DONE
     assert "nights/20261123T021400Z/index.html" in published(tmp_path)

@@ -45,15 +45,17 @@ def mail(
     again: bool = False,
     teams: Sequence[str] = (),
     failed: str = "",
+    pages_lack: str = "",
     progress: Progress,
 ) -> Outcome:
     """Send each team its mail on the newest run; with `dry_run` or `write` nothing is sent.
 
     A team gets one mail a night: with `again` also one that was sent, or may have been. `teams` are
     the names of those that are meant, all where none is. `failed` says why tonight's run brought
-    nothing where the store doesn't: of a run that never began. Raises UsageError for settings that
-    don't say whom to write to, SnapshotError where no run ever ended, LockedError while another
-    process sends, and DeliveryError where the server took nothing.
+    nothing where the store doesn't: of a run that never began. `pages_lack` says why its pages are
+    not where mails lead to. Raises UsageError for settings that don't say whom to write to,
+    SnapshotError where no run ever ended, LockedError while another process sends, and
+    DeliveryError where the server took nothing.
     """
     if write:
         refuse_in_ours(settings, write)
@@ -62,7 +64,9 @@ def mail(
     sender = sender_of(settings)
     server = None if dry_run or write else _server(settings)
     with open_store(settings, create=bool(failed)) as store:
-        making = _Making(settings, store, chosen, now=now, failed=failed, sender=sender)
+        making = _Making(
+            settings, store, chosen, now=now, failed=failed, pages_lack=pages_lack, sender=sender
+        )
         if dry_run:
             return making.told(again=again)
         if write:
@@ -182,6 +186,7 @@ class _Making:
         *,
         now: datetime,
         failed: str,
+        pages_lack: str,
         sender: Mailbox,
     ) -> None:
         from jmreport.render import words
@@ -201,7 +206,8 @@ class _Making:
         self.zone = words.zone(settings.report.timezone)
         # What was pruned is part of the past all the same: the first night that stays is no first.
         self.reports = _Reports(settings, store, (*store.pruned(), *self.runs)) if usable else None
-        self.places = _places(settings, self.runs)
+        self.pages_lack = pages_lack
+        self.places = _places(settings, self.runs, lacking=bool(pages_lack))
 
     def nights(self, unsent: Mapping[str, tuple[mailviews.Unsent, ...]]) -> tuple[_Told, ...]:
         """What each team is told, and whether it is. `unsent` are mails by the team's name."""
@@ -212,7 +218,12 @@ class _Making:
 
         of = self.reports.of(team) if self.reports else _OfTeam()
         night = mailviews.Night(
-            report=of.report, named=of.named, failed=self.failed, unsent=unsent, known=of.known
+            report=of.report,
+            named=of.named,
+            failed=self.failed,
+            pages_lack=self.pages_lack,
+            unsent=unsent,
+            known=of.known,
         )
         return _Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 
@@ -555,7 +566,8 @@ def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mailviews.Failed
     return mailviews.Failed(at=runs[-1].now, why=runs[-1].reason)
 
 
-def _places(settings: Settings, runs: Sequence[Run]) -> mailviews.Places:
+def _places(settings: Settings, runs: Sequence[Run], *, lacking: bool) -> mailviews.Places:
+    """Where pages are; `lacking` says that those of tonight are not there."""
     from jmreport.render import addresses, mailviews
 
     folder = Path(settings.site.dir)
@@ -570,7 +582,7 @@ def _places(settings: Settings, runs: Sequence[Run]) -> mailviews.Places:
         where=where,
         # Of builds with prefixes of their own only the front page keeps its address.
         there=lambda address: (
-            (address == addresses.OVERVIEW or not settings.publish.atomic)
+            (address == addresses.OVERVIEW or not (settings.publish.atomic or lacking))
             and (folder / address).is_file()
         ),
     )

@@ -118,10 +118,13 @@ class _Night:
         self._executor = executor
         #: Whether the mails of this night were sent, or wait in the spool, or nobody gets any.
         self.told = True
+        #: Why its pages are not where mails lead to; "" where they are.
+        self._pages_lack = ""
 
     def whole(self, source: Source, until: float | None) -> Outcome:
         """What was left over first, then this night's own steps in their order."""
         came = [*self._left_over()]
+        self._pages_lack = ""
         self._kept.begin(self._now)
         built = self._built(source, until)
         if built.run is None and built.exit == Exit.USAGE:
@@ -144,8 +147,7 @@ class _Night:
         if not newest.usable or newest.now < left.begun:
             return []  # it was killed before its jobs were read, and they are still to come
         self._progress.note(f"the night of {left.begun:%Y-%m-%d %H:%M} UTC is delivered first")
-        rendered = self._step("render", self._render)
-        return [rendered, *self._delivered("")]
+        return [self._pages("render", self._render), *self._delivered("")]
 
     def _built(self, source: Source, until: float | None) -> Outcome:
         """The run and its pages."""
@@ -153,7 +155,7 @@ class _Night:
         if collected.run is None:
             return collected
         self._kept.did("collect")
-        rendered = self._step("render", self._render)
+        rendered = self._pages("render", self._render)
         return Outcome(
             exit=first(collected.exit, rendered.exit),
             summary=(*collected.summary, *rendered.summary),
@@ -176,7 +178,7 @@ class _Night:
         """The site to its bucket, then the mails that lead to it; `failed` is why nothing came."""
         came = []
         if self._settings.publish.to and Path(self._settings.site.dir, "index.html").exists():
-            came.append(self._step("publish", self._publish))
+            came.append(self._pages("publish", self._publish))
         self._kept.did("publish")
         if self._settings.teams:
             mailed = self._step("mail", lambda: self._mail(failed))
@@ -216,12 +218,25 @@ class _Night:
     def _mail(self, failed: str) -> Outcome:
         from jmreport.pipeline import mail
 
-        return mail(self._settings, now=self._now, failed=failed, progress=self._progress)
+        return mail(
+            self._settings,
+            now=self._now,
+            failed=failed,
+            pages_lack=self._pages_lack,
+            progress=self._progress,
+        )
 
     def _prune(self) -> Outcome:
         from jmreport.pipeline import prune
 
         return prune(self._settings, now=self._now, environ=self._environ, progress=self._progress)
+
+    def _pages(self, name: str, does: Callable[[], Outcome]) -> Outcome:
+        """A step without which this night's pages are not where mails lead to."""
+        came = self._step(name, does)
+        if came.summary and came.summary[0].startswith(f"{name}: "):
+            self._pages_lack = self._pages_lack or came.summary[0]
+        return came
 
     def _step(self, name: str, does: Callable[[], Outcome]) -> Outcome:
         """What a step came to; one that could not be done is told, and the others go on.

@@ -172,8 +172,10 @@ class Telling:
             return Link("The pages", self.places.href(addresses.OVERVIEW))
         night = addresses.night(report.run.id)
         of = "the last report" if self.night.failed else "this night’s report"
-        href = self.places.href(night) or self.places.href(addresses.OVERVIEW)
-        return Link(f"Open {of}", href)
+        if href := self.places.href(night):
+            return Link(f"Open {of}", href)
+        before = "the pages of before" if self.night.pages_lack else of
+        return Link(f"Open {before}", self.places.href(addresses.OVERVIEW))
 
     def _notices(self) -> Iterator[str]:
         quality = self.report.quality if self.report else None
@@ -185,6 +187,9 @@ class Telling:
         # Of a report without jobs the sentence below the title says so, unless it is of a team.
         if report and not self.night.failed and (report.counts.total or self.team.labels):
             yield from filter(None, (verdict.filter_note(report),))
+        if self.night.pages_lack and not self.night.failed:
+            why = words.cut_middle(self.night.pages_lack, 200)
+            yield f"This night’s pages are not there yet ({why}); what was there before still is."
         if report and not self.night.failed:
             yield from _broken(report)
         for mail in self.night.unsent:

@@ -40,14 +40,15 @@ class Night(Struct, frozen=True, kw_only=True):
     """What a mail is about. `report` is that of the team's jobs as of the newest usable run.
 
     It is None where no run ever brought one. `named` are the jobs that its numbers name, also those
-    from before its window. `failed` is the newest run, where it brought nothing. `unsent` are
-    mails of nights before that did not reach the team. `known` says whether any job was ever the
-    team's.
+    from before its window. `failed` is the newest run, where it brought nothing; `pages_lack` says
+    why its pages are not where the mail leads to, "" where they are. `unsent` are mails of nights
+    before that did not reach the team. `known` says whether any job was ever the team's.
     """
 
     report: Report | None
     named: tuple[NightJob, ...] = ()
     failed: Failed | None = None
+    pages_lack: str = ""
     unsent: tuple[Unsent, ...] = ()
     known: bool = True
 
