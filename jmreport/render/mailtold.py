@@ -343,7 +343,9 @@ class Telling:
 
     def _attached(self) -> str:
         there = [name for name in dict.fromkeys(self.team.attach) if self.report]
-        names = {"csv": "jobs.csv (all jobs of this team)", "json": "report.json (this report)"}
+        which = "the last report" if self.night.failed else "this report"
+        jobs = "all jobs of this team" + (" as of then" if self.night.failed else "")
+        names = {"csv": f"jobs.csv ({jobs})", "json": f"report.json ({which})"}
         said = [names[name] for name in there if name not in self.left_out]
         lines = [f"Attached: {words.listed(said)}."] if said else []
         lines += [f"{names[name].split(' ')[0]} is too large to attach." for name in self.left_out]

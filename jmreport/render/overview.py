@@ -668,7 +668,7 @@ def _ended(day: Day) -> int:
 
 def _usual_day(days: Sequence[Day]) -> str:
     """The median of failed jobs in the nights before the last; "" below five."""
-    before = sorted(day.failed for day in days[:-1])
+    before = sorted(day.failed for day in days[:-1] if day.told)
     return (
         f"usually {words.number(before[len(before) // 2])} failed a night"
         if len(before) > 4
