@@ -338,6 +338,7 @@ def test_no_page_counts_0_failures_where_failed_jobs_were_not_asked_for(tmp_path
     tasks = (site / addresses.TASKS).read_text()
     assert "Failed jobs were not asked for." in tasks
     assert "What failed jobs lost is not among it: they were not asked for." in tasks
+    assert "No task failed" not in tasks
     told = json.loads((site / "data/report.json").read_text())["slos"]
     assert told
     assert {(one["told"], one["broken"], one["left"]) for one in told} == {(False, False, None)}

@@ -321,9 +321,10 @@ class _Tasks:
         elif total.spent.total:
             of = " that the filter let through" if filtered.narrows(self.filters) else ""
             yield f"In this report every one of {hours(total.spent.total)}{of} led to a success."
-        if self.report.previous is not None and tonight.spent.total:
+        night = tonight_words(self.report, self.prices)
+        if self.report.previous is not None and tonight.spent.total and night:
             usual = usual_words(waste)
-            said = f"Last night: {waste_words(tonight, self.prices)}"
+            said = f"Last night: {night}"
             yield f"{said} ({usual})." if usual else f"{said}."
         if total.spent.unknown:
             yield (
@@ -483,7 +484,10 @@ def _title(report: Report) -> str:
         said.append(f"{words.percent(waste.total.spent.share)} of all hours led to no success")
     if not said:
         failed = sum(len(flow.failed_tasks) for flow in report.workflows)
-        none = f"No task failed or is slower{_of(report.run.asked.filters)}"
+        filters = report.run.asked.filters
+        none = f"No task failed or is slower{_of(filters)}"
+        if filters.hides_failures:
+            none = "Failed jobs were not asked for"
         return words.plural(failed, "failed task") if failed else none
     return ", ".join(said)
 
