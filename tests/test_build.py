@@ -195,6 +195,17 @@ def test_a_server_that_is_gone_leaves_the_site_as_it_was(settings: Settings) -> 
     )
 
 
+def invent(settings: Settings) -> None:
+    """A night of the built-in server, in process."""
+    pipeline.collect(
+        settings,
+        now=NOW + timedelta(minutes=1),
+        source=pipeline.Source(demo=pipeline.DemoOptions(jobs=20)),
+        environ={},
+        progress=SilentProgress(),
+    )
+
+
 def test_invented_jobs_never_go_among_those_of_a_real_server(settings: Settings) -> None:
     """--demo in a folder with real snapshots is refused, and nothing is written."""
     with serve(Demo(now=NOW, jobs=20), port=0) as server:
@@ -202,13 +213,7 @@ def test_invented_jobs_never_go_among_those_of_a_real_server(settings: Settings)
         build(settings, server.url)
     before = bytes_of(settings.snapshots.dir)
     with pytest.raises(UsageError, match="is for the jobs of a real server"):
-        pipeline.collect(
-            settings,
-            now=NOW + timedelta(minutes=1),
-            source=pipeline.Source(demo=pipeline.DemoOptions(jobs=20)),
-            environ={},
-            progress=SilentProgress(),
-        )
+        invent(settings)
     assert bytes_of(settings.snapshots.dir) == before
 
 
@@ -217,13 +222,7 @@ def test_runs_that_failed_say_whose_jobs_are_to_lie_there(settings: Settings) ->
     with pytest.raises(NothingUsableError):
         build(settings, "http://127.0.0.1:9")
     with pytest.raises(UsageError, match="is for the jobs of a real server"):
-        pipeline.collect(
-            settings,
-            now=NOW + timedelta(minutes=1),
-            source=pipeline.Source(demo=pipeline.DemoOptions(jobs=20)),
-            environ={},
-            progress=SilentProgress(),
-        )
+        invent(settings)
 
 
 class Echo:

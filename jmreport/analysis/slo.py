@@ -15,8 +15,6 @@ from jmreport.records import Filters, JobRow
 from jmreport.report import SloReport
 from jmreport.settings import Slo
 
-_NO_FILTERS = Filters()
-
 
 class Outcome(NamedTuple):
     """How a job ended, by its place."""
@@ -57,7 +55,7 @@ class Promises:
             kept.settled += outcomes
 
     def reports(
-        self, covered: datetime, *, reached: datetime | None = None, filters: Filters = _NO_FILTERS
+        self, covered: datetime, *, reached: datetime, filters: Filters
     ) -> tuple[SloReport, ...]:
         """A report for each promise and value, by the settings; those broken most first.
 
@@ -66,9 +64,7 @@ class Promises:
         what they left out may have been kept or broken.
         """
         return tuple(
-            each
-            for kept in self._kept
-            for each in kept.reports(covered, reached or covered, filters)
+            each for kept in self._kept for each in kept.reports(covered, reached, filters)
         )
 
 

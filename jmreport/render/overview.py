@@ -532,21 +532,15 @@ class _Overview:
             text = day_number(day, kind, count)
             return Link(text=text, href=links.get((day.day, kind), ""))
 
+        notes = ["no report; what ended is in the next night"] if silent else []
+        notes += ["filtered"] if day.filtered and not self._all_filtered else []
         return DayRow(
             # A night that was pruned still has its bar, and no page.
             day=Link(
                 text=day_words(day.day),
                 href=addresses.night(day.run) if day.run in self._told else "",
             ),
-            note=", ".join(
-                filter(
-                    None,
-                    (
-                        "no report; what ended is in the next night" if silent else "",
-                        "filtered" if day.filtered and not self._all_filtered else "",
-                    ),
-                )
-            ),
+            note=", ".join(notes),
             failed=link(day.failed, "Failed"),
             aborted=link(day.aborted, "Aborted"),
             succeeded=link(day.succeeded, "Succeeded"),
