@@ -9,19 +9,21 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from jmreport import pipeline
+from jmreport.analysis.contexts import Contexts
 from jmreport.errors import Exit, LockedError
 from jmreport.pipeline import DemoOptions, Outcome, Source
 from jmreport.progress import SilentProgress, Step
 from jmreport.records import run_id
 from jmreport.render.ledger import Ledger
 from jmreport.render.seal import Seal, encoded
-from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo
+from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 DEMO = Source(demo=DemoOptions(jobs=160))
@@ -82,6 +84,19 @@ def test_what_is_sealed_is_left_alone_and_told_as_before() -> None:
     assert first.summary[0].split(",")[0] == again.summary[0].split(",")[0]
     assert len(first.summary) > 2
     assert (again.exit, again.summary[1:], again.run) == (first.exit, first.summary[1:], first.run)
+
+
+def test_a_site_that_was_moved_has_no_job_told_of_anew(folder: Path) -> None:
+    """Nor do snapshots that were: only the page that names the folders is another."""
+    render(Settings())
+    folder.joinpath("site").rename(folder / "public")
+    folder.joinpath("snapshots").rename(folder / "read")
+    how = Settings(site=Site(dir="public"), snapshots=Snapshots(dir="read"))
+    with patch.object(Contexts, "remembered", side_effect=AssertionError("all are told anew")):
+        moved, looked = render(how)
+    assert looked
+    assert " 1 rewritten" in moved.summary[0]
+    assert "--site public --snapshots read" in folder.joinpath("public/about.html").read_text()
 
 
 @pytest.mark.usefixtures("folder")

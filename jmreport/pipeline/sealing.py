@@ -8,35 +8,46 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from jmreport import __version__
 from jmreport.guidance import Guidance
-from jmreport.settings import Settings
+from jmreport.settings import Settings, Site, Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Settings that no page depends on: of whom is asked, and of what becomes of a site.
-_UNSEEN = frozenset(("api", "collect", "nightly", "mail", "publish", "prune", "teams"))
+#: Settings that no page of a job depends on: of whom is asked, what becomes of a site, and where
+#: everything lies.
+_UNSEEN = frozenset(("api", "collect", "nightly", "mail", "publish", "prune", "teams", "snapshots"))
 
 
 def made_of(stamp: str, settings: Settings, guidance: Guidance) -> str:
     """Changes when the code, a setting, a note or the snapshots do, of which `stamp` tells."""
-    made = (made_with(settings), guidance, stamp)
+    made = (made_with(settings), _places(settings), guidance, stamp)
     return hashlib.blake2b(msgspec.msgpack.encode(made), digest_size=16).hexdigest()
 
 
 def made_with(settings: Settings) -> str:
-    """Changes when the code or a setting does that pages are made with."""
+    """Changes when the code or a setting does that pages of jobs are made with.
+
+    It does not where the folders are others: a site that was moved is the same site.
+    """
     shown = {
         name: getattr(settings, name) for name in settings.__struct_fields__ if name not in _UNSEEN
     }
+    shown["site"] = replace(settings.site, dir=Site().dir)
     whole = hashlib.blake2b(digest_size=16)
     whole.update(msgspec.msgpack.encode((__version__, shown)))
     for name, body in _code():
         whole.update(f"{name} {len(body)}\n".encode())
         whole.update(body)
     return whole.hexdigest()
+
+
+def _places(settings: Settings) -> tuple[str, Snapshots]:
+    """Where everything lies, which the page about the report and lines for the console name."""
+    return settings.site.dir, settings.snapshots
 
 
 def _code() -> Iterator[tuple[str, bytes]]:
