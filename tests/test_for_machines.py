@@ -206,6 +206,32 @@ def test_a_gate_on_promises_passes_nobody_without_one(
     assert "gate: there is no promise to keep" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("label", ["ownr", "owner=nobody", "ownr=li"])
+def test_a_gate_on_promises_does_not_pass_where_no_job_has_the_label(
+    two_nights: Path, label: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Written wrong, it would pass for good."""
+    config = two_nights / "jmreport.toml"
+    config.write_text(
+        f'[[slo]]\nlabel = "{label}"\ntarget = 0.01\n[[slo]]\nlabel = "owner"\ntarget = 0.01\n'
+    )
+    assert _render(two_nights, "--fail-on", "slo", "--config", str(config)) == Exit.GATE
+    said = capfd.readouterr().out
+    assert f"gate: the promise of {label} cannot be told: no job that ended has this label" in said
+    assert said.count("gate: ") == 1
+
+
+def test_a_gate_on_promises_does_not_pass_where_a_filter_hid_all_values_of_a_label(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "jmreport.toml"
+    config.write_text('[[slo]]\nlabel = "owner"\ntarget = 0.01\n')
+    options = ("--name", "nobody", "--fail-on", "slo", "--config", str(config))
+    assert _build(tmp_path, 0, *options) == Exit.GATE
+    said = capfd.readouterr().out
+    assert "gate: the promise of owner cannot be told: a filter may have left out jobs" in said
+
+
 def test_a_gate_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
     assert _build(tmp_path, 0, "--fail-on", "everything") == Exit.USAGE
 

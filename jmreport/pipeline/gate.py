@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jmreport.settings import Gate, Slo
@@ -17,7 +17,7 @@ def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
     failures that names none of them passes. Where the filter of the run leaves out whatever failed,
     nobody knows of new failures, and a limit on them does not pass; no more do promises of
-    jobs that a filter may have left out.
+    jobs that a filter may have left out, or of such that there are none of.
     """
     found = []
     new, most = report.counts.new, gate.max_new
@@ -41,13 +41,25 @@ def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]
             for one in report.slos
             if one.broken
         ]
-        untold = [f"{one.key}={one.value}" for one in report.slos if not one.told]
-        if untold:
-            of = f"{untold[0]} and {len(untold) - 1} more" if len(untold) > 1 else untold[0]
-            found.append(
-                f"gate: the promise of {of} cannot be told: a filter may have left out jobs"
-            )
+        found += _untold(report, slos)
     return tuple(found)
+
+
+def _untold(report: Report, slos: Sequence[Slo]) -> Iterator[str]:
+    """Promises of which nobody can say that they were kept."""
+    from jmreport.render import promises
+
+    hidden = [f"{one.key}={one.value}" for one in report.slos if not one.told]
+    empty = [slo.label for slo in promises.of_nobody(slos, report) if slo.label not in hidden]
+    if report.run.asked.filters.narrows:
+        hidden, empty = [*hidden, *empty], []
+    for labels, why in (
+        (hidden, "a filter may have left out jobs"),
+        (empty, "no job that ended has this label"),
+    ):
+        if labels:
+            more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+            yield f"gate: the promise of {labels[0]}{more} cannot be told: {why}"
 
 
 def _percent(share: float | None) -> str:

@@ -1,7 +1,7 @@
 """Promises by label (SLO), on the overview and on their label's page: kept or broken, and by how
 much."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil, floor
 
 from msgspec import Struct
@@ -61,17 +61,23 @@ def mistakes(slos: Sequence[Slo], report: Report) -> tuple[str, ...]:
     """
     if filtered.narrows(report.run.asked.filters):
         return ()
-    told = {(one.key, one.value) for one in report.slos}
-    found = []
+    return tuple(
+        f"[[slo]] label = {slo.label!r}: no job that ended in the last "
+        f"{words.plural(slo.days, 'day')} has this label: it promises nothing"
+        for slo in of_nobody(slos, report)
+    )
+
+
+def of_nobody(slos: Sequence[Slo], report: Report) -> Iterator[Slo]:
+    """Promises with whose label no job ended."""
     for slo in slos:
         key, equals, value = slo.label.partition("=")
-        ended = any(one.ended for one in report.slos if (one.key, one.value) == (key, value))
-        if (equals and not ended) or (not equals and not any(name == key for name, _ in told)):
-            found.append(
-                f"[[slo]] label = {slo.label!r}: no job that ended in the last "
-                f"{words.plural(slo.days, 'day')} has this label: it promises nothing"
-            )
-    return tuple(found)
+        if not any(
+            one.ended
+            for one in report.slos
+            if one.key == key and one.days == slo.days and (not equals or one.value == value)
+        ):
+            yield slo
 
 
 def _table(slos: Sequence[SloReport], most: int, report: Report, lists: Lists, at: str) -> Promises:
