@@ -142,6 +142,28 @@ def test_what_is_gone_stays_for_a_day(gcs: Gcs, sites: Path) -> None:
     assert " 0 deleted" in publish(gcs, sites / "1", hours=72).summary[0]
 
 
+def test_what_is_gone_goes_though_it_was_copied_meanwhile_and_what_is_anothers_stays(
+    place: tuple[Gcs | None, str], sites: Path
+) -> None:
+    """A folder or bucket that was copied has all its objects written anew, with what they held."""
+    gcs, to = place
+    for night in (0, 1):
+        publish(gcs, sites / str(night), to=to, hours=24 * night)
+    gone = sorted(files_of(sites / "0").keys() - files_of(sites / "1").keys())
+    theirs, *copied = gone
+    assert copied
+    bucket = open_bucket(to, environ=gcs.environ if gcs else {}, patience=5.0)
+    for name in copied:
+        found = bucket.read(name)
+        assert found
+        bucket.write(name, found.data, generation=None)
+    bucket.write(theirs, b"of somebody else", generation=None)
+    said = publish(gcs, sites / "1", to=to, hours=48).summary[0]
+    assert f"{len(copied)} deleted (1 left: changed by somebody else)" in said
+    assert [name for name in gone if bucket.look(name)] == [theirs]
+    assert " 0 deleted, " in publish(gcs, sites / "1", to=to, hours=72).summary[0]
+
+
 def test_what_comes_back_within_its_day_stays(gcs: Gcs, sites: Path) -> None:
     publish(gcs, sites / "0")
     publish(gcs, sites / "1", hours=1)

@@ -279,6 +279,7 @@ class _Publishing:
 
     def _sending(self, claim: Claim) -> Sending:
         from jmreport.publish import Sending
+        from jmreport.render.files import is_sum_of
 
         root = Path(self.settings.site.dir)
         sums = {file.address: file.sum for file in self.files}
@@ -287,6 +288,7 @@ class _Publishing:
             lambda address: _read(root, address, sums[address]),
             threads=self.settings.publish.threads,
             check=claim.check,
+            is_sum_of=is_sum_of,
         )
 
     def _commit(self, plan: Plan, before: Manifest, generation: int, sending: Sending) -> None:
@@ -367,9 +369,10 @@ def _elapsed() -> float:
 
 def _told(place: str, plan: Plan, sent: Sent) -> str:
     copied = f", {sent.copied} copied" if plan.build else ""
+    left = f" ({sent.left} left: changed by somebody else)" if sent.left else ""
     return (
         f"published to {place}: {sent.uploaded} uploaded{copied}, "
-        f"{len(plan.kept) + sent.skipped} skipped, {sent.deleted} deleted, "
+        f"{len(plan.kept) + sent.skipped} skipped, {sent.deleted} deleted{left}, "
         f"{sizes.in_words(sent.bytes)}"
     )
 

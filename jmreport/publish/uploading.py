@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from jmreport.bucket import Bucket, Headers, Held
 from jmreport.errors import ChangedError, DeliveryError
-from jmreport.publish.manifest import Shown
+from jmreport.publish.manifest import Gone, Shown
 from jmreport.publish.planning import Plan, Put
 from jmreport.publish.serving import body
 
@@ -27,12 +27,16 @@ class Sent(Struct, kw_only=True):
     copied: int = 0
     skipped: int = 0
     deleted: int = 0
+    #: What was to go, and is somebody else's now.
+    left: int = 0
     #: As they went over the wire.
     bytes: int = 0
 
 
 class Sending:
     """A plan being carried out. `read` gives a file's bytes by its address; `check` comes first.
+
+    `is_sum_of` says whether bytes are those of a digest of the plan.
 
     Any error of a thread stops the others before their next object, and is raised.
     """
@@ -44,8 +48,10 @@ class Sending:
         *,
         threads: int,
         check: Callable[[], None],
+        is_sum_of: Callable[[str, bytes], bool],
     ) -> None:
         self._bucket, self._read, self._threads, self._check = bucket, read, threads, check
+        self._is_sum_of = is_sum_of
         self._lock = threading.Lock()
         self.sent = Sent()
         #: The objects that were made, or found to be right.
@@ -68,17 +74,31 @@ class Sending:
 
         def do(name: str) -> None:
             self._check()
+            was, there, left = plan.gone[name], False, False
             try:
-                there = self._bucket.delete(name, generation=plan.gone[name].generation)
-            except ChangedError:  # somebody else's now
-                there = False
+                there = self._bucket.delete(name, generation=was.generation)
+            except ChangedError:
+                there = self._deleted_again(name, was)
+                left = not there
             with self._lock:
                 over.add(name)
                 self.sent.deleted += there
+                self.sent.left += left
             advance()
 
         in_threads(plan.due, do, threads=self._threads)
         return over
+
+    def _deleted_again(self, name: str, was: Gone) -> bool:
+        """Whether an object went that somebody wrote since with what it held, as a copy does of a
+        whole bucket; any other is theirs."""
+        try:
+            found = self._bucket.read(name)
+            if found is None or not was.sum or not self._is_sum_of(was.sum, found.data):
+                return False
+            return self._bucket.delete(name, generation=found.generation)
+        except ChangedError:
+            return False
 
     def _make(self, put: Put) -> None:
         if put.source and self._copied(put):
