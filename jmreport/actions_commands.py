@@ -25,7 +25,11 @@ Ids = Annotated[
 ]
 FromFile = Annotated[
     Path | None,
-    typer.Option("--from-file", metavar="FILE", help="More ids, one a line; - is the input."),
+    typer.Option(
+        "--from-file",
+        metavar="FILE",
+        help="More ids, one a line, # before a comment; - is the input.",
+    ),
 ]
 Where = Annotated[
     list[str] | None,
@@ -168,7 +172,8 @@ def _ids(ids: Sequence[str], file: Path | None) -> list[str]:
     if file is not None:
         text = sys.stdin.read() if str(file) == "-" else _text_of(file)
         lines = [line.strip() for line in text.splitlines()]
-    return list(dict.fromkeys(job for job in (*ids, *lines) if job))
+    named = (line for line in lines if not line.startswith("#"))
+    return list(dict.fromkeys(job for job in (*ids, *named) if job))
 
 
 def _text_of(file: Path) -> str:

@@ -265,7 +265,7 @@ def test_ids_come_from_a_file_or_the_input_too(
     """Also such as hold an equals sign; each is sent once."""
     with serving() as server:
         one, two, three = ids(server, "Failed")[:3]
-        (tmp_path / "ids.txt").write_text(f"{two}\n\n  {three}\n{two}\n")
+        (tmp_path / "ids.txt").write_text(f"# of tonight\n{two}\n\n  {three}\n{two}\n")
         url = ["--api-url", server.url]
         assert main(["label", one, "flag=archive", "--from-file", "ids.txt", *url]) == 0
         assert len(sent(server)) == 3

@@ -13,9 +13,11 @@ from actions_cases import ANA, EVE, NOW, OMAR, Answer, Bench, bench, path_of, st
 
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, serve
+from jmreport.deeds import Ask, Deed, JobState, Pick, Told, Wish
 from jmreport.errors import UsageError
 from jmreport.pipeline import Source
 from jmreport.progress import SilentProgress
+from jmreport.render.actionpages import ActionPages
 from jmreport.settings import Actions, Allow, Redact, Settings, Site, Snapshots
 
 
@@ -207,6 +209,26 @@ def test_many_jobs_are_flagged_in_one_click(local: Bench) -> None:
         {"flag": "archive"}
     ] * 20
     assert len(local.audit("asked")) == len(local.audit("came")) == 20
+
+
+@pytest.mark.parametrize("page", ["chosen", "asked", "told"])
+def test_jobs_whose_ids_begin_alike_are_told_apart(page: str) -> None:
+    ids = ("0a1b2c3d-0000-4f00-8000-000000000001", "0a1b2c3d-0001-4f00-8000-000000000002")
+    pages = ActionPages(Settings(), version="0.1.0")
+    jobs = tuple(JobState(id=job, status="Running") for job in ids)
+    match page:
+        case "chosen":
+            made = pages.pick(Pick(who="ana", jobs=jobs))
+        case "asked":
+            made = pages.ask(Ask(who="ana", action="abort", jobs=jobs))
+        case _:
+            wish = Wish(action="abort")
+            deeds = tuple(Deed(job=job, wish=wish, came="done", said="") for job in ids)
+            names = dict.fromkeys(ids, "align")
+            told = Told(who="ana", action="abort", at=NOW, key="", deeds=deeds, names=names)
+            made = pages.told(told)
+    for short in ("0a1b2c3d-0000", "0a1b2c3d-0001"):
+        assert f'<code class="id">{short}</code>' in made
 
 
 def test_a_label_of_many_jobs_can_be_emptied_again(local: Bench) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from site_cases import HOSTILE, entries, report, runs
 
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.render import feed, multiqc, reportjson
+from jmreport.report import ReportCounts
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 FIRST = datetime(2026, 11, 22, 2, 14, tzinfo=UTC)
@@ -114,6 +116,24 @@ def test_the_feeds_links_are_absolute_where_the_sites_address_is_known() -> None
     link = _entries(content)[0].find(f"{ATOM}link")
     assert link is not None
     assert link.get("href") == f"{url}/nights/{nights[-1].run}/index.html"
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"missing": 2, "stuck": 1, "fixed": 4}, "No new failures, 2 missing, 1 stuck"),
+        ({"still_failing": 3}, "No new failures"),
+        ({"new": 1, "missing": 2}, "1 new failure"),
+    ],
+)
+def test_a_title_without_new_failures_tells_what_is_no_good_news(
+    counts: dict[str, int], said: str
+) -> None:
+    """A feed's reader shows nothing else of an entry."""
+    *_, night = report(entries(20, runs(2)), runs(2)).nights
+    night = replace(night, counts=ReportCounts(total=20, **counts))
+    content = feed.feed((night,), title="Nightly", url=None, server="")
+    assert _of(_entries(content)[0], "title") == said
 
 
 def test_an_entry_keeps_its_id_and_two_servers_never_share_one() -> None:

@@ -4,7 +4,7 @@ They carry the site's look and nothing of its scripts, and lie beside its pages,
 from one to the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from jmreport.deeds import Action, Ask, Deed, JobState, LabelField, Pick, Told, 
 from jmreport.render import addresses, words
 from jmreport.render.theme import Theme
 from jmreport.settings import Settings
+from jmreport.short_ids import short_ids
 
 #: Labels of a job that its row names, where there are many jobs to choose from.
 MOST_LABELS = 6
@@ -150,11 +151,12 @@ class ActionPages:
         count = len(page.jobs)
         left = sum(not state.finished for state in page.jobs)
         here = f"actions/{page.action}"
+        short = _short(state.id for state in page.jobs)
         view = AskView(
             title=_asked(page.action, count, left),
             action=page.action,
             who=page.who,
-            jobs=tuple(self._asked_of(state, here, page) for state in page.jobs),
+            jobs=tuple(self._asked_of(state, here, page, short) for state in page.jobs),
             count=count,
             target=f"{page.action}?{urlencode([('job', state.id) for state in page.jobs])}",
             back=_href(here, addresses.job(page.jobs[0].id) if single else addresses.JOBS),
@@ -184,11 +186,12 @@ class ActionPages:
         else:
             title = f"{words.number(done)} of {words.plural(whole, 'job')} done: {what}"
         only = page.deeds[0].job if len(page.deeds) == 1 else ""
+        short = _short((*page.names, *(deed.job for deed in page.deeds)))
         view = ToldView(
             title=title,
             who=page.who,
             at=words.when(page.at, self._zone),
-            deeds=tuple(self._deed(deed, here, page) for deed in page.deeds),
+            deeds=tuple(self._deed(deed, here, page, short) for deed in page.deeds),
             pending=whole - len(page.deeds) if page.pending else 0,
             here=f"outcome?{urlencode({'key': page.key})}",
             again=page.again,
@@ -203,11 +206,12 @@ class ActionPages:
         """Jobs to choose from."""
         here = "actions/jobs"
         looked = [("status", page.status), ("name", page.name), ("label", page.label)]
+        short = _short(state.id for state in page.jobs)
         view = PickView(
             title="Act on jobs",
             who=page.who,
             jobs=tuple(
-                self._line(state, here, marked=page.all and at < page.most)
+                self._line(state, here, short, marked=page.all and at < page.most)
                 for at, state in enumerate(page.jobs)
             ),
             more=page.more,
@@ -231,7 +235,7 @@ class ActionPages:
         view = TurnedView(title=page.title, why=page.why, href=page.href, link=page.link)
         return self._theme.render("actionturned.html", view, address="actions/turned")
 
-    def _asked_of(self, state: JobState, here: str, page: Ask) -> JobLine:
+    def _asked_of(self, state: JobState, here: str, page: Ask, short: Mapping[str, str]) -> JobLine:
         """A job on a confirm page: all its labels where it is alone, else those that can change."""
         note = page.notes.get(state.id, "")
         if page.action == "abort" and state.finished:
@@ -242,13 +246,18 @@ class ActionPages:
         if len(page.jobs) > 1:
             shown = {each.key: shown[each.key] for each in page.fields if shown.get(each.key)}
         return self._line(
-            replace(state, labels=shown), here, note=note[:1].upper() + note[1:], most=len(shown)
+            replace(state, labels=shown),
+            here,
+            short,
+            note=note[:1].upper() + note[1:],
+            most=len(shown),
         )
 
     def _line(
         self,
         state: JobState,
         here: str,
+        short: Mapping[str, str],
         *,
         note: str = "",
         most: int = MOST_LABELS,
@@ -260,7 +269,7 @@ class ActionPages:
         )
         return JobLine(
             id=state.id,
-            short_id=_short(state.id),
+            short_id=short[state.id],
             name=words.cut_middle(state.name or "job", 80),
             href=_href(here, addresses.job(state.id)),
             status=words.status(state.status or None),
@@ -272,7 +281,7 @@ class ActionPages:
             marked=marked,
         )
 
-    def _deed(self, deed: Deed, here: str, page: Told) -> DeedLine:
+    def _deed(self, deed: Deed, here: str, page: Told, short: Mapping[str, str]) -> DeedLine:
         key, text = _CAME[deed.came]
         before = page.before.get(deed.job, {})
         changes = tuple(
@@ -280,7 +289,7 @@ class ActionPages:
         )
         return DeedLine(
             id=deed.job,
-            short_id=_short(deed.job),
+            short_id=short[deed.job],
             name=words.cut_middle(page.names.get(deed.job, "") or "job", 80),
             href=_href(here, addresses.job(deed.job)),
             came=text,
@@ -296,8 +305,9 @@ def _href(here: str, to: str) -> str:
     return addresses.relative(here, to)
 
 
-def _short(job: str) -> str:
-    return words.cut_end(job, 60) if len(job) <= 12 or "-" not in job[:9] else job[:8]
+def _short(jobs: Iterable[str]) -> dict[str, str]:
+    """What tells the jobs of a page apart, and still looks like their ids."""
+    return {job: words.cut_middle(short, 60) for job, short in short_ids(jobs).items()}
 
 
 def _asked(action: Action, count: int, left: int) -> str:

@@ -9,6 +9,7 @@ from jmreport.records import MISFIT, JobRow
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.report import JobContext
+from jmreport.short_ids import form
 
 #: The rank of a sub-job of which nothing has to be said.
 _SOUND = 2
@@ -81,7 +82,7 @@ def _named(tasks: Iterable[TaskMetadata]) -> Iterator[str]:
 
 def _row(child: JobRow, making: Making) -> SubJob:
     return SubJob(
-        job=Link(child.id[:8], making.link(addresses.job(child.id))),
+        job=Link(form(child.id), making.link(addresses.job(child.id))),
         name=words.cut_middle(child.name, 120),
         status=words.status(child.status),
         started=making.short(child.start),

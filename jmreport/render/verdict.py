@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from jmreport.records import Asked, Filters
 from jmreport.render import filtered, words
 from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts, StatusSplit
@@ -39,6 +41,14 @@ def _night_title(summary: NightSummary, attention: Sequence[CauseGroup]) -> str:
         summary.left_out,
         first=summary.since is None,
     )
+
+
+def night_headline(summary: NightSummary) -> str:
+    """The same for where nothing stands beside it, as in a feed: what is no failure and no good
+    news either is told with it."""
+    said, counts = night_words(summary), replace(summary.counts, fixed=0, still_failing=0)
+    # New failures say enough.
+    return said if counts.new else ", ".join((said, *_said(counts)))
 
 
 def night_rest(summary: NightSummary) -> str:
