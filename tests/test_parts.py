@@ -626,7 +626,24 @@ def test_the_commands_make_a_night(
     assert main(["merge", "--now", NOW.isoformat()]) in (Exit.DONE, Exit.INCOMPLETE)
 
 
-@pytest.mark.parametrize("shard", ["", "0/2", "3/2", "2", "a/b", "1/2/3", "-1/2", "1/1001", "1/0"])
+@pytest.mark.parametrize(
+    "shard",
+    [
+        "",
+        "0/2",
+        "3/2",
+        "2",
+        "a/b",
+        "1/2/3",
+        "-1/2",
+        "1/1001",
+        "1/0",
+        "+1/2",
+        " 1/2",
+        "1/1_0",
+        "1/\uff12",
+    ],
+)
 def test_what_is_no_part_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -73,12 +73,11 @@ def shard_from(text: str) -> Shard:
     >>> shard_from("2/4")
     Shard(number=2, of=4)
     """
-    number, slash, of = text.partition("/")
-    try:
-        found = Shard(int(number), int(of))
-    except ValueError:
-        found = Shard(0, 0)
-    if not slash or not 1 <= found.number <= found.of <= MOST:
+    number, _, of = text.partition("/")
+    # int() also takes signs, spaces, underscores and the digits of any script.
+    plain = all(each.isascii() and each.isdigit() and len(each) < 9 for each in (number, of))
+    found = Shard(int(number), int(of)) if plain else Shard(0, 0)
+    if not 1 <= found.number <= found.of <= MOST:
         raise UsageError(
             f"--shard {text}: no part of a whole",
             hint=f"write 1/4 to 4/4 for the four parts of a run; there are {MOST} parts at most",
