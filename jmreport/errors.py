@@ -9,12 +9,12 @@
     │   └── SnapshotError                 no snapshot, or one that cannot be read
     ├── DeliveryError                 5   a bucket or a mailbox did not take it
     │   └── ChangedError                  an object is another than the one that was read
-    ├── GateError                     6   built, and a limit is exceeded
     ├── LockedError                   7   another run holds the lock
     ├── ActionError                   8   the server refused an action, or its outcome is unknown
     └── StoppedError                130   Ctrl-C or SIGTERM; what was read until then is kept
 
-A message says what failed and on what; a hint says what to do next.
+A message says what failed and on what; a hint says what to do next. A limit that is exceeded (6) is
+no error: the report was written, and says so.
 """
 
 from enum import IntEnum
@@ -102,12 +102,6 @@ class DeliveryError(JmreportError):
 
 class ChangedError(DeliveryError):
     """An object in a bucket is another than the one that was read: somebody else wrote it."""
-
-
-class GateError(JmreportError):
-    """The report was written, and it exceeds a limit that was asked for."""
-
-    code = Exit.GATE
 
 
 class LockedError(JmreportError):

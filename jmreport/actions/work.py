@@ -33,7 +33,7 @@ from jmreport.deeds import (
     label_mistake,
 )
 from jmreport.errors import JmreportError
-from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, DisplayField
+from jmreport.models import JOB_STATUSES, DisplayField
 
 #: Jobs that are read at once for a page of many, and listed at once to choose from.
 AT_ONCE = 6
@@ -490,8 +490,6 @@ class Work:
 
 _CHOOSE = "/actions/jobs"
 _ACTIONS: tuple[Action, ...] = ("abort", "labels")
-#: Jobs that may still be stopped.
-STOPPABLE = ACTIVE_STATUSES
 
 
 def _one(text: str) -> dict[str, str]:

@@ -79,11 +79,6 @@ def jobs_page(page: int) -> str:
     return JOBS if page == 1 else f"jobs/page-{page}.html"
 
 
-def jobs_status(key: str, page: int = 1) -> str:
-    """A page of the jobs of one status, by its key in `words.status`."""
-    return f"jobs/status-{key}.html" if page == 1 else f"jobs/status-{key}-page-{page}.html"
-
-
 @lru_cache(maxsize=4096)
 def workflow(name: str) -> str:
     """The page of a workflow, by its name; "" is the jobs without one."""
