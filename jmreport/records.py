@@ -409,6 +409,11 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether pages may be made from it."""
         return self.state in ("complete", "incomplete")
 
+    @property
+    def whole_list(self) -> bool:
+        """Whether every page of the list came: else that a job is not in it says nothing."""
+        return not any(gap.job is None and "the list" in gap.what for gap in self.gaps)
+
 
 def run_id(now: datetime) -> str:
     """The name of a run's directory: its now, sortable.

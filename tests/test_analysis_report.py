@@ -280,6 +280,34 @@ def test_a_servers_clock_ahead_of_ours_hides_no_failure() -> None:
     assert report([ahead], runs(3)).counts.still_failing == 1
 
 
+@pytest.mark.parametrize(("status", "before"), [("Failed", "Succeeded"), ("Succeeded", "Failed")])
+@pytest.mark.parametrize("later", [timedelta(minutes=2), 400 * DAY])
+def test_what_was_told_once_is_no_news_when_its_record_is_written_anew(
+    status: str, before: str, later: timedelta
+) -> None:
+    """It ended after the run that told of it, by the server's clock; then somebody labels it."""
+    first = ended(0, before, as_id="first")
+    then = job("then", night(1) + later, status, found=1, told=1)
+    news, again = (
+        report([first, then], runs(2)),
+        report([first, replace(then, run=run(2).id)], runs(3)),
+    )
+    assert verdict(news)[0] + verdict(news)[2] == 1
+    assert verdict(again)[0] + verdict(again)[2] == 0
+    assert again.counts.still_failing == (status == "Failed")
+    assert again.nights[-1].split.total == 0
+
+
+def test_a_failure_that_lapsed_and_is_back_is_told_of_for_the_first_time() -> None:
+    back = [ended(0, "Failed"), ended(9, "Failed")]
+    found = report(back, runs(10))
+    assert verdict(found) == (1, 0, 0, 1)
+    assert found.attention[0].nights == 1
+    assert found.oldest_failing is None
+    other = ended(8, "Failed", as_id="other", key="other")
+    assert report([*back, other], runs(10)).oldest_failing == night(8) - HOUR
+
+
 @pytest.mark.parametrize(("nights", "missing"), [(4, 0), (5, 1)])
 def test_a_key_of_five_of_the_last_seven_nights_is_missed(nights: int, missing: int) -> None:
     entries = [ended(number, "Succeeded") for number in range(8 - nights, 8)]
@@ -302,10 +330,18 @@ def test_work_that_a_filter_may_have_kept_out_is_not_missed() -> None:
     assert missed(None, owner) == missed(owner, None) == missed(failed, failed) == 0
 
 
-@pytest.mark.parametrize(("hours", "missing"), [(24, 1), (13, 1), (11, 0), (1, 0), (-20, 0)])
+def test_where_a_page_of_the_list_did_not_come_nobody_knows_what_is_missing() -> None:
+    entries = [ended(number, "Succeeded") for number in range(1, 8)]
+    lost = Gap(what="page 2 of the list", why="500")
+    assert report(entries, [*runs(8), run(8, gaps=(lost,))]).counts.missing == 0
+    detail = Gap(what="job", why="500", job="other")
+    assert report(entries, [*runs(8), run(8, gaps=(detail,))]).counts.missing == 1
+
+
+@pytest.mark.parametrize(("hours", "missing"), [(24, 1), (19, 1), (17, 0), (1, 0), (-20, 0)])
 def test_nothing_is_missed_so_soon_after_the_night_before(hours: int, missing: int) -> None:
-    """A second run an hour later, or a clock that was set back, is no night in which work did not
-    come."""
+    """A second run in the afternoon, or a clock that was set back, is no night in which work did
+    not come."""
     entries = [ended(number, "Succeeded") for number in range(1, 8)]
     last = run(8)
     soon = replace(last, now=night(7) + hours * HOUR)

@@ -168,10 +168,11 @@ def test_a_workflow_that_lacks_something_comes_before_those_that_lack_nothing() 
     assert [row.name for row in view.rows] == ["b", "a"]
 
 
-def test_in_an_incomplete_night_nobody_can_say_that_work_is_missing() -> None:
+def test_an_incomplete_night_lacks_in_the_grid_what_its_own_page_says_is_missing() -> None:
+    """Nothing is, where a page of the list is what did not come."""
     view, _ = grid([summary(0, {"wf": {"Succeeded": 1}}, missing=2, complete=False)])
-    assert cells(view)[0].kind == "succeeded"
-    assert "missing" not in view.heads[0].note
+    assert cells(view)[0].kind == "lacking"
+    assert "2 missing" in view.heads[0].note
 
 
 def test_a_night_notes_of_which_workflow_its_stuck_jobs_are() -> None:

@@ -313,8 +313,8 @@ def test_a_team_that_never_had_a_job_is_told_that(tmp_path: Path) -> None:
     fine(tmp_path / "snapshots")
     assert sent_to(tmp_path, {"owner": "anna"}) == {"always", "on-change", "on-failure"}
     mail = one(tmp_path, replace(ANA, labels={"owner": "anna"}))
-    assert mail["Subject"] == "[jm] germline · Mon 23 Nov: no job was ever this team's"
-    assert "Nothing that was ever read is of jobs with owner = anna." in seen(mail)
+    assert mail["Subject"] == "[jm] germline · Mon 23 Nov: no job is this team's"
+    assert "No job is known with owner = anna." in seen(mail)
 
 
 BATCH = Filters(labels={"batch": "b17"})

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from jmreport.analysis.window import whole_list
 from jmreport.records import Filters, Run
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -28,14 +27,14 @@ def reached_since(runs: Sequence[Run]) -> datetime:
 def _reach(runs: Sequence[Run], counts: Callable[[Filters], bool]) -> datetime:
     """How far back the windows of runs whose filters count touch one another."""
     newest = runs[-1]
-    if not whole_list(newest):
+    if not newest.whole_list:
         return newest.now
     reach = newest.asked.since or _BEGINNING
     for run in reversed(runs[:-1]):
         if run.now < reach or run.pruned:
             break
         same = run.asked.server == newest.asked.server
-        if same and whole_list(run) and counts(run.asked.filters):
+        if same and run.whole_list and counts(run.asked.filters):
             reach = min(reach, run.asked.since or _BEGINNING)
     return reach
 

@@ -13,7 +13,6 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jmreport.analysis.nights import Nights
-from jmreport.analysis.window import whole_list
 from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.placed import Order
@@ -115,7 +114,7 @@ class Calendar:
                 for wall, run in zip(self._walls, self._nights.runs, strict=True)
                 if wall.date() > day
                 and run.asked.server == self._nights.run.asked.server
-                and whole_list(run)
+                and run.whole_list
             ]
             first = own or (later[0] if later else self._nights.run)
             self._filters[day] = [

@@ -287,7 +287,10 @@ class _Making:
                 if not may_match(state.entry.row, nights.run.asked.filters)
             ),
             flaky=attention.flaky(verdicts.flaky, self.settings.identity_labels),
-            oldest_failing=min((state.since for state in verdicts.failing), default=None),
+            oldest_failing=min(
+                (state.since for state in verdicts.failing if state.key not in verdicts.new),
+                default=None,
+            ),
             quality=quality,
             columns=self.offered.display_fields,
             common_labels=offered.common_labels(self.offered),

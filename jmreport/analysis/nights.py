@@ -43,34 +43,45 @@ class Nights:
         self.previous = self.runs[-2] if len(self.runs) > 1 else None
         self._nows = [run.now for run in self.runs]
         self._ids = [run.id for run in self.runs]
-        self._now_of = {run.id: run.now for run in self.runs}
+        #: When each run's report told of what it found.
+        self._told_by = {run.id: run.now for run in self.runs}
         self._now_of_all = {run.id: run.now for run in runs}
         self._may_keep: dict[str, bool] = {}
         self.tonight = len(self.runs) - 1
         #: Whether work that is not there did not run: not where a filter may be why. One by status
-        #: has work come and go with how it ended, and behind another one others come. And not yet
-        #: an hour after the night before.
+        #: has work come and go with how it ended, and behind another one others come. Nor where a
+        #: part of the list did not come, or in the afternoon after a night.
         filters = self.run.asked.filters
         last = self.runs[-1 - KEPT_NIGHTS :]
         same = not filters.status and all(run.asked.filters == filters for run in last)
-        self.can_miss = same and _is_long(last)
+        self.can_miss = same and self.run.whole_list and _is_long(last)
 
     def ended(self, entry: Entry) -> datetime | None:
         """When a finished job ended, None for one that has not.
 
-        Never after the run that recorded it as finished, whatever the server's clock says. A
-        server that gives no end is taken to mean its latest other time.
+        Never after the run that first told how it ended, whatever the server's clock says, and
+        however often its record was written since: a night has it for good. A server that gives no
+        end is taken to mean its latest other time.
         """
         row = entry.row
         if row.active:
             return None
-        recorded = self._now_of.get(entry.run, self.now)
-        return min(row.end or row.start or row.submission or recorded, recorded)
+        told = self._told_at(entry.told_run or entry.run)
+        return min(row.end or row.start or row.submission or told, told)
+
+    def _told_at(self, run: str) -> datetime:
+        """When a run told of something: one that was stopped, by the first usable one behind it."""
+        known = self._told_by.get(run)
+        if known is None:
+            later = bisect_left(self._ids, run)
+            known = self._nows[later] if later < len(self._nows) else self.now
+            self._told_by[run] = known
+        return known
 
     def may_end_later(self, entry: Entry) -> bool:
         """Whether `ended` says something else once a later run has come."""
         row = entry.row
-        if row.active or entry.run in self._now_of:
+        if row.active or (entry.told_run or entry.run) <= self._ids[-1]:
             return False
         at = row.end or row.start or row.submission
         return at is None or at > self.now
@@ -151,9 +162,9 @@ class Nights:
 
 
 def _is_long(runs: Sequence[Run]) -> bool:
-    """Whether the last of some nights took at least half as long as those before it."""
+    """Whether the last of some nights took at least three quarters as long as those before it."""
     lengths = [(then.now - first.now).total_seconds() for first, then in pairwise(runs)]
-    return len(lengths) < 2 or 2 * lengths[-1] >= median(lengths[:-1])
+    return len(lengths) < 2 or 4 * lengths[-1] >= 3 * median(lengths[:-1])
 
 
 def key_of(row: JobRow, identity: Sequence[str]) -> Key:
@@ -391,6 +402,8 @@ class Keys:
             state for state in full if state.state == "Succeeded" and before[state.key] == "Failed"
         ]
         new = {state.key for state in failing if nights.previous and before[state.key] != "Failed"}
+        # What was told of long ago and lapsed since is told of for the first time again.
+        failing = [state._replace(nights=1) if state.key in new else state for state in failing]
         return Verdicts(
             sorted(failing, key=_newest_first),
             frozenset(new),

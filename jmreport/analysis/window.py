@@ -30,7 +30,7 @@ class Window:
         self._ids = [run.id for run in nights.runs]
         self._after = [tuple(asked.values()) for asked in _asked_after(nights.runs)]
         #: Whether a job that the run did not find may have left its list in some other way.
-        self._unsure = whole_list(self.run) and _may_change(self.run.asked.filters)
+        self._unsure = self.run.whole_list and _may_change(self.run.asked.filters)
 
     def holds(self, entry: Entry) -> bool:
         """Whether the report is about this job. Sub-workflows belong to their parent's page."""
@@ -54,11 +54,6 @@ class Window:
             if _asks_for(entry.row, filters, since):
                 return True
         return False
-
-
-def whole_list(run: Run) -> bool:
-    """Whether every page of the list came."""
-    return not any(gap.job is None and "the list" in gap.what for gap in run.gaps)
 
 
 def _may_change(filters: Filters) -> bool:
@@ -89,7 +84,7 @@ def _asked_after(runs: Sequence[Run]) -> list[_Earliest]:
 def _add(of_server: dict[str, _Earliest], run: Run) -> None:
     """Note what a run asked for, if it proves that a job is gone when it did not come."""
     asked = run.asked
-    if not whole_list(run) or _may_change(asked.filters):
+    if not run.whole_list or _may_change(asked.filters):
         return
     earliest = of_server.setdefault(asked.server, {})
     code = msgspec.json.encode(asked.filters, order="sorted")

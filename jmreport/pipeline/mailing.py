@@ -501,7 +501,7 @@ def _bad(parcel: post.Parcel) -> Iterator[str]:
 
 
 class _OfTeam(NamedTuple):
-    """A team's report, the jobs that it names, and whether any job was ever the team's."""
+    """A team's report, the jobs that it names, and whether any job that is known is the team's."""
 
     report: Report | None = None
     named: tuple[NightJob, ...] = ()

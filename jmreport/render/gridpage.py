@@ -134,7 +134,7 @@ class _Grid:
         notes += ["whole window"] if night.since is None else []
         notes += ["filtered"] if filtered.narrows(night.filters) else []
         # Of a night that did not note whose they are only this tells.
-        notes += _lacks(night.counts.missing if night.complete else 0, night.counts.stuck)
+        notes += _lacks(night.counts.missing, night.counts.stuck)
         return Head(
             weekday=weekday,
             date=date,
@@ -164,7 +164,7 @@ class _Grid:
             return "aborted"
         if any(count for status, count in counts.items() if status != "Succeeded"):
             return "unknown"
-        lacking = flow is not None and any(_lacking(self.nights[place], flow))
+        lacking = flow is not None and bool(flow.missing or flow.stuck)
         if counts.get("Succeeded"):
             return "lacking" if lacking else "succeeded"
         if self._expected(name, place):
@@ -204,7 +204,7 @@ class _Grid:
     def _cell(self, name: str, night: NightSummary, flow: NightFlow | None, kind: CellKind) -> Cell:
         total = flow.split.total if flow else 0
         failed = flow.split.failed if flow else 0
-        missing, stuck = _lacking(night, flow) if flow else (0, 0)
+        missing, stuck = (flow.missing, flow.stuck or 0) if flow else (0, 0)
         # Of work that was expected and did not come at all the cell itself tells.
         lacks = _lacks(0 if kind == "expected" else missing, stuck)
         return Cell(
@@ -232,11 +232,6 @@ class _Grid:
             jobs,
             back=("Grid", addresses.GRID),
         )
-
-
-def _lacking(night: NightSummary, flow: NightFlow) -> tuple[int, int]:
-    """How much of a workflow is missing, and how much is stuck, as far as the night can say."""
-    return flow.missing if night.complete else 0, flow.stuck or 0
 
 
 def _lacks(missing: int, stuck: int) -> list[str]:

@@ -11,7 +11,7 @@ from jmreport.settings import Team
 def wanted(night: Night, team: Team) -> bool:
     """Whether a team is told of this night, by how often it wants to hear.
 
-    Always where the run failed or is incomplete, where no job was ever the team's, and where jobs
+    Always where the run failed or is incomplete, where no job is the team's, and where jobs
     are there whose outcome nobody knows, or the filter leaves out whatever failed, or let none of
     those through that were listed, or is another than before and may have left out some of the
     team's: silence must never look like success.
@@ -74,7 +74,7 @@ def _numbers(report: Report, *, known: bool) -> str:
     others = [f"{words.number(count)} {what}" for count, what in said if count]
     if not counts.total:
         if not known:
-            return "no job was ever this team's"
+            return "no job is this team's"
         return ", ".join((f"no jobs{narrowed}", *others))
     first = report.previous is None
     bad = counts.failing if first else counts.new

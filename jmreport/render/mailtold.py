@@ -133,7 +133,7 @@ class Telling:
             return f"No report of {day(self.night.failed.at, self.zone)}"
         assert report is not None  # a night has one or the other
         if not self.night.known:
-            return "No job was ever this team’s"
+            return "No job is this team’s"
         if not report.counts.total and self.team.labels:
             return "No jobs of this team in this time frame"
         return verdict.title(report)
@@ -146,7 +146,7 @@ class Telling:
             rest = verdict.rest(report)
             return f"The last report said: {verdict.title(report)}. {rest}".strip()
         if not self.night.known:
-            return f"Nothing that was ever read is of {_about(self.team)}. Is that what was meant?"
+            return f"No job is known{_with(self.team)}. Is that what was meant?"
         if not report.counts.total and self.team.labels:
             told, filters = f"No job{_with(self.team)}", report.run.asked.filters
             if filtered.narrows(filters):

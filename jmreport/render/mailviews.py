@@ -42,7 +42,7 @@ class Night(Struct, frozen=True, kw_only=True):
     It is None where no run ever brought one. `named` are the jobs that its numbers name, also those
     from before its window. `failed` is the newest run, where it brought nothing; `pages_lack` says
     why its pages are not where the mail leads to, "" where they are. `unsent` are mails of nights
-    before that did not reach the team. `known` says whether any job was ever the team's.
+    before that did not reach the team. `known` says whether any job that is known is the team's.
     """
 
     report: Report | None
