@@ -2,13 +2,23 @@
 
 import json
 from contextlib import chdir
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from site_cases import entries, report, runs
 
 from jmreport.cli import main
 from jmreport.errors import Exit
+from jmreport.records import Spent
+from jmreport.render import taskpages
+from jmreport.render.jobcells import Jobs
+from jmreport.render.joblists import Lists
+from jmreport.render.theme import Theme
+from jmreport.report import Cost, TaskCost, Waste
+from jmreport.settings import Prices, Settings
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +55,28 @@ def test_every_lost_hour_costs_the_price_of_an_hour(folder: Path) -> None:
     assert f"{waste['report']['money']:.2f} EUR." in page
     assert "Lost EUR</th>" in page
     assert "without a price" not in page
+
+
+def test_attempts_without_a_time_that_is_known_cost_no_zero() -> None:
+    """Such as were aborted, and of which a server gives no start that can be believed."""
+    over = runs(1)
+    untimed = Cost(attempts=2, aborted=1, spent=Spent(succeeded=600.0), lost_money=0.0)
+    timed = replace(untimed, spent=Spent(succeeded=600.0, aborted=60.0), lost_money=0.5)
+    tasks = [TaskCost(workflow="wf", task=name, cost=untimed) for name in ("Gpu", "Cpu")]
+    tasks[1] = replace(tasks[1], cost=timed)
+    waste = Waste(total=timed, tonight=untimed, tasks=tuple(tasks))
+    found = replace(report(entries(4, over), over), waste=waste)
+    lists = Lists(Jobs(found, zone=UTC, pages=set()))
+    (page,) = taskpages.pages(found, lists, Prices(hour=30.0), as_of=None)
+    view = page.view(None)  # type: ignore[arg-type]  # it draws nothing
+    gpu, cpu = view.tables[0].rows
+    assert (gpu.lost, gpu.share, gpu.money) == ("", "", "")
+    assert (cpu.lost, cpu.money) == ("1 min", "0.50")
+    made = Theme(Settings(), version="0.1.0").file(
+        page.template, view, address=page.address, as_of=None
+    )
+    assert made.decode().count("no time known") == 4
+    assert taskpages.tonight_words(found, Prices()) == "1 attempt with no time known"
 
 
 def test_where_only_some_tasks_have_a_price_the_sum_is_at_least_that(folder: Path) -> None:

@@ -180,6 +180,8 @@ def tonight_words(report: Report, prices: Prices) -> str:
 def waste_words(cost: Cost, prices: Prices) -> str:
     """Waste in a line: "31 h (4 % of all hours), of it 20 h preempted"."""
     spent = cost.spent
+    if not spent.lost and cost.lost:
+        return f"{words.plural(cost.lost, 'attempt')} with no time known"
     if not spent.lost:
         return "none" if spent.total else ""
     split = {
@@ -430,15 +432,18 @@ class _Tasks:
         workflow: Link | None = None,
         absent: bool = False,
     ) -> CostRow:
+        # Attempts of which no time is known cost what nobody knows, and not nothing.
+        timed = cost.spent.lost > 0 or not cost.lost
+        money = money_words(cost, self.prices).replace(f" {self.prices.currency}", "")
         return CostRow(
             name=name,
             absent=absent,
             workflow=workflow,
-            lost=hours(cost.spent.lost),
-            share=words.percent(cost.spent.share),
+            lost=hours(cost.spent.lost) if timed else "",
+            share=words.percent(cost.spent.share) if timed else "",
             split=tuple(_split(cost)),
             jobs=self._jobs(list_of, title, cost.jobs),
-            money=money_words(cost, self.prices).replace(f" {self.prices.currency}", ""),
+            money=money if timed else "",
         )
 
     def _unmeasured(self, waste: Waste) -> Link | None:
