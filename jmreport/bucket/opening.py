@@ -15,9 +15,9 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def open_bucket(
-    to: str, *, environ: Mapping[str, str], threads: int = 8, patience: float = PATIENCE
+    to: str, *, environ: Mapping[str, str], threads: int = 8, patience: float | None = None
 ) -> Bucket:
-    """The bucket, or the folder, that is meant.
+    """The bucket, or the folder, that is meant; `patience` is PATIENCE unless given, in seconds.
 
     With `STORAGE_EMULATOR_HOST` in the environment it is asked instead of Google, and without
     credentials. Raises UsageError for a name that no bucket has, or where the library for buckets
@@ -30,7 +30,8 @@ def open_bucket(
     name, prefix = split(to)
     from jmreport.bucket.gcs import GcsBucket
 
-    return GcsBucket(name, prefix, environ=environ, threads=threads, patience=patience)
+    waits = PATIENCE if patience is None else patience
+    return GcsBucket(name, prefix, environ=environ, threads=threads, patience=waits)
 
 
 def split(to: str) -> tuple[str, str]:
