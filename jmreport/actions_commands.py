@@ -28,7 +28,7 @@ FromFile = Annotated[
     typer.Option(
         "--from-file",
         metavar="FILE",
-        help="More ids, one a line, # before a comment; - is the input.",
+        help="More ids, one a line; lines with # are comments; - is the input.",
     ),
 ]
 Where = Annotated[

@@ -280,6 +280,20 @@ def test_a_servers_clock_ahead_of_ours_hides_no_failure() -> None:
     assert report([ahead], runs(3)).counts.still_failing == 1
 
 
+@pytest.mark.parametrize("back", [HOUR, 25 * HOUR, 400 * DAY])
+def test_a_run_whose_clock_was_set_back_hides_no_failure(back: timedelta) -> None:
+    """What it found failed after the success that the run before told of."""
+    first = ended(1, "Succeeded")
+    slow = replace(run(1), id=f"{run(1).id}-0002", now=night(1) - back)
+    failed = replace(
+        job("failed", night(1) + HOUR, "Failed", found=1), run=slow.id, first_run=slow.id
+    )
+    failed = replace(failed, last_run=slow.id)
+    entries = [first, failed]
+    assert verdict(report(entries, [*runs(2), slow]))[0] == 1
+    assert verdict(report(entries, [*runs(2), slow, run(2)])) == (0, 1, 0, 1)
+
+
 @pytest.mark.parametrize(("status", "before"), [("Failed", "Succeeded"), ("Succeeded", "Failed")])
 @pytest.mark.parametrize("later", [timedelta(minutes=2), 400 * DAY])
 def test_what_was_told_once_is_no_news_when_its_record_is_written_anew(

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -270,6 +272,48 @@ def test_a_spoilt_index_is_made_anew_in_silence(tmp_path: Path, spoil: object) -
     spoil(tmp_path / index.NAME)
     with opened(tmp_path) as store:
         assert list(store.entries()) == before
+        assert store.check() == ()
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store, _: list(store.entries()),
+        lambda store, _: store.runs(),
+        lambda store, _: store.count(),
+        lambda store, _: store.like("job-29"),
+        lambda store, _: [one.id for one in store.records()],
+        lambda store, to: (store.export(to).jobs, to.rename(f"{to}-{time.monotonic_ns()}"))[0],
+        lambda store, _: store.would_prune(NOW, leaning=lambda *_: ()),
+    ],
+    ids=["entries", "runs", "count", "like", "records", "export", "prune"],
+)
+def test_any_page_of_an_index_may_be_spoilt(tmp_path: Path, use: Any, zeros: bool) -> None:
+    """It is a cache: whatever is asked, nobody notices; and `check` names it, and nothing else."""
+    root, to = tmp_path / "store", tmp_path / "to"
+    write_run(root, [record(n) for n in range(300)])
+    whole = (root / index.NAME).read_bytes()
+    with opened(root) as store:
+        before = use(store, to)
+    for page in range(2, len(whole) // 4096, 3):
+        bad = bytes(4096) if zeros else random.Random(page).randbytes(4096)  # noqa: S311 - to be repeated
+        (root / index.NAME).write_bytes(whole[: page * 4096] + bad + whole[(page + 1) * 4096 :])
+        assert {fault.what for fault in check(root, summarise)} <= {index.NAME}
+        with opened(root) as store:
+            assert use(store, to) == before
+
+
+@pytest.mark.parametrize("page", range(2, 30, 3))
+def test_a_run_does_not_carry_on_an_index_that_is_spoilt(tmp_path: Path, page: int) -> None:
+    write_run(tmp_path, [record(n) for n in range(300)])
+    with (tmp_path / index.NAME).open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(bytes(4096))
+    write_run(tmp_path, [record(n) for n in range(300, 310)], days=1)
+    with opened(tmp_path) as store:
+        assert store.count() == 310
+        assert len(store.runs()) == 2
         assert store.check() == ()
 
 

@@ -110,6 +110,19 @@ def test_a_moment_shows_its_zone(zone: str, text: str, iso: str) -> None:
     assert words.when(AT, words.zone(zone)) == words.Moment(text, iso)
 
 
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("UTC", "UTC"),
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("Asia/Kathmandu", "UTC+5:45"),
+        ("Asia/Kolkata", "IST"),
+    ],
+)
+def test_a_page_names_a_zone_so_that_it_holds_for_summer_and_winter(zone: str, said: str) -> None:
+    assert words.zone_name(AT, words.zone(zone)) == said
+
+
 def test_a_zone_nobody_knows_is_utc() -> None:
     assert words.zone("Mars/Olympus") is UTC
     assert words.zone("../etc/passwd") is UTC

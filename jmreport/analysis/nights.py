@@ -10,7 +10,7 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -41,10 +41,12 @@ class Nights:
         self.run = self.runs[-1]
         self.now = now or self.run.now
         self.previous = self.runs[-2] if len(self.runs) > 1 else None
-        self._nows = [run.now for run in self.runs]
+        #: When each ended. One with a clock that was set back found what it found no earlier than
+        #: the run before: else what failed since would be older than a success that it came after.
+        self._nows = list(accumulate((run.now for run in self.runs), max))
         self._ids = [run.id for run in self.runs]
         #: When each run's report told of what it found.
-        self._told_by = {run.id: run.now for run in self.runs}
+        self._told_by = dict(zip(self._ids, self._nows, strict=True))
         self._now_of_all = {run.id: run.now for run in runs}
         self._may_keep: dict[str, bool] = {}
         self.tonight = len(self.runs) - 1
@@ -131,7 +133,7 @@ class Nights:
         or that the server's list still had as running.
         """
         previous = self.previous
-        if previous is None or ended > previous.now:
+        if previous is None or ended > self._nows[-2]:
             return False
         if entry.first_run <= previous.id:
             return (entry.told_run or entry.first_run) <= previous.id

@@ -394,7 +394,7 @@ def _legend(lanes: Sequence[Lane]) -> tuple[tuple[str, str], ...]:
 
 def _caption(scale: _Scale, zone: tzinfo) -> str:
     first, last = words.day(scale.start, zone), words.day(scale.end, zone)
-    named = words.zone_name(scale.start, zone)
+    named = words.zone_at(scale.start, zone)
     if first is None or last is None or first.text == last.text:
         return f"{first.text if first else ''}, times in {named}."
     return f"{first.text} to {last.text}, times in {named}."

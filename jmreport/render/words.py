@@ -201,9 +201,23 @@ def clock(at: datetime) -> str:
     return f"{at.hour:02}:{at.minute:02}"
 
 
-def zone_name(at: datetime | None, where: tzinfo = UTC) -> str:
-    """The zone's own name at that time: "UTC", "CET", "UTC+5:30"."""
+def zone_at(at: datetime | None, where: tzinfo = UTC) -> str:
+    """What a zone is called at that time: "UTC", "CET", "UTC+5:30"."""
     return _zone_name(_local(at, where)) if at is not None else "UTC"
+
+
+def zone_name(at: datetime | None, where: tzinfo = UTC) -> str:
+    """What a zone is called around that time: "UTC", "UTC+5:30", and "Europe/Berlin" where a page
+    may show times of its summer beside those of its winter."""
+    key: str = getattr(where, "key", "")
+    return key if at is not None and key and _has_summer(where, at.year) else zone_at(at, where)
+
+
+@lru_cache(maxsize=64)
+def _has_summer(where: tzinfo, year: int) -> bool:
+    """Whether clocks are changed in a year, or were in the one before."""
+    quarters = [datetime(y, month, 1) for y in (max(year - 1, 1), year) for month in (1, 4, 7, 10)]  # noqa: DTZ001 - by the zone's own clocks
+    return len({where.utcoffset(at) for at in quarters}) > 1
 
 
 def _local(at: datetime, where: tzinfo) -> datetime:

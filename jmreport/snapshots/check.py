@@ -35,6 +35,7 @@ OF_ROOT = frozenset(
 )
 
 
+_DAMAGED = "is damaged; delete it, it is only a cache"
 _DIFFERS = "differs from the runs; delete it, it is only a cache"
 
 
@@ -204,6 +205,10 @@ def _check_index(root: Path, summarise: Summarise, measure: Measuring) -> Iterat
     """
     records = Compared(filling.kept_of(root, summarise, measure))
     there = index.existing(root, records.kept.made_by)
+    if there is not None and not there.is_sound():
+        there.close()
+        yield Fault(what=index.NAME, why=_DAMAGED)
+        return
     if there is not None and there.prune() != carried.stamp(root):
         there.close()
         there = None

@@ -393,6 +393,13 @@ class Index:
             self.mark_found(runs.found(folder), run)
         self.add_run(run, runs.stamp(folder), body)
 
+    def is_sound(self) -> bool:
+        """Whether its file is whole, as far as SQLite can tell without a look at every value."""
+        try:
+            return bool(self.connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        except sqlite3.DatabaseError:
+            return False
+
     def state(self) -> tuple[object, ...]:
         """Which runs, as of when, and who made it: two of the same say the same."""
         return (

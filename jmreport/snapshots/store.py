@@ -91,9 +91,16 @@ class Store:
 
     def runs(self) -> tuple[Run, ...]:
         """Every run that ended, oldest first; those that failed too."""
+        state = self._current()
+        try:
+            return self._runs_of(state)
+        except (sqlite3.DatabaseError, SnapshotError):
+            return self._runs_of(self._remade(state))
+
+    def _runs_of(self, state: Index) -> tuple[Run, ...]:
         return tuple(
             runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
-            for run, body in self._current().runs()
+            for run, body in state.runs()
         )
 
     def entries(self) -> Iterator[Entry]:
@@ -244,7 +251,11 @@ class Store:
 
     def like(self, job: str, *, limit: int = 10) -> tuple[str, ...]:
         """The job of this id; else up to `limit` ids that begin so, or have this short form."""
-        return finding.ids_like(self._current(), whole(job), limit=limit)
+        state = self._current()
+        try:
+            return finding.ids_like(state, whole(job), limit=limit)
+        except sqlite3.DatabaseError:
+            return finding.ids_like(self._remade(state), whole(job), limit=limit)
 
     def states(self, job: str) -> Iterator[tuple[str, Record]]:
         """Every stored state of a job, newest first, with the run that wrote it; reads all runs."""
@@ -252,13 +263,17 @@ class Store:
 
     def count(self) -> int:
         """How many jobs are known."""
-        return self._current().count()
+        state = self._current()
+        try:
+            return state.count()
+        except sqlite3.DatabaseError:
+            return self._remade(state).count()
 
     def export(
         self, folder: Path, *, history: bool = False, advance: Callable[[], None] = lambda: None
     ) -> Exported:
         """Everything as plain JSON, one file a job (snapshots/export.py)."""
-        return export(self.root, self._current(), folder, history=history, advance=advance)
+        return export(self.root, self._sound(), folder, history=history, advance=advance)
 
     def aggregations(self, run: str) -> dict[str, Any]:
         """The server's own numbers as a run read them, by time frame; empty where it has none."""
@@ -292,7 +307,7 @@ class Store:
             return RunWriter(
                 self.root,
                 runs.next_id(run_id(now), taken),
-                base=self._current(),
+                base=self._sound(),
                 redaction=salted,
                 summarise=self._summarise,
                 measure=self._measure,
@@ -325,7 +340,7 @@ class Store:
 
     def records(self) -> Iterator[Record]:
         """The newest record of every job, in the order of the files: one shard at a time."""
-        for shard, places in groupby(self._current().places(), key=lambda place: place[0]):
+        for shard, places in groupby(self._sound().places(), key=lambda place: place[0]):
             yield from runs.read_records(self.root, shard, [line for _, line, _ in places])
 
     def rows(self, run: str) -> Iterator[tuple[int | None, Any]]:
@@ -350,7 +365,7 @@ class Store:
         try:
             self._tidy()
             self._renew()
-            cut = pruning.cut(self._current(), before)
+            cut = pruning.cut(self._sound(), before)
             if cut is None:
                 return Pruned()
             with pruning.Pruning(self.root, self._current(), cut, leaning, self._kept()) as found:
@@ -363,7 +378,7 @@ class Store:
 
     def would_prune(self, before: datetime, *, leaning: Leaning) -> Pruned:
         """What `prune` would come to. Reads what it reads and writes nothing."""
-        cut = pruning.cut(self._current(), before)
+        cut = pruning.cut(self._sound(), before)
         if cut is None:
             return Pruned()
         with pruning.Pruning(self.root, self._current(), cut, leaning, self._kept()) as found:
@@ -401,6 +416,11 @@ class Store:
         if self._index is None:
             self._index = filling.current(self.root, self._summarise, self._measure)
         return self._index
+
+    def _sound(self) -> Index:
+        """The same for what would carry on what is damaged, or cannot begin anew in the middle."""
+        state = self._current()
+        return state if state.is_sound() else self._remade(state)
 
     def _kept(self) -> Kept:
         return filling.kept_of(self.root, self._summarise, self._measure)
