@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -409,6 +410,36 @@ def test_check_names_everything_that_is_wrong(tmp_path: Path) -> None:
         "runs/20261130T000000Z",
     }
     assert faults["runs/20261123T021400Z/query.jsonl.zst"] == "is missing"
+
+
+def test_a_store_without_its_format_is_not_called_empty(tmp_path: Path) -> None:
+    write_run(tmp_path, [record(1)])
+    (tmp_path / "format.json").unlink()
+    with pytest.raises(SnapshotError, match=r"format\.json is missing, beside runs") as found:
+        Store.open(tmp_path, summarise=summarise)
+    (tmp_path / "format.json").write_text(re.findall(r"{.*?}", found.value.hint)[0])
+    assert check(tmp_path, summarise) == ()
+
+
+def test_check_misses_runs_that_are_gone(tmp_path: Path) -> None:
+    """What a later run found unchanged lies in them alone."""
+    first = write_run(tmp_path, [record(1), record(2)])
+    with opened(tmp_path) as store, begun(store, days=1) as writer:
+        for number in (1, 2, 3):
+            writer.list_row(row(number))
+        writer.add(record(3))
+        last = writer.finish(run_of(writer))
+    assert check(tmp_path, summarise) == ()
+    shutil.rmtree(tmp_path / "runs" / first.id)
+    for made_anew in (True, False):
+        (fault,) = check(tmp_path, summarise)[-1:]
+        assert fault.what == ("index.sqlite" if made_anew else f"runs/{last.id}")
+        (tmp_path / index.NAME).unlink(missing_ok=True)
+    assert fault.why.startswith("found 2 jobs of which nothing is stored")
+    shutil.rmtree(tmp_path / "runs")
+    assert [fault.what for fault in check(tmp_path, summarise)] == ["runs"]
+    write_run(tmp_path, [record(1)])
+    assert check(tmp_path, summarise) == ()
 
 
 def test_check_finds_an_index_that_says_something_else(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Whether a store is whole: every file read, every line decoded, everything compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -58,6 +58,13 @@ def check_format(root: Path) -> None:
     path = root / FORMAT
     if root.exists() and not root.is_dir():
         raise SnapshotError(f"{root} is not a folder", hint="name a folder with --snapshots")
+    if not path.exists() and runs.folders(root):
+        known = f'{{"format": {SNAPSHOT_FORMAT}}}'
+        raise SnapshotError(
+            f"{path} is missing, beside runs that are there",
+            hint=f"restore the file from a copy, or write {known} into it; "
+            "`jmreport collect` writes it, too",
+        )
     if not path.exists():
         raise SnapshotError(f"no snapshot in {root}", hint="run `jmreport collect` first")
     try:
@@ -84,6 +91,8 @@ def check(root: Path, summarise: Summarise, measure: Measuring = unmeasured) -> 
     except SnapshotError as error:
         return (Fault(what=FORMAT, why=error.message),)
     found = [*_strangers(root), *_outlived(root), *_check_pruned(root)]
+    if not (root / runs.RUNS).is_dir():
+        found.append(Fault(what=runs.RUNS, why="is missing, and with it all runs"))
     for folder in runs.folders(root):
         found.extend(_check_run(root, folder))
     if not any(fault.what.startswith((runs.RUNS, runs.PRUNED)) for fault in found):
@@ -221,12 +230,27 @@ def _check_index(root: Path, summarise: Summarise, measure: Measuring) -> Iterat
     else:
         if there is not None and not same(there, made):
             yield Fault(what=index.NAME, why=_DIFFERS)
+        yield from _check_lists(root, frozenset(made.ids()), stamps)
         made.close()
     finally:
         if there is not None:
             there.close()
     for path in records.differing:
         yield Fault(what=path.relative_to(root).as_posix(), why=_DIFFERS)
+
+
+def _check_lists(root: Path, known: frozenset[str], ended: Iterable[str]) -> Iterator[Fault]:
+    """What a run found that lacked nothing was read by it, or by one before it."""
+    for name in ended:
+        folder = root / runs.RUNS / name
+        if runs.decode(files.read(folder / runs.RUN), folder / runs.RUN).state != "complete":
+            continue
+        if lacking := sum(job not in known for job in runs.found(folder)):
+            jobs = "1 job" if lacking == 1 else f"{lacking} jobs"
+            yield Fault(
+                what=f"{runs.RUNS}/{name}",
+                why=f"found {jobs} of which nothing is stored: a run that had read them is gone",
+            )
 
 
 def same(one: Index, other: Index) -> bool:

@@ -72,7 +72,7 @@ class RunWriter:
         self._over = False
         #: A write failed half-way, so the copy of the index may say more than the files hold.
         self._spoilt = False
-        files.make_directory(self._folder)
+        files.make_directory(self._folder, parents=True)
         files.write(self._folder / runs.BEGUN, _encode(begun))
         self._index = index.copy(root, base)
         try:
