@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from snapshot_cases import NOW, record, write_run
+from snapshot_cases import NOW, opened, record, write_run
 
 from jmreport import analysis, differing
 from jmreport.cli import main
@@ -299,6 +299,17 @@ def test_what_cannot_be_compared_is_named_with_what_to_do(
     said = capsys.readouterr().err
     assert complaint in said
     assert "hint: " in said
+
+
+def test_a_store_without_a_usable_run_is_nothing_usable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for `jmreport render`."""
+    with chdir(tmp_path), opened(Path("snapshots")):
+        pass
+    with chdir(tmp_path):
+        assert main(["diff"]) == main(["render"]) == Exit.NOTHING_USABLE
+    assert "no run to compare: none brought anything usable" in capsys.readouterr().err
 
 
 def test_a_job_that_the_server_changed_later_is_told_as_it_was(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmreport import __version__
-from jmreport.errors import UsageError
+from jmreport.errors import NothingUsableError, UsageError
 from jmreport.pipeline.keeping import open_store
 from jmreport.progress import Progress
 from jmreport.records import Run
@@ -91,11 +91,12 @@ def chosen(runs: Sequence[Run], name: str) -> Run:
 
         20261120T021400Z   20261120   2026-11-20   latest   previous   latest~2
 
-    Of a date with several runs, the newest usable one. Raises UsageError that lists what there is.
+    Of a date with several runs, the newest usable one. Raises UsageError that lists what there is,
+    and NothingUsableError where there is none.
     """
     usable = [run for run in runs if run.usable]
     if not usable:
-        raise UsageError(
+        raise NothingUsableError(
             "no run to compare: none brought anything usable", hint="run `jmreport collect` first"
         )
     back = {"latest": 0, "previous": 1}.get(name)

@@ -190,7 +190,10 @@ class Ledger:
                     f"another run is writing {self._path.parent.parent}",
                     hint="wait until it is done",
                 ) from error
-            raise JmreportError(f"{self._path} cannot be opened: {error}") from error
+            raise JmreportError(
+                f"{self._path} cannot be opened: {error}",
+                hint="let this user write there; `jmreport diff --no-page` writes nothing",
+            ) from error
         except sqlite3.DatabaseError:
             # Only a memory of digests: without it every page is written again.
             for name in ("", "-journal"):
