@@ -1,15 +1,18 @@
 """What a report and a night say first: nothing that is wrong is left out of it."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import site_cases
 from analysis_cases import night, run, runs
 from msgspec.structs import replace
 
 from jmreport.analysis import analyse
 from jmreport.history import Held
 from jmreport.records import Counts, Filters, run_id
-from jmreport.render import verdict
+from jmreport.render import addresses, verdict
 from jmreport.report import NightSummary, Report, ReportCounts, StatusSplit
 from jmreport.settings import ReportSettings
 
@@ -219,3 +222,29 @@ def test_a_night_that_noted_no_filter_says_nothing_of_one() -> None:
     """One of an older version: it stays as it was told."""
     assert verdict.night_filter_note(summary()) == ""
     assert verdict.night_words(summary()) == "No new failures"
+
+
+def test_the_overview_counts_jobs_of_which_nobody_knows_how_they_stand(tmp_path: Path) -> None:
+    """One that the server lost while it ran is no running job; its tile leads to it."""
+    over = site_cases.runs(2)
+    first, second, *others = site_cases.entries(12, over)
+    known = [
+        replace(each, row=replace(each.row, status="Succeeded", readable=True)) for each in others
+    ]
+    ran = replace(
+        first.row, status="Running", end=None, submission=over[0].now - timedelta(hours=1)
+    )
+    lost = replace(
+        first, row=ran, run=over[0].id, first_run=over[0].id, last_run=over[0].id, told_run=""
+    )
+    unread = replace(second, row=replace(second.row, status="Succeeded", readable=False))
+    site_cases.write(tmp_path, [lost, unread, *known], over)
+    page = (tmp_path / "index.html").read_text()
+    tile = r'href="([^"]+)"><span class="n">2</span> <span class="what">Unknown'
+    (at,) = re.findall(tile, page)
+    listed = (tmp_path / at).read_text()
+    for job in (lost, unread):
+        assert addresses.job(job.row.id).rpartition("/")[2] in listed
+    assert re.search(r'"n">0</span> <span class="what">Running now', page)
+    site_cases.write(tmp_path, known, over)
+    assert 'class="what">Unknown' not in (tmp_path / "index.html").read_text()

@@ -356,6 +356,16 @@ class _Overview:
                 "last jobs of missing work",
                 report.missing,
             )
+        if counts.unknown:
+            yield self._tile(
+                counts.unknown,
+                "Unknown",
+                "unread, or lost while active",
+                "aborted",
+                "unknown",
+                "jobs of which nobody knows how they stand",
+                report.unknown,
+            )
         yield self._running()
 
     def _tile(
