@@ -490,7 +490,7 @@ def test_a_part_that_lacks_a_file_is_not_merged(two: Settings, name: str, cut: b
     with pytest.raises(SnapshotError) as caught:
         merge(two)
     assert f"{run / name} {'has' if cut else 'is missing'}" in caught.value.message
-    assert "restore the file from a copy" in caught.value.hint
+    assert "collect this part again: --shard" in caught.value.hint
     assert pipeline.runs(two)[0] == ()
     (run / name).write_bytes(whole)
     assert merge(two).exit == Exit.DONE

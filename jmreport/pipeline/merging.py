@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import Exit, NothingUsableError, UsageError, first
+from jmreport.errors import Exit, NothingUsableError, SnapshotError, UsageError, first
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.collecting import summary
 from jmreport.pipeline.keeping import open_folder, open_store
@@ -192,10 +192,17 @@ def _code(run: Run) -> Exit:
 
 def _joined(stack: ExitStack, part: Part, folder: Path) -> Joined:
     """A part whose run has ended, be it that it was killed."""
-    store = stack.enter_context(open_folder(folder, create=False))
-    store.settle(part.now)
-    store.whole()
-    ended = store.runs()
+    try:
+        store = stack.enter_context(open_folder(folder, create=False))
+        store.settle(part.now)
+        store.whole()
+        ended = store.runs()
+    except SnapshotError as error:
+        # No copy of it is needed, and `check` would look at the snapshots.
+        raise SnapshotError(
+            error.message,
+            hint=f"remove {folder}, and collect this part again: --shard {part.shard}",
+        ) from error
     usable = next((run for run in reversed(ended) if run.usable), None)
     if usable:
         return Joined(part, store, usable, "")
