@@ -32,6 +32,7 @@ from jmreport.snapshots import (
     filling,
     finding,
     index,
+    lacking,
     pruning,
     runs,
     summaries,
@@ -69,6 +70,8 @@ class Store:
         self._index: Index | None = None
         self._former: list[Index] = []
         self._redaction: Redaction | None = None
+        #: The runs of an index.
+        self._told: tuple[Index, tuple[Run, ...]] | None = None
 
     @classmethod
     def open(
@@ -90,7 +93,10 @@ class Store:
         return cls(root, summarise, measure)
 
     def runs(self) -> tuple[Run, ...]:
-        """Every run that ended, oldest first; those that failed too."""
+        """Every run that ended, oldest first; those that failed too.
+
+        The newest usable one is incomplete where what it had found is not stored any more.
+        """
         state = self._current()
         try:
             return self._runs_of(state)
@@ -98,10 +104,13 @@ class Store:
             return self._runs_of(self._remade(state))
 
     def _runs_of(self, state: Index) -> tuple[Run, ...]:
-        return tuple(
-            runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
-            for run, body in state.runs()
-        )
+        if self._told is None or self._told[0] is not state:
+            ended = [
+                runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
+                for run, body in state.runs()
+            ]
+            self._told = state, lacking.told(self.root, state, ended)
+        return self._told[1]
 
     def entries(self) -> Iterator[Entry]:
         """Every job that is known, sorted by id: one state of the store, streamed."""
