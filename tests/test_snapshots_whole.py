@@ -435,7 +435,7 @@ def test_check_misses_runs_that_are_gone(tmp_path: Path) -> None:
         (fault,) = check(tmp_path, summarise)[-1:]
         assert fault.what == ("index.sqlite" if made_anew else f"runs/{last.id}")
         (tmp_path / index.NAME).unlink(missing_ok=True)
-    assert fault.why.startswith("found 2 jobs of which nothing is stored")
+    assert fault.why.startswith("lists 2 jobs of which nothing is stored")
     shutil.rmtree(tmp_path / "runs")
     assert [fault.what for fault in check(tmp_path, summarise)] == ["runs"]
     write_run(tmp_path, [record(1)])

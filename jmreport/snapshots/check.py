@@ -240,16 +240,16 @@ def _check_index(root: Path, summarise: Summarise, measure: Measuring) -> Iterat
 
 
 def _check_lists(root: Path, known: frozenset[str], ended: Iterable[str]) -> Iterator[Fault]:
-    """What a run found that lacked nothing was read by it, or by one before it."""
+    """What a run lists that lacked nothing was read by it, or by one before it."""
     for name in ended:
         folder = root / runs.RUNS / name
         if runs.decode(files.read(folder / runs.RUN), folder / runs.RUN).state != "complete":
             continue
-        if lacking := sum(job not in known for job in runs.found(folder)):
+        if lacking := sum(job not in known for job in runs.listed(folder)):
             jobs = "1 job" if lacking == 1 else f"{lacking} jobs"
             yield Fault(
                 what=f"{runs.RUNS}/{name}",
-                why=f"found {jobs} of which nothing is stored: a run that had read them is gone",
+                why=f"lists {jobs} of which nothing is stored: a run that had read them is gone",
             )
 
 

@@ -1,4 +1,4 @@
-"""What the newest run found and of which nothing is stored: the run that had read it is gone.
+"""What the newest run lists and of which nothing is stored: the run that had read it is gone.
 
 A job that did not change is not stored again, so a run leans on those before it. Where one of their
 folders was moved away, its jobs would be missing from a report that calls itself complete.
@@ -20,7 +20,7 @@ _AT_ONCE = 500
 
 
 def told(root: Path, known: Index, ended: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs, the newest usable one with a gap where it lacks what it had found."""
+    """The runs, the newest usable one with a gap where it lacks what it lists."""
     newest = next((run for run in reversed(ended) if run.usable), None)
     if newest is None or newest.state != "complete":
         return tuple(ended)
@@ -37,11 +37,11 @@ def told(root: Path, known: Index, ended: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _lacking(folder: Path, known: Index) -> int:
-    """How many of the jobs that a run found are not known; 0 where its list cannot be read, which
+    """How many of the jobs that a run lists are not known; 0 where its list cannot be read, which
     `check` tells."""
-    found, count = runs.found(folder), 0
+    listed, count = runs.listed(folder), 0
     try:
-        while some := frozenset(islice(found, _AT_ONCE)):
+        while some := frozenset(islice(listed, _AT_ONCE)):
             count += len(some) - known.knows(some)
     except SnapshotError:
         return 0

@@ -298,13 +298,18 @@ def read_records(root: Path, shard: str, lines: Sequence[int]) -> Iterator[Recor
 
 def found(folder: Path) -> Iterator[str]:
     """The ids that a run found on the server: listed ones first, then the others."""
+    yield from listed(folder)
+    yield from unlisted(folder)
+
+
+def listed(folder: Path) -> Iterator[str]:
+    """The ids in a run's list."""
     query = folder / QUERY
     if query.exists():
         for line in files.lines(query):
             name = _id_in(line, query)
             if name is not None:
                 yield name
-    yield from unlisted(folder)
 
 
 def _id_in(line: bytes, path: Path) -> str | None:

@@ -95,7 +95,7 @@ class Store:
     def runs(self) -> tuple[Run, ...]:
         """Every run that ended, oldest first; those that failed too.
 
-        The newest usable one is incomplete where what it had found is not stored any more.
+        The newest usable one is incomplete where what it lists is not stored any more.
         """
         state = self._current()
         try:
