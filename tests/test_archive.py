@@ -129,29 +129,6 @@ def test_what_the_server_forgot_stays_and_says_when_it_was_last_seen(
     assert all("no longer knows" in page(settings, job) for job in forgetful.forgotten)
 
 
-def test_what_only_a_run_that_is_gone_had_read_is_told_as_lacking_until_it_is_read_again(
-    server: tuple[Forgetful, str], settings: Settings
-) -> None:
-    """Its jobs are no longer there, and a report without them is not complete."""
-    _, url = server
-    assert build(settings, url, NOW).exit == Exit.DONE
-    first, *_ = Path(settings.snapshots.dir, "runs").iterdir()
-    assert build(settings, url, LATER).exit == Exit.DONE
-    known = rows(settings)
-    first.rename(first.parents[2] / "elsewhere")
-    outcome = pipeline.render(settings, progress=SilentProgress(), workers=1)
-    assert outcome.exit == Exit.INCOMPLETE
-    gone = len(known) - len(rows(settings))
-    assert gone > 0
-    lacking = f"records of {gone} jobs of the list"
-    assert lacking in " ".join(outcome.summary)
-    assert lacking in Path(settings.site.dir, "index.html").read_text()
-    assert lacking in quality(settings)
-    assert pipeline.runs(settings)[0][-1].state == "incomplete"
-    assert build(settings, url, LATER + timedelta(days=1)).exit == Exit.DONE
-    assert rows(settings).keys() == known.keys()
-
-
 def test_an_archived_job_keeps_the_detail_that_was_read(
     server: tuple[Forgetful, str], settings: Settings
 ) -> None:

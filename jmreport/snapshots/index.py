@@ -20,7 +20,7 @@ that what was stored together lies together.
 import hashlib
 import inspect
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from math import inf
@@ -114,15 +114,6 @@ class Index:
     def count(self) -> int:
         """How many jobs are known."""
         (number,) = self.connection.execute("SELECT count(*) FROM entries").fetchone()
-        return int(number)
-
-    def knows(self, jobs: Collection[str]) -> int:
-        """How many of some hundred jobs are known."""
-        marks = ", ".join("?" * len(jobs))
-        (number,) = self.connection.execute(
-            f"SELECT count(*) FROM entries WHERE id IN ({marks})",  # noqa: S608 - question marks
-            tuple(jobs),
-        ).fetchone()
         return int(number)
 
     def places(self) -> Iterator[tuple[str, int, str]]:

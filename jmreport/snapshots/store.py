@@ -32,7 +32,6 @@ from jmreport.snapshots import (
     filling,
     finding,
     index,
-    lacking,
     pruning,
     runs,
     summaries,
@@ -70,8 +69,6 @@ class Store:
         self._index: Index | None = None
         self._former: list[Index] = []
         self._redaction: Redaction | None = None
-        #: The runs of an index.
-        self._told: tuple[Index, tuple[Run, ...]] | None = None
 
     @classmethod
     def open(
@@ -93,10 +90,7 @@ class Store:
         return cls(root, summarise, measure)
 
     def runs(self) -> tuple[Run, ...]:
-        """Every run that ended, oldest first; those that failed too.
-
-        The newest usable one is incomplete where what it lists is not stored any more.
-        """
+        """Every run that ended, oldest first; those that failed too."""
         state = self._current()
         try:
             return self._runs_of(state)
@@ -104,13 +98,10 @@ class Store:
             return self._runs_of(self._remade(state))
 
     def _runs_of(self, state: Index) -> tuple[Run, ...]:
-        if self._told is None or self._told[0] is not state:
-            ended = [
-                runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
-                for run, body in state.runs()
-            ]
-            self._told = state, lacking.told(self.root, state, ended)
-        return self._told[1]
+        return tuple(
+            runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
+            for run, body in state.runs()
+        )
 
     def entries(self) -> Iterator[Entry]:
         """Every job that is known, sorted by id: one state of the store, streamed."""
