@@ -28,7 +28,7 @@ FromFile = Annotated[
     typer.Option(
         "--from-file",
         metavar="FILE",
-        help="More ids, one a line; lines with # are comments; - is the input.",
+        help="More ids, one a line; one that begins with # is a comment; - is the input.",
     ),
 ]
 Where = Annotated[

@@ -362,6 +362,18 @@ def test_where_there_is_a_site_a_page_is_kept_with_links_to_jobs_and_nights(site
     assert main(["check"]) == Exit.DONE
 
 
+def test_a_page_that_cannot_be_kept_is_told_behind_all_that_differs(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(site / "diffs", ignore_errors=True)
+    (site / "diffs").write_text("in the way")
+    assert main(["diff", FIRST, THIRD]) == Exit.FAILED
+    told = capsys.readouterr()
+    assert "workflow    failed/ended A -> B" in told.out
+    assert "hint: what differs was told whole; `--no-page` keeps no page of it" in told.err
+    assert main(["diff", FIRST, THIRD, "--no-page"]) == Exit.DONE
+
+
 def test_without_a_site_or_with_no_page_none_is_written(folder: Path) -> None:
     assert main(["diff", "-q"]) == Exit.DONE
     assert not (folder / "site").exists()

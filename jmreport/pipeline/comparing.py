@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmreport import __version__
-from jmreport.errors import NothingUsableError, UsageError
+from jmreport.errors import JmreportError, LockedError, NothingUsableError, UsageError
 from jmreport.pipeline.keeping import open_store
 from jmreport.progress import Progress
 from jmreport.records import Run
@@ -79,7 +79,14 @@ def keep_diff(settings: Settings, found: Difference) -> Path:
         raise UsageError(
             f"no site in {folder} to keep a page in", hint="run `jmreport render` first"
         )
-    return folder / kept.keep_difference(folder, found, settings=settings, version=__version__)
+    try:
+        return folder / kept.keep_difference(folder, found, settings=settings, version=__version__)
+    except LockedError:
+        raise
+    except JmreportError as error:
+        raise JmreportError(
+            error.message, hint="what differs was told whole; `--no-page` keeps no page of it"
+        ) from error
 
 
 #: "latest~2": two usable runs before the latest.

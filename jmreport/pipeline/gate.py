@@ -17,7 +17,7 @@ def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
     failures that names none of them passes. Where the filter of the run leaves out whatever failed,
     nobody knows of new failures, and a limit on them does not pass; no more do promises of
-    jobs that a filter may have left out, or of such that there are none of.
+    jobs that a filter may have left out, or of a label that no job has.
     """
     found = []
     new, most = report.counts.new, gate.max_new

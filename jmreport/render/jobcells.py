@@ -525,7 +525,7 @@ class Jobs:
     def dated(self) -> str:
         """What all dates of a page have in common, for its digest.
 
-        Those of this year leave it out, and the page names the zone as it is called now.
+        Those of this year leave it out, and the page names the zone.
         """
         return f"{self.now.astimezone(self.zone).year} {words.zone_name(self.now, self.zone)}"
 

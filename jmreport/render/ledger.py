@@ -192,7 +192,7 @@ class Ledger:
                 ) from error
             raise JmreportError(
                 f"{self._path} cannot be opened: {error}",
-                hint="let this user write there; `jmreport diff --no-page` writes nothing",
+                hint="let this user write there",
             ) from error
         except sqlite3.DatabaseError:
             # Only a memory of digests: without it every page is written again.

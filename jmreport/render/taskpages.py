@@ -180,10 +180,9 @@ def tonight_words(report: Report, prices: Prices) -> str:
 def waste_words(cost: Cost, prices: Prices) -> str:
     """Waste in a line: "31 h (4 % of all hours), of it 20 h preempted"."""
     spent = cost.spent
-    if not spent.lost and cost.lost:
-        return f"{words.plural(cost.lost, 'attempt')} with no time known"
     if not spent.lost:
-        return "none" if spent.total else ""
+        untimed = f"{words.plural(cost.lost, 'attempt')} with no time known" if cost.lost else ""
+        return untimed or ("none" if spent.total else "")
     split = {
         "preempted": spent.preempted,
         "retried": spent.retried,
