@@ -1,6 +1,7 @@
 """`jmreport snapshots …`: the runs of a store, what it holds of a job, and all of it as JSON."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,10 +31,17 @@ def _root(context: typer.Context) -> None:
 def list_runs(given: Given) -> None:
     """List the runs: when, of what, and what came of each."""
     from jmreport import pipeline
+    from jmreport.records import run_id
 
     runs, jobs = pipeline.runs(given.settings)
     there = [run for run in runs if not run.pruned]
-    given.console.say(*table(("run", "state", "asked", "listed", "read", "gaps"), map(_row, there)))
+    head, rows = ["run", "state", "asked", "listed", "read", "gaps"], [*map(_row, there)]
+    # One whose clock was set back is called by the run before it.
+    if any(not run.id.startswith(run_id(run.now)) for run in there):
+        head.insert(1, "now")
+        nows = [f"{run.now.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for run in there]
+        rows = [(row[0], now, *row[1:]) for now, row in zip(nows, rows, strict=True)]
+    given.console.say(*table(head, rows))
     given.console.say(f"{_count(len(there), 'run')}, {_count(jobs, 'job')}")
     gone = [run for run in runs if run.pruned]
     if gone:

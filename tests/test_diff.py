@@ -309,7 +309,7 @@ def test_a_store_without_a_usable_run_is_nothing_usable(
         pass
     with chdir(tmp_path):
         assert main(["diff"]) == main(["render"]) == Exit.NOTHING_USABLE
-    assert "no run to compare: none brought anything usable" in capsys.readouterr().err
+    assert "no usable run: none brought anything" in capsys.readouterr().err
 
 
 def test_a_job_that_the_server_changed_later_is_told_as_it_was(

@@ -60,6 +60,17 @@ def test_runs_are_listed_oldest_first(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines[3] == "2 runs, 4 jobs"
 
 
+def test_a_run_whose_clock_was_set_back_says_when_it_was(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is called by the run before it, whose clock ran ahead."""
+    write_run(folder / "snapshots", [record(3)], days=-30)
+    assert main(["snapshots", "list"]) == Exit.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["run", "now", "state"]
+    assert lines[3].startswith(f"{SECOND}-0002  2026-10-24 02:14 UTC  complete")
+
+
 def test_without_a_subcommand_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshots"]) == Exit.USAGE
     shown = capsys.readouterr().out
@@ -144,7 +155,7 @@ def test_what_cannot_be_shown_is_a_line_and_a_hint(
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("run", [FIRST, "20261123"])
+@pytest.mark.parametrize("run", [FIRST, "20261123", "2026-11-23", "previous", "latest~1"])
 def test_an_earlier_state_is_shown_by_its_run(capsys: pytest.CaptureFixture[str], run: str) -> None:
     tree = shown(capsys, "job-1", "--run", run)
     assert (tree["run"], tree["detail"]["status"]) == (FIRST, "Failed")

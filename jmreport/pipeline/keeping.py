@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmreport.errors import UsageError
+from jmreport.pipeline.naming import beginning, chosen, counted_back
 from jmreport.pipeline.values import Checked, Outcome, Stored
 from jmreport.progress import Progress
 from jmreport.records import Run
@@ -39,8 +40,8 @@ def runs(settings: Settings) -> tuple[tuple[Run, ...], int]:
 def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:
     """What is stored of a job, named by its id, its beginning, or its short form on a page.
 
-    With `run` (or the beginning of one's id) as it was known after that run. Raises UsageError
-    where no job or run is meant, or several are.
+    With `run` (named as for `diff`) as it was known after that run. Raises UsageError where no job
+    or run is meant, or several jobs are.
     """
     with open_folder(Path(settings.snapshots.dir), create=False) as store:
         whole = _one_job(store, job, settings)
@@ -75,9 +76,13 @@ def _one_job(store: Store, job: str, settings: Settings) -> str:
 
 
 def _one_run(store: Store, run: str, settings: Settings) -> str:
-    """The newest run whose id begins so."""
-    found = [each.id for each in store.runs() if each.id.startswith(run)]
-    gone = [each.id for each in store.pruned() if each.id.startswith(run)]
+    """The newest run whose id begins so, or that is named as for `diff`."""
+    ended = store.runs()
+    if counted_back(run) is not None:
+        return chosen(ended, run).id
+    start = beginning(run)
+    found = [each.id for each in ended if each.id.startswith(start)]
+    gone = [each.id for each in store.pruned() if each.id.startswith(start)]
     if run and gone and not found:
         raise UsageError(
             f"run {gone[-1]} was pruned", hint="`jmreport snapshots list` names the runs that stay"
