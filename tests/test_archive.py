@@ -1,6 +1,7 @@
 """For good: what the server forgets stays, says so, and reads in two years from a folder alone."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from jmreport import pipeline
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit
 from jmreport.progress import SilentProgress
+from jmreport.records import run_id
 from jmreport.settings import Collect, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -127,6 +129,29 @@ def test_what_the_server_forgot_stays_and_says_when_it_was_last_seen(
     assert "no longer knows" not in page(settings, back)
     assert "The first of them was last seen there" in quality(settings)
     assert all("no longer knows" in page(settings, job) for job in forgetful.forgotten)
+
+
+def test_a_report_does_not_pass_over_what_lay_in_a_run_that_is_gone(
+    settings: Settings,
+) -> None:
+    """Listed jobs of which nothing is stored make it incomplete, until the next run reads them."""
+    with serve(Demo(now=NOW, jobs=12, like="dsub"), port=0) as running:
+        running.start()
+        for at in (NOW, LATER):
+            build(settings, running.url, at)
+        kept = rows(settings).keys()
+        shutil.rmtree(Path(settings.snapshots.dir, "runs", run_id(NOW)))
+        outcome = pipeline.render(settings, progress=SilentProgress(), workers=1)
+        lost = len(kept - rows(settings).keys())
+        told = f"{lost} jobs of the newest list"
+        assert lost > 0
+        assert outcome.exit == Exit.INCOMPLETE
+        assert told in outcome.summary[1]
+        assert told in quality(settings)
+        healed = build(settings, running.url, LATER + timedelta(days=1))
+    assert healed.exit == Exit.DONE
+    assert rows(settings).keys() == kept
+    assert told not in quality(settings)
 
 
 def test_an_archived_job_keeps_the_detail_that_was_read(

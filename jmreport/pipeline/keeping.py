@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from jmreport.errors import UsageError
 from jmreport.pipeline.naming import beginning, chosen, counted_back
 from jmreport.pipeline.values import Checked, Outcome, Stored
 from jmreport.progress import Progress
-from jmreport.records import Run
+from jmreport.records import Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: So many ids are named where a beginning may be that of several.
 MOST_SHOWN = 10
+
+_GONE = "a run that had read them is gone from the snapshots; the next one reads them again"
 
 
 def check(settings: Settings) -> tuple[Checked, ...]:
@@ -35,6 +39,19 @@ def runs(settings: Settings) -> tuple[tuple[Run, ...], int]:
     """Every run of the store, oldest first, pruned ones too, and how many jobs are known."""
     with open_folder(Path(settings.snapshots.dir), create=False) as store:
         return (*store.pruned(), *store.runs()), store.count()
+
+
+def told_runs(store: Store) -> tuple[Run, ...]:
+    """Every run that ended, oldest first, for a report: what the newest usable one lists and nobody
+    has read any more, since a folder of runs is gone, is a gap of it."""
+    ended = store.runs()
+    at = max((at for at, run in enumerate(ended) if run.usable), default=None)
+    if at is None or not (lost := store.unstored(ended[at])):
+        return ended
+    jobs = "1 job" if lost == 1 else f"{lost} jobs"
+    gap = Gap(what=f"{jobs} of the newest list", why=_GONE)
+    lacking = replace(ended[at], state="incomplete", gaps=(*ended[at].gaps, gap))
+    return (*ended[:at], lacking, *ended[at + 1 :])
 
 
 def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:

@@ -14,7 +14,7 @@ from jmreport import __version__
 from jmreport.errors import DeliveryError, Exit, SnapshotError, UsageError
 from jmreport.mailboxes import Mailbox, mailbox, server
 from jmreport.pipeline import guiding
-from jmreport.pipeline.keeping import open_store, refuse_in_ours
+from jmreport.pipeline.keeping import open_store, refuse_in_ours, told_runs
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.records import Run, run_id, run_order
@@ -193,7 +193,7 @@ class _Making:
 
         self.settings, self.teams, self.now, self.sender = settings, teams, now, sender
         # One that read a few jobs again made no night, and nobody waits for its mail.
-        self.runs = tuple(run for run in store.runs() if run.state != "refreshed")
+        self.runs = tuple(run for run in told_runs(store) if run.state != "refreshed")
         usable = [run for run in self.runs if run.usable]
         self.failed = _failed(self.runs, failed, now)
         if not self.runs and not self.failed:

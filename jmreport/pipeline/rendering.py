@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jmreport import __version__
 from jmreport.errors import Exit, first
 from jmreport.pipeline import gate, guiding, sealing
-from jmreport.pipeline.keeping import open_store
+from jmreport.pipeline.keeping import open_store, told_runs
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.settings import Settings
@@ -51,7 +51,7 @@ def render(
 
     with open_store(settings, create=False) as store:
         stamp = store.stamp()  # before anything is read: a run that ends meanwhile breaks the seal
-        runs = store.runs()
+        runs = told_runs(store)
         newest = next((run for run in reversed(runs) if run.usable), None)
         if newest is None:
             why = f": {runs[-1].reason}" if runs and runs[-1].reason else ""

@@ -202,6 +202,11 @@ class Index:
         (found,) = self.connection.execute(query, numbers).fetchone()
         return int(found)
 
+    def knows(self, job: str) -> bool:
+        """Whether anything is stored of a job."""
+        found = self.connection.execute("SELECT 1 FROM entries WHERE id = ?", (job,))
+        return found.fetchone() is not None
+
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""
         wanted = list(dict.fromkeys(jobs))

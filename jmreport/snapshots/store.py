@@ -150,6 +150,23 @@ class Store:
         except sqlite3.DatabaseError:
             return self._remade(state).found_by(some)
 
+    def unstored(self, run: Run) -> int:
+        """How many jobs a run lists of which nothing is stored: what had read them is gone.
+
+        Its list is read only where the run was not the last to find as many as it did.
+        """
+        folder = self._folder(run.id)
+        found = run.counts.listed + sum(1 for _ in runs.unlisted(folder))
+        if self.found_by((run.id,)) >= found:
+            return 0
+        listed = tuple(dict.fromkeys(runs.listed(folder)))
+        state = self._current()
+        try:
+            return sum(not state.knows(job) for job in listed)
+        except sqlite3.DatabaseError:
+            state = self._remade(state)
+            return sum(not state.knows(job) for job in listed)
+
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""
         return self._asked(lambda state, wanted: state.of(wanted), jobs)
