@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from counting_server import Counting
-from mail_cases import Mailboxes, text
+from mail_cases import Mailboxes, free_port, text
 from msgspec.structs import replace
 
 from jmreport import pipeline
@@ -188,6 +189,67 @@ def test_a_night_of_which_no_mail_could_be_made_is_told_of_by_the_next_one(
     assert "Tue 24 Nov" in then
     assert night(of, url, days=2).exit == Exit.DONE
     assert len(post.arrived) == 3
+
+
+def test_a_disk_that_is_full_is_mailed_all_the_same(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Nothing can be kept of the mail, which says what failed; with room again nights go on."""
+    _, url = server
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    size = ["-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    if mount is None or subprocess.run([mount, *size], capture_output=True, check=False).returncode:  # noqa: S603 - our own program
+        pytest.skip("may not mount a small disk here")
+    try:
+        of = replace(
+            settings(tmp_path, post.port), snapshots=Snapshots(dir=str(disk / "snapshots"))
+        )
+        night(of, url)
+        with suppress(OSError), (disk / "others").open("wb", buffering=0) as others:
+            while others.write(bytes(4096)):
+                pass
+        outcome = night(of, url, days=1)
+        assert outcome.exit == Exit.FAILED
+        assert beat(tmp_path)["exit"] == Exit.FAILED
+        said = "\n".join(outcome.summary)
+        assert f"mails could not be kept: {disk}/snapshots-mail: No space left" in said
+        assert "sent to everybody (all@example.org): " in said
+        mail = post.arrived[-1].mail
+        assert "REPORT FAILED" in mail["Subject"]
+        assert "No space left on device" in text(mail)
+        (disk / "others").unlink()
+        assert night(of, url, days=2).exit == Exit.DONE
+        assert "Wed 25 Nov" in post.arrived[-1].mail["Subject"]
+        assert len(post.arrived) == 3
+    finally:
+        subprocess.run([str(shutil.which("umount")), str(disk)], check=True)  # noqa: S603 - our own program
+
+
+def test_where_neither_a_night_nor_its_mails_can_be_kept_they_are_sent_once(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Whatever the reason; a server that takes none either is told of with it."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    of = replace(of, mail=replace(of.mail, spool=str(tmp_path / "spool")))
+    (tmp_path / "spool").write_text("no folder")
+    (tmp_path / "snapshots/nightly.json").mkdir(parents=True)
+    (tmp_path / "snapshots/nightly.json/of-others").touch()
+    away = replace(of, mail=replace(of.mail, smtp=f"127.0.0.1:{free_port()}"))
+    outcome = night(away, url)
+    said = "\n".join(outcome.summary)
+    assert outcome.exit == Exit.FAILED
+    assert "; 1 mail waits and cannot be kept (" in said
+    assert f"{tmp_path}/spool: " in said
+    assert f"cannot write {tmp_path}/snapshots/nightly.json: " in said
+    post.answers = ["450 4.2.0 later"]
+    said = "\n".join(night(of, url, days=1).summary)
+    assert "waits for all@example.org: 450 4.2.0 later; nothing keeps it" in said
+    assert post.arrived == []
+    assert night(of, url, days=2).exit == Exit.FAILED
+    assert len(post.arrived) == 1
 
 
 def test_two_nights_of_one_second_are_two_nights(

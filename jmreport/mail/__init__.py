@@ -8,7 +8,7 @@ refused, or may have been sent.
 
 from jmreport.mail.message import Envelope, message
 from jmreport.mail.sending import Delivered, Server, TroubleError, deliver, probe
-from jmreport.mail.spool import Parcel, Recipient, Spool, name_of, parcels, write
+from jmreport.mail.spool import Parcel, Recipient, Spool, name_of, no_room, parcels, write
 
 __all__ = [
     "Delivered",
@@ -21,6 +21,7 @@ __all__ = [
     "deliver",
     "message",
     "name_of",
+    "no_room",
     "parcels",
     "probe",
     "write",

@@ -32,6 +32,8 @@ from jmreport.errors import JmreportError, LockedError
 State = Literal["waiting", "sending", "sent", "refused", "dropped"]
 _LOCK = "lock"
 _TEMPORARY = ".tmp"
+#: Bytes of the mails of a night: a few dozen of 20 KB, and what became of them.
+_NIGHT = 1_000_000
 
 
 class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,6 +172,23 @@ class Spool:
 def parcels(root: Path) -> tuple[Parcel, ...]:
     """All mails of a spool, oldest night first; none where there is no spool."""
     return tuple(_read(path) for path in sorted(root.glob("*.json")))
+
+
+def no_room(root: Path) -> str:
+    """Why a night's mails cannot be kept in a spool; "" where they can.
+
+    Raises LockedError where somebody else sends from it.
+    """
+    probe = root / f"room{_TEMPORARY}"
+    try:
+        with Spool(root):
+            write(probe, os.urandom(_NIGHT))
+            probe.unlink(missing_ok=True)
+    except LockedError:
+        raise
+    except JmreportError as error:
+        return error.message.replace(f"{probe}", f"{root}")
+    return ""
 
 
 def write(path: Path, body: bytes) -> None:

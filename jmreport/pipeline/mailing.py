@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import DeliveryError, Exit, SnapshotError, UsageError
+from jmreport.errors import DeliveryError, Exit, JmreportError, SnapshotError, UsageError, first
 from jmreport.mailboxes import Mailbox, mailbox, server
 from jmreport.pipeline import guiding
 from jmreport.pipeline.keeping import open_store, refuse_in_ours, told_runs
@@ -46,6 +47,7 @@ def mail(
     teams: Sequence[str] = (),
     failed: str = "",
     pages_lack: str = "",
+    unattended: bool = False,
     progress: Progress,
 ) -> Outcome:
     """Send each team its mail on the newest run; with `dry_run` or `write` nothing is sent.
@@ -53,8 +55,9 @@ def mail(
     A team gets one mail a night: with `again` also one that was sent, or may have been. `teams` are
     the names of those that are meant, all where none is. `failed` says why tonight's run brought
     nothing where the store doesn't: of a run that never began. `pages_lack` says why its pages are
-    not where mails lead to. Raises UsageError for settings that don't say whom to write to,
-    SnapshotError where no run ever ended, LockedError while another process sends, and
+    not where mails lead to. `unattended` sends mails that no disk can keep all the same, since
+    nobody would run it again (exit 1). Raises UsageError for settings that don't say whom to write
+    to, SnapshotError where no run ever ended, LockedError while another process sends, and
     DeliveryError where the server took nothing.
     """
     if write:
@@ -72,7 +75,7 @@ def mail(
         if write:
             return making.written(write, progress)
         assert server is not None  # it is needed from here on
-        return making.sent(server, again=again, progress=progress)
+        return making.sent(server, again=again, unattended=unattended, progress=progress)
 
 
 def try_mailbox(settings: Settings) -> str:
@@ -316,12 +319,49 @@ class _Making:
 
     # --- with the spool ---
 
-    def sent(self, server: post.Server, *, again: bool, progress: Progress) -> Outcome:
+    def sent(
+        self, server: post.Server, *, again: bool, unattended: bool, progress: Progress
+    ) -> Outcome:
         """Everything that waits, tonight's mails among it, given to the server."""
         from jmreport import mail as post
 
-        with post.Spool(spool_of(self.settings)) as spool:
-            sending = _Sending(self, spool, again=again)
+        spool = spool_of(self.settings)
+        if unattended and (why := post.no_room(spool)):
+            return self._sent_unkept(server, why, progress=progress)
+        return self._sent(spool, server, again=again, progress=progress)
+
+    def _sent_unkept(self, server: post.Server, why: str, *, progress: Progress) -> Outcome:
+        """Tonight's mails to those of whom the spool has none, by a spool that goes with it.
+
+        Raises JmreportError where the server takes none: they are lost, then.
+        """
+        from jmreport import mail as post
+
+        parcels = post.parcels(spool_of(self.settings))
+        kept = {one.team for one in parcels if one.night == self.night}
+        self.teams = [team for team in self.teams if team.name not in kept]
+        hint = "free some space: nothing of these mails is remembered"
+        with TemporaryDirectory(prefix="jmreport-mail-") as folder:
+            try:
+                done = self._sent(Path(folder), server, progress=progress, keeps=False)
+            except DeliveryError as error:
+                raise JmreportError(f"{error.message} ({why})", hint=hint) from None
+        told = (f"mails could not be kept: {why}", f"  hint: {hint}")
+        return replace(done, exit=first(Exit.FAILED, done.exit), summary=(*done.summary, *told))
+
+    def _sent(
+        self,
+        root: Path,
+        server: post.Server,
+        *,
+        again: bool = False,
+        keeps: bool = True,
+        progress: Progress,
+    ) -> Outcome:
+        from jmreport import mail as post
+
+        with post.Spool(root) as spool:
+            sending = _Sending(self, spool, again=again, keeps=keeps)
             with progress.step("make mails", None) as step:
                 sending.make(step.advance)
             wanted = sending.waiting()
@@ -341,8 +381,13 @@ class _Making:
 class _Sending:
     """The spool's part: what is put there, what of earlier nights is sent, and what is told."""
 
-    def __init__(self, making: _Making, spool: post.Spool, *, again: bool) -> None:
+    def __init__(
+        self, making: _Making, spool: post.Spool, *, again: bool, keeps: bool = True
+    ) -> None:
         self._making, self._spool, self._again = making, spool, again
+        self._where = f"in {spool.root}" if keeps else "and cannot be kept"
+        #: What becomes of mails that nobody took now.
+        self._then = "the next `jmreport mail` sends {}" if keeps else "nothing keeps {}"
         self._lines: list[str] = []
         self._doubts: list[str] = []
         self._before: list[post.Parcel] = []
@@ -442,7 +487,7 @@ class _Sending:
         for parcel in (*self._before, *self._tonight):
             now = asked.get(parcel.name, parcel)
             lines += _good(parcel, now, new=parcel.name in asked)
-            bad += _bad(now)
+            bad += _bad(now, self._then.format("it"))
         waits = sum(parcel.waits for parcel in done.parcels)
         was_sent = any(parcel.in_state("sent") for parcel in done.parcels)
         doubt = any(parcel.in_state("sending", "refused") for parcel in done.parcels)
@@ -450,11 +495,10 @@ class _Sending:
         if waits and done.trouble and nothing_else:
             mails = "1 mail waits" if waits == 1 else f"{waits} mails wait"
             raise DeliveryError(
-                f"{at}: {done.trouble}; {mails} in {self._spool.root}",
-                hint="the next `jmreport mail` sends what waits",
+                f"{at}: {done.trouble}; {mails} {self._where}", hint=self._then.format("what waits")
             )
         if waits and done.trouble:
-            bad.append(f"{at}: {done.trouble}; the next `jmreport mail` sends what waits")
+            bad.append(f"{at}: {done.trouble}; {self._then.format('what waits')}")
         code = Exit.NOT_DELIVERED if bad else Exit.DONE
         return Outcome(exit=code, summary=(*lines, *bad), run=self._making._run())
 
@@ -490,14 +534,15 @@ def _addresses(parcel: post.Parcel, state: post.spool.State) -> set[str]:
     return {each.address for each in parcel.in_state(state)}
 
 
-def _bad(parcel: post.Parcel) -> Iterator[str]:
+def _bad(parcel: post.Parcel, then: str) -> Iterator[str]:
+    """What was not delivered, and why; `then` says what becomes of what waits."""
     for each in parcel.in_state("refused"):
         yield f"{parcel.team}: {each.address} was refused: {each.why}"
     for each in parcel.in_state("sending"):
         yield f"{parcel.team}: may have been sent to {each.address}: {each.why}; {AGAIN}"
     for each in parcel.in_state("waiting"):
         why = f": {each.why}" if each.why else ""
-        yield f"{parcel.team}: waits for {each.address}{why}; the next `jmreport mail` sends it"
+        yield f"{parcel.team}: waits for {each.address}{why}; {then}"
 
 
 class _OfTeam(NamedTuple):

@@ -73,13 +73,13 @@ def nightly(
             raise
         if night.told:
             kept.end()
+        if kept.trouble:
+            outcome = _also(outcome, kept.trouble.message, kept.trouble.hint)
         run = outcome.run.id if outcome.run else ""
         heart.beat("ended", exit=int(outcome.exit), run=run)
         if heart.trouble:
             # The watchdog will bark; the report is where it belongs.
-            said = (f"heartbeat: {heart.trouble}", "  hint: nightly.heartbeat names it")
-            code = first(outcome.exit, Exit.FAILED)
-            outcome = replace(outcome, exit=code, summary=(*outcome.summary, *said))
+            outcome = _also(outcome, f"heartbeat: {heart.trouble}", "nightly.heartbeat names it")
         return outcome
 
 
@@ -184,7 +184,7 @@ class _Night:
             mailed = self._step("mail", lambda: self._mail(failed))
             came.append(mailed)
             # Whatever else ends it leaves nothing in the spool: then the next night tells of this.
-            self.told = mailed.exit in (Exit.DONE, Exit.NOT_DELIVERED)
+            self.told = mailed.exit == Exit.NOT_DELIVERED or not _is_lacking("mail", mailed)
         if self.told:
             self._kept.did("mail")
         return came
@@ -223,6 +223,7 @@ class _Night:
             now=self._now,
             failed=failed,
             pages_lack=self._pages_lack,
+            unattended=True,
             progress=self._progress,
         )
 
@@ -234,7 +235,7 @@ class _Night:
     def _pages(self, name: str, does: Callable[[], Outcome]) -> Outcome:
         """A step without which this night's pages are not where mails lead to."""
         came = self._step(name, does)
-        if came.summary and came.summary[0].startswith(f"{name}: "):
+        if _is_lacking(name, came):
             self._pages_lack = self._pages_lack or came.summary[0]
         return came
 
@@ -259,9 +260,20 @@ class _Night:
         return came
 
 
+def _also(outcome: Outcome, what: str, hint: str) -> Outcome:
+    """The same, and something that failed beside it."""
+    code = first(outcome.exit, Exit.FAILED)
+    return replace(outcome, exit=code, summary=(*outcome.summary, what, f"  hint: {hint}"))
+
+
 def _lacking(step: str, error: JmreportError) -> Outcome:
     lines = (f"{step}: {error.message}", *((f"  hint: {error.hint}",) if error.hint else ()))
     return Outcome(exit=error.code, summary=lines)
+
+
+def _is_lacking(step: str, came: Outcome) -> bool:
+    """Whether a step could not be done."""
+    return bool(came.summary) and came.summary[0].startswith(f"{step}: ")
 
 
 def _why(built: Outcome, newest: Run | None, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -57,15 +58,13 @@ class WritersLock:
         except OSError as error:
             os.close(self._descriptor)
             raise failed(path, error) from error
-        self._sign(path, since)
+        self._sign(since)
 
-    def _sign(self, path: Path, since: datetime) -> None:
-        try:
+    def _sign(self, since: datetime) -> None:
+        # The lock holds without it, and what a full disk keeps from being done says so itself.
+        with suppress(OSError):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, msgspec.json.encode(Holder(os.getpid(), since)), 0)
-        except OSError as error:
-            self.release()
-            raise failed(path, error) from error
 
     def release(self) -> None:
         """Let others write. Explicit, since a forked child would keep the lock alive."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from jmreport.errors import SnapshotError
+from jmreport.errors import JmreportError, SnapshotError
 from jmreport.snapshots import files
 from jmreport.snapshots.lock import WritersLock
 
@@ -39,6 +39,8 @@ class Account:
         self._path = root / ACCOUNT
         self.before = _read(self._path)
         self._night = self.before
+        #: Why it could not be written: then a night that is killed is not told of by the next.
+        self.trouble: JmreportError | None = None
 
     @property
     def left(self) -> Night | None:
@@ -61,8 +63,12 @@ class Account:
             self._write(replace(self._night, ended=True))
 
     def _write(self, night: Night) -> None:
-        files.write(self._path, msgspec.json.encode(night) + b"\n")
         self._night = night
+        try:
+            files.write(self._path, msgspec.json.encode(night) + b"\n")
+        except JmreportError as error:
+            # A full disk is no reason to tell nobody of the night.
+            self.trouble = self.trouble or error
 
 
 def _read(path: Path) -> Night | None:
