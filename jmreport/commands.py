@@ -6,10 +6,10 @@ command needs is imported inside it, so that `--help` loads nothing else.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -384,11 +384,21 @@ def init(
         )
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="--force writes over it")
-    values = _asked() if sys.stdin.isatty() and sys.stdout.isatty() else {}
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    values: dict[str, Any] = dict(_asked()) if asks else {}
+    if labels := _proposed(file, values):
+        if asks:
+            question = "Labels that tell work apart from night to night"
+            answer = typer.prompt(question, default=", ".join(labels))
+            labels = tuple(filter(None, map(str.strip, answer.split(","))))
+        values["report.identity_labels"] = labels
     whole = file.with_name(f".{file.name}.new")
     whole.write_text(commented(values), encoding="utf-8")
     whole.replace(file)
     given.console.say(f"wrote {file}")
+    if labels and not asks:
+        named = ", ".join(labels)
+        given.console.say(f"report.identity_labels: {named}, by which work comes back")
 
 
 nightly_commands.add_doctor_to(app)
@@ -402,6 +412,16 @@ QUESTIONS = (
     ("site.dir", "Folder for the pages", "site"),
     ("snapshots.dir", "Folder for the snapshots", "snapshots"),
 )
+
+
+def _proposed(file: Path, answers: Mapping[str, str]) -> tuple[str, ...]:
+    """Identity labels, where snapshots are there that need some."""
+    from jmreport import pipeline
+    from jmreport.settings import Settings, Snapshots
+
+    folder = file.parent / answers.get("snapshots.dir", Snapshots().dir)
+    found = pipeline.proposed_identity(Settings(snapshots=Snapshots(dir=str(folder))))
+    return found.labels if found else ()
 
 
 def _asked() -> dict[str, str]:

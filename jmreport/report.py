@@ -320,6 +320,13 @@ class FrameDifference(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
+class Unrepeated(Struct, frozen=True, kw_only=True):
+    """Workflows whose work never comes back by its inputs, and labels by which it does."""
+
+    labels: tuple[str, ...]
+    workflows: tuple[str, ...]
+
+
 class Quality(Struct, frozen=True, kw_only=True):
     """What was asked, what failed, and what is odd about what came."""
 
@@ -342,6 +349,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     failed_runs: tuple[Run, ...] = ()
     differences: tuple[FrameDifference, ...] = ()
+    unrepeated: Unrepeated | None = None
 
 
 class ReportCounts(Struct, frozen=True, kw_only=True):

@@ -207,7 +207,8 @@ class ReportSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     identity_labels: Annotated[
         tuple[str, ...],
         Meta(
-            description="Labels that tell runs of a workflow apart, night after night.",
+            description="Labels that tell runs of a workflow apart, night after night; "
+            "without any its inputs do.",
             examples=[["sample"]],
         ),
     ] = ()

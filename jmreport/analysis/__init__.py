@@ -2,6 +2,7 @@
 
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
+from jmreport.analysis.identity import known_unrepeated
 from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import Remembering, analyse, told
 from jmreport.analysis.measures import measure
@@ -17,6 +18,7 @@ __all__ = [
     "difference",
     "frozen",
     "known",
+    "known_unrepeated",
     "leaned_on",
     "measure",
     "named",

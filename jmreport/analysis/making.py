@@ -12,6 +12,7 @@ from jmreport.analysis import (
     aggregate,
     attention,
     beside,
+    identity,
     night,
     offered,
     slower,
@@ -166,6 +167,9 @@ class _Making:
                 gone=tallies.gone.jobs(),
                 gone_seen=tallies.gone.seen,
                 differences=aggregate.differences(frames, self.server, self.known),
+                unrepeated=None
+                if self.settings.identity_labels
+                else identity.unrepeated(self.jobs, self.nights),
             ),
             slower=costs.with_jobs(slower.slower(told.nights)),
             waste=costs.waste(told.nights),

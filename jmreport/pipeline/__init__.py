@@ -18,7 +18,7 @@ from jmreport.pipeline.collecting import collect
 from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.doctoring import Finding, doctor, worst
-from jmreport.pipeline.keeping import check, export, runs, show
+from jmreport.pipeline.keeping import check, export, proposed_identity, runs, show
 from jmreport.pipeline.mailing import mail, try_mailbox
 from jmreport.pipeline.merging import merge
 from jmreport.pipeline.nightly import nightly
@@ -61,6 +61,7 @@ __all__ = [
     "mail",
     "merge",
     "nightly",
+    "proposed_identity",
     "prune",
     "publish",
     "refresh",

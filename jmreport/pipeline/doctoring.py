@@ -51,6 +51,7 @@ def doctor(
         ("mail", lambda: _mail(settings)),
         ("watchdog", lambda: _watchdog(settings)),
         ("notes", lambda: _notes(settings)),
+        ("snapshots", lambda: _identity(settings)),
     )
     for name, look in looks:
         with progress.step(f"look at the {name}", None):
@@ -253,6 +254,17 @@ def _notes(settings: Settings) -> Iterator[Finding]:
 
     for mistake in guiding.read(settings.report).mistakes:
         yield Finding(what="notes", state="warning", said=mistake)
+
+
+def _identity(settings: Settings) -> Iterator[Finding]:
+    """Whether work can be followed from night to night, where there are nights."""
+    from jmreport.pipeline.keeping import proposed_identity
+
+    if found := proposed_identity(settings):
+        from jmreport.render import following
+
+        said, hint = following.matter(found)
+        yield Finding(what="identity", state="warning", said=said, hint=hint)
 
 
 def _watchdog(settings: Settings) -> Iterator[Finding]:

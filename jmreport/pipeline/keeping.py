@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from jmreport.errors import UsageError
+from jmreport.errors import JmreportError, UsageError
 from jmreport.pipeline.naming import beginning, chosen, counted_back
 from jmreport.pipeline.values import Checked, Outcome, Stored
 from jmreport.progress import Progress
@@ -15,6 +15,7 @@ from jmreport.records import Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
+    from jmreport.report import Unrepeated
     from jmreport.snapshots import Store
 
 #: So many ids are named where a beginning may be that of several.
@@ -52,6 +53,22 @@ def told_runs(store: Store) -> tuple[Run, ...]:
     gap = Gap(what=f"{jobs} of the newest list", why=_GONE)
     lacking = replace(ended[at], state="incomplete", gaps=(*ended[at].gaps, gap))
     return (*ended[:at], lacking, *ended[at + 1 :])
+
+
+def proposed_identity(settings: Settings) -> Unrepeated | None:
+    """Identity labels that the snapshots propose; None where there are none, or none are needed.
+
+    Never raises for snapshots that cannot be read: others say so.
+    """
+    from jmreport import analysis
+
+    if settings.report.identity_labels or not Path(settings.snapshots.dir).is_dir():
+        return None
+    try:
+        with open_store(settings, create=False) as store:
+            return analysis.known_unrepeated(store, (*store.pruned(), *store.runs()))
+    except JmreportError:
+        return None
 
 
 def show(settings: Settings, job: str, *, run: str | None = None) -> Stored:

@@ -66,7 +66,7 @@ def render(
             return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
         # Only now, since they take longer to load than it takes to see that nothing has changed.
         from jmreport import analysis
-        from jmreport.render import compiled, kept, promises, site, verdict
+        from jmreport.render import compiled, following, kept, promises, site, verdict
         from jmreport.snapshots import read_records
 
         with progress.step("analyse", None):
@@ -95,6 +95,7 @@ def render(
             *_lacking(settings, verdict.holes(report)),
             *guidance.mistakes,
             *promises.mistakes(settings.slo, report),
+            *following.advice(report),
             *stopped,
         )
         share = _share(settings, newest, shard, parts=parts)

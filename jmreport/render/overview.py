@@ -17,6 +17,7 @@ from jmreport.render import (
     charts,
     filtered,
     flakypages,
+    following,
     labellists,
     labelpages,
     promises,
@@ -147,6 +148,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     lede: Lede | None
     rest: str
     filtered: str
+    unfollowed: str
     incomplete: tuple[str, ...]
     incomplete_sentence: str
     failed_run: str
@@ -226,6 +228,7 @@ class _Overview:
             rest=verdict.rest(report),
             # Of a report without jobs the sentence before it says so.
             filtered=verdict.filter_note(report) if report.counts.total else "",
+            unfollowed=following.note(report),
             incomplete=verdict.holes(report),
             incomplete_sentence=verdict.incomplete(report),
             failed_run=self._failed_run(),

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.records import Gap, Operation, Run
-from jmreport.render import addresses, filtered, serverfacts, verdict, words
+from jmreport.render import addresses, filtered, following, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.overview import Link
 from jmreport.render.page import Page, digest
@@ -158,7 +158,11 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
             Fact(name=words.cut_middle(name, 100), text=words.plural(count, "job"))
             for name, count in quality.unknown_words
         ),
-        notes=tuple(dict.fromkeys((*quality.notes, *quality.run.notes))),
+        notes=tuple(
+            dict.fromkeys(
+                filter(None, (following.note(report), *quality.notes, *quality.run.notes))
+            )
+        ),
         failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
         server=serverfacts.read(quality.run.capabilities, quality.beyond),
         counts=tuple(_server_counts(report)),
