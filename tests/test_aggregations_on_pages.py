@@ -184,6 +184,23 @@ def test_values_of_any_kind_meet_the_servers_own() -> None:
     assert frame.beside.why == ""
 
 
+def test_a_label_that_the_server_never_counts_has_no_column_of_dashes() -> None:
+    """It is said once for the frame; a frame in which it counts some has the column."""
+    trees = {
+        "HOURS_8": answer(("x", 1), key="labels.other"),
+        "DAYS_7": answer(("x", 1)),
+    }
+    found = analyse(Held(labelled(["x", "y"])), OVER, trees, settings=ReportSettings())
+    lists = Lists(Jobs(found, zone=zone("UTC"), pages=set()))
+    made = [page for page in pages(found, lists, as_of=None) if "labels/odd" in page.address]
+    frames = {frame.title: frame for frame in made[0].view(None).frames}  # type: ignore[arg-type]
+    assert not frames["Last 8 hours"].table.server_asked
+    assert frames["Last 8 hours"].server.endswith("It does not count jobs by Odd.")
+    assert frames["Last 7 days"].table.server_asked
+    assert "does not count" not in frames["Last 7 days"].server
+    assert "does not count" not in frames["All time"].server
+
+
 def test_jobs_without_a_label_are_counted_in_every_frame_that_has_some() -> None:
     """A frame with none of the label's jobs is not one without jobs; a failure there is said."""
     with_it, without = labelled(["x", None])

@@ -4,9 +4,11 @@ A filter is sent where the server honours it, and applied here whatever the serv
 of the run, which stand on the quality page, say what became of it.
 """
 
+import html
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -257,6 +259,33 @@ def test_every_filter_is_told_on_the_quality_page(tmp_path: Path) -> None:
         "Filter userId: not sent (the server does not offer it)",
     ):
         assert said in page
+
+
+def test_the_about_page_has_the_command_that_asks_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every filter, and each word as a shell takes it: copied, it makes the same run."""
+    monkeypatch.chdir(tmp_path)
+    places = ["--snapshots", "it's here/snapshots", "--site", "it's here/site"]
+    (tmp_path / "it's here").mkdir()
+    filters = ["--status", "Failed", "--status", "Aborted", "--label", "owner=ana li", "--name"]
+    filters += [
+        "wgs cover",
+        "--user-id",
+        "ana",
+        "--hide-archived",
+        "--start",
+        "2026-11-01T00:00:00Z",
+    ]
+    with served("spec") as (_, url):
+        asking = ["--api-url", url, "--timeframe", "DAYS_30", "--config", os.devnull, "-q"]
+        assert main(["build", *asking, f"--now={NOW.isoformat()}", *places, *filters]) in (0, 3)
+        page = Path("it's here/site", addresses.ABOUT).read_text()
+        said = html.unescape(re.findall(r"jmreport build [^<]*", page)[0])
+        assert main([*shlex.split(said)[1:], f"--now={NOW.isoformat()}", "-q"]) in (0, 3)
+    first, again = Store.open(Path("it's here/snapshots"), summarise=analysis.summarise).runs()
+    assert again.asked == first.asked
+    assert again.asked.filters.labels == {"owner": "ana li"}
 
 
 def built(folder: Path, url: str, *args: str) -> dict[str, str]:

@@ -175,7 +175,7 @@ def test_failed_tasks_are_known_by_any_word_for_it(word: str) -> None:
 
 def test_logs_that_the_limit_left_out_are_said() -> None:
     address = "gs://bucket/call-MarkDuplicates/shard-3/stderr"
-    why = "only 1 were asked for, 3 more were not; [collect] log_tails is the limit"
+    why = "only 1 was asked for, 3 more were not; [collect] log_tails is the limit"
     of = record(logs={address: {"contents": "x"}}, notes=(Gap(what="logs", why=why, job=JOB),))
     assert f"Of this job's logs {why}." in unescape(text(page(of)))
 

@@ -199,7 +199,7 @@ def test_a_limit_of_none_asks_for_none_and_says_so() -> None:
     server = Server()
     found = tails(server, job("a"), limit=0)
     assert server.targets == []
-    assert found.notes[0].why.startswith("only 0 were asked for, 1 more were not")
+    assert found.notes[0].why.startswith("none was asked for; [collect] ")
 
 
 def test_ten_thousand_failed_shards_are_one_note() -> None:

@@ -141,7 +141,7 @@ def _day(at: datetime) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s".replace(",", "\u202f")
 
 
 def _are(number: int) -> str:

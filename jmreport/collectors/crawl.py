@@ -164,7 +164,8 @@ class Crawl:
                 continue
             if why := self._refusal(job):
                 left = len(children) - position
-                self.gaps.append(Gap(what=f"{left} sub-workflows", why=why, job=job.id))
+                what = "1 sub-workflow" if left == 1 else f"{left} sub-workflows"
+                self.gaps.append(Gap(what=what, why=why, job=job.id))
                 return
             self._of_root[job.root] = self._of_root.get(job.root, 0) + 1
             self.sub_workflows += 1
@@ -174,7 +175,9 @@ class Crawl:
 
     def _refusal(self, job: Wanted) -> str:
         if job.depth >= self._limits.depth:
-            return f"more than {self._limits.depth} levels deep; [collect] max_depth is the limit"
+            depth = self._limits.depth
+            levels = "1 level" if depth == 1 else f"{depth} levels"
+            return f"more than {levels} deep; [collect] max_depth is the limit"
         if self._of_root.get(job.root, 0) >= self._limits.sub_workflows:
             return (
                 f"more than {self._limits.sub_workflows} below one job; "

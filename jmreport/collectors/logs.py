@@ -133,8 +133,13 @@ def not_offered(why: str) -> str:
 
 
 def _over(left: int, limit: int, job: str, what: str, setting: str) -> Iterator[Gap]:
-    why = f"only {limit} were asked for, {left} more were not; [collect] {setting} is the limit"
+    why = f"only {limit} {_was(limit)} asked for, {left} more {_was(left)} not"
+    why = f"{why if limit else 'none was asked for'}; [collect] {setting} is the limit"
     yield Gap(what=f"{what}s", why=why, job=job)
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _cut(found: Found, job: str, most_bytes: int) -> Found:

@@ -63,8 +63,7 @@ def _untold(report: Report, slos: Sequence[Slo]) -> Iterator[str]:
 
 
 def _percent(share: float | None) -> str:
-    """A share that is not whole never reads as 100 %."""
-    if share is None:
-        return "none"
-    # Cut, not rounded: 99.96 % is not 100 %.
-    return f"{int(share * 1000 + 1e-9) / 10:g} %"
+    """As pages and mails say it."""
+    from jmreport.render import words
+
+    return words.percent(share) or "none"

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from jmreport.records import SNAPSHOT_FORMAT, Filters
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Filters
 from jmreport.render import addresses, words
 from jmreport.render.page import Page, digest
 from jmreport.report import Report
@@ -51,7 +51,8 @@ DEFINITIONS = (
     Definition(
         word="Key",
         meaning="What is run again and again: a workflow's name with its identifying labels, or, "
-        "where none are configured, with its inputs.",
+        "where none are configured, with its inputs. One that does not run keeps its state for 7 "
+        "nights.",
     ),
     Definition(
         word="New",
@@ -99,6 +100,11 @@ DEFINITIONS = (
         "failed, or aborted.",
     ),
     Definition(
+        word="Critical path",
+        meaning="The chain of attempts in which each ends last before the next one starts: by "
+        "time, not by what depends on what. Between them lie gaps in which a job only waits.",
+    ),
+    Definition(
         word="Cause",
         meaning="The first line of the deepest failure message with its varying parts (paths, "
         "ids, numbers, times) replaced. Jobs with one cause are one row.",
@@ -131,6 +137,8 @@ _FILES = (
     Setting(key="data/report.json", value="the verdict, counts, causes and gaps"),
     Setting(key="data/jobs.csv", value="a line for each job, safe to open in a spreadsheet"),
     Setting(key="data/jobs.ndjson", value="a line of JSON for each job"),
+    Setting(key="data/report.schema.json", value="what data/report.json holds, as a JSON Schema"),
+    Setting(key="data/feed.xml", value="an entry for each night, for a feed reader"),
 )
 
 
@@ -150,14 +158,16 @@ def pages(
 
 def _view(report: Report, settings: Settings, version: str) -> AboutView:
     asked = report.run.asked
-    where = f"--site {settings.site.dir} --snapshots {settings.snapshots.dir}"
+    where = (
+        f"--site {words.shell(settings.site.dir)} --snapshots {words.shell(settings.snapshots.dir)}"
+    )
     usable = [run for run in report.runs if run.usable]
     return AboutView(
         version=version,
         snapshot_format=str(SNAPSHOT_FORMAT),
         server=asked.server,
         runs=words.plural(len(usable), "run"),
-        command=f"jmreport build --timeframe {asked.timeframe} {_source(asked.server)} {where}",
+        command=_command(asked, where),
         render_command=f"jmreport render {where}",
         settings=tuple(_settings(settings, asked.filters)),
         definitions=DEFINITIONS,
@@ -166,8 +176,38 @@ def _view(report: Report, settings: Settings, version: str) -> AboutView:
     )
 
 
-def _source(server: str) -> str:
-    return f"--api-url {server}" if server.startswith(("http://", "https://")) else "--demo"
+def _command(asked: Asked, where: str) -> str:
+    """What asks the same again: the window and the filters are the run's own."""
+    source = "--demo"
+    if asked.server.startswith(("http://", "https://")):
+        source = f"--api-url {words.shell(asked.server)}"
+    return " ".join(
+        ("jmreport build", f"--timeframe {asked.timeframe}", source, *_flags(asked.filters), where)
+    )
+
+
+def _flags(filters: Filters) -> Iterator[str]:
+    for status in filters.status:
+        yield f"--status {words.shell(status)}"
+    for key, value in sorted(filters.labels.items()):
+        yield f"--label {words.shell(f'{key}={value}')}"
+    for flag, text in (
+        ("--name", filters.name),
+        ("--job-id", filters.job_id),
+        ("--project-id", filters.project_id),
+        ("--user-id", filters.user_id),
+    ):
+        if text:
+            yield f"{flag} {words.shell(text)}"
+    for flag, at in (
+        ("--start", filters.start),
+        ("--end", filters.end),
+        ("--submission", filters.submission),
+    ):
+        if at:
+            yield f"{flag} {at.isoformat()}"
+    if filters.hide_archived:
+        yield "--hide-archived"
 
 
 def _settings(settings: Settings, filters: Filters) -> Iterator[Setting]:
@@ -180,9 +220,12 @@ def _settings(settings: Settings, filters: Filters) -> Iterator[Setting]:
     # A pattern may be a secret itself, written out: how many there are is all that a page says.
     shown["redact"] = {**tree["redact"], "patterns": len(settings.redact.patterns)}
     shown["collect"] = msgspec.to_builtins(filters)
+    shown["prices"] = tree["prices"]
     for section, values in shown.items():
         for key, value in values.items():
             yield Setting(key=f"{section}.{key}", value=_text(value))
+    for promise in settings.slo:
+        yield Setting(key="slo", value=_text(msgspec.to_builtins(promise)))
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,8 @@ from jmreport.render.jobfacts import Making
 #: Lines of a log that stand open, and characters of it that a page holds.
 LINES = 12
 CHARACTERS = 20_000
+#: How a note begins that says that a limit kept logs out.
+_LIMITED = ("only ", "none was asked")
 _TELLING = re.compile(
     r"\berror\b|exception|fatal|\bkilled\b|out of memory|no space left|denied|traceback", re.I
 )
@@ -65,7 +67,7 @@ class Logs:
     @property
     def not_asked(self) -> str:
         """How many logs were not asked for, in a sentence, where a limit kept some out."""
-        return f"Of this job's logs {self._left}." if self._left.startswith("only ") else ""
+        return f"Of this job's logs {self._left}." if self._left.startswith(_LIMITED) else ""
 
     def unshown(self) -> tuple[str, ...]:
         """Addresses of logs that were read, or asked for in vain, and are not shown yet."""

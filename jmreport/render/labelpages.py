@@ -322,7 +322,7 @@ def _frame(
         table=table(label, frame, values, everywhere, lists, at, filters),
         empty=_empty(label, frame, page),
         note=_note(frame, report.now, lists.jobs.zone),
-        server=_server_note(frame),
+        server=" ".join(filter(None, (_server_note(frame), _uncounted(label, frame)))),
         more=_more(label, frame, at, page),
         open=is_open,
     )
@@ -387,6 +387,18 @@ def _server_note(frame: FrameReport) -> str:
     )
 
 
+def _counts(frame: FrameReport) -> bool:
+    """Whether the server counts jobs by a label in a frame: a value of it, at least."""
+    return frame.server_asked and any(value.server is not None for value in frame.values)
+
+
+def _uncounted(label: LabelReport, frame: FrameReport) -> str:
+    """That the server, which was asked for its numbers, has none of a label."""
+    if not frame.values or not frame.server_asked or _counts(frame):
+        return ""
+    return f"It does not count jobs by {label.title}."
+
+
 def table(
     label: LabelReport,
     frame: FrameReport,
@@ -406,7 +418,7 @@ def table(
         rows=tuple(
             _row(of, value, statuses, filters) for of, value in zip(links, values, strict=True)
         ),
-        server_asked=frame.server_asked,
+        server_asked=_counts(frame),
         no_rate=filtered.no_rate(filters),
     )
 

@@ -616,10 +616,15 @@ def _ids(groups: Any) -> list[str]:
     return list(dict.fromkeys(job for group in groups for job in group))
 
 
+#: Labels that the live UI's buttons and text boxes write: most jobs have none.
+OF_UI = ("flag", "comment", "label")
+
+
 def _top_label(report: Report) -> LabelReport | None:
-    """The label on the overview: the first that groups jobs, real labels before the user."""
+    """The label on the overview: the first that groups jobs; the user, and what the live UI puts
+    there itself, only where there is no other."""
     wanted = [label for label in report.labels if label.key != "name" and not label.distinct]
-    for label in sorted(wanted, key=lambda label: label.key == "userId"):
+    for label in sorted(wanted, key=lambda label: (label.key in OF_UI, label.key == "userId")):
         frame = labelpages.main_frame(label, report)
         if frame and sum(value.value is not None for value in frame.values) > 1:
             return label
