@@ -47,6 +47,11 @@ def test_gaps_of_others_jobs_concern_nobody_else() -> None:
     [of_ana] = runs_of_team([incomplete], history, OfTeam(history, ANA))
     assert [gap.job for gap in of_ana.gaps] == ["a", "c", None]
     assert of_ana.state == "incomplete"
+    of_another = run(0, gaps=gaps[1:2], state="incomplete")
+    [of_ana] = runs_of_team([of_another], history, OfTeam(history, ANA))
+    assert (of_ana.gaps, of_ana.state) == ((), "complete")
+    [of_li] = runs_of_team([of_another], history, OfTeam(history, {"owner": "li"}))
+    assert of_li.state == "incomplete"
 
 
 @trying(deadline=None, max_examples=30)

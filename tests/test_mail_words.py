@@ -210,6 +210,20 @@ def test_an_incomplete_run_says_so_first(tmp_path: Path) -> None:
     assert "Everything that was asked for was read" not in text(mail)
 
 
+def test_a_job_of_another_team_that_could_not_be_read_makes_no_mail_of_this_one(
+    tmp_path: Path,
+) -> None:
+    """An archived job can never be read again: the word would be in each subject, every night."""
+    gaps = (Gap(what="job", why="server error 500", job="germline-l1-0"),)
+    rows = [job("a1", 0), job("l1", 0, owner="li")]
+    store(tmp_path / "snapshots", [job("a1", 1)], rows, state="incomplete", gaps=gaps)
+    silent = replace(ANA, send="on-failure")
+    other = replace(silent, name="li", labels={"owner": "li"})
+    mails = written(settings(tmp_path, silent, other), tmp_path / "out")
+    [subject] = [mail["Subject"] for mail in mails.values()]
+    assert subject.startswith("[jm] INCOMPLETE · li · Mon 23 Nov: ")
+
+
 def test_a_failed_run_says_so_first_and_that_the_old_report_stands(tmp_path: Path) -> None:
     store(tmp_path / "snapshots", [job("a1", 1, "Failed")], [], state="failed")
     mail = one(tmp_path)

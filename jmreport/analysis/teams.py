@@ -1,6 +1,6 @@
 """A team's part of what is known: its jobs, all below them, and what of a run concerns it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -75,10 +75,16 @@ def has(row: JobRow, labels: Mapping[str, str]) -> bool:
 def runs_of_team(runs: Sequence[Run], history: History, own: OfTeam) -> tuple[Run, ...]:
     """The runs as far as they concern a team: without gaps of jobs of others.
 
-    A run that is incomplete stays so: nobody knows whose the jobs were that a list lacked.
+    One that lacks more than those stays incomplete: nobody knows whose the jobs were that a list
+    lacked.
     """
     known = history.of(sorted({gap.job for run in runs for gap in run.gaps if gap.job}))
     others = {job for job, entry in known.items() if not own.has(entry)}
-    return tuple(
-        replace(run, gaps=tuple(gap for gap in run.gaps if gap.job not in others)) for run in runs
-    )
+    return tuple(_without(run, others) for run in runs)
+
+
+def _without(run: Run, others: Container[str | None]) -> Run:
+    """A run without the gaps of others' jobs, and complete where it has no other."""
+    gaps = tuple(gap for gap in run.gaps if gap.job not in others)
+    whole = run.state == "incomplete" and bool(run.gaps) and not gaps
+    return replace(run, gaps=gaps, state="complete" if whole else run.state)
