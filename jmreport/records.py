@@ -7,6 +7,7 @@ A Record is what is stored of a job: JSON trees as a server sent them, secrets t
 is what counts, lists and charts need of it, small enough that a hundred thousand fit in memory.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,6 +20,8 @@ from jmreport.models import TERMINAL_STATUSES, TimeFrame
 
 #: The snapshots' format; a newer one is refused, an older one is read.
 SNAPSHOT_FORMAT = 1
+
+_LIMIT = re.compile(r"\[collect\] (\w+)(?: = \d+)? is the limit")
 
 FRAME_LENGTHS: dict[TimeFrame, timedelta | None] = {
     "HOURS_1": timedelta(hours=1),
@@ -93,6 +96,16 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
     job: str | None = None
     operation: str = ""
     status: int | None = None
+
+    @property
+    def limit(self) -> str:
+        """The setting of `[collect]` that left something out; "" where none did.
+
+        >>> Gap(what="logs", why="only 1 was asked for; [collect] log_tails is the limit").limit
+        'log_tails'
+        """
+        found = _LIMIT.search(self.why)
+        return found[1] if found else ""
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -358,8 +371,9 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came of it. listed = stored + unchanged + unreadable-and-never-read-before.
 
     `by_server` is the largest number of jobs that the server counted for what was asked, None where
-    it counts none (dsub). `left_out` are jobs of the list that the filters let not through, None
-    where nobody can know: the server applied one of them, or there is none.
+    it counts none (dsub). `cut` says of how many stored jobs a setting of `[collect]` left
+    something out, by its name. `left_out` are jobs of the list that the filters let not through,
+    None where nobody can know: the server applied one of them, or there is none.
     """
 
     listed: int = 0
@@ -373,6 +387,7 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     taken_out: int = 0
     by_server: int | None = None
     left_out: int | None = None
+    cut: dict[str, int] = field(default_factory=dict)
 
 
 RunState = Literal["complete", "incomplete", "failed", "interrupted", "refreshed"]

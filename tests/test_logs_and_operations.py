@@ -2,7 +2,9 @@
 much; and what is said where there is none."""
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jmreport.cli import main
 from jmreport.client import Client
 from jmreport.collectors import logs, metadata
 from jmreport.collectors.doubts import MOST_HELD, Settling
@@ -388,3 +391,26 @@ def test_notes_are_stored_without_secrets_and_with_what_they_know() -> None:
     (note,) = stored.notes
     assert "canary" not in note.what
     assert (note.operation, note.status) == ("TailFileContents", 404)
+
+
+def test_the_quality_page_says_which_limits_cut_and_of_how_many_jobs(tmp_path: Path) -> None:
+    (tmp_path / "jmreport.toml").write_text(
+        "[collect]\nlog_tails = 0\noperation_details = 0\n"
+        '[snapshots]\ndir = "snapshots"\n[site]\ndir = "site"\n'
+    )
+    asked = ["--demo", "--like=cromwell", "--jobs=40", "--timeframe=ALL_TIME"]
+    config = ["--config", str(tmp_path / "jmreport.toml")]
+    assert main(["build", *asked, *config, "-q", "--workers=1", "--now=2026-11-23T02:14:00Z"]) in (
+        0,
+        3,
+    )
+    page = (tmp_path / "site/quality.html").read_text()
+    said = re.search(r"<dt>Limits that cut</dt><dd>([^<]*)</dd>", page)
+    assert said
+    found = re.fullmatch(r"log_tails, of (\d+) jobs?; operation_details, of (\d+) jobs?", said[1])
+    assert found
+    failed = sum(
+        "none was asked for; [collect] log_tails is the limit" in job.read_text()
+        for job in (tmp_path / "site/jobs").glob("*-*.html")
+    )
+    assert int(found[1]) >= failed > 0

@@ -196,7 +196,15 @@ def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
     yield Fact(name="Sub-workflows", text=words.number(counts.sub_workflows))
     yield Fact(name="Requests", text=words.number(counts.requests))
     yield Fact(name="Secrets taken out", text=words.number(counts.taken_out))
+    if counts.cut:
+        yield Fact(name="Limits that cut", text="; ".join(map(_cut, counts.cut.items())))
     yield Fact(name="Jobs in this report", text=words.number(len(report.jobs)), href=addresses.JOBS)
+
+
+def _cut(of: tuple[str, int]) -> str:
+    """A limit, and of how many jobs of the run it left something out."""
+    limit, jobs = of
+    return f"{words.cut_middle(limit, 60)}, of {words.plural(jobs, 'job')}"
 
 
 def _gap(gap: Gap, lists: Lists) -> GapRow:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ class RunWriter:
         #: Records written, and secrets taken out of them, so far.
         self.stored = 0
         self.taken_out = 0
+        self._cut: Counter[str] = Counter()
         #: How many jobs the store knew when the run ended early, this run's included.
         self.known = 0
         #: What was asked for, as it is kept: what is kept of jobs is compared with this.
@@ -212,6 +214,7 @@ class RunWriter:
         self._lines.append(told)
         self.stored += 1
         self.taken_out += record.taken_out
+        self._cut.update({note.limit for note in (*record.notes, *record.gaps) if note.limit})
         if shard.lines >= SHARD_RECORDS or shard.text_bytes >= SHARD_BYTES:
             self._close_shard()
 
@@ -308,7 +311,12 @@ class RunWriter:
 
     def _counted(self, run: Run) -> Counts:
         kept = _records_in(self._written)
-        return msgspec.structs.replace(run.counts, stored=kept, taken_out=self.taken_out)
+        return msgspec.structs.replace(
+            run.counts,
+            stored=kept,
+            taken_out=self.taken_out,
+            cut=dict(sorted(self._cut.items())),
+        )
 
     def _release(self) -> None:
         self._over = True
