@@ -1,6 +1,7 @@
 """Sub-workflows over HTTP: followed within limits, told of on the page of the job above them."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,3 +174,39 @@ def test_failed_sub_workflows_come_first_then_those_not_read_then_the_others(
     assert places == sorted(places)
     assert "Not read: server error 500" in rows
     assert "Not read; the data quality page says why." in rows
+
+
+HEAP = "java.lang.OutOfMemoryError: Java heap space"
+
+
+def heaps(name: str) -> Any:
+    """Each top calls a middle, and that an inner, in which Sort runs out of memory.
+
+    Of this Cromwell says no more above than that the workflow failed.
+    """
+    top, _, level = name.partition("-")
+    named: dict[str, Any]
+    if level == "inner":
+        sort = {"name": "Sort", "executionStatus": "Failed", "failureMessages": [HEAP]}
+        told = [{"taskName": "Sort", "failure": HEAP, "shardIndex": -1}]
+        named = {"name": "inner", "status": "Failed", "failures": told}
+        return job(name, tasks=[sort], **WHEN) | named
+    said = {"status": "Failed", "failures": [{"taskName": "Workflow Error", "failure": "failed"}]}
+    below = f"{top}-inner" if level else f"{top}-middle"
+    call = {"name": f"call_{below[5:]}", "jobId": below, "executionStatus": "Failed"}
+    named = {"name": level or "top", "inputs": {"sample": top}}
+    return job(name, tasks=[call], **WHEN) | said | named
+
+
+def failed_tasks(folder: Path) -> dict[str, str]:
+    """The row of each failed task on the page of tasks."""
+    html = (folder / "site/tasks/index.html").read_text()
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', html)
+    return {re.sub(r"<[^>]*>", "", name): row for name, row in rows if "Cause now" in row}
+
+
+def test_a_call_whose_sub_workflow_was_not_read_fails_now_while_the_job_does(
+    tmp_path: Path,
+) -> None:
+    build(tmp_path, Jobs("top1", heaps), max_depth=0)
+    assert "<code>failed</code>" in failed_tasks(tmp_path)["call_middle"]

@@ -16,7 +16,16 @@ from jmreport.records import Filters
 from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
-from jmreport.report import Cost, LabelCost, Report, SlowerTask, TaskCost, Waste, WorkflowReport
+from jmreport.report import (
+    CauseGroup,
+    Cost,
+    LabelCost,
+    Report,
+    SlowerTask,
+    TaskCost,
+    Waste,
+    WorkflowReport,
+)
 from jmreport.settings import Prices
 
 #: Rows of a table; what is left out is said with a count.
@@ -228,6 +237,19 @@ def _more(count: int, noun: str) -> str:
     return f"and {words.plural(count, f'more {noun}')}" if count > 0 else ""
 
 
+def _cause_now(flow: WorkflowReport, task: str, jobs: frozenset[str]) -> CauseGroup | None:
+    """Why a task fails now: the cause that most jobs have which fail of it.
+
+    Else the one of the jobs that failed in it and fail now, though another task is told of: as of
+    the call of a sub-workflow, whose own task says why. None where none of them fails.
+    """
+    told = [group for group in flow.causes if task in group.tasks]
+    if told:
+        return max(told, key=lambda group: len(group.jobs))
+    most = max(flow.causes, key=lambda group: len(jobs.intersection(group.jobs)), default=None)
+    return most if most and not jobs.isdisjoint(most.jobs) else None
+
+
 class _Tasks:
     """One report's tasks as a page at `at` shows them."""
 
@@ -274,8 +296,7 @@ class _Tasks:
     def _failed_row(
         self, flow: WorkflowReport, task: str, jobs: Sequence[str], new: set[str]
     ) -> FailedRow:
-        causes = [group for group in flow.causes if task in group.tasks]
-        cause = max(causes, key=lambda group: len(group.jobs), default=None)
+        cause = _cause_now(flow, task, frozenset(jobs))
         fresh = sum(job in new for job in jobs)
         return FailedRow(
             task=words.breakable_task(task_name(task)),
