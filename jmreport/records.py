@@ -247,6 +247,8 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     key: str = ""
     failure: Failure | None = None
     failed_tasks: tuple[str, ...] = ()
+    #: Where its failure is of no task of its own: the sub-workflows that may say more, 3 at most.
+    blames: tuple[str, ...] = ()
     tasks: int = 0
     shards: int = 0
     retries: int = 0

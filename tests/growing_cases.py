@@ -2,8 +2,9 @@
 
 new jobs, also such that ended long ago, or have not ended; jobs that end, are lost, are found
 again; records that are another: another key, workflow, end, status; sub-workflows in levels,
-whose ids are named before they are known; ids that begin alike; runs that failed, were stopped,
-asked for other jobs or of another server
+whose ids are named before they are known, and such that say why the job above them failed, at
+last; ids that begin alike; runs that failed, were stopped, asked for other jobs or of another
+server
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +16,18 @@ from analysis_cases import DAY, HOUR, night
 from msgspec.structs import replace
 
 from jmreport.history import Held
-from jmreport.records import Asked, Entry, Filters, Gap, JobRow, Record, Run, RunState, run_id
+from jmreport.records import (
+    Asked,
+    Entry,
+    Failure,
+    Filters,
+    Gap,
+    JobRow,
+    Record,
+    Run,
+    RunState,
+    run_id,
+)
 from jmreport.snapshots import Redaction, Store
 from jmreport.snapshots.summaries import outcome
 
@@ -31,6 +43,10 @@ _STATES: tuple[RunState, ...] = (
 _STATUSES = ("Succeeded",) * 9 + ("Failed",) * 6 + ("Aborted", "Running", "Odd")
 _GOING = ("Running", "Odd", "Submitted")
 _NAMES = ("one", "one", "one", "two", "")
+#: Of so many jobs one fails in sub-workflows of its own, these.
+_BLAMING = 5
+_BLAMED = ("left", "right")
+_WHY = ("No space left on device", "java.lang.OutOfMemoryError")
 
 
 class Growing:
@@ -40,6 +56,9 @@ class Growing:
         self.random = Random(seed)  # noqa: S311 - the same whenever it is asked for
         self.runs: list[Run] = []
         self.entries: dict[str, Entry] = {}
+        #: Sub-workflows that are blamed; chosen apart, so that all else is as it were without them.
+        self.blamed: dict[str, Entry] = {}
+        self._apart = Random(seed)  # noqa: S311 - the same whenever it is asked for
         #: What the last run read, and found.
         self.rows: list[JobRow] = []
         self.found: list[str] = []
@@ -72,10 +91,43 @@ class Growing:
             if run.usable and self.random.random() < 0.8:
                 self.entries[job] = replace(self.entries[job], last_run=run.id)
                 self.found.append(job)
+        self._blame(run)
 
     def held(self) -> Held:
         """All that is known now."""
-        return Held(self.entries.values())
+        return Held((*self.entries.values(), *self.blamed.values()))
+
+    def _blame(self, run: Run) -> None:
+        """Some sub-workflows that are blamed become known, or are read again."""
+        random = self._apart
+        waiting = [entry.row for _, entry in sorted(self.entries.items())]
+        for row in waiting:
+            for job in row.blames:
+                before = self.blamed.get(job)
+                if random.random() > (0.3 if before is None else 0.01):
+                    continue
+                told = self._blamed_row(job, row)
+                self.rows.append(told)
+                self.blamed[job] = self._entry(told, run, before)
+                if run.usable:
+                    self.found.append(job)
+                waiting.append(told)
+
+    def _blamed_row(self, job: str, above: JobRow) -> JobRow:
+        random = self._apart
+        blames = _below(job) if random.random() < 0.3 else ()
+        return JobRow(
+            id=job,
+            name="inner",
+            status=random.choice(("Failed", "Failed", "Succeeded")),
+            submission=above.submission,
+            end=above.end,
+            parent=above.id,
+            listed=False,
+            children=blames,
+            failure=Failure(message=random.choice(_WHY), task=random.choice((None, "t"))),
+            blames=blames,
+        )
 
     def _run(self, state: RunState) -> Run:
         now = night(len(self.runs)) + self.random.choice((0, 0, 1, -3)) * HOUR
@@ -110,10 +162,13 @@ class Growing:
         before = self.entries.get(job)
         row = self._row(job, run, before.row if before else None, ends=ends)
         self.rows.append(row)
+        self.entries[job] = self._entry(row, run, before)
+
+    def _entry(self, row: JobRow, run: Run, before: Entry | None) -> Entry:
         told = run.id
         if before is not None and outcome(before.row) == outcome(row):
             told = before.told_run
-        self.entries[job] = Entry(
+        return Entry(
             row=row,
             run=run.id,
             shard=f"runs/{run.id}/jobs-0000",
@@ -140,8 +195,11 @@ class Growing:
         submitted = end - took - HOUR if end and random.random() < 0.9 else None
         if status in _GOING or random.random() < 0.05:
             end = None
+        blamed = _below(job) if status == "Failed" and row.children[-2:] == _below(job) else ()
         return replace(
             row,
+            failure=Failure(message="Workflow failed") if blamed else None,
+            blames=blamed,
             status=status,
             submission=submitted,
             start=start,
@@ -154,6 +212,7 @@ class Growing:
         linked = [random.random() < self._linked for _ in range(3)]
         parent = self._some_id() if linked[0] else None
         children = tuple(self._some_id() for each in linked[1:] if each)
+        blamed = _below(job) if self._apart.random() * _BLAMING < 1 else ()
         labels = {"sample": random.choice("ab")} if random.random() < 0.5 else {}
         if random.random() < 0.1:
             labels["flag"] = "archive"
@@ -164,9 +223,14 @@ class Growing:
             labels=labels,
             key=random.choice(("k", "k", "l", "")),
             parent=parent,
-            children=children,
+            children=(*children, *blamed),
             listed=parent is None or random.random() < 0.2,
         )
+
+
+def _below(job: str) -> tuple[str, ...]:
+    """Ids of the sub-workflows that a job blames."""
+    return tuple(f"{job}-{name}" for name in _BLAMED)
 
 
 def as_told(record: Record) -> JobRow:

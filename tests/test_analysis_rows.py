@@ -123,6 +123,48 @@ def test_a_scattered_tasks_attempts_are_its_shards_and_no_retries() -> None:
     assert row.children == ("c1", "c2")
 
 
+def blames(*tasks: dict[str, Any], failures: Any = (), **more: Any) -> tuple[str, ...]:
+    tree = detail(failures=list(failures), extensions={"tasks": list(tasks)}, **more)
+    return row_of(tree).blames
+
+
+def test_a_job_that_says_no_more_than_that_it_failed_blames_its_failed_sub_workflows() -> None:
+    """Three of them, those of failed calls first; all may tell where no call says how it ended."""
+    shards = [
+        {"shardIndex": n, "jobId": f"s{n}", "executionStatus": "Failed" if n == 7 else "Done"}
+        for n in range(10)
+    ]
+    calls = ({"name": "one", "jobId": "a"}, {"name": "many", "shards": shards})
+    workflow = {"taskName": "Workflow Error", "failure": "Workflow failed"}
+    for failures in ([], [workflow], [{"failure": "Workflow failed"}]):
+        assert blames(*calls, failures=failures) == ("s7", "a", "s0")
+
+
+def test_the_sub_workflow_that_a_failure_names_is_blamed_first() -> None:
+    """By its id, else by the call that started it, whole or by its last part, and its shard."""
+    shards = [{"shardIndex": n, "jobId": f"s{n}", "executionStatus": "Failed"} for n in range(9)]
+    calls = (
+        {"name": "one", "jobId": "a", "executionStatus": "Failed"},
+        {"name": "many", "shards": shards},
+    )
+    told = {"failure": "Workflow failed"}
+    assert blames(*calls, failures=[{**told, "jobId": "s5"}])[0] == "s5"
+    assert blames(*calls, failures=[{**told, "taskName": "x", "jobId": "s5"}])[0] == "s5"
+    assert blames(*calls, failures=[{**told, "taskName": "many"}])[0] == "s0"
+    assert blames(*calls, failures=[{**told, "taskName": "wf.many", "shardIndex": 8}])[0] == "s8"
+
+
+def test_a_job_that_failed_in_a_task_of_its_own_or_did_not_fail_blames_nobody() -> None:
+    call = {"name": "one", "jobId": "a", "executionStatus": "Failed"}
+    own = {"name": "Align", "executionStatus": "Failed", "failureMessages": ["disk full"]}
+    assert blames(call, own, failures=[{"taskName": "Align", "failure": "disk full"}]) == ()
+    assert blames(own, call) == ()
+    assert blames(call, status="Succeeded") == ()
+    assert blames({**call, "jobId": "j"}) == ()
+    # Its detail names none: nobody else is asked.
+    assert blames(own, failures=[{"failure": "failed", "jobId": "elsewhere"}]) == ()
+
+
 def test_preempted_attempts_are_no_retries() -> None:
     attempts = [
         {"executionStatus": "Failed", "failureMessages": ["the VM was preempted"]},

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -19,11 +19,11 @@ from site_cases import contents
 
 from bench import corpus
 from jmreport import pipeline
-from jmreport.analysis import Remembering, analyse, contexts
+from jmreport.analysis import GrowingBeneath, Remembering, analyse, contexts
 from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.progress import SilentProgress
-from jmreport.records import Entry, JobRow, Run
+from jmreport.records import Entry, Failure, JobRow, Run
 from jmreport.remembered import After, Growing, Memory
 from jmreport.render.ledger import Past
 from jmreport.settings import ReportSettings, Settings, Site, Slo, Snapshots
@@ -98,18 +98,19 @@ class Nightly:
             Memory(database)
         since = frozenset(each.id for each in runs) - self._known
         with Past(self._ledger) as past:
-            before = Left(past, history, self._after.head, tuple(self._batches), since)
+            below = GrowingBeneath(history)
+            before = Left(past, below, self._after.head, tuple(self._batches), since)
             remembering = Remembering(before if self._after.head else None)
-            found = told(history, remembering=remembering)
-        wanted = told(Held(jobs))
+            found = told(below, remembering=remembering)
+        wanted = told(GrowingBeneath(Held(jobs)))
         plain = partial(msgspec.to_builtins, enc_hook=ByValue.told)
         assert plain(found) == plain(wanted)
         assert encode(found) == encode(wanted)
         self.jobs, self.spared = self.jobs + len(jobs), self.spared + len(jobs) - len(history.read)
-        self._keep(remembering.after, Held(jobs), runs)
+        self._keep(remembering.after, GrowingBeneath(Held(jobs)), runs)
         return history.read
 
-    def _keep(self, after: After, history: Held, runs: Sequence[Run]) -> None:
+    def _keep(self, after: After, history: Growing, runs: Sequence[Run]) -> None:
         if after.anew:
             self._batches = []
         if after.batch:
@@ -231,6 +232,38 @@ def test_a_settled_job_that_a_run_came_upon_again_is_counted_again(
         jobs, runs = nightly(number)
         read = told.report([*jobs[:4], old, *jobs[5:]], runs)
     assert len(read) <= FRESH
+
+
+@pytest.mark.parametrize("late", ["first", "again"])
+def test_a_sub_workflow_that_comes_late_has_the_settled_job_above_it_told_with_it(
+    tmp_path: Path, late: str
+) -> None:
+    """Submitted when the job above it had settled; or read again, as old as it is."""
+    told = Nightly(tmp_path / "pages")
+
+    def here(number: int, why: str, found: int) -> tuple[list[Entry], list[Run]]:
+        jobs, runs = nightly(number)
+        row = replace(jobs[1].row, status="Failed", blames=("inner",), children=("inner",))
+        jobs[1] = replace(jobs[1], row=row)
+        inner = replace(
+            job("inner", night(found if late == "first" else 0), "Failed", found=found, key=""),
+            first_run=runs[found if late == "first" else 0].id,
+        )
+        own = {"parent": row.id, "listed": False, "failure": Failure(message=why)}
+        return [*jobs, *([told_with(inner, **own)] if why else [])], runs
+
+    for number in range(1, 31):
+        told.report(*here(number, "disk full" if late == "again" else "", 0))
+    jobs, runs = here(31, "out of memory", 30)
+    assert told.report(jobs, runs) == {entry.row.id for entry in jobs}
+    for number in range(32, 44):
+        read = told.report(*here(number, "out of memory", 30))
+    assert len(read) <= FRESH + 1
+
+
+def told_with(entry: Entry, **own: Any) -> Entry:
+    """The same job with other values in its row."""
+    return replace(entry, row=replace(entry.row, **own))
 
 
 def test_a_run_that_asks_for_older_jobs_has_all_of_them_read(tmp_path: Path) -> None:

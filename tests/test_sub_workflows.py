@@ -3,16 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import built_sites
 import pytest
+import site_cases
 from test_collectors_crawl import job
 
 from jmreport import pipeline
 from jmreport.errors import Exit
+from jmreport.progress import SilentProgress
 from jmreport.render import addresses
 from jmreport.settings import Api, Collect
 
@@ -25,10 +27,11 @@ WHEN = {
 
 
 class Jobs:
-    """A server that lists one job, and answers any job's detail with what a function makes."""
+    """A server that lists jobs, one if nothing else is said, and answers with what a function makes
+    of any job's id."""
 
-    def __init__(self, root: str, detail: Callable[[str], Any]) -> None:
-        self.root, self.detail = root, detail
+    def __init__(self, root: str, detail: Callable[[str], Any], *others: str) -> None:
+        self.listed, self.detail = (root, *others), detail
         self.asked: list[str] = []
 
     def respond(
@@ -41,8 +44,9 @@ class Jobs:
         if path == "/health":
             return 200, kind, b'{"available": true}'
         if path == "/jobs/query" and method == "POST":
-            row = {"id": self.root, "name": "top", "status": "Failed", **WHEN}
-            return 200, kind, json.dumps({"results": [row]}).encode()
+            row = {"name": "top", "status": "Failed", **WHEN}
+            rows = [{"id": each, **row} for each in self.listed]
+            return 200, kind, json.dumps({"results": rows}).encode()
         name = path.removeprefix("/jobs/")
         found = self.detail(name) if path.startswith("/jobs/") and "/" not in name else 404
         if isinstance(found, int):
@@ -51,10 +55,10 @@ class Jobs:
         return 200, kind, json.dumps(found).encode()
 
 
-def build(folder: Path, jobs: Jobs, **collect: int) -> pipeline.Outcome:
+def build(folder: Path, jobs: Jobs, *, now: datetime = NOW, **collect: int) -> pipeline.Outcome:
     own = Collect(**collect)  # type: ignore[arg-type]  # the keywords are Collect's own
     settings = built_sites.settings_of(folder, api=Api(tries=1), collect=own)
-    return built_sites.build(settings, jobs, now=NOW)
+    return built_sites.build(settings, jobs, now=now)
 
 
 def page(folder: Path, name: str) -> str:
@@ -177,6 +181,7 @@ def test_failed_sub_workflows_come_first_then_those_not_read_then_the_others(
 
 
 HEAP = "java.lang.OutOfMemoryError: Java heap space"
+TOPS = ("top1", "top2", "top3")
 
 
 def heaps(name: str) -> Any:
@@ -198,11 +203,82 @@ def heaps(name: str) -> Any:
     return job(name, tasks=[call], **WHEN) | said | named
 
 
+def report_of(folder: Path) -> Any:
+    return json.loads((folder / "site/data/report.json").read_text())
+
+
+def told_of(folder: Path) -> list[tuple[str, list[str], list[str]]]:
+    """Title, tasks and jobs of each cause."""
+    return [
+        (cause["title"], cause["tasks"], sorted(cause["jobs"]))
+        for cause in report_of(folder)["causes"]
+    ]
+
+
+def test_jobs_have_the_cause_that_the_deepest_failed_sub_workflow_tells(tmp_path: Path) -> None:
+    """With its task, on the overview, in lists and on the job's own page, which leads there."""
+    build(tmp_path, Jobs(TOPS[0], heaps, *TOPS[1:]))
+    assert told_of(tmp_path) == [(HEAP, ["inner.Sort"], [*TOPS])]
+    (cause,) = report_of(tmp_path)["causes"]
+    assert cause["class"] == "out of memory"
+    html = page(tmp_path, "top1")
+    assert "ran out of memory" in html
+    assert addresses.cause(cause["id"]).rpartition("/")[2] in html
+    for place in ("index.html", "causes/index.html", addresses.cause(cause["id"])):
+        assert HEAP in (tmp_path / "site" / place).read_text()
+    assert "inner.Sort" in (tmp_path / "site/data/jobs.csv").read_text()
+
+
+def test_where_a_sub_workflow_was_not_read_the_cause_is_what_the_deepest_above_it_says(
+    tmp_path: Path,
+) -> None:
+    """Whether the server gave no answer, or it lies below the limit."""
+
+    def silent(name: str) -> Any:
+        return 500 if name.endswith("-inner") else heaps(name)
+
+    build(tmp_path / "gap", Jobs("top1", silent))
+    build(tmp_path / "limit", Jobs("top1", heaps), max_depth=1)
+    for folder in ("gap", "limit"):
+        assert told_of(tmp_path / folder) == [("failed", [], ["top1"])]
+
+
+def test_a_sub_workflow_that_comes_in_a_later_run_tells_from_then_on(tmp_path: Path) -> None:
+    """The night before stays as it was told, also where all nights are told again at once."""
+
+    def later(name: str) -> Any:
+        return 500 if name.endswith("-inner") else heaps(name)
+
+    build(tmp_path, Jobs("top1", later))
+    assert told_of(tmp_path) == [("failed", [], ["top1"])]
+    (cause_of_night,) = report_of(tmp_path)["causes"]
+    build(tmp_path, Jobs("top1", heaps), now=NOW + timedelta(days=1))
+    assert told_of(tmp_path) == [(HEAP, ["inner.Sort"], ["top1"])]
+    assert "ran out of memory" in page(tmp_path, "top1")
+    grown = site_cases.contents(tmp_path / "site")
+    (tmp_path / "site").rename(tmp_path / "former")
+    settings = built_sites.settings_of(tmp_path, api=Api(tries=1))
+    pipeline.render(settings, progress=SilentProgress(), workers=1)
+    # The page of the cause that nobody has any more stays where it was made.
+    former = addresses.cause(cause_of_night["id"])
+    assert grown.pop(former)
+    assert site_cases.contents(tmp_path / "site") == grown
+
+
 def failed_tasks(folder: Path) -> dict[str, str]:
     """The row of each failed task on the page of tasks."""
     html = (folder / "site/tasks/index.html").read_text()
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', html)
     return {re.sub(r"<[^>]*>", "", name): row for name, row in rows if "Cause now" in row}
+
+
+def test_a_task_and_the_call_of_its_sub_workflow_fail_now_while_the_job_does(
+    tmp_path: Path,
+) -> None:
+    build(tmp_path, Jobs(TOPS[0], heaps, *TOPS[1:]))
+    rows = failed_tasks(tmp_path)
+    assert rows.keys() == {"call_middle", "inner.Sort"}
+    assert all(HEAP in row for row in rows.values())
 
 
 def test_a_call_whose_sub_workflow_was_not_read_fails_now_while_the_job_does(

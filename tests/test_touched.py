@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jmreport.analysis import contexts
+from jmreport.analysis import GrowingBeneath, contexts
 from jmreport.history import Held
 from jmreport.records import Run
 from jmreport.remembered import Growing as History
@@ -39,7 +39,7 @@ class Told:
 
     def check(self, history: History, runs: Sequence[Run]) -> tuple[int, int]:
         """(how many jobs were touched, how many are known)."""
-        asked = contexts(history, runs, identity=self._identity)
+        asked = contexts(GrowingBeneath(history), runs, identity=self._identity)
         whole = {one.entry.row.id: shown(one) for one in asked}
         found = self._touched(history, runs)
         for name, context in whole.items():
@@ -52,7 +52,7 @@ class Told:
 
     def _touched(self, history: History, runs: Sequence[Run]) -> Mapping[str, JobContext]:
         """As of those that were touched since the last time; at first as of all."""
-        asked = contexts(history, runs, identity=self._identity)
+        asked = contexts(GrowingBeneath(history), runs, identity=self._identity)
         newest = next(run.now for run in reversed(runs) if run.usable)
         known, self.since = self.since, frozenset(run.id for run in runs)
         before, self._now = self._now, newest

@@ -1,5 +1,6 @@
 """Numbers and rules: from rows to everything the pages say. Pure functions, no disk, no clock."""
 
+from jmreport.analysis.beneath import Beneath, GrowingBeneath
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
 from jmreport.analysis.identity import known_unrepeated
@@ -11,6 +12,8 @@ from jmreport.analysis.rows import summarise
 from jmreport.analysis.teams import OfTeam, runs_of_team
 
 __all__ = [
+    "Beneath",
+    "GrowingBeneath",
     "OfTeam",
     "Remembering",
     "analyse",

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from jmreport.analysis import attention
 from jmreport.analysis.causes import cause_of
 from jmreport.analysis.flaky import RUNS
@@ -22,7 +24,7 @@ from jmreport.analysis.usual import (
 )
 from jmreport.analysis.window import Window
 from jmreport.errors import SnapshotError
-from jmreport.records import Entry, Run, run_order
+from jmreport.records import Entry, JobRow, Run, run_order
 from jmreport.remembered import Growing, Memory, instant_of, microseconds
 from jmreport.report import JobContext, JobHistory, Usual
 from jmreport.spill import Spill
@@ -133,6 +135,14 @@ class Contexts:
         return _Learned(learning.answers(), before, waiting, nights)
 
 
+def _above(row: JobRow | None) -> JobRow | None:
+    """A job as the pages of those below it tell of it: not why it failed.
+
+    Another of them may say that, in a later run, and then all of them were told of anew.
+    """
+    return replace(row, failure=None, failed_tasks=(), blames=()) if row else None
+
+
 class _Answering(Protocol):
     """Whoever knows what was usual for jobs, and what the same work did before them."""
 
@@ -216,7 +226,7 @@ class _Making:
             yield JobContext(
                 entry=entry,
                 usual=usual,
-                parent=near.row(row.parent) if row.parent else None,
+                parent=_above(near.row(row.parent)) if row.parent else None,
                 children=near.children(row),
                 failed_below=near.failed_below(row),
                 last_seen=nights.seen(entry) if lost else None,

@@ -7,8 +7,9 @@ else; the detail as a whole counts as unreadable when it does not fit the API's 
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +31,8 @@ from jmreport.records import MISFIT, Failure, Gap, JobRow, Record, TaskSpan, is_
 #: Tasks of a sub-workflow that the job above it can draw, and the longest name of one.
 MOST_SPANS = 12
 LONGEST_NAME = 120
+#: Sub-workflows of a failed job that are asked why it failed.
+MOST_BLAMED = 3
 #: Longest text of a column that no other field of a row holds.
 COLUMN_LENGTH = 500
 #: Extensions that a row holds elsewhere, or that are whole files.
@@ -49,6 +52,7 @@ def summarise(record: Record) -> JobRow:
     misfit = _misfit(record.detail)
     calls = _Calls(own, record)
     odd = fields.oddities(record.detail, record.row, record)
+    failure = _failure(status, detail, listed, calls)
     return JobRow(
         id=record.id,
         name=_text(newest, "name") or _text(other, "name") or "",
@@ -63,8 +67,9 @@ def summarise(record: Record) -> JobRow:
         parent=record.parent or _text(own, "parentJobId"),
         children=tuple(child for child in calls.children if child != record.id),
         key=_inputs_digest(detail),
-        failure=_failure(status, detail, listed, calls),
+        failure=failure,
         failed_tasks=_failed_tasks(detail, calls),
+        blames=tuple(_blames(record.id, failure, detail, calls)) if status == "Failed" else (),
         tasks=len(calls.tasks),
         shards=calls.shards,
         retries=min(max(0, calls.repeated - calls.preempted), LARGEST),
@@ -197,6 +202,15 @@ def _columns(tree: Tree, extensions: Tree) -> dict[str, str]:
     return columns
 
 
+class _Started(NamedTuple):
+    """A sub-workflow, and the call that started it."""
+
+    job: str
+    task: str | None
+    shard: int | None
+    failed: bool
+
+
 class _Calls:
     """What a job's tasks and shards add up to."""
 
@@ -206,18 +220,19 @@ class _Calls:
         self.failed: dict[str, None] = {}
         self.running: str = ""
         self.failures: list[tuple[str, str | None, int | None]] = []
-        children: dict[str, None] = {}
+        self.started: dict[str, _Started] = {}
         for task in self.tasks:
-            self._add(task, record, children)
-        self.children = tuple(children)
+            self._add(task, record)
+        self.children = tuple(self.started)
 
-    def _add(self, task: Tree, record: Record, children: dict[str, None]) -> None:
+    def _add(self, task: Tree, record: Record) -> None:
         name = _text(task, "name")
         shards = _trees(task.get("shards"))
         self.shards += len(shards)
         for call in (task, *shards):
             if child := _text(call, "jobId"):
-                children[child] = None
+                failed = is_failure(call.get("executionStatus"))
+                self.started.setdefault(child, _Started(child, name, _shard(call), failed))
             self._judge(call, name)
         # A scattered task's own `attempts` is its number of shards on Cromwell.
         for call in shards or [task]:
@@ -249,9 +264,7 @@ def _task(failure: Tree) -> str | None:
 
 def _failure(status: str, detail: Tree, listed: Tree, calls: _Calls) -> Failure | None:
     """The failure that says most: of a task before one of the workflow; dsub's last error line."""
-    told = [item for item in _trees(detail.get("failures")) if _text(item, "failure")]
-    best = next((item for item in told if _task(item)), told[0] if told else None)
-    if best is not None:
+    if (best := _best(detail)) is not None:
         return causes.failure(str(best["failure"]), task=_task(best), shard=_shard(best))
     if status != "Failed":
         return None
@@ -263,6 +276,38 @@ def _failure(status: str, detail: Tree, listed: Tree, calls: _Calls) -> Failure 
         if line := causes.last_error_line(detail_text):
             return causes.failure(line)
     return None
+
+
+def _best(detail: Tree) -> Tree | None:
+    """The failure of the answer's own that says most."""
+    told = [item for item in _trees(detail.get("failures")) if _text(item, "failure")]
+    return next((item for item in told if _task(item)), told[0] if told else None)
+
+
+def _blames(job: str, failure: Failure | None, detail: Tree, calls: _Calls) -> Iterator[str]:
+    """The sub-workflows that may say more than a job's own failure, the likeliest first.
+
+    None where it failed in a task of its own, which says all there is to say.
+    """
+    started = [each for each in calls.started.values() if each.job != job]
+    task, shard = (failure.task, failure.shard) if failure else (None, None)
+    named = _text(_best(detail) or {}, "jobId")
+    if task and named not in calls.started and not any(_is_of(task, each) for each in started):
+        return iter(())
+    started.sort(
+        key=lambda each: (
+            each.job != named,
+            not (task and _is_of(task, each)),
+            not each.failed,
+            each.shard != shard,
+        )
+    )
+    return (each.job for each in started[:MOST_BLAMED])
+
+
+def _is_of(task: str, started: _Started) -> bool:
+    """Whether the task that a failure names, whole or by its last part, started a sub-workflow."""
+    return started.task in (task, task.rpartition(".")[2])
 
 
 def _failed_tasks(detail: Tree, calls: _Calls) -> tuple[str, ...]:

@@ -6,10 +6,11 @@
     batches     ids, submissions, places by label, failures: what each night added
 
 A job settles once it has ended, or is lost, and is so old that neither the window nor the state of
-any work is told by it. From then on only a run that reads it again, or that asks for jobs as old as
-it, can make another of it. A few that run on while all around them settled keep their place, and
-are read every time. Wherever a settled job may be another, and whenever it is in doubt, what is
-remembered is let go of and every job is read: the report is the same.
+any work is told by it. From then on only a run that reads it again, or a sub-workflow of it, or
+that asks for jobs as old as it, can make another of it. A few that run on while all around them
+settled keep their place, and are read every time. Wherever a settled job may be another, and
+whenever it is in doubt, what is remembered is let go of and every job is read: the report is the
+same.
 """
 
 from array import array
@@ -303,11 +304,15 @@ class Settled:
         if head is None or before is None or head.before == -inf:
             yield from self._history.by_run()
             return
-        found = 0
+        found, above = 0, set[str]()
         for entry in self._others(head, before.history):
-            self._read.add(entry.row.id)
+            row = entry.row
+            self._read.add(row.id)
             found += entry.last_run in before.since
+            if entry.run in before.since and row.parent and not row.listed:
+                above.add(row.parent)
             yield entry
+        self._check_above(head, above)
         # A run that asked for younger jobs alone may have come upon an older one all the same.
         if found != before.history.found_by(before.since):
             raise Unsettled
@@ -333,6 +338,20 @@ class Settled:
             raise Unsettled
         if counted.frames.order.submitted[place] != _submitted(entry.row):
             raise Unsettled
+
+    def _check_above(self, head: Head, jobs: set[str]) -> None:
+        """Raises Unsettled where some jobs, or those above them, have settled.
+
+        They were told with what was known below them, of which something is another now.
+        """
+        met, waiting = set[str](), jobs
+        while waiting:
+            met |= waiting
+            found = [entry.row for entry in self._history.of(sorted(waiting)).values()]
+            for row in found:
+                if row.listed and row.id not in self._read and _submitted(row) < head.before:
+                    raise Unsettled
+            waiting = {row.parent for row in found if row.parent and not row.listed} - met
 
     def _apart(self, head: Head) -> list[Entry]:
         """Jobs among the settled ones that are read every time. Raises Unsettled."""

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from msgspec.structs import astuple, replace
 
+from jmreport.analysis.beneath import name_below
 from jmreport.analysis.measures import Total
 from jmreport.analysis.night import usual_night
-from jmreport.analysis.rows import LONGEST_NAME
 from jmreport.records import Entry, JobRow, Measure, Spent
 from jmreport.report import (
     Cost,
@@ -93,9 +93,9 @@ class Above:
     def task(self, row: JobRow, task: str) -> tuple[str, str]:
         """The workflow that a task belongs to, and what it is called there."""
         root = self.root(row)
-        if root is row or root.id == row.id or not row.name:
+        if root is row or root.id == row.id:
             return root.name, task
-        return root.name, f"{row.name[:LONGEST_NAME]}.{task}"
+        return root.name, name_below(row, task)
 
 
 class Costs:

@@ -37,9 +37,9 @@ def diff(settings: Settings, first: str, second: str, *, progress: Progress) -> 
                 measure=analysis.measure,
                 wanted=frozenset(names),
             ):
-                run = then.runs[-1].id
+                run, history = then.runs[-1].id, analysis.Beneath(then.history)
                 night = analysis.told(
-                    then.history,
+                    history,
                     then.runs,
                     store.aggregations(run),
                     settings=settings.report,
@@ -47,7 +47,7 @@ def diff(settings: Settings, first: str, second: str, *, progress: Progress) -> 
                 )
                 sides[run] = analysis.known(
                     night,
-                    then.history,
+                    history,
                     then.runs,
                     settings.report.identity_labels,
                     earlier={job for side in sides.values() for job in side.short_ids},

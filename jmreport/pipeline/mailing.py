@@ -572,7 +572,7 @@ class _Reports:
     def _make(self, team: Team) -> _OfTeam:
         from jmreport import analysis
 
-        own = analysis.OfTeam(self._store, team.labels)
+        own = analysis.OfTeam(analysis.Beneath(self._store), team.labels)
         report = analysis.analyse(
             own,
             analysis.runs_of_team(self._runs, self._store, own),

@@ -74,7 +74,8 @@ def _leaned_on(settings: Settings, store: Store, gone: tuple[Run, ...]) -> Itera
     runs = store.runs()
     staying = frozenset(run.id for run in runs) - going
     return analysis.leaned_on(
-        tuple(store.entries()),
+        # By the causes that reports tell: the first job of each is named by them.
+        tuple(analysis.Beneath(store).told(store.entries())),
         (*store.pruned(), *runs),
         going,
         settings.report.identity_labels,

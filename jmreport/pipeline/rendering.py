@@ -72,11 +72,12 @@ def render(
         with progress.step("analyse", None):
             past, told = _nights(settings, runs, store)
             runs, state = (*store.pruned(), *runs), store.told()
+            history = analysis.GrowingBeneath(store)
             made_with = sealing.made_with(settings)
-            with kept.settled(Path(settings.site.dir), made_with, state, store) as before:
+            with kept.settled(Path(settings.site.dir), made_with, state, history) as before:
                 remembering = analysis.Remembering(None if shard else before)
                 report = analysis.analyse(
-                    store,
+                    history,
                     runs,
                     store.aggregations(newest.id),
                     settings=settings.report,
@@ -86,7 +87,7 @@ def render(
                     prices=settings.prices,
                     remembering=remembering,
                 )
-            told = (*told, analysis.frozen(report, store))
+            told = (*told, analysis.frozen(report, history))
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
         stopped = gate.exceeded(report, settings.gate, settings.slo)
         if stopped:
@@ -102,9 +103,9 @@ def render(
         written = site.write(
             Path(settings.site.dir),
             report,
-            analysis.contexts(store, runs, identity=settings.report.identity_labels),
+            analysis.contexts(history, runs, identity=settings.report.identity_labels),
             partial(read_records, Path(settings.snapshots.dir)),
-            history=store,
+            history=history,
             nights=told,
             guidance=guidance,
             settings=settings,
@@ -196,7 +197,7 @@ def _nights(
         return tuple(known[run] for run in usable), ()
     told = tuple(
         analysis.told(
-            then.history,
+            analysis.Beneath(then.history),
             then.runs,
             store.aggregations(then.runs[-1].id),
             settings=settings.report,

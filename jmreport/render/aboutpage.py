@@ -107,7 +107,8 @@ DEFINITIONS = (
     Definition(
         word="Cause",
         meaning="The first line of the deepest failure message with its varying parts (paths, "
-        "ids, numbers, times) replaced. Jobs with one cause are one row.",
+        "ids, numbers, times) replaced: of a job that failed in a sub-workflow, of the deepest one "
+        "that was read. Jobs with one cause are one row.",
     ),
     Definition(
         word="Failure rate",

@@ -33,7 +33,7 @@ from jmreport.report import Night, NightSummary
 from jmreport.settings import Settings
 
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 4
+NIGHT_FORMAT = 5
 
 
 def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
