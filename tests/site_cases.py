@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from jmreport.analysis import analyse, contexts
+from jmreport.analysis import GrowingBeneath, analyse, contexts
 from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import (
@@ -159,7 +159,8 @@ Reader = Callable[[dict[tuple[str, int], JobRow], str, Sequence[int]], Iterator[
 def report(jobs: Sequence[Entry], over: Sequence[Run], settings: Settings | None = None) -> Report:
     """What the analysis finds."""
     settings = settings or Settings()
-    return analyse(Held(jobs), over, {}, settings=settings.report, slos=settings.slo)
+    history = GrowingBeneath(Held(jobs))
+    return analyse(history, over, {}, settings=settings.report, slos=settings.slo)
 
 
 def write(

@@ -15,7 +15,7 @@ from growing_cases import Growing
 from msgspec.structs import replace
 from site_cases import contents, read, report
 
-from jmreport.analysis import contexts
+from jmreport.analysis import GrowingBeneath, contexts
 from jmreport.history import Held
 from jmreport.progress import SilentProgress, Step
 from jmreport.records import Entry, JobRow, Run
@@ -74,7 +74,7 @@ def write(
 ) -> tuple[Written, int]:
     """What came of a site of these jobs, and how many of them were looked at."""
     settings = settings or Settings()
-    history = Held(jobs)
+    history = GrowingBeneath(Held(jobs))
     counted = Counted(contexts(history, over, identity=settings.report.identity_labels))
     state = StoreState(
         made_by="",
