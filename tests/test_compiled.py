@@ -56,15 +56,23 @@ def test_a_second_start_compiles_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     first = text(tmp_path / "c")
     assert {"gone.html", "base.html"} <= set(names)
     names.clear()
-    assert text(tmp_path / "c") == first == text(None)
-    assert names.count("gone.html") == 1  # that without a folder
+    assert text(tmp_path / "c") == first
+    assert names == []
+    assert text(None) == first
+
+
+def test_a_process_without_a_folder_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = text(None)
+    names = compiling(monkeypatch)
+    assert text(None) == first
+    assert names == []
 
 
 def test_processes_that_make_jobs_pages_find_every_template_at_hand(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a page is printed with is named in one place, and loaded before they are forked."""
-    theme = Theme(Settings(), version="1")
+    theme = Theme(Settings(), version="1", compiled=tmp_path / "c")
     theme.load(jobpage.TEMPLATES)
     names = compiling(monkeypatch)
     job = Record(id="a", row={"id": "a"}, detail=None)
