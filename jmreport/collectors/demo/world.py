@@ -116,6 +116,11 @@ _HELD, _WIDE, _STUCK, _ABORTED, _NESTED = range(5)
 _FIXED = {_WIDE: "wgs_coverage", _STUCK: "sv_merge", _NESTED: "cohort_panel"}
 _ROUTINE_PERCENT = 85
 _WIDE_NIGHT = 5  # the one that begins on Saturday
+#: Of a laboratory with fewer jobs, two nights of a week have a wide scatter: there would be little
+#: else in it otherwise.
+_SMALL = 1_000
+_WIDTHS_OF_SMALL = {_WIDE_NIGHT: 300, _WIDE_NIGHT - 3: 200}
+_USUAL_OF_SMALL = 12
 
 
 class World:
@@ -231,7 +236,11 @@ class World:
         if self._shards and night % 7 == _WIDE_NIGHT:
             widths = {_WIDE: self._shards, _NESTED: min(self._shards, MOST_CHILDREN)}
             return widths.get(place, 0)
-        return (200, 300, 0)[night % 3] if place == _WIDE else 0
+        if place != _WIDE:
+            return 0
+        if self.timeline.jobs < _SMALL:
+            return _WIDTHS_OF_SMALL.get(night % 7, _USUAL_OF_SMALL)
+        return (200, 300, 0)[night % 3]
 
     def _wait(self, submitted: int, night: int, place: int, dice: bytes) -> tuple[int, int]:
         """How long a job waits before it starts, and until when it is held first (0: it isn't)."""
