@@ -18,12 +18,14 @@ from jmreport import pipeline
 from jmreport.analysis import summarise
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit, RefusedError, SnapshotError
+from jmreport.models import TimeFrame
 from jmreport.progress import SilentProgress
 from jmreport.settings import Api, Collect, Settings, Site, Snapshots
 from jmreport.snapshots import Store
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-JOBS = 240
+#: Of a week's jobs there are 48, and 107 sub-workflows below them.
+FRAME: TimeFrame = "DAYS_7"
 
 
 @pytest.fixture
@@ -37,10 +39,10 @@ def server() -> Iterator[tuple[Counting, str]]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        api=Api(concurrency=4, tries=1, page_size=40),
+        api=Api(concurrency=4, tries=1, page_size=20),
         site=Site(dir=str(tmp_path / "site")),
         snapshots=Snapshots(dir=str(tmp_path / "snapshots")),
-        collect=Collect(timeframe="ALL_TIME"),
+        collect=Collect(timeframe=FRAME),
     )
 
 
@@ -59,8 +61,8 @@ def collecting(settings: Settings, url: str) -> Iterator["subprocess.Popen[str]"
     """The program itself, in a process of its own."""
     process = subprocess.Popen(  # noqa: S603 - our own program
         [
-            sys.executable, "-m", "jmreport", "collect", "--timeframe", "ALL_TIME",
-            "--api-url", url, "--page-size", "40", "--now", NOW.isoformat(),
+            sys.executable, "-m", "jmreport", "collect", "--timeframe", FRAME,
+            "--api-url", url, "--page-size", "20", "--now", NOW.isoformat(),
             "--snapshots", settings.snapshots.dir,
         ],
         env=os.environ | {"JMREPORT_API_CONCURRENCY": "4"},
@@ -78,7 +80,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The jobs that an undisturbed run knows."""
     undisturbed = Settings(
         snapshots=Snapshots(dir=str(tmp_path_factory.mktemp("undisturbed") / "snapshots")),
-        collect=Collect(timeframe="ALL_TIME"),
+        collect=Collect(timeframe=FRAME),
     )
     with serve(a_demo(), port=0) as running:
         running.start()
@@ -87,7 +89,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def a_demo() -> Demo:
-    return Demo(now=NOW, jobs=JOBS, like="cromwell", archived=0.0)
+    return Demo(now=NOW, jobs=240, like="cromwell", archived=0.0)
 
 
 def known(settings: Settings) -> set[str]:
@@ -109,7 +111,7 @@ def wait_for(counting: Counting, details: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("after", [1, 90])
+@pytest.mark.parametrize("after", [1, 40])
 def test_a_run_that_is_stopped_goes_on_where_it_was(
     server: tuple[Counting, str],
     settings: Settings,
@@ -126,7 +128,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert process.returncode == Exit.INTERRUPTED, err
     assert out == ""
     given = len(counting.details)
-    assert after <= given < JOBS
+    assert after <= given < len(everything)
     jobs = "1 job is" if given == 1 else f"{given} jobs are"
     assert f"stopped: {jobs} safe in {settings.snapshots.dir}" in err
     assert "run the same command again" in err
@@ -148,7 +150,7 @@ def test_a_run_that_is_killed_costs_what_was_under_way(
 ) -> None:
     """kill -9: again at most what was in flight, and one block of text that was not yet written."""
     counting, url = server
-    at = random.Random(seed).randint(5, 200)  # noqa: S311 - when to kill
+    at = random.Random(seed).randint(5, 100)  # noqa: S311 - when to kill
     with collecting(settings, url) as process:
         wait_for(counting, at)
         process.kill()
@@ -168,7 +170,7 @@ def test_stopped_again_and_again_it_ends_some_day(
     counting, url = server
     for number in range(5):
         with collecting(settings, url) as process:
-            wait_for(counting, 30 * (number + 1))
+            wait_for(counting, 20 * (number + 1))
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=120)
     collect(settings, url, 1)
@@ -183,7 +185,7 @@ def test_a_server_that_goes_away_leaves_what_it_gave(
     counting, url = server
 
     def go(given: int) -> None:
-        if given >= JOBS // 2:
+        if given >= len(everything) // 2:
             counting.gone = (503, {"Content-Type": "text/plain"}, b"gone")
 
     counting.before = go
@@ -212,7 +214,7 @@ def test_a_token_that_ends_in_the_middle_costs_nothing(
     counting, url = server
 
     def end(given: int) -> None:
-        if given >= JOBS // 3:
+        if given >= len(everything) // 3:
             counting.gone = (401, {"Content-Type": "text/plain"}, b"token expired")
 
     counting.before = end
@@ -236,7 +238,7 @@ def test_sub_workflows_that_were_not_reached_are_fetched_by_the_next_run(
     stored = Settings(
         api=settings.api,
         snapshots=settings.snapshots,
-        collect=Collect(timeframe="ALL_TIME", max_depth=0),
+        collect=Collect(timeframe=FRAME, max_depth=0),
     )
     collect(stored, url)
     only_listed = known(settings)
