@@ -175,7 +175,11 @@ def test_parts_make_what_one_machine_makes(tmp_path: Path, like: str, number: in
                 made_up = [without_stored(newest(of)) for of in (one, many)]
                 assert made_up[0] == made_up[1]
                 assert without_times(rows(many)) == without_times(rows(one))
-                assert without_times(records(many)) == without_times(records(one))
+                read, wanted = records(many), records(one)
+                assert read.keys() == wanted.keys()
+                for job in read:
+                    if read[job] != wanted[job]:
+                        assert without_times(read[job]) == without_times(wanted[job])
             else:
                 assert without_costs(newest(many)) == without_costs(newest(one))
                 assert rows(many) == rows(one)
@@ -184,7 +188,8 @@ def test_parts_make_what_one_machine_makes(tmp_path: Path, like: str, number: in
     assert made.keys() == expected.keys()
     raw = {name for name in made if name.startswith("jobs/") and name.endswith(".json")}
     for name in made.keys() - (raw if like == "cromwell" else set()):
-        if like == "cromwell":  # it makes up times, and pages tell them
+        if like == "cromwell" and made[name] != expected[name]:
+            # It makes up times, and pages tell them.
             assert without_digits(made[name]) == without_digits(expected[name]), name
         else:
             assert made[name] == expected[name], name
@@ -309,15 +314,22 @@ def test_gaps_that_are_none_are_none_in_parts_too(tmp_path: Path) -> None:
 # What goes wrong
 
 
-@pytest.fixture
-def two(tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both parts of a run, not merged yet."""
-    of = settings(tmp_path)
+    machine = tmp_path_factory.mktemp("collected")
     with serve(a_demo(), port=0) as server:
         server.start()
         for shard in ("1/2", "2/2"):
-            collect(of, server.url, shard)
-    return of
+            collect(settings(machine), server.url, shard)
+    return machine
+
+
+@pytest.fixture
+def two(collected: Path, tmp_path: Path) -> Settings:
+    """The same, to be merged and spoilt."""
+    shutil.copytree(collected, tmp_path, dirs_exist_ok=True)
+    return settings(tmp_path)
 
 
 def test_a_part_that_is_there_is_not_collected_again(tmp_path: Path) -> None:
