@@ -26,15 +26,42 @@ FIRST = datetime(2026, 11, 22, 2, 14, tzinfo=UTC)
 def _build(folder: Path, number: int, *more: str) -> int:
     now = (FIRST + timedelta(days=number)).isoformat()
     places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
-    return main(["build", "--demo", "--jobs", "800", "--now", now, "-q", *places, *more])
+    return main(["build", "--demo", "--jobs", "400", "--now", now, "-q", *places, *more])
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder after its first night, and one after its second."""
+    first, second = (tmp_path_factory.mktemp(f"nights-{number}") for number in (1, 2))
+    assert _build(first, 0) == 0
+    shutil.copytree(first, second, dirs_exist_ok=True)
+    assert _build(second, 1) == 0
+    return first, second
+
+
+@pytest.fixture(scope="module")
+def site(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("machines")
-    assert _build(folder, 0) == 0
-    assert _build(folder, 1, "--format", "multiqc") == 0
+    shutil.copytree(built[1], folder, dirs_exist_ok=True)
+    assert _render(folder, "--format", "multiqc") == 0
     return folder / "site"
+
+
+@pytest.fixture
+def one_night(built: tuple[Path, Path], tmp_path: Path) -> Path:
+    shutil.copytree(built[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def two_nights(built: tuple[Path, Path], tmp_path: Path) -> Path:
+    shutil.copytree(built[1], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def _render(folder: Path, *more: str) -> int:
+    places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
+    return main(["render", "-q", *places, *more])
 
 
 # report.json
@@ -69,9 +96,8 @@ def test_the_schema_refuses_what_is_no_report(site: Path) -> None:
             jsonschema.validate(broken, _schema())
 
 
-def test_on_a_first_run_nothing_is_new_fixed_or_still_failing(tmp_path: Path) -> None:
-    assert _build(tmp_path, 0) == 0
-    tree = json.loads((tmp_path / "site/data/report.json").read_text())
+def test_on_a_first_run_nothing_is_new_fixed_or_still_failing(one_night: Path) -> None:
+    tree = json.loads((one_night / "site/data/report.json").read_text())
     assert tree["previous"] is None
     assert {tree["counts"][name] for name in ("new", "fixed", "still_failing")} == {0}
     assert tree["counts"]["failing"] > 0
@@ -159,24 +185,12 @@ def test_a_title_with_markup_and_controls_stays_text() -> None:
 # The gate
 
 
-@pytest.fixture
-def two_nights(tmp_path: Path) -> Path:
-    assert _build(tmp_path, 0) == 0
-    assert _build(tmp_path, 1) == 0
-    return tmp_path
-
-
-def _render(folder: Path, *more: str) -> int:
-    places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
-    return main(["render", "-q", *places, *more])
-
-
 def test_the_gate_ends_with_6_after_everything_is_written(
     two_nights: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.rmtree(two_nights / "site")
     new = _new(two_nights)
     assert new > 0
+    shutil.rmtree(two_nights / "site")
     assert _render(two_nights, "--fail-on", "new-failures") == Exit.GATE
     assert (two_nights / "site/index.html").exists()
     assert f"gate: {new} new failure" in capfd.readouterr().out
@@ -184,11 +198,10 @@ def test_the_gate_ends_with_6_after_everything_is_written(
 
 @pytest.mark.parametrize("limit", [("--fail-on", "new-failures"), ("--max-new", "900")])
 def test_a_limit_on_new_failures_does_not_pass_where_they_were_not_asked_for(
-    tmp_path: Path, limit: tuple[str, str], capfd: pytest.CaptureFixture[str]
+    one_night: Path, limit: tuple[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """That none was seen says nothing."""
-    assert _build(tmp_path, 0) == 0
-    assert _build(tmp_path, 1, "--status", "Succeeded", *limit) == Exit.GATE
+    assert _build(one_night, 1, "--status", "Succeeded", *limit) == Exit.GATE
     said = capfd.readouterr().out
     assert "gate: new failures cannot be told: status Succeeded leaves out Failed" in said
 
@@ -200,8 +213,6 @@ def test_as_many_new_failures_as_are_allowed_pass(two_nights: Path) -> None:
 
 
 def _new(folder: Path) -> int:
-    if not (folder / "site").exists():
-        assert _render(folder) == 0
     tree = json.loads((folder / "site/data/report.json").read_text())
     return int(tree["counts"]["new"])
 
@@ -267,9 +278,8 @@ def test_names_in_multiqcs_files_are_safe_in_its_page() -> None:
     assert all(b"<script" not in content and b"<img" not in content for content in made.values())
 
 
-def test_without_being_asked_nothing_is_written_for_multiqc(tmp_path: Path) -> None:
-    assert _build(tmp_path, 0) == 0
-    assert not list((tmp_path / "site/data").glob("*_mqc.json"))
+def test_without_being_asked_nothing_is_written_for_multiqc(one_night: Path) -> None:
+    assert not list((one_night / "site/data").glob("*_mqc.json"))
 
 
 def test_multiqc_reads_the_files_and_shows_the_tables(site: Path, tmp_path: Path) -> None:
