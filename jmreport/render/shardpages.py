@@ -6,6 +6,7 @@ its failed ones stand together. Each page stays below a megabyte whatever its sh
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Self
 
 from msgspec import Struct, structs
 
@@ -169,18 +170,37 @@ def summary(shards: Sequence[Shard]) -> str:
 
 
 class _Group(Struct, frozen=True):
-    """Shards in the order of their pages: `key` is "" for all of them."""
+    """Shards in the order of their pages: `key` is "" for all of them.
+
+    `ranges` are the pages in words: every page links to all of them.
+    """
 
     key: str
     title: str
     shards: tuple[Shard, ...]
+    ranges: tuple[str, ...]
+
+    @classmethod
+    def of(cls, key: str, title: str, shards: Sequence[Shard]) -> Self:
+        firsts = range(0, len(shards), A_PAGE)
+        ranges = tuple(_range(shards[first : first + A_PAGE]) for first in firsts)
+        return cls(key, title, tuple(shards), ranges)
 
     @property
     def pages(self) -> int:
-        return -(-len(self.shards) // A_PAGE)
+        return len(self.ranges)
 
     def part(self, page: int) -> tuple[Shard, ...]:
         return self.shards[(page - 1) * A_PAGE : page * A_PAGE]
+
+
+class _Divided(Struct, frozen=True):
+    """A scatter with what all of its pages say, which takes a look at every shard."""
+
+    scatter: Scatter
+    tried: Tried
+    groups: Sequence[_Group]
+    status: str
 
 
 def _groups(task: TaskMetadata) -> list[_Group]:
@@ -191,25 +211,31 @@ def _groups(task: TaskMetadata) -> list[_Group]:
         held.setdefault(words.status(shard.execution_status).key, []).append(shard)
     usual = max(held, key=lambda key: len(held[key]), default="")
     rare = sorted((key for key in held if key != usual), key=lambda key: _rank(held[key][0]))
-    named = [_Group(key, words.key_text(key), tuple(held[key])) for key in rare]
-    return [*named, _Group("", "All shards", ordered)]
+    named = [_Group.of(key, words.key_text(key), held[key]) for key in rare]
+    return [*named, _Group.of("", "All shards", ordered)]
 
 
 def links(position: int, task: TaskMetadata, making: Making) -> tuple[ShardGroup, ...]:
     """The pages of a scatter as links from the page in the making, which is not linked itself."""
+    return _links(position, task, _groups(task), making)
+
+
+def _links(
+    position: int, task: TaskMetadata, groups: Sequence[_Group], making: Making
+) -> tuple[ShardGroup, ...]:
     return tuple(
         ShardGroup(
             f"{group.title} ({words.number(len(group.shards))})",
             tuple(_link(position, task, group, page, making) for page in range(1, group.pages + 1)),
         )
-        for group in _groups(task)
+        for group in groups
     )
 
 
 def _link(position: int, task: TaskMetadata, group: _Group, page: int, making: Making) -> Link:
     address = _address(position, task, group, page, making)
     href = None if address == making.address else making.link(address)
-    return Link(_range(group.part(page)), href)
+    return Link(group.ranges[page - 1], href)
 
 
 def _address(position: int, task: TaskMetadata, group: _Group, page: int, making: Making) -> str:
@@ -228,31 +254,37 @@ def _index(shard: Shard) -> str:
 def pages(scatters: Sequence[Scatter], making: Making) -> Iterator[ShardsPage]:
     """The pages of large scatters, made one at a time, since together they are many megabytes."""
     for scatter in scatters:
-        tried = by_shard(scatter.calls)
-        for group in _groups(scatter.task):
+        divided = _divided(scatter)
+        for group in divided.groups:
             for page in range(1, group.pages + 1):
-                yield _page(scatter, tried, group, page, making)
+                yield _page(divided, group, page, making)
 
 
-def _page(scatter: Scatter, tried: Tried, group: _Group, page: int, making: Making) -> ShardsPage:
-    position, task = scatter.position, scatter.task
+def _divided(scatter: Scatter) -> _Divided:
+    shards = scatter.task.shards
+    status = summary(shards) or f"all {words.status(shards[0].execution_status).text}"
+    return _Divided(scatter, by_shard(scatter.calls), _groups(scatter.task), status)
+
+
+def _page(divided: _Divided, group: _Group, page: int, making: Making) -> ShardsPage:
+    position, task = divided.scatter.position, divided.scatter.task
     address = _address(position, task, group, page, making)
     here = structs.replace(making, address=address, budget=Budget(_PAGE_TEXT, _PAGE_TRIES))
     name = words.cut_middle(task.name or "(no name)", 200)
     part = group.part(page)
     what = f"{group.title.lower()} shards" if group.key else "shards"
-    status = summary(task.shards) or f"all {words.status(task.shards[0].execution_status).text}"
+    said = f"{words.plural(len(part), 'shard')} of {words.number(len(task.shards))}"
     return ShardsPage(
         address=address,
-        title=f"{name}: {what} {_range(part)}",
+        title=f"{name}: {what} {group.ranges[page - 1]}",
         task=name,
         job=Link(making.short_id, here.link(addresses.job(making.id))),
         rows=distinct(
-            row(addresses.anchor("task", position), shard, tried, here, with_tries=True)
+            row(addresses.anchor("task", position), shard, divided.tried, here, with_tries=True)
             for shard in part
         ),
-        said=f"{words.plural(len(part), 'shard')} of {words.number(len(task.shards))}: {status}.",
-        groups=links(position, task, here),
+        said=f"{said}: {divided.status}.",
+        groups=_links(position, task, divided.groups, here),
         before=_link(position, task, group, page - 1, here) if page > 1 else None,
         after=_link(position, task, group, page + 1, here) if page < group.pages else None,
     )
