@@ -57,7 +57,7 @@ class Forgetful:
 
 @pytest.fixture
 def server() -> Iterator[tuple[Forgetful, str]]:
-    forgetful = Forgetful(Demo(now=NOW, jobs=80, like="cromwell", archived=0.0))
+    forgetful = Forgetful(Demo(now=NOW, jobs=40, like="cromwell", archived=0.0))
     with serve(forgetful, port=0) as running:
         running.start()
         yield forgetful, running.url
