@@ -95,7 +95,8 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     labels all its jobs have and others of the workflows don't, as (key, value). On a first run the
     state is "failing". `jobs` are ids of the newest significant job of each key. `nights` and
     `last_success` are those of the key that fails since `since`: so many reports told of it, and it
-    succeeded then (None: never, as far as is known). `flaky` are jobs of keys that are flaky.
+    succeeded then (None: never, as far as is known). `flaky` are jobs of keys that are flaky,
+    `not_run` those of keys of which nothing ran in this night, so that they keep their state.
     """
 
     id: str
@@ -113,6 +114,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     nights: int = 0
     last_success: datetime | None = None
     flaky: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
 
 
 class Shared(Struct, frozen=True, kw_only=True):
@@ -353,7 +355,12 @@ class Quality(Struct, frozen=True, kw_only=True):
 
 
 class ReportCounts(Struct, frozen=True, kw_only=True):
-    """The verdict in numbers: keys, except stuck, running, unknown and total, which are jobs."""
+    """The verdict in numbers: keys, except stuck, running, unknown and total, which are jobs.
+
+    `not_run` are some of `still_failing`: nothing of them ran in this night. `lapsed` failed in the
+    report before, and did not run for so long that nobody can say how they stand. Nights that did
+    not note them have 0.
+    """
 
     new: int = 0
     still_failing: int = 0
@@ -364,6 +371,8 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     running: int = 0
     unknown: int = 0
     total: int = 0
+    not_run: int = 0
+    lapsed: int = 0
 
 
 class SloReport(Struct, frozen=True, kw_only=True):
@@ -495,9 +504,9 @@ class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Night(Struct, frozen=True, kw_only=True):
     """A night's overview as it was told then: what its frozen page is made of, for good.
 
-    `jobs` are the rows of all jobs that `attention`, `stuck`, `fixed`, `missing` and `unknown`
-    name. `holes` are the reasons why it is incomplete, each with how often it was met, most
-    frequent first; `failed_runs` brought nothing since the night before: when, and why.
+    `jobs` are the rows of all jobs that `attention`, `stuck`, `fixed`, `missing`, `lapsed` and
+    `unknown` name. `holes` are the reasons why it is incomplete, each with how often it was met,
+    most frequent first; `failed_runs` brought nothing since the night before: when, and why.
     """
 
     summary: NightSummary
@@ -511,6 +520,7 @@ class Night(Struct, frozen=True, kw_only=True):
     unreadable: int = 0
     holes: tuple[tuple[str, str, int], ...] = ()
     failed_runs: tuple[tuple[datetime, str], ...] = ()
+    lapsed: tuple[str, ...] = ()
 
 
 class SlowerTask(Struct, frozen=True, kw_only=True):
@@ -670,6 +680,8 @@ class Report(Struct, frozen=True, kw_only=True):
     fixed: tuple[str, ...] = ()
     #: Id of the newest job of each key that ran on 5 of the last 7 nights and not tonight.
     missing: tuple[str, ...] = ()
+    #: Id of the newest job of each key that failed in the report before and has no state any more.
+    lapsed: tuple[str, ...] = ()
     #: Ids of jobs whose outcome nobody knows: unreadable, of an unknown status, lost while active.
     unknown: tuple[str, ...] = ()
     #: Ids of jobs that failed in earlier reports, of failing keys that the filter left out now.

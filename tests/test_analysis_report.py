@@ -322,6 +322,76 @@ def test_a_failure_that_lapsed_and_is_back_is_told_of_for_the_first_time() -> No
     assert report([*back, other], runs(10)).oldest_failing == night(8) - HOUR
 
 
+def not_run(found: Report) -> tuple[str, ...]:
+    """Jobs of keys that still fail and did not run, of which there are as many as are counted."""
+    jobs = tuple(job for group in found.attention for job in group.not_run)
+    assert len(jobs) == found.counts.not_run
+    return jobs
+
+
+@pytest.mark.parametrize(
+    ("tonight", "idle"),
+    [
+        ([], ("Failed-0",)),
+        ([ended(2, "Failed")], ()),
+        ([ended(2, "Aborted")], ()),
+        ([job("active", None, "Running", found=2, start=night(2) - HOUR)], ()),
+        ([ended(2, "Succeeded", key="", readable=False)], ()),
+        ([ended(2, "Succeeded", name="other")], ("Failed-0",)),
+        ([job("late", night(1) - HOUR, "Failed", found=2)], ()),
+    ],
+    ids=["nothing", "failed", "aborted", "runs", "any key's", "another's", "told of tonight"],
+)
+def test_work_that_still_fails_and_did_not_run_tonight_is_marked(
+    tonight: list[Entry], idle: tuple[str, ...]
+) -> None:
+    """An unreadable job may be any key's of its workflow, and what is told of first is no state
+    from before."""
+    found = report([ended(0, "Failed"), *tonight], runs(3))
+    assert (found.counts.still_failing, not_run(found)) == (1, idle)
+
+
+@pytest.mark.parametrize(
+    ("filters", "before", "idle"),
+    [
+        (Filters(), Filters(), 1),
+        (Filters(name="wf"), Filters(), 1),
+        (Filters(name="other"), Filters(), 0),
+        (Filters(status=("Failed",)), Filters(), 0),
+        (Filters(project_id="b"), Filters(project_id="a"), 0),
+    ],
+)
+def test_of_what_was_not_asked_for_nobody_knows_whether_it_ran(
+    filters: Filters, before: Filters, idle: int
+) -> None:
+    """Nor where a page of the list did not come, or so soon after the night before."""
+    entries, nights = [ended(0, "Failed")], [run(0, filters=before), run(1, filters=before)]
+    assert len(not_run(report(entries, [*nights, run(2, filters=filters)]))) == idle
+    lost = Gap(what="page 2 of the list", why="server error 500")
+    assert not_run(report(entries, [*runs(2), run(2, gaps=(lost,))])) == ()
+    soon = night(2) + 3 * HOUR
+    assert not_run(report(entries, [*runs(3), replace(run(3), now=soon)])) == ()
+
+
+def test_work_that_lapses_is_told_of_in_that_night_alone() -> None:
+    """It did not run for seven nights: nobody can say that it is fixed."""
+    entries = [ended(0, "Succeeded"), ended(1, "Failed")]
+    told = [report(entries, runs(count)) for count in range(8, 12)]
+    assert [verdict(found)[1] for found in told] == [1, 1, 0, 0]
+    assert [found.lapsed for found in told] == [(), (), ("Failed-1",), ()]
+    assert [found.counts.lapsed for found in told] == [0, 0, 1, 0]
+    assert [found.counts.fixed for found in told] == [0, 0, 0, 0]
+
+
+def test_work_that_runs_again_in_the_night_in_which_it_would_lapse_does_not() -> None:
+    entries = [ended(0, "Failed"), ended(8, "Failed")]
+    assert report(entries, runs(9)).lapsed == ()
+    aborted = [ended(0, "Failed"), ended(8, "Aborted")]
+    assert report(aborted, runs(9)).lapsed == ("Failed-0",)
+    fixed = [ended(0, "Failed"), ended(8, "Succeeded")]
+    assert report(fixed, runs(9)).lapsed == ()
+
+
 @pytest.mark.parametrize(("nights", "missing"), [(4, 0), (5, 1)])
 def test_a_key_of_five_of_the_last_seven_nights_is_missed(nights: int, missing: int) -> None:
     entries = [ended(number, "Succeeded") for number in range(8 - nights, 8)]

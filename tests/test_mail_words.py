@@ -351,7 +351,75 @@ def test_a_mail_without_jobs_says_what_still_fails(tmp_path: Path) -> None:
     store(tmp_path / "snapshots", [failed], [])
     mail = one(tmp_path, ALL)
     assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: no jobs, 1 still failing"
-    assert "and none was active. 1 still failing." in seen(mail)
+    assert "and none was active. 1 still failing (1 not run tonight)." in seen(mail)
+
+
+def idle_work(folder: Path, nights: int) -> Settings:
+    """Settings of a store of so many nights: a1 and a2 failed in the first and a1 never ran again,
+    a2 failed once more in the newest; a3 runs each night."""
+    first = [job("a1", nights - 1, "Failed"), job("a2", nights - 1, "Failed")]
+    known = [*first, job("a3", nights - 1)]
+    rows = [list(known)]
+    for ago in range(nights - 2, -1, -1):
+        known += [job("a3", ago), *([] if ago else [job("a2", 0, "Failed")])]
+        rows.append(list(known))
+    store(folder / "snapshots", *rows, timeframe="DAYS_30")
+    return settings(folder, replace(ALL, attach=("json",)))
+
+
+def test_work_that_did_not_run_is_told_apart_from_what_failed_again(tmp_path: Path) -> None:
+    """In mails and in each page that counts it, down to the list of just these jobs."""
+    told = idle_work(tmp_path, 4)
+    mail = rendered(told)
+    for said in (seen(mail), " ".join(text(mail).split())):
+        assert "2 still failing (1 not run tonight)" in said
+        assert " · 1 not run tonight" in said
+    (cause,) = report_of(mail)["causes"]
+    assert (report_of(mail)["counts"]["not_run"], len(cause["not_run"])) == (1, 1)
+    assert cause["not_run"][0].startswith("germline-a1-")
+    site = Path(told.site.dir)
+    overview = (site / "index.html").read_text()
+    assert re.search(r'class="usual">oldest: [^<]+ · 1 not run tonight<', overview)
+    (at,) = re.findall(r'<a href="(jobs/cause-[^"]+)">1 not run tonight</a>', overview)
+    idle = (site / at).read_text()
+    still = (site / "jobs/still-failing.html").read_text()
+    assert '<a href="not-run.html">1 not run tonight</a>' in still
+    for listed in (idle, (site / "jobs/not-run.html").read_text()):
+        assert ("germline-a1" in listed, "germline-a2" in listed) == (True, False)
+    night_page = (site / f"nights/{night(0)}/index.html").read_text()
+    assert "2 still failing (1 not run in this night)" in night_page
+    assert ", 1 not run in this night" in night_page
+
+
+def test_work_that_drops_out_of_what_still_fails_is_told_of_once(tmp_path: Path) -> None:
+    """Nobody can say that it is mended, and whoever hears of changes hears of this one."""
+    told = idle_work(tmp_path, 9)
+    mail = rendered(told)
+    for said in (seen(mail), " ".join(text(mail).split())):
+        assert "1 no longer counted" in said
+        assert "no longer counted: 1 job" in said.lower()
+        assert "not known to have succeeded or failed again for 7 nights" in said
+    counts = report_of(mail)["counts"]
+    assert (counts["lapsed"], counts["fixed"], counts["not_run"]) == (1, 0, 0)
+    site = Path(told.site.dir)
+    overview = (site / "index.html").read_text()
+    line = '<a href="jobs/lapsed.html">1 job that failed</a> is no longer counted: its work is not'
+    assert line in overview
+    assert "germline-a1" in (site / "jobs/lapsed.html").read_text()
+    night_page = (site / f"nights/{night(0)}/index.html").read_text()
+    assert 'id="lapsed">No longer counted</h2>' in night_page
+    assert "germline-a1" in night_page.partition('id="lapsed"')[2]
+    before = (site / f"nights/{night(1)}/index.html").read_text()
+    assert "o longer counted" not in before
+    assert sent_to(tmp_path, {}) == {"always", "on-change", "on-failure"}
+
+
+def test_a_team_that_hears_of_changes_hears_of_work_that_is_no_longer_counted(
+    tmp_path: Path,
+) -> None:
+    first = [job("a1", 8, "Failed"), job("a3", 8)]
+    store(tmp_path / "snapshots", *([*first, job("a3", ago)] for ago in range(8, -1, -1)))
+    assert sent_to(tmp_path, {}) == {"always", "on-change"}
 
 
 @pytest.mark.parametrize("tonight", [[], [job("a2", 0)]], ids=["no job", "others"])

@@ -64,6 +64,11 @@ def summary(**counts: int) -> NightSummary:
             "7 jobs finished in the last 7 days, 2 fixed, 3 still failing.",
         ),
         ({"new": 1, "missing": 2, "stuck": 1}, "2 missing; 1 stuck."),
+        (
+            {"still_failing": 3, "not_run": 2, "lapsed": 1},
+            "7 jobs finished in the last 7 days, 3 still failing (2 not run tonight), "
+            "1 no longer counted.",
+        ),
     ],
 )
 def test_a_report_names_all_that_is_wrong_be_anything_new_or_not(
@@ -75,6 +80,8 @@ def test_a_report_names_all_that_is_wrong_be_anything_new_or_not(
 def test_so_does_a_night() -> None:
     told = verdict.night_rest(summary(still_failing=1, missing=1, stuck=2))
     assert told == "7 jobs finished in this night; 1 still failing; 1 missing; 2 stuck."
+    idle = verdict.night_rest(summary(still_failing=2, not_run=1))
+    assert idle == "7 jobs finished in this night; 2 still failing (1 not run in this night)."
 
 
 @pytest.mark.parametrize(

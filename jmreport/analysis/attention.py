@@ -32,6 +32,7 @@ def state_of(key: Key, verdicts: Verdicts, *, first: bool) -> State:
 class _Failing(NamedTuple):
     state: KeyState
     cause: Cause
+    not_run: bool
 
 
 def groups(
@@ -45,7 +46,7 @@ def groups(
     for one in failing:
         if cause := cause_of(one.entry.row):
             state = state_of(one.key, verdicts, first=first)
-            by_cause[state, cause.id].append(_Failing(one, cause))
+            by_cause[state, cause.id].append(_Failing(one, cause, one.key in verdicts.not_run))
     common = {group: _common_labels(members) for group, members in by_cause.items()}
     others = _Others(window, common.values(), by_cause.values())
     made = [
@@ -77,6 +78,7 @@ def _group(state: State, members: Sequence[_Failing], shared: Sequence[Label]) -
         nights=oldest.nights,
         last_success=oldest.last_success,
         flaky=tuple(member.state.entry.row.id for member in members if member.state.flaky),
+        not_run=tuple(member.state.entry.row.id for member in members if member.not_run),
         shared=tuple(shared),
         example=next((row.failure.message for row in rows if row.failure), ""),
     )

@@ -250,6 +250,8 @@ class _Making:
             fixed=len(verdicts.fixed),
             failing=len(verdicts.failing),
             missing=len(verdicts.missing),
+            not_run=len(verdicts.not_run),
+            lapsed=len(verdicts.lapsed),
             stuck=len(stuck),
             running=len(active),
             unknown=len(unknown),
@@ -284,6 +286,7 @@ class _Making:
             stuck=stuck,
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
             missing=tuple(entry.row.id for entry in verdicts.missing),
+            lapsed=tuple(entry.row.id for entry in verdicts.lapsed),
             unknown=unknown,
             unasked=tuple(
                 state.entry.row.id

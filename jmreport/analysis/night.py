@@ -38,6 +38,8 @@ SAME_KIND_OF_DAY = 28
 #: Fewer nights than this say nothing about what is usual.
 FEWEST_NIGHTS = 5
 _SATURDAY = 5
+#: Counts that nights of the past may not have noted.
+_NOT_COMPARED = ("not_run", "lapsed")
 #: Nights whose jobs are named.
 NAMED_NIGHTS = 31
 #: Reasons for holes that a frozen page keeps.
@@ -143,6 +145,7 @@ def frozen(report: Report, history: History) -> Night:
         stuck=report.stuck,
         fixed=report.fixed,
         missing=report.missing,
+        lapsed=report.lapsed,
         unknown=report.unknown,
         jobs=named(report, history),
         oldest_failing=report.oldest_failing,
@@ -161,7 +164,7 @@ def frozen(report: Report, history: History) -> Night:
 
 def names(report: Report) -> set[str]:
     """Ids of the jobs that the verdict's numbers name."""
-    found = {*report.fixed, *report.missing, *report.unknown}
+    found = {*report.fixed, *report.missing, *report.lapsed, *report.unknown}
     found.update(each.job for each in report.stuck)
     for group in report.attention:
         found.update(group.jobs)
@@ -212,7 +215,8 @@ def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
 def usual_counts(nights: Sequence[NightSummary]) -> dict[str, Range]:
     """What each count of the newest night usually is, by its name; empty where nobody can say."""
     before = comparable(nights)
-    found = {name: _usual(before, _count(name)) for name in ReportCounts.__struct_fields__}
+    names = (name for name in ReportCounts.__struct_fields__ if name not in _NOT_COMPARED)
+    found = {name: _usual(before, _count(name)) for name in names}
     return {name: usual for name, usual in found.items() if usual is not None}
 
 

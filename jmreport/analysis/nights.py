@@ -55,8 +55,12 @@ class Nights:
         #: part of the list did not come, or in the afternoon after a night.
         filters = self.run.asked.filters
         last = self.runs[-1 - KEPT_NIGHTS :]
-        same = not filters.status and all(run.asked.filters == filters for run in last)
-        self.can_miss = same and self.run.whole_list and _is_long(last)
+        can_tell = not filters.status and self.run.whole_list and _is_long(last)
+        self.can_miss = can_tell and all(run.asked.filters == filters for run in last)
+        #: The same of tonight alone, of work whose own row passes the filter. Another project's
+        #: was not asked for.
+        one_project = len({run.asked.filters.project_id for run in last}) == 1
+        self.knows_idle = can_tell and one_project
 
     def ended(self, entry: Entry) -> datetime | None:
         """When a finished job ended, None for one that has not.
@@ -193,7 +197,7 @@ class KeyState(NamedTuple):
 
     `nights` counts the reports that told of it as failing since then, this one included; 0 for a
     key that succeeded. `runs` are its newest jobs that tell, oldest first, and `flaky` is what they
-    say together, None where it is not flaky.
+    say together, None where it is not flaky. `idle` says that nothing of it ran tonight.
     """
 
     key: Key
@@ -205,16 +209,24 @@ class KeyState(NamedTuple):
     nights: int = 0
     flaky: Flakiness | None = None
     runs: tuple[JobRow, ...] = ()
+    idle: bool = False
 
 
 class Verdicts(NamedTuple):
-    """Keys by what became of them. `new` are some of `failing`, and none on a first run."""
+    """Keys by what became of them. `new` are some of `failing`, and none on a first run.
+
+    `not_run` are those of `failing` that keep their state from before, for nothing of them ran
+    tonight. `lapsed` failed as the previous run told, and have no state any more: nobody can say
+    that they are mended.
+    """
 
     failing: list[KeyState]
     new: frozenset[Key]
     fixed: list[KeyState]
     missing: list[Entry]
     flaky: list[KeyState]
+    not_run: frozenset[Key] = frozenset()
+    lapsed: Sequence[Entry] = ()
 
 
 class Standings(NamedTuple):
@@ -313,6 +325,11 @@ class _Key:
             return self.latest
         return self.active
 
+    def idle(self, nights: Nights) -> bool:
+        """Whether nothing of it ran tonight, or was first told of tonight."""
+        heard = any(one.night >= nights.tonight for one in self.told)
+        return not (self.active or self.nights & 1 or heard)
+
 
 class Keys:
     """How keys stand, told while jobs stream by, those of the newest run first.
@@ -389,13 +406,15 @@ class Keys:
     def verdicts(self, history: History) -> Verdicts:
         """What became of every key up to now, and compared with the previous run."""
         nights = self._nights
-        states, missing = [], []
+        states, missing, lapsed = [], [], list[str]()
         before: dict[Key, Verdict | None] = {}
         for key, known in self._sorted():
             state, told_before = _state(key, known, nights), _before(known, nights)
             if state and (state.flaky or state.failed or told_before == "Failed"):
                 states.append(state)
                 before[key] = told_before
+            if state is None and _lapsed(known, nights):
+                lapsed.append(known.told[-1].id)
             if nights.can_miss and known.latest and key[0] not in self._unkeyed and _missing(known):
                 missing.append(known.latest)
         full = _full(states, history)
@@ -410,9 +429,23 @@ class Keys:
             sorted(failing, key=_newest_first),
             frozenset(new),
             sorted(fixed, key=_newest_first),
-            sorted(history.of(missing).values(), key=lambda entry: (entry.row.name, entry.row.id)),
+            sorted(history.of(missing).values(), key=_by_workflow),
             sorted((state for state in full if state.flaky), key=_flakiest_first),
+            not_run=frozenset(
+                state.key for state in failing if state.key not in new and self._not_run(state)
+            ),
+            lapsed=sorted(history.of(lapsed).values(), key=_by_workflow),
         )
+
+    def _not_run(self, state: KeyState) -> bool:
+        """Whether a key is known not to have run tonight.
+
+        Where a job of its workflow could not be read that may have been any key's, and nobody knows
+        of what the filter leaves out.
+        """
+        nights = self._nights
+        asked = nights.knows_idle and may_match(state.entry.row, nights.run.asked.filters)
+        return asked and state.idle and state.key[0] not in self._unkeyed
 
     def standings(self, history: History) -> Standings:
         """How every key stands after the newest run, with nothing that it is compared with."""
@@ -442,6 +475,7 @@ class _State(NamedTuple):
     nights: int
     flaky: Flakiness | None
     runs: tuple[str, ...]
+    idle: bool
 
     @property
     def failed(self) -> bool:
@@ -463,6 +497,7 @@ def _full(states: Sequence[_State], history: History) -> list[KeyState]:
             nights=state.nights,
             flaky=state.flaky,
             runs=tuple(entries[job].row for job in state.runs),
+            idle=state.idle,
         )
         for state in states
     ]
@@ -472,6 +507,10 @@ def _flakiest_first(state: KeyState) -> tuple[float, str, str]:
     found = state.flaky
     share = found.flips / found.runs if found else 0.0
     return -share, state.entry.row.name, state.entry.row.id
+
+
+def _by_workflow(entry: Entry) -> tuple[str, str]:
+    return entry.row.name, entry.row.id
 
 
 def _newest_first(state: KeyState) -> tuple[float, str]:
@@ -499,6 +538,7 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
         nights=nights.tonight - told_in + 1 if newest.failed else 0,
         flaky=found,
         runs=tuple(one.id for one in last) if found else (),
+        idle=known.idle(nights),
     )
 
 
@@ -514,6 +554,14 @@ def _before(known: _Key, nights: Nights) -> Verdict | None:
     if told is None or not nights.keeps(told.ended, back=1):
         return None
     return "Failed" if told.failed else "Succeeded"
+
+
+def _lapsed(known: _Key, nights: Nights) -> bool:
+    """Whether a key failed as the previous run told it, of one that has no state now."""
+    told = next((one for one in reversed(known.told) if one.known), None)
+    if nights.previous is None or told is None or not known.told[-1].failed:
+        return False
+    return told.failed and nights.keeps(told.ended, back=1)
 
 
 def _missing(known: _Key) -> bool:

@@ -59,7 +59,16 @@ DEFINITIONS = (
         meaning="The newest job of the key that succeeded or failed has failed, and the key was "
         "not failing at the previous report.",
     ),
-    Definition(word="Still failing", meaning="The key fails now, and did at the previous report."),
+    Definition(
+        word="Still failing",
+        meaning="The key fails now, and did at the previous report. One that has not run since "
+        "keeps its state for 7 nights, marked as not run tonight.",
+    ),
+    Definition(
+        word="No longer counted",
+        meaning="The key was failing at the previous report, and is not known to have succeeded or "
+        "failed again for 7 nights: nobody can say whether it is fixed.",
+    ),
     Definition(word="Fixed", meaning="The key failed at the previous report and succeeded since."),
     Definition(
         word="Failing",

@@ -60,6 +60,14 @@ def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
     yield f"last success {success.text}" if success else "no success known"
 
 
+def not_run(group: CauseGroup, when: str = "tonight") -> str:
+    """How many of a group failed before and did not run in this night; "" where all ran."""
+    if not group.not_run:
+        return ""
+    number = f"{words.number(len(group.not_run))} " if len(group.not_run) < len(group.jobs) else ""
+    return f"{number}not run {when}"
+
+
 def usual_duration(usual: Usual | None) -> str:
     """What a workflow's runs usually take."""
     if usual is None:

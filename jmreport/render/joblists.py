@@ -63,12 +63,14 @@ class Lists:
         back: tuple[str, str] = ("", ""),
         filtered: str = "",
         same: str = "",
+        some: tuple[str, str] = ("", ""),
     ) -> str:
         """The address of the list of exactly these jobs, which is made; "" for no jobs.
 
         `title` reads behind a count ("failed jobs with owner ana"). Lists of one kind (`same`) are
         those of longer and longer time frames: each is the beginning of the longest, whose pages it
-        shares. Those that are as long are one list, whose scopes are all named on it.
+        shares. Those that are as long are one list, whose scopes are all named on it. `some` is a
+        remark on some of the jobs, and the address of their list.
         """
         ids = jobs if isinstance(jobs, Placed) else tuple(jobs)
         if not ids:
@@ -84,6 +86,7 @@ class Lists:
             back=back,
             filter=old.filter if old else filtered,
             kind=same,
+            some=old.some if old and not some[1] else some,
         )
         return f"jobs/{found}.html"
 

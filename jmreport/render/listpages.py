@@ -32,7 +32,8 @@ class JobList(Struct, frozen=True, kw_only=True):
 
     `scopes` are the time frames in which it is the same list; `filter` is the filter's state that
     shows the same jobs, "" where none does. Of lists of one `kind` each is the beginning of the
-    longest, "" is a list by itself.
+    longest, "" is a list by itself. `some` says something of some of its jobs, and has
+    the address of their list.
     """
 
     name: str
@@ -42,6 +43,7 @@ class JobList(Struct, frozen=True, kw_only=True):
     back: tuple[str, str] = ("", "")
     filter: str = ""
     kind: str = ""
+    some: tuple[str, str] = ("", "")
 
 
 class ListView(Struct, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ class ListView(Struct, frozen=True, kw_only=True):
 
     title: str
     other: "PageLink | None"
+    some: "PageLink | None"
     note: str
     back: tuple[str, str]
     filter: str
@@ -251,7 +254,8 @@ class _Sheets:
     def of_full(self) -> str:
         """What all full pages have in common, as a digest."""
         part = self._part
-        return digest(self._jobs.look, replace(part.found, scopes=()), part.suffix)
+        alone = replace(part.found, scopes=(), some=("", ""))
+        return digest(self._jobs.look, alone, part.suffix)
 
     @cached_property
     def _of_others(self) -> str:
@@ -286,6 +290,7 @@ def shown(jobs: Jobs, sheet: Sheet) -> ListView:
     return ListView(
         title=_heading(part, place, title),
         other=None if place.full or last else part.other(),
+        some=None if place.full or last or part.suffix else _some(found, at),
         note="" if place.full else words.listed(list(found.scopes)),
         back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
         filter="" if place.full else _filter_href(part, at),
@@ -298,6 +303,11 @@ def shown(jobs: Jobs, sheet: Sheet) -> ListView:
         goes_on=bool(place.shared and place.shared.newest and not last),
         above=len(chunk) > _IN_SIGHT or not (place.aged or place.shared),
     )
+
+
+def _some(found: JobList, at: str) -> PageLink | None:
+    text, address = found.some
+    return PageLink(text=text, href=addresses.relative(at, address)) if address else None
 
 
 def _heading(part: _Part, place: _Place, title: str) -> str:

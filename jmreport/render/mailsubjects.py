@@ -29,7 +29,7 @@ def wanted(night: Night, team: Team) -> bool:
         return True
     if filtered.hides_anew(report, team.labels):
         return True
-    changed = counts.new + counts.fixed + counts.missing + counts.stuck
+    changed = counts.new + counts.fixed + counts.missing + counts.stuck + counts.lapsed
     if team.send == "on-change":
         return bool(changed or report.previous is None)
     return bool(counts.failing + counts.missing + counts.stuck)

@@ -239,6 +239,8 @@ class Telling:
         if since:
             yield f"since {since.text}"
         yield from causewords.lasting(group, self.report.now, self.zone)
+        if idle := causewords.not_run(group):
+            yield idle
         shared = causewords.shared_words(group)
         if shared:
             yield f"all with {shared}"
@@ -278,6 +280,12 @@ class Telling:
                 "ran on most nights, and not on this one; these are their last jobs",
                 report.missing,
                 {job: self._ended(job) for job in report.missing[:rows]},
+            ),
+            (
+                "No longer counted",
+                f"failed, and not known to have {verdict.AGAIN}",
+                report.lapsed,
+                {job: self._ended(job) for job in report.lapsed[:rows]},
             ),
             (
                 "Fixed",
@@ -354,7 +362,7 @@ class Telling:
     def _foot(self) -> Iterator[str]:
         often = {
             "always": "Sent every night",
-            "on-change": "Sent when something is new, fixed, missing or stuck",
+            "on-change": "Sent when something is new, fixed, missing, stuck or no longer counted",
             "on-failure": "Sent when something fails, is missing or is stuck",
         }[self.team.send]
         more = "" if self.team.send == "always" else ", and whenever a run fails or is incomplete"

@@ -275,6 +275,7 @@ def _told(summary: NightSummary) -> Iterator[int]:
     """The counts whose jobs a night's page names."""
     counts = summary.counts
     yield from (counts.failing, counts.fixed, counts.stuck, counts.missing, counts.unknown)
+    yield counts.lapsed
 
 
 def _hole(what: str, why: str, count: int) -> str:
@@ -312,6 +313,7 @@ def _numbers(
         ("Stuck", counts.stuck, "aborting", "stuck", "stuck"),
         ("Fixed", None if first else counts.fixed, "succeeded", "fixed", "fixed"),
         ("Missing", counts.missing or None, "aborted", "missing", "missing"),
+        ("No longer counted", counts.lapsed or None, "aborted", "lapsed", "lapsed"),
         ("Unknown", counts.unknown or None, "aborted", "unknown", "unknown"),
     )
     for what, count, kind, anchor, name in told:
@@ -349,6 +351,7 @@ def _parts(
     lists = (
         ("fixed", "Fixed", night.fixed),
         ("missing", "Missing", night.missing),
+        ("lapsed", "No longer counted", night.lapsed),
         ("unknown", "Unknown", night.unknown),
     )
     for anchor, heading, jobs in lists:
@@ -382,7 +385,7 @@ def _lasting(group: CauseGroup, zone: tzinfo) -> str:
     nights = words.plural(group.nights, "night") if group.state == "still failing" else ""
     success = words.when(group.last_success, zone)
     said = f"last success {success.text}" if success else "no success known"
-    return f"{nights}, {said}" if nights else said
+    return ", ".join(filter(None, (nights, said, causewords.not_run(group, "in this night"))))
 
 
 def _by_workflow(

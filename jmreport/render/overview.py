@@ -81,6 +81,7 @@ class AttentionRow(Struct, frozen=True, kw_only=True):
     state_kind: str
     jobs: Link
     new: Link | None
+    not_run: Link | None
     workflows: tuple[Link, ...]
     more_workflows: str
     tasks: str
@@ -157,6 +158,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     attention_note: str
     attention_none: str
     attention: tuple[AttentionRow, ...]
+    lapsed: Lede | None
     stuck: tuple[StuckRow, ...]
     stuck_more: Link | None
     days_heading: str
@@ -237,6 +239,7 @@ class _Overview:
             attention_note=self._attention_note(),
             attention_none=verdict.nothing_failing(report),
             attention=tuple(self._attention(group) for group in report.attention),
+            lapsed=self._lapsed(),
             stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
             stuck_more=self._all(len(report.stuck), "stuck"),
             days_heading=f"Last {words.plural(len(days), 'night')}"
@@ -323,11 +326,12 @@ class _Overview:
             yield self._tile(
                 counts.still_failing,
                 "Still failing",
-                self._oldest() if counts.still_failing else "",
+                self._standing() if counts.still_failing else "",
                 "aborted",
                 "still-failing",
                 "jobs still failing",
                 still,
+                some=self._not_run(),
             )
         longest = max((each.active_for for each in report.stuck), default=None)
         yield self._tile(
@@ -380,8 +384,9 @@ class _Overview:
         name: str,
         title: str,
         jobs: Sequence[str],
+        some: tuple[str, str] = ("", ""),
     ) -> Tile:
-        href = self.lists.link(name, title, jobs, back=("Overview", addresses.OVERVIEW))
+        href = self.lists.link(name, title, jobs, back=("Overview", addresses.OVERVIEW), some=some)
         counted = _COUNTED.get(name, name)
         unseen = not count and counted in filtered.unseen(self.report.run.asked.filters)
         return Tile(
@@ -414,11 +419,37 @@ class _Overview:
             [row.id for row in active],
         )
 
-    def _oldest(self) -> str:
-        since = self.report.oldest_failing
-        if not since:
-            return ""
-        return f"oldest: {words.duration(self.report.now - since)}"
+    def _standing(self) -> str:
+        """How old the oldest of the failing work is, and how much of it did not run."""
+        since, idle = self.report.oldest_failing, self.report.counts.not_run
+        oldest = f"oldest: {words.duration(self.report.now - since)}" if since else ""
+        return " · ".join(
+            filter(None, (oldest, f"{words.number(idle)} not run tonight" if idle else ""))
+        )
+
+    def _not_run(self) -> tuple[str, str]:
+        """What is said of those that still fail and did not run, and their list."""
+        jobs = _ids(group.not_run for group in self.report.attention)
+        href = self.lists.link(
+            "not-run",
+            "jobs still failing whose work did not run tonight",
+            jobs,
+            back=("Overview", addresses.OVERVIEW),
+        )
+        return f"{words.number(len(jobs))} not run tonight", href
+
+    def _lapsed(self) -> Lede | None:
+        report = self.report
+        if not report.lapsed:
+            return None
+        who, why = verdict.lapsed(len(report.lapsed))
+        href = self.lists.link(
+            "lapsed",
+            "jobs that failed and are no longer counted",
+            report.lapsed,
+            back=("Overview", addresses.OVERVIEW),
+        )
+        return Lede(before="", link=Link(text=who, href=href), after=f" {why}.")
 
     def _fixed_workflows(self) -> str:
         names = {row.name for job in self.report.fixed if (row := self.jobs.row(job))}
@@ -449,6 +480,14 @@ class _Overview:
                 href=self.lists.link(f"{name}-new", f"new {title}", group.new_jobs, back=back),
             )
             if mixed
+            else None,
+            not_run=Link(
+                text=causewords.not_run(group),
+                href=self.lists.link(
+                    f"{name}-not-run", f"{title}, not run tonight", group.not_run, back=back
+                ),
+            )
+            if group.not_run
             else None,
             workflows=tuple(self._workflow(flow) for flow in group.workflows[:3]),
             more_workflows=_more(len(group.workflows) - 3, "workflow"),

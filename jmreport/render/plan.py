@@ -143,7 +143,7 @@ def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, 
 
 def told_of(report: Report) -> set[str]:
     """Ids of jobs that pages tell of, also from before the window; others only lists show."""
-    found: set[str] = {*report.fixed, *report.missing, *report.unknown}
+    found: set[str] = {*report.fixed, *report.missing, *report.lapsed, *report.unknown}
     found.update(each.job for each in report.stuck)
     for group in report.attention:
         found.update(group.jobs)

@@ -25,7 +25,11 @@ Time = Annotated[str, Meta(description="ISO 8601, in UTC.", pattern="Z$")]
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """Pieces of work (keys), except stuck, running, unknown and total, which are jobs."""
+    """Pieces of work (keys), except stuck, running, unknown and total, which are jobs.
+
+    `not_run` are some of still_failing: nothing of them ran in this night. `lapsed` failed in the
+    report before, and did not run for so long that nobody can say how they stand.
+    """
 
     new: Count
     still_failing: Count
@@ -36,6 +40,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     running: Count
     unknown: Count
     total: Count
+    not_run: Count = 0
+    lapsed: Count = 0
 
 
 class KnownJson(Struct, frozen=True, kw_only=True):
@@ -49,6 +55,8 @@ class KnownJson(Struct, frozen=True, kw_only=True):
 
 class CauseJson(Struct, frozen=True, kw_only=True):
     """Failures with one cause. `jobs` are those of keys failing now, `new_jobs` some of them.
+
+    `not_run` are others of them: their work did not run in this night.
 
     `first_seen` is when the oldest of them began to fail, or the first night that told of the
     cause where that is earlier; `last_seen` is when the newest one ended. `nights` counts the
@@ -68,6 +76,7 @@ class CauseJson(Struct, frozen=True, kw_only=True):
     last_seen: Time | None
     nights: Count = 0
     last_success: Time | None = None
+    not_run: tuple[str, ...] = ()
     known: KnownJson | None = None
 
 
@@ -273,6 +282,7 @@ def _cause(
         last_seen=utc_text(max(known)) if known else None,
         nights=group.nights,
         last_success=utc_text(group.last_success) if group.last_success else None,
+        not_run=group.not_run,
         known=_known(group, guides),
     )
 

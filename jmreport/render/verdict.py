@@ -9,6 +9,9 @@ from jmreport.records import Asked, Filters
 from jmreport.render import filtered, words
 from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts, StatusSplit
 
+#: What work that is no longer counted did not do, so that nobody can say how it stands.
+AGAIN = "succeeded or failed again for 7 nights"
+
 
 def title(report: Report) -> str:
     """What the reader should know first, in one line: "110 new failures in 3 workflows"."""
@@ -59,7 +62,7 @@ def night_rest(summary: NightSummary) -> str:
     finished = f"{_finished(summary.split.counts)} {span}"
     if summary.since is None:
         return f"First report: nothing to compare with yet. {finished}."
-    said = _said(counts)
+    said = _said(counts, "in this night")
     return f"{finished}; {'; '.join(said)}." if said else f"{finished}."
 
 
@@ -124,6 +127,13 @@ def _empty(report: Report) -> str:
     return f"No job{of} was submitted in the time frame that was asked for, and none was active."
 
 
+def lapsed(count: int) -> tuple[str, str]:
+    """What dropped out of the failing work without a word of success: how many, and why."""
+    who = f"{words.plural(count, 'job')} that failed"
+    verb, their = ("is", "its") if count == 1 else ("are", "their")
+    return who, (f"{verb} no longer counted: {their} work is not known to have {AGAIN}")
+
+
 def filter_note(report: Report) -> str:
     """What the filter left out, in a sentence beside a report; "" where there is no filter."""
     said = filtered.note(report.run.asked.filters, report.run.counts.left_out)
@@ -172,10 +182,12 @@ def _finished(split: dict[str, int]) -> str:
     return f"{words.plural(finished, 'job')} finished"
 
 
-def _said(counts: ReportCounts) -> list[str]:
+def _said(counts: ReportCounts, when: str = "tonight") -> list[str]:
+    idle = f" ({words.number(counts.not_run)} not run {when})" if counts.not_run else ""
     said = (
         (counts.fixed, f"{words.number(counts.fixed)} fixed"),
-        (counts.still_failing, f"{words.number(counts.still_failing)} still failing"),
+        (counts.still_failing, f"{words.number(counts.still_failing)} still failing{idle}"),
+        (counts.lapsed, f"{words.number(counts.lapsed)} no longer counted"),
         (counts.missing, f"{words.number(counts.missing)} missing"),
         (counts.stuck, f"{words.number(counts.stuck)} stuck"),
     )
