@@ -67,7 +67,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
     `cause` is the id of the cause it failed of, `cause_class` that cause's class. `history` is None
     for a job that has not ended, or whose work nobody can recognise. `active_for` is how long a job
-    that has not ended ran or waited when it was last read, `stuck` whether that is too long.
+    that has not ended ran or waited when it was last read, `stuck` whether that is too long,
+    and `unjudged` that it is long and nobody can say whether it is, for lack of a baseline.
     """
 
     entry: Entry
@@ -83,6 +84,7 @@ class JobContext(Struct, frozen=True, kw_only=True):
     short_id: str = ""
     active_for: timedelta | None = None
     stuck: bool = False
+    unjudged: bool = False
 
 
 State = Literal["new", "still failing", "failing", "fixed"]
@@ -355,11 +357,12 @@ class Quality(Struct, frozen=True, kw_only=True):
 
 
 class ReportCounts(Struct, frozen=True, kw_only=True):
-    """The verdict in numbers: keys, except stuck, running, unknown and total, which are jobs.
+    """The verdict in numbers: keys, except stuck, unjudged, running, unknown and total, which are
+    jobs.
 
     `not_run` are some of `still_failing`: nothing of them ran in this night. `lapsed` failed in the
-    report before, and did not run for so long that nobody can say how they stand. Nights that did
-    not note them have 0.
+    report before, and did not run for so long that nobody can say how they stand. `unjudged` run
+    for long, and no baseline says whether they are stuck. Nights that did not note them have 0.
     """
 
     new: int = 0
@@ -373,6 +376,7 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     total: int = 0
     not_run: int = 0
     lapsed: int = 0
+    unjudged: int = 0
 
 
 class SloReport(Struct, frozen=True, kw_only=True):
@@ -676,6 +680,8 @@ class Report(Struct, frozen=True, kw_only=True):
     split: StatusSplit
     attention: tuple[CauseGroup, ...] = ()
     stuck: tuple[StuckJob, ...] = ()
+    #: Ids of jobs that run for long and of which no baseline says whether they are stuck.
+    unjudged: tuple[str, ...] = ()
     #: (job id, workflow) of the newest job of each key that is fixed.
     fixed: tuple[str, ...] = ()
     #: Id of the newest job of each key that ran on 5 of the last 7 nights and not tonight.

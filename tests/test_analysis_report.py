@@ -467,26 +467,32 @@ def _hours(*hours: float) -> list[Entry]:
 
 
 @pytest.mark.parametrize(
-    ("status", "history", "hours", "stuck"),
+    ("status", "history", "hours", "told"),
     [
-        ("Running", [10.0] * 5, 15.0, False),
-        ("Running", [10.0] * 5, 15.1, True),
-        ("Running", [0.5] * 5, 1.5, False),
-        ("Running", [0.5] * 5, 1.6, True),
-        ("Running", [0.5] * 4, 500.0, False),
-        ("Submitted", [], 12.0, False),
-        ("OnHold", [], 12.1, True),
+        ("Running", [10.0] * 5, 15.0, ""),
+        ("Running", [10.0] * 5, 15.1, "stuck"),
+        ("Running", [0.5] * 5, 1.5, ""),
+        ("Running", [0.5] * 5, 1.6, "stuck"),
+        ("Running", [0.5] * 4, 500.0, "unjudged"),
+        ("Running", [], 12.0, ""),
+        ("Running", [], 12.1, "unjudged"),
+        ("Aborting", [], 12.1, "unjudged"),
+        ("Submitted", [], 12.0, ""),
+        ("OnHold", [], 12.1, "stuck"),
     ],
 )
 def test_stuck_is_longer_than_the_workflow_explains(
-    status: str, history: list[float], hours: float, stuck: bool
+    status: str, history: list[float], hours: float, told: str
 ) -> None:
-    """max(P95 x 1.5, P95 + 1 h) of at least five successes; waiting, 12 h."""
+    """max(P95 x 1.5, P95 + 1 h) of at least five successes; waiting, 12 h. With fewer nobody can
+    say whether what runs for as long is stuck."""
     since = night(1) - timedelta(hours=hours)
-    start = since if status == "Running" else None
+    start = since if status in ("Running", "Aborting") else None
     active = job("a", None, status, found=1, submission=since, start=start)
     found = report([*_hours(*history), active], runs(2))
-    assert [one.job for one in found.stuck] == (["a"] if stuck else [])
+    assert [one.job for one in found.stuck] == (["a"] if told == "stuck" else [])
+    assert found.unjudged == (("a",) if told == "unjudged" else ())
+    assert found.counts.unjudged == len(found.unjudged)
 
 
 def test_what_is_usual_is_interpolated_between_runs() -> None:

@@ -332,6 +332,7 @@ def test_what_a_server_left_out_is_not_known_and_never_0(tmp_path: Path) -> None
     found = json.loads(told["report.json"])["filter"]
     assert found["left_out"] is None
     counts = {"failing", "new", "still_failing", "stuck", "running", "missing"}
+    counts |= {"not_run", "unjudged"}
     assert {*found["unseen"]} == counts
     assert "<dt>Jobs that the filters left out</dt><dd>not known</dd>" in told["quality.html"]
 

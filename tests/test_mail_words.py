@@ -41,7 +41,7 @@ from jmreport.analysis import measure, summarise
 from jmreport.errors import Exit, SnapshotError, UsageError
 from jmreport.progress import SilentProgress
 from jmreport.records import Filters, Gap, JobRow
-from jmreport.render import reportjson
+from jmreport.render import addresses, reportjson
 from jmreport.render.mails import LARGEST
 from jmreport.settings import Publish, Settings, Slo, Team
 from jmreport.snapshots import Store
@@ -420,6 +420,34 @@ def test_a_team_that_hears_of_changes_hears_of_work_that_is_no_longer_counted(
     first = [job("a1", 8, "Failed"), job("a3", 8)]
     store(tmp_path / "snapshots", *([*first, job("a3", ago)] for ago in range(8, -1, -1)))
     assert sent_to(tmp_path, {}) == {"always", "on-change"}
+
+
+def test_where_nobody_can_say_whether_a_job_is_stuck_0_is_not_all_that_is_said(
+    tmp_path: Path,
+) -> None:
+    """A job that runs for six days in a workflow that succeeded once: it has no baseline."""
+    long = replace(job("r1", 6, "Running"), end=None)
+    done = [job("a1", 1), job("a2", 1, name="quick")]
+    store(tmp_path / "snapshots", done, [*done, long, job("r2", 0, "Running", name="quick")])
+    told = settings(tmp_path, replace(ALL, attach=("json",)))
+    mail = rendered(told)
+    assert "1 cannot be judged: no baseline" in seen(mail)
+    assert "Stuck: 0 (1 cannot be judged: no baseline)" in " ".join(text(mail).split())
+    counts = report_of(mail)["counts"]
+    assert (counts["stuck"], counts["unjudged"], counts["running"]) == (0, 1, 2)
+    site = Path(told.site.dir)
+    overview = (site / "index.html").read_text()
+    tile = r'>0</span> <span class="what">Stuck</span> <span class="usual">1 cannot be judged: no'
+    assert re.search(tile, overview)
+    line = '<a href="jobs/unjudged.html">1 job</a> runs for over 12 hours and cannot be judged:'
+    assert line in overview
+    assert "germline-r1" in (site / "jobs/unjudged.html").read_text()
+    assert "quick-r2" not in (site / "jobs/unjudged.html").read_text()
+    night_page = (site / f"nights/{night(0)}/index.html").read_text()
+    assert "1 cannot be judged: no baseline" in night_page
+    said = "Nobody can say whether that is long"
+    assert said in (site / addresses.job("germline-r1-6")).read_text()
+    assert said not in (site / addresses.job("quick-r2-0")).read_text()
 
 
 @pytest.mark.parametrize("tonight", [[], [job("a2", 0)]], ids=["no job", "others"])

@@ -17,6 +17,8 @@ LONGEST_WAIT = timedelta(hours=12)
 #: Running longer than the P95 by this factor, and by this much, is stuck.
 STUCK_FACTOR = 1.5
 STUCK_MARGIN = timedelta(hours=1)
+#: Running longer than this is told of where nobody can say whether it is stuck.
+LONGEST_UNJUDGED = timedelta(hours=12)
 
 _ORDER: dict[State, int] = {"new": 0, "failing": 1, "still failing": 2, "fixed": 3}
 Label = tuple[str, str]
@@ -155,6 +157,26 @@ def stuck(active: Iterable[JobRow], usual: dict[str, Usual], now: datetime) -> t
     """Jobs active for longer than their workflow explains, the longest first."""
     found = (_stuck(row, usual.get(row.name), now) for row in active)
     return tuple(sorted((one for one in found if one), key=lambda one: (-one.active_for, one.job)))
+
+
+def unjudged(
+    active: Iterable[JobRow], usual: dict[str, Usual], now: datetime
+) -> tuple[JobRow, ...]:
+    """Jobs that run for long and of which no baseline says whether they are stuck, the longest
+    first."""
+    found = [
+        (active_for, row)
+        for row in active
+        if (active_for := time_active(row, now)) is not None
+        and lacks_baseline(row, active_for, usual.get(row.name))
+    ]
+    return tuple(row for _, row in sorted(found, key=lambda one: (-one[0], one[1].id)))
+
+
+def lacks_baseline(row: JobRow, active_for: timedelta, usual: Usual | None) -> bool:
+    """Whether nobody can say if a job is stuck, after so long. One that waits needs no baseline."""
+    runs = row.status in ACTIVE_STATUSES and row.status not in WAITING_STATUSES
+    return runs and usual is None and active_for > LONGEST_UNJUDGED
 
 
 def _stuck(row: JobRow, usual: Usual | None, now: datetime) -> StuckJob | None:

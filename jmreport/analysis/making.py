@@ -236,6 +236,7 @@ class _Making:
         nights, verdicts = self.nights, self.verdicts
         active = [row for row in (entry.row for entry in self.jobs) if self._runs(row)]
         stuck = attention.stuck(active, self.usual, nights.now)
+        unjudged = attention.unjudged(active, self.usual, nights.now)
         names = {row.id: row.name for row in active}
         unknown = tuple(
             row.id
@@ -252,6 +253,7 @@ class _Making:
             missing=len(verdicts.missing),
             not_run=len(verdicts.not_run),
             lapsed=len(verdicts.lapsed),
+            unjudged=len(unjudged),
             stuck=len(stuck),
             running=len(active),
             unknown=len(unknown),
@@ -284,6 +286,7 @@ class _Making:
             split=workflows.split(entry.row for entry in self.jobs),
             attention=groups,
             stuck=stuck,
+            unjudged=tuple(row.id for row in unjudged),
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
             missing=tuple(entry.row.id for entry in verdicts.missing),
             lapsed=tuple(entry.row.id for entry in verdicts.lapsed),

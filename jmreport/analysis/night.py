@@ -39,7 +39,7 @@ SAME_KIND_OF_DAY = 28
 FEWEST_NIGHTS = 5
 _SATURDAY = 5
 #: Counts that nights of the past may not have noted.
-_NOT_COMPARED = ("not_run", "lapsed")
+_NOT_COMPARED = ("not_run", "lapsed", "unjudged")
 #: Nights whose jobs are named.
 NAMED_NIGHTS = 31
 #: Reasons for holes that a frozen page keeps.

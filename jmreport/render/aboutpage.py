@@ -83,7 +83,8 @@ DEFINITIONS = (
         word="Stuck",
         meaning="Active for longer than the larger of 1.5 times the usual longest (95 of 100 "
         "runs) and that plus one hour, by the last 30 successful runs of the workflow (at least "
-        "5); or waiting for over 12 hours.",
+        "5); or waiting for over 12 hours. With fewer there is no baseline, and what runs for over "
+        "12 hours cannot be judged.",
     ),
     Definition(
         word="Flaky",

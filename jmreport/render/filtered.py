@@ -67,20 +67,20 @@ def unseen(filters: Filters | None) -> frozenset[str]:
     """Counts, as ReportCounts names them, that are 0 whatever happened.
 
     >>> sorted(unseen(Filters(status=("Failed", "Running"))))
-    ['fixed', 'missing']
+    ['fixed', 'missing', 'not_run']
     """
     if filters is None:
         return frozenset()
     found: set[str] = set()
     if hides_failures(filters):
-        found |= {"new", "still_failing", "failing"}
+        found |= {"new", "still_failing", "failing", "not_run"}
     if filters.status and "Succeeded" not in filters.status:
         found.add("fixed")
     if filters.status:  # what did not come may have ended otherwise
-        found.add("missing")
+        found |= {"missing", "not_run"}
     # What still runs has no end, so a filter by it leaves all of that out.
     if filters.end or (filters.status and not {*filters.status}.intersection(ACTIVE_STATUSES)):
-        found |= {"stuck", "running"}
+        found |= {"stuck", "running", "unjudged"}
     return frozenset(found)
 
 

@@ -49,7 +49,9 @@ def verdict(
         state = "running" if row.status == "Running" else "being aborted"
         where = f", in {words.cut_middle(row.where, 120)}" if row.where else ""
         said = f"{state}{_so_long(context)} when last read{where}{_usually(context)}."
-        return Verdict(before=f"{_stuck(context, said)} {_progress(tasks)}".rstrip())
+        return Verdict(
+            before=f"{_stuck(context, said)}{_unjudged(context)} {_progress(tasks)}".rstrip()
+        )
     if row.status == "Submitted":
         said = f"submitted, and not started{_so_long(context)} when last read."
         return Verdict(before=_stuck(context, said))
@@ -63,6 +65,15 @@ def verdict(
 
 def _stuck(context: JobContext, said: str) -> str:
     return f"Stuck: {said}" if context.stuck else said[:1].upper() + said[1:]
+
+
+def _unjudged(context: JobContext) -> str:
+    if not context.unjudged:
+        return ""
+    return (
+        " Nobody can say whether that is long: its workflow has too few successful runs for a "
+        "baseline."
+    )
 
 
 def _so_long(context: JobContext) -> str:

@@ -424,6 +424,8 @@ def _tiles(report: Report) -> Iterator[Tile]:
         elif count or needed:
             usual = report.usual.get(name)
             said = f"usually {words.amount(usual.median)}" if usual else ""
+            if name == "stuck" and counts.unjudged:
+                said = " · ".join(filter(None, (said, verdict.unjudged(counts.unjudged))))
             yield Tile(words.number(count), what, kind if count else "zero", said)
 
 

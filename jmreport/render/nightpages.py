@@ -321,6 +321,8 @@ def _numbers(
             continue
         unseen = not count and name in filtered.unseen(summary.filters)
         said = words.usual_night(usual[name]) if name in usual else ""
+        if name == "stuck" and counts.unjudged:
+            said = " · ".join(filter(None, (verdict.unjudged(counts.unjudged), said)))
         yield Number(
             n=words.MISSING if unseen else words.number(count),
             what=what,

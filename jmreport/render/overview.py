@@ -161,6 +161,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     lapsed: Lede | None
     stuck: tuple[StuckRow, ...]
     stuck_more: Link | None
+    unjudged: Lede | None
     days_heading: str
     days: tuple[DayRow, ...]
     days_said: str
@@ -242,6 +243,7 @@ class _Overview:
             lapsed=self._lapsed(),
             stuck=tuple(self._stuck(each) for each in report.stuck[:ROWS]),
             stuck_more=self._all(len(report.stuck), "stuck"),
+            unjudged=self._unjudged(),
             days_heading=f"Last {words.plural(len(days), 'night')}"
             if len(days) > 1
             else "Last night",
@@ -337,7 +339,15 @@ class _Overview:
         yield self._tile(
             counts.stuck,
             "Stuck",
-            f"longest: {words.duration(longest)}" if longest else "",
+            " · ".join(
+                filter(
+                    None,
+                    (
+                        f"longest: {words.duration(longest)}" if longest else "",
+                        verdict.unjudged(counts.unjudged),
+                    ),
+                )
+            ),
             "aborting",
             "stuck",
             "stuck jobs",
@@ -437,6 +447,26 @@ class _Overview:
             back=("Overview", addresses.OVERVIEW),
         )
         return f"{words.number(len(jobs))} not run tonight", href
+
+    def _unjudged(self) -> Lede | None:
+        jobs = self.report.unjudged
+        if not jobs:
+            return None
+        href = self.lists.link(
+            "unjudged",
+            "jobs that cannot be judged: no baseline",
+            jobs,
+            back=("Overview", addresses.OVERVIEW),
+        )
+        verb, their = (
+            ("runs", "its workflow has") if jobs[1:] == () else ("run", "their workflows have")
+        )
+        return Lede(
+            before="",
+            link=Link(text=words.plural(len(jobs), "job"), href=href),
+            after=f" {verb} for over 12 hours and cannot be judged: {their} too few successful "
+            "runs for a baseline.",
+        )
 
     def _lapsed(self) -> Lede | None:
         report = self.report

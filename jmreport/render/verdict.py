@@ -134,6 +134,11 @@ def lapsed(count: int) -> tuple[str, str]:
     return who, (f"{verb} no longer counted: {their} work is not known to have {AGAIN}")
 
 
+def unjudged(count: int) -> str:
+    """How many jobs may be stuck without anybody knowing; "" where none may."""
+    return f"{words.number(count)} cannot be judged: no baseline" if count else ""
+
+
 def filter_note(report: Report) -> str:
     """What the filter left out, in a sentence beside a report; "" where there is no filter."""
     said = filtered.note(report.run.asked.filters, report.run.counts.left_out)
