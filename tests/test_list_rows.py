@@ -77,15 +77,18 @@ NOT_SHOWN: dict[str, Any] = {
 }
 
 
-def marked(columns: tuple[DisplayField, ...], row: JobRow) -> tuple[bytes, str]:
-    """What a list's page is told of a job, and what it shows of it."""
+def marked(
+    columns: tuple[DisplayField, ...], row: JobRow, *, last_run: str = ""
+) -> tuple[bytes, str]:
+    """What a list's page is told of a job that a run found last, and what it shows of it."""
     over = runs(2)
     jobs = Jobs(
         replace(report(entries(30, over), over), columns=columns), zone=zone("UTC"), pages={"wf"}
     )
-    jobs.lend({row.id: Lent(Entry(row=row, **PLACE), "a1")})
+    entry = Entry(row=row, **{**PLACE, "last_run": last_run})
+    jobs.lend({row.id: Lent(entry, "a1")})
     printed = jobs.line(row.id, "jobs/a.html").printed(lambda cells: escape(repr(cells)))
-    return jobs.mark_of(row, "a1"), printed
+    return jobs.mark_of(entry, "a1"), printed
 
 
 PLACE: dict[str, Any] = dict.fromkeys(
@@ -117,6 +120,59 @@ def test_what_no_list_shows_of_a_job_leaves_their_pages_alone(field: str) -> Non
     """A job stands in some twenty lists, and a server tells much of it."""
     was, now = marked(COLUMNS, ROW), marked(COLUMNS, replace(ROW, **{field: NOT_SHOWN[field]}))
     assert was == now
+
+
+def test_a_list_shows_how_long_a_job_runs_so_far_as_of_the_run_that_found_it_last() -> None:
+    """As its own page does: so a list's page is another for each run that finds it, and no more."""
+    first, last = runs(2)
+    going = replace(ROW, status="Running", start=last.now - timedelta(hours=145), end=None)
+    now, then = (marked(COLUMNS, going, last_run=run.id) for run in (last, first))
+    assert "6 days 1 h so far" in now[1]
+    assert ("so far" in then[1], "6 days 1 h" in then[1]) == (True, False)
+    assert now[0] != then[0]
+    assert marked(COLUMNS, going, last_run=last.id) == now
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW,
+        replace(ROW, status="Submitted", end=None),
+        replace(ROW, status="Running", start=None, end=None),
+        replace(ROW, status="Odd"),
+    ],
+    ids=["failed", "waits", "no start", "ended by a word of its own"],
+)
+def test_nothing_else_runs_so_far(row: JobRow) -> None:
+    first, last = runs(2)
+    mark, shown = marked(COLUMNS, row, last_run=last.id)
+    assert "so far" not in shown
+    assert (mark, shown) == marked(COLUMNS, row, last_run=first.id)
+
+
+def test_the_list_of_all_jobs_sorts_by_how_long_jobs_run_so_far(
+    tmp_path: Path, browser: Any
+) -> None:
+    """Among those that ended, in the words that the page came with."""
+    over = runs(2)
+    some = [
+        replace(each, row=replace(each.row, status="Succeeded", readable=True))
+        for each in entries(30, over)
+    ]
+    row = replace(some[0].row, status="Running", start=NOW - timedelta(days=6, hours=1), end=None)
+    some[0] = replace(some[0], row=row, last_run=over[-1].id)
+    write(tmp_path, some, over)
+    page = browser.new_page()
+    page.goto((tmp_path / "jobs/index.html").as_uri())
+    was = [text for text in page.locator("#jobs tbody tr").all_inner_texts() if "so far" in text]
+    page.goto((tmp_path / "jobs/index.html").as_uri() + "#sort=-took")
+    page.reload()
+    page.locator("th[aria-sort]").wait_for()
+    texts = page.locator("#jobs tbody tr").all_inner_texts()
+    assert ["so far" in text for text in texts] == [True] + [False] * (len(texts) - 1)
+    assert "6 days 1 h so far" in texts[0]
+    assert was == texts[:1]
+    page.close()
 
 
 def test_a_job_of_which_no_list_shows_what_changed_has_its_own_files_written(

@@ -10,7 +10,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import cached_property, partial
 from itertools import filterfalse
 from operator import attrgetter
@@ -226,6 +226,13 @@ def _read_by(column: Column) -> Callable[[JobRow], object] | None:
     return partial(field_text, key=column.key)
 
 
+def duration_words(row: JobRow, so_far: float | None) -> str:
+    """How long a job took, or takes so far; "" where nobody knows."""
+    if so_far is None:
+        return words.duration(row.took)
+    return f"{words.duration(timedelta(seconds=so_far))} so far"
+
+
 def failure_words(row: JobRow) -> str:
     """Why a job failed, short enough for a list; "" where nothing is known."""
     if row.failure is None or row.status == "Succeeded":
@@ -234,6 +241,8 @@ def failure_words(row: JobRow) -> str:
     return words.cut_end(task + " ".join(row.failure.message.split()), 110)
 
 
+#: Statuses of jobs that have not started, whatever a server says of their start.
+_WAITING = ("Submitted", "OnHold")
 #: Characters of a field's text that a cell shows.
 CELL_TEXT = 120
 
@@ -278,25 +287,26 @@ LINES = 4096
 
 
 class _Aside:
-    """Rows of jobs in a file: (short id, row), one behind the other, found by their numbers."""
+    """Rows of jobs in a file, one behind the other, found by their numbers."""
 
-    _read = msgspec.msgpack.Decoder(tuple[str, JobRow]).decode
+    _read = msgspec.msgpack.Decoder(tuple[str, JobRow, float | None]).decode
 
-    def __init__(self, path: Path, rows: Iterable[tuple[str, JobRow]]) -> None:
+    def __init__(self, path: Path, rows: Iterable[tuple[str, JobRow, float | None]]) -> None:
+        """Of each its short id, its row, and for how long it runs, in seconds."""
         self._ends = array("Q", [0])
         at, encode = 0, msgspec.msgpack.Encoder().encode
         with path.open("wb") as out:
-            for short, row in rows:
-                at += out.write(encode((short, row)))
+            for each in rows:
+                at += out.write(encode(each))
                 self._ends.append(at)
         self._file = os.open(path, os.O_RDONLY)
 
-    def row(self, number: int) -> tuple[JobRow, str]:
-        """A job's row and its short id."""
+    def row(self, number: int) -> tuple[JobRow, str, float | None]:
+        """A job's row, its short id, and for how long it runs."""
         start, end = self._ends[number : number + 2]
         # By its place: processes that were forked share where a file was read last.
-        short, row = self._read(os.pread(self._file, end - start, start))
-        return row, short
+        short, row, so_far = self._read(os.pread(self._file, end - start, start))
+        return row, short, so_far
 
     def close(self) -> None:
         os.close(self._file)
@@ -330,6 +340,8 @@ class Jobs:
         self._archived = {job for job, entry in self.entries.items() if entry.row.archived}
         self._short_ids, self._shorter = report.short_ids, dict[str, str]()
         self.now = report.now
+        #: When each run read what it found.
+        self._read_at = {run.id: run.now for run in report.runs}
         self.zone = zone
         self._workflows = pages
         #: What lists show of jobs, as digests; no more is kept of those that nothing else shows.
@@ -356,7 +368,7 @@ class Jobs:
     def meet(self, entry: Entry, short: str) -> None:
         """A job from before the window that only lists show; not one of those that are added."""
         row = entry.row
-        self._marks[row.id] = self.mark_of(row, short)
+        self._marks[row.id] = self.mark_of(entry, short)
         if row.archived:
             self._archived.add(row.id)
 
@@ -408,11 +420,28 @@ class Jobs:
 
     def row(self, job: str) -> JobRow | None:
         """A job's row, None for one that nothing is known of."""
+        entry = self._entry(job)
+        return entry.row if entry else None
+
+    def _entry(self, job: str) -> Entry | None:
         entry = self.entries.get(job)
         if entry is not None:
-            return entry.row
+            return entry
         lent = self._lent.get(job)
-        return lent.entry.row if lent else None
+        return lent.entry if lent else None
+
+    def so_far(self, entry: Entry) -> float | None:
+        """For how long a job that has not ended ran when it was last read, in seconds.
+
+        None for one that ended or has not started, and where that run is not known any more. As of
+        what belongs to the job, as on its own page: so lists show the same of it on every night
+        in which it is not read.
+        """
+        row = entry.row
+        if not row.active or row.start is None or row.end or row.status in _WAITING:
+            return None
+        at = self._read_at.get(entry.last_run)
+        return None if at is None else max((at - row.start).total_seconds(), 0.0)
 
     def parted(self, jobs: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """The jobs that nobody has put aside, and those whose label flag says archive."""
@@ -436,7 +465,7 @@ class Jobs:
         """A digest of what a list shows of a job."""
         known = self._marks.get(job)
         if known is None:
-            known = self._marks[job] = self.mark_of(self.row(job), self.short(job))
+            known = self._marks[job] = self.mark_of(self._entry(job), self.short(job))
         return known
 
     def known_mark(self, job: str) -> bytes | None:
@@ -451,15 +480,18 @@ class Jobs:
             self._learn([*filterfalse(self.entries.__contains__, jobs)])
             return b"".join(map(self.mark, jobs))
 
-    def mark_of(self, row: JobRow | None, short: str) -> bytes:
+    def mark_of(self, entry: Entry | None, short: str) -> bytes:
         """The same of a job and its short id.
 
         Of nothing else than its cells: a server tells much of a job that no list shows, and a job
         stands in some twenty lists.
         """
         told: tuple[object, ...] = ()
-        if row is not None:
+        if entry is not None:
+            row = entry.row
             told = row.id, row.status, row.name, self.below(row), [of(row) for of in self._reading]
+            if (so_far := self.so_far(entry)) is not None:
+                told = *told, duration_words(row, so_far)
         content = msgspec.msgpack.encode((short, told))
         return hashlib.blake2b(content, digest_size=12).digest()
 
@@ -510,10 +542,16 @@ class Jobs:
         return Lines(found)
 
     def _line(self, job: str | int, way: int, at: str, without: str) -> Line:
-        row, short = self._at_hand(job)
+        row, short, so_far = self._at_hand(job)
         of = row or JobRow(id=str(job), name="", status="", readable=False)
         made = Line(
-            tuple([self._cell(each, of, short, at) for each in self.columns if each.key != without])
+            tuple(
+                [
+                    self._cell(each, of, short, so_far, at)
+                    for each in self.columns
+                    if each.key != without
+                ]
+            )
         )
         if row is not None:  # else it may be lent to a later page
             self._lines[job, way] = made
@@ -558,13 +596,17 @@ class Jobs:
         at = entry.row.submission if entry else None
         return -at.timestamp() if at else 0.0
 
-    def _at_hand(self, job: str | int) -> tuple[JobRow | None, str]:
+    def _at_hand(self, job: str | int) -> tuple[JobRow | None, str, float | None]:
+        """A job's row, its short id, and for how long it runs."""
         if isinstance(job, str):
-            return self.row(job), self.short(job)
+            known = self._entry(job)
+            if known is None:
+                return None, self.short(job), None
+            return known.row, self.short(job), self.so_far(known)
         if self._aside:
             return self._aside.row(job)
-        row = self._in_order[job].row
-        return row, self.short(row.id)
+        entry = self._in_order[job]
+        return entry.row, self.short(entry.row.id), self.so_far(entry)
 
     @contextmanager
     def put_aside(self, path: Path) -> Iterator[None]:
@@ -574,7 +616,10 @@ class Jobs:
         memory it lies in: each worker would come to hold all of the report's jobs.
         """
         self._number()
-        aside = _Aside(path, ((self.short(job), each.row) for job, each in self.entries.items()))
+        aside = _Aside(
+            path,
+            ((self.short(job), each.row, self.so_far(each)) for job, each in self.entries.items()),
+        )
         self._aside = aside
         try:
             yield
@@ -582,7 +627,7 @@ class Jobs:
             self._aside = None
             aside.close()
 
-    def _cell(self, column: Column, row: JobRow, short: str, at: str) -> Cell:
+    def _cell(self, column: Column, row: JobRow, short: str, so_far: float | None, at: str) -> Cell:
         label, kind, look = column.title, column.kind, column.look
         match kind:
             case "status":
@@ -597,7 +642,7 @@ class Jobs:
                 text = "" if when else words.cut_middle(field_text(row, column.key), CELL_TEXT)
                 return Cell(label=label, kind=kind, look=look, time=when, text=text)
             case "duration":
-                return Cell(label=label, kind=kind, look=look, text=words.duration(row.took))
+                return Cell(label=label, kind=kind, look=look, text=duration_words(row, so_far))
             case _:
                 text = words.cut_middle(field_text(row, column.key), CELL_TEXT)
                 return Cell(label=label, kind=kind, look=look, text=words.breakable(text))

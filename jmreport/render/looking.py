@@ -207,7 +207,7 @@ class Looking:
         at = None if row.submission is None else row.submission.timestamp()
         short = jobs.short(row.id)
         # Of this row, and not of the report's, which workers that were forked share with us.
-        mark = jobs.known_mark(row.id) or jobs.mark_of(row, short)
+        mark = jobs.known_mark(row.id) or jobs.mark_of(entry, short)
         now = Brief(_digest(row), mark, short, row.archived, at) if row.listed else None
         if not self.whole:
             before = self._brief(entry)
@@ -263,7 +263,7 @@ class Looking:
                 else:
                     found[job] = brief.mark
         for entry, short in _with_short(self._history, lacking):
-            mark = found[entry.row.id] = jobs.mark_of(entry.row, short)
+            mark = found[entry.row.id] = jobs.mark_of(entry, short)
             self._ledger.mark_brief(entry.row.id, mark, short)
         return found
 

@@ -125,7 +125,7 @@
       at.dateTime = new Date(what * 1000).toISOString();
       td.appendChild(at);
     } else if (column.kind === 'text') breakable(td, String(what));
-    else td.textContent = column.kind === 'duration' ? duration(what) : column.kind === 'number' ? thousands(what) : what;
+    else td.textContent = column.kind === 'duration' ? duration(what) + (column.going.indexOf(row) < 0 ? '' : ' so far') : column.kind === 'number' ? thousands(what) : what;
     return td;
   }
 
