@@ -414,12 +414,13 @@ def test_work_that_drops_out_of_what_still_fails_is_told_of_once(tmp_path: Path)
     assert sent_to(tmp_path, {}) == {"always", "on-change", "on-failure"}
 
 
-def test_a_team_that_hears_of_changes_hears_of_work_that_is_no_longer_counted(
-    tmp_path: Path,
-) -> None:
+def test_silence_is_not_all_that_tells_of_work_that_is_no_longer_counted(tmp_path: Path) -> None:
+    """It failed until then, and a team that hears of failures alone would think it mended."""
     first = [job("a1", 8, "Failed"), job("a3", 8)]
     store(tmp_path / "snapshots", *([*first, job("a3", ago)] for ago in range(8, -1, -1)))
-    assert sent_to(tmp_path, {}) == {"always", "on-change"}
+    assert sent_to(tmp_path, {}) == {"always", "on-change", "on-failure"}
+    told = "[jm] everybody · Mon 23 Nov: 0 new, 1 no longer counted of 9"
+    assert subject(tmp_path, ALL) == told
 
 
 def test_where_nobody_can_say_whether_a_job_is_stuck_0_is_not_all_that_is_said(

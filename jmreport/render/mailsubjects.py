@@ -29,10 +29,10 @@ def wanted(night: Night, team: Team) -> bool:
         return True
     if filtered.hides_anew(report, team.labels):
         return True
-    changed = counts.new + counts.fixed + counts.missing + counts.stuck + counts.lapsed
+    either = counts.missing + counts.stuck + counts.lapsed
     if team.send == "on-change":
-        return bool(changed or report.previous is None)
-    return bool(counts.failing + counts.missing + counts.stuck)
+        return bool(counts.new + counts.fixed + either or report.previous is None)
+    return bool(counts.failing + either)
 
 
 def subject(night: Night, team: Team, zone: tzinfo) -> str:
@@ -52,7 +52,7 @@ def subject(night: Night, team: Team, zone: tzinfo) -> str:
 
 def _is_fine(report: Report) -> bool:
     counts = report.counts
-    bad = counts.failing + counts.missing + counts.stuck + counts.unknown
+    bad = counts.failing + counts.missing + counts.stuck + counts.unknown + counts.lapsed
     hidden = filtered.hides_failures(report.run.asked.filters)
     broken = any(one.broken for one in report.slos)
     return bool(counts.total) and not bad and not hidden and not broken
@@ -70,6 +70,7 @@ def _numbers(report: Report, *, known: bool) -> str:
         (counts.stuck, "stuck"),
         (counts.missing, "missing"),
         (counts.unknown, "unknown"),
+        (counts.lapsed, "no longer counted"),
     )
     others = [f"{words.number(count)} {what}" for count, what in said if count]
     if not counts.total:

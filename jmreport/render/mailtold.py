@@ -363,7 +363,7 @@ class Telling:
         often = {
             "always": "Sent every night",
             "on-change": "Sent when something is new, fixed, missing, stuck or no longer counted",
-            "on-failure": "Sent when something fails, is missing or is stuck",
+            "on-failure": "Sent when something fails, is missing, stuck or no longer counted",
         }[self.team.send]
         more = "" if self.team.send == "always" else ", and whenever a run fails or is incomplete"
         yield f"{often}{more}, to {words.cut_end(self.team.name, 80)}: {_about(self.team)}."
