@@ -427,6 +427,11 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state in ("complete", "incomplete")
 
     @property
+    def brought_nothing(self) -> bool:
+        """Whether it should have made a report and made none: it failed, or was stopped."""
+        return self.state in ("failed", "interrupted")
+
+    @property
     def whole_list(self) -> bool:
         """Whether every page of the list came: else that a job is not in it says nothing."""
         return not any(gap.job is None and "the list" in gap.what for gap in self.gaps)

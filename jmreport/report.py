@@ -4,7 +4,7 @@ Numbers and rows only: words are chosen by `render`. Everything here is a pure f
 snapshots and `now`. Counts always come with the ids of exactly the jobs that they count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from jmreport.models import DisplayField
 from jmreport.placed import ByValue, nobody
-from jmreport.records import Entry, Filters, Gap, JobRow, Measure, Operation, Run, Spent
+from jmreport.records import Entry, Filters, Gap, JobRow, Measure, Operation, Run, Spent, run_order
 
 
 class Usual(Struct, frozen=True, kw_only=True):
@@ -216,6 +216,8 @@ class Day(Struct, frozen=True, kw_only=True):
     jobs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
     filtered: bool = False
+    #: Whether its runs brought nothing, and there is no report of it for that.
+    unreported: bool = False
 
     @property
     def failure_rate(self) -> float | None:
@@ -351,7 +353,9 @@ class Quality(Struct, frozen=True, kw_only=True):
     unknown_words: tuple[tuple[str, int], ...] = ()
     odd_dates: int = 0
     notes: tuple[str, ...] = ()
+    #: Runs that brought nothing since the report before this one; those of the last 14 nights.
     failed_runs: tuple[Run, ...] = ()
+    failed_lately: tuple[Run, ...] = ()
     differences: tuple[FrameDifference, ...] = ()
     unrepeated: Unrepeated | None = None
 
@@ -491,6 +495,28 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     def asked_otherwise(self, other: "NightSummary") -> bool:
         """Whether two nights are known to have other filters, so that they are of other jobs."""
         return None not in (self.filters, other.filters) and self.filters != other.filters
+
+
+class FailedNight(Struct, frozen=True, kw_only=True):
+    """Runs of one calendar day (2026-11-21) that brought nothing, and no report on it behind them.
+
+    `run` is the first of them, so that one that is tried again keeps its name; `now` and `reason`
+    are those of the last of these `runs`.
+    """
+
+    run: str
+    day: str
+    now: datetime
+    reason: str = ""
+    runs: int = 1
+
+
+def in_order(
+    nights: Iterable[NightSummary], failed: Iterable[FailedNight]
+) -> list[NightSummary | FailedNight]:
+    """Nights with and without a report as their runs came, oldest first."""
+    both: list[NightSummary | FailedNight] = [*nights, *failed]
+    return sorted(both, key=lambda night: run_order(night.run))
 
 
 class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -706,6 +732,10 @@ class Report(Struct, frozen=True, kw_only=True):
     complete: bool = True
     #: Every night that is known, oldest first; the last is this one.
     nights: tuple[NightSummary, ...] = ()
+    #: Those that brought no report, oldest first, also from behind this one.
+    failed_nights: tuple[FailedNight, ...] = ()
+    #: Run of a night -> how many runs brought nothing on its day before it came.
+    tries_before: dict[str, int] = field(default_factory=dict)
     #: Run -> workflow -> ids of its jobs that failed in the night of that run, as known now.
     failed_by_night: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     #: Run -> ids of the jobs that ended in the night of that run, as known now, newest first.

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from site_cases import HOSTILE, entries, report, runs
 
 from jmreport.cli import main
 from jmreport.errors import Exit
+from jmreport.records import run_id, utc_text
 from jmreport.render import feed, multiqc, reportjson
-from jmreport.report import ReportCounts
+from jmreport.report import FailedNight, NightSummary, ReportCounts
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 FIRST = datetime(2026, 11, 22, 2, 14, tzinfo=UTC)
@@ -180,6 +182,48 @@ def test_a_title_with_markup_and_controls_stays_text() -> None:
     assert said is not None
     assert "<b>&" in said
     assert "\x1b" not in said
+
+
+def _failed(nights: Sequence[NightSummary], reason: str = "gone") -> FailedNight:
+    """A night behind these that brought no report."""
+    now = nights[-1].now + timedelta(days=1)
+    return FailedNight(run=run_id(now), day=f"{now:%Y-%m-%d}", now=now, reason=reason)
+
+
+def test_a_night_without_a_report_is_an_entry_that_stays_where_its_run_was() -> None:
+    """Silence would look like success. The same id however often it was tried, or nights follow."""
+    nights = report(entries(20, runs(2)), runs(2)).nights
+    failed = _failed(nights)
+    again = replace(failed, now=failed.now + timedelta(hours=1), runs=2)
+    later = replace(nights[-1], run=run_id(failed.now + timedelta(days=1)))
+
+    def told(*over: Any) -> list[ET.Element]:
+        return _entries(feed.feed(*over, title="Nightly", url="https://a.example", server="s"))
+
+    first, second, third = (
+        told(nights, [failed])[0],
+        told(nights, [again])[0],
+        told((*nights, later), [failed])[1],
+    )
+    assert {_of(entry, "title") for entry in (first, second, third)} == {"REPORT FAILED: gone"}
+    assert _of(first, "summary") == "The run brought nothing: gone"
+    assert _of(second, "summary") == "2 runs brought nothing, the last one: gone"
+    assert len({_of(entry, "id") for entry in (first, second, third)}) == 1
+    assert _of(first, "updated") == _of(third, "updated") == utc_text(failed.now)
+    link = first.find(f"{ATOM}link")
+    assert link is not None
+    assert link.get("href") == f"https://a.example/nights/index.html#failed-{failed.run}"
+
+
+@pytest.mark.parametrize("reason", ["", f"{HOSTILE}\x00\x1b\ud800<b>&" + "x" * 5000])
+def test_a_feed_of_nights_without_a_report_alone_is_one(reason: str) -> None:
+    failed = _failed(report(entries(20, runs(2)), runs(2)).nights, reason)
+    content = feed.feed((), [failed], title="Nightly", url=None, server="")
+    root = ET.fromstring(content)  # noqa: S314 - our own file
+    assert root.findtext(f"{ATOM}updated") == utc_text(failed.now)
+    (entry,) = _entries(content)
+    assert _of(entry, "title").startswith("REPORT FAILED")
+    assert len(content) < 3000
 
 
 # The gate

@@ -1,6 +1,7 @@
 """The grid: workflows by night, with the worst outcome, and what was expected and did not come."""
 
 import re
+from collections.abc import Sequence
 from contextlib import chdir
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -18,7 +19,14 @@ from jmreport.render import gridpage
 from jmreport.render.gridpage import Cell, GridView
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.plan import told_of
-from jmreport.report import NightFlow, NightSummary, Report, ReportCounts, StatusSplit
+from jmreport.report import (
+    FailedNight,
+    NightFlow,
+    NightSummary,
+    Report,
+    ReportCounts,
+    StatusSplit,
+)
 from jmreport.settings import ReportSettings
 
 Counts = dict[str, int]
@@ -48,10 +56,14 @@ def summary(
     )
 
 
-def grid(nights: list[NightSummary], jobs: list[Entry] | None = None) -> tuple[GridView, Report]:
+def grid(
+    nights: list[NightSummary],
+    jobs: list[Entry] | None = None,
+    failed: Sequence[FailedNight] = (),
+) -> tuple[GridView, Report]:
     """The grid of some nights; `jobs` are known now."""
     found = analysis.analyse(Held(jobs or []), runs(len(nights)), {}, settings=ReportSettings())
-    report = replace(found, nights=tuple(nights))
+    report = replace(found, nights=tuple(nights), failed_nights=tuple(failed))
     (page,) = gridpage.pages(report, Lists(Jobs(report, zone=UTC, pages=set())), as_of=None)
     view = page.view(None)  # type: ignore[arg-type]  # it draws nothing
     assert isinstance(view, GridView)
@@ -215,6 +227,48 @@ def test_two_nights_of_one_day_are_told_apart_by_their_time(tmp_path: Path) -> N
         # Every count of failed jobs leads to a list, or to the one job, that is there.
         assert main(["check"]) == Exit.DONE
         assert re.search(r'class="of"><a href="jobs/', html)
+
+
+def _failed(number: int, hours: int = 0) -> FailedNight:
+    now = FIRST + timedelta(days=number, hours=hours)
+    return FailedNight(run=f"{now:%Y%m%dT%H%M%SZ}", day=f"{now:%Y-%m-%d}", now=now, reason="gone")
+
+
+def test_a_night_without_a_report_is_a_column_that_says_so_and_leads_to_why() -> None:
+    """Neither green nor empty, in every row; a second one of a day is told apart by its time."""
+    ran = {"wf": {"Succeeded": 1}, "other": {"Succeeded": 1}}
+    nights = [summary(0, ran), summary(2, ran)]
+    view, _ = grid(nights, failed=[_failed(1), _failed(2, 5)])
+    assert [(head.date, head.clock, head.note) for head in view.heads] == [
+        ("3 Nov", "07:00", "no report"),
+        ("3 Nov", "02:00", ""),
+        ("2 Nov", "", "no report"),
+        ("1 Nov", "", "whole window"),
+    ]
+    assert view.heads[2].href == f"nights/index.html#failed-{_failed(1).run}"
+    assert "gone" in view.heads[2].said
+    for name in ran:
+        kinds = [cell.kind for cell in cells(view, name)]
+        assert kinds == ["unreported", "succeeded", "unreported", "succeeded"]
+    assert (cells(view)[0].letter, cells(view)[0].said) == ("×", "no report")
+
+
+def test_nights_without_a_report_take_no_place_of_those_with_one() -> None:
+    """They are cut with the nights around them, and are no more than these themselves."""
+    ran = {"wf": {"Succeeded": 1}}
+    nights = [summary(n, ran) for n in range(0, 80, 2)]
+    view, _ = grid(nights, failed=[_failed(n) for n in range(1, 80, 2)])
+    shown = [cell.kind for cell in cells(view)]
+    assert (shown.count("succeeded"), shown.count("unreported")) == (gridpage.NIGHTS, 31)
+    assert view.older == "18 older nights"
+    long, _ = grid(nights[:1], failed=[_failed(n) for n in range(1, 60)])
+    assert (len(long.heads), long.older) == (32, "28 older nights")
+
+
+def test_a_workflow_is_not_put_first_for_a_night_without_a_report() -> None:
+    nights = [summary(0, {"a": {"Succeeded": 1}, "b": {"Failed": 1}})]
+    view, _ = grid(nights, failed=[_failed(1)])
+    assert [row.name for row in view.rows] == ["b", "a"]
 
 
 def test_jobs_that_the_grid_only_counts_are_not_read_for_it() -> None:

@@ -7,24 +7,37 @@ from collections.abc import Mapping
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from analysis_cases import runs
+import site_cases
+from analysis_cases import night as at_night
+from analysis_cases import run, runs
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from jmreport.analysis import analyse, night
+from jmreport.analysis.failednights import failed_nights
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
-from jmreport.records import Filters
+from jmreport.records import Filters, Run, RunState, run_id
 from jmreport.render import kept, nightpages, words
 from jmreport.render.files import WrittenFile
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.ledger import Ledger
-from jmreport.report import Night, NightFlow, NightSummary, Range, ReportCounts, StatusSplit
+from jmreport.report import (
+    FailedNight,
+    Night,
+    NightFlow,
+    NightSummary,
+    Range,
+    ReportCounts,
+    StatusSplit,
+)
 from jmreport.settings import ReportSettings
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
@@ -109,6 +122,155 @@ def test_a_run_that_failed_behind_a_night_is_told_of_by_the_next_one(
     assert [mentions in (told / each).read_text() for each in nights] == [False, True]
 
 
+def test_a_night_without_a_report_stands_in_calendar_grid_feed_and_quality_at_once_and_stays(
+    site: Path, tmp_path: Path
+) -> None:
+    """A site that was sealed is made again; nothing of a night that was told changes."""
+    shutil.copytree(site, tmp_path, dirs_exist_ok=True)
+    frozen = {name: page for name, page in _files(tmp_path / "site/nights").items() if "/" in name}
+    nobody = ["--api-url", "http://127.0.0.1:9"]
+    for hours in (0, 1):
+        failed = (FIRST + timedelta(days=3, hours=hours)).isoformat()
+        with chdir(tmp_path):
+            assert main(["collect", "-q", *nobody, "--now", failed]) == Exit.NOTHING_USABLE
+    run = f"{FIRST + timedelta(days=3):%Y%m%dT%H%M%SZ}"
+
+    def check() -> list[str]:
+        calendar = (tmp_path / "site/nights/index.html").read_text()
+        row = _between(calendar, f'id="failed-{run}"', "</tr>")
+        assert "Sun 22 Nov 2026, 03:14 UTC" in row
+        assert "<b>No report.</b> 2 runs brought nothing, the last one: " in row
+        assert "<a " not in row
+        grid = (tmp_path / "site/grid.html").read_text()
+        assert f'<a href="nights/index.html#failed-{run}"' in grid
+        assert '<span class="vh">no report</span>' in grid
+        quality = (tmp_path / "site/quality.html").read_text()
+        brought_nothing = _between(quality, "<h2>Runs that brought nothing</h2>", "</table>")
+        assert brought_nothing.index("03:14 UTC") < brought_nothing.index("02:14 UTC")
+        feed = (tmp_path / "site/data/feed.xml").read_text()
+        (entry,) = [one for one in feed.split("<entry>") if "REPORT FAILED: " in one]
+        assert "<updated>2026-11-22T03:14:00Z</updated>" in entry
+        with chdir(tmp_path):
+            assert main(["check"]) == Exit.DONE
+        return [_between(entry, "<id>", "</id>")]
+
+    _run(tmp_path, "render")
+    ids = check()
+    assert {name: (tmp_path / "site/nights" / name).read_bytes() for name in frozen} == frozen
+    _build(tmp_path, 6, start=4)
+    assert check() == ids
+    grown = _files(tmp_path / "site")
+    shutil.rmtree(tmp_path / "site")
+    _run(tmp_path, "render")
+    assert _files(tmp_path / "site") == grown
+
+
+def _came(*told: tuple[int, int, RunState]) -> list[Run]:
+    """Runs of these days and hours, as they came."""
+    return [replace(run(day), **_at(day, hour), state=state) for day, hour, state in told]
+
+
+def _at(day: int, hour: int) -> dict[str, Any]:
+    now = at_night(day) + timedelta(hours=hour)
+    return {"id": run_id(now), "now": now}
+
+
+@pytest.mark.parametrize(
+    ("told", "failed", "tries"),
+    [
+        ([(0, 0, "complete"), (1, 0, "failed"), (2, 0, "complete")], [(1, 1)], []),
+        ([(0, 0, "complete"), (1, 0, "failed"), (1, 3, "interrupted")], [(1, 2)], []),
+        ([(0, 0, "failed"), (0, 1, "failed"), (0, 2, "incomplete")], [], [2]),
+        ([(0, 0, "failed"), (1, 0, "failed"), (1, 2, "complete")], [(0, 1)], [1]),
+        ([(0, 0, "complete"), (0, 5, "failed"), (1, 0, "complete")], [(0, 1)], []),
+        ([(0, 0, "failed"), (0, 1, "complete"), (0, 2, "failed")], [(0, 1)], [1]),
+        ([(0, 0, "complete"), (1, 0, "refreshed"), (2, 0, "complete")], [], []),
+        (
+            [(0, 0, "complete"), (1, 0, "failed"), (1, 1, "refreshed"), (1, 2, "failed")],
+            [(1, 2)],
+            [],
+        ),
+    ],
+    ids=[
+        "one of its own",
+        "tried again in vain",
+        "tried again",
+        "and the day before",
+        "behind its report",
+        "before and behind",
+        "no night",
+        "read again between",
+    ],
+)
+def test_runs_of_a_day_that_brought_nothing_are_one_night_unless_a_report_follows_on_it(
+    told: list[tuple[int, int, RunState]], failed: list[tuple[int, int]], tries: list[int]
+) -> None:
+    nights, tried = failed_nights(_came(*told), UTC)
+    days = [at_night(day).date().isoformat() for day, _ in failed]
+    assert [(night.day, night.runs) for night in nights] == list(
+        zip(days, [number for _, number in failed], strict=True)
+    )
+    assert list(tried.values()) == tries
+
+
+def test_a_night_without_a_report_is_called_by_its_first_run_and_tells_the_last() -> None:
+    first, last = _came((1, 0, "failed"), (1, 5, "interrupted"))
+    (night,), _ = failed_nights([first, replace(last, reason="killed before it ended")], UTC)
+    assert (night.run, night.now, night.reason) == (first.id, last.now, "killed before it ended")
+
+
+def test_a_day_is_one_of_the_reports_zone() -> None:
+    """23:00 and 01:00 UTC are two days there and one in Tokyo."""
+    runs = _came((0, 21, "failed"), (0, 23, "complete"))
+    assert [len(failed_nights(runs, ZoneInfo(zone))[0]) for zone in ("UTC", "Asia/Tokyo")] == [1, 0]
+
+
+def test_runs_that_were_pruned_take_the_nights_with_them_that_they_did_not_bring() -> None:
+    gone, stays = _came((0, 0, "failed"), (5, 0, "failed"))
+    assert [night.run for night in failed_nights([replace(gone, pruned=True), stays], UTC)[0]] == [
+        stays.id
+    ]
+
+
+def test_the_page_of_data_quality_looks_back_fourteen_nights_for_runs_that_brought_nothing() -> (
+    None
+):
+    runs = _came(*((day, 0, "failed" if day in (1, 6, 18) else "complete") for day in range(22)))
+    found = analyse(Held([]), runs, {}, settings=ReportSettings()).quality
+    assert found is not None
+    assert [each.now for each in found.failed_lately] == [at_night(6), at_night(18)]
+    assert found.failed_runs == ()
+
+
+def test_a_calendar_of_nights_without_a_report_alone_is_one() -> None:
+    failed = FailedNight(run=run_id(FIRST), day="2026-11-19", now=FIRST, runs=1)
+    found = replace(analyse(Held([]), runs(1), {}, settings=ReportSettings()), nights=())
+    lists = Lists(Jobs(found, zone=UTC, pages=set()))
+    view = nightpages.calendar(replace(found, failed_nights=(failed,)), lists, UTC)
+    assert (view.count, view.failed) == ("0 nights", "1 more night brought no report.")
+    (month,) = view.months
+    assert (month.name, [row.href for row in month.rows]) == ("November 2026", [""])
+
+
+def test_why_a_night_brought_no_report_is_cut_and_stays_text(tmp_path: Path) -> None:
+    """In the calendar, the grid's heads and on the page of data quality."""
+    over = site_cases.runs(2)
+    attack = f"{site_cases.HOSTILE}\u202e<script>boom()</script>" + "x" * 5000
+    stopped = replace(over[-1], **_id_of(over[-1], hours=-5), state="failed", reason=attack)
+    runs = (*over[:1], stopped, *over[1:])
+    site_cases.write(tmp_path, site_cases.entries(20, runs), runs)
+    for name in ("nights/index.html", "grid.html", "quality.html"):
+        page = (tmp_path / name).read_text()
+        assert "&lt;/script&gt;" in page, name
+        assert "boom()<" not in page, name
+        assert "x" * 400 not in page, name
+
+
+def _id_of(run: Run, *, hours: int) -> dict[str, Any]:
+    now = run.now + timedelta(hours=hours)
+    return {"id": run_id(now), "now": now}
+
+
 def test_the_newest_nights_page_says_what_the_overview_says(site: Path) -> None:
     run = f"{FIRST + timedelta(days=2):%Y%m%dT%H%M%SZ}"
     page = (site / "site/nights" / run / "index.html").read_text()
@@ -121,9 +283,12 @@ def _rows(nights: list[NightSummary]) -> list[nightpages.Row]:
     found = analyse(Held([]), runs(1), {}, settings=ReportSettings())
     known = replace(found, nights=tuple(nights))
     lists = Lists(Jobs(known, zone=UTC, pages=set()))
-    return [row for month in nightpages.calendar(known, lists, UTC).months for row in month.rows][
-        ::-1
-    ]
+    return [
+        row
+        for month in nightpages.calendar(known, lists, UTC).months
+        for row in month.rows
+        if isinstance(row, nightpages.Row)
+    ][::-1]
 
 
 def test_the_calendar_tells_of_stuck_and_missing_work_and_leads_to_it() -> None:

@@ -22,9 +22,10 @@ from jmreport.analysis import (
 )
 from jmreport.analysis.coverage import covered_since, reached_since
 from jmreport.analysis.days import Calendar, zone
+from jmreport.analysis.failednights import failed_nights, marked
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import Nights
-from jmreport.analysis.quality import failed_since, quality
+from jmreport.analysis.quality import failed_lately, failed_since, quality
 from jmreport.analysis.scope import Scope
 from jmreport.analysis.seen import Causes
 from jmreport.analysis.settled import Settled, labels_of
@@ -160,6 +161,7 @@ class _Making:
         )
         costs = waste.Costs(self.jobs, scope.below, scope.tonight, scope.above, labels, prices)
         costs.read(self.measures)
+        failed, tries = failed_nights(self.runs, self.zone)
         return replace(
             told,
             quality=replace(
@@ -178,7 +180,9 @@ class _Making:
                 reached=reached_since(self.nights.runs),
                 filters=self.nights.run.asked.filters,
             ),
-            days=tallies.days.days(),
+            days=marked(tallies.days.days(), failed),
+            failed_nights=failed,
+            tries_before=tries,
             causes=causes.reports(self.jobs, told.attention),
             failed_by_night=self.overall.failures.by_night(night.NAMED_NIGHTS),
             ended_by_night=tallies.ended.by_night(),
@@ -324,6 +328,7 @@ class _Making:
             jobs=jobs,
             lost=self.lost,
             failed_runs=failed_since(self.runs, self.nights.previous),
+            failed_lately=failed_lately(self.runs),
             gaps=self.server.gaps,
             beyond=(*sorted(run.own_fields.items()), *self.server.beyond),
         )

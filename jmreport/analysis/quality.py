@@ -8,6 +8,9 @@ from jmreport.models import JOB_STATUSES
 from jmreport.records import Entry, Gap, Run
 from jmreport.report import Quality
 
+#: Nights that the page of data quality looks back for runs that brought nothing.
+LATELY = 14
+
 
 def quality(
     run: Run,
@@ -15,6 +18,7 @@ def quality(
     jobs: Sequence[Entry],
     lost: Iterable[str],
     failed_runs: Sequence[Run],
+    failed_lately: Sequence[Run] = (),
     gaps: Iterable[Gap],
     beyond: tuple[tuple[str, Any], ...] = (),
 ) -> Quality:
@@ -47,13 +51,21 @@ def quality(
         odd_dates=sum(row.odd_dates for row in rows),
         notes=run.notes,
         failed_runs=tuple(failed_runs),
+        failed_lately=tuple(failed_lately),
     )
 
 
 def failed_since(runs: Sequence[Run], previous: Run | None) -> tuple[Run, ...]:
     """Runs that brought nothing usable since the previous one that did."""
     since = runs.index(previous) + 1 if previous else 0
-    return tuple(run for run in runs[since:] if not run.usable and run.state != "refreshed")
+    return tuple(run for run in runs[since:] if run.brought_nothing)
+
+
+def failed_lately(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The same of the last nights: since the report before the first of them."""
+    usable = [run for run in runs if run.usable]
+    before = usable[-1 - LATELY] if len(usable) > LATELY else None
+    return tuple(run for run in failed_since(runs, before) if not run.pruned)
 
 
 def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:

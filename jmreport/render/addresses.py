@@ -95,6 +95,15 @@ def night(run: str) -> str:
     return f"nights/{run}/index.html"
 
 
+def failed_night(run: str) -> str:
+    """Where the calendar tells of a night that brought no report, by its first run.
+
+    >>> failed_night("20261121T021400Z")
+    'nights/index.html#failed-20261121T021400Z'
+    """
+    return f"{NIGHTS}#failed-{run}"
+
+
 def night_list(run: str, kind: str) -> str:
     """What a list of a night's jobs is called, by the night's run: kind is one of `NIGHT_LISTS`.
 

@@ -1,5 +1,7 @@
 """feed.xml: the nights as an Atom feed (RFC 4287), newest first, an entry each.
 
+A night that brought no report has an entry too: else silence would look like success.
+
     <feed xmlns="http://www.w3.org/2005/Atom">
       <entry><title>4 new failures</title><link href="…/nights/20261123T021400Z/index.html"/>…
 
@@ -14,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from jmreport.records import utc_text
 from jmreport.render import addresses, verdict
-from jmreport.report import NightSummary
+from jmreport.report import FailedNight, NightSummary, in_order
 
 #: Nights that a feed tells of.
 NIGHTS = 30
@@ -23,20 +25,31 @@ _NEVER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ATOM = "http://www.w3.org/2005/Atom"
 
 
-def feed(nights: Sequence[NightSummary], *, title: str, url: str | None, server: str) -> bytes:
-    """The feed of the newest nights; `url` is where the site is hosted."""
+def feed(
+    nights: Sequence[NightSummary],
+    failed: Sequence[FailedNight] = (),
+    *,
+    title: str,
+    url: str | None,
+    server: str,
+) -> bytes:
+    """The feed of the newest nights, of which there is one; `url` is where the site is hosted."""
+    both = in_order(nights, failed)
     ET.register_namespace("", _ATOM)
     root = ET.Element(f"{{{_ATOM}}}feed")
     base = f"{url.rstrip('/')}/" if url else "../"
     _text(root, "id", _id(server))
     _text(root, "title", title)
-    _text(root, "updated", utc_text(nights[-1].now))
+    _text(root, "updated", utc_text(both[-1].now))
     _text(ET.SubElement(root, f"{{{_ATOM}}}author"), "name", "jmreport")
     _link(root, f"{base}{addresses.OVERVIEW}", "alternate")
     if url:
         _link(root, f"{base}{addresses.FEED}", "self")
-    for night in reversed(nights[-NIGHTS:]):
-        _entry(root, night, base, server)
+    for night in reversed(both[-NIGHTS:]):
+        if isinstance(night, FailedNight):
+            _failed(root, night, base, server)
+        else:
+            _entry(root, night, base, server)
     ET.indent(root, " ")
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
@@ -52,6 +65,16 @@ def _entry(root: ET.Element, night: NightSummary, base: str, server: str) -> Non
     _link(entry, f"{base}{addresses.night(night.run)}", "alternate")
     told = (f"{said}.", verdict.night_rest(night), verdict.night_filter_note(night))
     _text(entry, "summary", " ".join(filter(None, told)))
+
+
+def _failed(root: ET.Element, night: FailedNight, base: str, server: str) -> None:
+    entry = ET.SubElement(root, f"{{{_ATOM}}}entry")
+    why = verdict.failed_reason(night, 120)
+    _text(entry, "id", _id(f"{server}#{night.run}"))
+    _text(entry, "title", f"REPORT FAILED: {why}" if why else "REPORT FAILED")
+    _text(entry, "updated", utc_text(night.now))
+    _link(entry, f"{base}{addresses.failed_night(night.run)}", "alternate")
+    _text(entry, "summary", verdict.failed_night(night))
 
 
 def _id(name: str) -> str:

@@ -1,7 +1,8 @@
 """The grid: workflows by night, each cell with its worst outcome and failed of ended jobs.
 
 Counts are those that each night told. A count leads to the list of exactly these jobs where they
-are still what is known of that night; a night's head leads to its own page.
+are still what is known of that night; a night's head leads to its own page. A night that brought
+no report is a column without counts, and its head leads to why.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,19 +10,23 @@ from typing import Literal
 
 from msgspec import Struct
 
-from jmreport.render import addresses, filtered, words
+from jmreport.render import addresses, filtered, verdict, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
-from jmreport.report import NightFlow, NightSummary, Report
+from jmreport.report import FailedNight, NightFlow, NightSummary, Report, in_order
 
 #: Nights and workflows that are shown; what is left out is said with a count.
 NIGHTS = 31
 ROWS = 300
+#: Nights without a report that are shown between them, the newest.
+FAILED_NIGHTS = 31
 #: A workflow is expected in a night when it ran in so many of the last seven before it.
 BEFORE = 7
 EXPECTED = 5
 
-CellKind = Literal["failed", "aborted", "unknown", "lacking", "succeeded", "expected", "none"]
+CellKind = Literal[
+    "failed", "aborted", "unknown", "lacking", "succeeded", "expected", "none", "unreported"
+]
 _LETTERS: dict[CellKind, str] = {
     "failed": "F",
     "aborted": "A",
@@ -30,6 +35,7 @@ _LETTERS: dict[CellKind, str] = {
     "succeeded": "S",
     "expected": "",
     "none": "",
+    "unreported": "×",
 }
 _WORDS: dict[CellKind, str] = {
     "failed": "some failed",
@@ -39,6 +45,7 @@ _WORDS: dict[CellKind, str] = {
     "succeeded": "all succeeded",
     "expected": "expected, and none came",
     "none": "no job ended",
+    "unreported": "no report",
 }
 _SUCCEEDED_OF_ASKED = "all succeeded; failed jobs were not asked for"
 
@@ -52,6 +59,7 @@ class Head(Struct, frozen=True, kw_only=True):
     href: str
     note: str
     said: str
+    unreported: bool = False
 
 
 class Cell(Struct, frozen=True, kw_only=True):
@@ -64,6 +72,18 @@ class Cell(Struct, frozen=True, kw_only=True):
     href: str
     total: str
     lacks: str
+
+
+#: What every workflow has in a night of which nobody knows anything.
+_UNREPORTED = Cell(
+    kind="unreported",
+    letter=_LETTERS["unreported"],
+    said=_WORDS["unreported"],
+    failed="",
+    href="",
+    total="",
+    lacks="",
+)
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -84,6 +104,8 @@ class GridView(Struct, frozen=True, kw_only=True):
     more: str
     nights: str
     zone: str
+    #: Whether a night brought no report, so that its sign is explained.
+    unreported: bool
 
 
 def pages(report: Report, lists: Lists, *, as_of: words.Moment | None) -> Iterator[Page]:
@@ -107,17 +129,30 @@ class _Grid:
         self.shown = report.nights[-NIGHTS:]
         # Those before the first that is shown tell whether a workflow was expected in it.
         self.nights = report.nights[-NIGHTS - BEFORE :]
+        self.columns = self._columns()
         self.flows = [{flow.name: flow for flow in night.flows} for night in self.nights]
+
+    def _columns(self) -> list[NightSummary | FailedNight]:
+        """The nights that are shown and those without a report among them, newest first."""
+        failed = in_order((), self.report.failed_nights)
+        both = in_order(self.shown, self.report.failed_nights)
+        if len(self.shown) < len(self.report.nights):
+            both = both[both.index(self.shown[0]) :]
+        hidden = {night.run for night in failed[:-FAILED_NIGHTS]}
+        return [night for night in reversed(both) if night.run not in hidden]
 
     def view(self) -> GridView:
         names = {name for flows in self.flows[-len(self.shown) :] for name in flows}
         kinds = {name: self._kinds(name) for name in names}
         order = sorted(names, key=lambda name: (_rank(kinds[name]), name))
-        left = len(self.report.nights) - len(self.shown)
+        left = len(self.report.nights) + len(self.report.failed_nights) - len(self.columns)
         count = len(self.shown)
         return GridView(
             title=f"{words.plural(len(names), 'workflow')} in {words.plural(count, 'night')}",
-            heads=tuple(self._head(night) for night in reversed(self.shown)),
+            heads=tuple(
+                self._failed_head(night) if isinstance(night, FailedNight) else self._head(night)
+                for night in self.columns
+            ),
             rows=tuple(self._row(name, kinds[name]) for name in order[:ROWS]),
             older=f"{words.plural(left, 'older night')}" if left else "",
             more=f"and {words.plural(len(order) - ROWS, 'more workflow')} without a failure"
@@ -125,11 +160,23 @@ class _Grid:
             else "",
             nights=addresses.NIGHTS,
             zone=words.zone_name(self.report.now, self.zone),
+            unreported=any(isinstance(night, FailedNight) for night in self.columns),
+        )
+
+    def _failed_head(self, night: FailedNight) -> Head:
+        weekday, date = self._date(night)
+        return Head(
+            weekday=weekday,
+            date=date,
+            clock=self._clock(night),
+            href=addresses.failed_night(night.run),
+            note=_WORDS["unreported"],
+            said=verdict.failed_night(night),
+            unreported=True,
         )
 
     def _head(self, night: NightSummary) -> Head:
-        moment, day = words.when(night.now, self.zone), words.day(night.now, self.zone)
-        weekday, _, date = day.text.rpartition(" ")[0].partition(" ") if day else ("", "", "")
+        moment, (weekday, date) = words.when(night.now, self.zone), self._date(night)
         notes = [] if night.complete else ["incomplete"]
         notes += ["whole window"] if night.since is None else []
         notes += ["filtered"] if filtered.narrows(night.filters) else []
@@ -138,16 +185,22 @@ class _Grid:
         return Head(
             weekday=weekday,
             date=date,
-            clock=words.clock(night.now.astimezone(self.zone)) if self._shares_day(night) else "",
+            clock=self._clock(night),
             href=addresses.night(night.run),
             note=", ".join(notes),
             said=moment.text if moment else night.run,
         )
 
-    def _shares_day(self, night: NightSummary) -> bool:
-        """Whether another night of the grid has the same day, so that its time tells it apart."""
-        day = night.now.astimezone(self.zone).date()
-        return sum(each.now.astimezone(self.zone).date() == day for each in self.shown) > 1
+    def _date(self, night: NightSummary | FailedNight) -> tuple[str, str]:
+        day = words.day(night.now, self.zone)
+        weekday, _, date = day.text.rpartition(" ")[0].partition(" ") if day else ("", "", "")
+        return weekday, date
+
+    def _clock(self, night: NightSummary | FailedNight) -> str:
+        """Its time, where another night of the grid has the same day: it tells them apart."""
+        at = night.now.astimezone(self.zone)
+        alike = sum(each.now.astimezone(self.zone).date() == at.date() for each in self.columns)
+        return words.clock(at) if alike > 1 else ""
 
     def _kinds(self, name: str) -> tuple[CellKind, ...]:
         """What each night that is shown says of a workflow, newest first."""
@@ -190,16 +243,22 @@ class _Grid:
         return flow.split.total if flow else 0
 
     def _row(self, name: str, kinds: Sequence[CellKind]) -> Row:
-        nights = list(reversed(self.shown))
-        flows = list(reversed(self.flows[-len(self.shown) :]))
+        flows = dict(zip(self._runs(), reversed(self.flows[-len(self.shown) :]), strict=True))
+        told = dict(zip(self._runs(), kinds, strict=True))
         return Row(
             name=words.cut_middle(name, 80) or NO_NAME,
             href=self.lists.jobs.workflow_href(name, addresses.GRID),
             cells=tuple(
-                self._cell(name, night, flow.get(name), kind)
-                for night, flow, kind in zip(nights, flows, kinds, strict=True)
+                _UNREPORTED
+                if isinstance(night, FailedNight)
+                else self._cell(name, night, flows[night.run].get(name), told[night.run])
+                for night in self.columns
             ),
         )
+
+    def _runs(self) -> Iterator[str]:
+        """The runs of the nights that are shown, newest first."""
+        return (night.run for night in reversed(self.shown))
 
     def _cell(self, name: str, night: NightSummary, flow: NightFlow | None, kind: CellKind) -> Cell:
         total = flow.split.total if flow else 0

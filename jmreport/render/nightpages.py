@@ -16,7 +16,17 @@ from jmreport.render import addresses, causewords, filtered, verdict, words
 from jmreport.render.gridpage import EXPECTED
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Night, NightJob, NightSummary, Range, Report, StuckJob
+from jmreport.report import (
+    CauseGroup,
+    FailedNight,
+    Night,
+    NightJob,
+    NightSummary,
+    Range,
+    Report,
+    StuckJob,
+    in_order,
+)
 
 #: How a night is had when its page must be made again.
 Remember = Callable[[str], Night | None]
@@ -129,12 +139,13 @@ _EARLY = Counted("", why="too few nights before")
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """A night in the calendar."""
+    """A night in the calendar. `tries` says how many runs of its day brought nothing before it."""
 
     when: words.Moment | None
     href: str
     verdict: str
     complete: bool
+    tries: str
     ended: Counted
     failed: Counted
     new: Counted
@@ -144,11 +155,20 @@ class Row(Struct, frozen=True, kw_only=True):
     missing: Counted
 
 
+class FailedRow(Struct, frozen=True, kw_only=True):
+    """A night in the calendar that brought no report: nothing to lead to, but why."""
+
+    when: words.Moment | None
+    anchor: str
+    said: str
+    href: str = ""
+
+
 class Month(Struct, frozen=True, kw_only=True):
     """A month of the calendar, newest first."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[Row | FailedRow, ...]
 
 
 class CalendarView(Struct, frozen=True, kw_only=True):
@@ -156,6 +176,7 @@ class CalendarView(Struct, frozen=True, kw_only=True):
 
     months: tuple[Month, ...]
     count: str
+    failed: str
     zone: str
     diffs: str
 
@@ -449,27 +470,40 @@ def _links(
 
 
 def calendar(report: Report, lists: Lists, zone: tzinfo) -> CalendarView:
-    """Every night, newest first, month by month in the report's zone."""
-    nights = report.nights
-    months: dict[str, list[Row]] = {}
+    """Every night, newest first, month by month in the report's zone; also without a report."""
+    nights, failed = report.nights, report.failed_nights
+    months: dict[str, list[Row | FailedRow]] = {}
     # Only a first night tells how many were before; what was pruned is not known.
     early = min(EXPECTED, len(nights)) if nights and nights[0].since is None else 0
-    for place in range(len(nights) - 1, -1, -1):
-        local = nights[place].now.astimezone(zone)
-        row = _row(nights[place], report, lists, zone, early=place < early)
-        months.setdefault(f"{local:%B %Y}", []).append(row)
+    first = frozenset(night.run for night in nights[:early])
+    both = in_order(nights, failed)
+    for night in reversed(both):
+        month = months.setdefault(f"{night.now.astimezone(zone):%B %Y}", [])
+        if isinstance(night, FailedNight):
+            month.append(_failed_row(night, zone))
+        else:
+            month.append(_row(night, report, lists, zone, early=night.run in first))
     return CalendarView(
         months=tuple(Month(name=name, rows=tuple(rows)) for name, rows in months.items()),
         count=words.plural(len(nights), "night"),
-        zone=words.zone_name(nights[-1].now, zone) if nights else "UTC",
+        failed=f"{words.plural(len(failed), 'more night')} brought no report." if failed else "",
+        zone=words.zone_name(both[-1].now, zone) if both else "UTC",
         diffs=addresses.relative(addresses.NIGHTS, addresses.DIFFS),
+    )
+
+
+def _failed_row(night: FailedNight, zone: tzinfo) -> FailedRow:
+    return FailedRow(
+        when=words.when(night.now, zone),
+        anchor=addresses.failed_night(night.run).partition("#")[2],
+        said=verdict.failed_night(night),
     )
 
 
 def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo, *, early: bool) -> Row:
     """A night's row. `early` says that too few nights were before it to miss anything."""
     counts, split = summary.counts, summary.split
-    first = summary.since is None
+    first, tries = summary.since is None, report.tries_before.get(summary.run, 0)
     page = addresses.relative(addresses.NIGHTS, addresses.night(summary.run))
 
     unseen = filtered.unseen(summary.filters)
@@ -488,6 +522,7 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo, *, e
         href=page,
         verdict=verdict.night_words(summary),
         complete=summary.complete,
+        tries=f"{words.plural(tries, 'run')} before it brought nothing" if tries else "",
         ended=Counted(words.number(split.total), _ended(summary, report, lists, zone)),
         failed=counted("failing", split.failed, _failed(summary, report, lists, zone)),
         new=_FIRST if first else on_page("new"),
@@ -518,14 +553,25 @@ def _list(
     lists: Lists,
     zone: tzinfo,
 ) -> str:
-    """The list of a night's jobs; "" where these are not known any more, or are others."""
-    if not jobs or len(jobs) != count:
+    """The list of a night's jobs that are known now; "" where none is.
+
+    One of fewer or of more jobs than the night counted says so itself.
+    """
+    if not jobs:
         return ""
     when = words.when(summary.now, zone)
-    address = lists.link_or_job(
-        addresses.night_list(summary.run, kind),
-        f"{noun} that ended in the night up to {when.text if when else summary.run}",
-        jobs,
-        back=("Nights", addresses.NIGHTS),
-    )
-    return addresses.relative(addresses.NIGHTS, address) if address else ""
+    title = f"{noun} that ended in the night up to {when.text if when else summary.run}"
+    address, back = addresses.night_list(summary.run, kind), ("Nights", addresses.NIGHTS)
+    if len(jobs) == count:
+        found = lists.link_or_job(address, title, jobs, back=back)
+    else:
+        found = lists.link(address, f"{title}: {_of(len(jobs), count)}", jobs, back=back)
+    return addresses.relative(addresses.NIGHTS, found)
+
+
+def _of(known: int, told: int) -> str:
+    """How the jobs that are known of a night stand to those that it counted."""
+    if known > told:
+        return f"its report counted {words.number(told)}"
+    verb = "is" if known == 1 else "are"
+    return f"{words.number(known)} of {words.number(told)} {verb} still known"

@@ -287,9 +287,7 @@ class _Overview:
         """What the runs that brought nothing, since the last report or this one, say."""
         quality = self.report.quality
         later = [
-            run
-            for run in self.report.runs
-            if not run.usable and run.state != "refreshed" and run.now > self.report.now
+            run for run in self.report.runs if run.brought_nothing and run.now > self.report.now
         ]
         failed = quality.failed_runs if quality else tuple(later)
         if not failed:

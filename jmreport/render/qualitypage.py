@@ -15,6 +15,8 @@ from jmreport.report import FrameDifference, LabelReport, Quality, Report, Statu
 
 #: Gaps shown in the table; all of them are in data/report.json, which the page says.
 GAPS = 1000
+#: Runs that brought nothing shown, the newest: cron may try again every few minutes.
+FAILED_RUNS = 100
 #: Values shown of each label in each time frame as the server counts them.
 SERVER_COUNTS = 50
 
@@ -109,6 +111,7 @@ class QualityView(Struct, frozen=True, kw_only=True):
     words: tuple[Fact, ...]
     notes: tuple[str, ...]
     failed_runs: tuple[RunRow, ...]
+    failed_more: str
     server: ServerFacts
     counts: tuple[ServerCounts, ...]
     differences: tuple[DifferenceRow, ...]
@@ -132,7 +135,7 @@ def pages(
 
 
 def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
-    gaps = quality.gaps
+    gaps, failed = quality.gaps, quality.failed_lately
     return QualityView(
         title="Everything asked for was read" if report.complete else "Data is incomplete",
         lede=verdict.incomplete(report)
@@ -163,7 +166,11 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
                 filter(None, (following.note(report), *quality.notes, *quality.run.notes))
             )
         ),
-        failed_runs=tuple(_run(run, lists) for run in quality.failed_runs),
+        failed_runs=tuple(_run(run, lists) for run in failed[: -1 - FAILED_RUNS : -1]),
+        failed_more=f"The newest {words.number(FAILED_RUNS)} of {words.number(len(failed))} "
+        "are shown."
+        if len(failed) > FAILED_RUNS
+        else "",
         server=serverfacts.read(quality.run.capabilities, quality.beyond),
         counts=tuple(_server_counts(report)),
         differences=tuple(row for each in quality.differences for row in _difference(each)),
@@ -259,7 +266,11 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
 
 
 def _run(run: Run, lists: Lists) -> RunRow:
-    return RunRow(at=words.when(run.now, lists.jobs.zone), state=run.state, why=run.reason)
+    return RunRow(
+        at=words.when(run.now, lists.jobs.zone),
+        state=run.state,
+        why=words.cut_middle(run.reason, 400),
+    )
 
 
 def _server_counts(report: Report) -> Iterator[ServerCounts]:

@@ -346,6 +346,7 @@ class _Site:
         settings = self.maker.settings
         feed_xml = feed.feed(
             report.nights,
+            report.failed_nights,
             title=settings.site.title,
             url=settings.site.url,
             server=report.run.asked.server,

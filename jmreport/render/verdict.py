@@ -7,7 +7,15 @@ from msgspec.structs import replace
 
 from jmreport.records import Asked, Filters
 from jmreport.render import filtered, words
-from jmreport.report import CauseGroup, Night, NightSummary, Report, ReportCounts, StatusSplit
+from jmreport.report import (
+    CauseGroup,
+    FailedNight,
+    Night,
+    NightSummary,
+    Report,
+    ReportCounts,
+    StatusSplit,
+)
 
 #: What work that is no longer counted did not do, so that nobody can say how it stands.
 AGAIN = "succeeded or failed again for 7 nights"
@@ -52,6 +60,18 @@ def night_headline(summary: NightSummary) -> str:
     said, counts = night_words(summary), replace(summary.counts, fixed=0, still_failing=0)
     # New failures say enough.
     return said if counts.new else ", ".join((said, *_said(counts)))
+
+
+def failed_reason(night: FailedNight, limit: int) -> str:
+    """Why a night brought no report, on one line and cut; "" where nobody said."""
+    return words.cut_middle(words.one_line(night.reason), limit)
+
+
+def failed_night(night: FailedNight) -> str:
+    """What its runs came to, in a sentence: "3 runs brought nothing, the last one: …"."""
+    several, why = night.runs > 1, failed_reason(night, 200)
+    said = f"{words.plural(night.runs, 'run') if several else 'The run'} brought nothing"
+    return f"{said}{', the last one' if several else ''}: {why}" if why else f"{said}."
 
 
 def night_rest(summary: NightSummary) -> str:
