@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
+import site_cases
 from analysis_cases import FIRST, HOUR, job, night, runs
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
 from jmreport.records import Entry, Filters
-from jmreport.render import gridpage
+from jmreport.render import gridpage, linkcheck
 from jmreport.render.gridpage import Cell, GridView
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.plan import told_of
@@ -201,6 +202,38 @@ def test_a_count_leads_to_its_jobs_only_while_they_are_what_the_night_told() -> 
     assert cells(same)[0].href.startswith("jobs/night-wf-")
     other, _ = grid([summary(0, {"wf": {"Failed": 3}})], jobs)
     assert cells(other)[0].href == ""
+
+
+def test_a_total_leads_to_a_list_that_the_site_has_anyway_of_exactly_these_jobs() -> None:
+    """Of one outcome to the list of the day; of several to the workflow's page, which has each."""
+    jobs = [job(f"a{n}", night(1) - HOUR, found=1, name="good") for n in range(2)]
+    jobs += [
+        job(f"b{status}", night(1) - HOUR, status, found=1, name="mixed", first=0)
+        for status in ("Succeeded", "Failed")
+    ]
+    jobs += [job("c", night(0) - HOUR, found=0, name="mixed")]
+    nights = [
+        summary(0, {}),
+        summary(1, {"good": {"Succeeded": 2}, "mixed": {"Succeeded": 1, "Failed": 1}}),
+    ]
+    view, _ = grid(nights, jobs)
+    assert cells(view, "good")[0].total_href.startswith("jobs/day-good-")
+    assert cells(view, "mixed")[0].total_href.endswith("#night-2026-11-02")
+    other = replace(nights[1], flows=summary(1, {"good": {"Succeeded": 3}}).flows)
+    assert cells(grid([nights[0], other], jobs)[0], "good")[0].total_href == ""
+
+
+def test_a_cell_without_a_failure_is_one_link_and_its_jobs_get_no_page_for_it(
+    tmp_path: Path,
+) -> None:
+    over = site_cases.runs(4)
+    site_cases.write(tmp_path, site_cases.entries(60, over), over)
+    page = (tmp_path / "grid.html").read_text()
+    linked = re.findall(r'class="of"><a href="(?:jobs/([^"]*)|workflows/[^"]*)">0/\d+</a>', page)
+    assert linked
+    pages = "".join(each.read_text() for each in (tmp_path / "workflows").glob("*.html"))
+    assert all(f'href="../jobs/{name}"' in pages for name in linked if name)
+    assert [fault for fault in linkcheck.check(tmp_path) if fault.what == "grid.html"] == []
 
 
 def test_many_nights_are_cut_with_a_count() -> None:

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 import site_cases
+from analysis_cases import job, run, runs
 from analysis_cases import night as at_night
-from analysis_cases import run, runs
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -25,7 +25,7 @@ from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
 from jmreport.records import Filters, Run, RunState, run_id
-from jmreport.render import kept, nightpages, words
+from jmreport.render import kept, listpages, nightpages, words
 from jmreport.render.files import WrittenFile
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.ledger import Ledger
@@ -297,6 +297,34 @@ def test_the_calendar_tells_of_stuck_and_missing_work_and_leads_to_it() -> None:
     page = "20261125T021400Z/index.html"
     assert row.stuck == nightpages.Counted("2", f"{page}#stuck")
     assert row.missing == nightpages.Counted("3", f"{page}#missing")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (2, ""),
+        (5, ": 2 of 5 are still known"),
+        (1, ": its report counted 1"),
+    ],
+)
+def test_a_count_of_the_calendar_leads_to_the_jobs_that_are_known_and_says_how_many_those_are(
+    told: int, said: str
+) -> None:
+    jobs = [job(f"j{n}", at_night(0) - timedelta(hours=1), "Failed", found=0) for n in range(2)]
+    found = analyse(Held(jobs), runs(1), {}, settings=ReportSettings())
+    (night,) = found.nights
+    counted = replace(night, split=StatusSplit(counts={"Failed": told}))
+    known = replace(found, nights=(counted,))
+    held = Jobs(known, zone=UTC, pages=set())
+    lists = Lists(held)
+    (month,) = nightpages.calendar(known, lists, UTC).months
+    (row,) = month.rows
+    assert isinstance(row, nightpages.Row)
+    assert (row.ended.text, row.failed.text) == (str(told), str(told))
+    titles = {page.address: listpages.shown(held, page.sheet).title for page in lists.pages()}
+    for cell, noun in ((row.ended, "jobs"), (row.failed, "failed jobs")):
+        title = titles[cell.href.removeprefix("../")]
+        assert title == f"2 {noun} that ended in the night up to Sun 1 Nov 2026, 02:00 UTC{said}"
 
 
 def test_too_few_nights_say_nothing_about_what_is_missing() -> None:

@@ -1,8 +1,9 @@
 """The grid: workflows by night, each cell with its worst outcome and failed of ended jobs.
 
 Counts are those that each night told. A count leads to the list of exactly these jobs where they
-are still what is known of that night; a night's head leads to its own page. A night that brought
-no report is a column without counts, and its head leads to why.
+are still what is known of that night; that of all jobs leads only where there is one anyway. A
+night's head leads to its own page. A night that brought no report is a column without counts, and
+its head leads to why.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from jmreport.render import addresses, filtered, verdict, words
+from jmreport.render import addresses, filtered, verdict, words, workflowpages
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
 from jmreport.report import FailedNight, NightFlow, NightSummary, Report, in_order
@@ -71,6 +72,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     failed: str
     href: str
     total: str
+    total_href: str
     lacks: str
 
 
@@ -82,6 +84,7 @@ _UNREPORTED = Cell(
     failed="",
     href="",
     total="",
+    total_href="",
     lacks="",
 )
 
@@ -130,6 +133,10 @@ class _Grid:
         # Those before the first that is shown tell whether a workflow was expected in it.
         self.nights = report.nights[-NIGHTS - BEFORE :]
         self.columns = self._columns()
+        self.told = {flow.name: flow for flow in report.workflows}
+        self.days = {
+            (flow.name, day.day): day for flow in report.workflows for day in flow.days if day.jobs
+        }
         self.flows = [{flow.name: flow for flow in night.flows} for night in self.nights]
 
     def _columns(self) -> list[NightSummary | FailedNight]:
@@ -275,6 +282,7 @@ class _Grid:
             failed=words.number(failed) if total else "",
             href=self._failed(name, night, failed),
             total=words.number(total) if total else "",
+            total_href=self._total(night, flow) if flow and total else "",
             lacks=", ".join(lacks),
         )
 
@@ -291,6 +299,14 @@ class _Grid:
             jobs,
             back=("Grid", addresses.GRID),
         )
+
+    def _total(self, night: NightSummary, flow: NightFlow) -> str:
+        """Where all jobs are that a night counted; "" where those of its day are others."""
+        day = self.days.get((flow.name, night.now.astimezone(self.zone).date().isoformat()))
+        known = {status: len(jobs) for status, jobs in day.jobs.items() if jobs} if day else {}
+        if day is None or known != {status: n for status, n in flow.split.counts.items() if n}:
+            return ""
+        return workflowpages.day_address(self.told[flow.name], day, self.lists)
 
 
 def _lacks(missing: int, stuck: int) -> list[str]:

@@ -63,6 +63,7 @@ class Point(Struct, frozen=True, kw_only=True):
     """A day of the failure rate chart, in its table."""
 
     day: str
+    anchor: str
     failed: Link
     aborted: Link
     succeeded: Link
@@ -292,6 +293,7 @@ def _view(
         days=tuple(
             Point(
                 day=day_words(day.day),
+                anchor=_day_anchor(day),
                 failed=_day(flow, day, "Failed", lists, at),
                 aborted=_day(flow, day, "Aborted", lists, at),
                 succeeded=_day(flow, day, "Succeeded", lists, at),
@@ -308,18 +310,47 @@ def _view(
 
 def _day(flow: WorkflowReport, day: Day, status: str, lists: Lists, at: str) -> Link:
     """A workflow's jobs of one status that ended in a night."""
-    jobs = day.jobs.get(status, ())
-    address = lists.link_or_job(
+    address = _day_list(flow, day, status, lists)
+    return Link(
+        text=day_number(day, status, len(day.jobs.get(status, ()))),
+        href=addresses.relative(at, address) if address else "",
+    )
+
+
+def _day_list(flow: WorkflowReport, day: Day, status: str, lists: Lists) -> str:
+    return lists.link_or_job(
         list_name("day", flow.name, day.day, status),
         f"{status_adjective(words.status(status))} jobs of "
         f"{words.cut_middle(flow.name, 80) or NO_NAME} {night_words(day.day)}",
-        jobs,
+        day.jobs.get(status, ()),
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
-    return Link(
-        text=day_number(day, status, len(jobs)),
-        href=addresses.relative(at, address) if address else "",
-    )
+
+
+def day_address(flow: WorkflowReport, day: Day, lists: Lists) -> str:
+    """Where the site tells of a workflow's jobs of a night anyway; "" where it does not.
+
+    The list of those of one status, and where there are several the night's row on the workflow's
+    page, which leads to the list of each.
+    """
+    statuses = [status for status, jobs in day.jobs.items() if jobs]
+    if len(statuses) == 1:
+        return _day_list(flow, day, statuses[0], lists)
+    if not statuses or not (_draws_rates(day_rates(flow.days)) or _draws_durations(flow)):
+        return ""
+    return f"{addresses.workflow(flow.name)}#{_day_anchor(day)}"
+
+
+def _day_anchor(day: Day) -> str:
+    return f"night-{day.day}"
+
+
+def _draws_rates(rates: Sequence[float | None]) -> bool:
+    return sum(rate is not None for rate in rates) > 1
+
+
+def _draws_durations(flow: WorkflowReport) -> bool:
+    return len(flow.durations) > 1
 
 
 def _counts(
@@ -407,9 +438,8 @@ def _tasks(flow: WorkflowReport, by_status: Window, lists: Lists, at: str) -> It
 def _charts(
     flow: WorkflowReport, rates: Sequence[float | None], lists: Lists
 ) -> Iterator[charts.Rates | charts.Durations]:
-    known = [place for place, rate in enumerate(rates) if rate is not None]
-    if len(known) > 1:
-        last = known[-1]
+    if _draws_rates(rates):
+        last = max(place for place, rate in enumerate(rates) if rate is not None)
         band = bands.usual_band(rates[: last + 1])
         yield charts.Rates(
             title="Failure rate by night",
@@ -418,7 +448,7 @@ def _charts(
             rates=tuple(rates),
             band=band,
         )
-    if len(flow.durations) > 1:
+    if _draws_durations(flow):
         yield _durations(flow, lists)
 
 
