@@ -58,6 +58,15 @@ CHARTS: tuple[charts.Chart, ...] = (
 )
 
 
+def test_a_day_without_a_report_is_marked_and_named_in_both_panels() -> None:
+    """An empty place would look like a night without a failure."""
+    gap = Bar(day="2026-11-22", label="22 Nov", unreported=True)
+    drawn = plotting.draw(Days(title="a", take_away="b", bars=(*DAYS, gap)))
+    assert drawn.count("22 Nov: no report") == 2
+    assert ">no report<" in drawn
+    assert "no report" not in plotting.draw(CHARTS[0])
+
+
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
 def test_the_same_data_is_the_same_drawing(chart: charts.Chart) -> None:
     """Drawn twice, byte for byte the same."""

@@ -225,6 +225,13 @@ def test_a_day_is_one_of_the_reports_zone() -> None:
     assert [len(failed_nights(runs, ZoneInfo(zone))[0]) for zone in ("UTC", "Asia/Tokyo")] == [1, 0]
 
 
+def test_a_day_without_a_report_is_marked_only_where_its_run_failed() -> None:
+    came = _came((0, 0, "complete"), (1, 0, "failed"), (3, 0, "complete"))
+    ended_first = job("j", at_night(0) - timedelta(hours=1), found=0)
+    found = analyse(Held([ended_first]), came, {}, settings=ReportSettings())
+    assert [day.unreported for day in found.days] == [False, True, False, False]
+
+
 def test_runs_that_were_pruned_take_the_nights_with_them_that_they_did_not_bring() -> None:
     gone, stays = _came((0, 0, "failed"), (5, 0, "failed"))
     assert [night.run for night in failed_nights([replace(gone, pruned=True), stays], UTC)[0]] == [

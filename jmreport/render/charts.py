@@ -49,7 +49,8 @@ Width = Literal["wide", "narrow", "mail"]
 class Bar(Struct, frozen=True, kw_only=True):
     """A night's jobs, by the day on which it ended.
 
-    `label` is how the day is written; the links lead to lists, "" is none.
+    `label` is how the day is written; the links lead to lists, "" is none. `unreported` says that
+    it has no jobs since its run brought no report.
     """
 
     day: str
@@ -59,6 +60,7 @@ class Bar(Struct, frozen=True, kw_only=True):
     aborted: int = 0
     failed_link: str = ""
     succeeded_link: str = ""
+    unreported: bool = False
 
 
 class Days(Struct, frozen=True, kw_only=True, tag=True):

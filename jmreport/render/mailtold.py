@@ -395,6 +395,7 @@ class Telling:
                 succeeded=day.succeeded,
                 failed=day.failed,
                 aborted=day.aborted,
+                unreported=overview.unreported(day),
             )
             for day in days
         )
@@ -493,6 +494,8 @@ def _chart_said(days: Sequence[Day]) -> str:
     )
     if unseen := sum("Failed" in day.unseen for day in days):
         said += f" Of {words.plural(unseen, 'day')} failed jobs were not asked for."
+    if without := sum(map(overview.unreported, days)):
+        said += f" Of {words.plural(without, 'day')} there is no report."
     return said
 
 

@@ -612,7 +612,8 @@ class _Overview:
             text = day_number(day, kind, count)
             return Link(text=text, href=links.get((day.day, kind), ""))
 
-        notes = ["no report; what ended is in the next night"] if silent else []
+        failed = "its run failed and " if day.unreported else ""
+        notes = [f"no report; {failed}what ended is in the next night"] if silent else []
         notes += ["filtered"] if day.filtered and not self._all_filtered else []
         return DayRow(
             # A night that was pruned still has its bar, and no page.
@@ -755,6 +756,11 @@ def _usual_day(days: Sequence[Day]) -> str:
     )
 
 
+def unreported(day: Day) -> bool:
+    """Whether a bar that is not there would look like a quiet night."""
+    return day.unreported and not _ended(day)
+
+
 def _days_said(days: Sequence[Day]) -> str:
     if not days:
         return ""
@@ -783,6 +789,7 @@ def _day_charts(
             aborted=day.aborted,
             failed_link=links.get((day.day, "bad"), ""),
             succeeded_link=links.get((day.day, "Succeeded"), ""),
+            unreported=unreported(day),
         )
         for day in days
     )

@@ -158,11 +158,32 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     _dress(below, "Succeeded jobs a night", max((bar.succeeded for bar in bars), default=0))
     _median(above, bad)
     _say_highest(above, bad)
+    for place, bar in enumerate(bars):
+        if bar.unreported:
+            _unreported(above, below, place, bar, labels)
     for axes in (above, below):
         axes.set_xlim(-0.6, max(len(bars), 1) - 0.4)
     above.set_xticks([])
     _name_days(below, [bar.label for bar in bars], 6 if chart.width == "wide" else 3)
     return labels
+
+
+def _unreported(above: "Axes", below: "Axes", place: int, bar: Bar, labels: dict[str, str]) -> None:
+    """A grey column with words in it: no bar would look like a night without a failure."""
+    for name, axes in (("above", above), ("below", below)):
+        patch = axes.axvspan(place - 0.36, place + 0.36, color=INK["band"], linewidth=0, zorder=0)
+        patch.set_gid(f"unreported-{name}-{place}")
+        labels[f"unreported-{name}-{place}"] = f"{bar.label}: no report"
+    above.text(
+        *(place, 0.5),
+        "no report",
+        transform=above.get_xaxis_transform(),
+        rotation=90,
+        fontsize=10,
+        color=INK["muted"],
+        ha="center",
+        va="center",
+    )
 
 
 def _name_days(axes: "Axes", days: Sequence[str], most: int) -> None:
