@@ -244,6 +244,9 @@ def test_the_last_nights_data_says_the_same_as_its_page(site: Site, keys: Keys) 
         "missing": 0,
         "running": 1,
         "unknown": 0,
+        "not_run": 0,
+        "lapsed": 0,
+        "unjudged": 0,
     }
 
 
