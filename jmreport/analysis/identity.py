@@ -31,10 +31,12 @@ def unrepeated(jobs: Iterable[Entry], nights: Nights) -> Unrepeated | None:
 
     `jobs` are listed ones, the newest first.
     """
+    newest = [entry for entry in islice(jobs, _MOST_JOBS) if entry.row.key]
+    # Nearly all work comes back by its inputs, and to look for its nights takes ten times as long.
+    doubtful = _hardly_back(newest)
     ran: defaultdict[str, list[tuple[int, JobRow]]] = defaultdict(list)
-    for entry in islice(jobs, _MOST_JOBS):
-        at = nights.ended(entry)
-        if at is not None and entry.row.key:
+    for entry in newest:
+        if entry.row.name in doubtful and (at := nights.ended(entry)) is not None:
             ran[entry.row.name].append((nights.index(at), entry.row))
     votes: Counter[tuple[str, ...]] = Counter()
     for_flows: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -47,6 +49,18 @@ def unrepeated(jobs: Iterable[Entry], nights: Nights) -> Unrepeated | None:
         return None
     labels = min(votes, key=lambda each: (-votes[each], each))
     return Unrepeated(labels=labels, workflows=tuple(for_flows[labels]))
+
+
+def _hardly_back(entries: Sequence[Entry]) -> frozenset[str]:
+    """Workflows of whose jobs hardly any has inputs that jobs of another run had."""
+    jobs: Counter[str] = Counter(entry.row.name for entry in entries)
+    runs: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for entry in entries:
+        runs[entry.row.name, entry.row.key].add(entry.run)
+    back = Counter(
+        entry.row.name for entry in entries if len(runs[entry.row.name, entry.row.key]) > 1
+    )
+    return frozenset(name for name in jobs if back[name] <= _SELDOM * jobs[name])
 
 
 def known_unrepeated(history: History, runs: Sequence[Run]) -> Unrepeated | None:
