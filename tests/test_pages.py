@@ -371,6 +371,13 @@ def test_each_filter_shows_exactly_its_jobs(list_page: Any) -> None:
         "workflow=sv_merge": [row for row in here if row.name == "sv_merge"],
         "label=owner%3Dana": [row for row in here if row.labels["owner"] == "ana"],
         "by.labels.owner=ana": [row for row in here if row.labels["owner"] == "ana"],
+        "label=Owner%3DANA": [row for row in here if row.labels["owner"] == "ana"],
+        "label=owner%3Dana%20batch%3Db1": [
+            row for row in here if (row.labels["owner"], row.labels.get("batch")) == ("ana", "b1")
+        ],
+        "label=owner%3Dana%2C%20batch": [
+            row for row in here if row.labels["owner"] == "ana" and "batch" in row.labels
+        ],
         "label=batch&archived=on": [row for row in rows if "batch" in row.labels],
         "flag=follow-up": [row for row in rows if row.labels.get("flag") == "follow-up"],
         "flag=archive": [row for row in rows if row.archived],

@@ -179,11 +179,22 @@
     return function (row) { return data.labels[row].some(function (pair) { return set[pair]; }); };
   }
 
-  // "owner=ana" is that value, "owner" is any value, "owner=" an empty one.
-  function labelTest(text) {
+  // "owner=ana" is that value, "owner" is any value, "owner=" an empty one. Capitals tell apart what is there.
+  function labelled(text) {
     var split = text.indexOf('=');
     var key = split < 0 ? text : text.slice(0, split), wanted = text.slice(split + 1);
-    return hasPair(pairsThat(function (pair) { return pair[0] === key && (split < 0 || pair[1] === wanted); }));
+    var exact = pairsThat(function (pair) { return pair[0] === key && (split < 0 || pair[1] === wanted); });
+    if (Object.keys(exact).length) return exact;
+    key = key.toLowerCase();
+    wanted = wanted.toLowerCase();
+    return pairsThat(function (pair) { return pair[0].toLowerCase() === key && (split < 0 || pair[1].toLowerCase() === wanted); });
+  }
+
+  // "owner=ana batch=b1" are both, unless it is a value with a space or a comma in it.
+  function labelTests(text) {
+    var whole = labelled(text), parts = text.split(/[\s,]+/).filter(Boolean);
+    if (Object.keys(whole).length || parts.length < 2) return [hasPair(whole)];
+    return parts.map(function (part) { return hasPair(labelled(part)); });
   }
 
   function wordTest(column, wanted) {
@@ -212,8 +223,8 @@
     var all = [];
     if (state.status) all.push(wordTest(byKey.status, state.status));
     if (state.workflow) all.push(wordTest(byKey.name, state.workflow));
-    if (state.label) all.push(labelTest(state.label));
-    if (state.flag) all.push(labelTest('flag=' + state.flag));
+    if (state.label) all = all.concat(labelTests(state.label));
+    if (state.flag) all = all.concat(labelTests('flag=' + state.flag));
     data.filters.forEach(function (field) {
       if (state['by.' + field.key]) all.push(fieldTest(field, state['by.' + field.key]));
     });
