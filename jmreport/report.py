@@ -352,6 +352,10 @@ class Quality(Struct, frozen=True, kw_only=True):
     #: The same of tasks, shards and attempts, with the number of jobs that have some.
     unknown_words: tuple[tuple[str, int], ...] = ()
     odd_dates: int = 0
+    #: Listed jobs that ended before they started, and those of which a time is over a day behind
+    #: the run's.
+    backwards: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     #: Runs that brought nothing since the report before this one; those of the last 14 nights.
     failed_runs: tuple[Run, ...] = ()

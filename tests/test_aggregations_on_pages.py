@@ -27,6 +27,7 @@ from jmreport.report import LabelReport, Report, StatusSplit
 from jmreport.settings import ReportSettings
 
 OVER = runs(2)
+DAY = timedelta(days=1)
 JOBS = entries(120, OVER)
 
 
@@ -261,6 +262,26 @@ def test_a_frame_longer_than_what_was_read_says_how_long_that_is(tmp_path: Path)
     label = next(tmp_path.glob("labels/owner-*.html")).read_text()
     assert "Only the last 9 days were read (since Sat 14 Nov 2026, 02:14 UTC)" in label
     assert label.count("Not all of this time frame was read.") == 2
+
+
+def test_times_that_cannot_be_are_counted_and_listed(tmp_path: Path) -> None:
+    """An end before its start, and a time to come; not one that is hours ahead, as zones are."""
+    one, other, third, fourth = labelled(["x"] * 4)
+    jobs = (
+        replace(one, row=replace(one.row, start=NOW - DAY, end=NOW - DAY - timedelta(seconds=1))),
+        replace(other, row=replace(other.row, submission=NOW + 400 * DAY, start=None, end=None)),
+        replace(third, row=replace(third.row, end=NOW + timedelta(hours=14))),
+        fourth,
+    )
+    found = analyse(Held(jobs), OVER, {}, settings=ReportSettings())
+    assert found.quality
+    assert (found.quality.backwards, found.quality.ahead) == ((one.row.id,), (other.row.id,))
+    write(tmp_path, jobs, OVER)
+    page = (tmp_path / addresses.QUALITY).read_text()
+    for name, job in (("backwards", one), ("ahead", other)):
+        address = f"jobs/{name}.html"
+        assert f'<a href="{address}">1</a>' in page
+        assert addresses.job(job.row.id).partition("/")[2] in (tmp_path / address).read_text()
 
 
 def test_the_servers_words_for_a_label_are_on_its_page() -> None:

@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from jmreport.models import JOB_STATUSES
-from jmreport.records import Entry, Gap, Run
+from jmreport.records import Entry, Gap, JobRow, Run
 from jmreport.report import Quality
 
 #: Nights that the page of data quality looks back for runs that brought nothing.
 LATELY = 14
+#: Clocks differ, and zones are left out.
+_SKEW = timedelta(days=1)
 
 
 def quality(
@@ -49,10 +52,23 @@ def quality(
         unknown_statuses=_most_first(unknown_statuses),
         unknown_words=_most_first(unknown_words),
         odd_dates=sum(row.odd_dates for row in rows),
+        backwards=tuple(row.id for row in rows if row.listed and _is_backwards(row)),
+        ahead=tuple(row.id for row in rows if row.listed and _is_ahead(row, run.now + _SKEW)),
         notes=run.notes,
         failed_runs=tuple(failed_runs),
         failed_lately=tuple(failed_lately),
     )
+
+
+def _is_backwards(row: JobRow) -> bool:
+    """Whether it ended before it started."""
+    return row.start is not None and row.end is not None and row.end < row.start
+
+
+def _is_ahead(row: JobRow, latest: datetime) -> bool:
+    """Whether one of its times is still to come."""
+    times = (row.submission, row.start, row.end)
+    return any(at is not None and at > latest for at in times)
 
 
 def failed_since(runs: Sequence[Run], previous: Run | None) -> tuple[Run, ...]:

@@ -263,6 +263,16 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
         name="Dates without a zone, or unreadable",
         text=words.number(quality.odd_dates),
     )
+    for name, what, jobs in (
+        ("backwards", "that ended before they started", quality.backwards),
+        ("ahead", "with a time that is still to come", quality.ahead),
+    ):
+        if jobs:
+            yield Fact(
+                name=f"Jobs {what}",
+                text=words.number(len(jobs)),
+                href=lists.link(name, f"jobs {what}", jobs, back=back),
+            )
 
 
 def _run(run: Run, lists: Lists) -> RunRow:
