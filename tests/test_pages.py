@@ -432,7 +432,10 @@ def test_no_match_is_said_in_words(list_page: Any) -> None:
     """An empty table would look like a broken one."""
     list_page.locator("#f-text").fill("nothing has this in it")
     list_page.locator("#none").wait_for(state="visible")
-    assert list_page.locator("#none").inner_text() == "No job matches. Clear the filter."
+    said = "No job of the last 7 days matches. Clear the filter."
+    assert list_page.locator("#none").inner_text() == said
+    older = list_page.locator("main .note a").evaluate_all("all => all.map(a => a.textContent)")
+    assert older == ["nights", "labels"]
     assert not list_page.locator("#jobs").is_visible()
 
 

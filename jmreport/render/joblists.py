@@ -152,7 +152,14 @@ class IndexView(Struct, frozen=True, kw_only=True):
     rows_file: str
     #: Why there is no job; "" where there are some.
     none: str
+    #: How far back it looks, and where older jobs are; "" where it looks back to the beginning.
+    window: str = ""
+    older: tuple[PageLink, ...] = ()
     every_status: tuple[words.StatusWord, ...] = ()
+
+
+#: Where jobs from before the report's window are.
+_OLDER = (("nights", addresses.NIGHTS), ("labels", addresses.LABELS))
 
 
 def index_pages(
@@ -174,6 +181,8 @@ def index_pages(
     archived = [entry.row.id for entry in report.jobs if entry.row.archived]
     if not ids:
         ids, archived = archived, []
+    asked = report.run.asked
+    window = words.frame_words(asked.timeframe) if asked.since else ""
     statuses = tuple(_statuses(ids, jobs, lists))
     beside = _archived(archived, lists)
     chunks = chunked(ids)
@@ -190,6 +199,7 @@ def index_pages(
                 beside,
                 incomplete,
                 none,
+                window if first else "",
                 rows_file if first else "",
                 as_of if first else None,
                 digest(jobs.marks(chunk)),
@@ -205,6 +215,7 @@ def index_pages(
                 rows_file,
                 incomplete,
                 none,
+                window,
             ),
             as_of=as_of if first else None,
             order=LAST if first else jobs.order(chunk[0]),
@@ -283,6 +294,7 @@ def _index_view(
     rows_file: str,
     incomplete: str,
     none: str,
+    window: str,
 ) -> Callable[[Any], IndexView]:
     def view(_charts: Any) -> IndexView:
         at = addresses.jobs_page(page)
@@ -300,6 +312,10 @@ def _index_view(
             zone=words.zone_name(jobs.now, jobs.zone),
             rows_file=addresses.relative(at, rows_file) if page == 1 else "",
             none=none,
+            window=window if page == 1 else "",
+            older=tuple(
+                PageLink(text=text, href=addresses.relative(at, href)) for text, href in _OLDER
+            ),
             every_status=tuple(words.status(status) for status in (*_ORDER, "")),
         )
 
