@@ -133,6 +133,26 @@ def test_the_critical_path_is_outlined() -> None:
     assert outlined == [False, True, True]
 
 
+def test_the_gaps_of_the_critical_path_are_named() -> None:
+    """In the caption with its length, and in the table where each ends; not those of seconds."""
+    first, second, third = call(0, 20), call(46, 80), call(80.2, 100)
+    diagram = drawn(task(first), task(second), task(third), end=100)
+    assert diagram is not None
+    said = "Critical path, by time and not by dependency: 1 h 40 min, 26 min of it in gaps."
+    assert diagram.caption.endswith(said)
+    assert [spell.note for spell in diagram.spells] == [
+        "critical path",
+        "critical path, 26 min after what was before",
+        "critical path",
+    ]
+    whole = drawn(task(call(0, 20)), task(call(20, 60)))
+    assert whole is not None
+    assert whole.caption.endswith("Critical path, by time and not by dependency: 1 h.")
+    alone = drawn(task(call(0, 20)))
+    assert alone is not None
+    assert "ritical" not in alone.caption
+
+
 def test_without_any_time_there_is_no_diagram() -> None:
     assert drawn(task(call(None, None))) is None
     assert drawn() is None

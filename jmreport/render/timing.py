@@ -9,8 +9,9 @@ and says so. Positions across are percentages, so the diagram fits any screen an
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -21,6 +22,8 @@ from jmreport.render.calls import Call, Kind
 MOST_BARS = 400
 MOST_LANES = 20
 MOST_ROWS = 150
+#: A shorter gap on the critical path is not named.
+_GAP = timedelta(minutes=1)
 _SLOWEST = 5
 _FAILED = 10
 _BINS = 60
@@ -165,7 +168,7 @@ def timing(
         lanes=lanes,
         ticks=_ticks(scale, zone),
         legend=_legend(lanes),
-        caption=_caption(scale, zone),
+        caption=f"{_caption(scale, zone)}{_path(spans, critical)}",
         spells=tuple(spells),
         spells_left_out=sum(map(len, spans)) - len(spells),
         lanes_left_out=max(0, len(tasks) - MOST_ROWS),
@@ -203,8 +206,9 @@ def _spans(task: TaskCalls, scale: _Scale) -> list[_Span]:
     return found
 
 
-def _critical(spans: Iterable[_Span]) -> frozenset[int]:
-    """The chain of calls in which each ends last before the next starts, by identity."""
+def _critical(spans: Iterable[_Span]) -> dict[int, timedelta]:
+    """The chain of calls in which each ends last before the next starts, by identity, the first of
+    them first; and how long nothing of it ran before each."""
     ordered = sorted((s for s in spans if s.sure), key=lambda s: s.end)
     ends = [span.end for span in ordered]
     chain: list[_Span] = []
@@ -213,7 +217,13 @@ def _critical(spans: Iterable[_Span]) -> frozenset[int]:
         span = ordered[at]
         chain.append(span)
         at = min(bisect_right(ends, span.start + timedelta(seconds=1)), at) - 1
-    return frozenset(id(span.call) for span in chain) if len(chain) > 1 else frozenset()
+    if len(chain) < 2:
+        return {}
+    chain.reverse()
+    gaps = {id(chain[0].call): timedelta(0)}
+    for before, span in pairwise(chain):
+        gaps[id(span.call)] = max(span.start - before.end, timedelta(0))
+    return gaps
 
 
 def _split(shown: Sequence[tuple[TaskCalls, list[_Span]]]) -> str:
@@ -244,7 +254,11 @@ def _drawn(spans: list[_Span]) -> list[_Span]:
 
 
 def _lane(
-    task: TaskCalls, spans: list[_Span], scale: _Scale, critical: frozenset[int], split: str
+    task: TaskCalls,
+    spans: list[_Span],
+    scale: _Scale,
+    critical: Mapping[int, timedelta],
+    split: str,
 ) -> Lane:
     band = _band(spans, scale) if _scattered(spans) else None
     drawn = _drawn(spans)
@@ -274,7 +288,7 @@ def _lane(
 
 
 def _bars(
-    span: _Span, scale: _Scale, y: int, height: int, critical: frozenset[int], split: str
+    span: _Span, scale: _Scale, y: int, height: int, critical: Mapping[int, timedelta], split: str
 ) -> Iterable[Bar]:
     call = span.call
     look = _look(span)
@@ -400,6 +414,17 @@ def _caption(scale: _Scale, zone: tzinfo) -> str:
     return f"{first.text} to {last.text}, times in {named}."
 
 
+def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta]) -> str:
+    """How long the critical path is, and how much of it nothing of it ran; "" without one."""
+    if not critical:
+        return ""
+    on_it = [span for own in spans for span in own if id(span.call) in critical]
+    whole = max(span.end for span in on_it) - min(span.start for span in on_it)
+    idle = sum(critical.values(), timedelta(0))
+    gaps = f", {words.duration(idle)} of it in gaps" if idle >= _GAP else ""
+    return f" Critical path, by time and not by dependency: {words.duration(whole)}{gaps}."
+
+
 def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
     """At most five round times, as the zone's clocks show them."""
     seconds = (scale.end - scale.start).total_seconds()
@@ -434,7 +459,7 @@ def _spells(
     spans: Sequence[list[_Span]],
     zone: tzinfo,
     near: datetime,
-    critical: frozenset[int],
+    critical: Mapping[int, timedelta],
     most: int,
 ) -> list[Spell]:
     """Every attempt in words, failed ones first where not all of them can be shown."""
@@ -445,7 +470,7 @@ def _spells(
 
 
 def _spell(
-    task: TaskCalls, span: _Span, zone: tzinfo, near: datetime, critical: frozenset[int]
+    task: TaskCalls, span: _Span, zone: tzinfo, near: datetime, critical: Mapping[int, timedelta]
 ) -> Spell:
     call = span.call
     shard = f"shard {call.shard}, " if call.shard is not None else ""
@@ -456,7 +481,9 @@ def _spell(
         active = call.status in ACTIVE_STATUSES
         notes.append("still active when read" if active else "end unknown")
     if id(call) in critical:
-        notes.append("critical path")
+        gap = critical[id(call)]
+        after = f", {words.duration(gap)} after what was before" if gap >= _GAP else ""
+        notes.append(f"critical path{after}")
     return Spell(
         task=words.cut_middle(task.name, 80),
         part=f"{shard}attempt {call.attempt}",
