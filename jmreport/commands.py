@@ -386,19 +386,19 @@ def init(
         raise UsageError(f"{file} is there already", hint="--force writes over it")
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     values: dict[str, Any] = dict(_asked()) if asks else {}
-    if labels := _proposed(file, values):
-        if asks:
-            question = "Labels that tell work apart from night to night"
-            answer = typer.prompt(question, default=", ".join(labels))
-            labels = tuple(filter(None, map(str.strip, answer.split(","))))
-        values["report.identity_labels"] = labels
+    if (labels := _proposed(file, values)) and asks:
+        question = "Labels that tell work apart from night to night"
+        answer = typer.prompt(f"{question}, or - for none", default=", ".join(labels))
+        named = () if answer.strip() == "-" else map(str.strip, answer.split(","))
+        values["report.identity_labels"] = tuple(filter(None, named))
     whole = file.with_name(f".{file.name}.new")
     whole.write_text(commented(values), encoding="utf-8")
     whole.replace(file)
     given.console.say(f"wrote {file}")
     if labels and not asks:
-        named = ", ".join(labels)
-        given.console.say(f"report.identity_labels: {named}, by which work comes back")
+        from jmreport.settings_example import toml
+
+        given.console.say(f"report.identity_labels = {toml(labels)} would tell work apart: set it")
 
 
 nightly_commands.add_doctor_to(app)

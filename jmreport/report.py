@@ -759,3 +759,5 @@ class Report(Struct, frozen=True, kw_only=True):
     timeline: Timeline | None = None
     #: Whether there were runs before `runs`, of which nights are no longer told.
     pruned: bool = False
+    #: Which these were, where they are known, and when each read what it found.
+    pruned_at: dict[str, datetime] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from analysis_cases import job as of_night
 from mail_cases import DAY, NOW, job, settings
 from msgspec.structs import replace
 from site_cases import record
+from test_cli import on_a_terminal
 
 from jmreport import pipeline
 from jmreport.analysis import measure, summarise
@@ -80,6 +81,18 @@ def test_nothing_is_proposed_where_inputs_do_or_nobody_can_say(
     assert found(jobs, nights) is None
 
 
+def test_labels_that_would_hide_failures_of_another_workflow_are_not_proposed() -> None:
+    """They are asked of all: of fifty samples an owner would make one piece of work."""
+    samples = [{"owner": "ana", "sample": f"s{number}"} for number in range(10)]
+    report_of_owner = nightly({"owner": "ana"}, {"owner": "li"}, name="report")
+    known = [
+        replace(one, row=replace(one.row, key=one.row.labels["sample"]))
+        for one in nightly(*samples)
+    ]
+    assert found(report_of_owner) == Unrepeated(labels=("owner",), workflows=("report",))
+    assert found([*known, *report_of_owner]) is None
+
+
 def test_new_samples_every_night_are_no_work_that_comes_back() -> None:
     jobs = [
         replace(one, row=replace(one.row, labels={"sample": one.row.id}))
@@ -145,7 +158,23 @@ def test_init_and_doctor_propose_what_the_snapshots_tell(
     main(["doctor"])
     assert 'report.identity_labels = ["sample"] would tell it apart' in capsys.readouterr().out
     assert main(["init"]) == Exit.DONE
-    assert "report.identity_labels: sample" in capsys.readouterr().out
-    assert '\nidentity_labels = ["sample"]\n' in Path("jmreport.toml").read_text()
+    assert 'report.identity_labels = ["sample"] would tell work apart' in capsys.readouterr().out
+    settings = Path("jmreport.toml").read_text()
+    assert '\n#identity_labels = ["sample"]\n' in settings
+    Path("jmreport.toml").write_text(settings.replace("#identity_labels", "identity_labels"))
     main(["doctor"])
     assert "identity_labels" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [(b"", '\nidentity_labels = ["sample"]\n'), (b"-", "\nidentity_labels = []\n")],
+    ids=["taken", "declined"],
+)
+def test_on_a_terminal_init_asks_whether_the_labels_shall_do(
+    folder: Path, typed: bytes, written: str
+) -> None:
+    code, shown = on_a_terminal(folder, ["init"], b"\n" * 5 + typed + b"\n", at="Address")
+    assert code == 0, shown
+    assert "Labels that tell work apart" in shown
+    assert written in (folder / "jmreport.toml").read_text()

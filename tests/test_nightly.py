@@ -191,8 +191,23 @@ def test_a_night_of_which_no_mail_could_be_made_is_told_of_by_the_next_one(
     assert len(post.arrived) == 3
 
 
-def test_a_disk_that_is_full_is_mailed_all_the_same(
+def test_a_night_without_a_mail_ends_whatever_its_team_is_called(
     server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Else the next one would deliver it first, and tell of it once more."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    night(of, url)
+    rows = map(json.loads, (tmp_path / "site/data/jobs.ndjson").read_text().splitlines())
+    fine = next(row["labels"] for row in rows if row["status"] == "Succeeded")
+    quiet = Team(name="mail", to=("m@example.org",), send="on-failure", labels=fine)
+    outcome = night(replace(of, teams=(quiet,)), url, days=1)
+    assert outcome.summary[-1].startswith("mail: nothing to send"), outcome.summary
+    assert json.loads((tmp_path / "snapshots/nightly.json").read_text())["ended"]
+
+
+def test_a_disk_that_is_full_is_mailed_all_the_same(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing can be kept of the mail, which says what failed; with room again nights go on."""
     _, url = server
@@ -207,6 +222,7 @@ def test_a_disk_that_is_full_is_mailed_all_the_same(
             settings(tmp_path, post.port), snapshots=Snapshots(dir=str(disk / "snapshots"))
         )
         night(of, url)
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
         with suppress(OSError), (disk / "others").open("wb", buffering=0) as others:
             while others.write(bytes(4096)):
                 pass

@@ -382,6 +382,10 @@ def test_each_filter_shows_exactly_its_jobs(list_page: Any) -> None:
         "flag=follow-up": [row for row in rows if row.labels.get("flag") == "follow-up"],
         "flag=archive": [row for row in rows if row.archived],
         "label=flag%3Darchive": [row for row in rows if row.archived],
+        "label=owner%3Dana%2C": [row for row in here if row.labels["owner"] == "ana"],
+        "label=Flag%3Darchive%20owner%3Dana": [
+            row for row in rows if row.archived and row.labels["owner"] == "ana"
+        ],
         "": here,
         "archived=on": rows,
         "text=na17": [row for row in here if "NA17" in row.labels["sample"]],

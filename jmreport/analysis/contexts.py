@@ -239,7 +239,8 @@ class _Making:
                 and attention.too_long(row, active_for, usual),
                 # What lies below a listed job has no baseline of its own.
                 unjudged=active_for is not None
-                and not (lost or row.parent)
+                and not lost
+                and row.listed
                 and attention.lacks_baseline(row, active_for, usual),
                 short_id=short[row.id],
             )

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, islice
 
-from jmreport.analysis.nights import Nights
+from jmreport.analysis.nights import Key, Nights, key_of
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.report import Unrepeated
@@ -16,7 +16,7 @@ from jmreport.report import Unrepeated
 #: Nights and jobs of a workflow of which anything can be said.
 LEAST_NIGHTS, LEAST_JOBS = 3, 6
 #: Jobs that are looked at, the newest first.
-_MOST_JOBS = 20_000
+_MOST_JOBS = 100_000
 #: Labels that are tried together.
 _MOST_LABELS = 8
 #: Shares of a workflow's jobs: with inputs that came back at most; and of a label that is
@@ -45,10 +45,27 @@ def unrepeated(jobs: Iterable[Entry], nights: Nights) -> Unrepeated | None:
         if known and _comes_back(some, lambda row: row.key) <= _SELDOM and (best := _best(some)):
             votes[best] += len(some)
             for_flows[best].append(name)
-    if not votes:
-        return None
-    labels = min(votes, key=lambda each: (-votes[each], each))
-    return Unrepeated(labels=labels, workflows=tuple(for_flows[labels]))
+    for labels in sorted(votes, key=lambda each: (-votes[each], each)):
+        if _keeps_apart(newest, labels, nights):
+            return Unrepeated(labels=labels, workflows=tuple(for_flows[labels]))
+    return None
+
+
+def _keeps_apart(entries: Sequence[Entry], labels: Sequence[str], nights: Nights) -> bool:
+    """Whether labels tell each workflow's jobs of a night apart about as well as inputs do.
+
+    They are asked of all: an owner would make one piece of work of another workflow's samples, of
+    which the newest success would hide each failure.
+    """
+    by_inputs: defaultdict[str, set[tuple[int, Key]]] = defaultdict(set)
+    by_labels: defaultdict[str, set[tuple[int, Key]]] = defaultdict(set)
+    for entry in entries:
+        at = nights.ended(entry)
+        if at is not None:
+            night, name = nights.index(at), entry.row.name
+            by_inputs[name].add((night, key_of(entry.row, ())))
+            by_labels[name].add((night, key_of(entry.row, labels)))
+    return all(len(by_labels[name]) >= _APART * len(each) for name, each in by_inputs.items())
 
 
 def _hardly_back(entries: Sequence[Entry]) -> frozenset[str]:

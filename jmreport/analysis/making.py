@@ -285,6 +285,7 @@ class _Making:
             previous=nights.previous,
             runs=tuple(run for run in self.runs if not run.pruned),
             pruned=any(run.pruned for run in self.runs),
+            pruned_at={run.id: run.now for run in self.runs if run.pruned},
             counts=counts,
             jobs=self.jobs,
             split=workflows.split(entry.row for entry in self.jobs),

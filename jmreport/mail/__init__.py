@@ -8,12 +8,22 @@ refused, or may have been sent.
 
 from jmreport.mail.message import Envelope, message
 from jmreport.mail.sending import Delivered, Server, TroubleError, deliver, probe
-from jmreport.mail.spool import Parcel, Recipient, Spool, name_of, no_room, parcels, write
+from jmreport.mail.spool import (
+    Parcel,
+    PassingSpool,
+    Recipient,
+    Spool,
+    name_of,
+    no_room,
+    parcels,
+    write,
+)
 
 __all__ = [
     "Delivered",
     "Envelope",
     "Parcel",
+    "PassingSpool",
     "Recipient",
     "Server",
     "Spool",

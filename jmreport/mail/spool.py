@@ -174,6 +174,45 @@ def parcels(root: Path) -> tuple[Parcel, ...]:
     return tuple(_read(path) for path in sorted(root.glob("*.json")))
 
 
+class PassingSpool(Spool):
+    """A spool that keeps its mails for as long as this process sends them: for a night of which no
+    disk can keep anything."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._mails: dict[str, bytes] = {}
+        self._parcels: dict[str, Parcel] = {}
+
+    def __exit__(self, *_: object) -> None:
+        self._mails.clear()
+
+    def put(self, parcel: Parcel, mail: bytes) -> None:
+        """Holds a mail."""
+        self._mails[parcel.name] = mail
+        self.record(parcel)
+
+    def record(self, parcel: Parcel) -> None:
+        """Holds what became of a mail."""
+        self._parcels[parcel.name] = parcel
+
+    def get(self, night: str, team: str) -> Parcel | None:
+        """The mail of a team and night that is held; None where there is none."""
+        return self._parcels.get(name_of(night, team))
+
+    def mail(self, parcel: Parcel) -> bytes:
+        """The mail itself."""
+        return self._mails[parcel.name]
+
+    def parcels(self) -> tuple[Parcel, ...]:
+        """All mails that are held."""
+        return tuple(self._parcels.values())
+
+    def forget(self, parcel: Parcel) -> None:
+        """Lets go of a mail and what became of it."""
+        self._mails.pop(parcel.name, None)
+        self._parcels.pop(parcel.name, None)
+
+
 def no_room(root: Path) -> str:
     """Why a night's mails cannot be kept in a spool; "" where they can.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -325,66 +324,81 @@ class _Making:
         """Everything that waits, tonight's mails among it, given to the server."""
         from jmreport import mail as post
 
-        spool = spool_of(self.settings)
-        if unattended and (why := post.no_room(spool)):
-            return self._sent_unkept(server, why, progress=progress)
-        return self._sent(spool, server, again=again, progress=progress)
+        place = spool_of(self.settings)
+        if unattended and (why := post.no_room(place)):
+            return self._sent_unkept(server, why, progress)
+        with post.Spool(place) as spool:
+            return self._sent(spool, server, progress, again=again)
 
-    def _sent_unkept(self, server: post.Server, why: str, *, progress: Progress) -> Outcome:
-        """Tonight's mails to those of whom the spool has none, by a spool that goes with it.
+    def _sent_unkept(self, server: post.Server, why: str, progress: Progress) -> Outcome:
+        """Tonight's mails to those of whom the spool has none: nothing of them can be kept.
 
-        Raises JmreportError where the server takes none: they are lost, then.
+        What waits there goes on waiting, and is told of. Raises JmreportError where the server
+        takes none: they are lost, then.
         """
         from jmreport import mail as post
 
-        parcels = post.parcels(spool_of(self.settings))
+        place = spool_of(self.settings)
+        parcels = post.parcels(place)
         kept = {one.team for one in parcels if one.night == self.night}
         self.teams = [team for team in self.teams if team.name not in kept]
-        hint = "free some space: nothing of these mails is remembered"
-        with TemporaryDirectory(prefix="jmreport-mail-") as folder:
+        hint = "nothing of these mails is remembered: make room, or name another mail.spool"
+        waits = tuple(
+            f"{one.team}: the mail of run {one.night} goes on waiting"
+            for one in parcels
+            if one.waits
+        )
+        with post.PassingSpool(place) as spool:
             try:
-                done = self._sent(Path(folder), server, progress=progress, keeps=False)
+                done = self._sent(spool, server, progress, earlier=parcels)
             except DeliveryError as error:
                 raise JmreportError(f"{error.message} ({why})", hint=hint) from None
-        told = (f"mails could not be kept: {why}", f"  hint: {hint}")
+        told = (*waits, f"mails could not be kept: {why}", f"  hint: {hint}")
         return replace(done, exit=first(Exit.FAILED, done.exit), summary=(*done.summary, *told))
 
     def _sent(
         self,
-        root: Path,
+        spool: post.Spool,
         server: post.Server,
+        progress: Progress,
         *,
         again: bool = False,
-        keeps: bool = True,
-        progress: Progress,
+        earlier: Sequence[post.Parcel] | None = None,
     ) -> Outcome:
+        """`earlier` are mails of a spool in which nothing can be kept any more."""
         from jmreport import mail as post
 
-        with post.Spool(root) as spool:
-            sending = _Sending(self, spool, again=again, keeps=keeps)
-            with progress.step("make mails", None) as step:
-                sending.make(step.advance)
-            wanted = sending.waiting()
-            with progress.step("send mails", len(wanted)) as step:
-                done = post.deliver(
-                    spool,
-                    server,
-                    wanted,
-                    patience=self.settings.mail.patience,
-                    told=progress.note,
-                )
-                step.advance(sum(not parcel.waits for parcel in done.parcels))
-            sending.tidy()
-            return sending.outcome(done, f"{server.at}")
+        sending = _Sending(self, spool, again=again, earlier=earlier)
+        with progress.step("make mails", None) as step:
+            sending.make(step.advance)
+        wanted = sending.waiting()
+        with progress.step("send mails", len(wanted)) as step:
+            done = post.deliver(
+                spool,
+                server,
+                wanted,
+                patience=self.settings.mail.patience,
+                told=progress.note,
+            )
+            step.advance(sum(not parcel.waits for parcel in done.parcels))
+        sending.tidy()
+        return sending.outcome(done, f"{server.at}")
 
 
 class _Sending:
     """The spool's part: what is put there, what of earlier nights is sent, and what is told."""
 
     def __init__(
-        self, making: _Making, spool: post.Spool, *, again: bool, keeps: bool = True
+        self,
+        making: _Making,
+        spool: post.Spool,
+        *,
+        again: bool,
+        earlier: Sequence[post.Parcel] | None = None,
     ) -> None:
         self._making, self._spool, self._again = making, spool, again
+        self._earlier = earlier
+        keeps = earlier is None
         self._where = f"in {spool.root}" if keeps else "and cannot be kept"
         #: What becomes of mails that nobody took now.
         self._then = "the next `jmreport mail` sends {}" if keeps else "nothing keeps {}"
@@ -397,11 +411,12 @@ class _Sending:
     def make(self, made: Callable[[], None]) -> None:
         """Keep tonight's mails, and say of earlier ones what becomes of them."""
         making = self._making
-        earlier = [each for each in self._spool.parcels() if each.night != making.night]
+        kept = self._spool.parcels() if self._earlier is None else self._earlier
+        earlier = [each for each in kept if each.night != making.night]
         for told in making.nights({team.name: _unsent(team, earlier) for team in making.teams}):
             self._put(told)
             made()
-        for parcel in earlier:
+        for parcel in earlier if self._earlier is None else ():
             self._settle(parcel)
 
     def _put(self, told: _Told) -> None:

@@ -120,6 +120,8 @@ class _Night:
         self.told = True
         #: Why its pages are not where mails lead to; "" where they are.
         self._pages_lack = ""
+        #: Steps that could not be done, as they went the last time.
+        self._lacking: set[str] = set()
 
     def whole(self, source: Source, until: float | None) -> Outcome:
         """What was left over first, then this night's own steps in their order."""
@@ -184,7 +186,7 @@ class _Night:
             mailed = self._step("mail", lambda: self._mail(failed))
             came.append(mailed)
             # Whatever else ends it leaves nothing in the spool: then the next night tells of this.
-            self.told = mailed.exit == Exit.NOT_DELIVERED or not _is_lacking("mail", mailed)
+            self.told = mailed.exit == Exit.NOT_DELIVERED or "mail" not in self._lacking
         if self.told:
             self._kept.did("mail")
         return came
@@ -235,7 +237,7 @@ class _Night:
     def _pages(self, name: str, does: Callable[[], Outcome]) -> Outcome:
         """A step without which this night's pages are not where mails lead to."""
         came = self._step(name, does)
-        if _is_lacking(name, came):
+        if name in self._lacking:
             self._pages_lack = self._pages_lack or came.summary[0]
         return came
 
@@ -244,20 +246,22 @@ class _Night:
 
         Somebody who stops the night stops all of it, and so does a run that writes at this moment.
         """
+        self._lacking.discard(name)
         try:
-            came = does()
+            return does()
         except StoppedError:
             raise
         except LockedError as error:
             if name == "collect":
                 raise
-            return _lacking(name, error)
+            lack: JmreportError = error
         except JmreportError as error:
-            return _lacking(name, error)
+            lack = error
         except OSError as error:
             what = f"{error.filename}: " if error.filename else ""
-            return _lacking(name, JmreportError(f"{what}{error.strerror or error}"))
-        return came
+            lack = JmreportError(f"{what}{error.strerror or error}")
+        self._lacking.add(name)
+        return _lacking(name, lack)
 
 
 def _also(outcome: Outcome, what: str, hint: str) -> Outcome:
@@ -269,11 +273,6 @@ def _also(outcome: Outcome, what: str, hint: str) -> Outcome:
 def _lacking(step: str, error: JmreportError) -> Outcome:
     lines = (f"{step}: {error.message}", *((f"  hint: {error.hint}",) if error.hint else ()))
     return Outcome(exit=error.code, summary=lines)
-
-
-def _is_lacking(step: str, came: Outcome) -> bool:
-    """Whether a step could not be done."""
-    return bool(came.summary) and came.summary[0].startswith(f"{step}: ")
 
 
 def _why(built: Outcome, newest: Run | None, now: datetime) -> str:

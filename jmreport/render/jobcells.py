@@ -230,7 +230,9 @@ def duration_words(row: JobRow, so_far: float | None) -> str:
     """How long a job took, or takes so far; "" where nobody knows."""
     if so_far is None:
         return words.duration(row.took)
-    return f"{words.duration(timedelta(seconds=so_far))} so far"
+    # On paper it stands in two lines, and breaks nowhere else; on a screen the break is a space.
+    took = words.duration(timedelta(seconds=so_far)).replace(" ", "\xa0")
+    return f"{took}\nso\xa0far"
 
 
 def failure_words(row: JobRow) -> str:
@@ -341,7 +343,7 @@ class Jobs:
         self._short_ids, self._shorter = report.short_ids, dict[str, str]()
         self.now = report.now
         #: When each run read what it found.
-        self._read_at = {run.id: run.now for run in report.runs}
+        self._read_at = {run.id: run.now for run in report.runs} | report.pruned_at
         self.zone = zone
         self._workflows = pages
         #: What lists show of jobs, as digests; no more is kept of those that nothing else shows.
@@ -642,7 +644,9 @@ class Jobs:
                 text = "" if when else words.cut_middle(field_text(row, column.key), CELL_TEXT)
                 return Cell(label=label, kind=kind, look=look, time=when, text=text)
             case "duration":
-                return Cell(label=label, kind=kind, look=look, text=duration_words(row, so_far))
+                text = duration_words(row, so_far)
+                look = look if so_far is None else f"{look} going"
+                return Cell(label=label, kind=kind, look=look, text=text)
             case _:
                 text = words.cut_middle(field_text(row, column.key), CELL_TEXT)
                 return Cell(label=label, kind=kind, look=look, text=words.breakable(text))

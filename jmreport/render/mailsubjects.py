@@ -53,6 +53,7 @@ def subject(night: Night, team: Team, zone: tzinfo) -> str:
 def _is_fine(report: Report) -> bool:
     counts = report.counts
     bad = counts.failing + counts.missing + counts.stuck + counts.unknown + counts.lapsed
+    bad += counts.unjudged
     hidden = filtered.hides_failures(report.run.asked.filters)
     broken = any(one.broken for one in report.slos)
     return bool(counts.total) and not bad and not hidden and not broken
@@ -71,6 +72,7 @@ def _numbers(report: Report, *, known: bool) -> str:
         (counts.missing, "missing"),
         (counts.unknown, "unknown"),
         (counts.lapsed, "no longer counted"),
+        (counts.unjudged, "cannot be judged"),
     )
     others = [f"{words.number(count)} {what}" for count, what in said if count]
     if not counts.total:

@@ -125,7 +125,10 @@
       at.dateTime = new Date(what * 1000).toISOString();
       td.appendChild(at);
     } else if (column.kind === 'text') breakable(td, String(what));
-    else td.textContent = column.kind === 'duration' ? duration(what) + (column.going.indexOf(row) < 0 ? '' : ' so far') : column.kind === 'number' ? thousands(what) : what;
+    else if (column.kind === 'duration' && column.going.indexOf(row) >= 0) {
+      td.className += ' going';
+      td.textContent = duration(what).replace(/ /g, '\u00a0') + '\nso\u00a0far';
+    } else td.textContent = column.kind === 'duration' ? duration(what) : column.kind === 'number' ? thousands(what) : what;
     return td;
   }
 
@@ -191,10 +194,9 @@
   }
 
   // "owner=ana batch=b1" are both, unless it is a value with a space or a comma in it.
-  function labelTests(text) {
+  function allLabelled(text) {
     var whole = labelled(text), parts = text.split(/[\s,]+/).filter(Boolean);
-    if (Object.keys(whole).length || parts.length < 2) return [hasPair(whole)];
-    return parts.map(function (part) { return hasPair(labelled(part)); });
+    return Object.keys(whole).length || !parts.length ? [whole] : parts.map(labelled);
   }
 
   function wordTest(column, wanted) {
@@ -215,16 +217,19 @@
   var archived = {};
   data.archived.forEach(function (row) { archived[row] = true; });
   function withArchived() {
-    return state.archived === 'on' || state.flag === 'archive' || state.label === 'flag=archive' ||
-      data.archived.length === data.ids.length;
+    return state.archived === 'on' || state.flag === 'archive' || data.archived.length === data.ids.length ||
+      Boolean(state.label) && allLabelled(state.label).some(function (set) {
+        var those = Object.keys(set);
+        return those.length === 1 && data.pairs[those[0]].join('=') === 'flag=archive';
+      });
   }
 
   function tests() {
     var all = [];
     if (state.status) all.push(wordTest(byKey.status, state.status));
     if (state.workflow) all.push(wordTest(byKey.name, state.workflow));
-    if (state.label) all = all.concat(labelTests(state.label));
-    if (state.flag) all = all.concat(labelTests('flag=' + state.flag));
+    if (state.label) all = all.concat(allLabelled(state.label).map(hasPair));
+    if (state.flag) all.push(hasPair(labelled('flag=' + state.flag)));
     data.filters.forEach(function (field) {
       if (state['by.' + field.key]) all.push(fieldTest(field, state['by.' + field.key]));
     });
