@@ -6,7 +6,9 @@ system to write: `python snapshot_cases.py STORE N`; without N it prints how man
 """
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +39,22 @@ def summarise(record: Record) -> JobRow:
         readable=record.detail is not None,
         gaps=record.gaps,
     )
+
+
+@contextmanager
+def small_disk(place: Path, megabytes: int) -> Iterator[None]:
+    """A disk of its own at a new folder; the test is skipped where none may be mounted."""
+    import pytest
+
+    place.mkdir()
+    mount, size = shutil.which("mount"), f"size={megabytes}m"
+    asked = [str(mount), "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
+    if mount is None or subprocess.run(asked, capture_output=True, check=False).returncode:  # noqa: S603 - our own program
+        pytest.skip("may not mount a small disk here")
+    try:
+        yield
+    finally:
+        subprocess.run([str(shutil.which("umount")), str(place)], check=True)  # noqa: S603 - our own program
 
 
 def row(number: int, status: str = "Succeeded") -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pytest
 from counting_server import Counting
 from mail_cases import Mailboxes, free_port, text
 from msgspec.structs import replace
+from snapshot_cases import small_disk
 
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, serve
@@ -212,12 +213,7 @@ def test_a_disk_that_is_full_is_mailed_all_the_same(
     """Nothing can be kept of the mail, which says what failed; with room again nights go on."""
     _, url = server
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    size = ["-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    if mount is None or subprocess.run([mount, *size], capture_output=True, check=False).returncode:  # noqa: S603 - our own program
-        pytest.skip("may not mount a small disk here")
-    try:
+    with small_disk(disk, 4):
         of = replace(
             settings(tmp_path, post.port), snapshots=Snapshots(dir=str(disk / "snapshots"))
         )
@@ -239,8 +235,6 @@ def test_a_disk_that_is_full_is_mailed_all_the_same(
         assert night(of, url, days=2).exit == Exit.DONE
         assert "Wed 25 Nov" in post.arrived[-1].mail["Subject"]
         assert len(post.arrived) == 3
-    finally:
-        subprocess.run([str(shutil.which("umount")), str(disk)], check=True)  # noqa: S603 - our own program
 
 
 def test_where_neither_a_night_nor_its_mails_can_be_kept_they_are_sent_once(

@@ -29,6 +29,7 @@ from snapshot_cases import (
     record,
     row,
     run_of,
+    small_disk,
     summarise,
     temporaries,
     write_run,
@@ -370,12 +371,7 @@ def test_a_store_that_cannot_be_written_can_be_read() -> None:
 def test_a_disk_that_is_full_leaves_the_store_whole(tmp_path: Path) -> None:
     """A real one: what fits is kept, the error names a file, and there is room again."""
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    size = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if mount is None or subprocess.run([mount, *size], capture_output=True, check=False).returncode:  # noqa: S603 - our own program
-        pytest.skip("may not mount a small disk here")
-    try:
+    with small_disk(disk, 1):
         write_run(disk / "store", [record(n) for n in range(20)])
         big = [record(n, detail={"noise": os.urandom(50_000).hex()}) for n in range(100, 140)]
         with pytest.raises(JmreportError, match=r"No space left|is full"):
@@ -384,8 +380,6 @@ def test_a_disk_that_is_full_leaves_the_store_whole(tmp_path: Path) -> None:
         assert kills.damage(disk / "store") == []
         write_run(disk / "store", [record(1, "Failed")], days=2)
         assert check(disk / "store", summarise) == ()
-    finally:
-        subprocess.run([str(shutil.which("umount")), str(disk)], check=True)  # noqa: S603 - our own program
 
 
 def test_check_names_everything_that_is_wrong(tmp_path: Path) -> None:
