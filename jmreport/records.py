@@ -33,16 +33,21 @@ FRAME_LENGTHS: dict[TimeFrame, timedelta | None] = {
 }
 
 
+#: What a server's empty date says: year 1, or 1970 with a zone's hours before or behind it.
+_CLOCKS_BEGIN = datetime(1970, 1, 3, tzinfo=UTC)
+
+
 def moment(text: object) -> datetime | None:
     """The instant a server's date-time names, in UTC; None where there is none to be read.
 
-    A naive date is read as UTC (the quality page says how many there were).
+    A naive date is read as UTC (the quality page says how many there were). Where the clocks of
+    programs begin is no time at which a job did anything: it is a date that was not filled in.
 
     >>> moment("2026-11-23T17:11:43.638000+00:00").isoformat()
     '2026-11-23T17:11:43.638000+00:00'
     >>> moment("2026-11-23T17:11:43").isoformat()
     '2026-11-23T17:11:43+00:00'
-    >>> moment("yesterday") is None
+    >>> moment("yesterday") is moment("1970-01-01T00:00:00Z") is moment("0001-01-01T00:00:00Z")
     True
     """
     return instant(text) if isinstance(text, str) else None
@@ -55,11 +60,11 @@ def instant(text: str | None) -> datetime | None:
         return None
     try:
         read = datetime.fromisoformat(text)
-        if read.tzinfo is UTC:
-            return read
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        if read.tzinfo is not UTC:
+            read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return None if read < _CLOCKS_BEGIN else read
 
 
 def utc_text(at: datetime) -> str:

@@ -209,6 +209,15 @@ def test_dates_without_a_zone_or_meaning_are_counted() -> None:
     assert row_of(detail(start="2026-11-23T12:00:00", end="soon")).odd_dates == 2
 
 
+@pytest.mark.parametrize(
+    "empty", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00+00:00", "1969-12-31T19:00:00"]
+)
+def test_a_date_that_a_server_left_empty_is_no_time_and_counted_as_odd(empty: str) -> None:
+    """A failed job that ended in 1970 would be of no night and no window."""
+    row = row_of(detail(status="Failed", end=empty))
+    assert (row.end, row.odd_dates) == (None, 1)
+
+
 def test_counts_beyond_reason_still_fit_a_row() -> None:
     tree = detail(extensions={"tasks": [{"name": "t", "attempts": 10**40}]})
     msgspec.json.encode(row_of(tree))

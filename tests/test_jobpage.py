@@ -194,7 +194,7 @@ def test_a_date_without_a_zone_is_read_as_utc_and_noted_on_the_jobs_page() -> No
     assert "read as UTC" not in text(page(record(detail(**sound))))
     shown = text(page(record(detail(**{**sound, "submission": "2026-11-22T19:00:00"}))))
     assert "Sun 22 Nov 2026, 19:00 UTC" in shown
-    assert "Odd dates 1 (without a zone and read as UTC, or unreadable" in shown
+    assert "Odd dates 1 (without a zone and read as UTC, empty or unreadable" in shown
 
 
 def test_events_are_told_to_the_second() -> None:

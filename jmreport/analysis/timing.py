@@ -8,7 +8,7 @@ say how long the job took (`JobRow.took`).
 
 from datetime import datetime
 
-from jmreport.records import is_terminal, moment
+from jmreport.records import instant, is_terminal, moment
 
 #: Statuses of a job that has not started, whatever its `start` says.
 WAITING_STATUSES = ("Submitted", "OnHold")
@@ -25,12 +25,14 @@ def believed_end(status: str, end: object) -> datetime | None:
 
 
 def is_odd(date: object) -> bool:
-    """Whether a date that a server sent names no zone, or cannot be read as a date at all.
+    """Whether a date that a server sent names no zone, or no time that can be believed at all.
 
     >>> is_odd("2026-11-23T17:11:43+00:00"), is_odd("2026-11-23T17:11:43"), is_odd("soon")
     (False, True, True)
+    >>> is_odd("1970-01-01T00:00:00+00:00")
+    True
     """
-    if not isinstance(date, str):
+    if not isinstance(date, str) or instant(date) is None:
         return True
     try:
         return datetime.fromisoformat(date).tzinfo is None

@@ -138,7 +138,7 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
         updated = words.when(moment(extensions.last_update), zone)
         found.append(Fact(name="Last update", when=updated, text=extensions.last_update[:60]))
     if row.odd_dates:
-        note = "without a zone and read as UTC, or unreadable; the raw JSON has them"
+        note = "without a zone and read as UTC, empty or unreadable; the raw JSON has them"
         found.append(Fact(name="Odd dates", text=words.number(row.odd_dates), note=note))
     if record.taken_out:
         text = words.plural(record.taken_out, "value")

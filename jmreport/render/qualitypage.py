@@ -260,7 +260,7 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
             yield Fact(name="The first of them was last seen there", text="", at=first)
         yield Fact(name="Last seen there", text="", at=last)
     yield Fact(
-        name="Dates without a zone, or unreadable",
+        name="Dates without a zone, empty or unreadable",
         text=words.number(quality.odd_dates),
     )
     for name, what, jobs in (
