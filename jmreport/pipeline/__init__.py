@@ -19,7 +19,8 @@ from jmreport.pipeline.comparing import diff, has_site, keep_diff
 from jmreport.pipeline.demo import demo_server
 from jmreport.pipeline.doctoring import Finding, doctor, worst
 from jmreport.pipeline.keeping import check, export, proposed_identity, runs, show
-from jmreport.pipeline.mailing import mail, try_mailbox
+from jmreport.pipeline.mailing import mail
+from jmreport.pipeline.mailserver import try_mailbox
 from jmreport.pipeline.merging import merge
 from jmreport.pipeline.nightly import nightly
 from jmreport.pipeline.nights import collect_nights

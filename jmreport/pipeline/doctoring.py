@@ -188,7 +188,8 @@ def _bucket(
 
 def _mail(settings: Settings) -> Iterator[Finding]:
     """The mail server, as far as a login; nothing is said of anybody to whom a mail would go."""
-    from jmreport.pipeline.mailing import sender_of, spool_of, try_mailbox
+    from jmreport.pipeline.mailing import spool_of
+    from jmreport.pipeline.mailserver import sender_of, try_mailbox
 
     if not settings.teams:
         if settings.mail.smtp:

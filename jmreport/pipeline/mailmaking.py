@@ -1,0 +1,219 @@
+"""A night's mails as they are made: what each team's own jobs came to, from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+
+from jmreport import __version__
+from jmreport.errors import SnapshotError
+from jmreport.mailboxes import Mailbox, mailbox
+from jmreport.pipeline import guiding
+from jmreport.pipeline.keeping import told_runs
+from jmreport.records import Run, run_id
+from jmreport.settings import Settings, Team
+
+if TYPE_CHECKING:
+    from jmreport.letters import Letter
+    from jmreport.render import mailviews
+    from jmreport.report import NightJob, NightSummary, Report
+    from jmreport.snapshots import Store
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """A team, what its night came to, and whether it is to be told."""
+
+    team: Team
+    night: mailviews.Night
+    due: bool
+
+
+class Making:
+    """One night's mails: the store is read once for all teams."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        teams: Sequence[Team],
+        *,
+        now: datetime,
+        failed: str,
+        pages_lack: str,
+        sender: Mailbox,
+    ) -> None:
+        from jmreport.render import words
+
+        self.settings, self.teams, self.now, self.sender = settings, teams, now, sender
+        # One that read a few jobs again made no night, and nobody waits for its mail.
+        self.runs = tuple(run for run in told_runs(store) if run.state != "refreshed")
+        usable = [run for run in self.runs if run.usable]
+        self.failed = _failed(self.runs, failed, now)
+        if not self.runs and not self.failed:
+            raise SnapshotError(
+                f"no run in {settings.snapshots.dir}", hint="run `jmreport collect` first"
+            )
+        self.night = run_id(now) if failed else self.runs[-1].id
+        before = self.runs if failed else self.runs[:-1]
+        self.previous = before[-1].id if before else ""
+        self.zone = words.zone(settings.report.timezone)
+        # What was pruned is part of the past all the same: the first night that stays is no first.
+        self.reports = _Reports(settings, store, (*store.pruned(), *self.runs)) if usable else None
+        self.pages_lack = pages_lack
+        self.places = _places(settings, self.runs, lacking=bool(pages_lack))
+
+    def nights(self, unsent: Mapping[str, tuple[mailviews.Unsent, ...]]) -> tuple[Told, ...]:
+        """What each team is told, and whether it is. `unsent` are mails by the team's name."""
+        return tuple(self._night(team, unsent.get(team.name, ())) for team in self.teams)
+
+    def _night(self, team: Team, unsent: tuple[mailviews.Unsent, ...]) -> Told:
+        from jmreport.render import mailsubjects, mailviews
+
+        of = self.reports.of(team) if self.reports else _OfTeam()
+        night = mailviews.Night(
+            report=of.report,
+            named=of.named,
+            failed=self.failed,
+            pages_lack=self.pages_lack,
+            unsent=unsent,
+            known=of.known,
+        )
+        return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
+
+    def letter(self, told: Told) -> Letter:
+        """What the team reads."""
+        from jmreport.render import mails
+        from jmreport.render.guides import Guides
+        from jmreport.render.theme import Theme
+
+        settings = self.settings
+        guidance = guiding.read(settings.report)
+        return mails.letter(
+            told.night,
+            told.team,
+            theme=Theme(settings, version=__version__),
+            guides=Guides(guidance, told.night.at.astimezone(self.zone).date()),
+            prices=settings.prices,
+            places=self.places,
+            title=settings.site.title,
+            zone=self.zone,
+            version=__version__,
+        )
+
+    def message(self, told: Told) -> tuple[Letter, bytes]:
+        """The letter, and the mail."""
+        from jmreport import mail as post
+
+        letter = self.letter(told)
+        settings = self.settings
+        envelope = post.Envelope(
+            team=told.team.name,
+            night=self.night,
+            previous=self.previous,
+            origin=f"{settings.site.url or ''}\n{settings.site.title}",
+            sender=self.sender,
+            to=tuple(map(mailbox, told.team.to)),
+            reply_to=mailbox(settings.mail.reply_to) if settings.mail.reply_to else None,
+        )
+        return letter, post.message(letter, envelope, now=self.now)
+
+    def subject(self, told: Told) -> str:
+        from jmreport.render.mailsubjects import subject
+
+        return subject(told.night, told.team, self.zone)
+
+    def run(self) -> Run | None:
+        """The newest run, None where there is none."""
+        return self.runs[-1] if self.runs else None
+
+
+class _OfTeam(NamedTuple):
+    """A team's report, the jobs that it names, and whether any job that is known is the team's."""
+
+    report: Report | None = None
+    named: tuple[NightJob, ...] = ()
+    known: bool = True
+
+
+class _Reports:
+    """Reports of the newest usable run, one for each choice of labels."""
+
+    def __init__(self, settings: Settings, store: Store, runs: Sequence[Run]) -> None:
+        self._settings, self._store = settings, store
+        newest = max(at for at, run in enumerate(runs) if run.usable)
+        self._runs = tuple(runs[: newest + 1])
+        self._made: dict[tuple[tuple[str, str], ...], _OfTeam] = {}
+
+    def of(self, team: Team) -> _OfTeam:
+        """What there is of a team's jobs."""
+        key = tuple(sorted(team.labels.items()))
+        if key not in self._made:
+            self._made[key] = self._make(team)
+        return self._made[key]
+
+    def _make(self, team: Team) -> _OfTeam:
+        from jmreport import analysis
+
+        own = analysis.OfTeam(analysis.Beneath(self._store), team.labels)
+        report = analysis.analyse(
+            own,
+            analysis.runs_of_team(self._runs, self._store, own),
+            {},
+            settings=self._settings.report,
+            past=() if team.labels else self._past(),
+            slos=self._settings.slo,
+            measures=self._store.measures,
+            prices=self._settings.prices,
+        )
+        return _OfTeam(
+            report,
+            # Some of them may be from before the report's window.
+            analysis.named(report, own),
+            # Those are of all time: a team of which no job was ever listed has none.
+            bool(report.workflows) or not team.labels,
+        )
+
+    def _past(self) -> tuple[NightSummary, ...]:
+        """The nights before, where the site told them all: what is usual comes from them."""
+        from jmreport.render import kept
+
+        known = kept.remembered(Path(self._settings.site.dir), self._settings)
+        before = [run.id for run in self._runs if run.usable and not run.pruned][:-1]
+        return tuple(known[run] for run in before) if known.keys() >= set(before) else ()
+
+
+def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mailviews.Failed | None:
+    """The newest run, where it brought nothing."""
+    from jmreport.render import mailviews
+
+    if failed:
+        return mailviews.Failed(at=now, why=failed)
+    if not runs or runs[-1].usable:
+        return None
+    return mailviews.Failed(at=runs[-1].now, why=runs[-1].reason)
+
+
+def _places(settings: Settings, runs: Sequence[Run], *, lacking: bool) -> mailviews.Places:
+    """Where pages are; `lacking` says that those of tonight are not there."""
+    from jmreport.render import addresses, mailviews
+
+    folder = Path(settings.site.dir)
+    newest = next((run for run in reversed(runs) if run.usable), None)
+    page = addresses.night(newest.id) if newest else addresses.OVERVIEW
+    if settings.site.url:
+        where = f"The report is at {settings.site.url}; it has no page of this night yet."
+    else:
+        where = f"The report is in {folder.absolute()}; this night’s page there is {page}."
+    return mailviews.Places(
+        url=settings.site.url or "",
+        where=where,
+        # Of builds with prefixes of their own only the front page keeps its address.
+        there=lambda address: (
+            (address == addresses.OVERVIEW or not (settings.publish.atomic or lacking))
+            and (folder / address).is_file()
+        ),
+    )
