@@ -114,9 +114,19 @@ def test_of_several_workflows_the_labels_of_most_jobs_are_proposed() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Snapshots of five nights in which the same two samples fail, each with the date as input."""
     monkeypatch.chdir(tmp_path)
-    asked = Asked(server="https://jobs.example.org", timeframe="DAYS_7", since=NOW - 7 * DAY)
+    five_nights(days=7)
+    return tmp_path
+
+
+def five_nights(days: int) -> None:
+    """As above, each of which asks for so many days."""
     with Store.open(Path("snapshots"), summarise=summarise, measure=measure, create=True) as store:
         for ago in (4, 3, 2, 1, 0):
+            asked = Asked(
+                server="https://jobs.example.org",
+                timeframe="DAYS_7" if days == 7 else "HOURS_24",
+                since=NOW - (ago + days) * DAY,
+            )
             with store.begin(NOW - ago * DAY, Redaction(), asked=asked, version="1") as writer:
                 for sample in ("s1", "s2"):
                     one = record(job(sample, ago, "Failed"))
@@ -128,7 +138,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 writer.finish(
                     Run(id=writer.id, now=now, state="complete", asked=asked, counts=counts)
                 )
-    return tmp_path
 
 
 def test_a_report_says_that_work_cannot_be_told_apart_until_labels_do(
@@ -149,6 +158,16 @@ def test_a_report_says_that_work_cannot_be_told_apart_until_labels_do(
     outcome = pipeline.render(told, progress=SilentProgress(), workers=1)
     assert said not in "\n".join(outcome.summary)
     assert said not in (folder / "site/index.html").read_text()
+
+
+def test_a_report_of_one_day_says_so_by_the_nights_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its own window no work can come back."""
+    monkeypatch.chdir(tmp_path)
+    five_nights(days=1)
+    assert main(["render", "--workers", "1"]) == Exit.DONE
+    assert "No work of germline comes back with the same inputs" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("folder")

@@ -6,11 +6,11 @@ the folder of a run, no work ever comes back: each failure is new, and none is f
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations, islice
+from itertools import combinations, islice, takewhile
 
 from jmreport.analysis.nights import Key, Nights, key_of
 from jmreport.history import History
-from jmreport.records import Entry, JobRow, Run
+from jmreport.records import Entry, JobRow, Run, run_order
 from jmreport.report import Unrepeated
 
 #: Nights and jobs of a workflow of which anything can be said.
@@ -78,6 +78,29 @@ def _hardly_back(entries: Sequence[Entry]) -> frozenset[str]:
         entry.row.name for entry in entries if len(runs[entry.row.name, entry.row.key]) > 1
     )
     return frozenset(name for name in jobs if back[name] <= _SELDOM * jobs[name])
+
+
+def of_report(jobs: Sequence[Entry], history: History, nights: Nights) -> Unrepeated | None:
+    """The same of a report; of the nights before too where its own jobs are of too few.
+
+    A window of a day holds no work that ran in another night.
+    """
+    if not _tells(jobs, nights) and len(nights.runs) >= LEAST_NIGHTS:
+        oldest = run_order(nights.runs[-LEAST_NIGHTS].id)
+        lately = takewhile(lambda entry: run_order(entry.run) >= oldest, history.by_run())
+        return unrepeated((entry for entry in lately if entry.row.listed), nights)
+    return unrepeated(jobs, nights)
+
+
+def _tells(jobs: Iterable[Entry], nights: Nights) -> bool:
+    """Whether jobs ended in as many nights as anything can be said of."""
+    of: set[int] = set()
+    for entry in jobs:
+        if (at := nights.ended(entry)) is not None:
+            of.add(nights.index(at))
+            if len(of) >= LEAST_NIGHTS:
+                return True
+    return False
 
 
 def known_unrepeated(history: History, runs: Sequence[Run]) -> Unrepeated | None:

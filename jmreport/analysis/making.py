@@ -171,7 +171,7 @@ class _Making:
                 differences=aggregate.differences(frames, self.server, self.known),
                 unrepeated=None
                 if self.settings.identity_labels
-                else identity.unrepeated(self.jobs, self.nights),
+                else identity.of_report(self.jobs, self.history, self.nights),
             ),
             slower=costs.with_jobs(slower.slower(told.nights)),
             waste=costs.waste(told.nights),
