@@ -12,6 +12,7 @@ from site_numbers import jobs_behind
 
 from jmreport.render import addresses, promises
 from jmreport.render.joblists import Jobs, Lists
+from jmreport.render.leads import Leads
 from jmreport.render.words import zone
 from jmreport.report import Report, SloReport
 from jmreport.settings import Settings, Slo
@@ -25,7 +26,8 @@ def shown(*slos: SloReport) -> promises.Promises:
     of = Report(
         **{**{name: getattr(found, name) for name in Report.__struct_fields__}, "slos": slos}
     )
-    return promises.on_overview(of, Lists(Jobs(of, zone=zone("UTC"), pages=set())))
+    lists = Lists(Jobs(of, zone=zone("UTC"), pages=set()))
+    return promises.on_overview(of, Leads(of, lists, addresses.OVERVIEW))
 
 
 def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -> SloReport:

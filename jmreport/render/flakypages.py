@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from jmreport.render import addresses, words
-from jmreport.render.joblists import NO_NAME, Lists, list_name
+from jmreport.render.joblists import NO_NAME, list_name
+from jmreport.render.leads import Leads, Link, job_link
 from jmreport.report import FlakyKey
 
 #: Rows on the overview, and on a workflow's page.
@@ -13,13 +14,6 @@ FEW = 5
 ROWS = 25
 #: The strip's height and the width of a run in it, in pixels of its own.
 _HEIGHT, _STEP = 16, 8
-
-
-class Link(Struct, frozen=True, kw_only=True):
-    """A text and where it leads; no link where there is nothing to see."""
-
-    text: str
-    href: str = ""
 
 
 class Mark(Struct, frozen=True):
@@ -55,57 +49,49 @@ class Flaky(Struct, frozen=True, kw_only=True):
     flows: bool
 
 
-def on_overview(keys: Sequence[FlakyKey], lists: Lists) -> Flaky:
+def on_overview(keys: Sequence[FlakyKey], leads: Leads) -> Flaky:
     """The flakiest keys of the report."""
     more = None
     if len(keys) > FEW:
-        href = lists.link(
-            "flaky",
-            "jobs that are the newest of flaky work",
-            [key.job for key in keys],
-            back=("Overview", addresses.OVERVIEW),
+        href = leads.jobs(
+            "flaky", "jobs that are the newest of flaky work", [key.job for key in keys]
         )
         more = Link(text=f"All {words.number(len(keys))} flaky", href=href)
-    rows = tuple(_row(key, lists, addresses.OVERVIEW) for key in keys[:FEW])
-    return Flaky(rows=rows, more=more, flows=True)
+    return Flaky(rows=tuple(_row(key, leads) for key in keys[:FEW]), more=more, flows=True)
 
 
-def of_flow(flow: str, keys: Sequence[FlakyKey], lists: Lists) -> Flaky:
+def of_flow(flow: str, keys: Sequence[FlakyKey], leads: Leads) -> Flaky:
     """The flakiest keys of a workflow."""
-    at = addresses.workflow(flow)
     own = [key for key in keys if key.workflow == flow]
     more = None
     if len(own) > ROWS:
-        href = lists.link(
+        href = leads.jobs(
             list_name("flaky-of", flow),
             f"jobs that are the newest of flaky work of {words.cut_middle(flow, 60) or NO_NAME}",
             [key.job for key in own],
-            back=(words.cut_middle(flow, 60) or NO_NAME, at),
+            back=(words.cut_middle(flow, 60) or NO_NAME, leads.at),
         )
-        more = Link(text=f"All {words.number(len(own))} flaky", href=addresses.relative(at, href))
-    return Flaky(rows=tuple(_row(key, lists, at) for key in own[:ROWS]), more=more, flows=False)
+        more = Link(text=f"All {words.number(len(own))} flaky", href=href)
+    return Flaky(rows=tuple(_row(key, leads) for key in own[:ROWS]), more=more, flows=False)
 
 
-def _row(key: FlakyKey, lists: Lists, at: str) -> FlakyRow:
+def _row(key: FlakyKey, leads: Leads) -> FlakyRow:
     name = words.cut_middle(key.workflow, 60) or NO_NAME
     back = (name, addresses.workflow(key.workflow))
     exact = (key.workflow, key.job)
-    short = lists.jobs.short(key.job)
+    job = job_link(key.job, leads)
 
     def link(kind: str, what: str, jobs: Sequence[str]) -> str:
-        address = lists.link_or_job(
-            list_name(kind, *exact), f"{what} of the work of {name} {short}", jobs, back=back
-        )
-        return addresses.relative(at, address) if address else ""
+        title = f"{what} of the work of {name} {job.text}"
+        return leads.job_or_jobs(list_name(kind, *exact), title, jobs, back=back)
 
     failed = [job for job, end in zip(key.jobs, key.outcomes, strict=True) if end == "Failed"]
-    known = lists.jobs.row(key.job) is not None
     return FlakyRow(
         workflow=Link(
             text=words.cut_middle(key.workflow, 80) or NO_NAME,
-            href=lists.jobs.workflow_href(key.workflow, at),
+            href=leads.workflow(key.workflow),
         ),
-        job=Link(text=short, href=addresses.relative(at, addresses.job(key.job)) if known else ""),
+        job=job,
         labels=", ".join(
             f"{words.cut_middle(label, 40)} {words.cut_middle(value, 40)}"
             for label, value in key.labels
@@ -116,7 +102,7 @@ def _row(key: FlakyKey, lists: Lists, at: str) -> FlakyRow:
         ),
         runs=Link(text=words.number(len(key.jobs)), href=link("flaky-runs", "jobs", key.jobs)),
         flips=words.plural(key.flips, "change"),
-        last_failed=words.short_when(key.last_failed, lists.jobs.zone, near=lists.jobs.now),
+        last_failed=words.short_when(key.last_failed, leads.zone, near=leads.now),
         width=len(key.outcomes) * _STEP,
         marks=tuple(_marks(key.outcomes)),
         said=f"Failed {words.number(len(failed))} of the last "

@@ -12,6 +12,7 @@ from jmreport.records import Filters
 from jmreport.render import addresses, filtered, promises, sparklines, words
 from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
 from jmreport.render.labellists import Everywhere, Links
+from jmreport.render.leads import Leads
 from jmreport.render.page import Page, digest
 from jmreport.report import FrameReport, LabelReport, LabelValue, Report, StatusSplit
 
@@ -228,7 +229,7 @@ def _label_view(
     label: LabelReport, report: Report, everywhere: Everywhere, lists: Lists, page: int, last: int
 ) -> LabelView:
     at = page_address(label.key, page)
-    shown = label.frames
+    leads, shown = Leads(report, lists, at), label.frames
     main = report.run.asked.timeframe
     return LabelView(
         title=label.title,
@@ -250,7 +251,7 @@ def _label_view(
         ),
         pages=pager(page, last, lambda n: addresses.relative(at, page_address(label.key, n))),
         labels=addresses.relative(at, addresses.LABELS),
-        promises=promises.of_label(label.key if page == 1 else "", report, lists, at),
+        promises=promises.of_label(label.key if page == 1 else "", report, leads),
     )
 
 

@@ -10,7 +10,7 @@ from jmreport.render import (
     causewords,
     charts,
     filtered,
-    overview,
+    lastnights,
     taskpages,
     verdict,
     words,
@@ -391,11 +391,11 @@ class Telling:
         bars = tuple(
             charts.Bar(
                 day=day.day,
-                label=overview.day_words(day.day),
+                label=lastnights.day_words(day.day),
                 succeeded=day.succeeded,
                 failed=day.failed,
                 aborted=day.aborted,
-                unreported=overview.unreported(day),
+                unreported=lastnights.unreported(day),
             )
             for day in days
         )
@@ -490,11 +490,11 @@ def _chart_said(days: Sequence[Day]) -> str:
     most = words.number(worst.failed + worst.aborted)
     said = (
         f"Last {words.plural(len(days), 'day')}: {words.number(bad)} failed or aborted, "
-        f"the most on {overview.day_words(worst.day)} ({most})."
+        f"the most on {lastnights.day_words(worst.day)} ({most})."
     )
     if unseen := sum("Failed" in day.unseen for day in days):
         said += f" Of {words.plural(unseen, 'day')} failed jobs were not asked for."
-    if without := sum(map(overview.unreported, days)):
+    if without := sum(map(lastnights.unreported, days)):
         said += f" Of {words.plural(without, 'day')} there is no report."
     return said
 

@@ -7,8 +7,8 @@ from math import ceil, floor
 from msgspec import Struct
 
 from jmreport.render import addresses, filtered, words
-from jmreport.render.flakypages import Link
-from jmreport.render.joblists import Lists, list_name
+from jmreport.render.joblists import list_name
+from jmreport.render.leads import Leads, Link
 from jmreport.report import Report, SloReport
 from jmreport.settings import Slo
 
@@ -40,17 +40,17 @@ class Promises(Struct, frozen=True, kw_only=True):
     left_out: str
 
 
-def on_overview(report: Report, lists: Lists) -> Promises:
+def on_overview(report: Report, leads: Leads) -> Promises:
     """Every broken promise, and those of the others of which least is left."""
     slos = sorted(report.slos, key=_order)
     broken = sum(one.broken for one in slos)
-    return _table(slos, min(ROWS, broken + FEW), report, lists, addresses.OVERVIEW)
+    return _table(slos, min(ROWS, broken + FEW), leads)
 
 
-def of_label(key: str, report: Report, lists: Lists, at: str) -> Promises:
+def of_label(key: str, report: Report, leads: Leads) -> Promises:
     """The promises for one label's values."""
     slos = sorted((one for one in report.slos if one.key == key), key=_order)
-    return _table(slos, ROWS, report, lists, at)
+    return _table(slos, ROWS, leads)
 
 
 def mistakes(slos: Sequence[Slo], report: Report) -> tuple[str, ...]:
@@ -80,11 +80,10 @@ def of_nobody(slos: Sequence[Slo], report: Report) -> Iterator[Slo]:
             yield slo
 
 
-def _table(slos: Sequence[SloReport], most: int, report: Report, lists: Lists, at: str) -> Promises:
-    pages = {label.key for label in report.labels}
+def _table(slos: Sequence[SloReport], most: int, leads: Leads) -> Promises:
     left = len(slos) - most
     return Promises(
-        rows=tuple(_row(one, lists, at, linked=one.key in pages) for one in slos[:most]),
+        rows=tuple(_row(one, leads) for one in slos[:most]),
         left_out=f"{words.plural(left, 'more promise')} with more left." if left > 0 else "",
     )
 
@@ -95,11 +94,12 @@ def _order(one: SloReport) -> tuple[int, float, str, str]:
     return rank, one.left, one.key, one.value
 
 
-def _row(one: SloReport, lists: Lists, at: str, *, linked: bool) -> PromiseRow:
+def _row(one: SloReport, leads: Leads) -> PromiseRow:
     name = f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
     page = addresses.label(one.key)
+    linked = leads.label(one.key)
     days = words.plural(one.days, "day")
-    href = lists.link_or_job(
+    href = leads.job_or_jobs(
         list_name("promise", one.key, one.value, str(one.days)),
         f"failed jobs of {name} in the last {days}",
         one.failed,
@@ -109,17 +109,14 @@ def _row(one: SloReport, lists: Lists, at: str, *, linked: bool) -> PromiseRow:
     if one.rate is None:
         state, kind = "No job ended" if one.told else "Not told", ""
     return PromiseRow(
-        label=Link(text=name, href=addresses.relative(at, page) if linked and at != page else ""),
+        label=Link(text=name, href=linked if leads.at != page else ""),
         state=state,
         kind=kind,
         promised=f"{_exact(one.target)} in {days}",
         rate=words.percent(one.rate, 2 if (one.rate or 0) >= 0.99 else 1),
         none="none ended" if one.told else "not all were asked for",
         ended=words.plural(one.ended, "job"),
-        failed=Link(
-            text=words.number(len(one.failed)),
-            href=addresses.relative(at, href) if href else "",
-        ),
+        failed=Link(text=words.number(len(one.failed)), href=href),
         left=_left(one),
         more=_more(one),
         whole=one.whole,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from jmreport.records import Gap, Operation, Run
 from jmreport.render import addresses, filtered, following, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
-from jmreport.render.overview import Link
+from jmreport.render.leads import Link
 from jmreport.render.page import Page, digest
 from jmreport.render.serverfacts import ServerFacts
 from jmreport.report import FrameDifference, LabelReport, Quality, Report, StatusSplit

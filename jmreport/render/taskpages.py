@@ -15,6 +15,7 @@ from msgspec import Struct
 from jmreport.records import Filters
 from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
+from jmreport.render.leads import Leads, Link, workflow_link
 from jmreport.render.page import Page, digest
 from jmreport.report import (
     CauseGroup,
@@ -36,13 +37,6 @@ LABELS = 8
 FEW = 5
 #: What a job of a server without tasks is called where tasks are listed.
 ITSELF = "(the whole job)"
-
-
-class Link(Struct, frozen=True, kw_only=True):
-    """A text and where it leads; no link where there is nothing to see."""
-
-    text: str
-    href: str = ""
 
 
 class FailedRow(Struct, frozen=True, kw_only=True):
@@ -136,7 +130,7 @@ def pages(
     report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The one page."""
-    view = _Tasks(report, lists, prices, addresses.TASKS).view()
+    view = _Tasks(report, Leads(report, lists, addresses.TASKS), prices).view()
     yield Page(
         address=addresses.TASKS,
         template="tasks.html",
@@ -146,12 +140,11 @@ def pages(
     )
 
 
-def summary(report: Report, lists: Lists, prices: Prices) -> Summary:
+def summary(report: Report, leads: Leads, prices: Prices) -> Summary:
     """Slower tasks and last night's waste, for the overview."""
-    making = _Tasks(report, lists, prices, addresses.OVERVIEW)
     waste = report.waste
     return Summary(
-        slower=tuple(making.slower(one) for one in report.slower[:FEW]),
+        slower=tuple(_slower(one, leads) for one in report.slower[:FEW]),
         slower_more=_more(len(report.slower) - FEW, "slower task"),
         waste=tonight_words(report, prices),
         usual=usual_words(waste),
@@ -160,20 +153,19 @@ def summary(report: Report, lists: Lists, prices: Prices) -> Summary:
     )
 
 
-def of_flow(flow: str, report: Report, lists: Lists, prices: Prices) -> Summary:
+def of_flow(flow: str, report: Report, leads: Leads, prices: Prices) -> Summary:
     """Slower tasks and waste of one workflow, for its page."""
-    making = _Tasks(report, lists, prices, addresses.workflow(flow))
     slower = [one for one in report.slower if one.workflow == flow]
     waste = report.waste
     cost = next((cost for name, cost in waste.workflows if name == flow), None) if waste else None
     tasks = [one for one in waste.tasks if one.workflow == flow] if waste else []
     return Summary(
-        slower=tuple(making.slower(one) for one in slower[:ROWS]),
+        slower=tuple(_slower(one, leads) for one in slower[:ROWS]),
         slower_more=_more(len(slower) - ROWS, "slower task"),
         waste=waste_words(cost, prices) if cost else "",
         usual="",
-        tasks=making.task_table(tasks, flows=False) if tasks else None,
-        href=addresses.relative(addresses.workflow(flow), addresses.TASKS),
+        tasks=_Tasks(report, leads, prices).task_table(tasks, flows=False) if tasks else None,
+        href=addresses.relative(leads.at, addresses.TASKS),
     )
 
 
@@ -250,11 +242,41 @@ def _cause_now(flow: WorkflowReport, task: str, jobs: frozenset[str]) -> CauseGr
     return most if most and not jobs.isdisjoint(most.jobs) else None
 
 
-class _Tasks:
-    """One report's tasks as a page at `at` shows them."""
+def _slower(one: SlowerTask, leads: Leads) -> SlowerRow:
+    name = words.cut_middle(one.workflow, 60) or NO_NAME
+    return SlowerRow(
+        task=words.breakable_task(task_name(one.task)),
+        workflow=workflow_link(one.workflow, leads),
+        tonight=hours(one.tonight),
+        attempts=words.plural(one.attempts, "attempt"),
+        usual=hours(one.usual),
+        usual_of=f"{words.plural(one.usual_attempts, 'attempt')} in "
+        f"{words.plural(one.nights, 'night')}",
+        ratio=f"{min(one.ratio, 9999):.1f} ×",
+        since=words.short_when(one.since, leads.zone, near=leads.now),
+        since_href=leads.night(one.since_run),
+        jobs=_jobs(
+            list_name("slower", one.workflow, one.task),
+            f"jobs of {name} that ran the slower task {task_name(one.task)} last night",
+            one.jobs,
+            leads,
+        ),
+    )
 
-    def __init__(self, report: Report, lists: Lists, prices: Prices, at: str) -> None:
-        self.report, self.lists, self.prices, self.at = report, lists, prices, at
+
+def _jobs(name: str, title: str, jobs: Sequence[str], leads: Leads) -> Link:
+    """How many jobs, and the list of exactly these."""
+    return Link(
+        text=words.number(len(jobs)),
+        href=leads.job_or_jobs(name, title, jobs, back=("Tasks", addresses.TASKS)),
+    )
+
+
+class _Tasks:
+    """One report's tasks as a page shows them."""
+
+    def __init__(self, report: Report, leads: Leads, prices: Prices) -> None:
+        self.report, self.leads, self.prices = report, leads, prices
         self.filters = report.run.asked.filters
         self.money = prices.hour is not None or bool(prices.tasks)
 
@@ -270,13 +292,13 @@ class _Tasks:
             failed_none="Failed jobs were not asked for."
             if self.filters.hides_failures
             else "No job of this report failed in a task.",
-            slower=tuple(self.slower(one) for one in report.slower),
+            slower=tuple(_slower(one, self.leads) for one in report.slower),
             slower_note=_slower_note(report),
             slower_none=_slower_none(self.filters),
             waste=tuple(self._waste_said(waste)) if waste else (),
             tables=tuple(self._tables(waste)) if waste else (),
             unmeasured=self._unmeasured(waste) if waste else None,
-            zone=words.zone_name(report.now, self.lists.jobs.zone),
+            zone=words.zone_name(report.now, self.leads.zone),
         )
 
     # --- failed tasks ---
@@ -300,38 +322,17 @@ class _Tasks:
         fresh = sum(job in new for job in jobs)
         return FailedRow(
             task=words.breakable_task(task_name(task)),
-            workflow=self._workflow(flow.name),
-            jobs=self._jobs(
+            workflow=workflow_link(flow.name, self.leads),
+            jobs=_jobs(
                 list_name("task-failed", flow.name, task),
                 f"failed jobs of {words.cut_middle(flow.name, 60) or NO_NAME} "
                 f"that failed in {task_name(task)}",
                 jobs,
+                self.leads,
             ),
             new=f"{words.number(fresh)} new" if fresh else "",
             cause=words.cut_middle(cause.title, 200) if cause else "",
             cause_class=cause.cause_class if cause else "",
-        )
-
-    # --- slower tasks ---
-
-    def slower(self, one: SlowerTask) -> SlowerRow:
-        name = words.cut_middle(one.workflow, 60) or NO_NAME
-        return SlowerRow(
-            task=words.breakable_task(task_name(one.task)),
-            workflow=self._workflow(one.workflow),
-            tonight=hours(one.tonight),
-            attempts=words.plural(one.attempts, "attempt"),
-            usual=hours(one.usual),
-            usual_of=f"{words.plural(one.usual_attempts, 'attempt')} in "
-            f"{words.plural(one.nights, 'night')}",
-            ratio=f"{min(one.ratio, 9999):.1f} ×",
-            since=words.short_when(one.since, self.lists.jobs.zone, near=self.report.now),
-            since_href=addresses.relative(self.at, addresses.night(one.since_run)),
-            jobs=self._jobs(
-                list_name("slower", one.workflow, one.task),
-                f"jobs of {name} that ran the slower task {task_name(one.task)} last night",
-                one.jobs,
-            ),
         )
 
     # --- waste ---
@@ -415,13 +416,13 @@ class _Tasks:
             one.cost,
             list_name("waste-task", one.workflow, one.task),
             f"jobs of {name} with attempts of {task_name(one.task)} that led to no success",
-            workflow=self._workflow(one.workflow) if flows else None,
+            workflow=workflow_link(one.workflow, self.leads) if flows else None,
         )
 
     def _flow_row(self, flow: str, cost: Cost) -> CostRow:
         name = words.cut_middle(flow, 60) or NO_NAME
         return self._row(
-            self._workflow(flow),
+            workflow_link(flow, self.leads),
             cost,
             list_name("waste-workflow", flow),
             f"jobs of {name} with attempts that led to no success",
@@ -434,7 +435,7 @@ class _Tasks:
         return self._row(
             Link(
                 text=words.cut_middle(value or "", 80),
-                href=addresses.relative(self.at, addresses.label(label.key)),
+                href=self.leads.label(label.key),
             ),
             cost,
             list_name("waste-label", label.key, "" if value is None else f"={value}"),
@@ -462,28 +463,16 @@ class _Tasks:
             lost=hours(cost.spent.lost) if timed else "",
             share=words.percent(cost.spent.share) if timed else "",
             split=tuple(_split(cost)),
-            jobs=self._jobs(list_of, title, cost.jobs),
+            jobs=_jobs(list_of, title, cost.jobs, self.leads),
             money=money if timed else "",
         )
 
     def _unmeasured(self, waste: Waste) -> Link | None:
         if not waste.unmeasured:
             return None
-        link = self._jobs("unmeasured", "jobs whose attempts could not be read", waste.unmeasured)
+        what = "jobs whose attempts could not be read"
+        link = _jobs("unmeasured", what, waste.unmeasured, self.leads)
         return Link(text=words.plural(len(waste.unmeasured), "job"), href=link.href)
-
-    def _workflow(self, name: str) -> Link:
-        href = self.lists.jobs.workflow_href(name, self.at)
-        text = words.cut_middle(name, 80) or NO_NAME
-        return Link(text=words.breakable(text), href=href)
-
-    def _jobs(self, name: str, title: str, jobs: Sequence[str]) -> Link:
-        """How many jobs, and the list of exactly these."""
-        address = self.lists.link_or_job(name, title, jobs, back=("Tasks", addresses.TASKS))
-        return Link(
-            text=words.number(len(jobs)),
-            href=addresses.relative(self.at, address) if address else "",
-        )
 
 
 def _split(cost: Cost) -> Iterator[Lost]:

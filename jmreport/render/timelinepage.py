@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from jmreport.render import addresses, charts, words
 from jmreport.render.drawings import Charts
 from jmreport.render.joblists import NO_NAME, Lists
-from jmreport.render.overview import Link, day_words
+from jmreport.render.lastnights import day_words
+from jmreport.render.leads import Link
 from jmreport.render.page import Page, digest
 from jmreport.report import Report, Timeline, TimelineDay
 

@@ -31,7 +31,8 @@ from jmreport.render.joblists import (
     status_adjective,
     status_order,
 )
-from jmreport.render.overview import Link, day_number, day_rates, day_words, night_words
+from jmreport.render.lastnights import day_number, day_rates, day_words, night_words
+from jmreport.render.leads import Leads, Link
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices
@@ -145,8 +146,10 @@ def pages(
         as_of=as_of,
     )
     for flow in report.workflows:
-        work = taskpages.of_flow(flow.name, report, lists, prices)
-        one = _view(flow, by_name.get(flow.name, {}), report, lists, work, guides)
+        leads = Leads(report, lists, addresses.workflow(flow.name))
+        work = taskpages.of_flow(flow.name, report, leads, prices)
+        flaky = flakypages.of_flow(flow.name, report.flaky, leads)
+        one = _view(flow, by_name.get(flow.name, {}), report, lists, work, flaky, guides)
         yield _page(one, flow.jobs, lists.jobs)
 
 
@@ -271,6 +274,7 @@ def _view(
     report: Report,
     lists: Lists,
     work: taskpages.Summary,
+    flaky: flakypages.Flaky,
     guides: Guides,
 ) -> WorkflowView:
     at = addresses.workflow(flow.name)
@@ -289,7 +293,7 @@ def _view(
         causes=tuple(_cause(group, flow, lists, at, guides) for group in flow.causes),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
-        flaky=flakypages.of_flow(flow.name, report.flaky, lists),
+        flaky=flaky,
         days=tuple(
             Point(
                 day=day_words(day.day),

@@ -1,0 +1,125 @@
+"""Rows of an overview's tables: causes that need attention, jobs that are stuck, and fixed ones."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from jmreport.render import causewords, words
+from jmreport.render.leads import Leads, Link, job_link, more, workflow_link
+from jmreport.report import CauseGroup, StuckJob
+
+#: Workflows of a cause that are named.
+_FLOWS = 3
+
+
+class AttentionRow(Struct, frozen=True, kw_only=True):
+    """A cause: how many jobs, where, since when, and what they share."""
+
+    state: str
+    state_kind: str
+    jobs: Link
+    new: Link | None
+    not_run: Link | None
+    workflows: tuple[Link, ...]
+    more_workflows: str
+    tasks: str
+    title: str
+    cause_href: str
+    known: str
+    cause_class: str
+    rule: str
+    since: words.Moment | None
+    lasting: tuple[str, ...]
+    flaky: Link | None
+    shared: str
+    example: Link
+
+
+class StuckRow(Struct, frozen=True, kw_only=True):
+    """A job that has been active for too long."""
+
+    status: words.StatusWord
+    workflow: Link
+    job: Link
+    active_for: str
+    usual: str
+    where: str
+
+
+class FixedRow(Struct, frozen=True, kw_only=True):
+    """A job of a key that failed before and succeeded now."""
+
+    workflow: Link
+    job: Link
+    ended: words.Moment | None
+    took: str
+
+
+def attention(
+    group: CauseGroup, now: datetime, leads: Leads, known: Callable[[str, str], str]
+) -> AttentionRow:
+    """A cause's row. `known` names the known issue of a title and an example of its messages."""
+    name = f"cause-{group.id}-{group.state.replace(' ', '-')}"
+    title = f"jobs failing with: {words.cut_middle(group.title, 120) or group.rule}"
+    href = leads.jobs(name, title, group.jobs)
+    mixed = group.new_jobs and len(group.new_jobs) < len(group.jobs)
+    return AttentionRow(
+        state={"new": "New", "still failing": "Still failing"}.get(group.state, "Failing"),
+        state_kind={"new": "new", "still failing": "still"}.get(group.state, "failed"),
+        jobs=Link(text=words.number(len(group.jobs)), href=href),
+        new=Link(
+            text=f"{words.number(len(group.new_jobs))} new",
+            href=leads.jobs(f"{name}-new", f"new {title}", group.new_jobs),
+        )
+        if mixed
+        else None,
+        not_run=Link(
+            text=causewords.not_run(group),
+            href=leads.jobs(f"{name}-not-run", f"{title}, not run tonight", group.not_run),
+        )
+        if group.not_run
+        else None,
+        workflows=tuple(workflow_link(flow, leads) for flow in group.workflows[:_FLOWS]),
+        more_workflows=more(len(group.workflows) - _FLOWS, "workflow"),
+        tasks=causewords.task_words(group.tasks),
+        title=words.cut_middle(group.title or group.rule, 200),
+        cause_href=leads.cause(group.id),
+        known=known(group.title, group.example),
+        cause_class=group.cause_class,
+        rule=group.rule,
+        since=words.short_when(group.since, leads.zone, near=now),
+        lasting=tuple(causewords.lasting(group, now, leads.zone)),
+        flaky=Link(
+            text=f"{words.number(len(group.flaky))} flaky",
+            href=leads.jobs(f"{name}-flaky", f"flaky {title}", group.flaky),
+        )
+        if group.flaky
+        else None,
+        shared=causewords.shared_words(group),
+        example=job_link((group.new_jobs or group.jobs)[0], leads),
+    )
+
+
+def stuck(each: StuckJob, leads: Leads) -> StuckRow:
+    """A stuck job's row."""
+    row = leads.row(each.job)
+    return StuckRow(
+        status=words.status(row.status if row else ""),
+        workflow=workflow_link(row.name if row else "", leads),
+        job=job_link(each.job, leads),
+        active_for=words.duration(each.active_for),
+        usual=causewords.usual_duration(each.usual),
+        where=each.where or ("waiting" if each.waiting else ""),
+    )
+
+
+def fixed(job: str, now: datetime, leads: Leads) -> FixedRow:
+    """The row of a job that succeeded where the same work failed before."""
+    row = leads.row(job)
+    return FixedRow(
+        workflow=workflow_link(row.name if row else "", leads),
+        job=job_link(job, leads),
+        ended=words.short_when(row.end if row else None, leads.zone, near=now),
+        took=words.duration(row.took if row else None),
+    )
