@@ -732,6 +732,8 @@ class Report(Struct, frozen=True, kw_only=True):
     common_labels: tuple[str, ...] = ()
     #: Whole id -> its first 8 characters, lengthened until unique.
     short_ids: dict[str, str] = field(default_factory=dict)
+    #: When another report should have taken this one's place; None where none comes regularly.
+    due: datetime | None = None
     #: Whether everything asked for was read; runs that failed before it are in `quality`.
     complete: bool = True
     #: Every night that is known, oldest first; the last is this one.

@@ -49,6 +49,8 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     incomplete: tuple[str, ...]
     incomplete_sentence: str
     failed_run: str
+    #: When the page is old, which its script tells; None where no report comes regularly.
+    due: words.Moment | None
     quality: str
     tiles: tuple[overviewtiles.Tile, ...]
     attention_note: str
@@ -128,6 +130,7 @@ class _Overview:
             incomplete=verdict.holes(report),
             incomplete_sentence=verdict.incomplete(report),
             failed_run=self._failed_run(),
+            due=words.when(report.due, self.zone),
             quality=addresses.QUALITY,
             tiles=tuple(overviewtiles.tiles(report, leads)),
             attention_note=self._attention_note(),

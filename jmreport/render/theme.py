@@ -272,6 +272,7 @@ class SiteView(Struct, frozen=True, kw_only=True):
     css: str
     js: str
     keys: str
+    late: str
     feed: str
     icon: str
     version: str
@@ -391,6 +392,7 @@ class Theme:
             css=href(self._names["site.css"]),
             js=href(self._names["tables.js"]) if "tables.js" in self._names else "",
             keys=href(self._names["keys.js"]),
+            late=href(self._names["late.js"]),
             feed=href(addresses.FEED),
             icon=href(self._names["icon.svg"]),
             version=self._version,
