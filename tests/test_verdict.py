@@ -1,8 +1,10 @@
 """What a report and a night say first: nothing that is wrong is left out of it."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import site_cases
@@ -12,8 +14,8 @@ from msgspec.structs import replace
 from jmreport.analysis import analyse
 from jmreport.history import Held
 from jmreport.records import Counts, Filters, run_id
-from jmreport.render import addresses, verdict
-from jmreport.report import NightSummary, Report, ReportCounts, StatusSplit
+from jmreport.render import addresses, causewords, verdict
+from jmreport.report import CauseClass, CauseGroup, NightSummary, Report, ReportCounts, StatusSplit
 from jmreport.settings import ReportSettings
 
 SPLIT = StatusSplit(counts={"Succeeded": 5, "Failed": 2})
@@ -255,3 +257,45 @@ def test_the_overview_counts_jobs_of_which_nobody_knows_how_they_stand(tmp_path:
     assert re.search(r'"n">0</span> <span class="what">Running now', page)
     site_cases.write(tmp_path, known, over)
     assert 'class="what">Unknown' not in (tmp_path / "index.html").read_text()
+
+
+def the_largest(jobs: Sequence[int], cause: CauseClass, **more: Any) -> str:
+    """The sentence of a report of new failures, so many of each cause."""
+    groups = [
+        CauseGroup(
+            id=str(number),
+            state="new",
+            cause_class=cause,
+            title="",
+            rule="",
+            jobs=tuple(f"{number}-{job}" for job in range(some)),
+            new_jobs=tuple(f"{number}-{job}" for job in range(some)),
+            workflows=("wf",),
+            **more,
+        )
+        for number, some in enumerate(jobs)
+    ]
+    counts = ReportCounts(total=99, new=sum(jobs))
+    found = causewords.largest(groups, counts)
+    return " ".join(found) if found else ""
+
+
+@pytest.mark.parametrize("cause", causewords.CLASS_VERBS)
+def test_of_one_failure_is_spoken_as_of_one(cause: CauseClass) -> None:
+    said = the_largest([1], cause)
+    assert said.startswith("It ")
+    assert not set(said.split()) & {"were", "their", "one"}
+    assert the_largest([2], cause).startswith(f"All of them {causewords.CLASS_VERBS[cause]} ")
+
+
+def test_the_largest_cause_is_told_by_its_share_and_only_where_one_stands_out() -> None:
+    assert the_largest([5, 3], "quota") == "Most of them (5) met a quota wf ."
+    assert the_largest([4, 3, 3], "quota") == "The most with one cause: 4 met a quota wf ."
+    assert the_largest([1, 1], "quota") == ""
+    assert the_largest([], "quota") == ""
+
+
+def test_what_all_its_jobs_share_is_part_of_the_sentence_but_of_one_job() -> None:
+    shared = (("batch", "b17"),)
+    assert the_largest([2], "aborted", shared=shared).endswith("wf , all with batch b17.")
+    assert the_largest([1], "aborted", shared=shared) == "It was aborted wf ."

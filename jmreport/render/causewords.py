@@ -21,6 +21,14 @@ CLASS_VERBS = {
     "aborted": "were aborted",
     "unknown": "failed with one message",
 }
+#: The same of one job, where it differs.
+_VERBS_OF_ONE = {
+    "preempted": "was preempted",
+    "permission": "was refused permission",
+    "image": "could not get its image",
+    "aborted": "was aborted",
+    "unknown": "failed with a message of its own",
+}
 
 
 def largest(attention: Sequence[CauseGroup], counts: ReportCounts) -> tuple[str, str, str] | None:
@@ -37,7 +45,10 @@ def largest(attention: Sequence[CauseGroup], counts: ReportCounts) -> tuple[str,
     if count == 1 < total:  # no cause stands out where each has one job
         return None
     flow = group.workflows[0] if len(group.workflows) == 1 else ""
-    start = f"{_share(count, total)} {CLASS_VERBS[group.cause_class]}"
+    verb = CLASS_VERBS[group.cause_class]
+    if total == 1:
+        verb = _VERBS_OF_ONE.get(group.cause_class, verb)
+    start = f"{_share(count, total)} {verb}"
     if not flow and len(group.workflows) > 1:
         start += f" in {words.plural(len(group.workflows), 'workflow')}"
     shared = shared_words(group)
