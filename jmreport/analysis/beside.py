@@ -112,8 +112,8 @@ def _moved(ours: StatusSplit, theirs: StatusSplit) -> list[str]:
     active = sum(ours.counts.get(status, 0) for status in ACTIVE_STATUSES)
     said = f"{_count(moved, 'job')} {_have(moved)} another status there"
     if moved <= active:
-        return [f"{said}: jobs went on between the list and its count ({active} were active)."]
-    return [f"{said}, more than the {active} that were active when the list was read."]
+        return [f"{said}: jobs went on between the list and its count ({active} active)."]
+    return [f"{said}, more than were active when the list was read ({active})."]
 
 
 def _how_many(difference: int) -> str:
