@@ -43,7 +43,7 @@ def _beginnings(ordered: Sequence[str]) -> dict[str, str]:
     """The first characters, as many as the neighbours in the alphabet make necessary."""
     needed = dict.fromkeys(ordered, LENGTH)
     for one, other in pairwise(ordered):
-        more = _common(one, other) + 1
+        more = common(one, other) + 1
         needed[one] = max(needed[one], more)
         needed[other] = max(needed[other], more)
     return {one: one[:length] for one, length in needed.items()}
@@ -59,7 +59,7 @@ def _cut(ordered: Sequence[str]) -> dict[str, str]:
         backwards = sorted((_plain(one)[::-1], one) for one in group)
         lengths = dict.fromkeys(group, LENGTH)
         for (text, one), (other_text, other) in pairwise(backwards):
-            more = _common(text, other_text) + 1
+            more = common(text, other_text) + 1
             lengths[one] = max(lengths[one], more)
             lengths[other] = max(lengths[other], more)
         forms.update((one, _middle_cut(one, length)) for one, length in lengths.items())
@@ -78,7 +78,7 @@ def _middle_cut(one: str, tail: int) -> str:
     return f"{plain[:LENGTH]}…{plain[-tail:]}"
 
 
-def _common(one: str, other: str) -> int:
+def common(one: str, other: str) -> int:
     """How many characters two texts begin with in common."""
     differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differing, min(len(one), len(other)))

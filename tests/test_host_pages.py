@@ -28,7 +28,7 @@ def test_the_404_page_leads_back_from_any_depth(tmp_path: Path, slash: str) -> N
     files = site(tmp_path, URL + slash)
     page = files["404.html"].decode()
     found = [part.split('"')[0] for part in page.split('href="')[1:]]
-    assert len(found) == 3
+    assert len(found) == 4
     for depth in ("/jobs/x", "/jobs/nights/a/b/c.html"):
         for link in found:
             whole = urljoin(f"https://reports.example.org{depth}", link)

@@ -45,6 +45,7 @@ def kinds(where: Path) -> dict[str, str]:
         "jobs": addresses.JOBS,
         "second page": "jobs/page-2.html",
         "list": "jobs/status-failed.html",
+        "ids": addresses.IDS,
         "workflows": addresses.WORKFLOWS,
         "workflow": _first(where, "workflows/germline*.html"),
         "labels": addresses.LABELS,
@@ -439,7 +440,7 @@ def test_no_match_is_said_in_words(list_page: Any) -> None:
     said = "No job of the last 7 days matches. Clear the filter."
     assert list_page.locator("#none").inner_text() == said
     older = list_page.locator("main .note a").evaluate_all("all => all.map(a => a.textContent)")
-    assert older == ["nights", "labels"]
+    assert older == ["nights", "labels", "Find any job by its id"]
     assert not list_page.locator("#jobs").is_visible()
 
 

@@ -12,6 +12,8 @@ from hashlib import sha256
 
 OVERVIEW = "index.html"
 JOBS = "jobs/index.html"
+#: Where a job is found by its id.
+IDS = "jobs/ids/index.html"
 WORKFLOWS = "workflows/index.html"
 LABELS = "labels/index.html"
 NIGHTS = "nights/index.html"
@@ -111,6 +113,15 @@ def night_list(run: str, kind: str) -> str:
     'night-20261123t021400z-failed'
     """
     return f"night-{slug(run)}-{kind}"
+
+
+def ids(beginning: str = "") -> str:
+    """The page of the jobs whose ids begin so, as their addresses spell them; "" is the first.
+
+    >>> ids("84"), ids()
+    ('jobs/ids/begin-84.html', 'jobs/ids/index.html')
+    """
+    return f"jobs/ids/begin-{beginning}.html" if beginning else IDS
 
 
 def list_page(name: str, page: int = 1) -> str:

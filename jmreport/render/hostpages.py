@@ -24,6 +24,7 @@ class NotFoundView(Struct, frozen=True, kw_only=True):
     """What notfound.html prints; whole addresses, or "" where the site's isn't known."""
 
     home: str
+    ids: str
     css: str
     icon: str
 
@@ -39,6 +40,7 @@ def pages(url: str | None, *, css: str, icon: str) -> Iterator[Page]:
     base = f"{url.rstrip('/')}/" if url else ""
     view = NotFoundView(
         home=f"{base}{addresses.OVERVIEW}" if base else "",
+        ids=f"{base}{addresses.IDS}" if base else "",
         css=f"{base}{css}" if base else "",
         icon=f"{base}{icon}" if base else "",
     )

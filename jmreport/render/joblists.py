@@ -142,6 +142,7 @@ class IndexView(Struct, frozen=True, kw_only=True):
     archived: PageLink | None
     incomplete: str
     quality: str
+    ids: str
     statuses: tuple[StatusLink, ...]
     columns: tuple[Column, ...]
     columns_note: str
@@ -303,6 +304,7 @@ def _index_view(
             archived=archived,
             incomplete=incomplete,
             quality=addresses.relative(at, addresses.QUALITY),
+            ids=addresses.relative(at, addresses.IDS),
             statuses=statuses if page == 1 else (),
             columns=jobs.columns,
             columns_note=jobs.note,

@@ -56,6 +56,7 @@ class JobPages:
         self._files: Files = maker.files
         self._looking, self._jobs, self._others = looking, jobs, others
         self._workers, self._executor = workers, executor
+        self._ids = ledger.ids()
         self._changed = self._files.spool("changed-jobs")
         #: Whether the folder of jobs' pages was not there, of which each is asked otherwise.
         self._bare = False
@@ -100,6 +101,7 @@ class JobPages:
                 self._meet(context, wanted)
                 task = JobTask(context, self._content(context))
                 self._ledger.note_job(owner)
+                self._ids.put(context.entry.row.id)
                 content, files = known.get(owner, ("", ()))
                 self._looking.take(owner, len(files))
                 if content == task.content and self._account.whole(files):
@@ -109,6 +111,8 @@ class JobPages:
                 elif self._bare or self._files.size(owner) is None:
                     yield task
                 else:
+                    if not content:  # it has a page, though the ledger was lost that knew of it
+                        self._ledger.put(owner, "", (), kept=True)
                     packed = msgspec.msgpack.encode(task)
                     spool.write(len(packed).to_bytes(4, "big") + packed)
 

@@ -11,7 +11,7 @@
     strangers: owner
     seen:   body
     settled: number | body
-    jobs, links, words: jmreport/remembered.py
+    jobs, links, words: jmreport/remembered.py; ids: render/spelled.py
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `kept`
 is 1 for what is never removed. `files` are, of each, how many characters of its address the owner's
@@ -29,7 +29,7 @@ the run before.
 """
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from itertools import groupby, islice, takewhile
@@ -41,6 +41,7 @@ import msgspec
 
 from jmreport.errors import JmreportError, LockedError
 from jmreport.remembered import After, Memory, Unsettled, instant_of
+from jmreport.render import spelled
 from jmreport.render.files import WrittenFile
 
 _TABLE = """
@@ -215,7 +216,7 @@ class Ledger:
             database.execute(f"PRAGMA user_version = {_VERSION}")
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
-            for table in (_SEALS, _BRIEFS, _LISTS, _STRANGERS, _SEEN, _SETTLED):
+            for table in (_SEALS, _BRIEFS, _LISTS, _STRANGERS, _SEEN, _SETTLED, spelled.TABLE):
                 database.execute(table)
         except sqlite3.Error:
             database.close()
@@ -297,6 +298,10 @@ class Ledger:
     def memory(self) -> Memory:
         """What is remembered of the jobs that pages were made of, in this ledger's transaction."""
         return Memory(self._database)
+
+    def ids(self, going: Collection[str] = ()) -> spelled.Ids:
+        """The jobs that have a page, but for those that are going, in this ledger's transaction."""
+        return spelled.Ids(self._database, going)
 
     def sizes_of_jobs(self, behind: str = "") -> Iterator[tuple[str, list[tuple[str, int]]]]:
         """(owner, [(address, size) …]) of the files of jobs' pages, in the order of their owners.
@@ -443,7 +448,8 @@ class Ledger:
 
     def forget(self, owner: str) -> None:
         """Drops a page whose files were removed."""
-        self._database.execute("DELETE FROM pages WHERE owner = ?", (owner,))
+        for table in ("pages", "ids"):
+            self._database.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))  # noqa: S608
 
     def put_night(self, run: str, settings: str, summary: bytes, body: bytes) -> None:
         """Remembers what a night's page is made of."""

@@ -15,6 +15,7 @@ from jmreport.render import (
     gonepages,
     gridpage,
     hostpages,
+    idpages,
     joblists,
     labelpages,
     nightpages,
@@ -29,6 +30,7 @@ from jmreport.render import (
 )
 from jmreport.render.guides import Guides
 from jmreport.render.page import Page
+from jmreport.render.spelled import Ids
 from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
 from jmreport.report import Night, Report
@@ -40,7 +42,7 @@ class There(Struct, frozen=True, kw_only=True):
 
     `nights` are told anew, all others are had by `night`. `lasting` are pages of workflows and
     causes that stay though nothing tells of them; those of `going` go, since what they tell of was
-    pruned. `has` says whether a page is there, and stays.
+    pruned. `has` says whether a page is there, and stays; `ids` are the jobs that have one.
     """
 
     nights: Mapping[str, Night]
@@ -49,6 +51,7 @@ class There(Struct, frozen=True, kw_only=True):
     lasting: frozenset[str]
     going: frozenset[str]
     has: Callable[[str], bool]
+    ids: Ids
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -99,6 +102,7 @@ def plan(
             known=there.has,
             going=there.going,
         ),
+        *idpages.pages(there.ids),
         *hostpages.pages(
             settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
         ),

@@ -304,6 +304,7 @@ class _Site:
                 lasting=frozenset(self.ledger.lasting("workflows/", "causes/")),
                 going=self.going,
                 has=self._is_there,
+                ids=self.ledger.ids(self.going),
             ),
             settings=self.maker.settings,
             theme=self.maker.theme,

@@ -271,6 +271,7 @@ class SiteView(Struct, frozen=True, kw_only=True):
     top: Markup
     css: str
     js: str
+    ids: str
     keys: str
     late: str
     feed: str
@@ -391,6 +392,7 @@ class Theme:
             top=Markup(self._environment.get_template("top.html").render(top=top)),  # noqa: S704 (escaped there)
             css=href(self._names["site.css"]),
             js=href(self._names["tables.js"]) if "tables.js" in self._names else "",
+            ids=href(self._names["ids.js"]),
             keys=href(self._names["keys.js"]),
             late=href(self._names["late.js"]),
             feed=href(addresses.FEED),

@@ -316,6 +316,7 @@
     came = false;
     body.parentNode.hidden = !shown.length;
     none.hidden = !!shown.length;
+    showById();
     var all = data.ids.length - (withArchived() ? 0 : data.archived.length);
     said.textContent = (shown.length === all
       ? thousands(all) + (all === 1 ? ' job' : ' jobs')
@@ -323,6 +324,16 @@
       (aside ? ', + ' + thousands(aside) + ' archived' : '');
     showPager(current, pages);
     showSort();
+  }
+
+  // What no job of this list says may be the id of another.
+  var byId = document.getElementById('by-id');
+  var ids = byId && byId.querySelector('a').getAttribute('href');
+  function showById() {
+    if (!byId) return;
+    byId.hidden = !/^\S{4,}$/.test(state.text || '');
+    byId.querySelector('a span').textContent = state.text || '';
+    byId.querySelector('a').href = ids + '#' + new URLSearchParams({ id: state.text || '' });
   }
 
   function showPager(current, pages) {
