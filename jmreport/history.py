@@ -10,11 +10,13 @@
 A store of snapshots is one; `Held` is one of jobs that are in memory anyway.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 
+from jmreport import attempts
 from jmreport.placed import NEVER
 from jmreport.records import Entry, run_order
 from jmreport.short_ids import form, short_ids
@@ -55,8 +57,16 @@ class Held:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._known = {entry.row.id: entry for entry in entries}
+        self._ids = sorted(self._known)
+        self._known = {
+            entry.row.id: entry
+            for entry in attempts.told(tuple(self._known.values()), self._first_seen)
+        }
         self._below: dict[str, list[str]] | None = None
         self._forms: dict[str, list[str]] | None = None
+
+    def _first_seen(self, since: str, before: str) -> list[tuple[str, str]]:
+        return [(job, self._known[job].first_run) for job in self.ids_between(since, before)]
 
     def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
         return iter(
@@ -123,6 +133,10 @@ class Held:
         """How many jobs one of these runs was the last to find."""
         some = frozenset(runs)
         return sum(entry.last_run in some for entry in self._known.values())
+
+    def ids_between(self, since: str, before: str) -> list[str]:
+        """The ids from one on until before another, sorted."""
+        return self._ids[bisect_left(self._ids, since) : bisect_left(self._ids, before)]
 
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that look like one of these at their shortest."""

@@ -21,6 +21,9 @@ from jmreport.models import TERMINAL_STATUSES, TimeFrame
 #: The snapshots' format; a newer one is refused, an older one is read.
 SNAPSHOT_FORMAT = 1
 
+#: What an attempt counts as that failed and was followed by another one.
+RETRIED = "Retried"
+
 _LIMIT = re.compile(r"\[collect\] (\w+)(?: = \d+)? is the limit")
 
 FRAME_LENGTHS: dict[TimeFrame, timedelta | None] = {
@@ -272,6 +275,13 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     gaps: tuple[Gap, ...] = ()
     #: Of a sub-workflow: its tasks, failed ones first where there are too many.
     spans: tuple[TaskSpan, ...] = ()
+    #: Of an attempt of dsub that failed: the one that followed it. Told where a row is read.
+    retried_by: str = ""
+
+    @property
+    def counts_as(self) -> str:
+        """The status that it is counted and listed by: the server's word, or RETRIED."""
+        return RETRIED if self.retried_by else self.status
 
     @property
     def active(self) -> bool:

@@ -385,6 +385,10 @@ class Growing(History, Protocol):
         """How many jobs one of these runs was the last to find."""
         ...
 
+    def ids_between(self, since: str, before: str) -> list[str]:
+        """The ids from one on until before another, sorted."""
+        ...
+
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that look like one of these at their shortest."""
         ...

@@ -59,13 +59,43 @@ class JobHistory(Struct, frozen=True, kw_only=True):
     runs: int = 0
 
 
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
+    """A job that is one of several attempts of a task: its number, and the server's status."""
+
+    id: str
+    number: int
+    status: str
+
+
+class Sibling(Struct, frozen=True, kw_only=True, gc=False):
+    """A task of an array, by its last known attempt; so many were made of it."""
+
+    id: str
+    task: str
+    attempts: int
+    status: str
+    start: datetime | None = None
+    seconds: float | None = None
+    message: str = ""
+
+
+class Array(Struct, frozen=True, kw_only=True):
+    """The tasks that were submitted together: how many are known, by the status of the last
+    attempt of each, and some of them: failed ones first, at most 20."""
+
+    tasks: int
+    counts: dict[str, int]
+    shown: tuple[Sibling, ...]
+
+
 class JobContext(Struct, frozen=True, kw_only=True):
     """What a job's page shows beside its record: only what belongs to the job.
 
     `usual` is as of the job's own end and of the run that recorded it, so that it never changes
     afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
     is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
-    `cause` is the id of the cause it failed of, `cause_class` that cause's class. `history` is None
+    `cause` is the id of the cause that it counts for, `cause_class` the class of what it failed of,
+    be it an attempt that was retried. `history` is None
     for a job that has not ended, or whose work nobody can recognise. `active_for` is how long a job
     that has not ended ran or waited when it was last read, `stuck` whether that is too long,
     and `unjudged` that it is long and nobody can say whether it is, for lack of a baseline.
@@ -81,6 +111,10 @@ class JobContext(Struct, frozen=True, kw_only=True):
     cause: str | None = None
     cause_class: CauseClass | None = None
     history: JobHistory | None = None
+    #: Of a server where attempts are jobs: those of its task, where it is not the only one; and
+    #: the array that it is a task of.
+    attempts: tuple[Attempt, ...] = ()
+    array: Array | None = None
     short_id: str = ""
     active_for: timedelta | None = None
     stuck: bool = False

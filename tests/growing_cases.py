@@ -149,7 +149,12 @@ class Growing:
         return self._id(self._number)
 
     def _id(self, number: int) -> str:
-        """Many begin alike, and some look alike in the middle."""
+        """Many begin alike, some look alike in the middle, and some are attempts of one task."""
+        if number % 8 == 0:
+            task, attempt = divmod(number // 8, 3)
+            return (
+                f"+align{task % 3}--root--261123-{task % self._look_alike}-5+{task}+{attempt + 1}"
+            )
         if number % 4 == 0:
             return f"+align{number % 3}--root--261123-{number % self._look_alike}-511590+{number}+"
         return f"{number % self._look_alike:08x}-76c1-40f4-93d5-{number:012x}"

@@ -36,6 +36,7 @@ PARTS = {
     "credentials": {"credentials", "identities"},
     "nouns": {
         "__init__",
+        "attempts",
         "calltimes",
         "compared",
         "deeds",

@@ -26,7 +26,7 @@ from jmreport.models import (
     TimeFrame,
 )
 from jmreport.placed import ByValue, Order, Places, added, inserted, joined
-from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
+from jmreport.records import FRAME_LENGTHS, RETRIED, Entry, Gap, JobRow
 from jmreport.report import FrameDifference, FrameReport, LabelReport, LabelValue, StatusSplit
 
 #: Labels of the jobs themselves that get a page without being named by anybody.
@@ -92,7 +92,7 @@ class Frames:
         self.order.tell(place, row, reported=reported)
         if lost:
             self._lost.append(place)
-        for read, values in self._reading.get(row.status) or self._read_of(row.status):
+        for read, values in self._reading.get(row.counts_as) or self._read_of(row.counts_as):
             value = read(row)
             values[value] = inserted(values.get(value), place)
 
@@ -104,7 +104,7 @@ class Frames:
         place = self.order.add(row, reported=reported)
         if lost:
             self._lost.append(place)
-        for read, values in self._reading.get(row.status) or self._read_of(row.status):
+        for read, values in self._reading.get(row.counts_as) or self._read_of(row.counts_as):
             value = read(row)
             if (places := added(values.get(value), place)) is not None:
                 values[value] = places
@@ -150,7 +150,7 @@ class Frames:
         }
         aside, gone = self.order.archived, set(self._lost).difference(self.order.archived)
         return beside.Counted(
-            StatusSplit(counts={word: counts[word] for word in sorted(counts) if counts[word]}),
+            _as_server_counts(counts),
             archived=len(aside) - bisect_left(aside, first),
             gone=sum(place >= first for place in gone),
             edge=edge
@@ -327,6 +327,13 @@ def _theirs(answer: AggregationResponse, key: str) -> dict[str | None, StatusSpl
         if label_key(item.key or "") == key
         for entry in item.entries
     }
+
+
+def _as_server_counts(counts: Mapping[str, int]) -> StatusSplit:
+    """Our jobs by the server's own words, to which an attempt that was retried has failed."""
+    found = Counter(counts)
+    found["Failed"] += found.pop(RETRIED, 0)
+    return StatusSplit(counts={word: found[word] for word in sorted(found) if found[word]})
 
 
 def _split(counts: StatusCounts) -> StatusSplit:

@@ -115,6 +115,10 @@ class GrowingBeneath(Beneath):
         """How many jobs one of these runs was the last to find."""
         return self._growing.found_by(runs)
 
+    def ids_between(self, since: str, before: str) -> list[str]:
+        """The ids from one on until before another, sorted."""
+        return self._growing.ids_between(since, before)
+
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that look like one of these at their shortest."""
         return self._growing.alike(jobs)

@@ -217,7 +217,12 @@ def failure(message: str, *, task: str | None = None, shard: int | None = None) 
 
 
 def cause_of(row: JobRow) -> Cause | None:
-    """The cause of a failed job; None for a job that did not fail."""
+    """The cause of a failed job; None for one that did not fail, or was only an attempt."""
+    return None if row.retried_by else cause_said(row)
+
+
+def cause_said(row: JobRow) -> Cause | None:
+    """The same of what a job says itself, be it an attempt that another one followed."""
     if row.status != "Failed":
         return None
     if row.failure is None:

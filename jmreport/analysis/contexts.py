@@ -7,11 +7,12 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from jmreport.analysis import attention
-from jmreport.analysis.causes import cause_of
+from jmreport.analysis.causes import cause_of, cause_said
 from jmreport.analysis.flaky import RUNS
 from jmreport.analysis.history import Histories, Told, of_key, told_by
 from jmreport.analysis.near import Near
 from jmreport.analysis.nights import Nights
+from jmreport.analysis.submissions import Submissions
 from jmreport.analysis.touched import Touching, fact_of
 from jmreport.analysis.usual import (
     MOST_RUNS,
@@ -211,6 +212,7 @@ class _Making:
     def __init__(self, history: Growing, nights: Nights, answering: _Answering) -> None:
         self._history, self._nights, self._answering = history, nights, answering
         self._window, self._near = Window(nights), Near(history)
+        self._submissions = Submissions(history)
 
     def made(self, some: Sequence[Entry]) -> Iterator[JobContext]:
         """The contexts of some hundred jobs, in their order."""
@@ -219,7 +221,7 @@ class _Making:
         told = self._answering.before(some)
         for entry in some:
             row = entry.row
-            cause = cause_of(row)
+            cause, said = cause_of(row), cause_said(row)
             lost = self._window.lost(near.top(entry))
             active_for = attention.time_active(row, nights.seen(entry))
             usual = self._answering.usual(entry)
@@ -231,8 +233,10 @@ class _Making:
                 failed_below=near.failed_below(row),
                 last_seen=nights.seen(entry) if lost else None,
                 cause=cause.id if cause else None,
-                cause_class=cause.cause_class if cause else None,
+                cause_class=said.cause_class if said else None,
                 history=told.get(row.id),
+                attempts=self._submissions.attempts(row),
+                array=self._submissions.array(row),
                 active_for=active_for,
                 stuck=active_for is not None
                 and not lost

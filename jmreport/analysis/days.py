@@ -153,7 +153,7 @@ class DayTally:
             return
         day = self._calendar.holds(ended)
         if day is not None:
-            self.of[row.name][day].setdefault(row.status, []).append(place)
+            self.of[row.name][day].setdefault(row.counts_as, []).append(place)
 
     def begin(self, since: datetime | None) -> None:
         """`since` is when what was read begins; None where nothing ended."""

@@ -164,7 +164,7 @@ class _Jobs:
             id=row.id,
             workflow=row.name,
             short_id=self._short.get(row.id, row.id[:8]),
-            status=row.status,
+            status=row.counts_as,
         )
 
 

@@ -178,7 +178,7 @@ def named(report: Report, history: History) -> tuple[NightJob, ...]:
         NightJob(
             id=job,
             workflow=row.name,
-            status=row.status,
+            status=row.counts_as,
             short_id=report.short_ids.get(job, job[:8]),
             ended=row.end,
             took=row.took.total_seconds() if row.took is not None else None,

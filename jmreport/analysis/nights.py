@@ -4,6 +4,7 @@ A night is the time between two usable runs; a job belongs to the night in which
 one piece of work that is run again and again: a workflow with identity labels, or with the digest
 of its inputs. Its state is that of its newest job that Succeeded or Failed. A job that could not
 be read is passed over, so it neither breaks nor fixes a key; one that is listed as Failed did fail.
+So is an attempt that another one followed (jmreport/attempts.py): the last one tells.
 """
 
 import hashlib
@@ -188,7 +189,7 @@ def digest_of(key: Key) -> bytes:
 def verdict(row: JobRow) -> Verdict | None:
     """Succeeded or Failed where that is known; None is passed over."""
     if row.status == "Failed":
-        return "Failed"
+        return None if row.retried_by else "Failed"
     return "Succeeded" if row.status == "Succeeded" and row.readable else None
 
 

@@ -6,6 +6,7 @@
     how long a success took, or when it ended    of the same workflow, those that ended later
     how a piece of work stood                    of the same work, those that ended later
     an id that looks like others                 the others', whose short ids may grow
+    a record of one of dsub's attempts or tasks  those of all jobs that were submitted with it
     whether a run found it, as it had asked      its own and those of all below it
 
 Pages of jobs that have not ended tell how long they have run, so each of them may be another.
@@ -17,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, takewhile
 from typing import TypeVar
 
+from jmreport import attempts
+from jmreport.analysis import submissions
 from jmreport.analysis.history import told_by
 from jmreport.analysis.near import Near
 from jmreport.analysis.nights import Nights
@@ -63,6 +66,8 @@ class Touching:
         #: Those whose row is another.
         self._changed: set[str] = set()
         self._found: set[str] = set()
+        #: What they were submitted with.
+        self._submissions: set[str] = set()
 
     def jobs(self, since: frozenset[str]) -> set[str]:
         """The jobs that may be others since these runs came, which came behind all others."""
@@ -75,7 +80,8 @@ class Touching:
         beneath = self._closed(self._changed | lost, below=False)
         alike = self._history.alike(self._new) if self._new else set()
         own = {entry.row.id for entry in active}
-        return {*self._found, *self._changed, *own, *lost, *above, *beneath, *alike}
+        beside = self._beside()
+        return {*self._found, *self._changed, *own, *lost, *above, *beneath, *alike, *beside}
 
     def _take(self, entries: Iterator[Entry]) -> None:
         """Jobs with new records, or such whose end may be another by now."""
@@ -85,6 +91,8 @@ class Touching:
                 row = entry.row
                 fact, before = fact_of(entry, self._nights, self._identity), known.get(row.id)
                 self._changed.add(row.id)
+                if (submission := submissions.beside(entry)) is not None:
+                    self._submissions.add(submission)
                 if before is None:
                     self._new.add(row.id)
                 self._compare(fact, before)
@@ -104,6 +112,11 @@ class Touching:
             for each in known:
                 if each.work is not None and each.ended is not None:
                     self._found.update(self._memory.telling_from(each.work, each.ended))
+
+    def _beside(self) -> Iterator[str]:
+        """The jobs that were submitted with those whose row is another."""
+        for submission in sorted(self._submissions):
+            yield from self._history.ids_between(*attempts.ids_of_submission(submission))
 
     def _lost_now(self, since: frozenset[str], active: Sequence[Entry]) -> Iterator[str]:
         """Jobs that new runs asked for in vain, and that were not lost before."""

@@ -55,11 +55,23 @@ def night_tasks(
     totals: defaultdict[tuple[str, str], Total] = defaultdict(Total)
     for job, measures in read(sorted(ended)):
         for one in measures:
-            totals[above.task(ended[job], one.task)].add(one)
+            row = ended[job]
+            totals[above.task(row, one.task)].add(told_as(row, one))
     return tuple(
         NightTask(workflow, totals[workflow, task].measure(task))
         for workflow, task in sorted(totals)
     )
+
+
+def told_as(row: JobRow, one: Measure) -> Measure:
+    """What a job cost, its failure told as one that was tried again where it was.
+
+    On servers where each attempt is a job of its own no record says so of itself.
+    """
+    if not row.retried_by or not one.failed:
+        return one
+    spent = replace(one.spent, failed=0.0, retried=one.spent.retried + one.spent.failed)
+    return replace(one, failed=0, retried=one.retried + one.failed, spent=spent)
 
 
 def lost(night: NightSummary) -> float:
@@ -148,7 +160,7 @@ class Costs:
     ) -> "_Adding":
         """Adds what each task of a job cost, and says what all of them did."""
         whole = _Adding()
-        for one in measures:
+        for one in (told_as(row, measure) for measure in measures):
             task = self._above.task(row, one.task)
             price = self._price(task[1])
             whole.add(one, root.id, price)

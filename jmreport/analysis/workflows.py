@@ -42,7 +42,7 @@ class Newest:
         one = newness(entry)
         if len(newest) < MOST_JOBS or newest[0].behind(one):
             _keep(newest, _Newest(one))
-        if row.end is None or (len(last) == MOST_JOBS and row.end < last[0].end):
+        if row.end is None or row.retried_by or (len(last) == MOST_JOBS and row.end < last[0].end):
             return
         took = row.took
         if took is not None:
@@ -134,7 +134,7 @@ def reports(
 
 def split(rows: Iterable[JobRow]) -> StatusSplit:
     """Jobs by status, the words in alphabetical order."""
-    return StatusSplit(counts=dict(sorted(Counter(row.status for row in rows).items())))
+    return StatusSplit(counts=dict(sorted(Counter(row.counts_as for row in rows).items())))
 
 
 def newest_first(entries: Iterable[Entry]) -> list[Entry]:

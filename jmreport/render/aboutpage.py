@@ -121,9 +121,17 @@ DEFINITIONS = (
         "that was read. Jobs with one cause are one row.",
     ),
     Definition(
+        word="Retried",
+        meaning="An attempt that failed and was followed by another one of the same task, where "
+        "each attempt is a job of its own (dsub). The last attempt says how the task stands; those "
+        "before it are in no failure rate, cause or promise, and their hours are waste. What "
+        "followed has to be known: an attempt that a report told of as failed stays so, and is "
+        "fixed once another one has succeeded.",
+    ),
+    Definition(
         word="Failure rate",
-        meaning="Failed jobs among those that failed or succeeded. Aborted and active jobs are "
-        "left out.",
+        meaning="Failed jobs among those that failed or succeeded. Retried, aborted and active "
+        "jobs are left out.",
     ),
     Definition(
         word="Usual",

@@ -33,6 +33,7 @@ COLUMNS = (
     "cached",
     "archived",
     "readable",
+    "retried_by",
     "page",
 )
 
@@ -122,6 +123,7 @@ def _line(row: JobRow, page: str, labels: Sequence[str], fields: Sequence[str]) 
         str(row.cached),
         "yes" if row.archived else "no",
         "yes" if row.readable else "no",
+        row.retried_by,
         page,
         *[own.get(key, "") for key in labels],
         *[extra.get(key, "") for key in fields],

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from jmreport.records import RETRIED
 from jmreport.render import addresses, filtered, verdict, words, workflowpages
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
@@ -222,11 +223,13 @@ class _Grid:
             return "failed"
         if counts.get("Aborted"):
             return "aborted"
-        if any(count for status, count in counts.items() if status != "Succeeded"):
+        if any(counts[status] for status in counts.keys() - {"Succeeded", RETRIED}):
             return "unknown"
         lacking = flow is not None and bool(flow.missing or flow.stuck)
         if counts.get("Succeeded"):
             return "lacking" if lacking else "succeeded"
+        if counts.get(RETRIED):  # what followed has not ended, or nobody knows how
+            return "unknown"
         if self._expected(name, place):
             return "expected"
         return "lacking" if lacking else "none"

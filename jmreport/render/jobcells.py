@@ -491,7 +491,13 @@ class Jobs:
         told: tuple[object, ...] = ()
         if entry is not None:
             row = entry.row
-            told = row.id, row.status, row.name, self.below(row), [of(row) for of in self._reading]
+            told = (
+                row.id,
+                row.counts_as,
+                row.name,
+                self.below(row),
+                [of(row) for of in self._reading],
+            )
             if (so_far := self.so_far(entry)) is not None:
                 told = *told, duration_words(row, so_far)
         content = msgspec.msgpack.encode((short, told))
@@ -633,7 +639,7 @@ class Jobs:
         label, kind, look = column.title, column.kind, column.look
         match kind:
             case "status":
-                return Cell(label=label, kind=kind, look=look, status=words.status(row.status))
+                return Cell(label=label, kind=kind, look=look, status=words.status(row.counts_as))
             case "job":
                 href = addresses.relative(at, addresses.job(row.id)) if self.knows(row.id) else ""
                 return Cell(label=label, kind=kind, look=look, text=short, href=href)

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from jmreport.placed import Placed
+from jmreport.records import RETRIED
 from jmreport.render import addresses, words
 from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Lines
 from jmreport.render.jobrows import rows_script
@@ -236,7 +237,7 @@ def _archived(archived: Sequence[str], lists: Lists) -> PageLink | None:
 def _statuses(ids: Sequence[str], jobs: Jobs, lists: Lists) -> Iterator[StatusLink]:
     by_status: dict[str, list[str]] = {}
     for job in ids:
-        by_status.setdefault(jobs.entries[job].row.status, []).append(job)
+        by_status.setdefault(jobs.entries[job].row.counts_as, []).append(job)
     for status in sorted(by_status, key=status_order):
         word = words.status(status)
         name = (
@@ -260,7 +261,9 @@ def _statuses(ids: Sequence[str], jobs: Jobs, lists: Lists) -> Iterator[StatusLi
         )
 
 
-_ORDER = ("Succeeded", "Failed", "Aborted", "Running", "Submitted", "OnHold", "Aborting")
+_ORDER = (
+    "Succeeded", "Failed", RETRIED, "Aborted", "Running", "Submitted", "OnHold", "Aborting",
+)  # fmt: skip
 
 
 def status_order(status: str) -> tuple[int, str]:

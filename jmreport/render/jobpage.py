@@ -16,6 +16,7 @@ from jmreport.render import (
     addresses,
     below,
     jobacts,
+    jobattempts,
     jobdetails,
     jobfailures,
     jobhead,
@@ -70,6 +71,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     status: words.StatusWord
     crumbs: tuple[Link, ...]
     verdict: Verdict
+    attempts: jobattempts.Attempts | None
     history: History | None
     cause_href: str
     notices: tuple[str, ...]
@@ -83,6 +85,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     timing: Timing | None
     tasks: Tasks
     no_tasks: str
+    array: jobattempts.Tasks | None
     children: SubJobs
     tables: tuple[Values, ...]
     operations: tuple[OperationView, ...]
@@ -141,7 +144,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     tasks = jobtasks.read(job_tasks, read, making)
     anchors = {task.name: f"#task-{at}" for at, task in enumerate(job_tasks, 1) if task.name}
     name = words.cut_middle(row.name or row.id, jobdetails.LONG_NAME)
-    status = words.status(row.status)
+    status = words.status(row.counts_as)
     return JobPage(
         address=making.address,
         title=f"{status.text}: {words.cut_middle(row.name or 'job', 80)} {making.short_id}",
@@ -150,6 +153,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         status=status,
         crumbs=jobhead.crumbs(context, making),
         verdict=jobverdict.verdict(context, job_tasks, anchors, readable=detail is not None),
+        attempts=jobattempts.attempts(context, making),
         history=jobhistory.history(context, making),
         cause_href=making.link(addresses.cause(context.cause))
         if context.cause and row.listed
@@ -164,7 +168,8 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         failures=failures,
         timing=_timing(tasks, context, read_at, making),
         tasks=tasks,
-        no_tasks="" if job_tasks or detail is None else _no_tasks(record),
+        no_tasks="" if job_tasks or detail is None or context.array else _no_tasks(record),
+        array=jobattempts.tasks(context, making),
         children=children,
         tables=tables,
         operations=operations,

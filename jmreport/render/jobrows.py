@@ -265,7 +265,7 @@ def _time(row: JobRow, key: str) -> int | str | None:
 def _text(column: Column, row: JobRow) -> str:
     match column.kind:
         case "status":
-            return row.status or "Unknown"
+            return row.counts_as or "Unknown"
         case "workflow":
             return row.name or NO_NAME
     return words.cut_middle(field_text(row, column.key), CELL_TEXT)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from markupsafe import Markup
 
+from jmreport.records import RETRIED
 from jmreport.render import (
     addresses,
     causewords,
@@ -474,7 +475,7 @@ def _ended(report: Report) -> str:
     counts = report.nights[-1].split.counts
     told = [
         f"{words.number(counts[status])} {status.lower()}"
-        for status in ("Failed", "Aborted", "Succeeded")
+        for status in ("Failed", RETRIED, "Aborted", "Succeeded")
         if counts.get(status)
     ]
     when = "in this night" if report.previous else "up to this run"

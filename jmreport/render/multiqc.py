@@ -53,7 +53,8 @@ def files(report: Report) -> Iterator[tuple[str, bytes]]:
     yield _file(
         "status",
         "Jobs by status",
-        "Each workflow's jobs by the status that the server gives them.",
+        "Each workflow's jobs by the status that the server gives them, and attempts that were "
+        "followed by another.",
         plot_type="bargraph",
         pconfig={"id": "jmreport_status_plot", "title": "Batch jobs: status", "ylab": "Jobs"},
         data={

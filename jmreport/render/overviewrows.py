@@ -105,7 +105,7 @@ def stuck(each: StuckJob, leads: Leads) -> StuckRow:
     """A stuck job's row."""
     row = leads.row(each.job)
     return StuckRow(
-        status=words.status(row.status if row else ""),
+        status=words.status(row.counts_as if row else ""),
         workflow=workflow_link(row.name if row else "", leads),
         job=job_link(each.job, leads),
         active_for=words.duration(each.active_for),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from jmreport.records import Asked, Filters
+from jmreport.records import RETRIED, Asked, Filters
 from jmreport.render import filtered, words
 from jmreport.report import (
     CauseGroup,
@@ -203,7 +203,7 @@ def _span(asked: Asked) -> str:
 
 
 def _finished(split: dict[str, int]) -> str:
-    finished = sum(split.get(status, 0) for status in ("Succeeded", "Failed", "Aborted"))
+    finished = sum(split.get(status, 0) for status in ("Succeeded", "Failed", RETRIED, "Aborted"))
     return f"{words.plural(finished, 'job')} finished"
 
 

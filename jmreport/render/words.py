@@ -15,7 +15,7 @@ import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
-from jmreport.records import instant
+from jmreport.records import RETRIED, instant
 from jmreport.report import Range
 
 #: The dash that stands for "not known" in plain text.
@@ -55,6 +55,7 @@ _STATUSES = {
         ("Running", "Running"),
         ("Aborting", "Aborting"),
         ("Failed", "Failed"),
+        (RETRIED, "Retried"),
         ("Succeeded", "Succeeded"),
         ("Aborted", "Aborted"),
     )

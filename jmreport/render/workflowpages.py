@@ -203,7 +203,7 @@ def _window(report: Report) -> dict[str, Window]:
     found: dict[str, Window] = {}
     for entry in report.jobs:
         by_status = found.setdefault(entry.row.name, {})
-        by_status.setdefault(entry.row.status, []).append(entry.row.id)
+        by_status.setdefault(entry.row.counts_as, []).append(entry.row.id)
     return found
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import msgspec
 
-from jmreport import calltimes, models, regrouping
+from jmreport import attempts, calltimes, models, regrouping
 from jmreport import records as nouns
 from jmreport import short_ids as forms
 from jmreport.errors import JmreportError
@@ -46,7 +46,7 @@ NAME = "index.sqlite"
 Error = sqlite3.Error
 SCHEMA = 6
 #: What rows are made with beside the summariser's own room.
-_MAKING = (nouns, models, calltimes, regrouping, forms, contents, summaries)
+_MAKING = (nouns, models, attempts, calltimes, regrouping, forms, contents, summaries)
 #: Pages that are kept, in KiB: who only reads goes through them in order, or looks for few.
 _READING = "PRAGMA cache_size = -1024"
 #: Rows that are read at a time: what streaming takes.
@@ -241,6 +241,13 @@ class Index:
             found.update(one for (one,) in self.connection.execute(query, some))
         return found
 
+    def ids_between(self, since: str, before: str) -> list[str]:
+        """The ids from one on until before another, sorted."""
+        found = self.connection.execute(
+            "SELECT id FROM entries WHERE id >= ? AND id < ? ORDER BY id", (since, before)
+        )
+        return [job for (job,) in found]
+
     def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
         """The jobs that were submitted since then, and that this run did not find."""
         number = self.number(run)
@@ -252,16 +259,24 @@ class Index:
         return self._read_seen("WHERE last_run <> ? ORDER BY entries.id", (number,))
 
     def _read(self, which: str, values: Sequence[object] = ()) -> Iterator[Entry]:
-        cursor = self.connection.execute(_ENTRY + which, values)
-        while rows := cursor.fetchmany(_ROWS):
-            yield from map(self._entry, rows)
+        yield from self._told(self.connection.execute(_ENTRY + which, values))
 
     def _read_seen(self, which: str, values: tuple[object, ...]) -> Iterator[Entry]:
         """The same, in the order in which jobs were seen: of few among all of them."""
         query = _ENTRY.replace("entries CROSS JOIN seen", "seen CROSS JOIN entries")
-        cursor = self.connection.execute(query + which, values)
+        yield from self._told(self.connection.execute(query + which, values))
+
+    def _told(self, cursor: sqlite3.Cursor) -> Iterator[Entry]:
         while rows := cursor.fetchmany(_ROWS):
-            yield from map(self._entry, rows)
+            yield from attempts.told([*map(self._entry, rows)], self._first_seen)
+
+    def _first_seen(self, since: str, before: str) -> list[tuple[str, str]]:
+        """(id, the run that saw it first) of the jobs whose ids lie in between."""
+        found = self.connection.execute(
+            "SELECT id, first_run FROM entries JOIN seen USING (number) WHERE id >= ? AND id < ?",
+            (since, before),
+        )
+        return [(job, self._names[first]) for job, first in found]
 
     def _entry(self, row: tuple[int, int, int, bytes, bytes, bytes, int, int, int]) -> Entry:
         run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row

@@ -188,6 +188,14 @@ class Store:
         except sqlite3.DatabaseError:
             return self._remade(state).alike(wanted)
 
+    def ids_between(self, since: str, before: str) -> list[str]:
+        """The ids from one on until before another, sorted."""
+        state = self._current()
+        try:
+            return state.ids_between(since, before)
+        except sqlite3.DatabaseError:
+            return self._remade(state).ids_between(since, before)
+
     def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
         """The jobs that were submitted since then, and that this run did not find."""
         return self._streamed(lambda state: state.missed(run, since))

@@ -222,9 +222,9 @@ class Dsub(Spec):
         start = job.start if self.on_google and not job.held else job.submitted
         stop = job.end if job.aborting == NEVER else job.aborting
         found = replace(job, start=start, end=max(start + SECOND, stop), held=0, aborting=NEVER)
-        if member.attempt is not None and member.attempt < member.size:
+        if member.following is not None:
             # It failed before the next attempt was submitted.
-            following = self._groups.time(k + 1)
+            following = self._groups.time(member.following)
             end = min(found.end, following - min(SECOND, (following - start) // 2))
             found = replace(
                 found, end=max(start, end), fate="Failed", cause=causes.KILLED, task=None
@@ -337,7 +337,12 @@ class Dsub(Spec):
                 "Output Log": f"{log}-stdout.log",
             },
             "events": seen,
-            "envs": {"SAMPLE": job.routine.subject, "THREADS": "8"},
+            "envs": {
+                "SAMPLE": job.routine.subject,
+                "THREADS": "8",
+                # What a line of the tasks file gives each task.
+                **({"CHROM": f"chr{task}"} if task else {}),
+            },
             "sourceFile": dsub_texts.script(job.workflow),
         }
 

@@ -1,0 +1,107 @@
+"""Which jobs of dsub's server belong together: its attempts and the tasks of its arrays are jobs.
+
+    +retried--root--261123-200012-502664++1     attempt 1 of a submission without tasks
+    +scatter--root--261123-195959-120034+30+    task 30 of an array that retries nothing
+    lab+scatter--ana--261123-195959-120034+3+2  project, submission, task, attempt
+
+An id says so itself, whatever became of the labels that say it too (`job-id`, `task-id`,
+`attempt`). An attempt has a number only where dsub was told to retry.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from jmreport.records import Entry, run_order
+
+#: dsub's own name of a submission: the job's name, cut, the user, and when it was submitted.
+_ID = re.compile(
+    r"(?P<project>[^+]*)\+(?P<job>[^+]+--[^+]+--\d{6}-[^+]+)\+(?P<task>[^+]*)"
+    r"\+(?P<attempt>[1-9]\d{0,8})?",
+    re.ASCII,
+)
+_PARTS = 4
+#: What dsub's server says of a job's place beside its id.
+LABELS = ("job-id", "task-id", "attempt")
+#: Characters of an id that is looked at: dsub cuts names, and others could be long to no end.
+_LONGEST = 400
+#: The sign that follows the one between an id's parts: ids that begin alike lie before it.
+_BEHIND = ","
+
+
+class Place(NamedTuple):
+    """Where a job belongs: `submission` is project and dsub's own name of what was submitted.
+
+    `task` is "" where the submission is no array, `attempt` 0 where dsub counts none.
+    """
+
+    submission: str
+    task: str
+    attempt: int
+
+
+def place(job: str) -> Place | None:
+    """Where a job belongs, by its id; None for the jobs of other servers.
+
+    >>> place("+retried--root--261123-200012-502664++2")
+    Place(submission='+retried--root--261123-200012-502664', task='', attempt=2)
+    >>> place("03a7491c-76c1-40f4-93d5-222d0ac2be70") is None
+    True
+    """
+    # Counted first, as every job is asked, and only dsub's ids have these signs.
+    if job.count("+") != _PARTS - 1 or len(job) > _LONGEST or not (found := _ID.fullmatch(job)):
+        return None
+    return Place(f"{found['project']}+{found['job']}", found["task"], int(found["attempt"] or 0))
+
+
+def ids_of_submission(submission: str) -> tuple[str, str]:
+    """The ids of a submission's jobs: from the first of these until before the second.
+
+    >>> ids_of_submission("+a--b--261123-200012")
+    ('+a--b--261123-200012+', '+a--b--261123-200012,')
+    """
+    return f"{submission}+", f"{submission}{_BEHIND}"
+
+
+def ids_of_task(where: Place) -> tuple[str, str]:
+    """The same of the attempts of one task."""
+    return f"{where.submission}+{where.task}+", f"{where.submission}+{where.task}{_BEHIND}"
+
+
+def number(task: str) -> int:
+    """What tasks are sorted by: dsub numbers them, and its Google provider writes "task-30".
+
+    >>> number("30"), number("task-30"), number("x")
+    (30, 30, 0)
+    """
+    digits = task.removeprefix("task-")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+#: The ids between two, and the run that saw each first.
+Between = Callable[[str, str], Iterable[tuple[str, str]]]
+
+
+def told(entries: Sequence[Entry], between: Between) -> Iterator[Entry]:
+    """Some jobs; those that are told as retried name the attempt that followed.
+
+    An attempt was retried where the run that first told of its failure knew of a later one. What
+    was told as failed stays so, whatever came of it the night after: a night is told once.
+    """
+    for entry in entries:
+        row = entry.row
+        where = place(row.id) if row.status == "Failed" else None
+        if where is None or not where.attempt:
+            yield entry
+            continue
+        known = run_order(entry.told_run or entry.first_run)
+        later = [
+            (other.attempt, job)
+            for job, first in between(*ids_of_task(where))
+            if (other := place(job)) is not None
+            and other.attempt > where.attempt
+            and run_order(first) <= known
+        ]
+        yield replace(entry, row=replace(row, retried_by=min(later)[1])) if later else entry

@@ -1,0 +1,231 @@
+"""Attempts and array tasks of dsub are jobs that know each other: which of them count, and what
+their pages say.
+"""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from analysis_cases import DAY, HOUR, job, night, run, runs
+from hypothesis import given
+from hypothesis import strategies as st
+from test_habits import Built, built
+
+from jmreport import attempts
+from jmreport.analysis import analyse, contexts
+from jmreport.history import Held
+from jmreport.records import RETRIED, Entry, Failure, Measure, Run, Spent
+from jmreport.report import JobContext, Report
+from jmreport.settings import ReportSettings, Slo
+
+ONE = "+align--ana--261101-200000-000001"
+FIRST, SECOND, THIRD = (f"{ONE}++{number}" for number in (1, 2, 3))
+
+
+def failed(name: str, number: int, *, at: int = 2, **more: Any) -> Entry:
+    """An attempt that failed so many hours before a night's run, and was found by it."""
+    why = Failure(message="2026-11-01 20:00:00 E: Docker exit code 137 (check stderr).")
+    ended = night(number) - at * HOUR
+    return job(name, ended, "Failed", found=number, told=number, failure=why, **more)
+
+
+def succeeded(name: str, number: int, **more: Any) -> Entry:
+    return job(name, night(number) - HOUR, "Succeeded", found=number, told=number, **more)
+
+
+def report(entries: list[Entry], of: list[Run], **more: Any) -> Report:
+    return analyse(Held(entries), of, {}, settings=ReportSettings(), **more)
+
+
+def of(name: str, entries: list[Entry], runs: list[Run]) -> JobContext:
+    return next(one for one in contexts(Held(entries), runs) if one.entry.row.id == name)
+
+
+# What counts.
+
+
+def test_an_attempt_that_another_one_followed_in_its_night_is_no_failure() -> None:
+    """Not of the verdict, a rate, a cause or a promise; only the last attempt says how it went."""
+    labels = {"owner": "ana"}
+    promise = Slo(label="owner", target=0.95, days=7)
+    jobs = [failed(FIRST, 1, labels=labels), succeeded(SECOND, 1, labels=labels)]
+    found = report(jobs, runs(2), slos=(promise,))
+    assert (found.counts.failing, found.counts.new, found.causes) == (0, 0, ())
+    assert found.split.counts == {RETRIED: 1, "Succeeded": 1}
+    assert found.split.failure_rate == 0
+    assert found.days[-1].jobs == {RETRIED: (FIRST,), "Succeeded": (SECOND,)}
+    assert (found.slos[0].succeeded, found.slos[0].failed) == (1, ())
+
+
+def test_of_attempts_that_all_failed_the_last_one_counts() -> None:
+    jobs = [failed(FIRST, 1, at=4), failed(SECOND, 1, at=3), failed(THIRD, 1)]
+    found = report(jobs, runs(2))
+    assert found.counts.new == 1
+    assert found.attention[0].jobs == (THIRD,)
+    assert found.split.counts == {"Failed": 1, RETRIED: 2}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        f"{ONE}+1+2",
+        "+align--ana--261101-200000-000002++2",
+        "lab+align--ana--261101-200000-000001++2",
+    ],
+)
+def test_jobs_of_another_task_submission_or_project_replace_nothing(other: str) -> None:
+    found = report([failed(FIRST, 1), succeeded(other, 1, key="other")], runs(2))
+    assert found.counts.new == 1
+
+
+def test_an_attempt_whose_next_one_was_not_found_has_failed() -> None:
+    """A filter or a window may hide it: what is not known is no good news."""
+    found = report([failed(FIRST, 1)], runs(2))
+    assert (found.counts.new, found.split.counts) == (1, {"Failed": 1})
+
+
+def test_an_attempt_that_runs_again_is_running_and_not_failing() -> None:
+    again = job(SECOND, None, "Running", found=1, start=night(1) - HOUR)
+    found = report([failed(FIRST, 1), again], runs(2))
+    assert (found.counts.failing, found.counts.running) == (0, 1)
+
+
+def test_what_failed_tonight_and_is_retried_tomorrow_is_fixed_tomorrow() -> None:
+    """A night is told once: its report knew of no later attempt, and its numbers stay."""
+    told = [failed(FIRST, 1)]
+    before = report(told, runs(2))
+    after = report([*told, succeeded(SECOND, 2)], runs(3))
+    assert before.counts.new == 1
+    assert (after.counts.fixed, after.counts.failing) == (1, 0)
+    assert [day.failed for day in after.days] == [1, 0]
+    assert after.days[-2].jobs == before.days[-1].jobs
+
+
+def test_the_hours_of_a_retried_attempt_are_waste_of_retries() -> None:
+    jobs = [failed(FIRST, 1), failed(SECOND, 1, at=1)]
+    one = Measure("", calls=1, attempts=1, failed=1, spent=Spent(failed=3600.0))
+    found = report(jobs, runs(2), measures=lambda ids: ((name, (one,)) for name in ids))
+    assert found.waste is not None
+    for cost in (found.waste.total, found.waste.tonight):
+        assert (cost.retried, cost.failed) == (1, 1)
+        assert (cost.spent.retried, cost.spent.failed) == (3600.0, 3600.0)
+
+
+def test_the_servers_own_counts_take_a_retried_attempt_for_a_failed_job() -> None:
+    """Ours beside them differ in no number for that: only what differs is told of."""
+    counted = [{"status": "Failed", "count": 1}, {"status": "Succeeded", "count": 1}]
+    answer = {"DAYS_7": {"summary": {"counts": counted}, "aggregations": []}}
+    jobs = [failed(FIRST, 1), succeeded(SECOND, 1)]
+    found = analyse(Held(jobs), runs(2), answer, settings=ReportSettings())
+    assert found.quality is not None
+    assert found.quality.differences == ()
+
+
+# Which belong together.
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[^+]{0,9}(\+[^+]{0,30}){3}", fullmatch=True))
+def test_whatever_an_id_is_its_place_has_it_among_its_own(name: str) -> None:
+    """Between the bounds of its task, which lie between those of its submission."""
+    where = attempts.place(name)
+    if where is None:
+        return
+    task, whole = attempts.ids_of_task(where), attempts.ids_of_submission(where.submission)
+    assert whole[0] <= task[0] <= name < task[1] <= whole[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a+b+c+d", f"{ONE}++0", f"{ONE}++x", f"{ONE}++-1", f"{ONE}+", f"+a--{'-' * 100_000}+1+1"],
+)
+def test_ids_that_dsub_does_not_make_belong_nowhere(name: str) -> None:
+    assert attempts.place(name) is None
+
+
+def test_a_page_names_the_other_attempts_and_what_this_one_counts_for() -> None:
+    jobs = [failed(FIRST, 1), succeeded(SECOND, 1)]
+    told = of(FIRST, jobs, runs(2))
+    assert [(one.number, one.status) for one in told.attempts] == [(1, "Failed"), (2, "Succeeded")]
+    assert told.entry.row.retried_by == SECOND
+    assert (told.cause, told.cause_class) == (None, "out of memory")
+    assert of(SECOND, jobs, runs(2)).attempts == told.attempts
+
+
+def test_an_array_is_counted_by_the_last_attempt_of_each_task_and_failed_ones_come_first() -> None:
+    """Of thousands of tasks a page shows a few."""
+    jobs = [succeeded(f"{ONE}+{number}+1", 1) for number in range(1, 2_000)]
+    jobs[6:8] = [failed(f"{ONE}+7+1", 1), failed(f"{ONE}+8+1", 1)]
+    jobs.append(succeeded(f"{ONE}+7+2", 1))
+    jobs.append(job(f"{ONE}+2000+1", None, "Running", found=1))
+    array = of(f"{ONE}+3+1", jobs, runs(2)).array
+    assert array is not None
+    assert (array.tasks, array.counts) == (2_000, {"Failed": 1, "Running": 1, "Succeeded": 1_998})
+    assert [one.task for one in array.shown][:4] == ["8", "2000", "1", "2"]
+    assert [one.attempts for one in array.shown if one.task == "7"] == [2]
+    assert len(array.shown) == 20
+
+
+def test_jobs_of_other_servers_know_of_none() -> None:
+    told = of("03a7491c", [failed("03a7491c", 1)], [run(0), run(1, window=DAY)])
+    assert (told.attempts, told.array) == ((), None)
+
+
+# The pages.
+
+
+class Hrefs(HTMLParser):
+    """The links of a page by their text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+        self._href = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._href = (dict(attrs).get("href") or "") if tag == "a" else ""
+
+    def handle_data(self, data: str) -> None:
+        if self._href:
+            self.found[data] = self._href
+
+
+@pytest.fixture(scope="module")
+def of_dsub(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A whole report of the server that takes after dsub."""
+    return built(tmp_path_factory.mktemp("dsub"), "dsub", jobs=200, timeframe="DAYS_30")
+
+
+def test_pages_of_attempts_lead_to_one_another(of_dsub: Built) -> None:
+    rows = of_dsub.rows
+    retried = [row for row in rows.values() if row.get("retried_by")]
+    assert retried
+    for row in retried:
+        there = rows[row["retried_by"]]
+        forth, back = of_dsub.page(row["id"]), of_dsub.page(there["id"])
+        number, next_number = (each["labels"]["attempt"] for each in (row, there))
+        assert Hrefs(forth).found[f"Attempt {next_number}"] == Path(there["page"]).name
+        assert Hrefs(back).found[f"Attempt {number}"] == Path(row["page"]).name
+        assert "counts as retried and not as failed" in forth
+
+
+def test_retried_attempts_have_a_list_of_their_own(of_dsub: Built) -> None:
+    rows = of_dsub.rows.values()
+    listed = (of_dsub.site / "jobs/status-retried.html").read_text(encoding="utf-8")
+    others = (of_dsub.site / "jobs/status-failed.html").read_text(encoding="utf-8")
+    for row in (row for row in rows if row["status"] == "Failed"):
+        name = Path(row["page"]).name
+        assert (name in listed, name in others) == (
+            (True, False) if row.get("retried_by") else (False, True)
+        )
+
+
+def test_pages_of_array_tasks_lead_to_one_another(of_dsub: Built) -> None:
+    tasks = [row for row in of_dsub.rows.values() if "task-id" in row["labels"]]
+    together = [row for row in tasks if row["labels"]["job-id"] == tasks[0]["labels"]["job-id"]]
+    assert len(together) > 2
+    links = Hrefs(of_dsub.page(tasks[0]["id"])).found
+    for row in together[1:]:
+        assert links[f"Task {row['labels']['task-id']}"] == Path(row["page"]).name
+    assert links["Their jobs in the list of jobs"].startswith("index.html#label=job-id%3D")
