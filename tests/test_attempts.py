@@ -10,12 +10,13 @@ import pytest
 from analysis_cases import DAY, HOUR, job, night, run, runs
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_habits import Built, built
 
 from jmreport import attempts
-from jmreport.analysis import analyse, contexts
+from jmreport.analysis import analyse, contexts, summarise
 from jmreport.history import Held
-from jmreport.records import RETRIED, Entry, Failure, Measure, Run, Spent
+from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, Spent
 from jmreport.report import JobContext, Report
 from jmreport.settings import ReportSettings, Slo
 
@@ -120,6 +121,53 @@ def test_the_servers_own_counts_take_a_retried_attempt_for_a_failed_job() -> Non
     found = analyse(Held(jobs), runs(2), answer, settings=ReportSettings())
     assert found.quality is not None
     assert found.quality.differences == ()
+
+
+# What is the same work.
+
+
+def key(name: str, inputs: dict[str, Any], envs: dict[str, Any]) -> str:
+    extensions = {"envs": envs}
+    detail = {"id": name, "status": "Failed", "inputs": inputs, "extensions": extensions}
+    return summarise(Record(id=name, row={"id": name}, detail=detail)).key
+
+
+def test_tasks_of_an_array_are_told_apart_by_their_environment_and_not_by_their_number() -> None:
+    """The samples of another night have other numbers."""
+    one = key(f"{ONE}+1+", {"REF": "gs://a"}, {"SAMPLE": "s1"})
+    assert one == key(f"{ONE}+2+2", {"REF": "gs://a"}, {"SAMPLE": "s1"})
+    assert one != key(f"{ONE}+1+", {"REF": "gs://a"}, {"SAMPLE": "s2"})
+
+
+def test_tasks_that_nothing_else_tells_apart_are_told_apart_by_their_number() -> None:
+    """Else the success of one would hide the failure of another."""
+    one = key(f"{ONE}+1+", {}, {})
+    assert one == key(f"{ONE}+1+2", {}, {})
+    assert one != key(f"{ONE}+2+", {}, {})
+
+
+def of_labels(entries: list[Entry], nights: int) -> Report:
+    """A report whose work is told apart by a label that all tasks of a submission have."""
+    labelled = [replace(one, row=replace(one.row, labels={"sample": "s1"})) for one in entries]
+    settings = ReportSettings(identity_labels=("sample",))
+    return analyse(Held(labelled), runs(nights), {}, settings=settings)
+
+
+def test_an_array_that_is_one_piece_of_work_fails_with_any_of_its_tasks() -> None:
+    """Whichever ended last: the labels of a submission are those of all its tasks."""
+    jobs = [failed(f"{ONE}+1+", 1), succeeded(f"{ONE}+2+", 1), failed(f"{ONE}+3+", 1, at=5)]
+    found = of_labels([succeeded(f"{ONE}+4+", 1), *jobs], 2)
+    assert (found.counts.new, found.attention[0].jobs) == (1, (f"{ONE}+1+",))
+    assert found.flaky == ()
+
+
+def test_it_is_fixed_when_its_tasks_or_those_of_the_next_submission_succeed() -> None:
+    jobs = [failed(f"{ONE}+1+1", 1), succeeded(f"{ONE}+2+1", 1)]
+    again = succeeded(f"{ONE}+1+2", 2)
+    other = ONE.replace("000001", "000002")
+    for mended in ([again], [succeeded(f"{other}+1+1", 2), succeeded(f"{other}+2+1", 2)]):
+        found = of_labels([*jobs, *mended], 3)
+        assert (found.counts.fixed, found.counts.failing) == (1, 0)
 
 
 # Which belong together.

@@ -93,6 +93,22 @@ def test_labels_that_would_hide_failures_of_another_workflow_are_not_proposed() 
     assert found([*known, *report_of_owner]) is None
 
 
+def test_dsubs_numbers_of_tasks_and_attempts_are_not_proposed() -> None:
+    """They come back every night, for whatever stands in that line of the tasks file then."""
+    jobs = [
+        replace(
+            one,
+            row=replace(
+                one.row,
+                id=f"+germline--ana--26110{place // 3}-200000-000001+{place % 3 + 1}+",
+                labels={"task-id": str(place % 3 + 1), "attempt": "1"},
+            ),
+        )
+        for place, one in enumerate(nightly(*({"sample": each} for each in SAMPLES)))
+    ]
+    assert found(jobs) is None
+
+
 def test_new_samples_every_night_are_no_work_that_comes_back() -> None:
     jobs = [
         replace(one, row=replace(one.row, labels={"sample": one.row.id}))

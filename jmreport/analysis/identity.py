@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, islice, takewhile
 
+from jmreport import attempts
 from jmreport.analysis.nights import Key, Nights, key_of
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run, run_order
@@ -113,7 +114,7 @@ def known_unrepeated(history: History, runs: Sequence[Run]) -> Unrepeated | None
 
 def _best(ran: _Ran) -> tuple[str, ...]:
     """The fewest labels that tell a workflow's jobs apart; () where none do."""
-    having = Counter(label for _, row in ran for label in row.labels)
+    having = Counter(label for _, row in ran for label in row.labels if not _numbers(row, label))
     back = {
         label: share
         for label in sorted(having)
@@ -131,6 +132,11 @@ def _best(ran: _Ran) -> tuple[str, ...]:
         if found:
             return min(found, key=lambda some: (-found[some], -_values(ran, some), some))
     return ()
+
+
+def _numbers(row: JobRow, label: str) -> bool:
+    """Whether a label is dsub's own number of a job: task 3 of another night is other work."""
+    return label in attempts.LABELS and attempts.place(row.id) is not None
 
 
 def _reading(labels: Sequence[str]) -> Callable[[JobRow], object]:

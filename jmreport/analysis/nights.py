@@ -4,7 +4,8 @@ A night is the time between two usable runs; a job belongs to the night in which
 one piece of work that is run again and again: a workflow with identity labels, or with the digest
 of its inputs. Its state is that of its newest job that Succeeded or Failed. A job that could not
 be read is passed over, so it neither breaks nor fixes a key; one that is listed as Failed did fail.
-So is an attempt that another one followed (jmreport/attempts.py): the last one tells.
+So is an attempt that another one followed (jmreport/attempts.py): the last one tells. Tasks of one
+array that are one piece of work tell together (siblings.py).
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import msgspec
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.analysis.matching import may_match
+from jmreport.analysis.siblings import array_of, arrays_of, telling
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
@@ -307,8 +309,10 @@ class _Key:
         """Lets go of jobs that change nothing, whichever are still to come.
 
         A key fails since the first failure behind its last success, so failures before a success
-        say nothing.
+        say nothing. None of an array's: whether a success tells is for other tasks to say.
         """
+        if arrays_of(self.told):
+            return
         self.told.sort()
         success = max((one for one in self.told if not one.failed), default=None)
         known = max((one for one in self.told if one.known), default=None)
@@ -375,13 +379,17 @@ class Keys:
         for work in before.done(works, others):
             key = works[work]
             added, success, kept = list[_Told](), False, self._keys[key]
+            # Whether a success of these tells may be for a task to say that settled.
+            arrays = arrays_of(kept.told if isinstance(kept, _Key) else (kept,))
+            others_told = 0
             for ended, job, failed in before.told(work):
                 if job not in others:
                     # It was counted long before the run before the newest.
                     night = self._nights.index(ended)
                     added.append(_Told(ended, job, failed, known=True, night=night))
-                    success = success or not failed
-                if success and len(added) >= RUNS:
+                    own = array_of(job) in arrays
+                    success, others_told = success or not (failed or own), others_told + (not own)
+                if success and others_told >= RUNS:
                     break
             if added:
                 whole = self._keys[key] = self._whole(kept)
@@ -415,7 +423,7 @@ class Keys:
                 states.append(state)
                 before[key] = told_before
             if state is None and _lapsed(known, nights):
-                lapsed.append(known.told[-1].id)
+                lapsed.append(telling(known.told)[-1].id)
             if nights.can_miss and known.latest and key[0] not in self._unkeyed and _missing(known):
                 missing.append(known.latest)
         full = _full(states, history)
@@ -520,16 +528,17 @@ def _newest_first(state: KeyState) -> tuple[float, str]:
 
 def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
     """The state of a key now; None where nothing tells, or it is too long ago."""
-    if not known.told or not nights.keeps(known.told[-1].ended):
+    told = telling(known.told)
+    if not told or not nights.keeps(told[-1].ended):
         return None
-    newest = known.told[-1]
+    newest = told[-1]
     since, last_success, told_in = newest.ended, None, nights.tonight
-    for one in reversed(known.told):
+    for one in reversed(told):
         if not one.failed:
             last_success = one.ended
             break
         since, told_in = one.ended, min(told_in, one.night)
-    last = known.told[-RUNS:]
+    last = told[-RUNS:]
     found = flakiness(["Failed" if one.failed else "Succeeded" for one in last])
     return _State(
         key,
@@ -549,18 +558,24 @@ def _before(known: _Key, nights: Nights) -> Verdict | None:
     Where it told none, that of jobs which no run had asked for: else a site that asks for more than
     before would call all of it new.
     """
-    told = next((one for one in reversed(known.told) if one.known), None)
+    told = _last_that(known, asked=True)
     if told is None or not nights.keeps(told.ended, back=1):
-        told = next((one for one in reversed(known.told) if one.known is None), None)
+        told = _last_that(known, asked=None)
     if told is None or not nights.keeps(told.ended, back=1):
         return None
     return "Failed" if told.failed else "Succeeded"
 
 
+def _last_that(known: _Key, *, asked: bool | None) -> _Told | None:
+    """The newest job that tells, of those that the run before knew, or that none asked for."""
+    told = telling([one for one in known.told if one.known is asked])
+    return told[-1] if told else None
+
+
 def _lapsed(known: _Key, nights: Nights) -> bool:
     """Whether a key failed as the previous run told it, of one that has no state now."""
-    told = next((one for one in reversed(known.told) if one.known), None)
-    if nights.previous is None or told is None or not known.told[-1].failed:
+    told = _last_that(known, asked=True)
+    if nights.previous is None or told is None or not telling(known.told)[-1].failed:
         return False
     return told.failed and nights.keeps(told.ended, back=1)
 

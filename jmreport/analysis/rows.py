@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jmreport import calltimes
+from jmreport import attempts, calltimes
 from jmreport.analysis import causes, fields, timing
 from jmreport.analysis.trees import LARGEST, Tree
 from jmreport.analysis.trees import attempts as _attempts
@@ -66,7 +66,7 @@ def summarise(record: Record) -> JobRow:
         user=_text(own, "userId") or _text(row_extensions, "userId"),
         parent=record.parent or _text(own, "parentJobId"),
         children=tuple(child for child in calls.children if child != record.id),
-        key=_inputs_digest(detail),
+        key=_work(record.id, detail, own),
         failure=failure,
         failed_tasks=_failed_tasks(detail, calls),
         blames=tuple(_blames(record.id, failure, detail, calls)) if status == "Failed" else (),
@@ -178,14 +178,26 @@ def _labels(newest: Tree, other: Tree) -> dict[str, str]:
     return {}
 
 
-def _inputs_digest(detail: Tree) -> str:
-    inputs = detail.get("inputs")
+def _work(job: str, detail: Tree, own: Tree) -> str:
+    """A digest of the inputs, and of what else tells jobs of dsub apart; "" where none came.
+
+    dsub's are files alone: what an array's tasks differ by may be in their environments. Where
+    both are empty there is still the task's number, lest one task's success hide the failure of
+    another.
+    """
+    inputs, envs = detail.get("inputs"), own.get("envs")
     if not isinstance(inputs, dict):
         return ""
+    told: list[Any] = [inputs]
+    if isinstance(envs, dict) and envs:
+        told.append(envs)
+    elif not inputs and (where := attempts.place(job)) is not None and where.task:
+        told.append(where.task)
+    whole = told if len(told) > 1 else inputs
     try:
-        body = _sorted(inputs)
+        body = _sorted(whole)
     except (RecursionError, TypeError, ValueError, OverflowError):
-        body = canonical(inputs).encode("utf-8", "replace")
+        body = canonical(whole).encode("utf-8", "replace")
     return hashlib.sha256(body).hexdigest()[:16] if body else ""
 
 

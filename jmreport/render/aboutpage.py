@@ -51,8 +51,8 @@ DEFINITIONS = (
     Definition(
         word="Key",
         meaning="What is run again and again: a workflow's name with its identifying labels, or, "
-        "where none are configured, with its inputs. One that does not run keeps its state for 7 "
-        "nights.",
+        "where none are configured, with its inputs (with its environment too, where jobs are "
+        "dsub's). One that does not run keeps its state for 7 nights.",
     ),
     Definition(
         word="New",
