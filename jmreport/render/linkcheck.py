@@ -1,9 +1,11 @@
 """Whether a site is whole: every link leads somewhere, every file is as it was written."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
-from html.parser import HTMLParser
+from functools import lru_cache
+from html import unescape
 from pathlib import Path
 from posixpath import dirname, normpath
 from urllib.parse import unquote, urlsplit
@@ -61,22 +63,46 @@ def _left(site: Path) -> Iterator[Fault]:
         )
 
 
-class _Page(HTMLParser):
+class _Page(Struct, frozen=True):
     """The links of a page and the names in it that links can lead to."""
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.links: list[str] = []
-        self.anchors: set[str] = set()
+    links: list[str]
+    anchors: set[str]
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name in ("href", "src") and value is not None:
-                self.links.append(value)
-            elif (name == "id" or (name == "name" and tag == "a")) and value:
-                self.anchors.add(value)
 
-    handle_startendtag = handle_starttag
+#: What is text whatever it looks like, but for the tag that begins it.
+_TEXT = re.compile(
+    r"<!--.*?-->|(<(?:script|style)\b[^>]*>).*?(?=</(?:script|style)\b)", re.S | re.I
+)
+#: The name of a tag that has attributes, and all of them: values are in quotes of one kind or the
+#: other, or in none. An HTMLParser takes longer to find them than it takes to make the page.
+_TAG = re.compile(r"""<([a-zA-Z][^\s<>/]*)\s([^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*)>""")
+_ATTRIBUTE = re.compile(
+    r"""(?<![^\s"'/])(href|src|id|name)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
+    r"""|"[^"]*"|'[^']*'""",
+    re.IGNORECASE,
+)
+_ASKED_FOR = re.compile(r"href|src|id|name", re.IGNORECASE).search
+
+
+def _found(page: str) -> _Page:
+    links: list[str] = []
+    anchors: set[str] = set()
+    if "<!--" in page or "<style" in page or page.count("<script") > page.count("></script>"):
+        page = _TEXT.sub(r"\1", page)
+    for tag, inside in _TAG.findall(page):
+        if not _ASKED_FOR(inside):
+            continue
+        for name, *values in _ATTRIBUTE.findall(inside):
+            value = unescape("".join(values))
+            match name.lower():
+                case "href" | "src":
+                    links.append(value)
+                case "id" if value:
+                    anchors.add(value)
+                case "name" if value and tag in ("a", "A"):
+                    anchors.add(value)
+    return _Page(links, anchors)
 
 
 def _links(site: Path) -> Iterator[Fault]:
@@ -113,14 +139,18 @@ def _there(site: Path) -> set[str]:
 
 
 def _read(path: Path) -> _Page:
-    page = _Page()
-    page.feed(path.read_text("utf-8", "replace"))
-    page.close()
-    return page
+    return _found(path.read_text("utf-8", "replace"))
 
 
 def _target(address: str, link: str) -> tuple[str | None, str]:
     """The file below the site that a link leads to, and its anchor; None for one that leaves it."""
+    target, anchor = _from(dirname(address), link)
+    return (address if target == "" else target), anchor
+
+
+@lru_cache(maxsize=10_000)  # pages of a folder have most links in common
+def _from(folder: str, link: str) -> tuple[str | None, str]:
+    """The same from any page of a folder, "" for one that stays on its page."""
     try:
         parts = urlsplit(link)
     except ValueError:
@@ -128,6 +158,6 @@ def _target(address: str, link: str) -> tuple[str | None, str]:
     if parts.scheme or parts.netloc:
         return None, ""
     if not parts.path:
-        return address, unquote(parts.fragment)
-    path = normpath(f"{dirname(address)}/{unquote(parts.path)}".lstrip("/"))
+        return "", unquote(parts.fragment)
+    path = normpath(f"{folder}/{unquote(parts.path)}".lstrip("/"))
     return path, unquote(parts.fragment)
