@@ -98,6 +98,16 @@ def own_environment(
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What pages and mails show is drawn once for all workers of xdist."""
+    from drawn_once import drawn_once
+
+    own = tmp_path_factory.getbasetemp()
+    with drawn_once((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "drawings"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a browser."""

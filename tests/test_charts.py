@@ -1,6 +1,7 @@
 """Charts: the same bytes for the same data, readable without seeing them, safe inside a page."""
 
 import multiprocessing
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,8 +54,8 @@ CHARTS: tuple[charts.Chart, ...] = (
         ),
         first_day="1 Nov",
         last_day="2 Nov",
-        band=(6000, 9000),
-        median=7000,
+        band=(6000.0, 9000.0),
+        median=7000.0,
     ),
 )
 
@@ -71,6 +73,22 @@ def test_a_day_without_a_report_is_marked_and_named_in_both_panels() -> None:
 def test_the_same_data_is_the_same_drawing(chart: charts.Chart) -> None:
     """Drawn twice, byte for byte the same."""
     assert plotting.draw(chart) == plotting.draw(chart)
+
+
+def test_another_process_draws_the_same() -> None:
+    """What is made by workers, by another machine or after an upgrade of nothing."""
+    asked = (
+        "import sys, msgspec; from jmreport.render import charts, plotting;"
+        "given = msgspec.json.decode(sys.argv[1], type=list[charts.Chart]);"
+        "print(msgspec.json.encode([plotting.draw(chart) for chart in given]).decode())"
+    )
+    said = subprocess.run(  # noqa: S603 (this Python, and our own words)
+        [sys.executable, "-c", asked, msgspec.json.encode(CHARTS).decode()],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    ).stdout
+    assert msgspec.json.decode(said) == [plotting.draw(chart) for chart in CHARTS]
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
