@@ -205,16 +205,21 @@ def _stack(
     labels: dict[str, str],
     bottom: Sequence[int] | None = None,
 ) -> None:
-    drawn = axes.bar(range(len(bars)), heights, 0.72, bottom=bottom, color=INK[kind], linewidth=0)
-    for place, (patch, bar, height) in enumerate(zip(drawn, bars, heights, strict=True)):
+    from matplotlib.patches import Rectangle
+
+    under = bottom or (0,) * len(bars)
+    for place, (bar, height, low) in enumerate(zip(bars, heights, under, strict=True)):
         if not height:
-            patch.set_visible(False)
+            continue
+        # What `axes.bar` does, but for looking how far each bar makes its axes reach.
+        patch = Rectangle((place - 0.36, low), 0.72, height, color=INK[kind], linewidth=0)
         name = f"{kind}-{place}"
         patch.set_gid(name)
         labels[name] = f"{bar.label}: {height} {kind}"
         link = bar.succeeded_link if kind == "succeeded" else bar.failed_link
         if link:
             patch.set_url(link)
+        axes.add_artist(patch)
 
 
 def _median(axes: "Axes", values: Sequence[int]) -> None:
@@ -366,7 +371,12 @@ def _dress(axes: "Axes", title: str, highest: float, *, unit: str = "", least: f
     ticks = [step * place for place in range(int(top // step) + 1)]
     axes.set_ylim(0, top)
     axes.set_yticks(ticks, [_count(tick) + unit for tick in ticks])
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK["text"], pad=12)
+    # Where titles and the names of axes stand is said, or all words beside them would be measured
+    # to find it out.
+    font: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK["text"]}
+    axes.set_title(title, font, loc="left", y=1, pad=12)
+    axes.xaxis.set_label_coords(0.5, 0)
+    axes.yaxis.set_label_coords(0, 0.5)
     axes.grid(axis="y", color=INK["band"], linewidth=0.9)
     axes.tick_params(length=0, labelsize=11, labelcolor=INK["muted"])
     axes.patch.set_visible(False)
