@@ -75,6 +75,15 @@ def guard(event: str, args: tuple[Any, ...]) -> None:
 sys.addaudithook(guard)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Workers take tests that stand together, and then from one another: what tests of a module
+    share is made once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
 def lacking(what: str, how: str) -> NoReturn:
     """Skip with a plain line, or fail where everything must be there."""
     if os.environ.get("JMREPORT_TESTS_COMPLETE") == "1":
