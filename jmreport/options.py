@@ -32,6 +32,8 @@ class Given(Struct, frozen=True):
     config: Path | None = None
     #: Keys that flags were given for.
     by_flag: frozenset[str] = frozenset()
+    #: Keys for which the settings file says what holds.
+    in_file: frozenset[str] = frozenset()
 
     def refuse(self, option: str, *needless: Flag, why: str) -> None:
         """Raise UsageError where one of `needless` was given, which `option` leaves no meaning."""
@@ -114,10 +116,10 @@ def command(
             config = options.pop("config")
             console = _console(context, options)
             given = flags.values(keyed, chosen)
-            settings = _settings(config, given) if loads else Settings()
+            settings, in_file = _settings(config, given) if loads else (Settings(), frozenset())
             console.hide = _hider(settings)
             with console.logs():
-                function(Given(settings, console, config, frozenset(given)), **options)
+                function(Given(settings, console, config, frozenset(given), in_file), **options)
 
         _describe(called, function, tuple(_option(flag) for flag in keyed))
         app.command(name=name or function.__name__)(called)
@@ -164,10 +166,10 @@ def _hider(settings: Settings) -> Callable[[str], str]:
     return lambda text: made()(text)
 
 
-def _settings(config: Path | None, given: dict[str, Any]) -> Settings:
-    from jmreport.settings_loading import load
+def _settings(config: Path | None, given: dict[str, Any]) -> tuple[Settings, frozenset[str]]:
+    from jmreport.settings_loading import load_told
 
-    return load(path=config, environ=os.environ, flags=given)
+    return load_told(path=config, environ=os.environ, flags=given)
 
 
 # Options that are no settings
@@ -301,7 +303,7 @@ def server_of(given: Given) -> "Source":
             "no Job Manager to ask: --api-url is not given",
             hint="give --api-url URL, or set api.url in jmreport.toml",
         )
-    return Source(url=url)
+    return Source(url=url, in_file="api.url" in given.in_file)
 
 
 def source_from(given: Given, *, demo: bool, options: dict[str, Any]) -> "Source":
@@ -327,4 +329,4 @@ def source_from(given: Given, *, demo: bool, options: dict[str, Any]) -> "Source
             hint="give --api-url URL (or set api.url in jmreport.toml), or try --demo for the "
             "built-in server",
         )
-    return Source(url=url)
+    return Source(url=url, in_file="api.url" in given.in_file)

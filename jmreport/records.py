@@ -376,12 +376,16 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a run asked for: of whom, which window (by submission), which jobs."""
+    """What a run asked for: of whom, which window (by submission), which jobs.
+
+    `in_file` says that a settings file names the server, so that other commands know it too.
+    """
 
     server: str
     timeframe: TimeFrame
     since: datetime | None = None
     filters: Filters = field(default_factory=Filters)
+    in_file: bool = False
 
 
 class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -80,15 +80,27 @@ def load(
     `path` is the file that was asked for; without one `jmreport.toml` is read where it exists.
     `flags` maps a key's path to what was given. Raises UsageError for the first mistake found.
     """
+    return load_told(path=path, environ=environ, flags=flags)[0]
+
+
+def load_told(
+    *,
+    path: Path | None = None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, Value] | None = None,
+) -> tuple[Settings, frozenset[str]]:
+    """The same, and the keys for which the file says what holds, whoever else says so too."""
     if path is None and (named := environ.get("JMREPORT_CONFIG")):
         path = Path(named)
     values: dict[str, Value] = {}
     if path is not None or Path(DEFAULT_FILE).exists():
         file = path or Path(DEFAULT_FILE)
         values |= from_text(_read(file), file=file)
+    file_says = {key: given.value for key, given in values.items()}
     values |= from_environment(environ)
     values |= flags or {}
-    return checked(values)
+    settings = checked(values)
+    return settings, frozenset(key for key, said in file_says.items() if values[key].value == said)
 
 
 def _read(file: Path) -> str:

@@ -275,6 +275,7 @@ def test_a_worker_with_another_jmreport_refuses() -> None:
         version="0.1.0",
         labels=(),
         workflows=(),
+        commands_need="",
         base="of another",
     )
     with pytest.raises(JmreportError, match="another jmreport"):

@@ -62,11 +62,17 @@ def settings(machine: Path, *, hashed: tuple[str, ...] = (), depth: int = 10) ->
 
 
 def collect(
-    of: Settings, url: str, shard: str = "", *, days: int = 0, progress: Progress | None = None
+    of: Settings,
+    url: str,
+    shard: str = "",
+    *,
+    days: int = 0,
+    progress: Progress | None = None,
+    in_file: bool = False,
 ) -> pipeline.Outcome:
     options: dict[str, Any] = {
         "now": NOW + timedelta(days=days),
-        "source": pipeline.Source(url=url),
+        "source": pipeline.Source(url=url, in_file=in_file),
         "environ": {},
         "progress": progress or SilentProgress(),
     }
@@ -338,7 +344,8 @@ def test_a_part_that_is_there_is_not_collected_again(tmp_path: Path) -> None:
         server.start()
         first = collect(of, server.url, "1/2")
         before = dict(counting.details)
-        again = collect(of, server.url, "1/2")
+        # Which server to ask may be said to each machine in its own way.
+        again = collect(of, server.url, "1/2", in_file=True)
     assert dict(counting.details) == before
     assert again.exit == first.exit
     assert "was collected before" in again.summary[0]

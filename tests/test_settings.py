@@ -15,7 +15,7 @@ from jmreport.errors import Exit, UsageError
 from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.settings import KEYS, LISTS, SECTIONS, Allow, Settings, Slo
 from jmreport.settings_example import commented, toml
-from jmreport.settings_loading import Value, from_environment, from_text, load
+from jmreport.settings_loading import Value, from_environment, from_text, load, load_told
 
 FILE = Path("jmreport.toml")
 
@@ -58,6 +58,14 @@ def test_flags_go_before_the_environment_and_that_before_the_file() -> None:
     assert settings.site.dir == "flag"
     assert settings.site.title == "environment"
     assert settings.snapshots.dir == "file-too"
+
+
+def test_it_is_known_what_the_file_says_for_commands_that_read_nothing_else() -> None:
+    """What holds though the environment or a flag says it too; not what one of them overrules."""
+    FILE.write_text('[api]\nurl = "http://a"\npage_size = 5\n[site]\ntitle = "file"\n')
+    flags = {"site.title": Value("--title", "flag")}
+    _, in_file = load_told(environ={"JMREPORT_API_URL": "http://a"}, flags=flags)
+    assert in_file == {"api.url", "api.page_size"}
 
 
 def test_paths_in_a_file_are_relative_to_it(folder: Path) -> None:

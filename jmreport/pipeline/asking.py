@@ -35,6 +35,7 @@ def asked_of(settings: Settings, *, now: datetime, source: Source) -> Asked:
         timeframe=settings.collect.timeframe,
         since=max(bounds) if bounds else None,
         filters=filters,
+        in_file=source.in_file,
     )
 
 

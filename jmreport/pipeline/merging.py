@@ -21,7 +21,7 @@ from jmreport.errors import Exit, NothingUsableError, SnapshotError, UsageError,
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.collecting import summary
 from jmreport.pipeline.keeping import open_folder, open_store
-from jmreport.pipeline.parting import difference, told_by
+from jmreport.pipeline.parting import difference, named_as, told_by
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.records import Counts, Gap, Offer, Operation, Record, Run
@@ -134,7 +134,7 @@ def _same_run(first_part: Part, first_folder: Path, part: Part, folder: Path) ->
             f"{first_folder} is part {first_part.shard} and {folder} is part {part.shard}",
             hint="merge the parts of one run",
         )
-    same = replace(part, shard=first_part.shard)
+    same = replace(named_as(part, first_part), shard=first_part.shard)
     if same != first_part:
         raise UsageError(
             f"{folder} was collected {difference(same, first_part)}, "

@@ -51,6 +51,7 @@ def refresh(
             server=source.name,
             timeframe=settings.collect.timeframe,
             filters=Filters(job_id=jobs[0] if len(jobs) == 1 else None),
+            in_file=source.in_file,
         )
         with store.begin(now, redaction, asked=asked, version=__version__) as writer:
             run = writer.finish(

@@ -21,9 +21,13 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Where jobs come from: a server's address, or the built-in server in process."""
+    """Where jobs come from: a server's address, or the built-in server in process.
+
+    `in_file` says that a settings file names that address.
+    """
 
     url: str | None = None
+    in_file: bool = False
     demo: DemoOptions | None = None
 
     @property

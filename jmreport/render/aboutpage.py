@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Filters
-from jmreport.render import addresses, words
+from jmreport.render import addresses, jobacts, words
 from jmreport.render.page import Page, digest
 from jmreport.report import Report
 from jmreport.settings import Settings
@@ -197,9 +197,7 @@ def _view(report: Report, settings: Settings, version: str) -> AboutView:
 
 def _command(asked: Asked, where: str) -> str:
     """What asks the same again: the window and the filters are the run's own."""
-    source = "--demo"
-    if asked.server.startswith(("http://", "https://")):
-        source = f"--api-url {words.shell(asked.server)}"
+    source = jobacts.server_flag(asked.server) or "--demo"
     return " ".join(
         ("jmreport build", f"--timeframe {asked.timeframe}", source, *_flags(asked.filters), where)
     )

@@ -53,6 +53,7 @@ class Kit(Struct, frozen=True, array_like=True):
     version: str
     labels: tuple[str, ...]
     workflows: tuple[str, ...]
+    commands_need: str
     base: str
 
 
@@ -122,7 +123,13 @@ def _tools(packed: bytes) -> tuple[Settings, Theme, SiteFacts]:
             "a worker of the cluster has another jmreport than this machine",
             hint="install the same one on all of them: other code makes other pages",
         )
-    return settings, theme, site_facts(settings, labels=kit.labels, workflows=kit.workflows)
+    facts = site_facts(
+        settings,
+        labels=kit.labels,
+        workflows=kit.workflows,
+        commands_need=kit.commands_need,
+    )
+    return settings, theme, facts
 
 
 # --- here --------------------------------------------------------------------------------------
@@ -153,6 +160,7 @@ class ClusterWorkers:
                 version=maker.theme.version,
                 labels=tuple(sorted(facts.labels)),
                 workflows=tuple(sorted(facts.workflows)),
+                commands_need=facts.commands_need,
                 base=maker.base,
             )
         )

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from jmreport.records import JobRow
+from jmreport.records import Asked, JobRow
 from jmreport.render import words
 from jmreport.report import JobContext
 
@@ -17,10 +17,31 @@ class Acts(Struct, frozen=True, kw_only=True):
     linked: bool
 
 
-def acts(context: JobContext, server: str | None) -> Acts | None:
+def server_flag(server: str) -> str:
+    """What makes a command ask a server; "" for one that has no address, as the built-in one.
+
+    >>> server_flag("http://[taken out]@127.0.0.1:8190/api/v1")
+    '--api-url http://127.0.0.1:8190/api/v1'
+    """
+    scheme, _, rest = server.partition("://")
+    if scheme not in ("http", "https"):
+        return ""
+    named, slash, path = rest.partition("/")
+    host = named.rpartition("@")[2]  # whoever copies it has a password of his own
+    url = words.shell(f"{scheme}://{host}{slash}{path}")
+    return f"--api-url {url}"
+
+
+def commands_need(asked: Asked) -> str:
+    """What commands on jobs of a run need beside their ids; "" where a settings file says it."""
+    return "" if asked.in_file else server_flag(asked.server)
+
+
+def acts(context: JobContext, server: str | None, needs: str = "") -> Acts | None:
     """What can be done about a job; None for one that its server has lost.
 
-    `server` is the address of the actions server, None where there is none.
+    `server` is the address of the actions server, None where there is none; `needs` is what
+    commands need beside the job.
     """
     row = context.entry.row
     if context.last_seen:
@@ -30,21 +51,19 @@ def acts(context: JobContext, server: str | None) -> Acts | None:
         base = f"{server.rstrip('/')}/actions"
         abort = f"{base}/abort?job={job}" if row.active else ""
         return Acts(abort=abort, labels=f"{base}/labels?job={job}", linked=True)
-    return _commands(row)
+    return _commands(row, needs)
 
 
-def _commands(row: JobRow) -> Acts | None:
-    """Commands, unless the id holds what a page cannot show as it is."""
-    if not row.id.isprintable():
+def _commands(row: JobRow, needs: str) -> Acts | None:
+    """Commands, unless they hold what a page cannot show as it is."""
+    if not row.id.isprintable() or not needs.isprintable():
         return None
+    abort, label = (f"jmreport {does} {needs}".rstrip() for does in ("abort", "label"))
     job = words.shell(row.id)
     # Behind "--" also an id that begins with a dash is no option.
     job = f"-- {job}" if row.id.startswith("-") else job
-    label = f"jmreport label {job} flag=follow-up"
+    labels = f"{label} {job} flag=follow-up"
     if "=" in row.id:
         # Among the words of `label` that would be a label: such an id comes by the input.
-        label = (
-            f"printf '%s\\n' {words.shell(row.id)} | jmreport label --from-file - flag=follow-up"
-        )
-    abort = f"jmreport abort {job}" if row.active else ""
-    return Acts(abort=abort, labels=label, linked=False)
+        labels = f"printf '%s\\n' {words.shell(row.id)} | {label} --from-file - flag=follow-up"
+    return Acts(abort=f"{abort} {job}" if row.active else "", labels=labels, linked=False)

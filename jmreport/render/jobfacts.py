@@ -20,10 +20,16 @@ class SiteFacts(Struct, frozen=True, kw_only=True):
     workflows: frozenset[str] = frozenset()
     #: The address of the actions server; None where there is none.
     actions: str | None = None
+    #: What commands on jobs need beside their ids (render/jobacts.py).
+    commands_need: str = ""
 
 
 def site_facts(
-    settings: Settings, *, labels: Iterable[str] = (), workflows: Iterable[str] = ()
+    settings: Settings,
+    *,
+    labels: Iterable[str] = (),
+    workflows: Iterable[str] = (),
+    commands_need: str = "",
 ) -> SiteFacts:
     """The facts that hold for all job pages of a site; safe to send to worker processes."""
     return SiteFacts(
@@ -32,6 +38,7 @@ def site_facts(
         labels=frozenset(labels),
         workflows=frozenset(workflows),
         actions=settings.actions.url,
+        commands_need=commands_need,
     )
 
 

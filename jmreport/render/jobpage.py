@@ -163,7 +163,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         facts=jobhead.facts(record, context, read, making),
         parent=jobhead.parent(context, making),
         labels=jobhead.labels(read, making),
-        acts=jobacts.acts(context, facts.actions),
+        acts=jobacts.acts(context, facts.actions, facts.commands_need),
         failed_below=failed_below,
         failures=failures,
         timing=_timing(tasks, context, read_at, making),

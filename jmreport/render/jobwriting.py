@@ -128,7 +128,9 @@ class JobPages:
     def _content(self, context: JobContext) -> str:
         """The digest of what a job's page shows: where its record lies, and when, aren't shown."""
         entry = replace(context.entry, shard="", line=0, last_run="", row_digest="")
-        return f"{self._maker.base}{digest(replace(context, entry=entry), self._linked(context))}"
+        needs = self._maker.facts.commands_need
+        told = digest(replace(context, entry=entry), self._linked(context), needs)
+        return f"{self._maker.base}{told}"
 
     def _linked(self, context: JobContext) -> tuple[list[str], list[str]]:
         """The labels and workflows that a job's page links to, since not all have a page."""

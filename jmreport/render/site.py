@@ -32,6 +32,7 @@ from jmreport.render import (
     data,
     feed,
     hostpages,
+    jobacts,
     joblists,
     kept,
     listpages,
@@ -111,6 +112,7 @@ def write(
             settings,
             labels=(label.key for label in report.labels),
             workflows=(flow.name for flow in report.workflows),
+            commands_need=jobacts.commands_need(report.run.asked),
         )
         base = base_of(theme)
         maker = Maker(files, theme, read_records, settings, facts, base)
@@ -160,7 +162,7 @@ def _seen(
         return None
     facts = maker.facts
     return Seen(
-        made_of=digest(made_of, maker.base),
+        made_of=digest(made_of, maker.base, facts.commands_need),
         labels=facts.labels,
         workflows=facts.workflows,
         store=store,
