@@ -4,15 +4,27 @@ Numbers and rows only: words are chosen by `render`. Everything here is a pure f
 snapshots and `now`. Counts always come with the ids of exactly the jobs that they count.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
 from jmreport.models import DisplayField
 from jmreport.placed import ByValue, nobody
-from jmreport.records import Entry, Filters, Gap, JobRow, Measure, Operation, Run, Spent, run_order
+from jmreport.records import (
+    Asked,
+    Entry,
+    Filters,
+    Gap,
+    JobRow,
+    Measure,
+    Operation,
+    Run,
+    Spent,
+    run_order,
+)
 
 
 class Usual(Struct, frozen=True, kw_only=True):
@@ -131,8 +143,10 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     labels all its jobs have and others of the workflows don't, as (key, value). On a first run the
     state is "failing". `jobs` are ids of the newest significant job of each key. `nights` and
     `last_success` are those of the key that fails since `since`: so many reports told of it, and it
-    succeeded then (None: never, as far as is known). `flaky` are jobs of keys that are flaky,
-    `not_run` those of keys of which nothing ran in this night, so that they keep their state.
+    succeeded then (None: never, as far as is known). `first_seen` is that, or the first night that
+    told of the cause where that is earlier; `last_seen` is when the newest of its jobs ended.
+    `flaky` are jobs of keys that are flaky, `not_run` those of keys of which nothing ran in this
+    night, so that they keep their state.
     """
 
     id: str
@@ -151,6 +165,8 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     last_success: datetime | None = None
     flaky: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
 
 
 class Shared(Struct, frozen=True, kw_only=True):
@@ -198,7 +214,7 @@ class FlakyKey(Struct, frozen=True, kw_only=True):
     """A key that fails now and then: the jobs that were looked at, oldest first, and their ends.
 
     `flips` counts those that ended otherwise than the one before; `labels` are those that tell the
-    key apart, where settings name some.
+    key apart, where settings name some. A night keeps only the newest of the jobs.
     """
 
     workflow: str
@@ -216,6 +232,14 @@ class FlakyKey(Struct, frozen=True, kw_only=True):
     @property
     def failures(self) -> int:
         return self.outcomes.count("Failed")
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Its jobs that failed; none where only the newest job is kept."""
+        if len(self.jobs) < len(self.outcomes):
+            return ()
+        ends = zip(self.jobs, self.outcomes, strict=True)
+        return tuple(job for job, end in ends if end == "Failed")
 
     @property
     def score(self) -> float:
@@ -303,6 +327,13 @@ class WorkflowReport(Struct, frozen=True, kw_only=True):
     durations: tuple[tuple[datetime, float, str], ...] = ()
 
 
+class FlowRates(Struct, frozen=True, kw_only=True):
+    """A workflow's failure rate (0 to 1) on each of a report's days; None where nobody can say."""
+
+    name: str
+    rates: tuple[float | None, ...]
+
+
 class LabelValue(Struct, frozen=True, kw_only=True, gc=False):
     """One value of a label (None: the jobs without it) and its jobs by status."""
 
@@ -330,6 +361,19 @@ class FrameReport(Struct, frozen=True, kw_only=True):
     #: Why the server's numbers are not there; "" where they are.
     why_not: str = ""
 
+    @property
+    def split(self) -> StatusSplit:
+        """The jobs of all its values."""
+        counts = Counter[str]()
+        for value in self.values:
+            counts.update(value.split.counts)
+        return StatusSplit(counts=dict(counts))
+
+    @property
+    def counted(self) -> bool:
+        """Whether the server counts jobs by the label in it: a value of it, at least."""
+        return self.server_asked and any(value.server is not None for value in self.values)
+
 
 class LabelReport(Struct, frozen=True, kw_only=True):
     """The aggregation of one label, or of `name` or `userId`, over the six time frames.
@@ -346,6 +390,22 @@ class LabelReport(Struct, frozen=True, kw_only=True):
     distinct: bool = False
     #: What the server says of the label itself, where it names it as a field.
     shown_as: DisplayField | None = None
+
+
+class ShownLabel(Struct, frozen=True, kw_only=True):
+    """The label that an overview tells, in the time frame of its report: its first values.
+
+    It has `number` values in all, whose jobs `split` counts; `counted` says that the server counts
+    jobs by it too.
+    """
+
+    key: str
+    title: str
+    frame: str
+    values: tuple[LabelValue, ...]
+    number: int
+    split: StatusSplit
+    counted: bool = False
 
 
 class FrameDifference(Struct, frozen=True, kw_only=True):
@@ -365,6 +425,32 @@ class Unrepeated(Struct, frozen=True, kw_only=True):
 
     labels: tuple[str, ...]
     workflows: tuple[str, ...]
+
+
+class Hole(NamedTuple):
+    """A reason why a report is incomplete, and how often it was met."""
+
+    what: str
+    why: str
+    times: int
+
+
+#: Reasons that are told: those that were met most often.
+_MOST_HOLES = 5
+
+
+def holes_of(gaps: Iterable[Gap]) -> tuple[Hole, ...]:
+    """The reasons behind gaps, the most frequent first.
+
+    "attempts of AlignBwa" and "attempts of Phase" are one; what follows a reason's first colon
+    names the one thing.
+    """
+    counted = Counter((_kind(gap.what), gap.why.split(": ", 1)[0]) for gap in gaps)
+    return tuple(Hole(what, why, times) for (what, why), times in counted.most_common(_MOST_HOLES))
+
+
+def _kind(what: str) -> str:
+    return what.split(" of ", 1)[0] if what.startswith(("attempts of", "log of")) else what
 
 
 class Quality(Struct, frozen=True, kw_only=True):
@@ -422,10 +508,11 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
 
 
 class SloReport(Struct, frozen=True, kw_only=True):
-    """A promise for one value of a label, over the last `days`: `failed` are ids, newest first.
+    """A promise for one value of a label, over the last `days`: `failed` jobs did not succeed.
 
-    `whole` is False where less was read than the promise looks back, and `told` where a filter may
-    have left out some of these jobs: then nobody can say whether it is kept.
+    `jobs` are the ids of those, newest first; a night does not keep them. `whole` is False where
+    less was read than the promise looks back, and `told` where a filter may have left out some of
+    these jobs: then nobody can say whether it is kept.
     """
 
     key: str
@@ -433,13 +520,14 @@ class SloReport(Struct, frozen=True, kw_only=True):
     target: float
     days: int
     succeeded: int
-    failed: tuple[str, ...]
+    failed: int
+    jobs: tuple[str, ...] = ()
     whole: bool = True
     told: bool = True
 
     @property
     def ended(self) -> int:
-        return self.succeeded + len(self.failed)
+        return self.succeeded + self.failed
 
     @property
     def rate(self) -> float | None:
@@ -457,12 +545,18 @@ class SloReport(Struct, frozen=True, kw_only=True):
         if not self.failed:
             return 1.0
         # Rounded, for 5 of 5 allowed failures are all of them, whatever (1 - 0.95) * 100 is.
-        return round(1 - len(self.failed) / self.allowed, 9) if self.allowed else float("-inf")
+        return round(1 - self.failed / self.allowed, 9) if self.allowed else float("-inf")
 
     @property
     def broken(self) -> bool:
         """Whether fewer succeeded than were promised."""
         return self.rate is not None and self.rate < self.target
+
+    @property
+    def order(self) -> tuple[int, float, str, str]:
+        """Broken ones first, then those that are kept, and at last those of which nothing ended."""
+        rank = 2 if self.rate is None else 1 - self.broken
+        return rank, self.left, self.key, self.value
 
 
 class Range(Struct, frozen=True, kw_only=True):
@@ -512,9 +606,9 @@ class NightSummary(Struct, frozen=True, kw_only=True):
 
     `run` is the run that ended the night at `now`; `since` is when the run before it was, None for
     the first, whose "night" is its whole window. Counts are those that its own report told.
-    `content` is the digest of all that its frozen page shows, "" until that is made. `filters` are
-    those of its run, None for a night that did not note them, and `left_out` is how many jobs they
-    left out, None where nobody knows.
+    `content` is the digest of all that its frozen page shows, "" until that is made, and `labels`
+    are the labels that this leads to. `filters` are those of its run, None for a night that did not
+    note them, and `left_out` is how many jobs they left out, None where nobody knows.
     """
 
     run: str
@@ -529,6 +623,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     tasks: tuple[NightTask, ...] = ()
     filters: Filters | None = None
     left_out: int | None = None
+    labels: tuple[str, ...] = ()
 
     def asked_otherwise(self, other: "NightSummary") -> bool:
         """Whether two nights are known to have other filters, so that they are of other jobs."""
@@ -557,46 +652,13 @@ def in_order(
     return sorted(both, key=lambda night: run_order(night.run))
 
 
-class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A job as a night's frozen page names it. `took` is in seconds."""
-
-    id: str
-    workflow: str
-    status: str
-    short_id: str
-    ended: datetime | None = None
-    took: float | None = None
-    task: str = ""
-
-
-class Night(Struct, frozen=True, kw_only=True):
-    """A night's overview as it was told then: what its frozen page is made of, for good.
-
-    `jobs` are the rows of all jobs that `attention`, `stuck`, `fixed`, `missing`, `lapsed` and
-    `unknown` name. `holes` are the reasons why it is incomplete, each with how often it was met,
-    most frequent first; `failed_runs` brought nothing since the night before: when, and why.
-    """
-
-    summary: NightSummary
-    attention: tuple[CauseGroup, ...] = ()
-    stuck: tuple[StuckJob, ...] = ()
-    fixed: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    jobs: tuple[NightJob, ...] = ()
-    oldest_failing: datetime | None = None
-    unreadable: int = 0
-    holes: tuple[tuple[str, str, int], ...] = ()
-    failed_runs: tuple[tuple[datetime, str], ...] = ()
-    lapsed: tuple[str, ...] = ()
-
-
 class SlowerTask(Struct, frozen=True, kw_only=True):
     """A task that took much longer tonight than it usually does; both medians in seconds.
 
     `usual` is of the last 14 nights without those in which it was slower already: `usual_attempts`
     over `nights` nights. `since` is the now of the first of the slower nights up to tonight,
-    `since_run` its run. `jobs` are tonight's listed jobs in which it ran.
+    `since_run` its run. `jobs` are the ids of tonight's listed jobs in which it ran, `ran_in` of
+    them; a night does not keep them.
     """
 
     workflow: str
@@ -608,6 +670,7 @@ class SlowerTask(Struct, frozen=True, kw_only=True):
     nights: int
     since: datetime
     since_run: str
+    ran_in: int = 0
     jobs: tuple[str, ...] = ()
 
     @property
@@ -669,6 +732,24 @@ class Waste(Struct, frozen=True, kw_only=True):
     workflows: tuple[tuple[str, Cost], ...] = ()
     labels: tuple[LabelCost, ...] = ()
     unmeasured: tuple[str, ...] = ()
+
+
+#: How much an overview shows of flaky work, slower tasks, and promises beside broken ones.
+FEW = 5
+#: How many promises it shows at most, workflows with small charts, and values of its label.
+MOST_PROMISES, MULTIPLES, TOP_VALUES = 100, 12, 10
+#: Gaps that a night keeps.
+MOST_GAPS = 50
+
+
+class Totals(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many there are of what an overview shows the first of, and a night keeps no more."""
+
+    flaky: int = 0
+    slower: int = 0
+    promises: int = 0
+    workflows: int = 0
+    gaps: int = 0
 
 
 class Slot(Struct, frozen=True, kw_only=True):
@@ -744,6 +825,9 @@ class Report(Struct, frozen=True, kw_only=True):
     split: StatusSplit
     attention: tuple[CauseGroup, ...] = ()
     stuck: tuple[StuckJob, ...] = ()
+    #: Jobs that may still change by status, as far as anybody knows, and their ids.
+    active: StatusSplit = StatusSplit()
+    running: tuple[str, ...] = ()
     #: Ids of jobs that run for long and of which no baseline says whether they are stuck.
     unjudged: tuple[str, ...] = ()
     #: (job id, workflow) of the newest job of each key that is fixed.
@@ -759,7 +843,11 @@ class Report(Struct, frozen=True, kw_only=True):
     oldest_failing: datetime | None = None
     days: tuple[Day, ...] = ()
     workflows: tuple[WorkflowReport, ...] = ()
+    #: Those of the workflows that have jobs in the window, by name.
+    rates: tuple[FlowRates, ...] = ()
     labels: tuple[LabelReport, ...] = ()
+    #: What the overview tells of one of them.
+    label: ShownLabel | None = None
     quality: Quality | None = None
     columns: tuple[DisplayField, ...] = ()
     #: Labels that the server calls common, without those that are fields of a job.
@@ -782,8 +870,6 @@ class Report(Struct, frozen=True, kw_only=True):
     ended_by_night: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: What the counts usually are, by their names in ReportCounts; none below five such nights.
     usual: dict[str, Range] = field(default_factory=dict)
-    #: The same of every night, by its run: what was usual as it was told.
-    usual_then: dict[str, dict[str, Range]] = field(default_factory=dict)
     slos: tuple[SloReport, ...] = ()
     slower: tuple[SlowerTask, ...] = ()
     #: Every cause that is known: those failing now first, then the newest seen.
@@ -797,3 +883,53 @@ class Report(Struct, frozen=True, kw_only=True):
     pruned: bool = False
     #: Which these were, where they are known, and when each read what it found.
     pruned_at: dict[str, datetime] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> Asked:
+        return self.run.asked
+
+    @property
+    def filters(self) -> Filters:
+        return self.run.asked.filters
+
+    @property
+    def left_out(self) -> int | None:
+        """How many listed jobs the filters left out; None where nobody knows."""
+        return self.run.counts.left_out
+
+    @property
+    def since(self) -> datetime | None:
+        """When the report that it is compared with was made; None for a first one."""
+        return self.previous.now if self.previous else None
+
+    @property
+    def not_asked(self) -> int:
+        """How many jobs failed in earlier reports that nobody asked for now."""
+        return len(self.unasked)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        return self.quality.gaps if self.quality else self.run.gaps
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        return holes_of(self.gaps)
+
+    @property
+    def unreadable(self) -> int:
+        """How many jobs could not be read whole."""
+        return len(self.quality.unreadable) if self.quality else 0
+
+    @property
+    def unrepeated(self) -> Unrepeated | None:
+        return self.quality.unrepeated if self.quality else None
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(
+            flaky=len(self.flaky),
+            slower=len(self.slower),
+            promises=len(self.slos),
+            workflows=len(self.rates),
+            gaps=len(self.gaps),
+        )

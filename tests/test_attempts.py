@@ -56,7 +56,7 @@ def test_an_attempt_that_another_one_followed_in_its_night_is_no_failure() -> No
     assert found.split.counts == {RETRIED: 1, "Succeeded": 1}
     assert found.split.failure_rate == 0
     assert found.days[-1].jobs == {RETRIED: (FIRST,), "Succeeded": (SECOND,)}
-    assert (found.slos[0].succeeded, found.slos[0].failed) == (1, ())
+    assert (found.slos[0].succeeded, found.slos[0].failed) == (1, 0)
 
 
 def test_of_attempts_that_all_failed_the_last_one_counts() -> None:

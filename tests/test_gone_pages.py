@@ -9,11 +9,15 @@ from site_cases import entries, read, report, runs, write
 
 from jmreport.analysis import contexts, frozen
 from jmreport.history import Held
+from jmreport.night import Night
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, linkcheck, site
 from jmreport.render.account import Written
-from jmreport.report import Night, NightFlow, StatusSplit
+from jmreport.report import (
+    NightFlow,
+    StatusSplit,
+)
 from jmreport.settings import Settings
 
 

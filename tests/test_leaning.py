@@ -13,8 +13,8 @@ from snapshot_cases import NOW
 
 from jmreport.analysis import contexts, leaned_on, told
 from jmreport.history import Held
+from jmreport.night import Night
 from jmreport.records import Asked, Entry, Failure, JobRow, Run
-from jmreport.report import Night
 from jmreport.settings import ReportSettings
 
 STATUSES = {".": "", "s": "Succeeded", "f": "Failed", "a": "Aborted", "r": "Running"}

@@ -25,13 +25,12 @@ from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
 from jmreport.records import Filters, Run, RunState, run_id
-from jmreport.render import kept, listpages, nightpages, words
+from jmreport.render import kept, listpages, nightcalendar, nightpages, words
 from jmreport.render.files import WrittenFile
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.ledger import Ledger
 from jmreport.report import (
     FailedNight,
-    Night,
     NightFlow,
     NightSummary,
     Range,
@@ -253,7 +252,7 @@ def test_a_calendar_of_nights_without_a_report_alone_is_one() -> None:
     failed = FailedNight(run=run_id(FIRST), day="2026-11-19", now=FIRST, runs=1)
     found = replace(analyse(Held([]), runs(1), {}, settings=ReportSettings()), nights=())
     lists = Lists(Jobs(found, zone=UTC, pages=set()))
-    view = nightpages.calendar(replace(found, failed_nights=(failed,)), lists, UTC)
+    view = nightcalendar.calendar(replace(found, failed_nights=(failed,)), lists, UTC)
     assert (view.count, view.failed) == ("0 nights", "1 more night brought no report.")
     (month,) = view.months
     assert (month.name, [row.href for row in month.rows]) == ("November 2026", [""])
@@ -285,16 +284,16 @@ def test_the_newest_nights_page_says_what_the_overview_says(site: Path) -> None:
     assert _between(page, "<h1>", "</h1>") == _between(overview, "<h1>", "</h1>")
 
 
-def _rows(nights: list[NightSummary]) -> list[nightpages.Row]:
+def _rows(nights: list[NightSummary]) -> list[nightcalendar.Row]:
     """The rows of the calendar of some nights, oldest first."""
     found = analyse(Held([]), runs(1), {}, settings=ReportSettings())
     known = replace(found, nights=tuple(nights))
     lists = Lists(Jobs(known, zone=UTC, pages=set()))
     return [
         row
-        for month in nightpages.calendar(known, lists, UTC).months
+        for month in nightcalendar.calendar(known, lists, UTC).months
         for row in month.rows
-        if isinstance(row, nightpages.Row)
+        if isinstance(row, nightcalendar.Row)
     ][::-1]
 
 
@@ -302,8 +301,8 @@ def test_the_calendar_tells_of_stuck_and_missing_work_and_leads_to_it() -> None:
     counts = ReportCounts(stuck=2, missing=3, total=5)
     row = _rows([*map(_summary, range(6)), replace(_summary(6), counts=counts)])[-1]
     page = "20261125T021400Z/index.html"
-    assert row.stuck == nightpages.Counted("2", f"{page}#stuck")
-    assert row.missing == nightpages.Counted("3", f"{page}#missing")
+    assert row.stuck == nightcalendar.Counted("2", f"{page}#stuck")
+    assert row.missing == nightcalendar.Counted("3", f"{page}#missing")
 
 
 @pytest.mark.parametrize(
@@ -324,9 +323,9 @@ def test_a_count_of_the_calendar_leads_to_the_jobs_that_are_known_and_says_how_m
     known = replace(found, nights=(counted,))
     held = Jobs(known, zone=UTC, pages=set())
     lists = Lists(held)
-    (month,) = nightpages.calendar(known, lists, UTC).months
+    (month,) = nightcalendar.calendar(known, lists, UTC).months
     (row,) = month.rows
-    assert isinstance(row, nightpages.Row)
+    assert isinstance(row, nightcalendar.Row)
     assert (row.ended.text, row.failed.text) == (str(told), str(told))
     titles = {page.address: listpages.shown(held, page.sheet).title for page in lists.pages()}
     for cell, noun in ((row.ended, "jobs"), (row.failed, "failed jobs")):
@@ -362,7 +361,7 @@ def test_a_night_of_before_that_did_not_note_its_filter_or_what_is_stuck_is_stil
         del kept_then["counts"][count]
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(kept_then), type=NightSummary)
     assert (read.filters, read.left_out, read.flows[0].stuck) == (None, None, None)
-    assert "filter" not in nightpages.view(Night(summary=read), UTC).filtered
+    assert "filter" not in nightpages.view(nightpages.lost(read), UTC).filtered
 
 
 def test_the_calendars_page_has_a_dash_where_nothing_is_known(site: Path) -> None:

@@ -1,10 +1,12 @@
 """`jmreport prune`: what it says, and what is left of nights and pages."""
 
+import json
 import re
 import shutil
 from contextlib import chdir
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from campaigns import year
@@ -13,10 +15,10 @@ from jmreport import analysis, pipeline
 from jmreport.cli import main
 from jmreport.durations import long as length
 from jmreport.errors import Exit
+from jmreport.night import Night
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry
 from jmreport.render import addresses, linkcheck
-from jmreport.report import Night
 from jmreport.settings import Settings, Site, Snapshots
 from jmreport.snapshots import Store, replay
 
@@ -148,16 +150,22 @@ def test_each_night_that_stays_is_told_as_before(whole: Path, pruned: Path) -> N
     assert any(night.fixed for night in nights)
 
 
-#: What the oldest nights that stay say less of: what was usual then, and a night before them.
-LESS = re.compile(rb' <span class="usual">[^<]*</span>| \xc2\xb7 <a [^>]*rel="prev"[^<]*</a>')
+#: What the oldest nights that stay no longer lead to: the night before them, and earlier ones.
+LESS = re.compile(
+    rb' \xc2\xb7 <a [^>]*rel="prev"[^<]*</a>|<a href="../2\d+T\d+Z/index.html">|</?span>|</a>'
+)
 
 
 def test_pages_of_nights_and_jobs_that_stay_keep_their_bytes(whole: Path, pruned: Path) -> None:
     before, after = files(whole / "site"), files(pruned / "site")
-    nights = [name for name in after if re.match(r"nights/\d", name)]
-    assert [name.split("/")[1] for name in nights] == usable(pruned)
-    for name in nights:
-        assert LESS.sub(b"", after[name]) == LESS.sub(b"", before[name])
+    nights = [f"nights/{run}" for run in usable(pruned)]
+    assert {name for name in after if re.match(r"nights/\d", name)} == {
+        f"{night}/{file}" for night in nights for file in ("index.html", "report.json")
+    }
+    for night in nights:
+        page, data = f"{night}/index.html", f"{night}/report.json"
+        assert LESS.sub(b"", after[page]) == LESS.sub(b"", before[page])
+        assert after[data] == before[data]
     for job in entries(pruned):
         page = addresses.job(job)
         assert page in after
@@ -186,14 +194,24 @@ def test_pages_of_what_went_go_and_nothing_leads_to_them(whole: Path, pruned: Pa
 
 
 def test_a_site_that_was_lost_comes_back_with_the_same_bytes(pruned: Path, tmp_path: Path) -> None:
-    """But for the differences, which only the site remembers."""
+    """But for the differences, and what a night said of those before it: the site remembers it."""
     shutil.copytree(pruned / "snapshots", tmp_path / "snapshots")
     assert run(tmp_path, "render", "-q") == 0
     ours, theirs = files(tmp_path / "site"), files(pruned / "site")
-    assert {name for name in theirs if ours.get(name) != theirs[name]} == {
-        name for name in theirs if name.startswith("diffs/")
-    }
+    others = {name for name in theirs if ours.get(name) != theirs[name]}
+    nights = {name for name in others if re.match(r"nights/\d", name)}
+    assert others - nights == {name for name in theirs if name.startswith("diffs/")}
     assert ours.keys() <= theirs.keys()
+    data = {name for name in nights if name.endswith(".json")}
+    assert data
+    for name in data:
+        assert _alone(json.loads(ours[name])) == _alone(json.loads(theirs[name]))
+
+
+def _alone(tree: Any) -> Any:
+    """What a night says of itself, without what it says of the nights before."""
+    causes = [{**cause, "first_seen": None} for cause in tree["causes"]]
+    return {**tree, "causes": causes, "usual": None, "slower": None}
 
 
 def test_a_difference_goes_with_the_later_of_its_runs(whole: Path, pruned: Path) -> None:

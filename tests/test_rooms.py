@@ -47,6 +47,7 @@ PARTS = {
         "letters",
         "mailboxes",
         "models",
+        "night",
         "placed",
         "progress",
         "records",

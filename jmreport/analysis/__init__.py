@@ -3,11 +3,11 @@
 from jmreport.analysis.beneath import Beneath, GrowingBeneath
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
+from jmreport.analysis.frozen import frozen, named
 from jmreport.analysis.identity import known_unrepeated
 from jmreport.analysis.leaning import leaned_on
-from jmreport.analysis.making import Remembering, analyse, told
+from jmreport.analysis.making import Remembering, analyse, retold, told
 from jmreport.analysis.measures import measure
-from jmreport.analysis.night import frozen, named
 from jmreport.analysis.rows import summarise
 from jmreport.analysis.teams import OfTeam, runs_of_team
 
@@ -25,6 +25,7 @@ __all__ = [
     "leaned_on",
     "measure",
     "named",
+    "retold",
     "runs_of_team",
     "summarise",
     "told",

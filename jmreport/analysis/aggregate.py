@@ -27,7 +27,15 @@ from jmreport.models import (
 )
 from jmreport.placed import ByValue, Order, Places, added, inserted, joined
 from jmreport.records import FRAME_LENGTHS, RETRIED, Entry, Gap, JobRow
-from jmreport.report import FrameDifference, FrameReport, LabelReport, LabelValue, StatusSplit
+from jmreport.report import (
+    TOP_VALUES,
+    FrameDifference,
+    FrameReport,
+    LabelReport,
+    LabelValue,
+    ShownLabel,
+    StatusSplit,
+)
 
 #: Labels of the jobs themselves that get a page without being named by anybody.
 MOST_PROPOSED = 12
@@ -186,6 +194,31 @@ class Frames:
 #: The key under which all jobs are counted together: whatever a server sends, no label that is
 #: counted is called so.
 _ALL = ""
+#: Labels that the live UI's buttons and text boxes write: most jobs have none.
+OF_UI = ("flag", "comment", "label")
+
+
+def shown(labels: Iterable[LabelReport], timeframe: str) -> ShownLabel | None:
+    """What the overview tells of a label: of the first that groups jobs in the time frame.
+
+    The user, and what the live UI puts there itself, only where there is no other.
+    """
+    wanted = [label for label in labels if label.key != "name" and not label.distinct]
+    for label in sorted(wanted, key=lambda label: (label.key in OF_UI, label.key == "userId")):
+        frame = next((frame for frame in label.frames if frame.frame == timeframe), None)
+        if frame and sum(value.value is not None for value in frame.values) > 1:
+            return ShownLabel(
+                key=label.key,
+                title=label.title,
+                frame=frame.frame,
+                values=frame.values[:TOP_VALUES],
+                number=len(frame.values),
+                split=frame.split,
+                counted=frame.counted,
+            )
+    return None
+
+
 #: Status -> value -> places of jobs; and what reads a value, with where those of a status are kept.
 _ByStatus: TypeAlias = "dict[str, dict[str | None, Places]]"
 _Reading: TypeAlias = "tuple[Callable[[JobRow], str | None], dict[str | None, Places]]"

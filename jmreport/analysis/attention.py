@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from jmreport.analysis.causes import Cause, cause_of
 from jmreport.analysis.nights import Key, KeyState, Verdicts
 from jmreport.analysis.timing import WAITING_STATUSES
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Entry, JobRow
-from jmreport.report import CauseGroup, FlakyKey, State, StuckJob, Usual
+from jmreport.report import CauseGroup, FlakyKey, NightSummary, State, StuckJob, Usual
 
 #: Waiting longer than this is stuck, whatever is usual.
 LONGEST_WAIT = timedelta(hours=12)
@@ -83,7 +85,27 @@ def _group(state: State, members: Sequence[_Failing], shared: Sequence[Label]) -
         not_run=tuple(member.state.entry.row.id for member in members if member.not_run),
         shared=tuple(shared),
         example=next((row.failure.message for row in rows if row.failure), ""),
+        first_seen=oldest.since,
+        last_seen=max((row.end for row in rows if row.end), default=None),
     )
+
+
+def told_before(
+    groups: Iterable[CauseGroup], past: Iterable[NightSummary]
+) -> tuple[CauseGroup, ...]:
+    """The same groups, seen first by the night that told of their cause first. `past`: oldest
+    first."""
+    first: dict[str, datetime] = {}
+    for one in past:
+        for cause in one.causes:
+            first.setdefault(cause.id, one.now)
+    return tuple(
+        replace(group, first_seen=_earlier(group.since, first.get(group.id))) for group in groups
+    )
+
+
+def _earlier(*instants: datetime | None) -> datetime | None:
+    return min((at for at in instants if at), default=None)
 
 
 def _common_labels(members: Sequence[_Failing]) -> frozenset[Label]:

@@ -21,8 +21,12 @@ from jmreport.compared import (
     TaskDifference,
 )
 from jmreport.history import History
+from jmreport.night import Night
 from jmreport.records import Filters, JobRow, Run, Sketch, run_order
-from jmreport.report import CauseGroup, Night, NightSummary
+from jmreport.report import (
+    CauseGroup,
+    NightSummary,
+)
 
 
 class Known(NamedTuple):

@@ -1,6 +1,6 @@
 """The report of the newest usable run: every number of the pages, from rows alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from functools import cached_property, partial
@@ -24,6 +24,7 @@ from jmreport.analysis import (
 from jmreport.analysis.coverage import covered_since, reached_since
 from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.failednights import failed_nights, marked
+from jmreport.analysis.frozen import frozen, names
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_lately, failed_since, quality
@@ -33,14 +34,23 @@ from jmreport.analysis.settled import Settled, labels_of
 from jmreport.analysis.tallies import Tallies
 from jmreport.analysis.waste import ReadMeasures
 from jmreport.errors import SnapshotError
+from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.models import ACTIVE_STATUSES
+from jmreport.night import Night
 from jmreport.records import JobRow, Run
 from jmreport.remembered import After, Before, Unsettled
-from jmreport.report import Night, NightSummary, Quality, Report, ReportCounts
+from jmreport.report import (
+    Day,
+    NightSummary,
+    Quality,
+    Report,
+    ReportCounts,
+)
 from jmreport.settings import Prices, ReportSettings, Slo
 
 _UNPRICED = Prices()
+_NO_GUIDANCE = Guidance()
 
 
 class Remembering:
@@ -93,12 +103,35 @@ def told(
     settings: ReportSettings,
     measures: ReadMeasures = waste.nothing,
 ) -> Night:
-    """The night that the newest of `runs` ended, as its page keeps it; all as in `analyse`.
+    """The verdict of the night that the newest of `runs` ended; all as in `analyse`.
 
     For nights of the past, when what was known then is read again from the snapshots.
     """
     making = _Making(history, runs, aggregations, settings, None, (), measures, ())
-    return night.frozen(making.told(), history)
+    return frozen(making.told(), history)
+
+
+def retold(
+    history: History,
+    runs: Sequence[Run],
+    aggregations: Mapping[str, Any],
+    *,
+    settings: ReportSettings,
+    past: Sequence[NightSummary],
+    slos: Sequence[Slo] = (),
+    measures: ReadMeasures = waste.nothing,
+    prices: Prices = _UNPRICED,
+    guidance: Guidance = _NO_GUIDANCE,
+) -> Night:
+    """The same with all that its overview told: the night that a report of these would leave."""
+    making = _Making(history, runs, aggregations, settings, None, past, measures, slos)
+    return frozen(
+        making.overview(prices),
+        history,
+        guidance=guidance,
+        timezone=settings.timezone,
+        currency=prices.currency,
+    )
 
 
 class _Making:
@@ -144,13 +177,9 @@ class _Making:
 
     def report(self, prices: Prices) -> Report:
         """Everything that pages show."""
-        told, scope = self.told(), self.scope
-        causes = self.overall.failures.causes(self.history)
+        scope, causes = self.scope, self.overall.failures.causes(self.history)
         tallies = self._tallies(causes)
         frames = tallies.frames.frames()
-        labels = aggregate.labels(
-            self.keys, tallies.frames, self.server, offered=self.offered, known=self.known
-        )
         # Before costs are, for both take memory while they are made.
         over_time = timeline.timeline(
             scope.touching,
@@ -160,16 +189,50 @@ class _Making:
             lost=frozenset(scope.lost),
             covered=self.covered,
         )
+        flows = workflows.reports(
+            self.overall.newest,
+            self.jobs,
+            verdicts=self.verdicts,
+            usual=self.usual,
+            days=tallies.days.days,
+            first=self.first,
+        )
+        told = self._overview(tallies, {flow.name: flow.days for flow in flows}.__getitem__, prices)
+        return replace(
+            told,
+            quality=replace(
+                told.quality or self._quality(),
+                gone=tallies.gone.jobs(),
+                gone_seen=tallies.gone.seen,
+                differences=aggregate.differences(frames, self.server, self.known),
+            ),
+            causes=causes.reports(self.jobs, told.attention),
+            failed_by_night=self.overall.failures.by_night(night.NAMED_NIGHTS),
+            ended_by_night=tallies.ended.by_night(),
+            workflows=flows,
+            timeline=over_time,
+        )
+
+    def overview(self, prices: Prices) -> Report:
+        """What its overview shows, and nothing that only other pages do."""
+        tallies = self._tallies(None)
+        return self._overview(tallies, tallies.days.days, prices)
+
+    def _overview(
+        self, tallies: Tallies, days: Callable[[str], tuple[Day, ...]], prices: Prices
+    ) -> Report:
+        """The same of what was counted. `days` gives those of a workflow."""
+        told, scope = self.told(), self.scope
+        labels = aggregate.labels(
+            self.keys, tallies.frames, self.server, offered=self.offered, known=self.known
+        )
         costs = waste.Costs(self.jobs, scope.below, scope.tonight, scope.above, labels, prices)
         costs.read(self.measures)
         failed, tries = failed_nights(self.runs, self.zone)
         return replace(
             told,
             quality=replace(
-                self._quality(),
-                gone=tallies.gone.jobs(),
-                gone_seen=tallies.gone.seen,
-                differences=aggregate.differences(frames, self.server, self.known),
+                told.quality or self._quality(),
                 unrepeated=None
                 if self.settings.identity_labels
                 else identity.of_report(self.jobs, self.history, self.nights),
@@ -182,22 +245,12 @@ class _Making:
                 filters=self.nights.run.asked.filters,
             ),
             days=marked(tallies.days.days(), failed),
+            rates=workflows.rates(self.jobs, days),
             failed_nights=failed,
             tries_before=tries,
             due=rhythm.due(self.nights.runs, self.nights.now),
-            causes=causes.reports(self.jobs, told.attention),
-            failed_by_night=self.overall.failures.by_night(night.NAMED_NIGHTS),
-            ended_by_night=tallies.ended.by_night(),
-            workflows=workflows.reports(
-                self.overall.newest,
-                self.jobs,
-                verdicts=self.verdicts,
-                usual=self.usual,
-                days=tallies.days.days,
-                first=self.first,
-            ),
             labels=labels,
-            timeline=over_time,
+            label=aggregate.shown(labels, told.asked.timeframe),
         )
 
     @cached_property
@@ -205,11 +258,12 @@ class _Making:
         """The labels by which jobs are counted."""
         return aggregate.label_keys(self.jobs, self.server, self.offered, self.settings.labels)
 
-    def _tallies(self, causes: Causes) -> Tallies:
+    def _tallies(self, causes: Causes | None) -> Tallies:
         """Counts of all that is known: its second reading, the oldest submission first."""
         tallies = self.settled.tallies(self.keys)
         tallies.days.begin(_earliest(self.covered, self.overall.first_end))
-        self.settled.compare(causes)
+        if causes:
+            self.settled.compare(causes)
         # Those that the report keeps are counted as they are kept, so that no id is there twice.
         kept = {entry.row.id: entry for entry in self.jobs}
         for read, place in self.settled.by_submission():
@@ -224,7 +278,8 @@ class _Making:
                     reported=entry is not read,
                     lost=entry.row.id in self.lost,
                 )
-                causes.take(entry.row, ended)
+                if causes:
+                    causes.take(entry.row, ended)
         if self.remembering is not None:
             self.remembering.after = self.settled.after(tallies.keys, self.remembering.labels)
         return tallies
@@ -243,7 +298,7 @@ class _Making:
         active = [row for row in (entry.row for entry in self.jobs) if self._runs(row)]
         stuck = attention.stuck(active, self.usual, nights.now)
         unjudged = attention.unjudged(active, self.usual, nights.now)
-        names = {row.id: row.name for row in active}
+        flow_of = {row.id: row.name for row in active}
         unknown = tuple(
             row.id
             for row in (entry.row for entry in self.jobs)
@@ -265,22 +320,20 @@ class _Making:
             unknown=len(unknown),
             total=len(self.jobs),
         )
-        groups = attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first)
+        found = attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first)
+        groups = attention.told_before(found, self.past)
         complete = nights.run.state == "complete" and not quality.unreadable
         tonight = night.summary(
             nights,
             (entry.row for entry in scope.tonight if entry.row.listed),
             verdicts,
             groups,
-            stuck=[names[each.job] for each in stuck],
+            stuck=[flow_of[each.job] for each in stuck],
             counts=counts,
             complete=complete,
             tasks=waste.night_tasks(scope.tonight, scope.above, self.measures),
         )
-        told = (*self.past, tonight)
-        usual_then = {
-            one.run: night.usual_counts(told[: place + 1]) for place, one in enumerate(told)
-        }
+        nights_told = (*self.past, tonight)
         report = Report(
             now=nights.now,
             run=nights.run,
@@ -292,6 +345,8 @@ class _Making:
             jobs=self.jobs,
             split=workflows.split(entry.row for entry in self.jobs),
             attention=groups,
+            active=workflows.split(active),
+            running=tuple(row.id for row in active),
             stuck=stuck,
             unjudged=tuple(row.id for row in unjudged),
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
@@ -312,11 +367,10 @@ class _Making:
             columns=self.offered.display_fields,
             common_labels=offered.common_labels(self.offered),
             complete=complete,
-            nights=(*self.past, tonight),
-            usual=usual_then[nights.run.id],
-            usual_then=usual_then,
+            nights=nights_told,
+            usual=night.usual_counts(nights_told),
         )
-        shown = {*night.names(report), *(entry.row.id for entry in self.jobs)}
+        shown = {*names(report), *(entry.row.id for entry in self.jobs)}
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))
 
     def _runs(self, row: JobRow) -> bool:

@@ -1,34 +1,26 @@
-"""A night by itself: its numbers, and what its frozen page keeps of its report.
+"""A night by itself, in numbers, and what is usual of nights.
 
-Both are made once, when the night's run is rendered first, and stand for what was known then. So a
-job that the server changes or forgets later changes no night of the past.
+The numbers are made once, when the night's run is rendered first, and stand for what was known
+then. So a job that the server changes or forgets later changes no night of the past.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
-import msgspec
-from msgspec.structs import replace
-
 from jmreport.analysis.nights import Nights, Verdicts
 from jmreport.analysis.usual import percentile
 from jmreport.analysis.workflows import split
-from jmreport.history import History
 from jmreport.placed import Order
-from jmreport.records import JobRow, run_order
+from jmreport.records import JobRow
 from jmreport.report import (
     CauseGroup,
-    Night,
     NightCause,
     NightFlow,
-    NightJob,
     NightSummary,
     NightTask,
     Range,
-    Report,
     ReportCounts,
 )
 
@@ -42,8 +34,6 @@ _SATURDAY = 5
 _NOT_COMPARED = ("not_run", "lapsed", "unjudged")
 #: Nights whose jobs are named.
 NAMED_NIGHTS = 31
-#: Reasons for holes that a frozen page keeps.
-MOST_HOLES = 5
 
 
 class Ended:
@@ -132,60 +122,6 @@ def _causes(attention: Iterable[CauseGroup]) -> tuple[NightCause, ...]:
         jobs[group.id] += len(group.jobs)
         new[group.id] += len(group.new_jobs)
     return tuple(NightCause(id=cause, jobs=jobs[cause], new=new[cause]) for cause in sorted(jobs))
-
-
-def frozen(report: Report, history: History) -> Night:
-    """What stays of a report when its night is over."""
-    quality = report.quality
-    gaps = quality.gaps if quality else report.run.gaps
-    holes = Counter((gap.what.split(" of ")[0], gap.why.split(": ")[0]) for gap in gaps)
-    whole = Night(
-        summary=report.nights[-1],
-        attention=report.attention,
-        stuck=report.stuck,
-        fixed=report.fixed,
-        missing=report.missing,
-        lapsed=report.lapsed,
-        unknown=report.unknown,
-        jobs=named(report, history),
-        oldest_failing=report.oldest_failing,
-        unreadable=len(quality.unreadable) if quality else 0,
-        holes=tuple((what, why, count) for (what, why), count in holes.most_common(MOST_HOLES)),
-        # What failed behind it is told of by the next night.
-        failed_runs=tuple(
-            (run.now, run.reason)
-            for run in (quality.failed_runs if quality else ())
-            if run_order(run.id) < run_order(report.run.id)
-        ),
-    )
-    content = hashlib.blake2b(msgspec.msgpack.encode(whole), digest_size=16).hexdigest()
-    return replace(whole, summary=replace(whole.summary, content=content))
-
-
-def names(report: Report) -> set[str]:
-    """Ids of the jobs that the verdict's numbers name."""
-    found = {*report.fixed, *report.missing, *report.lapsed, *report.unknown}
-    found.update(each.job for each in report.stuck)
-    for group in report.attention:
-        found.update(group.jobs)
-    return found
-
-
-def named(report: Report, history: History) -> tuple[NightJob, ...]:
-    """The jobs that the verdict's numbers name, also those from before the report's window."""
-    entries = history.of(sorted(names(report)))
-    return tuple(
-        NightJob(
-            id=job,
-            workflow=row.name,
-            status=row.counts_as,
-            short_id=report.short_ids.get(job, job[:8]),
-            ended=row.end,
-            took=row.took.total_seconds() if row.took is not None else None,
-            task=(row.failure.task or "") if row.failure else "",
-        )
-        for job, row in ((job, entry.row) for job, entry in entries.items())
-    )
 
 
 def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:

@@ -123,7 +123,8 @@ class _Kept:
                 target=self._slo.share,
                 days=self._slo.days,
                 succeeded=good[value],
-                failed=tuple(self._order.ids[at] for at in sorted(bad[value], reverse=True)),
+                failed=len(bad[value]),
+                jobs=tuple(self._order.ids[at] for at in sorted(bad[value], reverse=True)),
                 whole=whole,
                 told=(whole or reached >= covered)
                 and filters.shows({self._key: value}, "Succeeded", "Failed"),

@@ -176,10 +176,11 @@ class Costs:
 
     def with_jobs(self, slower: Iterable[SlowerTask]) -> tuple[SlowerTask, ...]:
         """The same tasks with tonight's jobs in which each ran."""
-        return tuple(
-            replace(one, jobs=self._ordered(self._ran_tonight.get((one.workflow, one.task), ())))
+        ran = (
+            (one, self._ordered(self._ran_tonight.get((one.workflow, one.task), ())))
             for one in slower
         )
+        return tuple(replace(one, jobs=jobs, ran_in=len(jobs)) for one, jobs in ran)
 
     def waste(self, nights: Sequence[NightSummary]) -> Waste | None:
         """What came of it, the newest of the nights by itself too; None where nothing was read."""

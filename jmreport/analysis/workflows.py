@@ -10,7 +10,7 @@ from jmreport.analysis.attention import groups
 from jmreport.analysis.nights import KeyState, Verdicts
 from jmreport.history import newness
 from jmreport.records import Entry, JobRow
-from jmreport.report import Day, StatusSplit, Usual, WorkflowReport
+from jmreport.report import Day, FlowRates, StatusSplit, Usual, WorkflowReport
 
 T = TypeVar("T", bound=Any)
 
@@ -129,6 +129,14 @@ def reports(
             durations=newest.durations(name),
         )
         for name in newest.names()
+    )
+
+
+def rates(window: Iterable[Entry], days: Callable[[str], tuple[Day, ...]]) -> tuple[FlowRates, ...]:
+    """How the workflows of the window failed over the last days, by name."""
+    return tuple(
+        FlowRates(name=name, rates=tuple(day.failure_rate for day in days(name)))
+        for name in sorted({entry.row.name for entry in window})
     )
 
 

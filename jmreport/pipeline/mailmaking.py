@@ -19,8 +19,9 @@ from jmreport.settings import Settings, Team
 
 if TYPE_CHECKING:
     from jmreport.letters import Letter
+    from jmreport.night import NightJob
     from jmreport.render import mailviews
-    from jmreport.report import NightJob, NightSummary, Report
+    from jmreport.report import NightSummary, Report
     from jmreport.snapshots import Store
 
 

@@ -16,9 +16,11 @@ from jmreport.progress import Progress
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
+    from jmreport.guidance import Guidance
+    from jmreport.night import Night
     from jmreport.records import Run
     from jmreport.render.sharing import Share
-    from jmreport.report import Night, NightSummary
+    from jmreport.report import NightSummary
     from jmreport.snapshots import Store
 
 #: Reasons why a report is incomplete that are said on one line.
@@ -70,7 +72,7 @@ def render(
         from jmreport.snapshots import read_records
 
         with progress.step("analyse", None):
-            past, told = _nights(settings, runs, store)
+            past, told = _nights(settings, runs, store, guidance)
             runs, state = (*store.pruned(), *runs), store.told()
             history = analysis.GrowingBeneath(store)
             made_with = sealing.made_with(settings)
@@ -87,7 +89,14 @@ def render(
                     prices=settings.prices,
                     remembering=remembering,
                 )
-            told = (*told, analysis.frozen(report, history))
+            newest_night = analysis.frozen(
+                report,
+                history,
+                guidance=guidance,
+                timezone=settings.report.timezone,
+                currency=settings.prices.currency,
+            )
+            told = (*told, newest_night)
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
         stopped = gate.exceeded(report, settings.gate, settings.slo)
         if stopped:
@@ -179,7 +188,7 @@ def _first_steps(known: int) -> str:
 
 
 def _nights(
-    settings: Settings, runs: Sequence[Run], store: Store
+    settings: Settings, runs: Sequence[Run], store: Store, guidance: Guidance
 ) -> tuple[tuple[NightSummary, ...], tuple[Night, ...]]:
     """Every night before the newest, and those of them that were told just now.
 
@@ -195,20 +204,26 @@ def _nights(
     lacking = frozenset(usable) - known.keys()
     if not lacking:
         return tuple(known[run] for run in usable), ()
-    told = tuple(
-        analysis.told(
+    told = []
+    for then in replay(
+        Path(settings.snapshots.dir),
+        summarise=analysis.summarise,
+        measure=analysis.measure,
+        wanted=lacking,
+    ):
+        run = then.runs[-1].id
+        night = analysis.retold(
             analysis.Beneath(then.history),
             then.runs,
-            store.aggregations(then.runs[-1].id),
+            store.aggregations(run),
             settings=settings.report,
+            # The oldest comes first, so all of them are told by now.
+            past=tuple(known[each] for each in usable[: usable.index(run)]),
+            slos=settings.slo,
             measures=then.measures,
+            prices=settings.prices,
+            guidance=guidance,
         )
-        for then in replay(
-            Path(settings.snapshots.dir),
-            summarise=analysis.summarise,
-            measure=analysis.measure,
-            wanted=lacking,
-        )
-    )
-    known |= {night.summary.run: night.summary for night in told}
-    return tuple(known[run] for run in usable), told
+        known[run] = night.summary
+        told.append(night)
+    return tuple(known[run] for run in usable), tuple(told)

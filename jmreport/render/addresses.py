@@ -97,6 +97,11 @@ def night(run: str) -> str:
     return f"nights/{run}/index.html"
 
 
+def night_data(run: str) -> str:
+    """A night's own report.json, beside its page."""
+    return f"nights/{run}/report.json"
+
+
 def failed_night(run: str) -> str:
     """Where the calendar tells of a night that brought no report, by its first run.
 

@@ -7,10 +7,9 @@ from msgspec import Struct
 from jmreport.render import addresses, words
 from jmreport.render.joblists import NO_NAME, list_name
 from jmreport.render.leads import Leads, Link, job_link
-from jmreport.report import FlakyKey
+from jmreport.report import FEW, FlakyKey
 
-#: Rows on the overview, and on a workflow's page.
-FEW = 5
+#: Rows on a workflow's page.
 ROWS = 25
 #: The strip's height and the width of a run in it, in pixels of its own.
 _HEIGHT, _STEP = 16, 8
@@ -49,14 +48,14 @@ class Flaky(Struct, frozen=True, kw_only=True):
     flows: bool
 
 
-def on_overview(keys: Sequence[FlakyKey], leads: Leads) -> Flaky:
-    """The flakiest keys of the report."""
+def on_overview(keys: Sequence[FlakyKey], number: int, leads: Leads) -> Flaky:
+    """The flakiest keys of an overview; there are so many in all."""
     more = None
-    if len(keys) > FEW:
+    if number > FEW:
         href = leads.jobs(
             "flaky", "jobs that are the newest of flaky work", [key.job for key in keys]
         )
-        more = Link(text=f"All {words.number(len(keys))} flaky", href=href)
+        more = Link(text=f"All {words.number(number)} flaky", href=href)
     return Flaky(rows=tuple(_row(key, leads) for key in keys[:FEW]), more=more, flows=True)
 
 
@@ -85,7 +84,6 @@ def _row(key: FlakyKey, leads: Leads) -> FlakyRow:
         title = f"{what} of the work of {name} {job.text}"
         return leads.job_or_jobs(list_name(kind, *exact), title, jobs, back=back)
 
-    failed = [job for job, end in zip(key.jobs, key.outcomes, strict=True) if end == "Failed"]
     return FlakyRow(
         workflow=Link(
             text=words.cut_middle(key.workflow, 80) or NO_NAME,
@@ -98,15 +96,15 @@ def _row(key: FlakyKey, leads: Leads) -> FlakyRow:
         ),
         score=words.percent(key.score, 0),
         failed=Link(
-            text=words.number(len(failed)), href=link("flaky-failed", "failed jobs", failed)
+            text=words.number(key.failures), href=link("flaky-failed", "failed jobs", key.failed)
         ),
-        runs=Link(text=words.number(len(key.jobs)), href=link("flaky-runs", "jobs", key.jobs)),
+        runs=Link(text=words.number(len(key.outcomes)), href=link("flaky-runs", "jobs", key.jobs)),
         flips=words.plural(key.flips, "change"),
         last_failed=words.short_when(key.last_failed, leads.zone, near=leads.now),
         width=len(key.outcomes) * _STEP,
         marks=tuple(_marks(key.outcomes)),
-        said=f"Failed {words.number(len(failed))} of the last "
-        f"{words.plural(len(key.jobs), 'run')}, oldest first: {_spelt(key.outcomes)}",
+        said=f"Failed {words.number(key.failures)} of the last "
+        f"{words.plural(len(key.outcomes), 'run')}, oldest first: {_spelt(key.outcomes)}",
     )
 
 

@@ -1,5 +1,6 @@
 """Work that cannot be followed from night to night, and the setting by which it could be."""
 
+from jmreport.night import Told
 from jmreport.render import words
 from jmreport.report import Report, Unrepeated
 
@@ -7,15 +8,15 @@ from jmreport.report import Report, Unrepeated
 _NAMED, _LONGEST = 3, 60
 
 
-def note(report: Report) -> str:
+def note(told: Told) -> str:
     """What a reader has to know of every verdict then; "" where work can be followed."""
-    found = report.quality.unrepeated if report.quality else None
+    found = told.unrepeated
     return f"{_matter(found)}: {_setting(found)} would tell it apart." if found else ""
 
 
 def advice(report: Report) -> tuple[str, ...]:
     """The same for the one who runs it."""
-    found = report.quality.unrepeated if report.quality else None
+    found = report.unrepeated
     return () if found is None else (_matter(found), f"  hint: {_setting(found)}")
 
 

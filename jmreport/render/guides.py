@@ -6,6 +6,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from jmreport.guidance import Guidance, KnownIssue, Note
+from jmreport.night import NightIssue
 from jmreport.render import words
 
 
@@ -56,12 +57,8 @@ class Guides:
         )
 
     def name(self, title: str, example: str) -> str:
-        """How lists name the known issue of a cause: "title (owner)"; "" where none holds."""
-        issue = self.holding(title, example)
-        if issue is None:
-            return ""
-        owner = f" ({words.cut_middle(issue.owner, 60)})" if issue.owner else ""
-        return f"{words.cut_middle(issue.name, 120)}{owner}"
+        """What lists call the known issue of a cause; "" where none holds."""
+        return issue_name(self.holding(title, example))
 
     def holding(self, title: str, example: str) -> KnownIssue | None:
         """The issue itself, unless it is over."""
@@ -82,6 +79,14 @@ class Guides:
             *(note for name, note in self._guidance.causes.items() if name not in causes),
         ]
         return tuple(f"{note.path}: no page is about it, so it is shown nowhere" for note in found)
+
+
+def issue_name(issue: KnownIssue | NightIssue | None) -> str:
+    """How lists name a known issue: "title (owner)"; "" for none."""
+    if issue is None:
+        return ""
+    owner = f" ({words.cut_middle(issue.owner, 60)})" if issue.owner else ""
+    return f"{words.cut_middle(issue.name, 120)}{owner}"
 
 
 def _html(note: Note | None) -> Markup:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from jmreport.compared import Difference, DiffJob
+from jmreport.night import Night
 from jmreport.remembered import Growing, StoreState
 from jmreport.render import addresses, diffpages, words
 from jmreport.render.drawings import Charts
@@ -29,11 +30,13 @@ from jmreport.render.ledger import (
 from jmreport.render.making import base_of, encoded
 from jmreport.render.page import digest
 from jmreport.render.theme import Theme
-from jmreport.report import Night, NightSummary
+from jmreport.report import (
+    NightSummary,
+)
 from jmreport.settings import Settings
 
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 5
+NIGHT_FORMAT = 6
 
 
 def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
@@ -230,5 +233,8 @@ def night(ledger: Ledger, run: str) -> Night | None:
 
 
 def told_under(settings: Settings) -> str:
-    """What a night depends on beside the snapshots."""
-    return digest(NIGHT_FORMAT, settings.report.identity_labels)
+    """What a night depends on beside the snapshots: how work is known again, and its days.
+
+    What it told of promises, prices and known issues stays as it was told.
+    """
+    return digest(NIGHT_FORMAT, settings.report.identity_labels, settings.report.timezone)

@@ -1,6 +1,7 @@
 """The lists behind a label's numbers: of a value, by status, in each of the time frames."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from jmreport.render import addresses, words
 from jmreport.render.joblists import OF_ALL_TIME, Lists, filter_state, list_name, status_adjective
@@ -37,6 +38,16 @@ class Everywhere:
 def _number(value: LabelValue, status: str) -> int:
     """How many jobs with a status a value has; all of them for ""."""
     return value.split.counts.get(status, 0) if status else value.split.total
+
+
+class ValueLinks(Protocol):
+    """Where the numbers of one value of a label lead to, and the value itself; "" for nowhere."""
+
+    def to(self, status: str) -> str:
+        """The jobs with a status, all for ""."""
+
+    def workflow(self) -> str:
+        """The page of the workflow that the value names."""
 
 
 class Links:

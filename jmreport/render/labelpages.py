@@ -1,7 +1,7 @@
 """The pages of labels: each label's values by status, in each of the six time frames."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -11,10 +11,10 @@ from msgspec import Struct
 from jmreport.records import Filters
 from jmreport.render import addresses, filtered, promises, sparklines, words
 from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
-from jmreport.render.labellists import Everywhere, Links
-from jmreport.render.leads import Leads
+from jmreport.render.labellists import Everywhere, Links, ValueLinks
+from jmreport.render.leads import ToLists
 from jmreport.render.page import Page, digest
-from jmreport.report import FrameReport, LabelReport, LabelValue, Report, StatusSplit
+from jmreport.report import FrameReport, LabelReport, LabelValue, Report, ShownLabel, StatusSplit
 
 #: Values on a page; a label of samples can have as many values as there are jobs.
 VALUES = 100
@@ -229,7 +229,7 @@ def _label_view(
     label: LabelReport, report: Report, everywhere: Everywhere, lists: Lists, page: int, last: int
 ) -> LabelView:
     at = page_address(label.key, page)
-    leads, shown = Leads(report, lists, at), label.frames
+    leads, shown = ToLists(report, lists, at), label.frames
     main = report.run.asked.timeframe
     return LabelView(
         title=label.title,
@@ -320,7 +320,13 @@ def _frame(
         total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}{_part(frame)}"
         if frame.values
         else "no job",
-        table=table(label, frame, values, everywhere, lists, at, filters),
+        table=table(
+            label,
+            frame.split,
+            [(value, Links(label, frame, value, everywhere, lists, at)) for value in values],
+            filters,
+            counted=frame.counted,
+        ),
         empty=_empty(label, frame, page),
         note=_note(frame, report.now, lists.jobs.zone),
         server=" ".join(filter(None, (_server_note(frame), _uncounted(label, frame)))),
@@ -388,43 +394,38 @@ def _server_note(frame: FrameReport) -> str:
     )
 
 
-def _counts(frame: FrameReport) -> bool:
-    """Whether the server counts jobs by a label in a frame: a value of it, at least."""
-    return frame.server_asked and any(value.server is not None for value in frame.values)
-
-
 def _uncounted(label: LabelReport, frame: FrameReport) -> str:
     """That the server, which was asked for its numbers, has none of a label."""
-    if not frame.values or not frame.server_asked or _counts(frame):
+    if not frame.values or not frame.server_asked or frame.counted:
         return ""
     return f"It does not count jobs by {label.title}."
 
 
 def table(
-    label: LabelReport,
-    frame: FrameReport,
-    values: Sequence[LabelValue],
-    everywhere: Everywhere,
-    lists: Lists,
-    at: str,
+    label: LabelReport | ShownLabel,
+    split: StatusSplit,
+    values: Iterable[tuple[LabelValue, ValueLinks]],
     filters: Filters,
+    *,
+    counted: bool,
 ) -> SplitTable:
-    """Values of a label by status, every number linked to its jobs."""
-    total = whole([value.split for value in frame.values])
-    statuses = sorted((s for s in total.counts if total.counts[s]), key=status_order)
-    links = [Links(label, frame, value, everywhere, lists, at) for value in values]
+    """Values of a label by status, every number linked to its jobs.
+
+    `split` is of all its values; `counted` says that the server counts jobs by it too.
+    """
+    statuses = sorted((s for s in split.counts if split.counts[s]), key=status_order)
     return SplitTable(
         heading=label.title,
         statuses=tuple(words.status(status) for status in statuses),
-        rows=tuple(
-            _row(of, value, statuses, filters) for of, value in zip(links, values, strict=True)
-        ),
-        server_asked=_counts(frame),
+        rows=tuple(_row(links, value, statuses, filters) for value, links in values),
+        server_asked=counted,
         no_rate=filtered.no_rate(filters),
     )
 
 
-def _row(links: Links, value: LabelValue, statuses: Sequence[str], filters: Filters) -> ValueRow:
+def _row(
+    links: ValueLinks, value: LabelValue, statuses: Sequence[str], filters: Filters
+) -> ValueRow:
     total = Count(label="Jobs", text=words.number(value.split.total), href=links.to(""))
     return ValueRow(
         text=words.cut_middle(value.value or "", 100),
@@ -439,7 +440,7 @@ def _row(links: Links, value: LabelValue, statuses: Sequence[str], filters: Filt
     )
 
 
-def _count(links: Links, value: LabelValue, status: str) -> Count:
+def _count(links: ValueLinks, value: LabelValue, status: str) -> Count:
     count = value.split.counts.get(status, 0)
     return Count(
         label=words.status(status).text,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from jmreport.render import bands, charts, sparklines, words
 from jmreport.render.leads import Leads, Link, workflow_link
-from jmreport.report import Day, WorkflowReport
+from jmreport.report import Day, FlowRates
 
 #: Address of the list of a day's jobs by (day, "bad", "Failed", "Aborted" or "Succeeded").
 DayLinks = Mapping[tuple[str, str], str]
@@ -186,22 +186,21 @@ def day_charts(days: Sequence[Day], links: DayLinks) -> tuple[charts.Days, ...]:
 # --- workflows ---------------------------------------------------------------------------------
 
 
-def top_rate(flows: Sequence[WorkflowReport]) -> float:
+def top_rate(flows: Sequence[FlowRates]) -> float:
     """The highest failure rate of all their nights: the scale that small charts share."""
-    rates = [rate for flow in flows for rate in day_rates(flow.days) if rate is not None]
-    return max(rates, default=0.0)
+    return max((rate for flow in flows for rate in flow.rates if rate is not None), default=0.0)
 
 
-def multiples(flows: Sequence[WorkflowReport], leads: Leads) -> Iterator[Multiple]:
+def multiples(flows: Sequence[FlowRates], days: Sequence[Day], leads: Leads) -> Iterator[Multiple]:
     """A small chart for each workflow of which any rate is known."""
     top = top_rate(flows)
     for flow in flows:
-        rates = day_rates(flow.days)
-        known = [place for place, rate in enumerate(rates) if rate is not None]
+        known = [place for place, rate in enumerate(flow.rates) if rate is not None]
         if known:
             last = known[-1]
-            day = day_words(flow.days[last].day)
-            yield _multiple(flow.name, rates[: last + 1], day, top, leads)
+            yield _multiple(
+                flow.name, flow.rates[: last + 1], day_words(days[last].day), top, leads
+            )
 
 
 def _multiple(

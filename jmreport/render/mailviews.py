@@ -7,7 +7,10 @@ from datetime import datetime
 from markupsafe import Markup
 from msgspec import Struct
 
-from jmreport.report import NightJob, Report
+from jmreport.night import NightJob
+from jmreport.report import (
+    Report,
+)
 
 
 class Size(Struct, frozen=True):

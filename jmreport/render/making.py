@@ -132,8 +132,8 @@ class Maker:
     def _other(self, page: Page) -> Done:
         view = page.view(self.charts) if page.sheet is None else self.shown(page.sheet)
         data = self.theme.file(page.template, view, address=page.address, as_of=page.as_of)
-        made = self.files.write(page.address, data)
-        return Done(owner=page.address, content=self.content(page), files=(made,))
+        made = (self.files.write(page.address, data), *starmap(self.files.write, page.beside()))
+        return Done(owner=page.address, content=self.content(page), files=made)
 
     def content(self, page: Page) -> str:
         """The digest of all that goes into a page, the theme included."""

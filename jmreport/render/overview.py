@@ -1,18 +1,19 @@
 """The overview: the verdict, what changed, what needs attention."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 
 from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
+from jmreport.night import Told
 from jmreport.render import (
     addresses,
     causewords,
     charts,
     flakypages,
     following,
-    labellists,
     labelpages,
     lastnights,
     overviewrows,
@@ -25,14 +26,11 @@ from jmreport.render import (
 from jmreport.render.drawings import Charts
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Lists
-from jmreport.render.leads import Leads, Lede, Link, more
+from jmreport.render.leads import Leads, Lede, Link, ToLists, more
 from jmreport.render.page import Page, digest
-from jmreport.report import FrameReport, LabelReport, Report
+from jmreport.report import MULTIPLES, Report, ShownLabel
 from jmreport.settings import Prices
 
-#: Values of the top label and workflows with small charts; both say where the others are.
-TOP_VALUES = 10
-MULTIPLES = 12
 #: Rows of the tables of stuck and fixed jobs; the whole lists are a link away.
 ROWS = 15
 
@@ -41,7 +39,6 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     """The overview, in the order shown."""
 
     title: str
-    intro: Markup
     lede: Lede | None
     rest: str
     filtered: str
@@ -49,8 +46,6 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     incomplete: tuple[str, ...]
     incomplete_sentence: str
     failed_run: str
-    #: When the page is old, which its script tells; None where no report comes regularly.
-    due: words.Moment | None
     quality: str
     tiles: tuple[overviewtiles.Tile, ...]
     attention_note: str
@@ -77,6 +72,10 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     fixed: tuple[overviewrows.FixedRow, ...]
     fixed_more: Link | None
     zone: str
+    #: When the page is old, which its script tells; None where no report comes regularly, and for
+    #: a night's own page, which is of that night for good.
+    due: words.Moment | None = None
+    intro: Markup = Markup("")
     figures: tuple[charts.Days, ...] = ()
     wide: Markup = Markup("")
     narrow: Markup = Markup("")
@@ -86,7 +85,21 @@ def pages(
     report: Report, lists: Lists, prices: Prices, guides: Guides, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The one page, index.html."""
-    view = _Overview(report, lists, prices, guides).view()
+    leads = ToLists(report, lists, addresses.OVERVIEW)
+    links = lastnights.day_links(report.days, leads)
+    view = replace(
+        told_view(
+            report,
+            leads,
+            prices,
+            known=[guides.name(group.title, group.example) for group in report.attention],
+            failed_run=_failed_run(report, leads.zone),
+            days=links,
+        ),
+        due=words.when(report.due, leads.zone),
+        intro=guides.intro,
+        figures=lastnights.day_charts(report.days, links),
+    )
 
     def drawn(draw: Charts) -> OverviewView:
         if not view.figures:
@@ -103,182 +116,150 @@ def pages(
     )
 
 
-class _Overview:
-    """One report's overview: its parts share the report and what they lead to."""
+def told_view(
+    told: Told,
+    leads: Leads,
+    prices: Prices,
+    *,
+    known: Sequence[str],
+    failed_run: str,
+    days: lastnights.DayLinks,
+) -> OverviewView:
+    """The overview of the newest report, or of a night of the past, without its chart.
 
-    def __init__(self, report: Report, lists: Lists, prices: Prices, guides: Guides) -> None:
-        self.report, self.lists = report, lists
-        self.prices, self.guides = prices, guides
-        self.leads = Leads(report, lists, addresses.OVERVIEW)
-        self.zone = self.leads.zone
-
-    def view(self) -> OverviewView:
-        report, leads = self.report, self.leads
-        days = report.days
-        label = _top_label(report)
-        frame = labelpages.main_frame(label, report) if label else None
-        day_links = lastnights.day_links(days, leads)
-        shown = [flow for flow in report.workflows if flow.split.total]
-        return OverviewView(
-            title=verdict.title(report),
-            intro=self.guides.intro,
-            lede=self._lede(),
-            rest=verdict.rest(report),
-            # Of a report without jobs the sentence before it says so.
-            filtered=verdict.filter_note(report) if report.counts.total else "",
-            unfollowed=following.note(report),
-            incomplete=verdict.holes(report),
-            incomplete_sentence=verdict.incomplete(report),
-            failed_run=self._failed_run(),
-            due=words.when(report.due, self.zone),
-            quality=addresses.QUALITY,
-            tiles=tuple(overviewtiles.tiles(report, leads)),
-            attention_note=self._attention_note(),
-            attention_none=verdict.nothing_failing(report),
-            attention=tuple(
-                overviewrows.attention(group, report.now, leads, self.guides.name)
-                for group in report.attention
-            ),
-            lapsed=self._lapsed(),
-            stuck=tuple(overviewrows.stuck(each, leads) for each in report.stuck[:ROWS]),
-            stuck_more=self._all(len(report.stuck), "stuck"),
-            unjudged=self._unjudged(),
-            days_heading=lastnights.heading(days),
-            days=tuple(lastnights.day_rows(days, day_links, leads)),
-            days_said=lastnights.said(days),
-            multiples=tuple(lastnights.multiples(shown[:MULTIPLES], leads)),
-            multiples_scale=words.percent(lastnights.top_rate(shown[:MULTIPLES]), 0),
-            multiples_more=more(len(shown) - MULTIPLES, "workflow"),
-            workflows=addresses.WORKFLOWS,
-            label=self._label(label, frame) if label and frame else None,
-            label_title=f"By {label.title}" if label else "",
-            label_note=_label_note(label, report),
-            label_href=addresses.label(label.key) if label else "",
-            promises=promises.on_overview(report, leads),
-            work=taskpages.summary(report, leads, self.prices),
-            flaky=flakypages.on_overview(report.flaky, leads),
-            fixed=tuple(overviewrows.fixed(job, report.now, leads) for job in report.fixed[:ROWS]),
-            fixed_more=self._all(len(report.fixed), "fixed"),
-            zone=words.zone_name(report.now, self.zone),
-            figures=lastnights.day_charts(days, day_links),
-        )
-
-    # --- words at the top ---
-
-    def _lede(self) -> Lede | None:
-        found = causewords.largest(self.report.attention, self.report.counts)
-        if found is None:
-            return None
-        start, flow, end = found
-        where = (
-            Link(
-                text=words.cut_middle(flow, 80),
-                href=self.leads.workflow(flow),
-            )
-            if flow
-            else None
-        )
-        return Lede(before=f"{start} in " if where else start + end, link=where, after=end)
-
-    def _failed_run(self) -> str:
-        """What the runs that brought nothing, since the last report or this one, say."""
-        quality = self.report.quality
-        later = [
-            run for run in self.report.runs if run.brought_nothing and run.now > self.report.now
-        ]
-        failed = quality.failed_runs if quality else tuple(later)
-        if not failed:
-            return ""
-        newest = max(failed, key=lambda run: run.now)
-        at = words.when(newest.now, self.zone)
-        why = f" ({newest.reason})" if newest.reason else ""
-        others = f", as did {words.plural(len(failed) - 1, 'run')} before it" if failed[1:] else ""
-        said = f"The run of {at.text if at else 'later'} brought no report{why}{others}."
-        if later:
-            said += " This page still shows the last run that could be read."
-        return said
-
-    def _unjudged(self) -> Lede | None:
-        jobs = self.report.unjudged
-        if not jobs:
-            return None
-        href = self.leads.jobs(
-            "unjudged",
-            "jobs that cannot be judged: no baseline",
-            jobs,
-        )
-        verb, their = (
-            ("runs", "its workflow has") if jobs[1:] == () else ("run", "their workflows have")
-        )
-        return Lede(
-            before="",
-            link=Link(text=words.plural(len(jobs), "job"), href=href),
-            after=f" {verb} for over 12 hours and cannot be judged: {their} too few successful "
-            "runs for a baseline.",
-        )
-
-    def _lapsed(self) -> Lede | None:
-        report = self.report
-        if not report.lapsed:
-            return None
-        who, why = verdict.lapsed(len(report.lapsed))
-        href = self.leads.jobs(
-            "lapsed",
-            "jobs that failed and are no longer counted",
-            report.lapsed,
-        )
-        return Lede(before="", link=Link(text=who, href=href), after=f" {why}.")
-
-    # --- tables ---
-
-    def _attention_note(self) -> str:
-        previous = self.report.previous
-        if previous is None:
-            return "Failing in this report, grouped by cause"
-        at = words.when(previous.now, self.zone)
-        return f"Compared with the last report ({at.text if at else ''}), grouped by cause"
-
-    def _all(self, count: int, name: str) -> Link | None:
-        """The whole list, where a table shows only its first rows."""
-        if count <= ROWS:
-            return None
-        return Link(text=f"All {words.number(count)} {name} jobs", href=f"jobs/{name}.html")
-
-    def _label(self, label: LabelReport, frame: FrameReport) -> labelpages.SplitTable:
-        """The first values of a label."""
-        everywhere = labellists.Everywhere(label)
-        values = frame.values[:TOP_VALUES]
-        return labelpages.table(
-            label,
-            frame,
-            values,
-            everywhere,
-            self.lists,
-            addresses.OVERVIEW,
-            self.report.run.asked.filters,
-        )
+    `days` are the lists of the days' jobs, as far as there are any. `known` names the issue that
+    each cause is an example of, `failed_run` tells of runs that brought nothing.
+    """
+    label, rates = told.label, told.rates[:MULTIPLES]
+    return OverviewView(
+        title=verdict.title(told),
+        lede=_lede(told, leads),
+        rest=verdict.rest(told),
+        # Of a report without jobs the sentence before it says so.
+        filtered=verdict.filter_note(told) if told.counts.total else "",
+        unfollowed=following.note(told),
+        incomplete=verdict.holes(told),
+        incomplete_sentence=verdict.incomplete(told),
+        failed_run=failed_run,
+        quality=leads.newest(addresses.QUALITY),
+        tiles=tuple(overviewtiles.tiles(told, leads)),
+        attention_note=_attention_note(told, leads.zone),
+        attention_none=verdict.nothing_failing(told),
+        attention=tuple(
+            overviewrows.attention(group, told.now, leads, name)
+            for group, name in zip(told.attention, known, strict=True)
+        ),
+        lapsed=_lapsed(told, leads),
+        stuck=tuple(overviewrows.stuck(each, leads) for each in told.stuck[:ROWS]),
+        stuck_more=_all([each.job for each in told.stuck], "stuck", leads),
+        unjudged=_unjudged(told, leads),
+        days_heading=lastnights.heading(told.days),
+        days=tuple(lastnights.day_rows(told.days, days, leads))
+        if any(lastnights.ended(day) for day in told.days)
+        else (),
+        days_said=lastnights.said(told.days),
+        multiples=tuple(lastnights.multiples(rates, told.days, leads)),
+        multiples_scale=words.percent(lastnights.top_rate(rates), 0),
+        multiples_more=more(told.totals.workflows - len(rates), "workflow"),
+        workflows=leads.newest(addresses.WORKFLOWS),
+        label=_label(label, told, leads) if label else None,
+        label_title=f"By {label.title}" if label else "",
+        label_note=_label_note(label) if label else "",
+        label_href=leads.label(label.key) if label else "",
+        promises=promises.on_overview(told.slos, told.totals.promises, leads),
+        work=taskpages.summary(told, leads, prices),
+        flaky=flakypages.on_overview(told.flaky, told.totals.flaky, leads),
+        fixed=tuple(overviewrows.fixed(job, told.now, leads) for job in told.fixed[:ROWS]),
+        fixed_more=_all(told.fixed, "fixed", leads),
+        zone=words.zone_name(told.now, leads.zone),
+    )
 
 
-#: Labels that the live UI's buttons and text boxes write: most jobs have none.
-OF_UI = ("flag", "comment", "label")
+# --- words at the top --------------------------------------------------------------------------
 
 
-def _top_label(report: Report) -> LabelReport | None:
-    """The label on the overview: the first that groups jobs; the user, and what the live UI puts
-    there itself, only where there is no other."""
-    wanted = [label for label in report.labels if label.key != "name" and not label.distinct]
-    for label in sorted(wanted, key=lambda label: (label.key in OF_UI, label.key == "userId")):
-        frame = labelpages.main_frame(label, report)
-        if frame and sum(value.value is not None for value in frame.values) > 1:
-            return label
-    return None
+def _lede(told: Told, leads: Leads) -> Lede | None:
+    found = causewords.largest(told.attention, told.counts)
+    if found is None:
+        return None
+    start, flow, end = found
+    if not flow:
+        return Lede(before=start + end)
+    where = Link(text=words.cut_middle(flow, 80), href=leads.workflow(flow))
+    return Lede(before=f"{start} in ", link=where, after=end)
 
 
-def _label_note(label: LabelReport | None, report: Report) -> str:
-    frame = labelpages.main_frame(label, report) if label else None
-    if label is None or frame is None:
+def _failed_run(report: Report, zone: tzinfo) -> str:
+    """What the runs that brought nothing, since the last report or this one, say."""
+    quality = report.quality
+    later = [run for run in report.runs if run.brought_nothing and run.now > report.now]
+    failed = quality.failed_runs if quality else tuple(later)
+    said = failed_runs([(run.now, run.reason) for run in failed], zone)
+    # Only of those behind it: what failed before it is over.
+    return f"{said} This page still shows the last run that could be read." if later else said
+
+
+def failed_runs(failed: Sequence[tuple[datetime, str]], zone: tzinfo) -> str:
+    """What runs that brought nothing say: when each was, and why. "" for none."""
+    if not failed:
         return ""
-    more = len(frame.values) - TOP_VALUES
-    first = f" The first {TOP_VALUES} of {words.plural(len(frame.values), 'value')}."
-    said = words.frame_words(frame.frame)
-    return f"Jobs submitted in the {said}." + (first if more > 0 else "")
+    now, reason = max(failed, key=lambda run: run[0])
+    at = words.when(now, zone)
+    why = f" ({reason})" if reason else ""
+    others = f", as did {words.plural(len(failed) - 1, 'run')} before it" if failed[1:] else ""
+    return f"The run of {at.text if at else 'later'} brought no report{why}{others}."
+
+
+def _attention_note(told: Told, zone: tzinfo) -> str:
+    if told.since is None:
+        return "Failing in this report, grouped by cause"
+    at = words.when(told.since, zone)
+    return f"Compared with the last report ({at.text if at else ''}), grouped by cause"
+
+
+def _unjudged(told: Told, leads: Leads) -> Lede | None:
+    jobs = told.unjudged
+    if not jobs:
+        return None
+    href = leads.jobs("unjudged", "jobs that cannot be judged: no baseline", jobs)
+    verb, their = (
+        ("runs", "its workflow has") if jobs[1:] == () else ("run", "their workflows have")
+    )
+    return Lede(
+        before="",
+        link=Link(text=words.plural(len(jobs), "job"), href=href),
+        after=f" {verb} for over 12 hours and cannot be judged: {their} too few successful "
+        "runs for a baseline.",
+    )
+
+
+def _lapsed(told: Told, leads: Leads) -> Lede | None:
+    if not told.lapsed:
+        return None
+    who, why = verdict.lapsed(len(told.lapsed))
+    href = leads.jobs("lapsed", "jobs that failed and are no longer counted", told.lapsed)
+    return Lede(before="", link=Link(text=who, href=href), after=f" {why}.")
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def _all(jobs: Sequence[str], name: str, leads: Leads) -> Link | None:
+    """The whole list, where a table shows only its first rows."""
+    if len(jobs) <= ROWS:
+        return None
+    href = leads.jobs(name, f"{name} jobs", jobs)
+    return Link(text=f"All {words.number(len(jobs))} {name} jobs", href=href)
+
+
+def _label(label: ShownLabel, told: Told, leads: Leads) -> labelpages.SplitTable:
+    """The first values of a label."""
+    values = zip(label.values, leads.values(label), strict=True)
+    return labelpages.table(label, label.split, values, told.filters, counted=label.counted)
+
+
+def _label_note(label: ShownLabel) -> str:
+    shown = len(label.values)
+    first = f" The first {shown} of {words.plural(label.number, 'value')}."
+    said = words.frame_words(label.frame)
+    return f"Jobs submitted in the {said}." + (first if label.number > shown else "")

@@ -1,7 +1,6 @@
 """Rows of an overview's tables: causes that need attention, jobs that are stuck, and fixed ones."""
 
-from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -56,11 +55,14 @@ class FixedRow(Struct, frozen=True, kw_only=True):
     took: str
 
 
-def attention(
-    group: CauseGroup, now: datetime, leads: Leads, known: Callable[[str, str], str]
-) -> AttentionRow:
-    """A cause's row. `known` names the known issue of a title and an example of its messages."""
-    name = f"cause-{group.id}-{group.state.replace(' ', '-')}"
+def cause_list(group: CauseGroup) -> str:
+    """What the list of a group's jobs is called."""
+    return f"cause-{group.id}-{group.state.replace(' ', '-')}"
+
+
+def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> AttentionRow:
+    """A cause's row. `known` names the issue that it is an example of."""
+    name = cause_list(group)
     title = f"jobs failing with: {words.cut_middle(group.title, 120) or group.rule}"
     href = leads.jobs(name, title, group.jobs)
     mixed = group.new_jobs and len(group.new_jobs) < len(group.jobs)
@@ -85,7 +87,7 @@ def attention(
         tasks=causewords.task_words(group.tasks),
         title=words.cut_middle(group.title or group.rule, 200),
         cause_href=leads.cause(group.id),
-        known=known(group.title, group.example),
+        known=known,
         cause_class=group.cause_class,
         rule=group.rule,
         since=words.short_when(group.since, leads.zone, near=now),
@@ -105,8 +107,8 @@ def stuck(each: StuckJob, leads: Leads) -> StuckRow:
     """A stuck job's row."""
     row = leads.row(each.job)
     return StuckRow(
-        status=words.status(row.counts_as if row else ""),
-        workflow=workflow_link(row.name if row else "", leads),
+        status=words.status(row.status if row else ""),
+        workflow=workflow_link(row.workflow if row else "", leads),
         job=job_link(each.job, leads),
         active_for=words.duration(each.active_for),
         usual=causewords.usual_duration(each.usual),
@@ -118,8 +120,8 @@ def fixed(job: str, now: datetime, leads: Leads) -> FixedRow:
     """The row of a job that succeeded where the same work failed before."""
     row = leads.row(job)
     return FixedRow(
-        workflow=workflow_link(row.name if row else "", leads),
+        workflow=workflow_link(row.workflow if row else "", leads),
         job=job_link(job, leads),
-        ended=words.short_when(row.end if row else None, leads.zone, near=now),
-        took=words.duration(row.took if row else None),
+        ended=words.short_when(row.ended if row else None, leads.zone, near=now),
+        took=words.duration(timedelta(seconds=row.took) if row and row.took is not None else None),
     )

@@ -1,40 +1,43 @@
 """The tiles of an overview: the numbers of its verdict, with what is usual beside each."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from jmreport.models import ACTIVE_STATUSES
+from jmreport.night import Told
 from jmreport.render import filtered, labelpages, lastnights, verdict, words
 from jmreport.render.leads import Leads
-from jmreport.report import Report
 
 #: Counts that are not called as the list behind their tile.
 _COUNTED = {"still-failing": "still_failing"}
 
 
 class Tile(Struct, frozen=True, kw_only=True):
-    """A number of the verdict."""
+    """A number of the verdict, and the list of what it counts, which is called `name`.
 
+    `anchor` is for what leads to the number itself.
+    """
+
+    name: str
     n: str
     what: str
     usual: str
     usual_night: str
     kind: str
     href: str = ""
+    anchor: str = ""
 
 
-def tiles(report: Report, leads: Leads) -> Iterator[Tile]:
+def tiles(told: Told, leads: Leads) -> Iterator[Tile]:
     """The tiles in their order; what is rare has one only where there is any."""
-    making, counts = _Tiles(report, leads), report.counts
+    making, counts = _Tiles(told, leads), told.counts
     yield from making.failing()
     yield making.stuck()
-    if report.previous is not None:
+    if told.since is not None:
         yield making.fixed()
     if counts.missing:
         what = "last jobs of missing work"
-        yield making.tile(counts.missing, "Missing", "", "aborted", "missing", what, report.missing)
+        yield making.tile(counts.missing, "Missing", "", "aborted", "missing", what, told.missing)
     if counts.unknown:
         yield making.tile(
             counts.unknown,
@@ -43,30 +46,30 @@ def tiles(report: Report, leads: Leads) -> Iterator[Tile]:
             "aborted",
             "unknown",
             "jobs of which nobody knows how they stand",
-            report.unknown,
+            told.unknown,
         )
     yield making.running()
 
 
 class _Tiles:
-    """One report's tiles."""
+    """The tiles of one overview."""
 
-    def __init__(self, report: Report, leads: Leads) -> None:
-        self.report, self.leads = report, leads
+    def __init__(self, told: Told, leads: Leads) -> None:
+        self.told, self.leads = told, leads
 
     def failing(self) -> Iterator[Tile]:
-        report, counts = self.report, self.report.counts
-        every = ids(group.jobs for group in report.attention)
-        if report.previous is None:
+        told, counts = self.told, self.told.counts
+        every = ids(group.jobs for group in told.attention)
+        if told.since is None:
             what = "failing jobs"
             yield self.tile(counts.failing, "Failing", "", "failed", "failing", what, every)
             return
-        new = ids(group.new_jobs for group in report.attention)
+        new = ids(group.new_jobs for group in told.attention)
         known = set(new)
         yield self.tile(
             counts.new,
             "New failures",
-            "" if report.usual else lastnights.usual_day(report.days),
+            "" if told.usual else lastnights.usual_day(told.days),
             "failed",
             "new",
             "newly failing jobs",
@@ -84,8 +87,8 @@ class _Tiles:
         )
 
     def stuck(self) -> Tile:
-        report, counts = self.report, self.report.counts
-        longest = max((each.active_for for each in report.stuck), default=None)
+        told, counts = self.told, self.told.counts
+        longest = max((each.active_for for each in told.stuck), default=None)
         said = (
             f"longest: {words.duration(longest)}" if longest else "",
             verdict.unjudged(counts.unjudged),
@@ -97,36 +100,29 @@ class _Tiles:
             "aborting",
             "stuck",
             "stuck jobs",
-            [each.job for each in report.stuck],
+            [each.job for each in told.stuck],
         )
 
     def fixed(self) -> Tile:
-        report = self.report
-        names = {row.name for job in report.fixed if (row := self.leads.row(job))}
+        told = self.told
+        names = {row.workflow for job in told.fixed if (row := self.leads.row(job))}
         flows = words.plural(len(names), "workflow") if names else ""
         return self.tile(
-            report.counts.fixed, "Fixed", flows, "succeeded", "fixed", "fixed jobs", report.fixed
+            told.counts.fixed, "Fixed", flows, "succeeded", "fixed", "fixed jobs", told.fixed
         )
 
     def running(self) -> Tile:
         """Every job that may still change, as far as anybody knows: not those that are lost."""
-        report = self.report
-        lost = set(report.quality.lost) if report.quality else set()
-        active = [
-            entry.row
-            for entry in report.jobs
-            if entry.row.status in ACTIVE_STATUSES and entry.row.id not in lost
-        ]
-        by_status = Counter(row.status for row in active)
-        alone = set(by_status) <= {"Running"}
+        active = self.told.active.counts
+        alone = active.keys() <= {"Running"}
         return self.tile(
-            len(active),
+            self.told.counts.running,
             "Running now" if alone else "Active now",
-            "" if alone else labelpages.split_words(by_status),
+            "" if alone else labelpages.split_words(active),
             "running",
             "running",
             "running jobs" if alone else "active jobs",
-            [row.id for row in active],
+            self.told.running,
         )
 
     def tile(
@@ -142,9 +138,10 @@ class _Tiles:
     ) -> Tile:
         href = self.leads.jobs(name, title, jobs, some=some)
         counted = _COUNTED.get(name, name)
-        unseen = not count and counted in filtered.unseen(self.report.run.asked.filters)
-        usual = self.report.usual.get(counted)
+        unseen = not count and counted in filtered.unseen(self.told.filters)
+        usual = self.told.usual.get(counted)
         return Tile(
+            name=name,
             n=words.MISSING if unseen else words.number(count),
             what=what,
             usual=filtered.UNSEEN if unseen else said,
@@ -155,15 +152,15 @@ class _Tiles:
 
     def _standing(self) -> str:
         """How old the oldest of the failing work is, and how much of it did not run."""
-        since, idle = self.report.oldest_failing, self.report.counts.not_run
-        oldest = f"oldest: {words.duration(self.report.now - since)}" if since else ""
+        since, idle = self.told.oldest_failing, self.told.counts.not_run
+        oldest = f"oldest: {words.duration(self.told.now - since)}" if since else ""
         return " · ".join(
             filter(None, (oldest, f"{words.number(idle)} not run tonight" if idle else ""))
         )
 
     def _not_run(self) -> tuple[str, str]:
         """What is said of those that still fail and did not run, and their list."""
-        jobs = ids(group.not_run for group in self.report.attention)
+        jobs = ids(group.not_run for group in self.told.attention)
         href = self.leads.jobs("not-run", "jobs still failing whose work did not run tonight", jobs)
         return f"{words.number(len(jobs))} not run tonight", href
 

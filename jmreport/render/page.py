@@ -1,7 +1,7 @@
 """A page that is planned: where it lies, what goes into it, and how it is made when it must be."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
@@ -21,11 +21,17 @@ def _nothing(_charts: Charts) -> None:
     """What a page shows that has a sheet."""
 
 
+def _alone() -> tuple[tuple[str, bytes], ...]:
+    """What stands beside a page that has no files beside it."""
+    return ()
+
+
 class Page(Struct, frozen=True, kw_only=True):
     """A page other than a job's.
 
     `content` is the digest of everything that the page shows (the theme's digest not included);
-    `view` makes what the template sees, with the drawings it asks for: those of `figures`. A page
+    `view` makes what the template sees, with the drawings it asks for: those of `figures`. `beside`
+    makes files that belong to the page, and come and go with it: (address, bytes). A page
     of a list has a `sheet` instead, from which whoever makes it reads what is to be seen: it is
     sent to a worker, which so looks at no page of the plan's many thousands and copies none of
     their memory.
@@ -33,19 +39,21 @@ class Page(Struct, frozen=True, kw_only=True):
     `jobs` are those that the page shows and that have to be lent for it. Pages with rows of jobs
     are made in the `order` of the newest of them, so that those that many pages show are at hand;
     all others come after them. `here` is for those whose view asks the ledger, which only the
-    process that has it open may.
+    process that has it open may. A `stale` one is made again though its content is the same.
     """
 
     address: str
     template: str
     content: str
     view: Callable[[Charts], Any] = _nothing
+    beside: Callable[[], Iterable[tuple[str, bytes]]] = _alone
     sheet: Any = None
     as_of: Moment | None = None
     figures: tuple[Chart, ...] = ()
     jobs: tuple[str, ...] = ()
     order: float = LAST
     here: bool = False
+    stale: bool = False
 
     @property
     def charts(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from msgspec import Struct
 
 from jmreport.compared import Difference
+from jmreport.night import Night
 from jmreport.render import (
     aboutpage,
     addresses,
@@ -18,6 +19,7 @@ from jmreport.render import (
     idpages,
     joblists,
     labelpages,
+    nightcalendar,
     nightpages,
     overview,
     promises,
@@ -33,7 +35,9 @@ from jmreport.render.page import Page
 from jmreport.render.spelled import Ids
 from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
-from jmreport.report import Night, Report
+from jmreport.report import (
+    Report,
+)
 from jmreport.settings import Settings
 
 
@@ -82,6 +86,9 @@ def plan(
     zone, prices = words.zone(settings.report.timezone), settings.prices
     as_of = _as_of(report, zone)
     lists = joblists.Lists(jobs)
+    told = {addresses.night(night.run) for night in report.nights}
+    told |= {addresses.cause(cause.id) for cause in report.causes}
+    told |= {addresses.workflow(flow.name) for flow in report.workflows}
     front = list(overview.pages(report, lists, prices, guides, as_of=as_of))
     middle = [
         *workflowpages.pages(report, lists, prices, guides, as_of=as_of),
@@ -92,14 +99,13 @@ def plan(
         *aboutpage.pages(report, settings, version=theme.version, as_of=as_of),
         *gridpage.pages(report, lists, as_of=as_of),
         *timelinepage.pages(report, lists, as_of=as_of),
+        *nightcalendar.pages(report, lists, zone=zone, as_of=as_of),
         *nightpages.pages(
             report,
             there.nights,
             there.night,
-            lists,
             zone=zone,
-            as_of=as_of,
-            known=there.has,
+            known=lambda address: address in told or there.has(address),
             going=there.going,
         ),
         *idpages.pages(there.ids),
@@ -107,9 +113,6 @@ def plan(
             settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
         ),
     ]
-    told = {addresses.night(night.run) for night in report.nights}
-    told |= {addresses.cause(cause.id) for cause in report.causes}
-    told |= {addresses.workflow(flow.name) for flow in report.workflows}
     middle += diffpages.pages(
         there.differences, lambda address: address in told or there.has(address), zone
     )

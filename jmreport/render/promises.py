@@ -9,12 +9,8 @@ from msgspec import Struct
 from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import list_name
 from jmreport.render.leads import Leads, Link
-from jmreport.report import Report, SloReport
+from jmreport.report import FEW, MOST_PROMISES, Report, SloReport
 from jmreport.settings import Slo
-
-#: Rows on the overview, beside those that are broken.
-FEW = 5
-ROWS = 100
 
 
 class PromiseRow(Struct, frozen=True, kw_only=True):
@@ -40,17 +36,20 @@ class Promises(Struct, frozen=True, kw_only=True):
     left_out: str
 
 
-def on_overview(report: Report, leads: Leads) -> Promises:
-    """Every broken promise, and those of the others of which least is left."""
-    slos = sorted(report.slos, key=_order)
-    broken = sum(one.broken for one in slos)
-    return _table(slos, min(ROWS, broken + FEW), leads)
+def on_overview(slos: Sequence[SloReport], number: int, leads: Leads) -> Promises:
+    """Every broken promise, and those of the others of which least is left.
+
+    There are so many in all.
+    """
+    slos = sorted(slos, key=lambda one: one.order)
+    most = min(MOST_PROMISES, sum(one.broken for one in slos) + FEW)
+    return _table(slos[:most], number, leads)
 
 
 def of_label(key: str, report: Report, leads: Leads) -> Promises:
     """The promises for one label's values."""
-    slos = sorted((one for one in report.slos if one.key == key), key=_order)
-    return _table(slos, ROWS, leads)
+    slos = sorted((one for one in report.slos if one.key == key), key=lambda one: one.order)
+    return _table(slos[:MOST_PROMISES], len(slos), leads)
 
 
 def mistakes(slos: Sequence[Slo], report: Report) -> tuple[str, ...]:
@@ -80,18 +79,12 @@ def of_nobody(slos: Sequence[Slo], report: Report) -> Iterator[Slo]:
             yield slo
 
 
-def _table(slos: Sequence[SloReport], most: int, leads: Leads) -> Promises:
-    left = len(slos) - most
+def _table(slos: Sequence[SloReport], number: int, leads: Leads) -> Promises:
+    left = number - len(slos)
     return Promises(
-        rows=tuple(_row(one, leads) for one in slos[:most]),
+        rows=tuple(_row(one, leads) for one in slos),
         left_out=f"{words.plural(left, 'more promise')} with more left." if left > 0 else "",
     )
-
-
-def _order(one: SloReport) -> tuple[int, float, str, str]:
-    """Broken ones, those that are kept, and at last those of which nothing ended."""
-    rank = 2 if one.rate is None else 1 - one.broken
-    return rank, one.left, one.key, one.value
 
 
 def _row(one: SloReport, leads: Leads) -> PromiseRow:
@@ -102,7 +95,7 @@ def _row(one: SloReport, leads: Leads) -> PromiseRow:
     href = leads.job_or_jobs(
         list_name("promise", one.key, one.value, str(one.days)),
         f"failed jobs of {name} in the last {days}",
-        one.failed,
+        one.jobs,
         back=(words.cut_middle(one.key, 40), page) if linked else ("Overview", addresses.OVERVIEW),
     )
     state, kind = ("Broken", "failed") if one.broken else ("Kept", "succeeded")
@@ -116,7 +109,7 @@ def _row(one: SloReport, leads: Leads) -> PromiseRow:
         rate=words.percent(one.rate, 2 if (one.rate or 0) >= 0.99 else 1),
         none="none ended" if one.told else "not all were asked for",
         ended=words.plural(one.ended, "job"),
-        failed=Link(text=words.number(len(one.failed)), href=href),
+        failed=Link(text=words.number(one.failed), href=href),
         left=_left(one),
         more=_more(one),
         whole=one.whole,
@@ -141,7 +134,7 @@ def _more(one: SloReport) -> str:
         return ""
     # The budget is a product of fractions: 5 in 100 of 40 jobs must not be 1.9999999.
     allowed = round(one.allowed, 6)
-    spare = allowed - len(one.failed)
+    spare = allowed - one.failed
     if spare < 0:
         return f"{words.number(ceil(-spare))} too many"
     return f"{words.number(floor(spare))} more may fail" if spare >= 1 else "none more may fail"

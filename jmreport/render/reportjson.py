@@ -6,12 +6,16 @@
 The schema, data/report.schema.json, is made from the same Structs as the file.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from jmreport.guidance import KnownIssue
+from jmreport.night import Night, NightIssue, Told
 from jmreport.records import utc_text
 from jmreport.render import filtered, verdict
 from jmreport.render.guides import Guides
@@ -20,6 +24,7 @@ from jmreport.report import CauseGroup, Cost, FlakyKey, Report, SloReport, Slowe
 #: The format of report.json; raised when a key changes its meaning or goes.
 REPORT_FORMAT = 1
 
+Issue = KnownIssue | NightIssue
 Count = Annotated[int, Meta(ge=0)]
 Time = Annotated[str, Meta(description="ISO 8601, in UTC.", pattern="Z$")]
 
@@ -134,7 +139,8 @@ class SlowerJson(Struct, frozen=True, kw_only=True):
     """A task whose median tonight is much longer than its usual one, in seconds.
 
     `since` is the first of the nights in which it was; `attempts` and `usual_attempts` are the
-    successful ones that the medians are of; `jobs` are tonight's in which it ran.
+    successful ones that the medians are of; `jobs` are tonight's in which it ran, null in the file
+    of a night of the past, which does not keep them.
     """
 
     workflow: str
@@ -145,7 +151,7 @@ class SlowerJson(Struct, frozen=True, kw_only=True):
     attempts: Count
     usual_attempts: Count
     since: Time
-    jobs: tuple[str, ...]
+    jobs: tuple[str, ...] | None
 
 
 class FlakyJson(Struct, frozen=True, kw_only=True):
@@ -188,8 +194,17 @@ class WastesJson(Struct, frozen=True, kw_only=True):
     report: WasteJson
 
 
+class LeftOutJson(Struct, frozen=True, kw_only=True):
+    """How many more there were of what the file of a night of the past does not list."""
+
+    gaps: Count = 0
+    slos: Count = 0
+    slower: Count = 0
+    flaky: Count = 0
+
+
 class ReportJson(Struct, frozen=True, kw_only=True):
-    """What a report says.
+    """What a report says, the newest one or that of a night of the past.
 
     `previous` is null on a first run: then new, still_failing and fixed are 0.
     """
@@ -208,11 +223,30 @@ class ReportJson(Struct, frozen=True, kw_only=True):
     flaky: tuple[FlakyJson, ...] = ()
     usual: dict[str, UsualJson] = {}
     filter: FilterJson | None = None
+    left_out: LeftOutJson | None = None
 
 
 def report_json(report: Report, guides: Guides | None = None) -> bytes:
     """report.json; the same report gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(_tree(report, guides)), indent=2) + b"\n"
+    known = [guides.holding(one.title, one.example) if guides else None for one in report.attention]
+    return _encoded(_tree(report, known))
+
+
+def night_json(night: Night) -> bytes:
+    """The same of a night of the past, as far as it is kept."""
+    tree = _tree(night, night.known or [None] * len(night.attention))
+    totals = night.totals
+    left_out = LeftOutJson(
+        gaps=totals.gaps - len(night.gaps),
+        slos=totals.promises - len(night.slos),
+        slower=totals.slower - len(night.slower),
+        flaky=totals.flaky - len(night.flaky),
+    )
+    return _encoded(replace(tree, left_out=left_out))
+
+
+def _encoded(tree: ReportJson) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
 
 
 def schema() -> bytes:
@@ -222,55 +256,45 @@ def schema() -> bytes:
     return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
 
 
-def _tree(report: Report, guides: Guides | None) -> ReportJson:
-    ends = {entry.row.id: entry.row.end for entry in report.jobs}
-    counts = report.counts
+def _tree(told: Told, known: Sequence[Issue | None]) -> ReportJson:
+    """`known` is the issue that each cause is an example of."""
+    counts = told.counts
     return ReportJson(
         format=REPORT_FORMAT,
-        verdict=verdict.title(report),
-        now=utc_text(report.now),
-        previous=utc_text(report.previous.now) if report.previous else None,
-        complete=report.complete,
+        verdict=verdict.title(told),
+        now=utc_text(told.now),
+        previous=utc_text(told.since) if told.since else None,
+        complete=told.complete,
         counts=Counts(**{name: getattr(counts, name) for name in Counts.__struct_fields__}),
-        causes=tuple(_cause(group, ends, report, guides) for group in report.attention),
-        gaps=tuple(
-            GapJson(what=gap.what, why=gap.why, job=gap.job)
-            for gap in (report.quality.gaps if report.quality else report.run.gaps)
+        causes=tuple(
+            _cause(group, issue) for group, issue in zip(told.attention, known, strict=True)
         ),
-        slos=tuple(_slo(one) for one in report.slos),
-        slower=tuple(_slower(one) for one in report.slower),
+        gaps=tuple(GapJson(what=gap.what, why=gap.why, job=gap.job) for gap in told.gaps),
+        slos=tuple(_slo(one) for one in told.slos),
+        slower=tuple(_slower(one) for one in told.slower),
         usual={
             name: UsualJson(median=one.median, p10=one.p10, p90=one.p90, nights=one.nights)
-            for name, one in report.usual.items()
+            for name, one in told.usual.items()
         },
-        filter=_filter(report),
-        flaky=tuple(_flaky(key) for key in report.flaky),
-        waste=WastesJson(night=_waste(report.waste.tonight), report=_waste(report.waste.total))
-        if report.waste
+        filter=_filter(told),
+        flaky=tuple(_flaky(key) for key in told.flaky),
+        waste=WastesJson(night=_waste(told.waste.tonight), report=_waste(told.waste.total))
+        if told.waste
         else None,
     )
 
 
-def _filter(report: Report) -> FilterJson | None:
-    filters = report.run.asked.filters
-    if not filtered.narrows(filters):
+def _filter(told: Told) -> FilterJson | None:
+    if not filtered.narrows(told.filters):
         return None
     return FilterJson(
-        said=filtered.named(filters),
-        left_out=report.run.counts.left_out,
-        unseen=tuple(sorted(filtered.unseen(filters))),
+        said=filtered.named(told.filters),
+        left_out=told.left_out,
+        unseen=tuple(sorted(filtered.unseen(told.filters))),
     )
 
 
-def _cause(
-    group: CauseGroup,
-    ends: dict[str, datetime | None],
-    report: Report,
-    guides: Guides | None,
-) -> CauseJson:
-    known = [end for job in group.jobs if (end := ends.get(job))]
-    told = [night.now for night in report.nights if any(c.id == group.id for c in night.causes)]
-    first = min([*told[:1], *([group.since] if group.since else [])], default=None)
+def _cause(group: CauseGroup, known: Issue | None) -> CauseJson:
     return CauseJson(
         id=group.id,
         state=group.state,
@@ -280,19 +304,20 @@ def _cause(
         new_jobs=group.new_jobs,
         workflows=group.workflows,
         tasks=group.tasks,
-        first_seen=utc_text(first) if first else None,
-        last_seen=utc_text(max(known)) if known else None,
+        first_seen=_time(group.first_seen),
+        last_seen=_time(group.last_seen),
         nights=group.nights,
-        last_success=utc_text(group.last_success) if group.last_success else None,
+        last_success=_time(group.last_success),
         not_run=group.not_run,
-        known=_known(group, guides),
+        known=_known(known) if known else None,
     )
 
 
-def _known(group: CauseGroup, guides: Guides | None) -> KnownJson | None:
-    issue = guides.holding(group.title, group.example) if guides else None
-    if issue is None:
-        return None
+def _time(at: datetime | None) -> str | None:
+    return utc_text(at) if at else None
+
+
+def _known(issue: Issue) -> KnownJson:
     return KnownJson(
         title=issue.name,
         owner=issue.owner,
@@ -308,7 +333,7 @@ def _slo(one: SloReport) -> SloJson:
         target=one.target,
         days=one.days,
         ended=one.ended,
-        failed=len(one.failed),
+        failed=one.failed,
         broken=one.broken,
         left=one.left if one.told and one.left != float("-inf") else None,
         told=one.told,
@@ -325,7 +350,7 @@ def _slower(one: SlowerTask) -> SlowerJson:
         attempts=one.attempts,
         usual_attempts=one.usual_attempts,
         since=utc_text(one.since),
-        jobs=one.jobs,
+        jobs=one.jobs if len(one.jobs) == one.ran_in else None,
     )
 
 
@@ -334,7 +359,7 @@ def _flaky(key: FlakyKey) -> FlakyJson:
         workflow=key.workflow,
         job=key.job,
         labels=dict(key.labels),
-        runs=len(key.jobs),
+        runs=len(key.outcomes),
         failures=key.failures,
         flips=key.flips,
         score=round(key.score, 3),

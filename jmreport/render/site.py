@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from jmreport.guidance import Guidance
 from jmreport.history import History
+from jmreport.night import Night
 from jmreport.progress import Progress
 from jmreport.remembered import After, Contexts, StoreState
 from jmreport.render import (
@@ -56,7 +57,10 @@ from jmreport.render.sharing import WHOLE, Others, Share
 from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS
-from jmreport.report import JobContext, Night, Report
+from jmreport.report import (
+    JobContext,
+    Report,
+)
 from jmreport.settings import Settings
 
 _NO_GUIDANCE = Guidance()
@@ -330,8 +334,9 @@ class _Site:
             for place in range(start, min(start + _LOOKED_UP, len(asked))):
                 page = self.maker.pages[place]
                 content, files = known.get(page.address, ("", ()))
-                if content == self.maker.content(page) and self.account.whole(files):
-                    self.account.stand(1)
+                stands = content == self.maker.content(page) and not page.stale
+                if stands and self.account.whole(files):
+                    self.account.stand(len(files))
                 elif self.files.size(page.address) is None:
                     new.append(place)
                 else:

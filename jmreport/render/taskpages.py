@@ -12,12 +12,14 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+from jmreport.night import Told
 from jmreport.records import Filters
 from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
-from jmreport.render.leads import Leads, Link, workflow_link
+from jmreport.render.leads import Leads, Link, ToLists, workflow_link
 from jmreport.render.page import Page, digest
 from jmreport.report import (
+    FEW,
     CauseGroup,
     Cost,
     LabelCost,
@@ -34,7 +36,6 @@ ROWS = 25
 #: Rows of a label's table, labels with a table, and rows on pages that only show a part.
 VALUES = 10
 LABELS = 8
-FEW = 5
 #: What a job of a server without tasks is called where tasks are listed.
 ITSELF = "(the whole job)"
 
@@ -130,7 +131,7 @@ def pages(
     report: Report, lists: Lists, prices: Prices, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The one page."""
-    view = _Tasks(report, Leads(report, lists, addresses.TASKS), prices).view()
+    view = _Tasks(report, ToLists(report, lists, addresses.TASKS), prices).view()
     yield Page(
         address=addresses.TASKS,
         template="tasks.html",
@@ -140,16 +141,15 @@ def pages(
     )
 
 
-def summary(report: Report, leads: Leads, prices: Prices) -> Summary:
-    """Slower tasks and last night's waste, for the overview."""
-    waste = report.waste
+def summary(told: Told, leads: Leads, prices: Prices) -> Summary:
+    """Slower tasks and last night's waste, for an overview."""
     return Summary(
-        slower=tuple(_slower(one, leads) for one in report.slower[:FEW]),
-        slower_more=_more(len(report.slower) - FEW, "slower task"),
-        waste=tonight_words(report, prices),
-        usual=usual_words(waste),
+        slower=tuple(_slower(one, leads) for one in told.slower[:FEW]),
+        slower_more=_more(told.totals.slower - FEW, "slower task"),
+        waste=tonight_words(told, prices),
+        usual=usual_words(told.waste),
         tasks=None,
-        href=addresses.TASKS,
+        href=leads.newest(addresses.TASKS),
     )
 
 
@@ -165,17 +165,16 @@ def of_flow(flow: str, report: Report, leads: Leads, prices: Prices) -> Summary:
         waste=waste_words(cost, prices) if cost else "",
         usual="",
         tasks=_Tasks(report, leads, prices).task_table(tasks, flows=False) if tasks else None,
-        href=addresses.relative(leads.at, addresses.TASKS),
+        href=leads.newest(addresses.TASKS),
     )
 
 
-def tonight_words(report: Report, prices: Prices) -> str:
+def tonight_words(told: Told, prices: Prices) -> str:
     """Last night's waste in a line; "" where nobody knows of any, or failed jobs were left out."""
-    if report.waste is None:
+    if told.waste is None:
         return ""
-    said = waste_words(report.waste.tonight, prices)
-    hidden = report.run.asked.filters.hides_failures
-    return "" if hidden and not report.waste.tonight.spent.lost else said
+    said = waste_words(told.waste.tonight, prices)
+    return "" if told.filters.hides_failures and not told.waste.tonight.spent.lost else said
 
 
 def waste_words(cost: Cost, prices: Prices) -> str:
@@ -255,11 +254,14 @@ def _slower(one: SlowerTask, leads: Leads) -> SlowerRow:
         ratio=f"{min(one.ratio, 9999):.1f} ×",
         since=words.short_when(one.since, leads.zone, near=leads.now),
         since_href=leads.night(one.since_run),
-        jobs=_jobs(
-            list_name("slower", one.workflow, one.task),
-            f"jobs of {name} that ran the slower task {task_name(one.task)} last night",
-            one.jobs,
-            leads,
+        jobs=Link(
+            text=words.number(one.ran_in),
+            href=_jobs(
+                list_name("slower", one.workflow, one.task),
+                f"jobs of {name} that ran the slower task {task_name(one.task)} last night",
+                one.jobs,
+                leads,
+            ).href,
         ),
     )
 

@@ -1,18 +1,16 @@
 """The verdict: the overview's title, and what report.json and mails say first."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from jmreport.night import Told
 from jmreport.records import RETRIED, Asked, Filters
 from jmreport.render import filtered, words
 from jmreport.report import (
     CauseGroup,
     FailedNight,
-    Night,
     NightSummary,
-    Report,
     ReportCounts,
     StatusSplit,
 )
@@ -21,32 +19,23 @@ from jmreport.report import (
 AGAIN = "succeeded or failed again for 7 nights"
 
 
-def title(report: Report) -> str:
+def title(told: Told) -> str:
     """What the reader should know first, in one line: "110 new failures in 3 workflows"."""
     return _title(
-        report.counts,
-        report.attention,
-        report.split,
-        report.run.asked.filters,
-        report.run.counts.left_out,
-        first=report.previous is None,
+        told.counts,
+        told.attention,
+        told.split,
+        told.filters,
+        told.left_out,
+        first=told.since is None,
     )
 
 
-def night_title(night: Night) -> str:
-    """The same of a night of the past."""
-    return _night_title(night.summary, night.attention)
-
-
 def night_words(summary: NightSummary) -> str:
-    """The same without the workflows, for a row of the calendar."""
-    return _night_title(summary, ())
-
-
-def _night_title(summary: NightSummary, attention: Sequence[CauseGroup]) -> str:
+    """The same of a night, without the workflows, for a row of the calendar."""
     return _title(
         summary.counts,
-        attention,
+        (),
         summary.split,
         summary.filters,
         summary.left_out,
@@ -75,7 +64,7 @@ def failed_night(night: FailedNight) -> str:
 
 
 def night_rest(summary: NightSummary) -> str:
-    """The sentence after a night's title."""
+    """The sentence after a night's words."""
     counts = summary.counts
     # What ended in a first night ended whenever it did, as far as was read.
     span = "in this night" if summary.since else "up to this run"
@@ -118,31 +107,31 @@ def _in(groups: Sequence[CauseGroup], *, new: bool) -> str:
     return f" in {words.plural(len(workflows), 'workflow')}" if workflows else ""
 
 
-def rest(report: Report) -> str:
+def rest(told: Told) -> str:
     """The sentence after it: what else there is, in numbers."""
-    counts, split = report.counts, report.split.counts
+    counts, split = told.counts, told.split.counts
     if not counts.total:
         # What failed, or ran on most nights, before is no less true without a job of tonight.
-        told = ", ".join(_said(counts))
-        return f"{_empty(report)} {told}." if told else _empty(report)
-    finished = f"{_finished(split)} {_span(report.run.asked)}"
-    if report.previous is None:
+        said = ", ".join(_said(counts))
+        return f"{_empty(told)} {said}." if said else _empty(told)
+    finished = f"{_finished(split)} {_span(told.asked)}"
+    if told.since is None:
         first = "First report: nothing to compare with yet."
         return first if counts.failing else f"{first} {finished}."
-    said = _said(counts)
+    also = _said(counts)
     if counts.new:
-        return f"{'; '.join(said)}." if said else ""
+        return f"{'; '.join(also)}." if also else ""
     # That nothing is failing any more is worth a word too, where that could be seen.
-    hidden = filtered.hides_failures(report.run.asked.filters)
+    hidden = filtered.hides_failures(told.filters)
     still = () if counts.still_failing or hidden else ("0 still failing",)
-    return f"{', '.join((finished, *still, *said))}."
+    return f"{', '.join((finished, *still, *also))}."
 
 
-def _empty(report: Report) -> str:
+def _empty(told: Told) -> str:
     """Why a report may have no job: that nobody had any is only one of the reasons."""
-    filters = report.run.asked.filters
+    filters = told.filters
     if filtered.narrows(filters):
-        return filtered.nothing(filters, report.run.counts.left_out)
+        return filtered.nothing(filters, told.left_out)
     of = f" of project {words.cut_middle(filters.project_id, 80)}" if filters.project_id else ""
     return f"No job{of} was submitted in the time frame that was asked for, and none was active."
 
@@ -159,10 +148,10 @@ def unjudged(count: int) -> str:
     return f"{words.number(count)} cannot be judged: no baseline" if count else ""
 
 
-def filter_note(report: Report) -> str:
+def filter_note(told: Told) -> str:
     """What the filter left out, in a sentence beside a report; "" where there is no filter."""
-    said = filtered.note(report.run.asked.filters, report.run.counts.left_out)
-    return f"{said} {_not_asked(len(report.unasked))}" if said and report.unasked else said
+    said = filtered.note(told.filters, told.left_out)
+    return f"{said} {_not_asked(told.not_asked)}" if said and told.not_asked else said
 
 
 def _not_asked(failing: int) -> str:
@@ -172,25 +161,16 @@ def _not_asked(failing: int) -> str:
 
 
 def night_filter_note(summary: NightSummary) -> str:
-    """The same of a night of the past; "" for one that did not note its filter."""
+    """The same of a night in numbers; "" for one that did not note its filter."""
     return filtered.note(summary.filters, summary.left_out)
 
 
-def nothing_failing(report: Report) -> str:
+def nothing_failing(told: Told) -> str:
     """The sentence where no failing work is to be shown: as much as the filter lets one know."""
-    filters = report.run.asked.filters
-    if filtered.hides_failures(filters):
+    if filtered.hides_failures(told.filters):
         return "Failed jobs were not asked for."
-    of = " that the filter let through" if filtered.narrows(filters) else ""
+    of = " that the filter let through" if filtered.narrows(told.filters) else ""
     return f"Nothing{of} is failing."
-
-
-def night_nothing(summary: NightSummary) -> str:
-    """The same of a night in which nothing was failing, stuck or missing."""
-    if filtered.hides_failures(summary.filters):
-        return "Failed jobs were not asked for."
-    of = " that the filter let through" if filtered.narrows(summary.filters) else ""
-    return f"Nothing{of} was failing, stuck or missing."
 
 
 def _span(asked: Asked) -> str:
@@ -219,11 +199,11 @@ def _said(counts: ReportCounts, when: str = "tonight") -> list[str]:
     return [text for count, text in said if count]
 
 
-def incomplete(report: Report) -> str:
+def incomplete(told: Told) -> str:
     """What is missing, in a sentence for banners: "" where everything asked for was read."""
-    if report.complete:
+    if told.complete:
         return ""
-    return unreadable(len(report.quality.unreadable) if report.quality else 0, report.counts)
+    return unreadable(told.unreadable, told.counts)
 
 
 def unreadable(jobs: int, counts: ReportCounts) -> str:
@@ -235,24 +215,12 @@ def unreadable(jobs: int, counts: ReportCounts) -> str:
     return "Something that was asked for could not be read."
 
 
-def holes(report: Report) -> tuple[str, ...]:
+def holes(told: Told) -> tuple[str, ...]:
     """The reasons, each with how often it was met, most frequent first."""
-    if report.complete:
+    if told.complete:
         return ()
-    gaps = report.quality.gaps if report.quality else report.run.gaps
-    counted = Counter((_kind(gap.what), _reason(gap.why)) for gap in gaps)
     return tuple(
-        f"{words.cut_middle(what, 80)}: {words.cut_middle(why, 160)}"
-        + (f" ({words.plural(count, 'time')})" if count > 1 else "")
-        for (what, why), count in counted.most_common(5)
+        f"{words.cut_middle(hole.what, 80)}: {words.cut_middle(hole.why, 160)}"
+        + (f" ({words.plural(hole.times, 'time')})" if hole.times > 1 else "")
+        for hole in told.holes
     )
-
-
-def _kind(what: str) -> str:
-    """What of a gap many share: "attempts of AlignBwa" and "attempts of Phase" are one kind."""
-    return what.split(" of ", 1)[0] if what.startswith(("attempts of", "log of")) else what
-
-
-def _reason(why: str) -> str:
-    """What of a reason many share: what follows its first colon names the one thing."""
-    return why.split(": ", 1)[0]

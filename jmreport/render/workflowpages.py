@@ -32,7 +32,7 @@ from jmreport.render.joblists import (
     status_order,
 )
 from jmreport.render.lastnights import day_number, day_rates, day_words, night_words
-from jmreport.render.leads import Leads, Link
+from jmreport.render.leads import Link, ToLists
 from jmreport.render.page import Page, digest
 from jmreport.report import CauseGroup, Day, Report, WorkflowReport
 from jmreport.settings import Prices
@@ -146,7 +146,7 @@ def pages(
         as_of=as_of,
     )
     for flow in report.workflows:
-        leads = Leads(report, lists, addresses.workflow(flow.name))
+        leads = ToLists(report, lists, addresses.workflow(flow.name))
         work = taskpages.of_flow(flow.name, report, leads, prices)
         flaky = flakypages.of_flow(flow.name, report.flaky, leads)
         one = _view(flow, by_name.get(flow.name, {}), report, lists, work, flaky, guides)

@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from jmreport import analysis, pipeline
 from jmreport.durations import long as length
+from jmreport.night import Night
 from jmreport.pipeline.keeping import open_store
 from jmreport.progress import SilentProgress
 from jmreport.records import Asked, Record, Run, utc_text
-from jmreport.report import Night
 from jmreport.settings import Settings, Site, Snapshots
 from jmreport.snapshots import Redaction, replay
 

@@ -1,0 +1,132 @@
+"""What a night keeps of its report: as much as its overview tells, and no more ids than it must.
+
+It is made once, when the night's run is rendered first, and stands for what was known then.
+"""
+
+import hashlib
+from datetime import date
+
+import msgspec
+from msgspec.structs import replace
+
+from jmreport.analysis.days import zone
+from jmreport.guidance import Guidance
+from jmreport.history import History
+from jmreport.night import Night, NightIssue, NightJob
+from jmreport.records import run_order
+from jmreport.report import (
+    FEW,
+    MOST_GAPS,
+    MOST_PROMISES,
+    MULTIPLES,
+    CauseGroup,
+    FlakyKey,
+    Report,
+    SloReport,
+    Waste,
+)
+
+_NOTHING_KNOWN = Guidance()
+
+
+def frozen(
+    report: Report,
+    history: History,
+    *,
+    guidance: Guidance = _NOTHING_KNOWN,
+    timezone: str = "UTC",
+    currency: str = "",
+) -> Night:
+    """What stays of a report when its night is over. `currency` is that of its prices.
+
+    `guidance` says which failures are known, on the report's day in its `timezone`.
+    """
+    quality, today = report.quality, report.now.astimezone(zone(timezone)).date()
+    whole = Night(
+        summary=replace(report.nights[-1], labels=_labels(report)),
+        asked=report.asked,
+        split=report.split,
+        attention=report.attention,
+        known=tuple(_known(group, today, guidance) for group in report.attention),
+        stuck=report.stuck,
+        unjudged=report.unjudged,
+        fixed=report.fixed,
+        missing=report.missing,
+        lapsed=report.lapsed,
+        unknown=report.unknown,
+        jobs=named(report, history),
+        active=report.active,
+        not_asked=report.not_asked,
+        oldest_failing=report.oldest_failing,
+        usual=report.usual,
+        days=tuple(replace(day, jobs={}) for day in report.days),
+        rates=report.rates[:MULTIPLES],
+        label=report.label,
+        slos=tuple(replace(one, jobs=()) for one in _promises(report)),
+        slower=tuple(replace(one, jobs=()) for one in report.slower[:FEW]),
+        flaky=tuple(replace(key, jobs=(key.job,)) for key in _flaky(report)),
+        waste=_waste(report.waste),
+        currency=currency,
+        unrepeated=report.unrepeated,
+        unreadable=report.unreadable,
+        gaps=report.gaps[:MOST_GAPS],
+        holes=report.holes,
+        # What failed behind it is told of by the next night.
+        failed_runs=tuple(
+            (run.now, run.reason)
+            for run in (quality.failed_runs if quality else ())
+            if run_order(run.id) < run_order(report.run.id)
+        ),
+        totals=report.totals,
+    )
+    content = hashlib.blake2b(msgspec.msgpack.encode(whole), digest_size=16).hexdigest()
+    return replace(whole, summary=replace(whole.summary, content=content))
+
+
+def _known(group: CauseGroup, today: date, guidance: Guidance) -> NightIssue | None:
+    """The known issue that a cause is an example of."""
+    issue = guidance.known(today, group.title, group.example)
+    if issue is None or not issue.holds(today):
+        return None
+    return NightIssue(name=issue.name, owner=issue.owner, link=issue.link, until=issue.until)
+
+
+def _labels(report: Report) -> tuple[str, ...]:
+    """The labels whose pages its overview leads to."""
+    shown = (report.label.key,) if report.label else ()
+    return tuple(dict.fromkeys((*shown, *(one.key for one in _promises(report)))))
+
+
+def _promises(report: Report) -> list[SloReport]:
+    """Every broken one, and those of the others of which least is left."""
+    slos = sorted(report.slos, key=lambda one: one.order)
+    return slos[: min(MOST_PROMISES, sum(one.broken for one in slos) + FEW)]
+
+
+def _flaky(report: Report) -> tuple[FlakyKey, ...]:
+    return report.flaky[:FEW]
+
+
+def _waste(waste: Waste | None) -> Waste | None:
+    """The sums alone."""
+    if waste is None:
+        return None
+    return Waste(total=replace(waste.total, jobs=()), tonight=waste.tonight, usual=waste.usual)
+
+
+def names(report: Report) -> set[str]:
+    """Ids of the jobs that the verdict's numbers name, and the newest of flaky work."""
+    found = {*report.fixed, *report.missing, *report.lapsed, *report.unknown, *report.unjudged}
+    found.update(each.job for each in report.stuck)
+    found.update(key.job for key in _flaky(report))
+    for group in report.attention:
+        found.update(group.jobs)
+    return found
+
+
+def named(report: Report, history: History) -> tuple[NightJob, ...]:
+    """The jobs that its overview names, also those from before the report's window."""
+    entries = history.of(sorted(names(report)))
+    return tuple(
+        NightJob.of(entry.row, report.short_ids.get(job, job[:8])) for job, entry in entries.items()
+    )

@@ -1,0 +1,142 @@
+"""A night's overview as it was told then: what its frozen page is made of, for good.
+
+Of what grows with the jobs it names those that its verdict counts, and keeps numbers of all others:
+a few KB for each night. Words are chosen by `render`, as for a Report.
+"""
+
+from datetime import date, datetime
+from typing import Self, TypeAlias
+
+from msgspec import Struct
+
+from jmreport.records import Asked, Filters, Gap, JobRow
+from jmreport.report import (
+    CauseGroup,
+    Day,
+    FlakyKey,
+    FlowRates,
+    Hole,
+    NightSummary,
+    Range,
+    Report,
+    ReportCounts,
+    ShownLabel,
+    SloReport,
+    SlowerTask,
+    StatusSplit,
+    StuckJob,
+    Totals,
+    Unrepeated,
+    Waste,
+)
+
+
+class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job as a night's frozen page names it. `took` is in seconds."""
+
+    id: str
+    workflow: str
+    status: str
+    short_id: str
+    ended: datetime | None = None
+    took: float | None = None
+    task: str = ""
+
+    @classmethod
+    def of(cls, row: JobRow, short_id: str) -> Self:
+        """A job as its row tells of it."""
+        return cls(
+            id=row.id,
+            workflow=row.name,
+            status=row.counts_as,
+            short_id=short_id,
+            ended=row.end,
+            took=row.took.total_seconds() if row.took is not None else None,
+            task=(row.failure.task or "") if row.failure else "",
+        )
+
+
+class NightIssue(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A known issue as it was on the day of a night, without its note, which may be long."""
+
+    name: str
+    owner: str = ""
+    link: str = ""
+    until: date | None = None
+
+
+class Night(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A night's overview as it was told then: what its frozen page is made of, for good.
+
+    What it shares with a Report is called as there, and is of what was known then. `jobs` are the
+    rows of all jobs that its numbers name: of the work that is failing, fixed, missing, lapsed,
+    stuck, unjudged or unknown, and the newest of each flaky key. Of all else it keeps as much as
+    an overview shows, which does not grow with the jobs: `totals` say how many there were. Days,
+    promises, waste and slower tasks have no ids. `failed_runs` brought nothing since the night
+    before: when, and why. `known` is the issue that each of `attention` is an example of,
+    `currency` that of what was lost.
+    """
+
+    summary: NightSummary
+    asked: Asked = Asked(server="", timeframe="ALL_TIME")
+    split: StatusSplit = StatusSplit()
+    attention: tuple[CauseGroup, ...] = ()
+    known: tuple[NightIssue | None, ...] = ()
+    stuck: tuple[StuckJob, ...] = ()
+    unjudged: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    lapsed: tuple[str, ...] = ()
+    jobs: tuple[NightJob, ...] = ()
+    active: StatusSplit = StatusSplit()
+    not_asked: int = 0
+    oldest_failing: datetime | None = None
+    usual: dict[str, Range] = {}
+    days: tuple[Day, ...] = ()
+    rates: tuple[FlowRates, ...] = ()
+    label: ShownLabel | None = None
+    slos: tuple[SloReport, ...] = ()
+    slower: tuple[SlowerTask, ...] = ()
+    flaky: tuple[FlakyKey, ...] = ()
+    waste: Waste | None = None
+    currency: str = ""
+    unrepeated: Unrepeated | None = None
+    unreadable: int = 0
+    gaps: tuple[Gap, ...] = ()
+    holes: tuple[Hole, ...] = ()
+    failed_runs: tuple[tuple[datetime, str], ...] = ()
+    totals: Totals = Totals()
+
+    @property
+    def now(self) -> datetime:
+        return self.summary.now
+
+    @property
+    def since(self) -> datetime | None:
+        return self.summary.since
+
+    @property
+    def complete(self) -> bool:
+        return self.summary.complete
+
+    @property
+    def counts(self) -> ReportCounts:
+        return self.summary.counts
+
+    @property
+    def filters(self) -> Filters:
+        return self.asked.filters
+
+    @property
+    def left_out(self) -> int | None:
+        return self.summary.left_out
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Which jobs were active it does not keep."""
+        return ()
+
+
+#: What an overview is made of: the newest report, or a night of the past.
+Told: TypeAlias = Report | Night
