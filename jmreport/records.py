@@ -20,6 +20,8 @@ from jmreport.models import TERMINAL_STATUSES, TimeFrame
 
 #: The snapshots' format; a newer one is refused, an older one is read.
 SNAPSHOT_FORMAT = 1
+#: Characters of the name of a workflow, or of a task, where another job tells of it.
+LONGEST_NAME = 120
 
 #: What an attempt counts as that failed and was followed by another one.
 RETRIED = "Retried"
@@ -299,6 +301,11 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         if start is None or end is None or end < start:
             return None
         return end - start
+
+
+def name_below(row: JobRow, task: str) -> str:
+    """What a task of a sub-workflow is called among those of the job above: "Aligning.Sort"."""
+    return f"{row.name[:LONGEST_NAME]}.{task}" if row.name else task
 
 
 class Entry(Struct, frozen=True, kw_only=True, gc=False):

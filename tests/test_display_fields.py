@@ -119,6 +119,8 @@ def dated(over: tuple[Run, ...]) -> tuple[Entry, ...]:
     )
 
 
+#: Called as a box that every list has.
+OURS = {"field": "labels.label", "display": "Flag", "filterable": True}
 FIELDS = (
     {"field": "id", "display": "Workflow ID"},
     {"field": "labels.due", "display": "Due", "fieldType": "date"},
@@ -196,11 +198,15 @@ def test_a_phone_shows_jobs_first_and_the_filter_on_demand(tmp_path: Path, brows
 
 def test_the_script_shows_and_sorts_the_servers_columns(tmp_path: Path, browser: Any) -> None:
     """The same cells as the page had, and a box for each field that the server marks."""
-    over = told(*FIELDS, common=("owner", "id", "name"))
+    over = told(*FIELDS, OURS, common=("owner", "id", "name", "Owner"))
     jobs = dated(over)
     write(tmp_path, jobs, over)
     page = browser.new_page()
     page.goto((tmp_path / addresses.JOBS).as_uri())
+    boxes = page.locator("#filter label").all_inner_texts()
+    assert boxes[:5] == ["Text", "Status", "Workflow", "Any label", "Flag"]
+    assert {"owner", "Owner (labels.Owner)", "Flag (labels.label)"} < {*boxes}
+    assert len({box.lower() for box in boxes}) == len(boxes)
     titles = page.locator("#jobs thead th").all_inner_texts()
     assert titles == ["Status", "Workflow", "Workflow ID", "Due", "Zone", "Took"]
     assert page.get_by_label("Zone").locator("option").all_inner_texts() == [
@@ -209,7 +215,7 @@ def test_the_script_shows_and_sorts_the_servers_columns(tmp_path: Path, browser:
         "z1",
         "z2",
     ]
-    assert page.get_by_label("owner").count() == 1
+    assert page.get_by_label("owner", exact=True).count() == 1
     assert page.get_by_label("Priority").locator("option").all_inner_texts() == [
         "Any",
         "low",

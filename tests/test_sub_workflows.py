@@ -10,13 +10,17 @@ from typing import Any
 import built_sites
 import pytest
 import site_cases
+from msgspec.structs import replace
 from test_collectors_crawl import job
 
 from jmreport import pipeline
 from jmreport.errors import Exit
 from jmreport.progress import SilentProgress
-from jmreport.render import addresses
-from jmreport.settings import Api, Collect
+from jmreport.records import Failure
+from jmreport.render import addresses, jobpage
+from jmreport.render.jobfacts import site_facts
+from jmreport.report import JobContext
+from jmreport.settings import Api, Collect, Settings
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 WHEN = {
@@ -223,10 +227,26 @@ def test_jobs_have_the_cause_that_the_deepest_failed_sub_workflow_tells(tmp_path
     assert cause["class"] == "out of memory"
     html = page(tmp_path, "top1")
     assert "ran out of memory" in html
+    inner = addresses.relative(addresses.job("top1"), addresses.job("top1-inner"))
+    assert f'<a href="{inner}#failures">inner.Sort</a> ran out of memory' in html
     assert addresses.cause(cause["id"]).rpartition("/")[2] in html
     for place in ("index.html", "causes/index.html", addresses.cause(cause["id"])):
         assert HEAP in (tmp_path / "site" / place).read_text()
     assert "inner.Sort" in (tmp_path / "site/data/jobs.csv").read_text()
+
+
+def test_a_failure_of_a_call_between_leads_to_the_sub_workflow_that_tells_of_it() -> None:
+    """Where that names no task, as for an input that is missing; and nowhere where none says so."""
+    (entry,) = site_cases.entries(1, site_cases.runs(1))
+    said = Failure(message="no such input", task="middle.call_inner", shard=2)
+    row = replace(entry.row, status="Failed", failure=said)
+    inner = replace(row, id="inner", listed=False, failure=Failure(message="no such input"))
+    other = replace(inner, id="other", failure=Failure(message="disk full"))
+    for below, href in (((other, inner), "#failures"), ((other,), "")):
+        context = JobContext(entry=replace(entry, row=row), failed_below=below)
+        view = jobpage.view(site_cases.record(row), context, site_facts(Settings()))
+        page = addresses.relative(view.address, addresses.job("inner")) if href else ""
+        assert (view.verdict.task, view.verdict.href) == (said.task, f"{page}{href}")
 
 
 def test_where_a_sub_workflow_was_not_read_the_cause_is_what_the_deepest_above_it_says(

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from jmreport.analysis.rows import LONGEST_NAME
 from jmreport.history import History
-from jmreport.records import Entry, Failure, JobRow
+from jmreport.records import Entry, Failure, JobRow, name_below
 from jmreport.remembered import Growing
 
 #: Sub-workflows that are looked at for one job, however its ids point at one another.
@@ -122,11 +121,6 @@ class GrowingBeneath(Beneath):
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that look like one of these at their shortest."""
         return self._growing.alike(jobs)
-
-
-def name_below(row: JobRow, task: str) -> str:
-    """What a task of a sub-workflow is called among those of the job above: "Aligning.Sort"."""
-    return f"{row.name[:LONGEST_NAME]}.{task}" if row.name else task
 
 
 def _failed_below(below: JobRow, above: JobRow) -> bool:

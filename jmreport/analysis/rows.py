@@ -26,11 +26,20 @@ from jmreport.analysis.trees import tree as _tree
 from jmreport.analysis.trees import trees as _trees
 from jmreport.calltimes import JobSpan
 from jmreport.models import ACTIVE_STATUSES, JobMetadataResponse, is_failure
-from jmreport.records import MISFIT, Failure, Gap, JobRow, Record, TaskSpan, is_terminal, moment
+from jmreport.records import (
+    LONGEST_NAME,
+    MISFIT,
+    Failure,
+    Gap,
+    JobRow,
+    Record,
+    TaskSpan,
+    is_terminal,
+    moment,
+)
 
-#: Tasks of a sub-workflow that the job above it can draw, and the longest name of one.
+#: Tasks of a sub-workflow that the job above it can draw.
 MOST_SPANS = 12
-LONGEST_NAME = 120
 #: Sub-workflows of a failed job that are asked why it failed.
 MOST_BLAMED = 3
 #: Longest text of a column that no other field of a row holds.

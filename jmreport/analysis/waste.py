@@ -13,10 +13,9 @@ from typing import TypeVar
 
 from msgspec.structs import astuple, replace
 
-from jmreport.analysis.beneath import name_below
 from jmreport.analysis.measures import Total
 from jmreport.analysis.night import usual_night
-from jmreport.records import Entry, JobRow, Measure, Spent
+from jmreport.records import Entry, JobRow, Measure, Spent, name_below
 from jmreport.report import (
     Cost,
     LabelCost,

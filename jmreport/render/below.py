@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.models import Shard, TaskMetadata, is_failure
-from jmreport.records import JobRow
+from jmreport.records import JobRow, name_below
 from jmreport.render import addresses, subjobs, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
@@ -47,16 +48,36 @@ def failures(
 
 
 def _failure(row: JobRow, making: Making) -> FailureBelow:
-    page = making.link(addresses.job(row.id))
     told = row.failure
     task = making.budget.name(told.task, 200) if told and told.task else ""
     return FailureBelow(
         workflow=making.budget.name(row.name or row.id, 120),
-        job=Link(making.budget.name(row.id[:8], 80), page),
-        task=Link(task, f"{page}#failures") if task else None,
+        job=Link(making.budget.name(row.id[:8], 80), making.link(addresses.job(row.id))),
+        task=Link(task, _failures_of(row, making)) if task else None,
         where=f"shard {told.shard}" if told and told.shard is not None else "",
         message=making.budget.take(told.message, _MESSAGE) if told else "",
     )
+
+
+def began(context: JobContext, making: Making) -> dict[str, str]:
+    """Where the task is told of that the job's failure names, if it is a sub-workflow's own."""
+    failure = context.entry.row.failure
+    name = failure.task if failure else None
+    if failure is None or name is None:
+        return {}
+    for row in context.failed_below:
+        told = row.failure
+        if told is None or (told.task and name_below(row, told.task) != name):
+            continue
+        # One that names no task is told as the call in which it happened.
+        shard = told.shard if told.task else failure.shard
+        if replace(told, task=name, shard=shard) == failure:
+            return {name: _failures_of(row, making)}
+    return {}
+
+
+def _failures_of(row: JobRow, making: Making) -> str:
+    return f"{making.link(addresses.job(row.id))}#failures"
 
 
 def _unread(

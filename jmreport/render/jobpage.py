@@ -142,7 +142,8 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     misfits = jobdetails.misfits(read, making)
     events = jobdetails.events(read, making)
     tasks = jobtasks.read(job_tasks, read, making)
-    anchors = {task.name: f"#task-{at}" for at, task in enumerate(job_tasks, 1) if task.name}
+    own = {task.name: f"#task-{at}" for at, task in enumerate(job_tasks, 1) if task.name}
+    anchors = below.began(context, making) | own
     name = words.cut_middle(row.name or row.id, jobdetails.LONG_NAME)
     status = words.status(row.counts_as)
     return JobPage(

@@ -26,6 +26,10 @@ from jmreport.report import Report
 OFFERED = 40
 #: Fields that the filter has a box for; any label can be asked for by its name beside them.
 MOST_FILTERS = 6
+#: Characters of what a box is called.
+_TITLE = 40
+#: What the boxes are called that every list has, in small letters (templates/jobs.html).
+_CALLED = frozenset(("text", "status", "workflow", "any label", "flag", "show archived"))
 #: Fields that have a box of their own, or a column that is sorted instead.
 _OWN_BOX = {"id", "name", "status", "submission", "start", "end", "labels.flag"}
 
@@ -75,7 +79,10 @@ def _rows(report: Report, jobs: Jobs, zone: str) -> Iterator[tuple[str, Iterable
     yield "archived", _array(place for place, row in enumerate(rows) if row.archived)
     yield "offered", _array(pairs.offered)
     yield "flags", _array(_flags(report.columns, pairs))
-    yield "filters", _list(_object(_filter(each, rows, pairs)) for each in filters(report))
+    yield (
+        "filters",
+        _list(_object(_filter(*each, rows, pairs)) for each in _titled(filters(report))),
+    )
     yield "failures", _array(causes.at(jobs.below(row)) for row in rows)
     yield "causes", _array(causes.words)
 
@@ -128,6 +135,18 @@ def filters(report: Report) -> tuple[DisplayField, ...]:
     )
 
 
+def _titled(fields: Iterable[DisplayField]) -> Iterator[tuple[DisplayField, str]]:
+    """Each field with what its box is called: no two boxes are called alike."""
+    taken = {*_CALLED}
+    for each in fields:
+        key = field_key(each.field)
+        title = words.cut_middle(each.display or key, _TITLE)
+        others = (f"{title} ({which})" for which in (words.cut_middle(key, _TITLE), *range(2, 99)))
+        found = next(one for one in (title, *others) if one.lower() not in taken)
+        taken.add(found.lower())
+        yield each, found
+
+
 def _has_own_box(key: str) -> bool:
     return key in _OWN_BOX or key.removeprefix("labels.") in _OWN_BOX
 
@@ -137,12 +156,12 @@ def _is_list(each: DisplayField) -> bool:
 
 
 def _filter(
-    each: DisplayField, rows: Sequence[JobRow], pairs: "_Pairs"
+    each: DisplayField, title: str, rows: Sequence[JobRow], pairs: "_Pairs"
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """A field's box: its choices where they are few, else a line to type into."""
     key = field_key(each.field)
     yield "key", _value(key)
-    yield "title", _value(words.cut_middle(each.display or key, 40))
+    yield "title", _value(title)
     if key.startswith("labels."):
         known = {*pairs.of(key[len("labels.") :])}
     else:

@@ -36,7 +36,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def verdict(
     context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str], *, readable: bool
 ) -> Verdict:
-    """How the job stands; `anchors` maps a task's name to its place on the page."""
+    """How the job stands; `anchors` maps a task's name to where it is told of."""
     row = context.entry.row
     if row.status == "Failed":
         return _failed(context, tasks, anchors)
