@@ -159,6 +159,7 @@ def test_what_settled_is_counted_as_if_it_were_read(seed: int, tmp_path: Path) -
     grown(seed, tmp_path / "pages")
 
 
+MINUTE = timedelta(minutes=1)
 #: Jobs of the nights by which the state of any work is told, and of those that settle now.
 FRESH = 2 * 12
 
@@ -198,6 +199,27 @@ def test_jobs_that_settled_are_read_no_more(tmp_path: Path) -> None:
     assert len(read) <= FRESH
     first, *_ = nightly(31)
     assert all(entry.row.id in read for entry in first[-2 * 8 :])
+
+
+def test_a_task_that_failed_and_settled_still_speaks_for_its_array(tmp_path: Path) -> None:
+    """However many of the array succeeded since: their successes say nothing of the work."""
+    told, last = Nightly(tmp_path / "pages"), 22
+
+    def task(number: int, ended: datetime, found: int) -> Entry:
+        status = "Succeeded" if number > 1 else "Failed"
+        name = f"+wf--ana--261101-200000-000001+{number}+"
+        return job(name, ended, status, found=found, told=found, key="array")
+
+    array = [task(number, night(2) - (40 - number) * MINUTE, 2) for number in range(1, 30)]
+    for number in range(3, last + 1):
+        jobs, runs = nightly(number)
+        read = told.report([*jobs, *array], runs)
+    assert not read & {each.row.id for each in array}
+    jobs, runs = nightly(last + 1)
+    jobs += [*array, task(30, night(last) - HOUR, last)]
+    told.report(jobs, runs)
+    found = analyse(Held(jobs), runs, {}, settings=ReportSettings())
+    assert array[0].row.id in {each for group in found.attention for each in group.jobs}
 
 
 def test_what_a_settled_job_says_of_its_work_is_remembered(tmp_path: Path) -> None:

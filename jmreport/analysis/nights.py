@@ -528,8 +528,8 @@ def _newest_first(state: KeyState) -> tuple[float, str]:
 
 def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
     """The state of a key now; None where nothing tells, or it is too long ago."""
-    told = telling(known.told)
-    if not told or not nights.keeps(told[-1].ended):
+    told = _stands(known.told, nights)
+    if not told:
         return None
     newest = told[-1]
     since, last_success, told_in = newest.ended, None, nights.tonight
@@ -558,26 +558,23 @@ def _before(known: _Key, nights: Nights) -> Verdict | None:
     Where it told none, that of jobs which no run had asked for: else a site that asks for more than
     before would call all of it new.
     """
-    told = _last_that(known, asked=True)
-    if told is None or not nights.keeps(told.ended, back=1):
-        told = _last_that(known, asked=None)
-    if told is None or not nights.keeps(told.ended, back=1):
-        return None
-    return "Failed" if told.failed else "Succeeded"
+    for asked in (True, None):
+        if told := _stands([one for one in known.told if one.known is asked], nights, back=1):
+            return "Failed" if told[-1].failed else "Succeeded"
+    return None
 
 
-def _last_that(known: _Key, *, asked: bool | None) -> _Told | None:
-    """The newest job that tells, of those that the run before knew, or that none asked for."""
-    told = telling([one for one in known.told if one.known is asked])
-    return told[-1] if told else None
+def _stands(told: Sequence[_Told], nights: Nights, *, back: int = 0) -> Sequence[_Told]:
+    """Those of a key's jobs that tell how it stands; none where the newest is too long ago."""
+    return telling(told) if told and nights.keeps(told[-1].ended, back=back) else ()
 
 
 def _lapsed(known: _Key, nights: Nights) -> bool:
     """Whether a key failed as the previous run told it, of one that has no state now."""
-    told = _last_that(known, asked=True)
-    if nights.previous is None or told is None or not telling(known.told)[-1].failed:
+    told = _stands([one for one in known.told if one.known], nights, back=1)
+    if nights.previous is None or not told or not telling(known.told)[-1].failed:
         return False
-    return told.failed and nights.keeps(told.ended, back=1)
+    return told[-1].failed
 
 
 def _missing(known: _Key) -> bool:
