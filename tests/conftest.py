@@ -92,11 +92,8 @@ def lacking(what: str, how: str) -> NoReturn:
 
 
 @pytest.fixture(autouse=True)
-def own_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """No test reads the settings or the token of the person who runs it, or fills their cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "caches"))
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the settings or the token of the person who runs it."""
     for name in os.environ:
         if name.startswith("JMREPORT_") and name not in (
             "JMREPORT_TESTS_COMPLETE",
@@ -107,13 +104,27 @@ def own_environment(
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session that all workers of xdist share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session", autouse=True)
-def drawings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What pages and mails show is drawn once for all workers of xdist."""
+def own_caches(together: Path) -> Iterator[None]:
+    """Templates are compiled, and fonts found, once and not in the cache of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(together / "caches"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawings(together: Path) -> Iterator[None]:
+    """What pages and mails show is drawn once."""
     from drawn_once import drawn_once
 
-    own = tmp_path_factory.getbasetemp()
-    with drawn_once((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "drawings"):
+    with drawn_once(together / "drawings"):
         yield
 
 

@@ -92,7 +92,7 @@ def listed_ids(demo: Demo, since: datetime) -> set[str]:
 
 def test_every_listed_job_has_its_page_and_no_link_is_dead(settings: Settings, like: Like) -> None:
     """Pages for all jobs of the window and all active ones, on each kind of server."""
-    demo = Demo(now=NOW, jobs=300, like=like)
+    demo = Demo(now=NOW, jobs=120, like=like)
     with serve(demo, port=0) as server:
         server.start()
         outcome = build(settings, server.url)
@@ -112,7 +112,7 @@ def test_a_second_run_asks_for_the_list_and_for_what_is_active(
     settings: Settings, like: Like
 ) -> None:
     """Finished jobs whose row is unchanged are never fetched again."""
-    demo = Demo(now=NOW, jobs=300, like=like, archived=0.0)
+    demo = Demo(now=NOW, jobs=120, like=like, archived=0.0)
     with serve(demo, port=0) as server:
         server.start()
         build(settings, server.url)
@@ -133,7 +133,7 @@ def test_the_same_night_rendered_twice_changes_no_byte(settings: Settings) -> No
 
     It need not be told what the collecting was told: whom to ask, for which time frame.
     """
-    demo = Demo(now=NOW, jobs=200)
+    demo = Demo(now=NOW, jobs=100)
     with serve(demo, port=0) as server:
         server.start()
         told = replace(settings, api=Api(url=server.url), collect=Collect(timeframe="HOURS_24"))
@@ -146,7 +146,7 @@ def test_the_same_night_rendered_twice_changes_no_byte(settings: Settings) -> No
 
 def test_one_process_and_two_write_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
     """How the work is divided never shows."""
-    demo = Demo(now=NOW, jobs=200)
+    demo = Demo(now=NOW, jobs=100)
     with serve(demo, port=0) as server:
         server.start()
         build(settings, server.url)
@@ -163,7 +163,7 @@ def test_each_time_frame_builds_and_holds_its_jobs(settings: Settings, frame: An
         site=settings.site, snapshots=settings.snapshots, collect=Collect(timeframe=frame)
     )
     # There are some within an hour where there are 400 in five weeks.
-    demo = Demo(now=NOW, jobs=100 if frame in ("DAYS_30", "ALL_TIME") else 400)
+    demo = Demo(now=NOW, jobs=60 if frame in ("DAYS_7", "DAYS_30", "ALL_TIME") else 400)
     with serve(demo, port=0) as server:
         server.start()
         build(wish, server.url)
@@ -295,7 +295,7 @@ def test_a_list_that_is_suddenly_empty_never_replaces_a_good_page(settings: Sett
 
 def test_a_job_whose_detail_is_gone_is_still_listed(settings: Settings) -> None:
     """The Cromwell shim lists archived workflows and answers 500 in detail; the run exits 3."""
-    demo = Demo(now=NOW, jobs=200, like="cromwell", archived=0.2)
+    demo = Demo(now=NOW, jobs=150, like="cromwell", archived=0.2)
     with serve(demo, port=0) as server:
         server.start()
         outcome = build(settings, server.url)
@@ -316,7 +316,7 @@ def test_what_was_listed_and_found_below_is_as_much_as_was_read_and_had_not_chan
     settings: Settings,
 ) -> None:
     """In a first run, and in one in which nearly nothing has changed."""
-    with serve(Demo(now=NOW, jobs=300), port=0) as server:
+    with serve(Demo(now=NOW, jobs=200), port=0) as server:
         server.start()
         for _ in range(2):
             said = build(settings, server.url).summary[0]
@@ -339,12 +339,12 @@ def jmreport(*words: str, **options: Any) -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def served() -> Iterator[str]:
-    with serve(Demo(now=NOW, jobs=200), port=0) as server:
+    with serve(Demo(now=NOW, jobs=100), port=0) as server:
         server.start()
         yield server.url
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment_the_next_build_completes(
     settings: Settings, served: str, seed: int
 ) -> None:

@@ -155,7 +155,8 @@ def test_a_site_that_is_named_and_not_there_is_not_called_whole(
 @pytest.mark.parametrize("now", ["1970-01-01T00:00:00Z", "9998-12-31T23:59:59Z"])
 def test_from_the_first_and_the_last_time_that_is_taken_a_report_is_made(now: str) -> None:
     done = (Exit.DONE, Exit.INCOMPLETE)
-    assert main(["build", "-q", "--demo", "--nights", "2", "--now", now, "--workers", "1"]) in done
+    asked = ["--demo", "--nights", "2", "--now", now, "--timeframe", "HOURS_24"]
+    assert main(["build", "-q", *asked, "--workers", "1"]) in done
     assert main(["check", "-q"]) == Exit.DONE
 
 
