@@ -141,8 +141,10 @@ def alternating(
     """Each side so many times, taking turns: what else goes on meets all alike.
 
     A round before them, whose times do not count, fills the caches and weighs each side: who looks
-    at the memory of processes takes time from them.
+    at the memory of processes takes time from them. Where each is run once, that is this round.
     """
+    if runs == 1:
+        return {side: [work(weigh)] for side, work in sides.items()}
     weights = {side: work(True).memory if weigh else 0 for side, work in sides.items()}
     found: dict[str, list[Spent]] = {side: [] for side in sides}
     for _ in range(runs):

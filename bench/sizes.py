@@ -23,15 +23,15 @@ class Size(Struct, frozen=True, kw_only=True):
 
 
 SMALL = Size(
-    jobs=120,
-    few=60,
-    many=240,
+    jobs=60,
+    few=30,
+    many=120,
     nights=14,
     a_night=10,
-    asked=60,
-    parts=120,
-    listed=300,
-    million=300,
+    asked=40,
+    parts=40,
+    listed=150,
+    million=150,
     runs=1,
 )
 USUAL = Size(

@@ -25,7 +25,7 @@ HUGOS = {
 def job_pages(size: Size, work: Path) -> Iterable[Row]:
     """Job pages alone against bare f-strings, both in this process."""
     where = filled(work / "jobs", size.jobs)
-    found = pages.compare(where / "snapshots", work / "pages", rounds=max(size.runs * 8, 16))
+    found = pages.compare(where / "snapshots", work / "pages", rounds=size.runs * 8)
     bare = found["bare"]
     for side in ("jmreport", "with diagrams"):
         turns = median(mine / theirs for mine, theirs in zip(found[side], bare, strict=True))
