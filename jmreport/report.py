@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from jmreport.models import DisplayField
 from jmreport.placed import ByValue, nobody
 from jmreport.records import (
+    RETRIED,
     Asked,
     Entry,
     Filters,
@@ -301,6 +302,15 @@ class StatusSplit(Struct, frozen=True, kw_only=True):
     @property
     def failed(self) -> int:
         return self.counts.get("Failed", 0)
+
+    @property
+    def as_server(self) -> dict[str, int]:
+        """The same by the server's own words, to which an attempt that was retried has failed."""
+        if RETRIED not in self.counts:
+            return self.counts
+        found = {word: count for word, count in self.counts.items() if word != RETRIED}
+        found["Failed"] = self.failed + self.counts[RETRIED]
+        return dict(sorted(found.items()))
 
     @property
     def failure_rate(self) -> float | None:

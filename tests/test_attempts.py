@@ -2,6 +2,7 @@
 their pages say.
 """
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,16 @@ def test_retried_attempts_have_a_list_of_their_own(of_dsub: Built) -> None:
         assert (name in listed, name in others) == (
             (True, False) if row.get("retried_by") else (False, True)
         )
+
+
+def test_label_pages_say_nothing_of_servers_that_call_a_retried_attempt_failed(
+    of_dsub: Built,
+) -> None:
+    """The server counts the same jobs: only its word for them is another."""
+    page = next((of_dsub.site / "labels").glob("attempt-*.html")).read_text(encoding="utf-8")
+    assert "Retried" in page
+    assert "status by status" in page
+    assert not re.search(r"\d \(\d+ \w+, \d+ failed\)", page)
 
 
 def test_pages_of_array_tasks_lead_to_one_another(of_dsub: Built) -> None:

@@ -26,7 +26,7 @@ from jmreport.models import (
     TimeFrame,
 )
 from jmreport.placed import ByValue, Order, Places, added, inserted, joined
-from jmreport.records import FRAME_LENGTHS, RETRIED, Entry, Gap, JobRow
+from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
 from jmreport.report import (
     TOP_VALUES,
     FrameDifference,
@@ -156,9 +156,10 @@ class Frames:
             status: len(places) - bisect_left(places, first)
             for _, status, places in self.jobs(_ALL).values()
         }
+        split = StatusSplit(counts={word: counts[word] for word in sorted(counts) if counts[word]})
         aside, gone = self.order.archived, set(self._lost).difference(self.order.archived)
         return beside.Counted(
-            _as_server_counts(counts),
+            StatusSplit(counts=split.as_server),
             archived=len(aside) - bisect_left(aside, first),
             gone=sum(place >= first for place in gone),
             edge=edge
@@ -360,13 +361,6 @@ def _theirs(answer: AggregationResponse, key: str) -> dict[str | None, StatusSpl
         if label_key(item.key or "") == key
         for entry in item.entries
     }
-
-
-def _as_server_counts(counts: Mapping[str, int]) -> StatusSplit:
-    """Our jobs by the server's own words, to which an attempt that was retried has failed."""
-    found = Counter(counts)
-    found["Failed"] += found.pop(RETRIED, 0)
-    return StatusSplit(counts={word: found[word] for word in sorted(found) if found[word]})
 
 
 def _split(counts: StatusCounts) -> StatusSplit:

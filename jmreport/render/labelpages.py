@@ -456,6 +456,6 @@ def _server(value: LabelValue) -> str:
         return ""
     difference = value.server.total - value.split.total
     beside = f" ({difference:+,})".replace(",", words.THIN).replace("-", "−") if difference else ""
-    if not beside and value.server.counts != value.split.counts:
+    if not beside and value.server.counts != value.split.as_server:
         beside = f" ({split_words(value.server.counts)})"
     return f"{words.number(value.server.total)}{beside}"
