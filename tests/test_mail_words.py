@@ -387,8 +387,8 @@ def test_work_that_did_not_run_is_told_apart_from_what_failed_again(tmp_path: Pa
     for listed in (idle, (site / "jobs/not-run.html").read_text()):
         assert ("germline-a1" in listed, "germline-a2" in listed) == (True, False)
     night_page = (site / f"nights/{night(0)}/index.html").read_text()
-    assert "2 still failing (1 not run in this night)" in night_page
-    assert ", 1 not run in this night" in night_page
+    assert "2 still failing (1 not run tonight)" in night_page
+    assert "<span>1 not run tonight</span>" in night_page
 
 
 def test_work_that_drops_out_of_what_still_fails_is_told_of_once(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_work_that_drops_out_of_what_still_fails_is_told_of_once(tmp_path: Path)
     assert line in overview
     assert "germline-a1" in (site / "jobs/lapsed.html").read_text()
     night_page = (site / f"nights/{night(0)}/index.html").read_text()
-    assert 'id="lapsed">No longer counted</h2>' in night_page
+    assert 'id="lapsed">No longer counted</h3>' in night_page
     assert "germline-a1" in night_page.partition('id="lapsed"')[2]
     before = (site / f"nights/{night(1)}/index.html").read_text()
     assert "o longer counted" not in before

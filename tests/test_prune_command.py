@@ -152,7 +152,7 @@ def test_each_night_that_stays_is_told_as_before(whole: Path, pruned: Path) -> N
 
 #: What the oldest nights that stay no longer lead to: the night before them, and earlier ones.
 LESS = re.compile(
-    rb' \xc2\xb7 <a [^>]*rel="prev"[^<]*</a>|<a href="../2\d+T\d+Z/index.html">|</?span>|</a>'
+    rb' \xc2\xb7 <a [^>]*rel="prev"[^<]*</a>|<a href="../../nights/2[^"]*">|</?span>|</a>'
 )
 
 
@@ -162,10 +162,13 @@ def test_pages_of_nights_and_jobs_that_stay_keep_their_bytes(whole: Path, pruned
     assert {name for name in after if re.match(r"nights/\d", name)} == {
         f"{night}/{file}" for night in nights for file in ("index.html", "report.json")
     }
-    for night in nights:
+    for night in nights[:-1]:
         page, data = f"{night}/index.html", f"{night}/report.json"
         assert LESS.sub(b"", after[page]) == LESS.sub(b"", before[page])
         assert after[data] == before[data]
+    # The newest is told anew by each render, as the overview is, and compared with what is there.
+    ours, theirs = (json.loads(of[f"{nights[-1]}/report.json"]) for of in (after, before))
+    assert _alone(ours) == _alone(theirs)
     for job in entries(pruned):
         page = addresses.job(job)
         assert page in after

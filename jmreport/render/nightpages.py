@@ -289,7 +289,7 @@ class _Lasting:
         return ""
 
     def _there(self, address: str) -> str:
-        return self._to(address) if self._known(address) else ""
+        return self._to(address) if address != self.at and self._known(address) else ""
 
     def _to(self, address: str) -> str:
         return addresses.relative(self.at, address)
