@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +32,10 @@ BROWSER_FLAGS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+
+
+#: Bytes of memory with which tests may keep their files there: all of them need a fifth of it.
+ENOUGH = 8 << 30
 
 
 # A shell without job control starts what it sends to the background with Ctrl-C ignored, and nohup
@@ -73,6 +78,26 @@ def guard(event: str, args: tuple[Any, ...]) -> None:
 
 # An audit hook, since nothing in the process can go around it; it cannot be taken away again.
 sys.addaudithook(guard)
+
+
+def in_memory() -> None:
+    """Has temporary files lie in memory where there is plenty: stores sync each file that they
+    write, and sites are thousands of files.
+    """
+    place = Path("/dev/shm")  # noqa: S108 - what it is for
+    try:
+        room = os.statvfs(place)
+        free = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    except OSError:
+        return
+    memory = int(free.get("MemAvailable", "0 kB").split()[0]) * 1024
+    if min(room.f_bavail * room.f_frsize, memory) > ENOUGH and os.access(place, os.W_OK | os.X_OK):
+        os.environ["TMPDIR"] = str(place)
+        tempfile.tempdir = None  # another was found by now
+
+
+if "TMPDIR" not in os.environ:
+    in_memory()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -5,6 +5,7 @@ system to write: `python snapshot_cases.py STORE N`; without N it prints how man
 `prune` behind N it prunes instead.
 """
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -182,6 +183,21 @@ def die_at(wanted: int) -> Callable[[int, str], None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return act
+
+
+def killed_at(wanted: int, act: Callable[[Path], None], root: Path) -> int | None:
+    """How a fork of this process ended that kills itself at the Nth write: no other start takes as
+    little, and there are many writes.
+    """
+
+    def until_killed() -> None:
+        with before_each_write(die_at(wanted)):
+            act(root)
+
+    process = multiprocessing.get_context("fork").Process(target=until_killed)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 if __name__ == "__main__":

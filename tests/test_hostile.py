@@ -20,7 +20,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report built from a server in which every text is an attack."""
     root = tmp_path_factory.mktemp("hostile")
     settings = settings_of(root)
-    build(settings, Hostile(Demo(now=NOW, jobs=150)), now=NOW)
+    build(settings, Hostile(Demo(now=NOW, jobs=100)), now=NOW)
     assert pipeline.check(settings) == ()
     return root / "site"
 
@@ -60,7 +60,9 @@ def test_no_payload_runs_in_a_browser(site: Path, browser: Any, policy: str) -> 
     kinds: dict[str, list[Path]] = {}
     for each in pages(site):
         kinds.setdefault(each.parent.name + each.name[:5], []).append(each)
-    for each in [p for some in kinds.values() for p in some[:2]]:
+    # What a policy stops is the same on all pages of a kind; what nothing stops need not be.
+    many = 1 if policy == "with its policy" else 2
+    for each in [p for some in kinds.values() for p in some[:many]]:
         opened = each
         if policy == "without it":
             text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", each.read_text())

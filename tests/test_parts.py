@@ -47,7 +47,7 @@ NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 NIGHT = "20261123T021400Z"
 
 
-def a_demo(like: Any = "spec", *, jobs: int = 60) -> Demo:
+def a_demo(like: Any = "spec", *, jobs: int = 30) -> Demo:
     return Demo(now=NOW, jobs=jobs, like=like, archived=0.0)
 
 
@@ -215,7 +215,7 @@ def test_parts_know_as_one_machine_does_how_many_jobs_a_filter_left_out(tmp_path
             collect(one, server.url)
             in_parts(many, server.url, 2)
         left_out = [newest(of).counts.left_out for of in (one, many)]
-        assert left_out == ([60, 60] if not at else [None, None])
+        assert left_out == ([30, 30] if not at else [None, None])
 
 
 def test_the_second_night_asks_only_for_what_may_have_changed(tmp_path: Path) -> None:
@@ -478,7 +478,7 @@ def test_what_a_stopped_part_had_listed_counts_though_it_was_tried_again_in_vain
     tmp_path: Path,
 ) -> None:
     of = settings(tmp_path)
-    with serve(a_demo(), port=0) as server:
+    with serve(a_demo(jobs=60), port=0) as server:
         server.start()
         collect(of, server.url, "1/2")
         with pytest.raises(StoppedError):
@@ -558,7 +558,7 @@ def collecting(of: Settings, url: str, shard: str) -> "subprocess.Popen[bytes]":
 def test_a_part_that_was_stopped_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     """What it had read is not asked for again, and the run says what an undisturbed one says."""
     one, many = settings(tmp_path / "one"), settings(tmp_path / "many")
-    counting = Counting(a_demo(), seconds=0.005)
+    counting = Counting(a_demo(jobs=60), seconds=0.005)
     with serve(counting, port=0) as server:
         server.start()
         process = collecting(many, server.url, "1/2")

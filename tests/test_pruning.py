@@ -21,6 +21,7 @@ from snapshot_cases import (
     before_each_write,
     begun,
     count_writes,
+    killed_at,
     nights_to_prune,
     opened,
     record,
@@ -244,8 +245,7 @@ def test_killed_before_any_write_a_prune_loses_nothing_and_the_next_completes(
     assert {*before} - {*after} == {f"job-{number}" for number in range(106, 116)}
     for wanted in range(1, writes + 1):
         root = copied(store, tmp_path)
-        process = kills.writer(root, str(wanted), "prune")
-        assert process.wait() == -signal.SIGKILL
+        assert killed_at(wanted, a_prune, root) == -signal.SIGKILL
         assert faults(root) == []
         there = known(root)
         assert there in (before, after)
