@@ -52,7 +52,7 @@ def store(of: Settings) -> dict[str, bytes]:
 
 
 def a_demo() -> Demo:
-    return Demo(now=NOW, jobs=120, like="cromwell", archived=0.0)
+    return Demo(now=NOW, jobs=40, like="cromwell", archived=0.0)
 
 
 def test_each_night_on_a_new_machine_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from jmreport.settings import (
 from jmreport.snapshots.unattended import account
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-JOBS = 60
+JOBS = 24
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_one_job_is_read_again_and_the_verdict_stays_that_of_the_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    demo = Demo(now=NOW, jobs=300)
+    demo = Demo(now=NOW, jobs=120)
     with serve(demo, port=0) as server:
         common = ["--api-url", server.url, "--workers", "1"]
         assert main(["build", "-q", "--now", at(NOW), *common]) == 0

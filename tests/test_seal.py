@@ -26,7 +26,7 @@ from jmreport.render.seal import Seal, encoded
 from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-DEMO = Source(demo=DemoOptions(jobs=160))
+DEMO = Source(demo=DemoOptions(jobs=90))
 #: What the ledger is called below a site.
 LEDGER = ".jmreport/pages"
 
