@@ -385,7 +385,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run asked for: of whom, which window (by submission), which jobs.
 
-    `in_file` says that a settings file names the server, so that other commands know it too.
+    `in_file` says that `jmreport.toml` names the server, so that other commands know it too.
     """
 
     server: str
@@ -393,6 +393,11 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime | None = None
     filters: Filters = field(default_factory=Filters)
     in_file: bool = False
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it was the built-in server, which has a name and no address."""
+        return "://" not in self.server
 
 
 class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -89,14 +89,17 @@ def load_told(
     environ: Mapping[str, str],
     flags: Mapping[str, Value] | None = None,
 ) -> tuple[Settings, frozenset[str]]:
-    """The same, and the keys for which the file says what holds, whoever else says so too."""
+    """The same, and the keys for which `jmreport.toml` says what holds, whoever else says so too.
+
+    No other file says it: who copies a command knows of none, and it would not be read.
+    """
     if path is None and (named := environ.get("JMREPORT_CONFIG")):
         path = Path(named)
     values: dict[str, Value] = {}
     if path is not None or Path(DEFAULT_FILE).exists():
         file = path or Path(DEFAULT_FILE)
         values |= from_text(_read(file), file=file)
-    file_says = {key: given.value for key, given in values.items()}
+    file_says = {} if path else {key: given.value for key, given in values.items()}
     values |= from_environment(environ)
     values |= flags or {}
     settings = checked(values)

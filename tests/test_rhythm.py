@@ -40,6 +40,16 @@ def test_a_weekend_without_one_and_a_night_that_failed_alarm_nobody() -> None:
     assert due(of(*(24 * ago for ago in (8, 7, 6, 4, 3, 2, 1))), NOW) == NOW + 54 * HOUR
 
 
+def test_after_weeks_without_one_the_next_is_looked_for_as_soon_as_ever() -> None:
+    """Just then it is likeliest to stop again."""
+    assert due(of(*(24 * ago for ago in (50, 49, 48, 47, 4, 3, 2, 1))), NOW) == NOW + 102 * HOUR
+
+
+def test_nobody_waits_for_another_report_of_the_built_in_server() -> None:
+    asked = replace(run(0).asked, server="the built-in demo server")
+    assert due([replace(one, asked=asked) for one in of(96, 72, 48, 24)], NOW) is None
+
+
 def test_runs_that_read_a_few_jobs_again_are_no_reports() -> None:
     again = [replace(one, state="refreshed") for one in of(5, 4, 3, 2, 1)]
     nights = of(96, 72, 48, 24)

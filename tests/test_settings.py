@@ -68,6 +68,16 @@ def test_it_is_known_what_the_file_says_for_commands_that_read_nothing_else() ->
     assert in_file == {"api.url", "api.page_size"}
 
 
+def test_no_other_file_is_known_to_such_commands(folder: Path) -> None:
+    """They would have to name it as cron does."""
+    other = folder / "reports.toml"
+    other.write_text('[api]\nurl = "http://a"\n')
+    FILE.write_text('[api]\nurl = "http://a"\n')
+    assert load_told(path=other, environ={})[1] == frozenset()
+    assert load_told(environ={"JMREPORT_CONFIG": str(other)})[1] == frozenset()
+    assert load_told(environ={})[1] == {"api.url"}
+
+
 def test_paths_in_a_file_are_relative_to_it(folder: Path) -> None:
     """So that cron may name it from anywhere; those of flags and the environment are not."""
     (folder / "etc").mkdir()

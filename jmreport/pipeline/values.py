@@ -23,7 +23,7 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
 class Source(Struct, frozen=True, kw_only=True):
     """Where jobs come from: a server's address, or the built-in server in process.
 
-    `in_file` says that a settings file names that address.
+    `in_file` says that `jmreport.toml` names that address.
     """
 
     url: str | None = None

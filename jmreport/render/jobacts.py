@@ -1,5 +1,6 @@
 """What a job's page says of acting on it: links to the actions server, or commands to copy."""
 
+import re
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -7,6 +8,9 @@ from msgspec import Struct
 from jmreport.records import Asked, JobRow
 from jmreport.render import words
 from jmreport.report import JobContext
+
+#: Scheme, host with what stands before it, and the rest.
+_ADDRESS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Acts(Struct, frozen=True, kw_only=True):
@@ -22,18 +26,20 @@ def server_flag(server: str) -> str:
 
     >>> server_flag("http://[taken out]@127.0.0.1:8190/api/v1")
     '--api-url http://127.0.0.1:8190/api/v1'
+    >>> server_flag("HTTPS://ana:x@jobs.example.org?team=a@b"), server_flag("built-in")
+    ("--api-url 'HTTPS://jobs.example.org?team=a@b'", '')
     """
-    scheme, _, rest = server.partition("://")
-    if scheme not in ("http", "https"):
+    # No `urlsplit`: it takes what redaction puts in a password's place for half an IPv6 address.
+    parts = _ADDRESS.fullmatch(server)
+    if parts is None:
         return ""
-    named, slash, path = rest.partition("/")
-    host = named.rpartition("@")[2]  # whoever copies it has a password of his own
-    url = words.shell(f"{scheme}://{host}{slash}{path}")
-    return f"--api-url {url}"
+    scheme, host, rest = parts.groups()
+    host = host.rpartition("@")[2]  # whoever copies it has a password of his own
+    return f"--api-url {words.shell(f'{scheme}://{host}{rest}')}"
 
 
 def commands_need(asked: Asked) -> str:
-    """What commands on jobs of a run need beside their ids; "" where a settings file says it."""
+    """What commands on jobs of a run need beside their ids; "" where the settings file does."""
     return "" if asked.in_file else server_flag(asked.server)
 
 
