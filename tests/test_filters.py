@@ -25,7 +25,7 @@ from jmreport.render import addresses
 from jmreport.snapshots import Store
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-JOBS = 90
+JOBS = 45
 Row = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
