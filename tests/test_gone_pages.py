@@ -14,10 +14,7 @@ from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, linkcheck, site
 from jmreport.render.account import Written
-from jmreport.report import (
-    NightFlow,
-    StatusSplit,
-)
+from jmreport.report import NightFlow, StatusSplit
 from jmreport.settings import Settings
 
 

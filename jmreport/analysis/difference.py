@@ -23,10 +23,7 @@ from jmreport.compared import (
 from jmreport.history import History
 from jmreport.night import Night
 from jmreport.records import Filters, JobRow, Run, Sketch, run_order
-from jmreport.report import (
-    CauseGroup,
-    NightSummary,
-)
+from jmreport.report import CauseGroup, NightSummary
 
 
 class Known(NamedTuple):

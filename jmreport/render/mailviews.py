@@ -8,9 +8,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from jmreport.night import NightJob
-from jmreport.report import (
-    Report,
-)
+from jmreport.report import Report
 
 
 class Size(Struct, frozen=True):

@@ -35,9 +35,7 @@ from jmreport.render.page import Page
 from jmreport.render.spelled import Ids
 from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
-from jmreport.report import (
-    Report,
-)
+from jmreport.report import Report
 from jmreport.settings import Settings
 
 

@@ -57,10 +57,7 @@ from jmreport.render.sharing import WHOLE, Others, Share
 from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS
-from jmreport.report import (
-    JobContext,
-    Report,
-)
+from jmreport.report import JobContext, Report
 from jmreport.settings import Settings
 
 _NO_GUIDANCE = Guidance()
