@@ -616,9 +616,10 @@ class NightSummary(Struct, frozen=True, kw_only=True):
 
     `run` is the run that ended the night at `now`; `since` is when the run before it was, None for
     the first, whose "night" is its whole window. Counts are those that its own report told.
-    `content` is the digest of all that its frozen page shows, "" until that is made, and `labels`
-    are the labels that this leads to. `filters` are those of its run, None for a night that did not
-    note them, and `left_out` is how many jobs they left out, None where nobody knows.
+    `content` is the digest of all that its frozen page shows, "" until that is made; `labels` and
+    `nights` are the labels, and the runs of the nights before it, that this leads to. `filters` are
+    those of its run, None for a night that did not note them, and `left_out` is how many jobs they
+    left out, None where nobody knows.
     """
 
     run: str
@@ -634,6 +635,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     filters: Filters | None = None
     left_out: int | None = None
     labels: tuple[str, ...] = ()
+    nights: tuple[str, ...] = ()
 
     def asked_otherwise(self, other: "NightSummary") -> bool:
         """Whether two nights are known to have other filters, so that they are of other jobs."""

@@ -1,8 +1,10 @@
 """A night's own page: what its overview told, for good, with links to what lasts."""
 
 import json
+from contextlib import chdir
 from datetime import UTC, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -10,16 +12,18 @@ import msgspec
 import pytest
 from analysis_cases import job, runs
 from analysis_cases import night as at_night
+from campaigns import year
 from msgspec.structs import replace
-from site_cases import entries, report
+from site_cases import contents, entries, report
 from site_cases import runs as site_runs
 
 from jmreport.analysis import analyse, frozen, retold
+from jmreport.cli import main
 from jmreport.guidance import Guidance, KnownIssue
 from jmreport.history import Held
 from jmreport.night import Night
 from jmreport.records import Entry
-from jmreport.render import addresses, nightchart, nightpages, overview, reportjson
+from jmreport.render import addresses, linkcheck, nightchart, nightpages, overview, reportjson
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
@@ -34,7 +38,7 @@ from jmreport.report import (
     ReportCounts,
     SlowerTask,
 )
-from jmreport.settings import Prices, ReportSettings, Settings, Slo
+from jmreport.settings import Prices, ReportSettings, Settings, Site, Slo, Snapshots
 
 GUIDANCE = Guidance(issues=(KnownIssue(match="OutOfMemory", title="Heap", owner="ops", note="n"),))
 SETTINGS = Settings(slo=(Slo(label="owner", target=99.9, days=7),))
@@ -156,6 +160,56 @@ def test_what_has_no_page_any_more_is_named_without_a_link() -> None:
     page = nightpages.view(night, UTC, known=lambda _address: False)
     assert {link for link in _links(page) if not link.startswith("#")} == set()
     assert _told_words(page) == _told_words(nightpages.view(night, UTC))
+
+
+def test_nights_lead_no_longer_to_one_whose_run_is_gone_and_do_once_it_is_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its page goes in the same run; only what led to it is made again, and once."""
+    snapshots, site = tmp_path / "snapshots", tmp_path / "site"
+    stored = Settings(snapshots=Snapshots(dir=str(snapshots)), site=Site(dir=str(site)))
+    year.written(stored, 6, 6, 1)
+
+    def rendered() -> dict[str, bytes]:
+        with chdir(tmp_path):
+            assert main(["render"]) == 0
+        assert linkcheck.check(site) == ()
+        return contents(site)
+
+    rendered()
+    with chdir(tmp_path):
+        assert main(["diff", "latest~3", "latest", "-q"]) == 0
+    whole = rendered()
+    first, _, gone, *later = sorted(path.name for path in (snapshots / "runs").iterdir())
+    link = f'"../../{addresses.night(gone)}"'.encode()
+    for run in later:
+        assert link in whole[addresses.night(run)]
+    (snapshots / "runs" / gone).rename(tmp_path / "aside")
+    without = rendered()
+    assert addresses.night(gone) not in without
+    assert without[addresses.night(first)] == whole[addresses.night(first)]
+    capsys.readouterr()
+    assert rendered() == without
+    assert " 0 rewritten, " in capsys.readouterr().out
+    (tmp_path / "aside").rename(snapshots / "runs" / gone)
+    again = rendered()
+    for run in (first, gone, *later[:-1]):
+        assert again[addresses.night(run)] == whole[addresses.night(run)]
+
+
+def test_a_night_says_which_nights_it_leads_to() -> None:
+    """Those of its days, and the first in which a task was slower, however long ago."""
+    found, _ = told()
+    (slow,) = found.slower
+    slower = replace(slow, since_run="20260101T021400Z")
+    night = frozen(replace(found, slower=(slower,)), Held([]))
+    days = [day.run for day in found.days if day.run not in ("", found.run.id)]
+    assert days
+    assert night.summary.nights == (*days, slower.since_run)
+    around = nightpages.Around(nights=night.summary.nights)
+    linked = _links(nightpages.view(night, UTC, around))
+    assert {f"../../{addresses.night(run)}" for run in night.summary.nights} <= linked
+    assert not any("nights/" in link for link in _links(nightpages.view(night, UTC)))
 
 
 def _ended(count: int) -> Night:

@@ -23,6 +23,7 @@ from jmreport.report import (
     FlakyKey,
     Report,
     SloReport,
+    SlowerTask,
     Waste,
 )
 
@@ -43,7 +44,7 @@ def frozen(
     """
     quality, today = report.quality, report.now.astimezone(zone(timezone)).date()
     whole = Night(
-        summary=replace(report.nights[-1], labels=_labels(report)),
+        summary=replace(report.nights[-1], labels=_labels(report), nights=_nights(report)),
         asked=report.asked,
         split=report.split,
         attention=report.attention,
@@ -63,7 +64,7 @@ def frozen(
         rates=report.rates[:MULTIPLES],
         label=report.label,
         slos=tuple(replace(one, jobs=()) for one in _promises(report)),
-        slower=tuple(replace(one, jobs=()) for one in report.slower[:FEW]),
+        slower=tuple(replace(one, jobs=()) for one in _slower(report)),
         flaky=tuple(replace(key, jobs=(key.job,)) for key in _flaky(report)),
         waste=_waste(report.waste),
         currency=currency,
@@ -95,6 +96,16 @@ def _labels(report: Report) -> tuple[str, ...]:
     """The labels whose pages its overview leads to."""
     shown = (report.label.key,) if report.label else ()
     return tuple(dict.fromkeys((*shown, *(one.key for one in _promises(report)))))
+
+
+def _nights(report: Report) -> tuple[str, ...]:
+    """The runs of the nights before it whose pages its overview leads to."""
+    named = (*(day.run for day in report.days), *(one.since_run for one in _slower(report)))
+    return tuple(dict.fromkeys(run for run in named if run not in ("", report.run.id)))
+
+
+def _slower(report: Report) -> tuple[SlowerTask, ...]:
+    return report.slower[:FEW]
 
 
 def _promises(report: Report) -> list[SloReport]:

@@ -97,6 +97,15 @@ def night(run: str) -> str:
     return f"nights/{run}/index.html"
 
 
+def is_night(address: str) -> bool:
+    """Whether it is a night's page.
+
+    >>> is_night(night("20261123T021400Z")), is_night(NIGHTS)
+    (True, False)
+    """
+    return address.startswith("nights/") and address != NIGHTS
+
+
 def night_data(run: str) -> str:
     """A night's own report.json, beside its page."""
     return f"nights/{run}/report.json"

@@ -9,7 +9,7 @@ lists on the page itself, names to pages that last, as far as they are still the
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
@@ -40,23 +40,20 @@ def _always(_address: str) -> bool:
 
 #: What is said where counts name jobs, and a night is no more than its counts.
 _LOST = "Which jobs these were is not known any more."
-#: How far back a page may tell of other nights, and lead to them.
-_LOOKS_BACK = timedelta(days=22)
 
 
 class Around(Struct, frozen=True, kw_only=True):
     """What a night's page shows beside its night: nothing of it changes with the nights after it.
 
     But for `newer`, the run of the night after it ("" for the newest, as `older` for the first).
-    `causes` and `labels` are those that it leads to and that have pages. `oldest` is the first
-    night that has a page, where those before it may be told on this one.
+    `causes`, `labels` and `nights`, by their runs, are those that it leads to and that have pages.
     """
 
     older: str = ""
     newer: str = ""
-    oldest: str = ""
     causes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    nights: tuple[str, ...] = ()
 
 
 class JobLink(Struct, frozen=True):
@@ -116,15 +113,16 @@ def pages(
     """
     nights, causes = report.nights, frozenset(cause.id for cause in report.causes)
     labels = frozenset(label.key for label in report.labels)
+    runs = frozenset(night.run for night in nights)
     for place, told in enumerate(nights):
         new = fresh.get(told.run)
         summary = new.summary if new else told
         around = Around(
             older=nights[place - 1].run if place else "",
             newer=nights[place + 1].run if place + 1 < len(nights) else "",
-            oldest=nights[0].run if summary.now - nights[0].now <= _LOOKS_BACK else "",
             causes=tuple(cause.id for cause in summary.causes if cause.id in causes),
             labels=tuple(key for key in summary.labels if key in labels),
+            nights=tuple(run for run in summary.nights if run in runs),
         )
         page = _frozen(summary, new, remember, around, zone, known)
         yield (
@@ -146,7 +144,6 @@ def _leads_to(night: Night) -> Iterator[str]:
     flows.update(flow for group in night.attention for flow in group.workflows)
     flows.update(one.workflow for one in night.slower)
     yield from (addresses.workflow(flow) for flow in sorted(flows))
-    yield from (addresses.night(one.since_run) for one in night.slower)
 
 
 def _frozen(
@@ -280,7 +277,7 @@ class _Lasting:
         return self._to(addresses.label(key)) if key in self._around.labels else ""
 
     def night(self, run: str) -> str:
-        return self._there(addresses.night(run)) if run else ""
+        return self._to(addresses.night(run)) if run in self._around.nights else ""
 
     def values(self, label: ShownLabel) -> Sequence[ValueLinks]:
         return [_Nowhere()] * len(label.values)
@@ -289,7 +286,7 @@ class _Lasting:
         return ""
 
     def _there(self, address: str) -> str:
-        return self._to(address) if address != self.at and self._known(address) else ""
+        return self._to(address) if self._known(address) else ""
 
     def _to(self, address: str) -> str:
         return addresses.relative(self.at, address)

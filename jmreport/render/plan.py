@@ -87,6 +87,11 @@ def plan(
     told = {addresses.night(night.run) for night in report.nights}
     told |= {addresses.cause(cause.id) for cause in report.causes}
     told |= {addresses.workflow(flow.name) for flow in report.workflows}
+
+    def known(address: str) -> bool:
+        # The page of a night that nothing tells of any more goes when all others are written.
+        return address in told or (not addresses.is_night(address) and there.has(address))
+
     front = list(overview.pages(report, lists, prices, guides, as_of=as_of))
     middle = [
         *workflowpages.pages(report, lists, prices, guides, as_of=as_of),
@@ -103,7 +108,7 @@ def plan(
             there.nights,
             there.night,
             zone=zone,
-            known=lambda address: address in told or there.has(address),
+            known=known,
             going=there.going,
         ),
         *idpages.pages(there.ids),
@@ -111,9 +116,7 @@ def plan(
             settings.site.url, css=theme.named("site.css"), icon=theme.named("icon.svg")
         ),
     ]
-    middle += diffpages.pages(
-        there.differences, lambda address: address in told or there.has(address), zone
-    )
+    middle += diffpages.pages(there.differences, known, zone)
     middle += joblists.index_pages(
         report,
         jobs,
