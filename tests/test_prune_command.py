@@ -209,6 +209,15 @@ def test_a_site_that_was_lost_comes_back_with_the_same_bytes(pruned: Path, tmp_p
     assert data
     for name in data:
         assert _alone(json.loads(ours[name])) == _alone(json.loads(theirs[name]))
+    for name in nights - data:
+        assert len(SAID.findall(theirs[name])) == 4
+        assert SAID.findall(ours[name]) == SAID.findall(theirs[name])
+
+
+#: What a night's page says whatever was before it: its verdict, its own day, and all their jobs.
+SAID = re.compile(
+    rb'<h1\b.*?</h1>|<svg class="chart"[^>]*>|<h2>The jobs behind the numbers.*?</main>', re.DOTALL
+)
 
 
 def _alone(tree: Any) -> Any:
