@@ -9,6 +9,7 @@ An id says so itself, whatever became of the labels that say it too (`job-id`, `
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -82,12 +83,29 @@ def number(task: str) -> int:
 
 #: The ids between two, and the run that saw each first.
 Between = Callable[[str, str], Iterable[tuple[str, str]]]
+#: The place among runs of the first that reported of what a run read; None where none did yet.
+Reported = Callable[[str], tuple[str, int] | None]
 
 
-def told(entries: Sequence[Entry], between: Between) -> Iterator[Entry]:
+def reported_by(usable: Iterable[str]) -> Reported:
+    """Tells the first of the usable runs that reported of what a run read: itself, if it is one.
+
+    >>> reported_by(["20261101T020000Z", "20261103T020000Z"])("20261102T090000Z")
+    ('20261103T020000Z', 1)
+    """
+    orders = sorted(map(run_order, usable))
+
+    def reported(run: str) -> tuple[str, int] | None:
+        place = bisect_left(orders, run_order(run))
+        return orders[place] if place < len(orders) else None
+
+    return reported
+
+
+def told(entries: Sequence[Entry], between: Between, reported: Reported) -> Iterator[Entry]:
     """Some jobs; those that are told as retried name the attempt that followed.
 
-    An attempt was retried where the run that first told of its failure knew of a later one. What
+    An attempt was retried where the report that first told of its failure knew of a later one. What
     was told as failed stays so, whatever came of it the night after: a night is told once.
     """
     for entry in entries:
@@ -96,12 +114,12 @@ def told(entries: Sequence[Entry], between: Between) -> Iterator[Entry]:
         if where is None or not where.attempt:
             yield entry
             continue
-        known = run_order(entry.told_run or entry.first_run)
+        known = reported(entry.told_run or entry.first_run)
         later = [
             (other.attempt, job)
             for job, first in between(*ids_of_task(where))
             if (other := place(job)) is not None
             and other.attempt > where.attempt
-            and run_order(first) <= known
+            and (known is None or run_order(first) <= known)
         ]
         yield replace(entry, row=replace(row, retried_by=min(later)[1])) if later else entry

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from jmreport import attempts
 from jmreport.placed import NEVER
-from jmreport.records import Entry, run_order
+from jmreport.records import Entry, Run, run_order
 from jmreport.short_ids import form, short_ids
 
 
@@ -53,14 +53,19 @@ class History(Protocol):
 
 
 class Held:
-    """A history of jobs that are in memory."""
+    """A history of jobs that are in memory, and of the runs that read them.
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    Where no runs are given, each that is named by a job is taken for one with a report.
+    """
+
+    def __init__(self, entries: Iterable[Entry], runs: Iterable[Run] = ()) -> None:
         self._known = {entry.row.id: entry for entry in entries}
         self._ids = sorted(self._known)
+        known = tuple(self._known.values())
+        usable = {run.id for run in runs if run.usable}
+        reported = attempts.reported_by(usable or {one.told_run or one.first_run for one in known})
         self._known = {
-            entry.row.id: entry
-            for entry in attempts.told(tuple(self._known.values()), self._first_seen)
+            entry.row.id: entry for entry in attempts.told(known, self._first_seen, reported)
         }
         self._below: dict[str, list[str]] | None = None
         self._forms: dict[str, list[str]] | None = None

@@ -17,7 +17,7 @@ from test_habits import Built, built
 from jmreport import attempts
 from jmreport.analysis import analyse, contexts, summarise
 from jmreport.history import Held
-from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, Spent
+from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent
 from jmreport.report import JobContext, Report
 from jmreport.settings import ReportSettings, Slo
 
@@ -102,6 +102,26 @@ def test_what_failed_tonight_and_is_retried_tomorrow_is_fixed_tomorrow() -> None
     assert (after.counts.fixed, after.counts.failing) == (1, 0)
     assert [day.failed for day in after.days] == [1, 0]
     assert after.days[-2].jobs == before.days[-1].jobs
+
+
+@pytest.mark.parametrize("state", ["refreshed", "interrupted", "failed"])
+def test_what_a_run_without_a_report_read_is_told_by_the_next_report(state: RunState) -> None:
+    """It tells of it first, so an attempt is retried where that one knows of another."""
+    came = [run(0), run(1, state=state), run(2), run(3)]
+    for so_far in (came[:3], came):
+        last, start = len(so_far) - 1, night(2) - HOUR
+        again = job(SECOND, None, "Running", found=2, last=last, start=start)
+        known = [failed(FIRST, 1), again]
+        found = analyse(Held(known, so_far), so_far, {}, settings=ReportSettings())
+        assert (found.counts.new, found.counts.failing, found.counts.running) == (0, 0, 1)
+
+
+def test_before_any_report_told_of_it_all_that_is_known_is_looked_at() -> None:
+    known, came = [failed(FIRST, 1), succeeded(SECOND, 2)], [run(0), run(1, state="refreshed")]
+    (first, _) = Held(known, [*came, run(2, state="refreshed")]).by_run(oldest_first=True)
+    assert first.row.retried_by == SECOND
+    (first, _) = Held(known, runs(3)).by_run(oldest_first=True)
+    assert first.row.retried_by == ""
 
 
 def test_the_hours_of_a_retried_attempt_are_waste_of_retries() -> None:

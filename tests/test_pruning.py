@@ -90,6 +90,32 @@ def after_each_run(root: Path) -> dict[str, dict[str, Entry]]:
     }
 
 
+def test_what_a_run_without_a_report_had_read_is_told_as_before_when_it_went(
+    tmp_path: Path,
+) -> None:
+    """Attempt 1 failed before the report that knew of attempt 2, and 3 before that of 4."""
+    attempts = [f"+align--ana--261101-200000-000001++{number}" for number in (1, 2, 3, 4)]
+    states: tuple[Any, ...] = ("refreshed", "complete", "complete", "complete", "complete")
+    for day, (state, job) in enumerate(zip(states, [*attempts, "other"], strict=True)):
+        with opened(tmp_path) as store, begun(store, days=day) as writer:
+            one = record(day, "Failed", id=job)
+            writer.list_row({**row(day, "Failed"), "id": job})
+            writer.add(one)
+            writer.finish(run_of(writer, state=state))
+    before = retried(tmp_path)
+    assert before == {attempts[0]: attempts[1]}
+    pruned(tmp_path, days=3, leaning=lambda _: attempts)
+    assert retried(tmp_path) == before
+    (tmp_path / index.NAME).unlink()
+    assert retried(tmp_path) == before
+
+
+def retried(root: Path) -> dict[str, str]:
+    """The attempts that were retried, and by which."""
+    found = known(root).values()
+    return {one.entry.row.id: by for one in found if (by := one.entry.row.retried_by)}
+
+
 # --- the law ---------------------------------------------------------------------------------
 
 _jobs = st.lists(

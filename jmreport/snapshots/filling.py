@@ -156,9 +156,10 @@ class _Filling:
         folder = runs.pruned_folder(self._root)
         if folder is None:
             return
-        self._index.note_prune(carried.stamp(self._root))
+        gone = carried.gone(self._root)
+        self._index.note_prune(carried.stamp(self._root), gone)
         number = self._index.numbered
-        for run in carried.gone(self._root):
+        for run in gone:
             number(run.id)  # so that numbers grow from the first of them on
         for shard, lines in carried.beside(folder, self._source.shards(folder)):
             place = number(self._name(shard))

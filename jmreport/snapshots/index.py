@@ -32,7 +32,7 @@ from jmreport import attempts, calltimes, models, regrouping
 from jmreport import records as nouns
 from jmreport import short_ids as forms
 from jmreport.errors import JmreportError
-from jmreport.records import Entry, JobRow, Measure, run_order
+from jmreport.records import Entry, JobRow, Measure, Run, run_order
 from jmreport.remembered import StoreState
 from jmreport.sharing import Sharing
 from jmreport.short_ids import form, short_ids
@@ -44,7 +44,7 @@ from jmreport.snapshots.summaries import Line, Source, Summarise
 NAME = "index.sqlite"
 #: What the database itself raises.
 Error = sqlite3.Error
-SCHEMA = 6
+SCHEMA = 7
 #: What rows are made with beside the summariser's own room.
 _MAKING = (nouns, models, attempts, calltimes, regrouping, forms, contents, summaries)
 #: Pages that are kept, in KiB: who only reads goes through them in order, or looks for few.
@@ -96,6 +96,9 @@ class Index:
         self._path = path
         self._numbers: dict[str, int] = {}
         self._names = _Names(connection)
+        #: Whether a run is usable; and what tells which reported, while no run comes or goes.
+        self._usable: dict[str, bool] = {}
+        self._reported: attempts.Reported | None = None
 
     def close(self) -> None:
         self.connection.close()
@@ -268,7 +271,7 @@ class Index:
 
     def _told(self, cursor: sqlite3.Cursor) -> Iterator[Entry]:
         while rows := cursor.fetchmany(_ROWS):
-            yield from attempts.told([*map(self._entry, rows)], self._first_seen)
+            yield from attempts.told([*map(self._entry, rows)], self._first_seen, self._reporting)
 
     def _first_seen(self, since: str, before: str) -> list[tuple[str, str]]:
         """(id, the run that saw it first) of the jobs whose ids lie in between."""
@@ -277,6 +280,25 @@ class Index:
             (since, before),
         )
         return [(job, self._names[first]) for job, first in found]
+
+    def _reporting(self, run: str) -> tuple[str, int] | None:
+        """The place among runs of the first usable one from a run on; None where there is none."""
+        if self._reported is None:
+            found = self.connection.execute("SELECT id FROM runs").fetchall()
+            usable = [run for (run,) in found if self._is_usable(run)]
+            self._reported = attempts.reported_by([*self._gone(), *usable])
+        return self._reported(run)
+
+    def _is_usable(self, run: str) -> bool:
+        if run not in self._usable:
+            found = self.connection.execute("SELECT body FROM runs WHERE id = ?", (run,))
+            self._usable[run] = runs.decode(found.fetchone()[0], Path(run)).usable
+        return self._usable[run]
+
+    def _gone(self) -> list[str]:
+        """The usable ones of the runs that were pruned."""
+        found = self.connection.execute("SELECT value FROM meta WHERE key = 'gone'").fetchone()
+        return [] if found is None else str(found[0]).split()
 
     def _entry(self, row: tuple[int, int, int, bytes, bytes, bytes, int, int, int]) -> Entry:
         run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
@@ -447,9 +469,13 @@ class Index:
         found = self.connection.execute("SELECT value FROM meta WHERE key = 'prune'").fetchone()
         return "" if found is None else str(found[0])
 
-    def note_prune(self, stamp: str) -> None:
-        """What was known of pruned runs is in."""
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('prune', ?)", (stamp,))
+    def note_prune(self, stamp: str, gone: Iterable[Run]) -> None:
+        """What was known of pruned runs is in; `gone` are all of these."""
+        usable = " ".join(run.id for run in gone if run.usable)
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (("prune", stamp), ("gone", usable))
+        )
+        self._reported = None
 
     def origins(self, shard: str) -> Iterator[tuple[int, Origin]]:
         """(line, what is known beside it) of the jobs whose newest record lies in a shard."""
@@ -479,6 +505,7 @@ class Index:
     def forget_runs(self, gone: Iterable[str]) -> None:
         """These runs are known no more; what they had read of jobs stays."""
         self.connection.executemany("DELETE FROM runs WHERE id = ?", ((run,) for run in gone))
+        self._reported = None
 
     def move(self, moved: Iterable[tuple[str, int, str, str, int]]) -> None:
         """(new shard, new line, job, shard, line): records that lie elsewhere now."""
@@ -503,6 +530,7 @@ class Index:
     def add_run(self, run: str, stamp: str, body: bytes) -> None:
         """Note that a run is in: the last step of taking it in."""
         self.connection.execute("INSERT INTO runs VALUES (?, ?, ?)", (run, stamp, body))
+        self._reported = None
 
     def commit(self, place: Path) -> None:
         """Make the copy the index. It stays open for reading. Raises JmreportError."""

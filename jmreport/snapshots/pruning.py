@@ -191,7 +191,7 @@ class Pruning:
                     fresh.forget(job)
                 fresh.move(self._moved)
                 fresh.forget_runs(run.id for run in self._cut.going)
-                fresh.note_prune(carried.stamp(self._root))
+                fresh.note_prune(carried.stamp(self._root), carried.gone(self._root))
                 fresh.shrink()
                 fresh.commit(self._root / index.NAME)
             finally:
