@@ -291,7 +291,10 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 class StatusSplit(Struct, frozen=True, kw_only=True):
-    """Jobs by the server's word for their status. failure rate = failed / (failed + succeeded)."""
+    """Jobs by the server's word for their status, but for Retried, which is ours.
+
+    failure rate = failed / (failed + succeeded).
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
 

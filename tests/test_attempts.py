@@ -221,6 +221,13 @@ def test_a_page_names_the_other_attempts_and_what_this_one_counts_for() -> None:
     assert of(SECOND, jobs, runs(2)).attempts == told.attempts
 
 
+def test_a_page_names_itself_beside_the_last_of_many_attempts() -> None:
+    jobs = [failed(f"{ONE}++{number}", 1) for number in range(1, 61)]
+    first, last = (of(f"{ONE}++{number}", jobs, runs(2)).attempts for number in (1, 60))
+    assert [one.number for one in first] == [1, *range(12, 61)]
+    assert [one.number for one in last] == [*range(11, 61)]
+
+
 def test_an_array_is_counted_by_the_last_attempt_of_each_task_and_failed_ones_come_first() -> None:
     """Of thousands of tasks a page shows a few."""
     jobs = [succeeded(f"{ONE}+{number}+1", 1) for number in range(1, 2_000)]

@@ -37,7 +37,7 @@ class Submissions:
         self._arrays: OrderedDict[str, Array] = OrderedDict()
 
     def attempts(self, row: JobRow) -> tuple[Attempt, ...]:
-        """The known attempts of a job's task, itself among them; () where it is the only one."""
+        """The last attempts of a job's task, and itself; () where it is the only one known."""
         where = attempts.place(row.id)
         if where is None or not where.attempt:
             return ()
@@ -48,7 +48,8 @@ class Submissions:
             if at.attempt
         ]
         found.sort(key=lambda one: one.number)
-        return tuple(found[-MOST_ATTEMPTS:]) if len(found) > 1 else ()
+        own = [one for one in found[:-MOST_ATTEMPTS] if one.id == row.id]
+        return (*own, *found[-MOST_ATTEMPTS:][len(own) :]) if len(found) > 1 else ()
 
     def array(self, row: JobRow) -> Array | None:
         """The array that a job is a task of; None where it is of none."""
