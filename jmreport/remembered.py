@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from jmreport.attempts import place
 from jmreport.history import History
 from jmreport.records import Entry, run_order
 from jmreport.report import JobContext
@@ -42,6 +43,8 @@ _INDEXES = (
 _COLUMNS = "id, first, workflow, asked, ends, seconds, work, ended, failed, seen, unsure"
 #: Rows that are written, and jobs that are asked for, together.
 _ROWS = 500
+#: More than the jobs of any work.
+_ALL = 2**62
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -292,9 +295,11 @@ class Memory:
     ) -> Iterator[tuple[int, str, bool]]:
         """(ended, id, failed) of jobs that did the same work, in the order of their ends.
 
-        From a success on, or the first of all, so many before this one at least, to the last.
+        From a success on, or the first of all, so many before this one at least, to the last. All
+        of dsub's: an array's tasks tell together, however far apart they ended.
         """
         begin = (-(2**63), "")
+        least = _ALL if place(job) else least
         before = self._database.execute(
             "SELECT ended, id, failed FROM jobs WHERE work = ? AND (ended, id) < (?, ?) "
             "ORDER BY ended DESC, id DESC",

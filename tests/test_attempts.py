@@ -191,6 +191,45 @@ def test_it_is_fixed_when_its_tasks_or_those_of_the_next_submission_succeed() ->
         assert (found.counts.fixed, found.counts.failing) == (1, 0)
 
 
+def nightly_array(number: int, *, bad: int | None) -> list[Entry]:
+    """A night's submission of five tasks, the bad one ending before the others."""
+    name = f"+align--ana--2611{number:02}-200000-000001"
+    return [
+        failed(f"{name}+{task}+", number) if task == bad else succeeded(f"{name}+{task}+", number)
+        for task in range(1, 6)
+    ]
+
+
+def test_an_array_that_fails_each_night_fails_since_the_first_of_them() -> None:
+    """The successes of its other tasks are none of the work, nor does it come and go with them."""
+    jobs = nightly_array(1, bad=None)
+    jobs += [one for number in range(2, 8) for one in nightly_array(number, bad=2)]
+    found = of_labels(jobs, 8)
+    assert (found.counts.new, found.counts.failing, found.flaky) == (0, 1, ())
+    (one,) = found.attention
+    assert (one.nights, one.since) == (6, night(2) - 2 * HOUR)
+    assert one.last_success == night(1) - HOUR
+
+
+def test_the_page_of_an_arrays_task_tells_of_other_submissions() -> None:
+    jobs = [
+        one for number in (1, 2, 3) for one in nightly_array(number, bad=3 if number > 1 else 0)
+    ]
+    labelled = [replace(one, row=replace(one.row, labels={"sample": "s1"})) for one in jobs]
+    found = {
+        one.entry.row.id: one.history
+        for one in contexts(Held(labelled), runs(4), identity=("sample",))
+    }
+    first, second, third = (f"+align--ana--26110{number}-200000-000001" for number in (1, 2, 3))
+    told = found[f"{third}+3+"]
+    assert told is not None
+    assert (told.failures, told.since) == (2, night(2) - 2 * HOUR)
+    assert (told.last_success, told.before) == (f"{first}+5+", f"{second}+3+")
+    beside = found[f"{third}+5+"]
+    assert beside is not None
+    assert (beside.failures, beside.mended, beside.last_success) == (0, 0, f"{first}+5+")
+
+
 # Which belong together.
 
 

@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
-from analysis_cases import DAY, job, night, run
+from analysis_cases import DAY, HOUR, job, night, run
 from growing_cases import Growing, as_told, store_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from jmreport.analysis import GrowingBeneath, contexts
 from jmreport.history import Held
-from jmreport.records import Run
+from jmreport.records import Entry, Run
 from jmreport.remembered import Growing as History
 from jmreport.remembered import Memory
 from jmreport.report import JobContext
@@ -126,6 +127,21 @@ def test_work_that_failed_for_longer_than_pages_look_back_still_counts_from_its_
     history = told.told["job-39"].history
     assert history is not None
     assert (history.failures, history.last_success) == (39, "job-00")
+
+
+@given(st.integers(0, 2**32))
+def test_tasks_of_arrays_that_are_one_piece_of_work_are_told_of_as_before(seed: int) -> None:
+    """However far apart they end, and whatever else is submitted meanwhile."""
+    random, told, jobs = Random(seed), Told(), list[Entry]()  # noqa: S311 - the same for a seed
+    for number in range(12):
+        for task in range(random.randrange(4)):
+            submission = f"+align--ana--2611{max(number - random.randrange(3), 0):02}-200000"
+            alone = random.random() < 0.2
+            name = f"{submission}{number:02}{task}++" if alone else f"{submission}+{number}{task}+"
+            status = random.choice(("Failed", "Succeeded"))
+            jobs.append(job(name, night(number) - task * HOUR, status, found=number))
+        jobs = [replace(one, last_run=run(number).id) for one in jobs]
+        told.check(Held(jobs), [run(each) for each in range(number + 1)])
 
 
 def test_what_a_page_does_not_tell_of_has_nobody_told_of_again() -> None:

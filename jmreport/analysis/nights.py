@@ -20,7 +20,7 @@ import msgspec
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.analysis.matching import may_match
-from jmreport.analysis.siblings import array_of, arrays_of, telling
+from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
@@ -311,7 +311,7 @@ class _Key:
         A key fails since the first failure behind its last success, so failures before a success
         say nothing. None of an array's: whether a success tells is for other tasks to say.
         """
-        if arrays_of(self.told):
+        if any(array_of(one.id) for one in self.told):
             return
         self.told.sort()
         success = max((one for one in self.told if not one.failed), default=None)
@@ -379,16 +379,15 @@ class Keys:
         for work in before.done(works, others):
             key = works[work]
             added, success, kept = list[_Told](), False, self._keys[key]
-            # Whether a success of these tells may be for a task to say that settled.
-            arrays = arrays_of(kept.told if isinstance(kept, _Key) else (kept,))
             others_told = 0
             for ended, job, failed in before.told(work):
                 if job not in others:
                     # It was counted long before the run before the newest.
                     night = self._nights.index(ended)
                     added.append(_Told(ended, job, failed, known=True, night=night))
-                    own = array_of(job) in arrays
-                    success, others_told = success or not (failed or own), others_told + (not own)
+                    # Whether a success of an array's task tells is for the others to say.
+                    own = array_of(job) is None
+                    success, others_told = success or (own and not failed), others_told + own
                 if success and others_told >= RUNS:
                     break
             if added:
@@ -423,7 +422,7 @@ class Keys:
                 states.append(state)
                 before[key] = told_before
             if state is None and _lapsed(known, nights):
-                lapsed.append(telling(known.told)[-1].id)
+                lapsed.append(together(known.told)[-1].newest.id)
             if nights.can_miss and known.latest and key[0] not in self._unkeyed and _missing(known):
                 missing.append(known.latest)
         full = _full(states, history)
@@ -531,13 +530,14 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
     told = _stands(known.told, nights)
     if not told:
         return None
-    newest = told[-1]
+    newest = told[-1].newest
     since, last_success, told_in = newest.ended, None, nights.tonight
     for one in reversed(told):
         if not one.failed:
-            last_success = one.ended
+            last_success = one.newest.ended
             break
-        since, told_in = one.ended, min(told_in, one.night)
+        since = min(since, one.failures[0].ended)
+        told_in = min(told_in, *(each.night for each in one.failures))
     last = told[-RUNS:]
     found = flakiness(["Failed" if one.failed else "Succeeded" for one in last])
     return _State(
@@ -547,7 +547,7 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
         last_success,
         nights=nights.tonight - told_in + 1 if newest.failed else 0,
         flaky=found,
-        runs=tuple(one.id for one in last) if found else (),
+        runs=tuple(one.newest.id for one in last) if found else (),
         idle=known.idle(nights),
     )
 
@@ -564,15 +564,15 @@ def _before(known: _Key, nights: Nights) -> Verdict | None:
     return None
 
 
-def _stands(told: Sequence[_Told], nights: Nights, *, back: int = 0) -> Sequence[_Told]:
-    """Those of a key's jobs that tell how it stands; none where the newest is too long ago."""
-    return telling(told) if told and nights.keeps(told[-1].ended, back=back) else ()
+def _stands(told: Sequence[_Told], nights: Nights, *, back: int = 0) -> Sequence[Together[_Told]]:
+    """What a key's jobs say of how it stands; nothing where the newest is too long ago."""
+    return together(told) if told and nights.keeps(told[-1].ended, back=back) else ()
 
 
 def _lapsed(known: _Key, nights: Nights) -> bool:
     """Whether a key failed as the previous run told it, of one that has no state now."""
     told = _stands([one for one in known.told if one.known], nights, back=1)
-    if nights.previous is None or not told or not telling(known.told)[-1].failed:
+    if nights.previous is None or not told or not together(known.told)[-1].failed:
         return False
     return told[-1].failed
 
