@@ -129,6 +129,27 @@ def less(history: Any) -> Any:
     )
 
 
+def test_an_arrays_task_that_failed_stays_however_many_tasks_succeeded_since() -> None:
+    """An array that is one piece of work fails with it, and is mended by its next attempt."""
+    runs = [run_at(night) for night in range(20)]
+    ends = [
+        (1, 1, "Failed"),
+        *((n, 2 * n + turn, "Succeeded") for n in range(2, 20) for turn in (0, 1)),
+    ]
+    tasks = [task_of(night, f"{number}+1", status, runs) for night, number, status in ends]
+    for entries in (tasks, [*tasks, task_of(19, "1+2", "Succeeded", runs)]):
+        left, after = split(entries, runs, 15)
+        told_of = night_of(entries, runs)
+        assert night_of(left, after) == told_of
+        assert told_of.summary.counts.failing == (1 if entries is tasks else 0)
+
+
+def task_of(night: int, task: str, status: str, runs: Sequence[Run]) -> Entry:
+    one = entry("a", night, status, night, runs)
+    job = f"+align--ana--261101-200000-000001+{task}"
+    return replace(one, row=replace(one.row, id=job))
+
+
 def test_a_key_that_nobody_runs_any_more_goes() -> None:
     runs = [run_at(night) for night in range(40)]
     entries = [

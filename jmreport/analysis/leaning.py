@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from jmreport import attempts
 from jmreport.analysis.causes import cause_of
 from jmreport.analysis.flaky import RUNS
 from jmreport.analysis.nights import KEPT, KEPT_NIGHTS, Key, Nights, key_of, verdict
+from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.analysis.usual import MOST_RUNS, Success, Workflow, success, workflow_of
 from jmreport.records import Entry, JobRow, Run
 
@@ -90,6 +92,10 @@ class _Told(NamedTuple):
     stays: bool
     recent: bool
 
+    @property
+    def failed(self) -> bool:
+        return self.row.status == "Failed"
+
 
 def _of_keys(
     listed: Iterable[Entry], nights: Nights, leaning: _Leaning, identity: Sequence[str]
@@ -112,7 +118,45 @@ def _of_keys(
             yield from (one.id for one in told[max(0, first - RUNS) :])
         elif not told[-1].recent:
             continue
+        if any(array_of(one.id) for one in told):
+            yield from _of_arrays(told, first)
         yield from _streak(told[:first])
+
+
+def _of_arrays(told: Sequence[_Told], first: int) -> Iterator[str]:
+    """The same where arrays did the work, whose tasks tell together, however many there are.
+
+    The last to end, and those of which tasks stay, may have others that are still to fail, or to
+    succeed: whatever they say does not hide what came before.
+    """
+    parts, staying = together(told[:first]), {array_of(one.id) for one in told[first:]}
+    yield from (one.newest.id for one in parts[-RUNS:])
+    oldest: Together[_Told] | None = None
+    for place, one in enumerate(reversed(parts)):
+        is_open = place == 0 or array_of(one.newest.id) in staying - {None}
+        if is_open:
+            yield from _of_failed_tasks(one, told[:first])
+        if one.failed:
+            oldest = one
+            continue
+        yield one.newest.id
+        if not is_open:
+            break
+        if oldest is not None:
+            yield from _of_failed_tasks(oldest, told[:first])
+    if oldest is not None:
+        yield from _of_failed_tasks(oldest, told[:first])
+
+
+def _of_failed_tasks(part: Together[_Told], told: Iterable[_Told]) -> Iterator[str]:
+    """All that tasks tell of which an attempt failed: it may have been mended by the next."""
+    tasks = {_task(one.id) for one in part.failures}
+    return (one.id for one in told if _task(one.id) in tasks)
+
+
+def _task(job: str) -> tuple[str, str]:
+    where = attempts.place(job)
+    return (where.submission, where.task) if where and where.task else (job, "")
 
 
 def _streak(told: Sequence[_Told]) -> Iterator[str]:
