@@ -405,7 +405,9 @@ def test_a_deadline_delivers_what_there_is_and_says_what_is_missing(
 ) -> None:
     counting, url = server
     counting.seconds = 0.15
-    outcome = night(settings(tmp_path, post.port), url, within=timedelta(seconds=2))
+    of = settings(tmp_path, post.port)
+    of = replace(of, api=replace(of.api, concurrency=1))
+    outcome = night(of, url, within=timedelta(seconds=2))
     assert outcome.exit == Exit.INCOMPLETE
     assert 0 < len(counting.details) < JOBS
     assert "INCOMPLETE" in post.arrived[0].mail["Subject"]

@@ -209,7 +209,7 @@ def test_a_dry_run_counts_and_does_nothing(gcs: Gcs, sites: Path) -> None:
 
 def test_every_object_says_its_type_and_how_long_it_may_be_kept(gcs: Gcs, sites: Path) -> None:
     publish(gcs, sites / "1")
-    nights = sorted(name for name in files_of(sites / "1") if re.match(r"nights/\d", name))
+    nights = sorted(name for name in files_of(sites / "1") if re.match(r"nights/\d.*html", name))
     forever, asked = "private, max-age=31536000, immutable", "private, no-cache"
     for name in files_of(sites / "1"):
         item = gcs.objects(f"{PREFIX}/{name}")[f"{PREFIX}/{name}"]
