@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run, runs
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -787,7 +788,7 @@ def test_failures_of_the_nights_come_in_one_order_however_their_jobs_came() -> N
         assert len(found) == 4
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=dose(150), deadline=None)
 @given(HISTORIES, st.integers(1, 10), st.randoms(use_true_random=False))
 def test_the_laws_of_a_report(
     drawn: list[tuple[int, str, str, bool]], nights: int, chance: random.Random
@@ -821,7 +822,7 @@ def test_the_laws_of_a_report(
     assert encode(report(shuffled, runs(nights))) == encode(found)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=dose(200), deadline=None)
 @given(st.sets(st.one_of(st.text("ab+-…1", max_size=40), st.uuids().map(str), st.text())))
 def test_no_two_ids_look_alike(ids: set[str]) -> None:
     forms = short_ids(ids)

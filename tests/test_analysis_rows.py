@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -249,7 +250,7 @@ LIKE_JOBS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=dose(300), deadline=None)
 @given(LIKE_JOBS, LIKE_JOBS, LIKE_JOBS)
 def test_no_tree_makes_it_raise(tree: Any, listed: Any, attempts: Any) -> None:
     """And what comes of it can be stored."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from doses import dose
 from msgspec.structs import replace
 
 from jmreport import pipeline
@@ -344,7 +345,7 @@ def served() -> Iterator[str]:
         yield server.url
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(dose(9)))
 def test_killed_at_any_moment_the_next_build_completes(
     settings: Settings, served: str, seed: int
 ) -> None:

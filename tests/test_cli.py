@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doses import dose
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -165,7 +166,7 @@ def test_an_unknown_time_frame_lists_the_six(capsys: pytest.CaptureFixture[str])
     assert ", ".join(TIME_FRAMES) in capsys.readouterr().err
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=dose(60))
 @given(st.lists(st.text(max_size=12).filter(lambda text: text not in COMMANDS), max_size=4))
 def test_no_arguments_make_a_traceback(capsys: pytest.CaptureFixture[str], args: list[str]) -> None:
     assert main(args) in (Exit.DONE, Exit.USAGE)

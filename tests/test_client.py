@@ -21,6 +21,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -318,7 +319,7 @@ def test_an_id_stays_one_segment_of_the_path_whatever_it_holds(name: str) -> Non
     assert unquote_to_bytes(parts[4]) == name.encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=dose(60), deadline=None)
 @given(name=st.text(min_size=1, max_size=40), value=st.text(max_size=40))
 def test_no_text_leaves_its_place_in_an_address(name: str, value: str) -> None:
     from urllib.parse import parse_qsl, urlsplit
@@ -502,7 +503,7 @@ def test_what_is_no_gzip_though_it_says_so_cannot_be_unpacked() -> None:
 
 
 @given(tree=st.dictionaries(st.text(), st.text(max_size=50)), at=st.integers(0, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=dose(60), deadline=None)
 def test_a_gzip_is_whole_or_it_is_said(tree: dict[str, str], at: int) -> None:
     """Cut anywhere, it is never taken for a shorter answer."""
     packed = gzip.compress(json.dumps(tree).encode())
@@ -527,7 +528,7 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes() -> None:
                 session.job("a")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=dose(150), deadline=None)
 @given(
     status=st.integers(200, 599),
     media=st.sampled_from(["application/json", "application/problem+json", "text/html", "", ";;"]),

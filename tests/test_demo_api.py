@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from demo_cases import NOBODY, NOW, detail, get, in_status, pages, post, query, rows, when
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -489,7 +490,7 @@ def test_other_paths_are_404_and_other_methods_405(
     assert demo.respond(method, path, {}, b"")[0] == status
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=dose(300), deadline=None)
 @given(data=st.data())
 def test_no_request_makes_it_raise(data: st.DataObject) -> None:
     """Whatever is asked of whichever server, there is an answer with a status."""
@@ -513,7 +514,7 @@ def test_no_request_makes_it_raise(data: st.DataObject) -> None:
     assert all(isinstance(item, str) for pair in headers.items() for item in pair)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=dose(200), deadline=None)
 @given(data=st.data())
 def test_no_question_makes_it_raise(data: st.DataObject) -> None:
     """Filters at their edges: far dates, odd labels, huge pages, tokens of other servers."""

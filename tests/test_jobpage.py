@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from doses import dose
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -460,7 +461,7 @@ _PLACES = (
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=dose(150))
 @given(st.lists(st.tuples(st.sampled_from(_PLACES), anything), min_size=1, max_size=3))
 def test_no_answer_of_a_server_keeps_a_job_from_its_page(
     changes: list[tuple[tuple[str | int, ...], Any]],

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -91,7 +92,7 @@ def split(
 _history = st.text(alphabet=".ssffar", min_size=30, max_size=30)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=dose(80), deadline=None)
 @given(
     keys=st.dictionaries(st.sampled_from(("a", "ab", "b", "bcd")), _history, min_size=1),
     lingering=st.integers(0, 3),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from campaigns import kills
+from doses import dose
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snapshot_cases import (
@@ -167,7 +168,7 @@ _READ_AGAIN_BY_A_FAILED_RUN: list[Any] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=dose(60), deadline=None)
 @example(nights=_READ_AGAIN_BY_A_FAILED_RUN, cuts=[2], leant_on=set(), cached=False)
 @given(
     nights=_nights,

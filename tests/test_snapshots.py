@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshot_cases import (
@@ -285,7 +286,7 @@ _records = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=dose(40), deadline=None)
 @given(nights=st.lists(st.lists(_records, max_size=6), min_size=1, max_size=4))
 def test_an_index_made_anew_equals_the_one_that_grew(nights: list[list[Record]]) -> None:
     """Law: whatever was written in whatever order, and the store is whole."""
@@ -302,7 +303,7 @@ def test_an_index_made_anew_equals_the_one_that_grew(nights: list[list[Record]])
         assert check(root, summarise) == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=dose(60), deadline=None)
 @given(detail=st.dictionaries(_key, _json, max_size=4))
 def test_a_tree_without_secrets_comes_back_as_it_was(detail: dict[str, Any]) -> None:
     """Law: a round trip through the store changes nothing, unknown fields included."""

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 from campaigns import kills
+from doses import dose
 from msgspec.structs import replace
 from snapshot_cases import (
     NOW,
@@ -40,7 +41,7 @@ from jmreport.records import JobRow, Record
 from jmreport.snapshots import Redaction, Store, check, files, index
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(dose(20)))
 def test_killed_at_a_random_moment_the_store_is_whole_and_the_next_run_completes(
     tmp_path: Path, seed: int
 ) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshot_cases import NOW, begun, record, run_of, small_shards, write_run
@@ -136,7 +137,7 @@ def written(root: Path, nights: list[Any]) -> None:
             (root / index.NAME).unlink()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=dose(80), deadline=None)
 @given(nights=_nights, most=st.sampled_from((1, 3, 200_000)))
 def test_an_index_made_from_what_is_kept_is_the_one_that_the_records_make(
     nights: list[Any], most: int
@@ -180,7 +181,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=dose(120), deadline=None)
 @given(
     which=st.integers(0, 2),
     spoil=st.sampled_from(("cut", "flip", "zeros", "foreign", "swapped", "empty", "more")),
