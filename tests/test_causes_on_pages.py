@@ -287,6 +287,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with chdir(folder):
         args = ["--demo", "--nights", "9", "--now", "2026-11-11T02:14:00Z"]
+        args += ["--timeframe", "HOURS_24"]
         assert main(["build", "-q", *args]) == Exit.DONE
     return folder
 

@@ -192,6 +192,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine nights with planted stories."""
     folder = tmp_path_factory.mktemp("flaky")
     args = ["build", "-q", "--demo", "--nights", "9", "--now", "2026-11-11T02:14:00Z"]
+    args += ["--timeframe", "HOURS_24"]
     places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
     assert main([*args, *places]) == Exit.DONE
     return folder / "site"
