@@ -130,26 +130,26 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this session that all workers of xdist share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_caches(together: Path) -> Iterator[None]:
+def own_caches(session_folder: Path) -> Iterator[None]:
     """Templates are compiled, and fonts found, once and not in the cache of who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(together / "caches"))
+        patch.setenv("XDG_CACHE_HOME", str(session_folder / "caches"))
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def drawings(together: Path) -> Iterator[None]:
+def drawings(session_folder: Path) -> Iterator[None]:
     """What pages and mails show is drawn once."""
     from drawn_once import drawn_once
 
-    with drawn_once(together / "drawings"):
+    with drawn_once(session_folder / "drawings"):
         yield
 
 
