@@ -25,7 +25,7 @@ from jmreport.render.making import JobTask, Maker, base_of
 from jmreport.render.page import digest
 from jmreport.render.theme import Theme
 from jmreport.render.workers import batched, working
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 from jmreport.snapshots import Store, read_records
 

@@ -26,7 +26,7 @@ from jmreport.render import jobpage
 from jmreport.render.files import Files
 from jmreport.render.jobfacts import SiteFacts, site_facts
 from jmreport.render.theme import Theme
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 from jmreport.snapshots import Store, read_records
 

@@ -19,7 +19,7 @@ from jmreport.analysis.contexts import Contexts
 from jmreport.progress import SilentProgress, SilentStep, Step
 from jmreport.records import Run
 from jmreport.remembered import Growing, Memory
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings, Site, Snapshots
 
 #: The name of the step in which the report is worked out.

@@ -13,7 +13,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from jmreport.records import Filters
-from jmreport.report import CauseClass, StatusSplit
+from jmreport.report.causes import CauseClass
+from jmreport.report.counts import StatusSplit
 
 
 class Side(Struct, frozen=True, kw_only=True):

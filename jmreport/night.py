@@ -10,25 +10,15 @@ from typing import Self, TypeAlias
 from msgspec import Struct
 
 from jmreport.records import Asked, Filters, Gap, JobRow
-from jmreport.report import (
-    CauseGroup,
-    Day,
-    FlakyKey,
-    FlowRates,
-    Hole,
-    NightSummary,
-    Range,
-    Report,
-    ReportCounts,
-    ShownLabel,
-    SloReport,
-    SlowerTask,
-    StatusSplit,
-    StuckJob,
-    Totals,
-    Unrepeated,
-    Waste,
-)
+from jmreport.report import Report, Totals
+from jmreport.report.causes import CauseGroup, FlakyKey
+from jmreport.report.costs import SlowerTask, Waste
+from jmreport.report.counts import Day, FlowRates, ReportCounts, SloReport, StatusSplit
+from jmreport.report.jobs import StuckJob
+from jmreport.report.labels import ShownLabel
+from jmreport.report.nights import NightSummary
+from jmreport.report.quality import Hole, Unrepeated
+from jmreport.report.usual import Range
 
 
 class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):

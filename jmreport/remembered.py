@@ -22,7 +22,7 @@ from msgspec import Struct
 from jmreport.attempts import place
 from jmreport.history import History
 from jmreport.records import Entry, run_order
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY, id TEXT NOT NULL, "

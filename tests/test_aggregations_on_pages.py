@@ -23,7 +23,9 @@ from jmreport.render import addresses
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.labelpages import VALUES, pages
 from jmreport.render.words import zone
-from jmreport.report import LabelReport, Report, StatusSplit
+from jmreport.report import Report
+from jmreport.report.counts import StatusSplit
+from jmreport.report.labels import LabelReport
 from jmreport.settings import ReportSettings
 
 OVER = runs(2)

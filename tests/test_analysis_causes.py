@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jmreport.analysis.causes import cause_of, classify, deepest, failure, normalise
 from jmreport.records import Gap, JobRow
-from jmreport.report import CauseClass
+from jmreport.report.causes import CauseClass
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from jmreport.errors import SnapshotError, UsageError
 from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.records import Entry, Failure, Filters, Gap, Run
-from jmreport.report import FrameReport, Report
+from jmreport.report import Report
+from jmreport.report.labels import FrameReport
 from jmreport.settings import ReportSettings, Slo
 from jmreport.short_ids import short_ids
 

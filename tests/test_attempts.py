@@ -18,7 +18,8 @@ from jmreport import attempts
 from jmreport.analysis import analyse, contexts, summarise
 from jmreport.history import Held
 from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent
-from jmreport.report import JobContext, Report
+from jmreport.report import Report
+from jmreport.report.jobs import JobContext
 from jmreport.settings import ReportSettings, Slo
 
 ONE = "+align--ana--261101-200000-000001"

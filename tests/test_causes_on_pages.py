@@ -25,7 +25,8 @@ from jmreport.history import Held
 from jmreport.pipeline import guiding
 from jmreport.records import Entry, Failure
 from jmreport.render.prose import prose
-from jmreport.report import CauseReport, Report
+from jmreport.report import Report
+from jmreport.report.causes import CauseReport
 from jmreport.settings import ReportSettings
 
 DISK = "No space left on device: /data/{n}/x.bam"

@@ -14,7 +14,7 @@ from jmreport.records import Entry, Record
 from jmreport.render import jobpage
 from jmreport.render.compiled import Compiled, is_ours_alone, place
 from jmreport.render.theme import Theme
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 
 CODE = compile("found.append('ours')", "a.html", "exec")

@@ -19,7 +19,7 @@ from jmreport.errors import Exit
 from jmreport.history import Held
 from jmreport.records import Asked, Entry, Failure, Filters, JobRow, Run
 from jmreport.render import addresses
-from jmreport.report import StatusSplit
+from jmreport.report.counts import StatusSplit
 from jmreport.settings import ReportSettings
 
 FIRST, SECOND, THIRD = (f"2026112{day}T021400Z" for day in (3, 4, 5))

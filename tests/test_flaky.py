@@ -14,7 +14,8 @@ from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
 from jmreport.records import Entry, Run
-from jmreport.report import JobHistory, Report
+from jmreport.report import Report
+from jmreport.report.jobs import JobHistory
 from jmreport.settings import ReportSettings
 
 LETTERS = {"s": "Succeeded", "F": "Failed", "a": "Aborted", "r": "Running"}

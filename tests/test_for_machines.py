@@ -19,7 +19,8 @@ from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.records import run_id, utc_text
 from jmreport.render import feed, multiqc, reportjson
-from jmreport.report import FailedNight, NightSummary, ReportCounts
+from jmreport.report.counts import ReportCounts
+from jmreport.report.nights import FailedNight, NightSummary
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 FIRST = datetime(2026, 11, 22, 2, 14, tzinfo=UTC)

@@ -14,7 +14,7 @@ from jmreport.analysis.workflows import MOST_JOBS, Newest
 from jmreport.history import Held
 from jmreport.models import TIME_FRAMES
 from jmreport.records import FRAME_LENGTHS, Entry
-from jmreport.report import StatusSplit
+from jmreport.report.counts import StatusSplit
 
 NOW = night(40)
 BEGINNING = datetime.min.replace(tzinfo=UTC)

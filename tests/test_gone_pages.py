@@ -14,7 +14,8 @@ from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, linkcheck, site
 from jmreport.render.account import Written
-from jmreport.report import NightFlow, StatusSplit
+from jmreport.report.counts import StatusSplit
+from jmreport.report.nights import NightFlow
 from jmreport.settings import Settings
 
 

@@ -20,14 +20,9 @@ from jmreport.render import gridpage, linkcheck
 from jmreport.render.gridpage import Cell, GridView
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.plan import told_of
-from jmreport.report import (
-    FailedNight,
-    NightFlow,
-    NightSummary,
-    Report,
-    ReportCounts,
-    StatusSplit,
-)
+from jmreport.report import Report
+from jmreport.report.counts import ReportCounts, StatusSplit
+from jmreport.report.nights import FailedNight, NightFlow, NightSummary
 from jmreport.settings import ReportSettings
 
 Counts = dict[str, int]

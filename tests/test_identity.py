@@ -20,7 +20,7 @@ from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.progress import SilentProgress
 from jmreport.records import Asked, Counts, Entry, Run
-from jmreport.report import Unrepeated
+from jmreport.report.quality import Unrepeated
 from jmreport.settings import ReportSettings
 from jmreport.snapshots import Redaction, Store
 

@@ -18,7 +18,8 @@ from jmreport.render import addresses, jobpage, reading
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.links import Links
 from jmreport.render.theme import Theme
-from jmreport.report import JobContext, Usual
+from jmreport.report.jobs import JobContext
+from jmreport.report.usual import Usual
 from jmreport.settings import Settings
 
 THEME = Theme(Settings(), version="0.0.0")

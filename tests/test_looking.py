@@ -23,7 +23,7 @@ from jmreport.remembered import Contexts, Memory, StoreState
 from jmreport.render import addresses, listpages, looking, site
 from jmreport.render.account import Written
 from jmreport.render.files import Files
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import ReportSettings, Settings, Site
 
 #: Where templates are kept from one site to the next, if anywhere.

@@ -27,17 +27,10 @@ from jmreport.render import addresses, linkcheck, nightchart, nightpages, overvi
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
-from jmreport.report import (
-    FEW,
-    MOST_GAPS,
-    MULTIPLES,
-    TOP_VALUES,
-    Day,
-    Range,
-    Report,
-    ReportCounts,
-    SlowerTask,
-)
+from jmreport.report import FEW, MOST_GAPS, MULTIPLES, TOP_VALUES, Report
+from jmreport.report.costs import SlowerTask
+from jmreport.report.counts import Day, ReportCounts
+from jmreport.report.usual import Range
 from jmreport.settings import Prices, ReportSettings, Settings, Site, Slo, Snapshots
 
 GUIDANCE = Guidance(issues=(KnownIssue(match="OutOfMemory", title="Heap", owner="ops", note="n"),))

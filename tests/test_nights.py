@@ -29,14 +29,9 @@ from jmreport.render import kept, listpages, nightcalendar, nightpages, words
 from jmreport.render.files import WrittenFile
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.ledger import Ledger
-from jmreport.report import (
-    FailedNight,
-    NightFlow,
-    NightSummary,
-    Range,
-    ReportCounts,
-    StatusSplit,
-)
+from jmreport.report.counts import ReportCounts, StatusSplit
+from jmreport.report.nights import FailedNight, NightFlow, NightSummary
+from jmreport.report.usual import Range
 from jmreport.settings import ReportSettings
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)

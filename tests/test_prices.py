@@ -17,7 +17,7 @@ from jmreport.render import taskpages
 from jmreport.render.jobcells import Jobs
 from jmreport.render.joblists import Lists
 from jmreport.render.theme import Theme
-from jmreport.report import Cost, TaskCost, Waste
+from jmreport.report.costs import Cost, TaskCost, Waste
 from jmreport.settings import Prices, Settings
 
 

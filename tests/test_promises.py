@@ -14,7 +14,8 @@ from jmreport.render import addresses, promises
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
 from jmreport.render.words import zone
-from jmreport.report import FEW, Report, SloReport
+from jmreport.report import FEW, Report
+from jmreport.report.counts import SloReport
 from jmreport.settings import Settings, Slo
 
 OVER = runs()

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from jmreport.analysis import slower
 from jmreport.analysis.measures import median, merged, sketch
 from jmreport.records import Measure, Sketch
-from jmreport.report import NightSummary, NightTask, ReportCounts, SlowerTask, StatusSplit
+from jmreport.report.costs import SlowerTask
+from jmreport.report.counts import ReportCounts, StatusSplit
+from jmreport.report.nights import NightSummary, NightTask
 
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from jmreport.progress import SilentProgress
 from jmreport.records import Failure
 from jmreport.render import addresses, jobpage
 from jmreport.render.jobfacts import site_facts
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Api, Collect, Settings
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)

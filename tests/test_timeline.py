@@ -18,7 +18,7 @@ from jmreport.render import charts, plotting, timelinepage
 from jmreport.render.drawings import Charts
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.timelinepage import TimelineView
-from jmreport.report import Timeline
+from jmreport.report.timeline import Timeline
 from jmreport.settings import ReportSettings
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)

@@ -18,7 +18,7 @@ from jmreport.history import Held
 from jmreport.records import Entry, Run
 from jmreport.remembered import Growing as History
 from jmreport.remembered import Memory
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.snapshots import Store
 
 

@@ -15,7 +15,10 @@ from jmreport.analysis import analyse
 from jmreport.history import Held
 from jmreport.records import Counts, Filters, run_id
 from jmreport.render import addresses, causewords, verdict
-from jmreport.report import CauseClass, CauseGroup, NightSummary, Report, ReportCounts, StatusSplit
+from jmreport.report import Report
+from jmreport.report.causes import CauseClass, CauseGroup
+from jmreport.report.counts import ReportCounts, StatusSplit
+from jmreport.report.nights import NightSummary
 from jmreport.settings import ReportSettings
 
 SPLIT = StatusSplit(counts={"Succeeded": 5, "Failed": 2})

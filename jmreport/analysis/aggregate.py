@@ -27,15 +27,9 @@ from jmreport.models import (
 )
 from jmreport.placed import ByValue, Order, Places, added, inserted, joined
 from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
-from jmreport.report import (
-    TOP_VALUES,
-    FrameDifference,
-    FrameReport,
-    LabelReport,
-    LabelValue,
-    ShownLabel,
-    StatusSplit,
-)
+from jmreport.report import TOP_VALUES
+from jmreport.report.counts import StatusSplit
+from jmreport.report.labels import FrameDifference, FrameReport, LabelReport, LabelValue, ShownLabel
 
 #: Labels of the jobs themselves that get a page without being named by anybody.
 MOST_PROPOSED = 12

@@ -12,7 +12,10 @@ from jmreport.analysis.nights import Key, KeyState, Verdicts
 from jmreport.analysis.timing import WAITING_STATUSES
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Entry, JobRow
-from jmreport.report import CauseGroup, FlakyKey, NightSummary, State, StuckJob, Usual
+from jmreport.report.causes import CauseGroup, FlakyKey, State
+from jmreport.report.jobs import StuckJob
+from jmreport.report.nights import NightSummary
+from jmreport.report.usual import Usual
 
 #: Waiting longer than this is stuck, whatever is usual.
 LONGEST_WAIT = timedelta(hours=12)

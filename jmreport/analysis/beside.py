@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.records import FRAME_LENGTHS, Filters, Run
-from jmreport.report import StatusSplit
+from jmreport.report.counts import StatusSplit
 
 #: How far a server's clock may be from ours, and how long a list takes to be read.
 EDGE = timedelta(minutes=10)

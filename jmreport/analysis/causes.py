@@ -16,7 +16,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from jmreport.records import MISFIT, Failure, JobRow
-from jmreport.report import CauseClass
+from jmreport.report.causes import CauseClass
 
 #: Longest message and longest cause that lists show.
 MESSAGE_LENGTH = 300

@@ -27,7 +27,8 @@ from jmreport.analysis.window import Window
 from jmreport.errors import SnapshotError
 from jmreport.records import Entry, JobRow, Run, run_order
 from jmreport.remembered import Growing, Memory, instant_of, microseconds
-from jmreport.report import JobContext, JobHistory, Usual
+from jmreport.report.jobs import JobContext, JobHistory
+from jmreport.report.usual import Usual
 from jmreport.spill import Spill
 
 #: Jobs that are looked at together.

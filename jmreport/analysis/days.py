@@ -17,7 +17,7 @@ from jmreport.errors import UsageError
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.placed import Order
 from jmreport.records import Filters, JobRow, Run
-from jmreport.report import Day
+from jmreport.report.counts import Day
 
 #: Days that charts and tables look back.
 MOST_DAYS = 21

@@ -23,7 +23,8 @@ from jmreport.compared import (
 from jmreport.history import History
 from jmreport.night import Night
 from jmreport.records import Filters, JobRow, Run, Sketch, run_order
-from jmreport.report import CauseGroup, NightSummary
+from jmreport.report.causes import CauseGroup
+from jmreport.report.nights import NightSummary
 
 
 class Known(NamedTuple):

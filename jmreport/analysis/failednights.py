@@ -7,7 +7,8 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from jmreport.records import Run
-from jmreport.report import Day, FailedNight
+from jmreport.report.counts import Day
+from jmreport.report.nights import FailedNight
 
 
 def failed_nights(

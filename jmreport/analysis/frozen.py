@@ -14,18 +14,10 @@ from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.night import Night, NightIssue, NightJob
 from jmreport.records import run_order
-from jmreport.report import (
-    FEW,
-    MOST_GAPS,
-    MOST_PROMISES,
-    MULTIPLES,
-    CauseGroup,
-    FlakyKey,
-    Report,
-    SloReport,
-    SlowerTask,
-    Waste,
-)
+from jmreport.report import FEW, MOST_GAPS, MOST_PROMISES, MULTIPLES, Report
+from jmreport.report.causes import CauseGroup, FlakyKey
+from jmreport.report.costs import SlowerTask, Waste
+from jmreport.report.counts import SloReport
 
 _NOTHING_KNOWN = Guidance()
 

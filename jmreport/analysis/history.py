@@ -13,7 +13,7 @@ from jmreport.analysis.nights import Nights, digest_of, key_of, verdict
 from jmreport.analysis.siblings import Together, array_of
 from jmreport.records import Entry
 from jmreport.remembered import microseconds
-from jmreport.report import JobHistory
+from jmreport.report.jobs import JobHistory
 from jmreport.spill import Spill
 
 

@@ -12,7 +12,7 @@ from jmreport import attempts
 from jmreport.analysis.nights import Key, Nights, key_of
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run, run_order
-from jmreport.report import Unrepeated
+from jmreport.report.quality import Unrepeated
 
 #: Nights and jobs of a workflow of which anything can be said.
 LEAST_NIGHTS, LEAST_JOBS = 3, 6

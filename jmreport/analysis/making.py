@@ -40,13 +40,10 @@ from jmreport.models import ACTIVE_STATUSES
 from jmreport.night import Night
 from jmreport.records import JobRow, Run
 from jmreport.remembered import After, Before, Unsettled
-from jmreport.report import (
-    Day,
-    NightSummary,
-    Quality,
-    Report,
-    ReportCounts,
-)
+from jmreport.report import Report
+from jmreport.report.counts import Day, ReportCounts
+from jmreport.report.nights import NightSummary
+from jmreport.report.quality import Quality
 from jmreport.settings import Prices, ReportSettings, Slo
 
 _UNPRICED = Prices()

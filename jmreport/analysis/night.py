@@ -14,15 +14,10 @@ from jmreport.analysis.usual import percentile
 from jmreport.analysis.workflows import split
 from jmreport.placed import Order
 from jmreport.records import JobRow
-from jmreport.report import (
-    CauseGroup,
-    NightCause,
-    NightFlow,
-    NightSummary,
-    NightTask,
-    Range,
-    ReportCounts,
-)
+from jmreport.report.causes import CauseGroup
+from jmreport.report.counts import ReportCounts
+from jmreport.report.nights import NightCause, NightFlow, NightSummary, NightTask
+from jmreport.report.usual import Range
 
 #: Nights that a night is compared with, and how many there must be to keep to its kind of day.
 COMPARABLE = 14

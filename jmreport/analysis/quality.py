@@ -7,7 +7,7 @@ from typing import Any
 
 from jmreport.models import JOB_STATUSES
 from jmreport.records import Entry, Gap, JobRow, Run
-from jmreport.report import Quality
+from jmreport.report.quality import Quality
 
 #: Nights that the page of data quality looks back for runs that brought nothing.
 LATELY = 14

@@ -10,7 +10,7 @@ from jmreport.analysis.causes import Cause, cause_of
 from jmreport.analysis.nights import Nights
 from jmreport.history import History
 from jmreport.records import Entry, JobRow
-from jmreport.report import CauseGroup, CauseReport, Shared
+from jmreport.report.causes import CauseGroup, CauseReport, Shared
 
 #: What its jobs share is looked for in so many nights up to the last that it was seen in.
 NIGHTS = 7

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jmreport.analysis.nights import Verdict, verdict
 from jmreport.placed import Order
 from jmreport.records import Filters, JobRow
-from jmreport.report import SloReport
+from jmreport.report.counts import SloReport
 from jmreport.settings import Slo
 
 

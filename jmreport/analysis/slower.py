@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from jmreport.analysis.measures import median, merged
 from jmreport.records import Sketch
-from jmreport.report import NightSummary, SlowerTask
+from jmreport.report.costs import SlowerTask
+from jmreport.report.nights import NightSummary
 
 #: The rule's numbers: nights that are compared with, ratio, seconds, attempts on both sides.
 NIGHTS = 14

@@ -17,7 +17,7 @@ from jmreport.attempts import Place
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import Entry, JobRow
 from jmreport.remembered import Growing
-from jmreport.report import Array, Attempt, Sibling
+from jmreport.report.jobs import Array, Attempt, Sibling
 
 #: Tasks of an array that a page shows, and attempts of a task.
 MOST_TASKS, MOST_ATTEMPTS = 20, 50

@@ -17,7 +17,7 @@ from jmreport.analysis.usual import percentile
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import JobRow
 from jmreport.remembered import instant_of, microseconds
-from jmreport.report import Slot, Timeline, TimelineDay
+from jmreport.report.timeline import Slot, Timeline, TimelineDay
 
 #: Lengths of a slot that divide a day, and those that are days.
 _STEPS = tuple(timedelta(minutes=n) for n in (1, 5, 10, 30, 60, 180, 360, 1440))

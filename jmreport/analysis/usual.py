@@ -12,7 +12,7 @@ import msgspec
 
 from jmreport.analysis.nights import Nights
 from jmreport.records import Entry, JobRow, run_order
-from jmreport.report import Usual
+from jmreport.report.usual import Usual
 from jmreport.spill import Spill
 
 #: The runs that are looked at, and the fewest that say anything.

@@ -16,16 +16,9 @@ from msgspec.structs import astuple, replace
 from jmreport.analysis.measures import Total
 from jmreport.analysis.night import usual_night
 from jmreport.records import Entry, JobRow, Measure, Spent, name_below
-from jmreport.report import (
-    Cost,
-    LabelCost,
-    LabelReport,
-    NightSummary,
-    NightTask,
-    SlowerTask,
-    TaskCost,
-    Waste,
-)
+from jmreport.report.costs import Cost, LabelCost, SlowerTask, TaskCost, Waste
+from jmreport.report.labels import LabelReport
+from jmreport.report.nights import NightSummary, NightTask
 from jmreport.settings import Prices
 
 #: What jobs cost, by their ids: (id, measures) of those that are measured.

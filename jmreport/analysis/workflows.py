@@ -10,7 +10,8 @@ from jmreport.analysis.attention import groups
 from jmreport.analysis.nights import KeyState, Verdicts
 from jmreport.history import newness
 from jmreport.records import Entry, JobRow
-from jmreport.report import Day, FlowRates, StatusSplit, Usual, WorkflowReport
+from jmreport.report.counts import Day, FlowRates, StatusSplit, WorkflowReport
+from jmreport.report.usual import Usual
 
 T = TypeVar("T", bound=Any)
 

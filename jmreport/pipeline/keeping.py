@@ -15,7 +15,7 @@ from jmreport.records import Gap, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
-    from jmreport.report import Unrepeated
+    from jmreport.report.quality import Unrepeated
     from jmreport.snapshots import Store
 
 #: So many ids are named where a beginning may be that of several.

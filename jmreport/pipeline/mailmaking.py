@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from jmreport.letters import Letter
     from jmreport.night import NightJob
     from jmreport.render import mailviews
-    from jmreport.report import NightSummary, Report
+    from jmreport.report import Report
+    from jmreport.report.nights import NightSummary
     from jmreport.snapshots import Store
 
 

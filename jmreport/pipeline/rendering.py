@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jmreport.night import Night
     from jmreport.records import Run
     from jmreport.render.sharing import Share
-    from jmreport.report import NightSummary
+    from jmreport.report.nights import NightSummary
     from jmreport.snapshots import Store
 
 #: Reasons why a report is incomplete that are said on one line.

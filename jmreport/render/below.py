@@ -12,7 +12,7 @@ from jmreport.render import addresses, subjobs, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.timing import TaskCalls
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 #: Sub-workflows drawn below one call, and tasks of sub-workflows drawn on a page.
 MOST_DRAWN = 3

@@ -18,7 +18,9 @@ from jmreport.render import addresses, words
 from jmreport.render.guides import Guides, Known
 from jmreport.render.joblists import NO_NAME, Column, Jobs, Lines, Lists
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseReport, NightSummary, Report, Shared
+from jmreport.report import Report
+from jmreport.report.causes import CauseReport, Shared
+from jmreport.report.nights import NightSummary
 
 #: Causes on the list, jobs and nights on a cause's page, names in a row.
 ROWS = 200

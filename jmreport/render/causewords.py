@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from jmreport.render import words
-from jmreport.report import CauseGroup, ReportCounts, Usual
+from jmreport.report.causes import CauseGroup
+from jmreport.report.counts import ReportCounts
+from jmreport.report.usual import Usual
 
 #: Tasks and labels that are named.
 NAMED = 3

@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from jmreport.records import utc_text
 from jmreport.render import addresses, verdict
-from jmreport.report import FailedNight, NightSummary, in_order
+from jmreport.report.nights import FailedNight, NightSummary, in_order
 
 #: Nights that a feed tells of.
 NIGHTS = 30

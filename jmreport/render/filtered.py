@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Filters
 from jmreport.render import words
-from jmreport.report import Report, StatusSplit
+from jmreport.report import Report
+from jmreport.report.counts import StatusSplit
 
 
 def named(filters: Filters) -> str:

@@ -7,7 +7,8 @@ from msgspec import Struct
 from jmreport.render import addresses, words
 from jmreport.render.joblists import NO_NAME, list_name
 from jmreport.render.leads import Leads, Link, job_link
-from jmreport.report import FEW, FlakyKey
+from jmreport.report import FEW
+from jmreport.report.causes import FlakyKey
 
 #: Rows on a workflow's page.
 ROWS = 25

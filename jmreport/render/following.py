@@ -2,7 +2,8 @@
 
 from jmreport.night import Told
 from jmreport.render import words
-from jmreport.report import Report, Unrepeated
+from jmreport.report import Report
+from jmreport.report.quality import Unrepeated
 
 #: Workflows that are named, and characters of a name.
 _NAMED, _LONGEST = 3, 60

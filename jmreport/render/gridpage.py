@@ -15,7 +15,8 @@ from jmreport.records import RETRIED
 from jmreport.render import addresses, filtered, verdict, words, workflowpages
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.page import Page, digest
-from jmreport.report import FailedNight, NightFlow, NightSummary, Report, in_order
+from jmreport.report import Report
+from jmreport.report.nights import FailedNight, NightFlow, NightSummary, in_order
 
 #: Nights and workflows that are shown; what is left out is said with a count.
 NIGHTS = 31

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from jmreport.records import Asked, JobRow
 from jmreport.render import words
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 #: Scheme, host with what stands before it, and the rest.
 _ADDRESS = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)

@@ -8,7 +8,7 @@ from jmreport.attempts import LABELS, place
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.joblists import filter_state, status_adjective, status_order
-from jmreport.report import Array, Attempt, JobContext, Sibling
+from jmreport.report.jobs import Array, Attempt, JobContext, Sibling
 
 _SUBMISSION = LABELS[0]
 

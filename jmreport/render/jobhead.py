@@ -7,7 +7,7 @@ from jmreport.records import Record, moment
 from jmreport.render import addresses, values, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.reading import Reading
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 #: Chips at the head, and gaps that stand open; the others are one click away.
 MOST_LABELS = 40

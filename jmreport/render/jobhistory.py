@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Making
-from jmreport.report import JobContext, JobHistory
+from jmreport.report.jobs import JobContext, JobHistory
 
 
 class Earlier(Struct, frozen=True, kw_only=True):

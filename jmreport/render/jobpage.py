@@ -46,7 +46,7 @@ from jmreport.render.subjobs import SubJobs
 from jmreport.render.theme import Theme
 from jmreport.render.timing import MOST_BARS, Timing, timing
 from jmreport.render.values import Budget, Values
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 
 #: What a job's page is printed with.

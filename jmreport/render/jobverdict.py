@@ -8,7 +8,7 @@ from msgspec import Struct
 from jmreport.models import TaskMetadata, is_failure
 from jmreport.records import JobRow
 from jmreport.render import words
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 _CAUSES = {
     "preempted": "its machine was preempted",

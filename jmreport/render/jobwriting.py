@@ -25,7 +25,7 @@ from jmreport.render.making import Done, JobTask, Maker
 from jmreport.render.page import digest
 from jmreport.render.sharing import Others
 from jmreport.render.workers import JobWorkers, batched, working
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 #: Jobs whose pages are looked up in the ledger together.
 LOOKED_UP = 200

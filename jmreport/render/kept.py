@@ -30,7 +30,7 @@ from jmreport.render.ledger import (
 from jmreport.render.making import base_of, encoded
 from jmreport.render.page import digest
 from jmreport.render.theme import Theme
-from jmreport.report import NightSummary
+from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
 
 #: Raised when nights must be told anew, since what they keep has changed its meaning.

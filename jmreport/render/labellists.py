@@ -6,7 +6,7 @@ from typing import Protocol
 from jmreport.render import addresses, words
 from jmreport.render.joblists import OF_ALL_TIME, Lists, filter_state, list_name, status_adjective
 from jmreport.render.page import digest
-from jmreport.report import FrameReport, LabelReport, LabelValue
+from jmreport.report.labels import FrameReport, LabelReport, LabelValue
 
 
 class Everywhere:

@@ -14,7 +14,9 @@ from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, s
 from jmreport.render.labellists import Everywhere, Links, ValueLinks
 from jmreport.render.leads import ToLists
 from jmreport.render.page import Page, digest
-from jmreport.report import FrameReport, LabelReport, LabelValue, Report, ShownLabel, StatusSplit
+from jmreport.report import Report
+from jmreport.report.counts import StatusSplit
+from jmreport.report.labels import FrameReport, LabelReport, LabelValue, ShownLabel
 
 #: Values on a page; a label of samples can have as many values as there are jobs.
 VALUES = 100

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from jmreport.render import bands, charts, sparklines, words
 from jmreport.render.leads import Leads, Link, workflow_link
-from jmreport.report import Day, FlowRates
+from jmreport.report.counts import Day, FlowRates
 
 #: Address of the list of a day's jobs by (day, "bad", "Failed", "Aborted" or "Succeeded").
 DayLinks = Mapping[tuple[str, str], str]

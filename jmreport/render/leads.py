@@ -13,7 +13,8 @@ from jmreport.night import NightJob
 from jmreport.render import addresses, words
 from jmreport.render.joblists import NO_NAME, Lists
 from jmreport.render.labellists import Everywhere, Links, ValueLinks
-from jmreport.report import Report, ShownLabel
+from jmreport.report import Report
+from jmreport.report.labels import ShownLabel
 
 
 class Link(Struct, frozen=True, kw_only=True):

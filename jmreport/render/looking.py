@@ -27,7 +27,7 @@ from jmreport.render import addresses
 from jmreport.render.files import Files
 from jmreport.render.jobcells import Jobs
 from jmreport.render.ledger import Brief, Ledger
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 
 #: Jobs that are read together.
 _AT_ONCE = 500

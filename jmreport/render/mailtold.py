@@ -30,7 +30,10 @@ from jmreport.render.mailviews import (
     Size,
     Tile,
 )
-from jmreport.report import CauseGroup, Day, Report, StuckJob
+from jmreport.report import Report
+from jmreport.report.causes import CauseGroup
+from jmreport.report.counts import Day
+from jmreport.report.jobs import StuckJob
 from jmreport.settings import Prices, Team
 
 #: Notes of known issues up to this length are shown as they are meant; longer ones are cut.

@@ -23,7 +23,7 @@ from jmreport.render.jobcells import Lent
 from jmreport.render.jobfacts import SiteFacts
 from jmreport.render.page import Page, digest
 from jmreport.render.theme import Theme
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 
 ReadRecords = Callable[[str, Sequence[int]], Iterator[Record]]

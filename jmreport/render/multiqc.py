@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from jmreport.render import filtered, verdict, words
-from jmreport.report import CauseGroup, Report
+from jmreport.report import Report
+from jmreport.report.causes import CauseGroup
 
 #: MultiQC turns longer tables into drawings.
 ROWS = 500

@@ -9,7 +9,8 @@ from jmreport.render import addresses, filtered, verdict, words
 from jmreport.render.gridpage import EXPECTED
 from jmreport.render.joblists import Lists
 from jmreport.render.page import Page, digest
-from jmreport.report import FailedNight, NightSummary, Report, in_order
+from jmreport.report import Report
+from jmreport.report.nights import FailedNight, NightSummary, in_order
 
 
 class Counted(Struct, frozen=True):

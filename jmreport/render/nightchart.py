@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from jmreport.render import words
 from jmreport.render.lastnights import day_words, ended, unreported
-from jmreport.report import Day
+from jmreport.report.counts import Day
 
 #: Pixels of the drawing's own: left of the bars, above and below each panel's, and their height.
 _LEFT, _RIGHT, _HEAD, _HEIGHT, _FOOT = 32, 8, 44, 76, 18

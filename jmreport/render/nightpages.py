@@ -25,7 +25,11 @@ from jmreport.render.leads import Leads
 from jmreport.render.overview import OverviewView
 from jmreport.render.overviewrows import cause_list
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, NightSummary, Report, ShownLabel, StuckJob
+from jmreport.report import Report
+from jmreport.report.causes import CauseGroup
+from jmreport.report.jobs import StuckJob
+from jmreport.report.labels import ShownLabel
+from jmreport.report.nights import NightSummary
 from jmreport.settings import Prices
 
 #: How a night is had when its page must be made again.

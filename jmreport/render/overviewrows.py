@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from jmreport.render import causewords, words
 from jmreport.render.leads import Leads, Link, job_link, more, workflow_link
-from jmreport.report import CauseGroup, StuckJob
+from jmreport.report.causes import CauseGroup
+from jmreport.report.jobs import StuckJob
 
 #: Workflows of a cause that are named.
 _FLOWS = 3

@@ -9,7 +9,8 @@ from msgspec import Struct
 from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import list_name
 from jmreport.render.leads import Leads, Link
-from jmreport.report import FEW, MOST_PROMISES, Report, SloReport
+from jmreport.report import FEW, MOST_PROMISES, Report
+from jmreport.report.counts import SloReport
 from jmreport.settings import Slo
 
 

@@ -11,7 +11,10 @@ from jmreport.render.joblists import Lists
 from jmreport.render.leads import Link
 from jmreport.render.page import Page, digest
 from jmreport.render.serverfacts import ServerFacts
-from jmreport.report import FrameDifference, LabelReport, Quality, Report, StatusSplit
+from jmreport.report import Report
+from jmreport.report.counts import StatusSplit
+from jmreport.report.labels import FrameDifference, LabelReport
+from jmreport.report.quality import Quality
 
 #: Gaps shown in the table; all of them are in data/report.json, which the page says.
 GAPS = 1000

@@ -19,7 +19,10 @@ from jmreport.night import Night, NightIssue, Told
 from jmreport.records import utc_text
 from jmreport.render import filtered, verdict
 from jmreport.render.guides import Guides
-from jmreport.report import CauseGroup, Cost, FlakyKey, Report, SloReport, SlowerTask
+from jmreport.report import Report
+from jmreport.report.causes import CauseGroup, FlakyKey
+from jmreport.report.costs import Cost, SlowerTask
+from jmreport.report.counts import SloReport
 
 #: The format of report.json; raised when a key changes its meaning or goes.
 REPORT_FORMAT = 1

@@ -57,7 +57,8 @@ from jmreport.render.sharing import WHOLE, Others, Share
 from jmreport.render.standing import Standing
 from jmreport.render.theme import Theme
 from jmreport.render.workers import MOST_WORKERS
-from jmreport.report import JobContext, Report
+from jmreport.report import Report
+from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 
 _NO_GUIDANCE = Guidance()

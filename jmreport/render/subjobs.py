@@ -8,7 +8,7 @@ from jmreport.models import JobMetadataResponse, TaskMetadata
 from jmreport.records import MISFIT, JobRow
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
-from jmreport.report import JobContext
+from jmreport.report.jobs import JobContext
 from jmreport.short_ids import form
 
 #: The rank of a sub-job of which nothing has to be said.

@@ -18,17 +18,10 @@ from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.leads import Leads, Link, ToLists, workflow_link
 from jmreport.render.page import Page, digest
-from jmreport.report import (
-    FEW,
-    CauseGroup,
-    Cost,
-    LabelCost,
-    Report,
-    SlowerTask,
-    TaskCost,
-    Waste,
-    WorkflowReport,
-)
+from jmreport.report import FEW, Report
+from jmreport.report.causes import CauseGroup
+from jmreport.report.costs import Cost, LabelCost, SlowerTask, TaskCost, Waste
+from jmreport.report.counts import WorkflowReport
 from jmreport.settings import Prices
 
 #: Rows of a table; what is left out is said with a count.

@@ -13,7 +13,8 @@ from jmreport.render.joblists import NO_NAME, Lists
 from jmreport.render.lastnights import day_words
 from jmreport.render.leads import Link
 from jmreport.render.page import Page, digest
-from jmreport.report import Report, Timeline, TimelineDay
+from jmreport.report import Report
+from jmreport.report.timeline import Timeline, TimelineDay
 
 _BACK = ("Timeline", addresses.TIMELINE)
 #: Words below the drawing, on a screen and on a phone.

@@ -7,13 +7,9 @@ from msgspec.structs import replace
 from jmreport.night import Told
 from jmreport.records import RETRIED, Asked, Filters
 from jmreport.render import filtered, words
-from jmreport.report import (
-    CauseGroup,
-    FailedNight,
-    NightSummary,
-    ReportCounts,
-    StatusSplit,
-)
+from jmreport.report.causes import CauseGroup
+from jmreport.report.counts import ReportCounts, StatusSplit
+from jmreport.report.nights import FailedNight, NightSummary
 
 #: What work that is no longer counted did not do, so that nobody can say how it stands.
 AGAIN = "succeeded or failed again for 7 nights"

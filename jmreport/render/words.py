@@ -16,7 +16,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from jmreport.records import RETRIED, instant
-from jmreport.report import Range
+from jmreport.report.usual import Range
 
 #: The dash that stands for "not known" in plain text.
 MISSING = "—"

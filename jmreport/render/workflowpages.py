@@ -34,7 +34,9 @@ from jmreport.render.joblists import (
 from jmreport.render.lastnights import day_number, day_rates, day_words, night_words
 from jmreport.render.leads import Link, ToLists
 from jmreport.render.page import Page, digest
-from jmreport.report import CauseGroup, Day, Report, WorkflowReport
+from jmreport.report import Report
+from jmreport.report.causes import CauseGroup
+from jmreport.report.counts import Day, WorkflowReport
 from jmreport.settings import Prices
 
 
