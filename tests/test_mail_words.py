@@ -37,7 +37,7 @@ from mail_cases import (
 from msgspec.structs import replace
 
 from jmreport import pipeline
-from jmreport.analysis import measure, summarise
+from jmreport.analysis import measure, relabelled, summarise
 from jmreport.errors import Exit, SnapshotError, UsageError
 from jmreport.progress import SilentProgress
 from jmreport.records import Filters, Gap, JobRow
@@ -329,6 +329,49 @@ def test_a_team_that_never_had_a_job_is_told_that(tmp_path: Path) -> None:
     mail = one(tmp_path, replace(ANA, labels={"owner": "anna"}))
     assert mail["Subject"] == "[jm] germline · Mon 23 Nov: no job is this team's"
     assert "No job is known with owner = anna." in seen(mail)
+
+
+@pytest.mark.parametrize(
+    ("team", "heading", "said"),
+    [
+        ("li", "Now this team’s: 1 job", "got its labels since the last report"),
+        ("ana", "No longer this team’s: 1 job", "got other labels since the last report"),
+    ],
+)
+def test_a_failed_job_that_is_handed_over_is_told_to_both_teams(
+    tmp_path: Path, team: str, heading: str, said: str
+) -> None:
+    """Nothing of it is new, so that both would be silent: as if it were nobody's."""
+    failed = job("a1", 1, "Failed")
+    over = replace(failed, labels={**failed.labels, "owner": "li"})
+    fine = [job("a2", 1), job("l2", 1, owner="li", name="other")]
+    store(tmp_path / "snapshots", [failed, *fine], [over, *fine])
+    assert sent_to(tmp_path, {"owner": team}) == {"always", "on-change", "on-failure"}
+    mail = one(tmp_path, replace(ANA, labels={"owner": team}))
+    for told in (seen(mail), " ".join(text(mail).split())):
+        assert heading.lower() in told.lower()
+        assert said in told
+        assert failed.id[:8] in told
+    assert mail["Subject"].endswith("1 still failing of 2" if team == "li" else "1 job")
+
+
+def test_a_job_that_keeps_its_team_is_not_handed_over(tmp_path: Path) -> None:
+    """Whatever else is told of it: triage, or a sample's new name."""
+    failed = job("a1", 1, "Failed")
+    triaged = replace(failed, labels={**failed.labels, "triage": "known"})
+    store(tmp_path / "snapshots", [failed], [triaged])
+    assert sent_to(tmp_path, {"owner": "ana"}) == {"always", "on-failure"}
+    assert "this team’s:" not in seen(one(tmp_path))
+
+
+def test_lists_without_labels_hand_nothing_over(tmp_path: Path) -> None:
+    """Labels that only a job's own detail tells of are no news of the list."""
+    store(tmp_path / "snapshots", [], [])
+    with Store.open(tmp_path / "snapshots", summarise=summarise, measure=measure) as opened:
+        bare = {"id": "x", "status": "Failed"}
+        labelled = {**bare, "labels": {"owner": "ana"}}
+        assert relabelled([bare], [labelled], opened) == ()
+        assert relabelled([labelled, 7], [bare, None], opened) == ()
 
 
 BATCH = Filters(labels={"batch": "b17"})

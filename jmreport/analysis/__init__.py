@@ -3,7 +3,8 @@
 from jmreport.analysis.beneath import Beneath, GrowingBeneath
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
-from jmreport.analysis.frozen import frozen, named
+from jmreport.analysis.frozen import frozen, jobs_named, named
+from jmreport.analysis.handed import Relabelled, handed, relabelled
 from jmreport.analysis.identity import known_unrepeated
 from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import Remembering, analyse, retold, told
@@ -15,16 +16,20 @@ __all__ = [
     "Beneath",
     "GrowingBeneath",
     "OfTeam",
+    "Relabelled",
     "Remembering",
     "analyse",
     "contexts",
     "difference",
     "frozen",
+    "handed",
+    "jobs_named",
     "known",
     "known_unrepeated",
     "leaned_on",
     "measure",
     "named",
+    "relabelled",
     "retold",
     "runs_of_team",
     "summarise",

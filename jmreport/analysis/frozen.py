@@ -4,6 +4,7 @@ It is made once, when the night's run is rendered first, and stands for what was
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import msgspec
@@ -129,7 +130,15 @@ def names(report: Report) -> set[str]:
 
 def named(report: Report, history: History) -> tuple[NightJob, ...]:
     """The jobs that its overview names, also those from before the report's window."""
-    entries = history.of(sorted(names(report)))
+    return jobs_named(names(report), history, report.short_ids)
+
+
+def jobs_named(
+    jobs: Iterable[str], history: History, short_ids: Mapping[str, str] | None = None
+) -> tuple[NightJob, ...]:
+    """Some jobs as a night names them. Short ids are looked up where they are not given."""
+    wanted = sorted(jobs)
+    short = history.short_ids(wanted) if short_ids is None else short_ids
     return tuple(
-        NightJob.of(entry.row, report.short_ids.get(job, job[:8])) for job, entry in entries.items()
+        NightJob.of(entry.row, short.get(job, job[:8])) for job, entry in history.of(wanted).items()
     )

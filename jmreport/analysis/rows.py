@@ -180,11 +180,16 @@ def _gap(record: Record, misfit: str) -> tuple[Gap, ...]:
 
 def _labels(newest: Tree, other: Tree) -> dict[str, str]:
     """The detail's labels before the list's of the same run, which learns of changes late."""
-    for tree in (newest, other):
-        labels = tree.get("labels")
-        if isinstance(labels, dict):
-            return {str(key): label_text(value) for key, value in labels.items()}
-    return {}
+    found = labels_of(newest)
+    return (labels_of(other) or {}) if found is None else found
+
+
+def labels_of(tree: Tree) -> dict[str, str] | None:
+    """The labels of a detail or a list row as text; None where it has none to tell of."""
+    labels = tree.get("labels")
+    if not isinstance(labels, dict):
+        return None
+    return {str(key): label_text(value) for key, value in labels.items()}
 
 
 def _work(job: str, detail: Tree, own: Tree) -> str:

@@ -47,12 +47,12 @@ class OfTeam:
         if not self._labels:
             return True
         if entry.row.listed:
-            return has(entry.row, self._labels)
+            return has(entry.row.labels, self._labels)
         job = entry.row.id
         if job not in self._below:
             if len(self._below) >= _KEPT:
                 self._below.clear()
-            self._below[job] = has(self._root(entry), self._labels)
+            self._below[job] = has(self._root(entry).labels, self._labels)
         return self._below[job]
 
     def _root(self, entry: Entry) -> JobRow:
@@ -67,9 +67,9 @@ class OfTeam:
         return entry.row
 
 
-def has(row: JobRow, labels: Mapping[str, str]) -> bool:
-    """Whether a job has all of the labels."""
-    return all(row.labels.get(key) == value for key, value in labels.items())
+def has(known: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Whether a job that has the one labels has all of the others."""
+    return all(known.get(key) == value for key, value in labels.items())
 
 
 def runs_of_team(runs: Sequence[Run], history: History, own: OfTeam) -> tuple[Run, ...]:

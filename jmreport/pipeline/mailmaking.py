@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,9 +16,11 @@ from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.pipeline import guiding
 from jmreport.pipeline.keeping import told_runs
 from jmreport.records import Run, run_id
+from jmreport.report.jobs import Handed
 from jmreport.settings import Settings, Team
 
 if TYPE_CHECKING:
+    from jmreport.analysis import Relabelled
     from jmreport.letters import Letter
     from jmreport.night import NightJob
     from jmreport.render import mailviews
@@ -83,6 +86,7 @@ class Making:
             pages_lack=self.pages_lack,
             unsent=unsent,
             known=of.known,
+            handed=of.handed,
         )
         return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 
@@ -134,11 +138,13 @@ class Making:
 
 
 class _OfTeam(NamedTuple):
-    """A team's report, the jobs that it names, and whether any job that is known is the team's."""
+    """A team's report, the jobs that are named, whether any job that is known is the team's, and
+    what was handed to it or to others."""
 
     report: Report | None = None
     named: tuple[NightJob, ...] = ()
     known: bool = True
+    handed: Handed = Handed()
 
 
 class _Reports:
@@ -171,13 +177,26 @@ class _Reports:
             measures=self._store.measures,
             prices=self._settings.prices,
         )
+        handed = analysis.handed(self._relabelled, report, team.labels)
         return _OfTeam(
             report,
-            # Some of them may be from before the report's window.
-            analysis.named(report, own),
+            # Some of them may be from before the report's window, and some are others' by now.
+            (*analysis.named(report, own), *analysis.jobs_named(handed.went, self._store)),
             # Those are of all time: a team of which no job was ever listed has none.
             bool(report.workflows) or not team.labels,
+            handed,
         )
+
+    @cached_property
+    def _relabelled(self) -> tuple[Relabelled, ...]:
+        """The failed jobs that have other labels in the newest list than in the one before."""
+        from jmreport import analysis
+
+        usable = [run.id for run in self._runs if run.usable and not run.pruned]
+        if len(usable) < 2:
+            return ()
+        before, now = (self._store.rows(run) for run in usable[-2:])
+        return analysis.relabelled((row for _, row in before), (row for _, row in now), self._store)
 
     def _past(self) -> tuple[NightSummary, ...]:
         """The nights before, where the site told them all: what is usual comes from them."""

@@ -29,7 +29,7 @@ def wanted(night: Night, team: Team) -> bool:
         return True
     if filtered.hides_anew(report, team.labels):
         return True
-    either = counts.missing + counts.stuck + counts.lapsed
+    either = counts.missing + counts.stuck + counts.lapsed + bool(night.handed)
     if team.send == "on-change":
         return bool(counts.new + counts.fixed + either or report.previous is None)
     return bool(counts.failing + either)

@@ -272,7 +272,20 @@ class Telling:
     # --- lists ---
 
     def _parts(self, report: Report, rows: int) -> Iterator[Part]:
+        handed = self.night.handed
         lists = (
+            (
+                "Now this team’s",
+                "failed before, and got its labels since the last report",
+                handed.came,
+                {job: self._ended(job) for job in handed.came[:rows]},
+            ),
+            (
+                "No longer this team’s",
+                "failed before, and got other labels since the last report; not counted here",
+                handed.went,
+                {job: self._ended(job) for job in handed.went[:rows]},
+            ),
             (
                 "Stuck",
                 "active for much longer than usual, or waiting for over 12 hours",
@@ -341,7 +354,9 @@ class Telling:
 
     def _job(self, job: str) -> Link:
         assert self.report is not None  # whose job it is
-        short = words.cut_end(self.report.short_ids.get(job, job[:8]), 60)
+        named = self.named.get(job)
+        known = self.report.short_ids.get(job) or (named.short_id if named else job[:8])
+        short = words.cut_end(known, 60)
         return Link(short, self.places.href(addresses.job(job)))
 
     # --- the rest ---
@@ -366,8 +381,10 @@ class Telling:
     def _foot(self) -> Iterator[str]:
         often = {
             "always": "Sent every night",
-            "on-change": "Sent when something is new, fixed, missing, stuck or no longer counted",
-            "on-failure": "Sent when something fails, is missing, stuck or no longer counted",
+            "on-change": "Sent when something is new, fixed, missing, stuck, no longer counted or "
+            "handed over",
+            "on-failure": "Sent when something fails, is missing, stuck, no longer counted or "
+            "handed over",
         }[self.team.send]
         more = "" if self.team.send == "always" else ", and whenever a run fails or is incomplete"
         yield f"{often}{more}, to {words.cut_end(self.team.name, 80)}: {_about(self.team)}."

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from jmreport.night import NightJob
 from jmreport.report import Report
+from jmreport.report.jobs import Handed
 
 
 class Size(Struct, frozen=True):
@@ -43,7 +44,8 @@ class Night(Struct, frozen=True, kw_only=True):
     It is None where no run ever brought one. `named` are the jobs that its numbers name, also those
     from before its window. `failed` is the newest run, where it brought nothing; `pages_lack` says
     why its pages are not where the mail leads to, "" where they are. `unsent` are mails of nights
-    before that did not reach the team. `known` says whether any job that is known is the team's.
+    before that did not reach the team. `known` says whether any job that is known is the team's,
+    and `handed` which were handed to it, or to others.
     """
 
     report: Report | None
@@ -52,6 +54,7 @@ class Night(Struct, frozen=True, kw_only=True):
     pages_lack: str = ""
     unsent: tuple[Unsent, ...] = ()
     known: bool = True
+    handed: Handed = Handed()
 
     @property
     def at(self) -> datetime:

@@ -90,6 +90,19 @@ class JobContext(Struct, frozen=True, kw_only=True):
     unjudged: bool = False
 
 
+class Handed(Struct, frozen=True, kw_only=True):
+    """Ids of jobs that failed before and were given other labels since the last report.
+
+    `came` became a team's by it and still fail; `went` were its own.
+    """
+
+    came: tuple[str, ...] = ()
+    went: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.came or self.went)
+
+
 class StuckJob(Struct, frozen=True, kw_only=True):
     """A job active longer than max(P95 x 1.5, P95 + 1 h) of its workflow, or waiting over 12 h."""
 
