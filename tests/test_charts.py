@@ -18,7 +18,9 @@ from jmreport.render import charts, plotting
 from jmreport.render.bands import usual_band
 from jmreport.render.charts import Bar, Days, Durations, Rates, Run
 from jmreport.render.drawings import Charts
+from jmreport.render.lastnights import usual_day
 from jmreport.render.sparklines import segments, sparkline
+from jmreport.report.counts import Day
 
 DAYS = tuple(
     Bar(
@@ -67,6 +69,25 @@ def test_a_day_without_a_report_is_marked_and_named_in_both_panels() -> None:
     assert drawn.count("22 Nov: no report") == 2
     assert ">no report<" in drawn
     assert "no report" not in plotting.draw(CHARTS[0])
+
+
+def test_nights_that_tell_nothing_are_not_what_is_usual() -> None:
+    """Neither one without a report nor one of which nobody asked for failed jobs lowers it."""
+    lost = tuple(
+        Bar(day=f"2026-11-{day}", label=f"{day} Nov", unreported=day % 2 == 0, told=False)
+        for day in range(22, 30)
+    )
+    told = [Bar(day=f"2026-10-{day}", label=f"{day} Oct", failed=day) for day in range(10, 16)]
+    drawn = plotting.draw(Days(title="a", take_away="b", bars=(*told, *lost, told[0])))
+    assert ">median 13<" in drawn
+    assert "median" not in plotting.draw(Days(title="a", take_away="b", bars=(*told[2:], *lost)))
+
+
+def test_what_usually_fails_is_counted_from_nights_with_a_report() -> None:
+    nights = [Day(day=f"2026-10-{day}", run="r", failed=day) for day in range(10, 16)]
+    lost = [Day(day=f"2026-10-{day}", unreported=True) for day in range(16, 24)]
+    assert usual_day([*nights, *lost, nights[0]]) == "usually 13 failed a night"
+    assert usual_day([*nights[2:], *lost]) == ""
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 #: Raised when a drawing changes though its data does not.
-DRAWING = 2
+DRAWING = 3
 
 #: The colours that are drawn, by the name of their token in site.css.
 INK = {
@@ -61,6 +61,8 @@ class Bar(Struct, frozen=True, kw_only=True):
     failed_link: str = ""
     succeeded_link: str = ""
     unreported: bool = False
+    #: Whether failed and aborted jobs were asked for in it: else it says nothing of what is usual.
+    told: bool = True
 
 
 class Days(Struct, frozen=True, kw_only=True, tag=True):

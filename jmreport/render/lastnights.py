@@ -78,7 +78,7 @@ def unreported(day: Day) -> bool:
 
 def usual_day(days: Sequence[Day]) -> str:
     """The median of failed jobs in the nights before the last; "" below five."""
-    before = sorted(day.failed for day in days[:-1] if day.told)
+    before = sorted(day.failed for day in days[:-1] if day.told and not unreported(day))
     return (
         f"usually {words.number(before[len(before) // 2])} failed a night"
         if len(before) > 4
@@ -164,23 +164,32 @@ def day_charts(days: Sequence[Day], links: DayLinks) -> tuple[charts.Days, ...]:
     """The chart for wide and for narrow pages; none where nothing ended."""
     if not any(ended(day) for day in days):
         return ()
-    bars = tuple(
-        charts.Bar(
-            day=day.day,
-            label=day_words(day.day),
-            succeeded=day.succeeded,
-            failed=day.failed,
-            aborted=day.aborted,
-            failed_link=links.get((day.day, "bad"), ""),
-            succeeded_link=links.get((day.day, "Succeeded"), ""),
-            unreported=unreported(day),
-        )
-        for day in days
-    )
+    bars = tuple(_bar(day, links) for day in days)
     wide = charts.Days(
         title="Jobs that ended, by night", take_away=said(days), bars=bars, width="wide"
     )
     return wide, replace(wide, width="narrow")
+
+
+def mail_chart(days: Sequence[Day]) -> charts.Days:
+    """The same for a mail, where nothing leads anywhere."""
+    bars = tuple(_bar(day, {}) for day in days)
+    return charts.Days(title="Jobs that ended, by day", take_away="", bars=bars, width="mail")
+
+
+def _bar(day: Day, links: DayLinks) -> charts.Bar:
+    silent = unreported(day)
+    return charts.Bar(
+        day=day.day,
+        label=day_words(day.day),
+        succeeded=day.succeeded,
+        failed=day.failed,
+        aborted=day.aborted,
+        failed_link=links.get((day.day, "bad"), ""),
+        succeeded_link=links.get((day.day, "Succeeded"), ""),
+        unreported=silent,
+        told=not silent and not {"Failed", "Aborted"}.intersection(day.unseen),
+    )
 
 
 # --- workflows ---------------------------------------------------------------------------------

@@ -409,19 +409,7 @@ class Telling:
         ended = sum(bool(day.failed + day.aborted + day.succeeded) for day in days)
         if ended < _FEWEST_DAYS or not any(day.failed + day.aborted for day in days):
             return None
-        bars = tuple(
-            charts.Bar(
-                day=day.day,
-                label=lastnights.day_words(day.day),
-                succeeded=day.succeeded,
-                failed=day.failed,
-                aborted=day.aborted,
-                unreported=lastnights.unreported(day),
-            )
-            for day in days
-        )
-        drawn = charts.Days(title="Jobs that ended, by day", take_away="", bars=bars, width="mail")
-        return drawn, Chart(
+        return lastnights.mail_chart(days), Chart(
             light="chart-light@jmreport", dark="chart-dark@jmreport", said=_chart_said(days)
         )
 

@@ -156,7 +156,7 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     bad = [a + b for a, b in zip(failed, aborted, strict=True)]
     _dress(above, "Failed and aborted jobs a night", max(bad, default=0))
     _dress(below, "Succeeded jobs a night", max((bar.succeeded for bar in bars), default=0))
-    _median(above, bad)
+    _median(above, [n for n, bar in zip(bad[:-1], bars[:-1], strict=True) if bar.told])
     _say_highest(above, bad)
     for place, bar in enumerate(bars):
         if bar.unreported:
@@ -222,9 +222,12 @@ def _stack(
         axes.add_artist(patch)
 
 
-def _median(axes: "Axes", values: Sequence[int]) -> None:
-    """A dashed line at the usual night: the median of the nights before the last one."""
-    before = sorted(values[:-1])
+def _median(axes: "Axes", nights: Sequence[int]) -> None:
+    """A dashed line at the usual night: the median of the nights before the last one.
+
+    Of those alone that tell: no report of a night is no night without a failure.
+    """
+    before = sorted(nights)
     if len(before) < 5:
         return
     usual = before[len(before) // 2]
