@@ -15,7 +15,8 @@ from site_cases import entries, report, runs, write
 from jmreport.models import DisplayField
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, data
-from jmreport.render.jobcells import MOST_COLUMNS, Jobs, columns
+from jmreport.render.columns import MOST_COLUMNS, columns
+from jmreport.render.jobcells import Jobs
 from jmreport.render.jobrows import filters
 from jmreport.render.words import zone
 

@@ -18,7 +18,8 @@ from msgspec import Struct
 from jmreport.placed import Placed
 from jmreport.records import RETRIED
 from jmreport.render import addresses, words
-from jmreport.render.jobcells import NO_NAME, Cell, Column, Jobs, Lines
+from jmreport.render.columns import Column
+from jmreport.render.jobcells import NO_NAME, Cell, Jobs, Lines
 from jmreport.render.jobrows import rows_script
 from jmreport.render.listpages import (
     OF_ALL_TIME,

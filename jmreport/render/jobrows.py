@@ -11,15 +11,8 @@ import msgspec
 from jmreport.models import DisplayField
 from jmreport.records import JobRow
 from jmreport.render import addresses, words
-from jmreport.render.jobcells import (
-    CELL_TEXT,
-    NO_NAME,
-    Column,
-    Jobs,
-    field_key,
-    field_text,
-    field_time,
-)
+from jmreport.render.columns import Column, field_key, field_text, field_time
+from jmreport.render.jobcells import CELL_TEXT, NO_NAME, Jobs
 from jmreport.report import Report
 
 #: A label with at most this many values is offered in the filter's suggestions.

@@ -15,7 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.render import addresses, words
-from jmreport.render.jobcells import Column, Jobs, Lines
+from jmreport.render.columns import Column
+from jmreport.render.jobcells import Jobs, Lines
 from jmreport.render.page import Page, digest
 from jmreport.render.standing import Standing
 
