@@ -30,11 +30,7 @@ class Spill:
 
     def __init__(self) -> None:
         # A stream that nobody reads to its end is closed by whichever thread tidies up.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        # Negative: so many KiB of it may stay in memory.
-        self._database.execute("PRAGMA cache_size = -1024")
+        self._database = unnamed(check_same_thread=False)
         self._database.execute("CREATE TABLE heap (name TEXT, a, b, c, body BLOB)")
         self._database.execute(
             "CREATE TABLE kept (name TEXT, id TEXT, body BLOB, PRIMARY KEY (name, id)) "
@@ -64,7 +60,7 @@ class Spill:
 
     def ordered(self, name: str) -> Iterator[bytes]:
         """All of a heap, by their places."""
-        with _room():
+        with room():
             self._hand_over()
             found = self._database.execute(
                 "SELECT body FROM heap WHERE name = ? ORDER BY a, b, c", (name,)
@@ -81,7 +77,7 @@ class Spill:
     def get(self, name: str, keys: Sequence[str]) -> dict[str, bytes]:
         """What is kept under some keys, at most a thousand of them."""
         marks = ", ".join("?" * len(keys))
-        with _room():
+        with room():
             self._hand_over()
             found = self._database.execute(
                 f"SELECT id, body FROM kept WHERE name = ? AND id IN ({marks})",  # noqa: S608
@@ -90,7 +86,7 @@ class Spill:
         return dict(found)
 
     def _hand_over(self) -> None:
-        with _room():
+        with room():
             self._database.executemany("INSERT INTO heap VALUES (?, ?, ?, ?, ?)", self._waiting)
             self._database.executemany(
                 "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", self._to_keep
@@ -99,8 +95,19 @@ class Spill:
         self._to_keep.clear()
 
 
+def unnamed(*, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A database on the disk that is gone when it is closed, or the process ends."""
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=check_same_thread)
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    # Negative: so many KiB of it may stay in memory.
+    database.execute("PRAGMA cache_size = -1024")
+    return database
+
+
 @contextmanager
-def _room() -> Iterator[None]:
+def room() -> Iterator[None]:
+    """Says what to do where the disk has none for what is kept there. Raises JmreportError."""
     try:
         yield
     except sqlite3.Error as error:

@@ -20,13 +20,21 @@ from site_cases import contents
 
 from bench import corpus
 from jmreport import pipeline
-from jmreport.analysis import GrowingBeneath, Remembering, analyse, contexts
+from jmreport.analysis import (
+    GrowingBeneath,
+    Remembering,
+    Retelling,
+    analyse,
+    contexts,
+    retold,
+)
 from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Failure, JobRow, Run
 from jmreport.remembered import After, Growing, Memory
 from jmreport.render.ledger import Past
+from jmreport.report.nights import NightSummary
 from jmreport.settings import ReportSettings, Settings, Site, Slo, Snapshots
 from jmreport.snapshots import Store
 
@@ -158,6 +166,59 @@ def grown(seed: int, ledger: Path, *, nights: int = 40) -> tuple[int, int]:
 def test_what_settled_is_counted_as_if_it_were_read(seed: int, tmp_path: Path) -> None:
     """Histories that grow in all the ways in which jobs change; some of them never settle."""
     grown(seed, tmp_path / "pages")
+
+
+class Again:
+    """Nights told again one after the other: each is as where all jobs of all nights are read."""
+
+    def __init__(self, identity: tuple[str, ...] = ()) -> None:
+        self.nights = Retelling(identity)
+        self._how: dict[str, Any] = {
+            "aggregations": {},
+            "settings": ReportSettings(identity_labels=identity),
+            "slos": SLOS,
+        }
+        self._past: tuple[NightSummary, ...] = ()
+        #: Jobs of all nights, and how many of them were not read.
+        self.jobs = self.spared = 0
+
+    def night(self, jobs: Sequence[Entry], runs: Sequence[Run]) -> set[str]:
+        """The jobs that were read for a night."""
+        history = Streamed(jobs)
+        below, how = GrowingBeneath(history), {**self._how, "past": self._past}
+        remembering = self.nights.begin(below, runs)
+        history.read.clear()  # what jobs that settle say of their work is asked of each once
+        found = retold(below, runs, remembering=remembering, **how)
+        self.nights.keep(remembering)
+        assert found == retold(GrowingBeneath(Held(jobs)), runs, **how)
+        self._past = (*self._past, found.summary)
+        self.jobs, self.spared = self.jobs + len(jobs), self.spared + len(jobs) - len(history.read)
+        return history.read
+
+
+def told_again(seed: int, *, nights: int = 40) -> tuple[int, int]:
+    """How many jobs were not read, of all that were known when nights were told again."""
+    world = (Calm if seed % 4 else World)(seed)
+    told = Again(("sample",) if seed % 2 else ())
+    with told.nights:
+        for _ in range(nights):
+            world.grow()
+            if world.random.random() < 0.9 and any(each.usable for each in world.runs):
+                told.night(tuple(world.held().by_run(oldest_first=True)), world.runs)
+    return told.spared, told.jobs
+
+
+@pytest.mark.parametrize("seed", range(1, 1 + dose(12)))
+def test_nights_that_are_told_again_are_as_if_all_jobs_were_read(seed: int) -> None:
+    told_again(seed)
+
+
+def test_nights_that_are_told_again_read_few_jobs_of_the_nights_before() -> None:
+    told = Again()
+    with told.nights:
+        for number in range(1, 31):
+            read = told.night(*nightly(number))
+    assert len(read) <= FRESH
 
 
 MINUTE = timedelta(minutes=1)

@@ -9,6 +9,7 @@ from jmreport.analysis.identity import known_unrepeated
 from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import Remembering, analyse, retold, told
 from jmreport.analysis.measures import measure
+from jmreport.analysis.retelling import Retelling
 from jmreport.analysis.rows import summarise
 from jmreport.analysis.teams import OfTeam, runs_of_team
 
@@ -18,6 +19,7 @@ __all__ = [
     "OfTeam",
     "Relabelled",
     "Remembering",
+    "Retelling",
     "analyse",
     "contexts",
     "difference",

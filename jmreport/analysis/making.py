@@ -84,12 +84,8 @@ def analyse(
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    given = (history, runs, aggregations, settings, now, past, measures, slos)
-    if remembering is not None:
-        with suppress(Unsettled):
-            return _Making(*given, remembering=remembering).report(prices)
-        remembering.before = None
-    return _Making(*given, remembering=remembering).report(prices)
+    making = partial(_Making, history, runs, aggregations, settings, now, past, measures, slos)
+    return _made(making, remembering, lambda making: making.report(prices))
 
 
 def told(
@@ -119,16 +115,33 @@ def retold(
     measures: ReadMeasures = waste.nothing,
     prices: Prices = _UNPRICED,
     guidance: Guidance = _NO_GUIDANCE,
+    remembering: Remembering | None = None,
 ) -> Night:
-    """The same with all that its overview told: the night that a report of these would leave."""
-    making = _Making(history, runs, aggregations, settings, None, past, measures, slos)
+    """The same with all that its overview told: the night that a report of these would leave.
+
+    With what the night before left of jobs that settled these are not read again.
+    """
+    making = partial(_Making, history, runs, aggregations, settings, None, past, measures, slos)
     return frozen(
-        making.overview(prices),
+        _made(making, remembering, lambda making: making.overview(prices)),
         history,
         guidance=guidance,
         timezone=settings.timezone,
         currency=prices.currency,
     )
+
+
+def _made(
+    making: "Callable[[Remembering | None], _Making]",
+    remembering: Remembering | None,
+    asked: "Callable[[_Making], Report]",
+) -> Report:
+    """What is asked for, with what was remembered; and without it where it does not hold."""
+    if remembering is not None:
+        with suppress(Unsettled):
+            return asked(making(remembering))
+        remembering.before = None
+    return asked(making(remembering))
 
 
 class _Making:

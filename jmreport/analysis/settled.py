@@ -102,6 +102,11 @@ def labels_of(before: Before) -> tuple[str, ...]:
         return ()
 
 
+def settling(head: bytes) -> float:
+    """Jobs that were submitted before then settle with the next night, in seconds since 1970."""
+    return _decode_head(head).next
+
+
 class Settled:
     """What was counted of settled jobs, and all others to be read; or all of them."""
 

@@ -205,25 +205,30 @@ def _nights(
     if not lacking:
         return tuple(known[run] for run in usable), ()
     told = []
-    for then in replay(
-        Path(settings.snapshots.dir),
-        summarise=analysis.summarise,
-        measure=analysis.measure,
-        wanted=lacking,
-    ):
-        run = then.runs[-1].id
-        night = analysis.retold(
-            analysis.Beneath(then.history),
-            then.runs,
-            store.aggregations(run),
-            settings=settings.report,
-            # The oldest comes first, so all of them are told by now.
-            past=tuple(known[each] for each in usable[: usable.index(run)]),
-            slos=settings.slo,
-            measures=then.measures,
-            prices=settings.prices,
-            guidance=guidance,
-        )
-        known[run] = night.summary
-        told.append(night)
+    with analysis.Retelling(settings.report.identity_labels) as retelling:
+        for then in replay(
+            Path(settings.snapshots.dir),
+            summarise=analysis.summarise,
+            measure=analysis.measure,
+            wanted=lacking,
+        ):
+            run = then.runs[-1].id
+            history = analysis.GrowingBeneath(then.history)
+            remembering = retelling.begin(history, then.runs)
+            night = analysis.retold(
+                history,
+                then.runs,
+                store.aggregations(run),
+                settings=settings.report,
+                # The oldest comes first, so all of them are told by now.
+                past=tuple(known[each] for each in usable[: usable.index(run)]),
+                slos=settings.slo,
+                measures=then.measures,
+                prices=settings.prices,
+                guidance=guidance,
+                remembering=remembering,
+            )
+            retelling.keep(remembering)
+            known[run] = night.summary
+            told.append(night)
     return tuple(known[run] for run in usable), tuple(told)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jmreport.history import History
 from jmreport.records import Measure, Run
+from jmreport.remembered import Growing
 from jmreport.snapshots import carried, filling, runs
 from jmreport.snapshots.check import check_format
 from jmreport.snapshots.measured import Measuring, unmeasured
@@ -27,7 +27,7 @@ class Then(NamedTuple):
     """
 
     runs: tuple[Run, ...]
-    history: History
+    history: Growing
     measures: Callable[[Iterable[str]], Iterator[tuple[str, tuple[Measure, ...]]]]
 
 

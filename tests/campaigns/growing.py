@@ -4,7 +4,8 @@
 
 So many histories in memory, a fifth as many in a store that is pruned, and a thirtieth as many as
 sites: each run's contexts against those of all jobs, each site against one that remembers nothing.
-And a third as many whose reports count settled jobs once, against those that read every job.
+And a third as many whose reports count settled jobs once, and whose nights are told again one after
+the other, against those that read every job.
 What goes wrong is printed with its seed.
 """
 
@@ -45,6 +46,7 @@ TRIES: tuple[Try, ...] = (
         "jobs looked at",
     ),
     ("histories that settle", 3, partial(in_folder, test_settled.grown), "jobs not read"),
+    ("histories told again", 3, test_settled.told_again, "jobs not read"),
     ("sites", 30, partial(in_folder, test_looking.grown), "jobs looked at"),
 )
 
