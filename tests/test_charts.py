@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jmreport.render import charts, plotting
+from jmreport.render import charts, nightchart, plotting
 from jmreport.render.bands import usual_band
 from jmreport.render.charts import Bar, Days, Durations, Rates, Run
 from jmreport.render.drawings import Charts
@@ -138,6 +138,24 @@ def test_bars_lead_to_the_jobs_they_count() -> None:
     assert {link.get("href") for link in links} == {bar.failed_link for bar in DAYS}
     assert "20 Nov: 20 failed" in {link.get("aria-label") for link in links}
     assert root.get("role") == "group"
+
+
+def test_words_say_which_bars_are_failed_and_which_aborted_jobs() -> None:
+    """Below them, for those too who tell no colours apart; and each leads to its own jobs."""
+    night = Bar(
+        day="2026-11-23", label="23 Nov", failed=2, aborted=1, failed_link="f", aborted_link="a"
+    )
+    drawn = plotting.draw(Days(title="a", take_away="b", bars=(night,)))
+    assert drawn.count(">failed<") == drawn.count(">aborted<") == 1
+    root = ElementTree.fromstring(drawn)  # noqa: S314
+    links = {each.get("aria-label"): each.get("href") for each in root.iter() if each.get("href")}
+    assert links == {"23 Nov: 2 failed": "f", "23 Nov: 1 aborted": "a"}
+    told = Day(day="2026-11-23", run="r", failed=2, aborted=1)
+    for chart in nightchart.charts([told]):
+        assert {text.text for text in chart.texts} >= {"failed", "aborted"}
+        assert [bar.kind for bar in chart.bars[-2:]] == ["failed", "aborted"]
+    (wide, _) = nightchart.charts([Day(day="2026-11-23", run="r", failed=2)])
+    assert "aborted" not in {text.text for text in wide.texts}
 
 
 @pytest.mark.parametrize(

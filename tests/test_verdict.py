@@ -122,6 +122,15 @@ def test_a_first_report_says_that_nothing_failed_only_where_that_is_so(
     assert verdict.title(report({}, first=True, split=StatusSplit(counts=counts))) == title
 
 
+def test_a_title_without_failures_says_of_how_many_jobs_nobody_knows() -> None:
+    """A tab, or a link that somebody shares, shows no banner."""
+    assert verdict.title(report({"unknown": 3})) == "No new failures, 3 jobs unknown"
+    fine = StatusSplit(counts={"Succeeded": 5})
+    told = report({"unknown": 1}, first=True, split=fine)
+    assert verdict.title(told) == "No failures, 1 job unknown"
+    assert verdict.title(report({"unknown": 3, "new": 2})) == "2 new failures"
+
+
 def test_what_is_failing_comes_first() -> None:
     assert verdict.title(report({"failing": 2}, first=True)) == "2 failing"
     assert verdict.title(report({"new": 1, "failing": 2})) == "1 new failure"
@@ -281,6 +290,12 @@ def the_largest(jobs: Sequence[int], cause: CauseClass, **more: Any) -> str:
     counts = ReportCounts(total=99, new=sum(jobs))
     found = causewords.largest(groups, counts)
     return " ".join(found) if found else ""
+
+
+def test_a_cause_of_which_nobody_knows_its_kind_is_not_called_unknown() -> None:
+    """Below its message that would say nothing, or that the message is unknown."""
+    assert causewords.class_words("unknown") == ""
+    assert causewords.class_words("out of memory") == "out of memory"
 
 
 @pytest.mark.parametrize("cause", causewords.CLASS_VERBS)

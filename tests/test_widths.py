@@ -131,6 +131,50 @@ def test_on_a_phone_what_stands_below_a_name_begins_where_it_does(
     page.close()
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_on_a_phone_the_header_shows_which_section_a_page_is_of(
+    built: Path, browser: Any, script: bool
+) -> None:
+    """Eleven sections are one line there, which fades out where it goes on."""
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, java_script_enabled=script
+    )
+    page = context.new_page()
+    where = """(() => {
+        const at = document.querySelector('.top [aria-current]').getBoundingClientRect();
+        return [at.left, at.right, document.documentElement.scrollLeft];
+    })()"""
+    for address in (
+        "index",
+        "jobs/index",
+        "tasks/index",
+        "grid",
+        "labels/index",
+        "quality",
+        "about",
+    ):
+        page.goto((built / f"{address}.html").as_uri())
+        left, right, moved = page.evaluate(where)
+        assert (left >= 0, right <= 360 - 48 or address == "about", moved) == (True, True, 0), (
+            address
+        )
+    context.close()
+
+
+def test_what_needs_attention_is_printed_as_large_as_all_else(built: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": PAPER, "height": 800})
+    page.emulate_media(media="print")
+    page.goto((built / "index.html").as_uri())
+    # As the template has it: nothing fails in this night.
+    row = '<table class="stack full attention"><tbody><tr><td>New</td></tr></tbody></table>'
+    page.evaluate("row => document.querySelector('main').insertAdjacentHTML('beforeend', row)", row)
+    sizes = """of =>
+        Array.from(document.querySelectorAll(of), each => getComputedStyle(each).fontSize)"""
+    (usual,) = set(page.evaluate(sizes, "main table:not(.attention) td"))
+    assert set(page.evaluate(sizes, "main table.attention td")) == {usual}
+    page.close()
+
+
 def test_no_duration_breaks_in_a_table(built: Path, hostile: Path, browser: Any) -> None:
     """Not on any screen, with all that can be opened open, and nothing is too wide for that."""
     for width in (320, 768, 895, 1024):

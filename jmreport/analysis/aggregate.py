@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from jmreport import attempts
 from jmreport.analysis import beside, fields
 from jmreport.analysis.coverage import frame_start
 from jmreport.analysis.offered import NOT_LABELS, common_labels, label_key
@@ -196,10 +197,11 @@ OF_UI = ("flag", "comment", "label")
 def shown(labels: Iterable[LabelReport], timeframe: str) -> ShownLabel | None:
     """What the overview tells of a label: of the first that groups jobs in the time frame.
 
-    The user, and what the live UI puts there itself, only where there is no other.
+    The user, and what the live UI puts there itself, only where there is no other; and what tells
+    attempts of dsub apart, which groups no work, last of all.
     """
     wanted = [label for label in labels if label.key != "name" and not label.distinct]
-    for label in sorted(wanted, key=lambda label: (label.key in OF_UI, label.key == "userId")):
+    for label in sorted(wanted, key=_last_resort):
         frame = next((frame for frame in label.frames if frame.frame == timeframe), None)
         if frame and sum(value.value is not None for value in frame.values) > 1:
             return ShownLabel(
@@ -212,6 +214,11 @@ def shown(labels: Iterable[LabelReport], timeframe: str) -> ShownLabel | None:
                 counted=frame.counted,
             )
     return None
+
+
+def _last_resort(label: LabelReport) -> tuple[bool, bool, bool]:
+    key = label.key
+    return key in attempts.LABELS, key in OF_UI, key == "userId"
 
 
 #: Status -> value -> places of jobs; and what reads a value, with where those of a status are kept.

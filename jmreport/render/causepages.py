@@ -14,7 +14,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.render import addresses, words
+from jmreport.render import addresses, causewords, words
 from jmreport.render.guides import Guides, Known
 from jmreport.render.joblists import NO_NAME, Column, Jobs, Lines, Lists
 from jmreport.render.page import Page, digest
@@ -180,7 +180,7 @@ class _Causes:
         return CauseLine(
             title=words.cut_middle(cause.title or cause.rule, 200),
             href=addresses.relative(at, addresses.cause(cause.id)),
-            cause_class=cause.cause_class,
+            cause_class=causewords.class_words(cause.cause_class),
             known=self.guides.name(cause.title, cause.example),
             state=state,
             state_kind=kind,

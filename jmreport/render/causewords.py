@@ -82,10 +82,20 @@ def not_run(group: CauseGroup, when: str = "tonight") -> str:
 
 
 def usual_duration(usual: Usual | None) -> str:
-    """What a workflow's runs usually take."""
+    """What a workflow's runs usually take, in a sentence."""
+    return "no usual duration yet" if usual is None else f"usually {usual_range(usual)}"
+
+
+def usual_range(usual: Usual | None) -> str:
+    """The same below a heading that says so; "" where nobody knows."""
     if usual is None:
-        return "no usual duration yet"
-    return f"usually {words.duration(usual.median)} (longest {words.duration(usual.longest)})"
+        return ""
+    return f"{words.duration(usual.median)} (longest {words.duration(usual.longest)})"
+
+
+def class_words(of: str) -> str:
+    """What kind of cause it is; "" for one of which nobody can say, which is no news."""
+    return "" if of == "unknown" else of
 
 
 def shared_words(group: CauseGroup) -> str:

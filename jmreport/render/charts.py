@@ -59,6 +59,7 @@ class Bar(Struct, frozen=True, kw_only=True):
     failed: int = 0
     aborted: int = 0
     failed_link: str = ""
+    aborted_link: str = ""
     succeeded_link: str = ""
     unreported: bool = False
     #: Whether failed and aborted jobs were asked for in it: else it says nothing of what is usual.

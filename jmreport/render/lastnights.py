@@ -10,7 +10,7 @@ from jmreport.render import bands, charts, sparklines, words
 from jmreport.render.leads import Leads, Link, workflow_link
 from jmreport.report.counts import Day, FlowRates
 
-#: Address of the list of a day's jobs by (day, "bad", "Failed", "Aborted" or "Succeeded").
+#: Address of the list of a day's jobs by (day, "Failed", "Aborted" or "Succeeded").
 DayLinks = Mapping[tuple[str, str], str]
 
 
@@ -123,11 +123,6 @@ def day_links(days: Sequence[Day], leads: Leads) -> DayLinks:
                 f"{noun} {of_night}",
                 day.jobs.get(status, ()),
             )
-        links[day.day, "bad"] = leads.jobs(
-            f"ended-{day.day}-bad",
-            f"failed or aborted jobs {of_night}",
-            (*day.jobs.get("Failed", ()), *day.jobs.get("Aborted", ())),
-        )
     return links
 
 
@@ -185,7 +180,8 @@ def _bar(day: Day, links: DayLinks) -> charts.Bar:
         succeeded=day.succeeded,
         failed=day.failed,
         aborted=day.aborted,
-        failed_link=links.get((day.day, "bad"), ""),
+        failed_link=links.get((day.day, "Failed"), ""),
+        aborted_link=links.get((day.day, "Aborted"), ""),
         succeeded_link=links.get((day.day, "Succeeded"), ""),
         unreported=silent,
         told=not silent and not {"Failed", "Aborted"}.intersection(day.unseen),

@@ -70,6 +70,7 @@ def _chart(days: Sequence[Day], width: int, named: int) -> NightChart:
     texts = [
         *above.texts("Failed and aborted jobs a night"),
         *below.texts("Succeeded jobs a night"),
+        *above.names(),
         *(above.silence(place) for place in silent),
         *(_name(days, place, step, width) for place in _named(len(days), named)),
     ]
@@ -83,6 +84,7 @@ def _chart(days: Sequence[Day], width: int, named: int) -> NightChart:
             *(panel.gap(place, days[place]) for panel in (above, below) for place in silent),
             *above.bars(days),
             *below.bars(days),
+            *above.squares(),
         ),
         texts=tuple(texts),
     )
@@ -129,6 +131,20 @@ class _Panel:
                 y = round(y - height, 1)
                 title = f"{day_words(day.day)}: {words.number(count)} {kind}"
                 yield self._bar(kind, place, y, height, title)
+
+    def squares(self) -> Iterator[Bar]:
+        """Which colour is which: a square of each, below the bars."""
+        for x, kind in self._named():
+            yield Bar(kind=kind, x=x, y=self.ground + 8, width=9, height=9, title=kind)
+
+    def names(self) -> Iterator[Text]:
+        """The words behind them."""
+        for x, kind in self._named():
+            yield Text(x=x + 13, y=self.ground + 16, text=kind, anchor="start")
+
+    def _named(self) -> Iterator[tuple[float, str]]:
+        some = [kind for at, kind in enumerate(self._kinds) if any(of[at] for of in self._counts)]
+        yield from ((_LEFT + 62.0 * place, kind) for place, kind in enumerate(some))
 
     def gap(self, place: int, day: Day) -> Bar:
         """Where a night brought no report: a bar that is not there would look like a quiet one."""

@@ -160,7 +160,7 @@ def told_view(
         else (),
         days_said=lastnights.said(told.days),
         multiples=tuple(lastnights.multiples(rates, told.days, leads)),
-        multiples_scale=words.percent(lastnights.top_rate(rates), 0),
+        multiples_scale=words.percent(top, 0) if (top := lastnights.top_rate(rates)) else "",
         multiples_more=more(told.totals.workflows - len(rates), "workflow"),
         workflows=leads.newest(addresses.WORKFLOWS),
         label=_label(label, told, leads) if label else None,

@@ -89,7 +89,7 @@ def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> Att
         title=words.cut_middle(group.title or group.rule, 200),
         cause_href=leads.cause(group.id),
         known=known,
-        cause_class=group.cause_class,
+        cause_class=causewords.class_words(group.cause_class),
         rule=group.rule,
         since=words.short_when(group.since, leads.zone, near=now),
         lasting=tuple(causewords.lasting(group, now, leads.zone)),
@@ -112,7 +112,7 @@ def stuck(each: StuckJob, leads: Leads) -> StuckRow:
         workflow=workflow_link(row.workflow if row else "", leads),
         job=job_link(each.job, leads),
         active_for=words.duration(each.active_for),
-        usual=causewords.usual_duration(each.usual),
+        usual=causewords.usual_range(each.usual),
         where=each.where or ("waiting" if each.waiting else ""),
     )
 

@@ -158,6 +158,8 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     _dress(below, "Succeeded jobs a night", max((bar.succeeded for bar in bars), default=0))
     _median(above, [n for n, bar in zip(bad[:-1], bars[:-1], strict=True) if bar.told])
     _say_highest(above, bad)
+    kinds = [kind for kind, counts in (("failed", failed), ("aborted", aborted)) if any(counts)]
+    _name_colours(above, kinds, (72 * width - 46 - 74, 0.33 * 72 * 3.3))
     for place, bar in enumerate(bars):
         if bar.unreported:
             _unreported(above, below, place, bar, labels)
@@ -166,6 +168,26 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     above.set_xticks([])
     _name_days(below, [bar.label for bar in bars], 6 if chart.width == "wide" else 3)
     return labels
+
+
+def _name_colours(axes: "Axes", kinds: Sequence[str], size: tuple[float, float]) -> None:
+    """Which colour is which, below the bars, whose axes are of this size in points.
+
+    Each word begins behind its square, so that its width, which is the reader's font's, is nobody's
+    concern.
+    """
+    from matplotlib.patches import Rectangle
+
+    width, height = size
+    for place, kind in enumerate(kinds):
+        left, across = place * 62 / width, axes.transAxes
+        square = Rectangle(
+            (left, -17 / height), 9 / width, 9 / height, transform=across, color=INK[kind]
+        )
+        square.set(linewidth=0, clip_on=False)
+        axes.add_artist(square)
+        at = (left + 13 / width, -13 / height)
+        axes.text(*at, kind, transform=across, fontsize=11, color=INK["muted"], va="center")
 
 
 def _unreported(above: "Axes", below: "Axes", place: int, bar: Bar, labels: dict[str, str]) -> None:
@@ -216,8 +238,8 @@ def _stack(
         name = f"{kind}-{place}"
         patch.set_gid(name)
         labels[name] = f"{bar.label}: {height} {kind}"
-        link = bar.succeeded_link if kind == "succeeded" else bar.failed_link
-        if link:
+        links = {"failed": bar.failed_link, "aborted": bar.aborted_link}
+        if link := links.get(kind, bar.succeeded_link):
             patch.set_url(link)
         axes.add_artist(patch)
 
@@ -334,11 +356,20 @@ def _flow(figure: "Figure", chart: Flow) -> dict[str, str]:
         _dress(axes, title, max(numbers, default=0))
         axes.set_xlim(0, steps)
         axes.set_xticks([])
+        _rule(axes, chart.ticks)
     last = figure.add_axes((left, 0.056, 1 - left - right, 0.155))
     _waits(last, chart.waits)
     last.set_xlim(0, steps)
-    last.set_xticks([at for at, _ in chart.ticks], [text for _, text in chart.ticks])
+    _rule(last, chart.ticks)
+    last.set_xticks([at for at, _ in chart.ticks], [text for _, text in chart.ticks], ha="left")
     return {}
+
+
+def _rule(axes: "Axes", ticks: Sequence[tuple[float, str]]) -> None:
+    """Lines where days begin: what follows one is of the day whose name begins there."""
+    at = [place for place, _ in ticks]
+    across = axes.get_xaxis_transform()
+    axes.vlines(at, 0, 1, transform=across, color=INK["band"], linewidth=0.9, zorder=0)
 
 
 def _waits(axes: "Axes", waits: Sequence[tuple[float, float] | None]) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from jmreport.night import Told
 from jmreport.records import Filters
-from jmreport.render import addresses, filtered, words
+from jmreport.render import addresses, causewords, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.leads import Leads, Link, ToLists, workflow_link
 from jmreport.render.page import Page, digest
@@ -327,7 +327,7 @@ class _Tasks:
             ),
             new=f"{words.number(fresh)} new" if fresh else "",
             cause=words.cut_middle(cause.title, 200) if cause else "",
-            cause_class=cause.cause_class if cause else "",
+            cause_class=causewords.class_words(cause.cause_class) if cause else "",
         )
 
     # --- waste ---

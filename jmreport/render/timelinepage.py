@@ -243,10 +243,10 @@ def _ticks(line: Timeline, zone: tzinfo, most: int) -> Iterator[tuple[float, str
     at = line.slots[0].start if not by_day else _next_midnight(start, zone)
     if not by_day:
         at += (-(at - _midnight(at, zone))) % every
-    # What would stand at the edge would be cut.
-    margin = (until - start) * (0.02 if most > 5 else 0.06)
+    # A name begins at its tick: what would go beyond the edge would be cut.
+    margin = (until - start) * (0.1 if most > 5 else 0.24)
     while at <= until - margin:
-        if at >= start + margin:
+        if at >= start:
             local = at.astimezone(zone)
             said = day_words(local.date().isoformat()) if by_day else words.clock(local)
             yield round((at - start) / line.step, 3), said

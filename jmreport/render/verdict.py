@@ -94,7 +94,9 @@ def _title(
     # Jobs may have failed whose work has succeeded since.
     said = "Nothing is failing now" if split.failed else "No failures"
     said = said if first else "No new failures"
-    return f"{said} (filtered)" if narrowed else said
+    said = f"{said} (filtered)" if narrowed else said
+    # A tab, or a link that somebody shares, has no banner.
+    return f"{said}, {words.plural(counts.unknown, 'job')} unknown" if counts.unknown else said
 
 
 def _in(groups: Sequence[CauseGroup], *, new: bool) -> str:

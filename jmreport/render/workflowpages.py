@@ -18,7 +18,7 @@ from jmreport.render import (
     taskpages,
     words,
 )
-from jmreport.render.causewords import lasting
+from jmreport.render.causewords import class_words, lasting
 from jmreport.render.drawings import Charts
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import (
@@ -414,7 +414,7 @@ def _cause(
         title=words.cut_middle(group.title or group.rule, 300),
         href=addresses.relative(at, addresses.cause(group.id)),
         known=guides.name(group.title, group.example),
-        cause_class=group.cause_class,
+        cause_class=class_words(group.cause_class),
         since=words.short_when(group.since, lists.jobs.zone),
         lasting=tuple(lasting(group, lists.jobs.now, lists.jobs.zone)),
     )
@@ -467,7 +467,9 @@ def _rate_said(
     said = f"{words.percent(rates[last])} failed in the night to {day_words(flow.days[last].day)}"
     if band is None:
         return f"{said}."
-    return f"{said}; usually {words.percent(band[0])} to {words.percent(band[1])} (grey band)."
+    low, high = map(words.percent, band)
+    usual = low if low == high else f"{low} to {high} (grey band)"
+    return f"{said}; usually {usual}."
 
 
 def _durations(flow: WorkflowReport, lists: Lists) -> charts.Durations:

@@ -1,7 +1,7 @@
 // The keyboard: j and k go from row to row, Enter opens the one they are on, / looks for a job.
 //
 // Without this script every link is reached with the tab key. It reads nothing but where it stands,
-// and changes nothing but the focus.
+// and changes nothing but the focus, and how far the line of sections is pushed aside.
 (function () {
   'use strict';
 
@@ -58,6 +58,14 @@
     else return;
     event.preventDefault();
   });
+
+  // On a phone the sections are one line, and this page's own may be beyond its edge.
+  var current = document.querySelector('.top [aria-current]');
+  var strip = current && current.closest('ul');
+  if (strip && strip.scrollWidth > strip.clientWidth && !strip.scrollLeft) {
+    var ahead = current.getBoundingClientRect().left - strip.getBoundingClientRect().left;
+    if (ahead + current.offsetWidth > strip.clientWidth * 0.8) strip.scrollLeft = ahead - 16;
+  }
 
   if (location.hash === LOOK) {
     var folder = document.getElementById('filters');
