@@ -748,6 +748,25 @@ def test_labels_with_a_value_a_job_are_marked_and_not_proposed() -> None:
     assert "own" not in [label.key for label in report(entries, runs(2)).labels]
 
 
+def test_the_overview_counts_by_a_label_that_groups_work() -> None:
+    """Not by a dsub array's id, though its tasks share it, unless there is no other."""
+
+    def shown(**more: str) -> str:
+        labels = [{"job-id": f"a{n // 2}", "task-id": str(n % 2), **more} for n in range(6)]
+        if more:
+            labels[0] = {**labels[0], "owner": "li"}
+        entries = [
+            ended(1, "Succeeded", as_id=f"j{n}", labels=each) for n, each in enumerate(labels)
+        ]
+        named = run(1, capabilities={"commonLabels": ["job-id", "task-id"]})
+        found = analyse(Held(entries), [run(0), named], {}, settings=ReportSettings()).label
+        assert found is not None
+        return found.key
+
+    assert shown(owner="ana") == "owner"
+    assert shown() == "job-id"
+
+
 HISTORIES = st.lists(
     st.tuples(
         st.integers(0, 9),
