@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -283,6 +284,75 @@ def test_sub_jobs_are_linked_where_they_were_read_and_named_where_not() -> None:
     assert f'href="{addresses.job("child-1").removeprefix("jobs/")}"' in html
     assert addresses.job("child-2").removeprefix("jobs/") not in html
     assert "child-2" in html
+
+
+def scattered(count: int, *failed: int, **of_shard: Any) -> Record:
+    """A job with a scatter of so many shards, of which these failed."""
+    tree = detail()
+    tree["extensions"]["tasks"][0] |= {
+        "executionStatus": "Failed",
+        "shards": [
+            {"shardIndex": n, "executionStatus": "Failed" if n in failed else "Succeeded"}
+            | of_shard
+            for n in range(count)
+        ],
+    }
+    return record(tree)
+
+
+def rows_shown(html: str) -> tuple[list[str], list[str]]:
+    """Shards of a page that stand open, and those in a part of their own that is closed."""
+    part = html[html.index("<h4>Shards</h4>") :].partition("<h4>All")[0]
+    first, _, folded = part.partition("<summary>Show ")
+    names = re.compile(r">(shard \d+)</th>")
+    return names.findall(first), names.findall(folded)
+
+
+@pytest.mark.parametrize(
+    ("count", "failed", "standing"),
+    [
+        (102, (101,), ["shard 101", "shard 0", "shard 1", "shard 2", "shard 3"]),
+        (11, (3,), ["shard 3", "shard 0", "shard 1", "shard 2", "shard 4"]),
+        (60, tuple(range(40, 47)), [f"shard {n}" for n in range(40, 47)]),
+        (200, tuple(range(100)), [f"shard {n}" for n in range(50)]),
+    ],
+)
+def test_of_a_failed_scatter_those_shards_stand_open_that_did_not_succeed(
+    count: int, failed: tuple[int, ...], standing: list[str]
+) -> None:
+    """Its part of the page is open: one failed shard of a hundred was twenty sheets of paper."""
+    first, folded = rows_shown(page(scattered(count, *failed)))
+    assert first == standing
+    assert len({*first, *folded}) == count == len(first) + len(folded)
+
+
+def test_few_shards_of_a_failed_scatter_all_stand_open() -> None:
+    first, folded = rows_shown(page(scattered(10, 3)))
+    assert (len(first), folded) == (10, [])
+
+
+def test_many_attempts_of_a_task_are_folded_and_none_is_lost() -> None:
+    tried: dict[str, Any] = {"attemptsData": [{"attemptNumber": 1, "executionStatus": "Succeeded"}]}
+    many, few = (page(scattered(count, 3, **tried)) for count in (11, 10))
+    assert '<summary><b>Attempts</b> <span class="muted">11</span></summary>' in many
+    assert "<h4>Attempts</h4>" in few
+    assert [html.count(">shard 3, attempt 1</th>") for html in (many, few)] == [1, 1]
+
+
+def test_a_link_to_a_folded_shard_opens_what_it_leads_to(tmp_path: Path, browser: Any) -> None:
+    """As one in a mail or a chat does, and one from a failure above to its task."""
+    at = tmp_path / "job.html"
+    at.write_text(page(scattered(102, 101)))
+    shown = browser.new_page()
+    for shard, beside in (("task-1-shard-77", True), ("task-1-shard-101", False)):
+        shown.goto("about:blank")
+        shown.goto(f"{at.as_uri()}#{shard}")
+        assert shown.locator(f"#{shard}").is_visible()
+        assert shown.locator("#task-1-shard-76").is_visible() == beside
+    shown.click("#failures ~ article h3 a")
+    assert shown.url.endswith("#task-1")
+    assert shown.locator("#task-1-shard-101").is_visible()
+    shown.close()
 
 
 def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from jmreport import calltimes
 from jmreport.calltimes import JobSpan, Span
-from jmreport.models import ACTIVE_STATUSES, IndividualAttempt, TaskMetadata, is_failure
+from jmreport.models import ACTIVE_STATUSES, IndividualAttempt, Shard, TaskMetadata, is_failure
 from jmreport.records import instant
 from jmreport.render import addresses, calls, shardpages, tries, values, words
 from jmreport.render.calls import Call
@@ -23,6 +23,9 @@ from jmreport.render.values import Values
 FIRST_SHARDS = 50
 MOST_SHARDS = 500
 MOST_SHARDS_TOGETHER = 500
+#: Shards of a failed scatter that stand open at least, and rows that are too few to fold.
+LEAST_SHARDS = 5
+FEW_ROWS = 10
 #: Tasks with a part of their own below the table; attempts and events shown of each.
 MOST_TASKS = 200
 #: Characters of a task's log, folder or operation, where it has no link.
@@ -63,6 +66,7 @@ class TaskView(Struct, frozen=True, kw_only=True, gc=False):
     shard_pages: tuple[ShardGroup, ...]
     tries: tuple[AttemptRow, ...]
     tries_left_out: int
+    tries_folded: bool
     events: tuple[EventRow, ...]
     events_left_out: int
     tables: tuple[Values, ...]
@@ -144,6 +148,7 @@ def _task(
     tried = shardpages.by_shard(found) if task.shards else {}
     shards = shardpages.failed_first(task.shards) if task.shards else []
     shown = shards[: making.budget.rows(len(shards), most_shards)]
+    standing = _standing(task, shown)
     rows = shardpages.distinct(shardpages.row(anchor, shard, tried, making) for shard in shown)
     slowest = shardpages.slowest(task.shards, tried) if own_pages else []
     told = _told(task, found)
@@ -164,16 +169,29 @@ def _task(
         cached=task.call_cached,
         messages=tries.messages(task.failure_messages, making),
         summary=shardpages.summary(shards),
-        rows=rows[:FIRST_SHARDS],
-        more_rows=rows[FIRST_SHARDS:],
+        rows=rows[:standing],
+        more_rows=rows[standing:],
         slowest=tuple(shardpages.row("", shard, tried, making) for shard in slowest),
         shard_pages=shardpages.links(position, task, making) if own_pages else (),
         tries=tuple(tries.row(call, making, of=_of(call.shard, call.attempt)) for call in told_of),
         tries_left_out=len(told) - len(told_of),
+        tries_folded=len(told) > FEW_ROWS,
         events=events,
         events_left_out=len(task.execution_events) - len(events),
         tables=_tables(anchor, task, making),
     )
+
+
+def _standing(task: TaskMetadata, shards: Sequence[Shard]) -> int:
+    """How many shards stand open, of those shown, failed ones first.
+
+    A failed task is open on the page: of a hundred shards that did their work and one that did not
+    a phone would have twenty screens.
+    """
+    if not is_failure(task.execution_status) or len(shards) <= FEW_ROWS:
+        return FIRST_SHARDS
+    short = sum(shard.execution_status != "Succeeded" for shard in shards)
+    return min(max(short, LEAST_SHARDS), FIRST_SHARDS)
 
 
 def _span(task: TaskMetadata, found: Sequence[Call], job: JobSpan) -> Span:
