@@ -433,6 +433,49 @@ def test_the_form_writes_its_state_into_the_address(list_page: Any) -> None:
     assert page.locator("#found").inner_text() == said
 
 
+def test_a_phone_sorts_by_a_choice_as_other_screens_by_the_headings(
+    built: Path, browser: Any
+) -> None:
+    """It says how the rows are sorted where the address says so, and no key leads out of sight."""
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    address = (built / addresses.JOBS).as_uri()
+    page.goto(address)
+    page.get_by_text("Filter and sort").click()
+    sort = page.get_by_label("Sort by")
+    assert sort.input_value() == ""
+    offered = sort.locator("option").all_text_contents()
+    assert offered[0] == "Newest first"
+    assert len(offered) == 1 + 2 * page.locator("#jobs thead th").count()
+    sort.select_option("Took, longest first")
+    assert page.evaluate("location.hash") == "#sort=-took"
+    page.locator("#jobs tbody tr:nth-child(100)").wait_for()
+    chosen = page.evaluate(ROWS)
+    page.get_by_label("Text").fill("na")
+    page.wait_for_function("() => location.hash === '#text=na&sort=-took'")
+    page.get_by_label("Text").fill("")
+    page.wait_for_function("() => location.hash === '#sort=-took'")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('thead')") is None
+    page.goto(address + "#sort=name")
+    page.reload()
+    assert sort.input_value() == "name"
+    assert sort.evaluate("one => one.selectedOptions[0].textContent") == "Workflow, A to Z"
+    page.goto(address + "#sort=no-column")
+    assert sort.input_value() == ""
+    page.set_viewport_size({"width": 1024, "height": 800})
+    page.goto(address)
+    assert not sort.is_visible()
+    took = page.get_by_role("button", name="Took")
+    took.click()
+    took.click()
+    page.locator("#jobs tbody tr:nth-child(100)").wait_for()
+    assert page.evaluate(ROWS) == chosen
+    page.locator("#f-archived").check()
+    assert page.evaluate("location.hash") == "#archived=on&sort=-took"
+    page.close()
+
+
 def test_no_match_is_said_in_words(list_page: Any) -> None:
     """An empty table would look like a broken one."""
     list_page.locator("#f-text").fill("nothing has this in it")

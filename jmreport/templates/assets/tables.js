@@ -359,6 +359,7 @@
       if (how) head.setAttribute('aria-sort', how);
       else head.removeAttribute('aria-sort');
     });
+    form.elements.sort.value = byKey[(state.sort || '').replace(/^-/, '')] ? state.sort : '';
   }
 
   // --- the form, the headings and the hash ----------------------------------------------------
@@ -398,7 +399,7 @@
 
   function fromForm() {
     var put = form.elements.archived;
-    var chosen = { archived: put.checked && !put.disabled ? 'on' : '', page: '' };
+    var chosen = { archived: put.checked && !put.disabled ? 'on' : '', sort: form.elements.sort.value, page: '' };
     TYPED.forEach(function (field) { chosen[field] = form.elements[field].value.trim(); });
     go(chosen);
   }
@@ -415,25 +416,48 @@
     });
   }
 
+  function putIn(input, title, name, id) {
+    var span = element('span'), label = element('label', title);
+    input.id = label.htmlFor = id;
+    input.name = name;
+    span.appendChild(label);
+    span.appendChild(input);
+    form.insertBefore(span, form.elements.archived.parentNode);
+    return span;
+  }
+
   // A box for each field that the server marks: a choice where its values are few.
   function box(field, place) {
-    var span = element('span'), label = element('label', field.title);
     var input = element(field.choices ? 'select' : 'input');
-    input.id = label.htmlFor = 'f-by-' + place;
-    input.name = 'by.' + field.key;
     if (field.choices) {
       input.appendChild(option('Any', ''));
       field.choices.forEach(function (word) { if (word) input.appendChild(option(word, word)); });
     } else input.autocomplete = 'off';
-    span.appendChild(label);
-    span.appendChild(input);
-    form.insertBefore(span, form.elements.archived.parentNode);
+    putIn(input, field.title, 'by.' + field.key, 'f-by-' + place);
+  }
+
+  // What the headings do, for a screen that has no room for them.
+  var ORDERS = {
+    time: ['oldest first', 'newest first'],
+    duration: ['shortest first', 'longest first'],
+    number: ['smallest first', 'largest first']
+  };
+  function sorting() {
+    var input = element('select');
+    input.appendChild(option('Newest first', ''));
+    columns.forEach(function (column) {
+      (ORDERS[column.kind] || ['A to Z', 'Z to A']).forEach(function (order, down) {
+        input.appendChild(option(column.title + ', ' + order, (down ? '-' : '') + column.key));
+      });
+    });
+    putIn(input, 'Sort by', 'sort', 'f-sort').className = 'sorting';
   }
 
   function dress() {
     fill(form.elements.workflow, byKey.name.words);
     fill(form.elements.flag, data.flags);
     data.filters.forEach(box);
+    sorting();
     byKey.status.words.forEach(function (word) {
       if (word) form.elements.status.appendChild(option(status(word).textContent.trim(), word));
     });
