@@ -24,13 +24,13 @@ from jmreport.analysis.failednights import failed_nights
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.history import Held
-from jmreport.records import Filters, Run, RunState, run_id
+from jmreport.records import Filters, Measure, Run, RunState, Spent, run_id
 from jmreport.render import kept, listpages, nightcalendar, nightpages, words
 from jmreport.render.files import WrittenFile
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.ledger import Ledger
 from jmreport.report.counts import ReportCounts, StatusSplit
-from jmreport.report.nights import FailedNight, NightFlow, NightSummary
+from jmreport.report.nights import FailedNight, NightFlow, NightSummary, NightTask
 from jmreport.report.usual import Range
 from jmreport.settings import ReportSettings
 
@@ -384,7 +384,7 @@ def _summary(number: int, *, new: int = 0, complete: bool = True) -> NightSummar
 
 def test_the_usual_night_is_the_median_of_the_fourteen_before_and_never_tonight() -> None:
     nights = [_summary(number, new=number) for number in range(20)]
-    usual = night.usual_night(nights, lambda each: each.counts.new)
+    usual = night.usual_night(nights, lambda each: each.counts.new, UTC)
     assert usual is not None
     # Nights 5 to 18: the last fourteen before night 19.
     assert (usual.median, usual.nights) == (11.5, 14)
@@ -393,13 +393,13 @@ def test_the_usual_night_is_the_median_of_the_fourteen_before_and_never_tonight(
 def test_fewer_than_five_nights_say_nothing_about_what_is_usual() -> None:
     nights = [_summary(number) for number in range(6)]
     # The first night is its whole window, so five nights before tonight are four to compare with.
-    assert night.usual_night(nights, lambda each: each.counts.new) is None
-    assert night.usual_night([*nights, _summary(6)], lambda each: each.counts.new) is not None
+    assert night.usual_night(nights, lambda each: each.counts.new, UTC) is None
+    assert night.usual_night([*nights, _summary(6)], lambda each: each.counts.new, UTC) is not None
 
 
 def test_an_incomplete_night_is_compared_with_none() -> None:
     nights = [_summary(number, complete=number != 3) for number in range(10)]
-    assert nights[3] not in night.comparable(nights)
+    assert nights[3] not in night.comparable(nights, UTC)
 
 
 def test_a_night_of_another_filter_is_compared_with_none() -> None:
@@ -407,21 +407,56 @@ def test_a_night_of_another_filter_is_compared_with_none() -> None:
     nights = [replace(_summary(number), filters=Filters()) for number in range(10)]
     nights[3] = replace(nights[3], filters=Filters(labels={"owner": "ana"}))
     nights[4] = replace(nights[4], filters=None)
-    assert nights[3] not in night.comparable(nights)
-    assert nights[4] in night.comparable(nights)
-    assert [*night.comparable([*nights[:3], nights[3]])] == []
+    assert nights[3] not in night.comparable(nights, UTC)
+    assert nights[4] in night.comparable(nights, UTC)
+    assert [*night.comparable([*nights[:3], nights[3]], UTC)] == []
 
 
 def test_with_twenty_eight_nights_a_weekend_is_compared_with_weekends() -> None:
     nights = [_summary(number) for number in range(40)]
-    kinds = {each.now.weekday() >= 5 for each in night.comparable(nights)}
+    kinds = {each.now.weekday() >= 5 for each in night.comparable(nights, UTC)}
     assert kinds == {nights[-1].now.weekday() >= 5}
+
+
+def _lasting(hours: int) -> Measure:
+    return Measure("t", calls=1, attempts=1, failed=1, spent=Spent(failed=3600.0 * hours))
+
+
+@pytest.mark.parametrize(
+    ("timezone", "hour"), [("Asia/Tokyo", 22), ("America/Los_Angeles", 5), ("UTC", 2)]
+)
+def test_which_nights_are_a_weekends_is_told_by_the_days_of_the_readers_zone(
+    timezone: str, hour: int
+) -> None:
+    """At seven in the morning of a Monday in Tokyo it is Sunday in UTC."""
+    readers = ZoneInfo(timezone)
+    nights = []
+    for number in range(1, 47):
+        now = datetime(2026, 10, 1, hour, tzinfo=UTC) + timedelta(days=number)
+        new = 1 if now.astimezone(readers).weekday() >= 5 else 10
+        tasks = (NightTask("wf", _lasting(new)),)
+        told = replace(_summary(number, new=new), run=run_id(now), now=now, tasks=tasks)
+        nights.append(told)
+    for last in range(36, len(nights)):
+        tonight = nights[last]
+        report = analyse(
+            Held([job("a", tonight.now, found=0)]),
+            [replace(run(0), id=tonight.run, now=tonight.now)],
+            {},
+            settings=ReportSettings(timezone=timezone),
+            past=nights[:last],
+            measures=lambda jobs: ((each, (_lasting(1),)) for each in jobs),
+        )
+        assert report.usual["new"].median == tonight.counts.new
+        assert report.waste is not None
+        assert report.waste.usual is not None
+        assert report.waste.usual.median == 3600 * tonight.counts.new
 
 
 @given(st.lists(st.integers(0, 1000), max_size=60))
 def test_what_is_usual_lies_between_its_tenth_and_ninetieth_percentile(new: list[int]) -> None:
     nights = [_summary(number, new=value) for number, value in enumerate(new)]
-    usual = night.usual_night(nights, lambda each: each.counts.new)
+    usual = night.usual_night(nights, lambda each: each.counts.new, UTC)
     assert usual is None or usual.p10 <= usual.median <= usual.p90
 
 
@@ -440,17 +475,17 @@ def test_the_nights_that_are_compared_are_the_same_however_many_came_before(
     if len(before) >= night.SAME_KIND_OF_DAY:
         kind = nights[-1].now.weekday() >= 5
         before = [each for each in before if (each.now.weekday() >= 5) == kind]
-    assert night.comparable(nights) == tuple(before[-night.COMPARABLE :])
+    assert night.comparable(nights, UTC) == tuple(before[-night.COMPARABLE :])
 
 
 def test_every_count_has_a_usual_night_once_there_are_five() -> None:
     """But for those that older nights did not note."""
     nights = [_summary(number, new=number % 3) for number in range(8)]
-    usual = night.usual_counts(nights)
+    usual = night.usual_counts(nights, UTC)
     unnoted = {"not_run", "lapsed", "unjudged"}
     assert set(usual) == set(ReportCounts.__struct_fields__) - unnoted
     assert (usual["new"].median, usual["new"].nights, usual["fixed"].median) == (1, 6, 0)
-    assert night.usual_counts(nights[:5]) == {}
+    assert night.usual_counts(nights[:5], UTC) == {}
 
 
 @pytest.mark.parametrize(

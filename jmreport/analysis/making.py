@@ -248,7 +248,7 @@ class _Making:
                 else identity.of_report(self.jobs, self.history, self.nights),
             ),
             slower=costs.with_jobs(slower.slower(told.nights)),
-            waste=costs.waste(told.nights),
+            waste=costs.waste(told.nights, self.zone),
             slos=tallies.promises.reports(
                 self.covered,
                 reached=reached_since(self.nights.runs),
@@ -378,7 +378,7 @@ class _Making:
             common_labels=offered.common_labels(self.offered),
             complete=complete,
             nights=nights_told,
-            usual=night.usual_counts(nights_told),
+            usual=night.usual_counts(nights_told, self.zone),
         )
         shown = {*names(report), *(entry.row.id for entry in self.jobs)}
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))

@@ -6,7 +6,7 @@ then. So a job that the server changes or forgets later changes no night of the 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import islice
 
 from jmreport.analysis.nights import Nights, Verdicts
@@ -119,23 +119,23 @@ def _causes(attention: Iterable[CauseGroup]) -> tuple[NightCause, ...]:
     return tuple(NightCause(id=cause, jobs=jobs[cause], new=new[cause]) for cause in sorted(jobs))
 
 
-def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
+def comparable(nights: Sequence[NightSummary], zone: tzinfo) -> tuple[NightSummary, ...]:
     """The nights that the newest is compared with: complete ones, at most 14, newest last.
 
     The first night is its whole window, so it compares with none, and no night with those of
-    another filter. Where 28 nights are there, a
-    weekend's night is compared with weekends' and a working day's with working days'.
+    another filter. Where 28 nights are there, a weekend's night is compared with weekends' and a
+    working day's with working days', by the days of the readers' zone.
     """
     if not nights:
         return ()
-    kind = _weekend(nights[-1].now)
+    kind = _weekend(nights[-1].now, zone)
     every, alike = list[NightSummary](), list[NightSummary]()
     # Backwards, for of a year of nights no more than the last few weeks matter.
     for night in islice(reversed(nights), 1, None):
         if not night.complete or night.since is None or night.asked_otherwise(nights[-1]):
             continue
         every.append(night)
-        if _weekend(night.now) == kind:
+        if _weekend(night.now, zone) == kind:
             alike.append(night)
         if len(every) >= SAME_KIND_OF_DAY and len(alike) >= COMPARABLE:
             break
@@ -143,9 +143,9 @@ def comparable(nights: Sequence[NightSummary]) -> tuple[NightSummary, ...]:
     return tuple(found[:COMPARABLE][::-1])
 
 
-def usual_counts(nights: Sequence[NightSummary]) -> dict[str, Range]:
+def usual_counts(nights: Sequence[NightSummary], zone: tzinfo) -> dict[str, Range]:
     """What each count of the newest night usually is, by its name; empty where nobody can say."""
-    before = comparable(nights)
+    before = comparable(nights, zone)
     names = (name for name in ReportCounts.__struct_fields__ if name not in _NOT_COMPARED)
     found = {name: _usual(before, _count(name)) for name in names}
     return {name: usual for name, usual in found.items() if usual is not None}
@@ -155,15 +155,15 @@ def _count(name: str) -> Callable[[NightSummary], float]:
     return lambda night: float(getattr(night.counts, name))
 
 
-def _weekend(at: datetime) -> bool:
-    return at.weekday() >= _SATURDAY
+def _weekend(at: datetime, zone: tzinfo) -> bool:
+    return at.astimezone(zone).weekday() >= _SATURDAY
 
 
 def usual_night(
-    nights: Sequence[NightSummary], pick: Callable[[NightSummary], float]
+    nights: Sequence[NightSummary], pick: Callable[[NightSummary], float], zone: tzinfo
 ) -> Range | None:
     """What a number usually is: median and P10 to P90 of comparable nights; None below five."""
-    return _usual(comparable(nights), pick)
+    return _usual(comparable(nights, zone), pick)
 
 
 def _usual(before: Sequence[NightSummary], pick: Callable[[NightSummary], float]) -> Range | None:

@@ -8,7 +8,7 @@ import math
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import TypeVar
 
 from msgspec.structs import astuple, replace
@@ -174,8 +174,11 @@ class Costs:
         )
         return tuple(replace(one, jobs=jobs, ran_in=len(jobs)) for one, jobs in ran)
 
-    def waste(self, nights: Sequence[NightSummary]) -> Waste | None:
-        """What came of it, the newest of the nights by itself too; None where nothing was read."""
+    def waste(self, nights: Sequence[NightSummary], zone: tzinfo) -> Waste | None:
+        """What came of it, the newest of the nights by itself too; None where nothing was read.
+
+        By the days of `zone` a night is compared with others of its kind.
+        """
         night = _Adding()
         for one in nights[-1].tasks:
             night.add(one.measure, "", self._price(one.measure.task))
@@ -184,7 +187,7 @@ class Costs:
         return Waste(
             total=self._cost(self._total),
             tonight=replace(self._cost(night), jobs=()),
-            usual=usual_night(nights, lost),
+            usual=usual_night(nights, lost, zone),
             tasks=tuple(
                 TaskCost(workflow=flow, task=task, cost=self._cost(adding))
                 for (flow, task), adding in _most_first(self._tasks)

@@ -142,7 +142,8 @@ DEFINITIONS = (
         word="Usual night",
         meaning="The median, and the middle 80 %, of the last 14 complete nights before this one "
         "(of weekend nights for a weekend, and of working days for a working day, where 28 nights "
-        "are there); at least 5 are needed. The first night is never one of them.",
+        "are there: by the day, in the report's time zone, on which a night ended); at least 5 are "
+        "needed. The first night is never one of them.",
     ),
     Definition(word="Archived", meaning="A job whose label flag is archive."),
     Definition(
