@@ -7,6 +7,12 @@ from pathlib import Path
 
 from jmreport.render import addresses, linkcheck
 
+#: A number that begins a link, or that stands behind the tag of a status in it.
+_SAID = re.compile(
+    r"\s*(?:All |\+ |(?:Submitted|On hold|Running|Aborting|Failed|Succeeded|Aborted|Unknown.*?) )?"
+    r"([\d\u202f]+)(?:\s|$)"
+)
+
 
 class _Numbers(HTMLParser):
     """Links that say a number, as (number, address)."""
@@ -27,7 +33,7 @@ class _Numbers(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "a" and self._href and "#" not in self._href:
-            said = re.match(r"\s*(?:All |\+ )?([\d\u202f]+)(?:\s|$)", self._text)
+            said = _SAID.match(self._text)
             if said:
                 self.found.append((int(said[1].replace("\u202f", "")), self._href))
             self._href = None

@@ -12,6 +12,7 @@ import pytest
 from conftest import lacking
 from site_cases import HOSTILE, entries, report, runs, write
 from site_numbers import jobs_behind, numbers_checked
+from targets import TOO_SMALL
 
 from jmreport.records import Gap
 from jmreport.render import addresses
@@ -93,6 +94,27 @@ def test_no_page_is_wider_than_a_phone(built: Path, hostile: Path, browser: Any)
                     inner, wide = page.evaluate(sized)
                     assert inner == width
                     assert wide <= width, (kind, width, wide)
+    page.close()
+
+
+def test_a_finger_finds_each_link_of_a_phone(built: Path, hostile: Path, browser: Any) -> None:
+    """Of WCAG 2.2 what is asked of the size of targets, or of the room between small ones."""
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    for where in (built, hostile):
+        for kind, address in kinds(where).items():
+            page.goto((where / address).as_uri())
+            assert page.evaluate(TOO_SMALL) == [], kind
+    page.close()
+
+
+def test_two_numbers_too_close_for_a_finger_are_found(browser: Any) -> None:
+    """The test above can fail: neither a sentence nor room around a link is told of."""
+    page = browser.new_page()
+    page.set_content(
+        "<ul style='line-height: 20px'><li><a href='#a'>1</a>/<a href='#b'>6</a></ul>"
+        "<p>Read <a href='#c'>a</a> or <a href='#d'>b</a></p><p><a href='#e'>7</a></p>"
+    )
+    assert [found.split(" ")[1] for found in page.evaluate(TOO_SMALL)] == ['"1"', '"6"']
     page.close()
 
 
