@@ -251,6 +251,46 @@ def test_a_failed_calls_sub_job_that_could_not_be_read_is_named_before_the_failu
     assert "child-0" not in first
 
 
+def running() -> dict[str, Any]:
+    """A job that goes on in one shard of a scatter, on its second attempt."""
+    task = {
+        "name": "Sort", "executionStatus": "Running", "start": "2026-11-22T23:05:00+00:00",
+        "shards": [
+            {"shardIndex": 0, "executionStatus": "Succeeded", "attempts": 1,
+             "start": "2026-11-22T23:05:00+00:00", "end": "2026-11-22T23:15:00+00:00"},
+            {"shardIndex": 1, "executionStatus": "Running", "attempts": 2,
+             "start": "2026-11-22T23:25:00+00:00",
+             "attemptsData": [
+                 {"attemptNumber": 1, "executionStatus": "Failed",
+                  "start": "2026-11-22T23:05:00+00:00", "end": "2026-11-22T23:20:00+00:00"},
+                 {"attemptNumber": 2, "executionStatus": "Running",
+                  "start": "2026-11-22T23:25:00+00:00"}]},
+        ],
+    }  # fmt: skip
+    return detail(status="Running", end=None, failures=[], extensions={"tasks": [task]})
+
+
+def test_what_runs_is_told_so_far_as_the_job_itself_is() -> None:
+    """Its tasks, shards, attempts and lanes, as of when the job was last seen."""
+    shown = text(page(record(running()), active_for=timedelta(hours=3)))
+    assert "Took 3 h so far" in shown
+    for what in (
+        "2 h so far",  # the task, and its second shard from its first attempt on
+        "1 h 40 min so far",  # that attempt
+        "Sort 2 h so far · 2 shards",
+        "took 2 h so far",
+    ):
+        assert what in shown
+    assert shown.count("so far") == 9
+
+
+def test_nothing_is_told_so_far_of_tasks_of_an_earlier_reading() -> None:
+    """Nobody knows whether they still ran when the job itself was seen."""
+    shown = text(page(record(running(), detail_from=RUN), active_for=timedelta(hours=3)))
+    assert "Took 3 h so far" in shown
+    assert shown.count("so far") == 1
+
+
 def test_a_task_that_has_not_started_shows_no_invented_start() -> None:
     """The Cromwell shim sends its own start time where there is none."""
     assert "1 Jan" not in text(page(record()))

@@ -394,6 +394,9 @@ def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(
         own,
     )
     assert re.search(r"Took 32 h \d+ min so far", own)
+    # And so do its task, its attempt and its diagram.
+    assert len(re.findall(r"3\d h \d+ min so far", own)) >= 4
+    assert re.search(r"Critical path, by time and not by dependency: 3\d h \d+ min so far", own)
     night = site.night(20)
     assert keys.linked(dict(parts(night))["stuck"]) == {STUCK}
     # The night's own page keeps how long it had hung by then.

@@ -29,9 +29,11 @@ def call(start: float | None, end: float | None, **more: object) -> Call:
     )
 
 
-def drawn(*tasks: TaskCalls, end: float | None = 60) -> Timing | None:
+def drawn(
+    *tasks: TaskCalls, end: float | None = 60, read_at: float = 90, going: bool = False
+) -> Timing | None:
     until = None if end is None else at(end)
-    return timing(tasks, start=START, end=until, read_at=at(90), zone=UTC)
+    return timing(tasks, start=START, end=until, read_at=at(read_at), zone=UTC, going=going)
 
 
 def task(*own: Call, status: str = "Succeeded") -> TaskCalls:
@@ -96,6 +98,54 @@ def test_a_running_attempt_goes_on_to_when_it_was_read() -> None:
     assert diagram is not None
     assert diagram.lanes[0].bars[0].width == "100.00%"
     assert diagram.lanes[0].note == "still active"
+
+
+def test_what_goes_on_is_told_so_far_and_ends_the_critical_path() -> None:
+    """A job that hangs for a day in its last task does not have a path of two hours."""
+    waiting = Part("waiting", at(60), at(70)), Part("running", at(70), None)
+    first, late = call(0, 60), call(61, None, status="Running", parts=waiting)
+    beside = call(80, None, status="Running")
+    diagram = drawn(
+        task(first),
+        task(late, status="Running"),
+        task(beside, status="Running"),
+        end=None,
+        read_at=1890,
+        going=True,
+    )
+    assert diagram is not None
+    assert [lane.note for lane in diagram.lanes] == [
+        "1 h", "30 h 29 min so far", "30 h 10 min so far",
+    ]  # fmt: skip
+    said = "Critical path, by time and not by dependency: 31 h 30 min so far, 1 min of it in gaps."
+    assert diagram.caption.endswith(said)
+    assert [any(bar.look == "t-critical" for bar in lane.bars) for lane in diagram.lanes] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert [spell.took for spell in diagram.spells] == [
+        "1 h", "30 h 29 min so far", "30 h 10 min so far",
+    ]  # fmt: skip
+    assert diagram.spells[1].spent == ("10 min", "", "30 h 20 min", "")
+
+
+def test_no_critical_path_is_told_where_nobody_knows_what_goes_on() -> None:
+    """Of tasks of an earlier reading; where the job is over, nothing goes on."""
+    own = task(call(0, 20)), task(call(20, 60)), task(call(60, None, status="Running"))
+    unknown, over = drawn(*own, end=None), drawn(*own, end=90)
+    assert unknown is not None
+    assert over is not None
+    assert "ritical" not in unknown.caption
+    assert over.caption.endswith("by dependency: 1 h.")
+    assert [diagram.lanes[2].note for diagram in (unknown, over)] == ["still active"] * 2
+
+
+def test_a_tick_at_midnight_says_the_day() -> None:
+    diagram = drawn(task(call(0, 60 * 40)), end=60 * 40)
+    assert diagram is not None
+    assert [tick.text for tick in diagram.ticks] == ["23 Nov", "12:00", "24 Nov", "12:00"]
+    short = drawn(task(call(0, 180)), end=180)
+    assert short is not None
+    assert [tick.text for tick in short.ticks] == ["23:00", "23 Nov", "01:00"]
 
 
 def test_a_large_scatter_is_a_band_with_its_failed_and_its_five_slowest_shards() -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, tzinfo
 
 from msgspec import Struct
 
+from jmreport.models import ACTIVE_STATUSES
 from jmreport.render import addresses, words
 from jmreport.render.links import Links
 from jmreport.render.values import Budget
@@ -66,12 +67,20 @@ class Making(Struct, frozen=True, kw_only=True):
     operations: dict[str, str]
     #: Ids of sub-jobs that could not be read.
     unread: frozenset[str] = frozenset()
+    #: As of when that which runs is told of; None where the job is over, or nobody knows.
+    until: datetime | None = None
 
     def link(self, to: str) -> str:
         return addresses.relative(self.address, to)
 
     def short(self, at: datetime | None) -> words.Moment | None:
         return words.short_when(at, self.facts.zone, near=self.near)
+
+    def took(self, start: datetime | None, end: datetime | None, status: str | None) -> str:
+        """How long something took, or takes so far; "" where that is not known."""
+        if end is None and self.until and status in ACTIVE_STATUSES:
+            return words.so_far(words.between(start, self.until))
+        return words.between(start, end)
 
     def job(self, job_id: str | None) -> Link | None:
         """A sub-job: linked where it has a page."""

@@ -152,7 +152,7 @@ def _took(context: JobContext) -> Fact:
     if row.start and row.end and row.end < row.start:
         return Fact(name="Took", note="the server says that it ended before it started")
     if context.active_for is not None and row.start:
-        said = f"{words.duration(context.active_for)} so far"
+        said = words.so_far(words.duration(context.active_for))
         return Fact(name="Took", text=said, note=_usual(context))
     return Fact(name="Took", text=words.duration(row.took), note=_usual(context))
 

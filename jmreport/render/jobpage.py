@@ -11,6 +11,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
+from jmreport.calltimes import WAITING_STATUSES
 from jmreport.records import Record
 from jmreport.render import (
     addresses,
@@ -198,6 +199,7 @@ def _making(record: Record, context: JobContext, facts: SiteFacts, read: Reading
         jobs=jobs,
         operations={name: f"operation-{at}" for at, name in enumerate(read.operations, 1)},
         unread=frozenset(subjobs.unread(row, read.detail, context)),
+        until=_until(record, context),
     )
 
 
@@ -218,6 +220,16 @@ def _read_at(run: str) -> datetime | None:
         return None
 
 
+def _until(record: Record, context: JobContext) -> datetime | None:
+    """When a job that goes on was last seen, as its own duration is told; None of tasks of an
+    earlier reading, of which nobody knows whether they go on."""
+    row = context.entry.row
+    since = row.submission if row.status in WAITING_STATUSES else row.start
+    if record.detail_from or context.active_for is None or since is None:
+        return None
+    return since + context.active_for
+
+
 def _timing(
     tasks: Tasks, context: JobContext, read_at: datetime | None, making: Making
 ) -> Timing | None:
@@ -226,8 +238,9 @@ def _timing(
     return timing(
         calls,
         start=row.start,
-        end=row.end,
-        read_at=read_at,
+        end=None if making.until else row.end,
+        read_at=making.until or read_at,
+        going=making.until is not None,
         zone=making.facts.zone,
         most_spells=making.budget.rows(sum(len(task.calls) for task in calls), MOST_BARS),
     )

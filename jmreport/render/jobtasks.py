@@ -161,7 +161,7 @@ def _task(
         note=_note(task, found, start, end),
         started=making.short(start),
         ended=making.short(end),
-        took=words.between(start, end),
+        took=making.took(start, end, task.execution_status),
         attempts=_attempts(task, found),
         code="" if task.return_code is None else words.number(task.return_code),
         links=links,

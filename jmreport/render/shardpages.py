@@ -110,7 +110,7 @@ def row(
         note=_note(own),
         started=making.short(start),
         ended=making.short(end),
-        took=words.between(start, end),
+        took=making.took(start, end, shard.execution_status),
         attempts=words.number(shard.attempts) if shard.attempts is not None else "",
         links=making.places(shard.backend_log, shard.call_root, shard.operation_id),
         job=making.job(shard.job_id),

@@ -86,7 +86,9 @@ def _row(child: JobRow, making: Making) -> SubJob:
         name=words.cut_middle(child.name, 120),
         status=words.status(child.status),
         started=making.short(child.start),
-        took=words.duration(child.took),
+        took=words.duration(child.took)
+        if child.end or is_unread(child)
+        else making.took(child.start, None, child.status),
         message=words.cut_middle(_message(child), 200),
     )
 

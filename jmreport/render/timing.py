@@ -111,12 +111,21 @@ class TaskCalls(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Span(Struct, frozen=True, gc=False):
-    """A call with both its ends: `sure` is False where the end was not known."""
+    """A call with both its ends: `sure` is False where the end was not known.
+
+    One that is `going` ran until its end, and goes on.
+    """
 
     call: Call
     start: datetime
     end: datetime
     sure: bool
+    going: bool
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not ended by its status."""
+        return not self.sure and self.call.status in ACTIVE_STATUSES
 
 
 class _Scale:
@@ -144,11 +153,13 @@ def timing(
     end: datetime | None,
     read_at: datetime | None,
     zone: tzinfo,
+    going: bool = False,
     most_spells: int = MOST_BARS,
 ) -> Timing | None:
     """The diagram of a job's tasks from its start to its end (or to when it was read).
 
-    Its table twin has at most `most_spells` rows. None where no task has a time to show.
+    `going`: what was active when it was read is known to have run until then. Its table twin has
+    at most `most_spells` rows. None where no task has a time to show.
     """
     starts = [call.start for task in tasks for call in task.calls if call.start]
     if not starts:
@@ -156,9 +167,10 @@ def timing(
     scale = _window(tasks, starts, start, end, read_at)
     if scale is None:
         return None
-    spans = [_spans(task, scale) for task in tasks]
+    spans = [_spans(task, scale, going=going) for task in tasks]
     critical = _critical(
-        span for task, own in zip(tasks, spans, strict=True) if not task.below for span in own
+        [span for task, own in zip(tasks, spans, strict=True) if not task.below for span in own],
+        over=end is not None,
     )
     shown = list(zip(tasks, spans, strict=True))[:MOST_ROWS]
     split = _split(shown)
@@ -168,7 +180,7 @@ def timing(
         lanes=lanes,
         ticks=_ticks(scale, zone),
         legend=_legend(lanes),
-        caption=f"{_caption(scale, zone)}{_path(spans, critical)}",
+        caption=f"{_caption(scale, zone)}{_path(spans, critical, going=going)}",
         spells=tuple(spells),
         spells_left_out=sum(map(len, spans)) - len(spells),
         lanes_left_out=max(0, len(tasks) - MOST_ROWS),
@@ -193,7 +205,7 @@ def _window(
     return _Scale(first, last)
 
 
-def _spans(task: TaskCalls, scale: _Scale) -> list[_Span]:
+def _spans(task: TaskCalls, scale: _Scale, *, going: bool) -> list[_Span]:
     """The task's calls with both ends inside the window, in the order given."""
     found = []
     for call in task.calls:
@@ -202,14 +214,22 @@ def _spans(task: TaskCalls, scale: _Scale) -> list[_Span]:
         begin = min(max(call.start, scale.start), scale.end)
         sure = call.end is not None and call.end >= call.start
         finish = call.end if call.end is not None and sure else scale.end
-        found.append(_Span(call, begin, min(max(finish, begin), scale.end), sure))
+        goes_on = going and not sure and call.status in ACTIVE_STATUSES
+        found.append(_Span(call, begin, min(max(finish, begin), scale.end), sure, goes_on))
     return found
 
 
-def _critical(spans: Iterable[_Span]) -> dict[int, timedelta]:
+def _critical(spans: Sequence[_Span], *, over: bool) -> dict[int, timedelta]:
     """The chain of calls in which each ends last before the next starts, by identity, the first of
-    them first; and how long nothing of it ran before each."""
+    them first; and how long nothing of it ran before each.
+
+    Of those that go on it ends with the one that started first. There is none where one may go on
+    of which that is not known.
+    """
+    if not over and any(span.open and not span.going for span in spans):
+        return {}
     ordered = sorted((s for s in spans if s.sure), key=lambda s: s.end)
+    ordered += sorted((s for s in spans if s.going), key=lambda s: s.start, reverse=True)
     ends = [span.end for span in ordered]
     chain: list[_Span] = []
     at = len(ordered) - 1
@@ -364,7 +384,10 @@ def _note(task: TaskCalls, spans: list[_Span]) -> str:
     shards = len({call.shard for call in task.calls})
     attempts = max(span.call.attempt for span in spans)
     running = any(span.call.status in ACTIVE_STATUSES for span in spans)
-    said.append("still active" if running else words.duration(last - first))
+    if any(span.going for span in spans):
+        said.append(words.so_far(words.duration(last - first)))
+    else:
+        said.append("still active" if running else words.duration(last - first))
     if shards > 1:
         said.append(words.plural(shards, "shard"))
     elif attempts > 1:
@@ -414,7 +437,7 @@ def _caption(scale: _Scale, zone: tzinfo) -> str:
     return f"{first.text} to {last.text}, times in {named}."
 
 
-def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta]) -> str:
+def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta], *, going: bool) -> str:
     """How long the critical path is, and how much of it nothing of it ran; "" without one."""
     if not critical:
         return ""
@@ -422,7 +445,9 @@ def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta]) -> st
     whole = max(span.end for span in on_it) - min(span.start for span in on_it)
     idle = sum(critical.values(), timedelta(0))
     gaps = f", {words.duration(idle)} of it in gaps" if idle >= _GAP else ""
-    return f" Critical path, by time and not by dependency: {words.duration(whole)}{gaps}."
+    length = words.duration(whole)
+    told = words.so_far(length) if going else length
+    return f" Critical path, by time and not by dependency: {told}{gaps}."
 
 
 def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
@@ -447,7 +472,7 @@ def _tick(x: float, at: datetime, step: int) -> Tick:
     anchor = "start" if x < 6 else "end" if x > 94 else "middle"
     if step >= 31536000:
         text = str(at.year)
-    elif step >= 86400:
+    elif step >= 86400 or (at.hour, at.minute, at.second) == (0, 0, 0):
         text = words.short_when(at, at.tzinfo, near=at).text[:-6]  # type: ignore[union-attr,arg-type]  # a time that is there has words
     else:
         text = f"{words.clock(at)}:{at.second:02}" if step < 60 else words.clock(at)
@@ -489,16 +514,22 @@ def _spell(
         part=f"{shard}attempt {call.attempt}",
         status=words.status(call.status),
         started=words.short_when(call.start, zone, near=near),
-        took=words.duration(span.end - span.start) if span.sure else "",
-        spent=_spent(call),
+        took=_took(span),
+        spent=_spent(span),
         note=", ".join(notes),
     )
 
 
-def _spent(call: Call) -> tuple[str, ...]:
+def _took(span: _Span) -> str:
+    length = words.duration(span.end - span.start)
+    return length if span.sure else words.so_far(length) if span.going else ""
+
+
+def _spent(span: _Span) -> tuple[str, ...]:
     """Time spent waiting, preparing, running and finishing; "" where nothing tells."""
     totals = dict.fromkeys(_KINDS, timedelta(0))
-    for part in call.parts:
-        if part.end and part.end > part.start:
-            totals[part.kind] += part.end - part.start
+    for part in span.call.parts:
+        end = part.end or (span.end if span.going else None)
+        if end and end > part.start:
+            totals[part.kind] += end - part.start
     return tuple(words.duration(totals[kind]) if totals[kind] else "" for kind in _KINDS)

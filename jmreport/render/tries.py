@@ -45,7 +45,7 @@ def row(call: Call, making: Making, *, of: str) -> AttemptRow:
         note=note(call),
         started=making.short(call.start),
         ended=making.short(call.end),
-        took=words.between(call.start, call.end),
+        took=making.took(call.start, call.end, call.status),
         links=making.places(data.backend_log, data.call_root, data.operation_id),
         messages=messages(data.failure_messages, making),
         values=tuple(value for kind, mapping in held for value in _values(kind, mapping, making)),

@@ -255,6 +255,15 @@ def between(start: datetime | None, end: datetime | None) -> str:
     return duration(end - start) if start and end and end >= start else ""
 
 
+def so_far(length: str) -> str:
+    """A duration of what goes on; "" where it is not known.
+
+    >>> so_far("31 h 20 min"), so_far("")
+    ('31 h 20 min so far', '')
+    """
+    return f"{length} so far" if length else ""
+
+
 def duration(length: timedelta | None) -> str:
     """How long, in the two largest units that matter; "" where it is not known.
 
