@@ -1,11 +1,15 @@
 """How far back everything was read: what the runs' windows cover together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from jmreport.records import Filters, Run
+from jmreport.records import Asked, Filters, Run
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
+#: How far back a run asks, at most, for what those before it did not list.
+FARTHEST = timedelta(days=31)
+#: For so long a list that lacks something is asked for again as far back as that.
+PATIENCE = timedelta(days=7)
 
 
 def covered_since(runs: Sequence[Run]) -> datetime:
@@ -37,6 +41,48 @@ def _reach(runs: Sequence[Run], counts: Callable[[Filters], bool]) -> datetime:
         if same and run.whole_list and counts(run.asked.filters):
             reach = min(reach, run.asked.since or _BEGINNING)
     return reach
+
+
+def listed_until(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime | None:
+    """Up to when usable runs listed every job that is asked for; None where none of them says.
+
+    The last that had all pages of its list, of the same server, with the same filters or none. One
+    from behind `now` is of a clock that was set back, and says nothing.
+    """
+    whole = next((run for run in _telling(runs, asked, now) if run.whole_list), None)
+    return whole.now if whole else None
+
+
+def reach(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime | None:
+    """Since when a run must ask behind these to leave out nothing, as far back as it may.
+
+    None where nothing was left out, as no run came before. A server whose list never comes whole is
+    not asked for more each night: a week of it is enough.
+    """
+    until = listed_until(runs, asked, now)
+    if until is None:
+        return None
+    lacking = [run for run in _telling(runs, asked, now) if run.now > until]
+    patient = not lacking or now - lacking[-1].now <= PATIENCE
+    return max(until, now - (FARTHEST if patient else PATIENCE))
+
+
+def leaves_out(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime | None:
+    """Since when jobs were submitted that neither usable runs nor one that asks so behind them
+    listed; None where there are none but those that a filter leaves out."""
+    until = listed_until(runs, asked, now)
+    since = asked.since
+    if until is None or since is None or since <= until or since == asked.filters.submission:
+        return None
+    return until
+
+
+def _telling(runs: Sequence[Run], asked: Asked, now: datetime) -> Iterator[Run]:
+    """The usable runs that asked for these jobs at least, newest first."""
+    for run in reversed(runs):
+        counts = run.asked.filters in (Filters(), asked.filters)
+        if run.usable and run.asked.server == asked.server and counts and run.now <= now:
+            yield run
 
 
 def frame_start(now: datetime, length: timedelta | None) -> datetime:

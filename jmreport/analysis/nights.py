@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from jmreport.analysis.coverage import leaves_out
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.siblings import Together, array_of, together
@@ -55,10 +56,12 @@ class Nights:
         self.tonight = len(self.runs) - 1
         #: Whether work that is not there did not run: not where a filter may be why. One by status
         #: has work come and go with how it ended, and behind another one others come. Nor where a
-        #: part of the list did not come, or in the afternoon after a night.
+        #: part of the list did not come, in the afternoon after a night, or where the window
+        #: leaves out what was submitted since the run before.
         filters = self.run.asked.filters
         last = self.runs[-1 - KEPT_NIGHTS :]
-        can_tell = not filters.status and self.run.whole_list and _is_long(last)
+        left_out = leaves_out(self.runs[:-1], self.run.asked, self.run.now)
+        can_tell = not (filters.status or left_out) and self.run.whole_list and _is_long(last)
         self.can_miss = can_tell and all(run.asked.filters == filters for run in last)
         #: The same of tonight alone, of work whose own row passes the filter. Another project's
         #: was not asked for.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jmreport.errors import UsageError
 from jmreport.pipeline.demo import demo_from
 from jmreport.pipeline.values import Source
-from jmreport.records import FRAME_LENGTHS, Asked, Filters, utc_text
+from jmreport.records import FRAME_LENGTHS, Asked, Filters, Gap, Run, utc_text
 from jmreport.settings import Api, Redact, Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,39 @@ def asked_of(settings: Settings, *, now: datetime, source: Source) -> Asked:
         since=max(bounds) if bounds else None,
         filters=filters,
         in_file=source.in_file,
+    )
+
+
+def reaching_back(asked: Asked, before: Sequence[Run], *, as_kept: Asked, now: datetime) -> Asked:
+    """The same, asking for all that was submitted since the runs before it had all of their list.
+
+    A time frame is as long as nights are apart but for a minute, or an hour of winter time; a night
+    brings nothing, or a list without its last pages: what was submitted in between would be in no
+    report. `as_kept` is the same as a store keeps it, by which runs of the same filters are known.
+    """
+    from jmreport.analysis import coverage
+
+    since = coverage.reach(before, as_kept, now)
+    if since is None or asked.since is None or since >= asked.since:
+        return asked
+    submission = asked.filters.submission
+    return replace(asked, since=max(since, submission) if submission else since)
+
+
+def never_asked(asked: Asked, before: Sequence[Run], *, now: datetime) -> tuple[Gap, ...]:
+    """What lies between the runs before and this one, and is too long ago to be asked for."""
+    from jmreport.analysis import coverage
+
+    until = coverage.leaves_out(before, asked, now)
+    if until is None or asked.since is None:
+        return ()
+    days = (now - asked.since).days
+    return (
+        Gap(
+            what=f"jobs submitted between {until:%Y-%m-%d %H:%M} and "
+            f"{asked.since:%Y-%m-%d %H:%M} UTC",
+            why=f"no run listed all of them, and this one asks for {days} days at most",
+        ),
     )
 
 

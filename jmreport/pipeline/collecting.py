@@ -23,7 +23,14 @@ from jmreport.errors import (
     first,
 )
 from jmreport.pipeline import mirroring
-from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
+from jmreport.pipeline.asking import (
+    asked_of,
+    client_for,
+    credentials_for,
+    never_asked,
+    reaching_back,
+    without_own_secrets,
+)
 from jmreport.pipeline.crawling import PartOf, crawl
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome, Source
@@ -104,13 +111,22 @@ def _into_the_store(
         before = store.runs()
         keep_invented_jobs_apart(before, source, settings)
         notes = moved(before, asked)
+        known = (*store.pruned(), *before)
+        kept = redaction.salted(store.salt().strip()) if redaction.hashes else redaction
+        asked = reaching_back(asked, known, as_kept=kept.asked(asked), now=now)
         with (
             going_on(settings) as going,
             store.begin(now, redaction, asked=asked, version=__version__) as writer,
         ):
             going.append(writer)
             run = read_all(
-                settings, asked, client=client, store=store, writer=writer, progress=progress
+                settings,
+                asked,
+                client=client,
+                store=store,
+                writer=writer,
+                gaps=never_asked(writer.asked, known, now=now),
+                progress=progress,
             )
             run = writer.finish(replace(run, notes=(*notes, *run.notes)))
     code = Exit.INCOMPLETE if run.gaps else Exit.DONE
@@ -170,10 +186,11 @@ def read_all(
     client: Client,
     store: Store,
     writer: RunWriter,
+    gaps: tuple[Gap, ...],
     part: PartOf | None = None,
     progress: Progress,
 ) -> Run:
-    """The steps of a run, in the order in which a server is asked.
+    """The steps of a run, in the order in which a server is asked. `gaps` are known beforehand.
 
     Of a run in parts the first one asks for what is of no job.
     """
@@ -193,7 +210,7 @@ def read_all(
 
     listing = Listing(client, asked, server.view, page_size=settings.api.page_size)
     try:
-        counts, gaps = crawl(
+        counts, unread = crawl(
             settings,
             listing,
             client=client,
@@ -218,7 +235,7 @@ def read_all(
             writer.aggregations(trees)
     lap("aggregations")
 
-    gaps = (*server.gaps, *gaps, *frame_gaps)
+    gaps = (*gaps, *server.gaps, *unread, *frame_gaps)
     return Run(
         id=writer.id,
         now=writer.now,

@@ -19,7 +19,14 @@ from msgspec.structs import replace
 from jmreport import __version__
 from jmreport.errors import Exit, NothingUsableError, UsageError, first
 from jmreport.pipeline import mirroring
-from jmreport.pipeline.asking import asked_of, client_for, credentials_for, without_own_secrets
+from jmreport.pipeline.asking import (
+    asked_of,
+    client_for,
+    credentials_for,
+    never_asked,
+    reaching_back,
+    without_own_secrets,
+)
 from jmreport.pipeline.collecting import (
     cut_short,
     going_on,
@@ -110,10 +117,12 @@ def _into_its_folder(
         if redaction.hashes:
             mirroring.share_salt(settings, store, environ=environ, progress=progress)
         own = stack.enter_context(open_folder(place, create=True))
+        known, kept = (*store.pruned(), *before), _salted(redaction, store, own)
+        asked = reaching_back(asked, known, as_kept=kept.asked(asked), now=now)
         part = Part(
             shard=shard,
             now=now,
-            asked=_salted(redaction, store, own).asked(asked),
+            asked=kept.asked(asked),
             base=told_by(before),
             settings=digest(settings),
             version=__version__,
@@ -135,6 +144,7 @@ def _into_its_folder(
                 client=client,
                 store=store,
                 writer=writer,
+                gaps=never_asked(part.asked, known, now=now),
                 part=PartOf(shard, own),
                 progress=progress,
             )

@@ -185,7 +185,8 @@ def index_pages(
     if not ids:
         ids, archived = archived, []
     asked = report.run.asked
-    window = words.frame_words(asked.timeframe) if asked.since else ""
+    length = report.now - asked.since if asked.since else None
+    window = words.window_words(asked.timeframe, length) if asked.since else ""
     statuses = tuple(_statuses(ids, jobs, lists))
     beside = _archived(archived, lists)
     chunks = chunked(ids)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from jmreport.night import Told
-from jmreport.records import RETRIED, Asked, Filters
+from jmreport.records import RETRIED, Filters
 from jmreport.render import filtered, words
 from jmreport.report.causes import CauseGroup
 from jmreport.report.counts import ReportCounts, StatusSplit
@@ -112,7 +112,7 @@ def rest(told: Told) -> str:
         # What failed, or ran on most nights, before is no less true without a job of tonight.
         said = ", ".join(_said(counts))
         return f"{_empty(told)} {said}." if said else _empty(told)
-    finished = f"{_finished(split)} {_span(told.asked)}"
+    finished = f"{_finished(split)} {_span(told)}"
     if told.since is None:
         first = "First report: nothing to compare with yet."
         return first if counts.failing else f"{first} {finished}."
@@ -171,13 +171,14 @@ def nothing_failing(told: Told) -> str:
     return f"Nothing{of} is failing."
 
 
-def _span(asked: Asked) -> str:
+def _span(told: Told) -> str:
     """What a report's own jobs are of, after a number of them."""
+    asked = told.asked
     if asked.filters.submission and asked.since == asked.filters.submission:
         return "in the time frame that was asked for"
     if asked.since is None:
         return "up to this run"
-    return f"in the {words.frame_words(asked.timeframe)}"
+    return f"in the {words.window_words(asked.timeframe, told.now - asked.since)}"
 
 
 def _finished(split: dict[str, int]) -> str:

@@ -15,7 +15,8 @@ import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
-from jmreport.records import RETRIED, instant
+from jmreport.models import TimeFrame
+from jmreport.records import FRAME_LENGTHS, RETRIED, instant
 from jmreport.report.usual import Range
 
 #: The dash that stands for "not known" in plain text.
@@ -325,6 +326,22 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
 def frame_words(frame: str) -> str:
     """A time frame as it reads inside a sentence."""
     return _FRAMES.get(frame, frame)
+
+
+def window_words(frame: TimeFrame, length: timedelta | None) -> str:
+    """How far back a run asked, inside a sentence: its time frame, or its window where that is
+    longer by more than a tenth, as it reached back to the run before.
+
+    >>> window_words("HOURS_24", timedelta(hours=25)), window_words("HOURS_24", timedelta(days=4))
+    ('last 24 hours', 'last 4 days')
+    >>> window_words("HOURS_8", timedelta(hours=23, minutes=2)), window_words("ALL_TIME", None)
+    ('last 24 hours', 'all time')
+    """
+    usual = FRAME_LENGTHS[frame]
+    if length is None or usual is None or length <= 1.1 * usual:
+        return frame_words(frame)
+    hours = -(-length // timedelta(hours=1))
+    return f"last {hours} hours" if hours <= 48 else f"last {-(-hours // 24)} days"
 
 
 def plural(n: int, one: str, many: str = "") -> str:
