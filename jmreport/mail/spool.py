@@ -7,6 +7,10 @@
      "recipients": [{"address": "ana@example.org", "state": "sent"},
                     {"address": "bo@example.org", "state": "refused", "why": "550 no such user"}]}
 
+    snapshots-mail/heard    the last runs of which a team got a mail, or that were no news to it:
+
+    {"germline": ["20261122T021400Z", "20261123T021400Z"]}
+
 A recipient's state is `waiting`, `sending` (from the moment at which the server may take the mail
 until it has answered), `sent`, `refused` or `dropped`. Who finds `sending` knows that the mail may
 have been sent. Files are written beside their place, synced and moved in; the record comes last.
@@ -16,7 +20,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -28,9 +32,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.errors import JmreportError, LockedError
+from jmreport.records import run_order
 
 State = Literal["waiting", "sending", "sent", "refused", "dropped"]
 _LOCK = "lock"
+_HEARD = "heard"
+#: Runs that are kept of each team there: more than the nights for which work keeps its state.
+_MOST_HEARD = 10
 _TEMPORARY = ".tmp"
 #: Bytes of the mails of a night: a few dozen of 20 KB, and what became of them.
 _NIGHT = 1_000_000
@@ -157,6 +165,13 @@ class Spool:
         self._remove(parcel.name, ".eml")
         self._remove(parcel.name, ".json")
 
+    def hear(self, teams: Sequence[str], night: str) -> None:
+        """Notes that what a run brought was told to these teams, or was no news to them."""
+        known = heard(self.root)
+        known.update({team: _last((*known.get(team, ()), night)) for team in teams})
+        if known != _heard(self.root):
+            write(self.root / _HEARD, msgspec.json.encode(known, order="sorted") + b"\n")
+
     def _write(self, name: str, suffix: str, body: bytes) -> None:
         write(self.root / f"{name}{suffix}", body)
 
@@ -172,6 +187,31 @@ class Spool:
 def parcels(root: Path) -> tuple[Parcel, ...]:
     """All mails of a spool, oldest night first; none where there is no spool."""
     return tuple(_read(path) for path in sorted(root.glob("*.json")))
+
+
+def heard(root: Path) -> dict[str, tuple[str, ...]]:
+    """The last runs of which each team has heard, oldest first, or that were no news to it.
+
+    None of a team that never did, and of no team where that cannot be read: a mail then compares
+    with the run before. Where a mail was kept and its maker was killed, the mail itself says so.
+    """
+    known = _heard(root)
+    for parcel in parcels(root) if known else ():
+        before = known.get(parcel.team)
+        if before and run_order(parcel.night) > run_order(before[-1]):
+            known[parcel.team] = _last((*before, parcel.night))
+    return known
+
+
+def _heard(root: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        return msgspec.json.decode((root / _HEARD).read_bytes(), type=dict[str, tuple[str, ...]])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _last(heard: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(heard), key=run_order)[-_MOST_HEARD:])
 
 
 class PassingSpool(Spool):
@@ -206,6 +246,9 @@ class PassingSpool(Spool):
     def parcels(self) -> tuple[Parcel, ...]:
         """All mails that are held."""
         return tuple(self._parcels.values())
+
+    def hear(self, teams: Sequence[str], night: str) -> None:
+        """Notes nothing: the next mail tells it once more."""
 
     def forget(self, parcel: Parcel) -> None:
         """Lets go of a mail and what became of it."""

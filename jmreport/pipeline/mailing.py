@@ -93,10 +93,11 @@ def _told(making: Making, *, again: bool) -> Outcome:
     """What would be sent to whom."""
     from jmreport import mail as post
 
-    kept = post.parcels(spool_of(making.settings))
+    place = spool_of(making.settings)
+    kept = post.parcels(place)
     here = {parcel.team: parcel for parcel in kept if parcel.night == making.night}
     lines = []
-    for each in making.nights({}):
+    for each in making.nights({}, post.heard(place)):
         parcel = here.get(each.team.name)
         if not each.due:
             lines.append(not_due(each.team))
@@ -120,7 +121,7 @@ def _written(making: Making, folder: Path, progress: Progress) -> Outcome:
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     with progress.step("write mails", None) as step:
-        for each in making.nights({}):
+        for each in making.nights({}, post.heard(spool_of(making.settings))):
             if not each.due:
                 lines.append(not_due(each.team))
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,7 @@ from jmreport.errors import SnapshotError
 from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.pipeline import guiding
 from jmreport.pipeline.keeping import told_runs
-from jmreport.records import Run, run_id
+from jmreport.records import Run, run_id, run_order
 from jmreport.report.jobs import Handed
 from jmreport.settings import Settings, Team
 
@@ -71,14 +70,24 @@ class Making:
         self.pages_lack = pages_lack
         self.places = _places(settings, self.runs, lacking=bool(pages_lack))
 
-    def nights(self, unsent: Mapping[str, tuple[mailviews.Unsent, ...]]) -> tuple[Told, ...]:
-        """What each team is told, and whether it is. `unsent` are mails by the team's name."""
-        return tuple(self._night(team, unsent.get(team.name, ())) for team in self.teams)
+    def nights(
+        self,
+        unsent: Mapping[str, tuple[mailviews.Unsent, ...]],
+        heard: Mapping[str, Sequence[str]],
+    ) -> tuple[Told, ...]:
+        """What each team is told, and whether it is. By the team's name, `unsent` are mails, and
+        `heard` the last runs of which it heard."""
+        return tuple(
+            self._night(team, unsent.get(team.name, ()), heard.get(team.name, ()))
+            for team in self.teams
+        )
 
-    def _night(self, team: Team, unsent: tuple[mailviews.Unsent, ...]) -> Told:
+    def _night(
+        self, team: Team, unsent: tuple[mailviews.Unsent, ...], heard: Sequence[str]
+    ) -> Told:
         from jmreport.render import mailsubjects, mailviews
 
-        of = self.reports.of(team) if self.reports else _OfTeam()
+        of = self.reports.of(team, heard) if self.reports else _OfTeam()
         night = mailviews.Night(
             report=of.report,
             named=of.named,
@@ -87,6 +96,7 @@ class Making:
             unsent=unsent,
             known=of.known,
             handed=of.handed,
+            unheard=of.unheard,
         )
         return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 
@@ -138,46 +148,56 @@ class Making:
 
 
 class _OfTeam(NamedTuple):
-    """A team's report, the jobs that are named, whether any job that is known is the team's, and
-    what was handed to it or to others."""
+    """A team's report, the jobs that are named, whether any job that is known is the team's, what
+    was handed to it or to others, and the run with which pages compare where the report does not.
+    """
 
     report: Report | None = None
     named: tuple[NightJob, ...] = ()
     known: bool = True
     handed: Handed = Handed()
+    unheard: Run | None = None
 
 
 class _Reports:
-    """Reports of the newest usable run, one for each choice of labels."""
+    """Reports of the newest usable run, one for each choice of labels and of runs to compare with.
+
+    A report is compared with the last one of which the team heard. Of another run that came
+    between, as one by hand at noon, no mail told: what was new in it would be news to nobody.
+    """
 
     def __init__(self, settings: Settings, store: Store, runs: Sequence[Run]) -> None:
         self._settings, self._store = settings, store
         newest = max(at for at, run in enumerate(runs) if run.usable)
         self._runs = tuple(runs[: newest + 1])
-        self._made: dict[tuple[tuple[str, str], ...], _OfTeam] = {}
+        self._made: dict[tuple[frozenset[str], tuple[tuple[str, str], ...]], _OfTeam] = {}
+        self._handed: dict[tuple[str, str], tuple[Relabelled, ...]] = {}
 
-    def of(self, team: Team) -> _OfTeam:
-        """What there is of a team's jobs."""
-        key = tuple(sorted(team.labels.items()))
+    def of(self, team: Team, heard: Sequence[str]) -> _OfTeam:
+        """What there is of a team's jobs, for one that heard of these runs."""
+        unheard = _unheard(self._runs, heard)
+        key = (unheard, tuple(sorted(team.labels.items())))
         if key not in self._made:
-            self._made[key] = self._make(team)
+            self._made[key] = self._make(team, unheard)
         return self._made[key]
 
-    def _make(self, team: Team) -> _OfTeam:
+    def _make(self, team: Team, unheard: frozenset[str]) -> _OfTeam:
         from jmreport import analysis
 
+        runs = tuple(run for run in self._runs if run.id not in unheard)
         own = analysis.OfTeam(analysis.Beneath(self._store), team.labels)
         report = analysis.analyse(
             own,
-            analysis.runs_of_team(self._runs, self._store, own),
+            analysis.runs_of_team(runs, self._store, own),
             {},
             settings=self._settings.report,
-            past=() if team.labels else self._past(),
+            past=() if team.labels else self._past(runs),
             slos=self._settings.slo,
             measures=self._store.measures,
             prices=self._settings.prices,
         )
-        handed = analysis.handed(self._relabelled, report, team.labels)
+        handed = analysis.handed(self._relabelled(runs), report, team.labels)
+        before = [run for run in self._runs if run.usable][-2:-1]
         return _OfTeam(
             report,
             # Some of them may be from before the report's window, and some are others' by now.
@@ -185,26 +205,44 @@ class _Reports:
             # Those are of all time: a team of which no job was ever listed has none.
             bool(report.workflows) or not team.labels,
             handed,
+            next((run for run in before if run.id in unheard), None),
         )
 
-    @cached_property
-    def _relabelled(self) -> tuple[Relabelled, ...]:
+    def _relabelled(self, runs: Sequence[Run]) -> tuple[Relabelled, ...]:
         """The failed jobs that have other labels in the newest list than in the one before."""
         from jmreport import analysis
 
-        usable = [run.id for run in self._runs if run.usable and not run.pruned]
-        if len(usable) < 2:
+        usable = [run for run in runs if run.usable][-2:]
+        if len(usable) < 2 or usable[0].pruned:
             return ()
-        before, now = (self._store.rows(run) for run in usable[-2:])
-        return analysis.relabelled((row for _, row in before), (row for _, row in now), self._store)
+        before, now = (run.id for run in usable)
+        if (before, now) not in self._handed:
+            self._handed[before, now] = analysis.relabelled(
+                (row for _, row in self._store.rows(before)),
+                (row for _, row in self._store.rows(now)),
+                self._store,
+            )
+        return self._handed[before, now]
 
-    def _past(self) -> tuple[NightSummary, ...]:
+    def _past(self, runs: Sequence[Run]) -> tuple[NightSummary, ...]:
         """The nights before, where the site told them all: what is usual comes from them."""
         from jmreport.render import kept
 
         known = kept.remembered(Path(self._settings.site.dir), self._settings)
-        before = [run.id for run in self._runs if run.usable and not run.pruned][:-1]
+        before = [run.id for run in runs if run.usable and not run.pruned][:-1]
         return tuple(known[run] for run in before) if known.keys() >= set(before) else ()
+
+
+def _unheard(runs: Sequence[Run], heard: Sequence[str]) -> frozenset[str]:
+    """The runs before the newest of which a team never heard, since it first heard of any.
+
+    None where it is not known to have heard of one: then there is nothing else to compare with.
+    """
+    usable = [run.id for run in runs if run.usable]
+    first = next((run_order(run) for run in usable if run in heard), None)
+    if first is None:
+        return frozenset()
+    return frozenset(run for run in usable[:-1] if run_order(run) > first and run not in heard)
 
 
 def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mailviews.Failed | None:

@@ -53,12 +53,18 @@ class Sending:
 
     def make(self, made: Callable[[], None]) -> None:
         """Keep tonight's mails, and say of earlier ones what becomes of them."""
+        from jmreport import mail as post
+
         making = self._making
         kept = self._spool.parcels() if self._earlier is None else self._earlier
         earlier = [each for each in kept if each.night != making.night]
-        for told in making.nights({team.name: _unsent(team, earlier) for team in making.teams}):
+        unsent = {team.name: _unsent(team, earlier) for team in making.teams}
+        for told in making.nights(unsent, post.heard(self._spool.root)):
             self._put(told)
             made()
+        if not making.failed:
+            # One that brought nothing tells of no job: what the report before it said is still due.
+            self._spool.hear([team.name for team in making.teams], making.night)
         for parcel in earlier if self._earlier is None else ():
             self._settle(parcel)
 

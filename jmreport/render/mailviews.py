@@ -8,6 +8,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from jmreport.night import NightJob
+from jmreport.records import Run
 from jmreport.report import Report
 from jmreport.report.jobs import Handed
 
@@ -45,7 +46,8 @@ class Night(Struct, frozen=True, kw_only=True):
     from before its window. `failed` is the newest run, where it brought nothing; `pages_lack` says
     why its pages are not where the mail leads to, "" where they are. `unsent` are mails of nights
     before that did not reach the team. `known` says whether any job that is known is the team's,
-    and `handed` which were handed to it, or to others.
+    and `handed` which were handed to it, or to others. `unheard` is the run with which the page of
+    this night compares, where no mail told the team of it: the report compares with one before it.
     """
 
     report: Report | None
@@ -55,6 +57,7 @@ class Night(Struct, frozen=True, kw_only=True):
     unsent: tuple[Unsent, ...] = ()
     known: bool = True
     handed: Handed = Handed()
+    unheard: Run | None = None
 
     @property
     def at(self) -> datetime:
