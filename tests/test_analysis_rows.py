@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmreport import models
-from jmreport.analysis import summarise
+from jmreport.analysis import measure, summarise
 from jmreport.records import JobRow, Record
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recorded"
@@ -175,6 +175,76 @@ def test_preempted_attempts_are_no_retries() -> None:
     tree = detail(extensions={"tasks": [{"name": "t", "attempts": 3}]})
     row = row_of(tree, attempts={"t": {"attempts": attempts}})
     assert (row.preempted, row.retries) == (1, 1)
+
+
+def test_a_preempted_attempt_that_no_other_followed_takes_no_retry_of_another_task_away() -> None:
+    """One task ran out of memory and was tried again; of the other the machine was taken away."""
+    preempted = {"executionStatus": "Failed", "failureMessages": ["the worker was preempted"]}
+    tried = [{"executionStatus": "Failed", "failureMessages": ["oom"]}, {}]
+    inline = [
+        {"name": "a", "attempts": 2, "attemptsData": tried},
+        {"name": "b", "attempts": 1, **preempted, "attemptsData": [preempted]},
+    ]
+    asked = [{key: task[key] for key in task if key != "attemptsData"} for task in inline]
+    row = row_of(detail(extensions={"tasks": inline}))
+    assert (row.retries, row.preempted) == (1, 1)
+    row = row_of(detail(extensions={"tasks": asked}), attempts={"a": {"attempts": tried}})
+    assert (row.retries, row.preempted) == (1, 1)
+    # Of shards, too, whose attempts come in one answer.
+    shards = [
+        {"shardIndex": 0, "attempts": 2, "executionStatus": "Succeeded"},
+        {"shardIndex": 1, "attempts": 1, **preempted},
+    ]
+    numbered = [
+        {"attemptNumber": 1, "callRoot": "wf/call-s/shard-0", "executionStatus": "Failed"},
+        {"attemptNumber": 2, "callRoot": "wf/call-s/shard-0/attempt-2"},
+        {"attemptNumber": 1, "callRoot": "wf/call-s/shard-1", **preempted},
+    ]
+    tree = detail(extensions={"tasks": [{"name": "s", "attempts": 2, "shards": shards}]})
+    row = row_of(tree, attempts={"s": {"attempts": numbered}})
+    assert (row.retries, row.preempted) == (1, 1)
+
+
+def _attempt(number: int, status: str, message: str) -> dict[str, Any]:
+    told = {"failureMessages": [message]} if status == "Failed" else {}
+    return {"attemptNumber": number, "executionStatus": status, **told}
+
+
+def _call(outcomes: list[str], *, inline: bool) -> dict[str, Any]:
+    """A call of which each attempt but the last failed, of these messages."""
+    last = "Succeeded" if outcomes[-1] == "fine" else "Failed"
+    attempts = [_attempt(number, "Failed", why) for number, why in enumerate(outcomes[:-1], 1)]
+    attempts.append(_attempt(len(outcomes), last, outcomes[-1]))
+    told = {**attempts[-1], "attempts": len(outcomes)}
+    del told["attemptNumber"]
+    return {**told, "attemptsData": attempts} if inline else told
+
+
+_OUTCOMES = st.lists(
+    st.sampled_from(["boom", "the worker was preempted", "fine"]), min_size=1, max_size=4
+)
+
+
+@given(st.lists(st.lists(_OUTCOMES, min_size=1, max_size=3), max_size=3), st.booleans())
+def test_retries_and_preemptions_of_a_job_are_those_that_the_measures_of_its_tasks_have(
+    told: list[list[list[str]]], inline: bool
+) -> None:
+    tasks = [
+        {
+            "name": f"t{number}",
+            "attempts": len(calls),
+            "shards": [
+                {**_call(each, inline=inline), "shardIndex": at} for at, each in enumerate(calls)
+            ],
+        }
+        if len(calls) > 1
+        else {"name": f"t{number}", **_call(calls[0], inline=inline)}
+        for number, calls in enumerate(told)
+    ]
+    record = Record(id="j", detail=detail(extensions={"tasks": tasks}))
+    row, measured = summarise(record), measure(record)
+    assert row.retries == sum(one.retried for one in measured)
+    assert row.preempted == sum(one.preempted for one in measured)
 
 
 def test_unknown_properties_are_named_and_the_users_own_are_not() -> None:

@@ -178,6 +178,10 @@ class _Try(NamedTuple):
     times: int = 1
 
 
+#: Shard -> attempt -> its first event's start and its last one's end.
+_Events = Mapping[int | None, Mapping[int, tuple[datetime, datetime | None]]]
+
+
 class _Call(NamedTuple):
     """A task that is not scattered, or a shard: its row, its attempts, and its events' spans."""
 
@@ -230,13 +234,37 @@ def _tries(task: Tree, record: Record, job: JobSpan) -> list[list[_Try]]:
     """The attempts of each call of a task; none of sub-workflows, whose own records tell."""
     if trees.text(task, "jobId"):
         return []
-    calls = (call for call in _calls(task, record) if not trees.text(call.row, "jobId"))
-    return [list(_of_call(call, job)) for call in calls]
+    calls = _calls(task, record, _events(task))
+    return [list(_of_call(call, job)) for call in calls if not trees.text(call.row, "jobId")]
 
 
-def _calls(task: Tree, record: Record) -> Iterator[_Call]:
+def retried(task: Tree, record: Record) -> int:
+    """How many attempts of a task failed and were followed by another: none that was preempted.
+
+    As its measure counts them, and those of calls of sub-workflows. Events are not looked at: they
+    name no attempt that the server does not count.
+    """
+    return sum(map(_retried, _calls(task, record, {})))
+
+
+def _retried(call: _Call) -> int:
+    told = trees.count(call.row.get("attempts"))
+    if not call.known:
+        return max(0, told - 1)
+    if told <= 1 and len(call.known) == 1:
+        return 0
+    known = _by_number(call)
+    last = max(known)
+    before = (one for number, one in known.items() if number != last)
+    tried_again = sum(
+        _outcome(trees.text(one, "executionStatus") or "", one, last=False) == "retried"
+        for one in before
+    )
+    return tried_again + max(0, told - len(known))
+
+
+def _calls(task: Tree, record: Record, events: _Events) -> Iterator[_Call]:
     name = trees.text(task, "name") or ""
-    events = _events(task)
     shards = trees.trees(task.get("shards"))
     if not shards:
         known = list(trees.attempts(task, [], name, record))
@@ -270,8 +298,7 @@ def _regrouped(attempts: list[Tree], shards: list[Tree]) -> dict[int | None, lis
     return groups
 
 
-def _events(task: Tree) -> dict[int | None, dict[int, tuple[datetime, datetime | None]]]:
-    """Shard -> attempt -> its first event's start and its last one's end."""
+def _events(task: Tree) -> _Events:
     found: dict[int | None, dict[int, tuple[datetime, datetime | None]]] = {}
     for event in trees.trees(task.get("executionEvents")):
         start, end = moment(event.get("start")), moment(event.get("end"))
@@ -289,8 +316,12 @@ def _number(attempt: Tree) -> int | None:
     return trees.count(attempt.get("attemptNumber")) or None
 
 
+def _by_number(call: _Call) -> dict[int, Tree]:
+    return {_number(one) or at: one for at, one in enumerate(call.known, 1)}
+
+
 def _of_call(call: _Call, job: JobSpan) -> Iterator[_Try]:
-    by_number = {_number(one) or at: one for at, one in enumerate(call.known, 1)}
+    by_number = _by_number(call)
     numbers = sorted({*by_number, *call.events})
     told = trees.count(call.row.get("attempts"))
     if not numbers:

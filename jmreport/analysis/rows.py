@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jmreport import attempts, calltimes
-from jmreport.analysis import causes, fields, timing
+from jmreport.analysis import causes, fields, measures, timing
 from jmreport.analysis.trees import LARGEST, Tree
 from jmreport.analysis.trees import attempts as _attempts
-from jmreport.analysis.trees import count as _count
 from jmreport.analysis.trees import messages as _messages
 from jmreport.analysis.trees import preempted as _preempted
 from jmreport.analysis.trees import shard as _shard
@@ -81,7 +80,7 @@ def summarise(record: Record) -> JobRow:
         blames=tuple(_blames(record.id, failure, detail, calls)) if status == "Failed" else (),
         tasks=len(calls.tasks),
         shards=calls.shards,
-        retries=min(max(0, calls.repeated - calls.preempted), LARGEST),
+        retries=min(calls.retried, LARGEST),
         preempted=calls.preempted,
         cached=calls.cached,
         readable=not misfit and _tells(record, status),
@@ -242,7 +241,7 @@ class _Calls:
 
     def __init__(self, extensions: Tree, record: Record) -> None:
         self.tasks = _trees(extensions.get("tasks"))
-        self.shards = self.repeated = self.preempted = self.cached = 0
+        self.shards = self.retried = self.preempted = self.cached = 0
         self.failed: dict[str, None] = {}
         self.running: str = ""
         self.failures: list[tuple[str, str | None, int | None]] = []
@@ -260,9 +259,7 @@ class _Calls:
                 failed = is_failure(call.get("executionStatus"))
                 self.started.setdefault(child, _Started(child, name, _shard(call), failed))
             self._judge(call, name)
-        # A scattered task's own `attempts` is its number of shards on Cromwell.
-        for call in shards or [task]:
-            self.repeated += max(0, _count(call.get("attempts")) - 1)
+        self.retried += measures.retried(task, record)
         attempts = list(_attempts(task, shards, name, record))
         preempted = sum(1 for attempt in attempts if _preempted(attempt))
         # Without the attempts, a call's own messages tell at least of its last one.
