@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -153,3 +153,38 @@ def test_what_a_page_does_not_tell_of_has_nobody_told_of_again() -> None:
     assert told.check(Held(more), [run(each) for each in range(6)]) == (1, 6)
     lost = [*more[:-1], jobs[-1]]
     assert told.check(Held(lost), [run(each) for each in range(7)])[0] == 6
+
+
+def steps_of_a_night(jobs: int) -> int:
+    """Thousands of the database's steps, until it is known whom a night of so many jobs touched.
+
+    All of them are one piece of work, each has ended before the one that comes before it.
+    """
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    memory, steps = Memory(database), [0]
+    before = [job("first", night(0), found=0, last=1)]
+    assert len(list(contexts(Held(before), [run(0)], identity=()).remembered(memory))) == 1
+    new = [
+        job(f"job-{number:06}", night(1) - timedelta(seconds=number), "Failed", found=1)
+        for number in range(jobs)
+    ]
+
+    def step() -> int:
+        steps[0] += 1
+        return 0
+
+    runs = [run(0), run(1)]
+    database.set_progress_handler(step, 1000)
+    found = contexts(Held([*before, *new]), runs, identity=()).touched(
+        memory, frozenset([runs[-1].id])
+    )
+    database.set_progress_handler(None, 0)
+    assert found is not None
+    assert len(list(found)) == jobs
+    return steps[0]
+
+
+def test_twice_as_many_new_jobs_of_one_piece_of_work_take_twice_as_long_to_tell_of() -> None:
+    """It was four times, as each of them had all others asked for that ended after it."""
+    few, many = steps_of_a_night(600), steps_of_a_night(1200)
+    assert many < 3 * few

@@ -28,7 +28,8 @@ from jmreport.analysis.window import Window
 from jmreport.records import Entry
 from jmreport.remembered import Fact, Growing, Memory, microseconds
 
-T = TypeVar("T")
+K = TypeVar("K")
+N = TypeVar("N", int, float)
 #: Jobs that are looked at together.
 _AT_ONCE = 500
 
@@ -65,7 +66,10 @@ class Touching:
         self._new: set[str] = set()
         #: Those whose row is another.
         self._changed: set[str] = set()
-        self._found: set[str] = set()
+        #: Since when pages of a piece of work, or of a workflow, tell of something that is another.
+        #: Asked for once at the end: a thousand new jobs may have done one piece of work.
+        self._works: dict[bytes, int] = {}
+        self._workflows: dict[tuple[str, bool], float] = {}
         #: What they were submitted with.
         self._submissions: set[str] = set()
 
@@ -74,6 +78,7 @@ class Touching:
         self._take(takewhile(lambda entry: entry.run in since, self._history.by_run()))
         self._take(self._read(self._memory.unsure()))
         self._memory.write()
+        found = self._telling()
         active = self._history.active()
         lost = {*self._lost_now(since, active), *self._lost_otherwise()}
         above = self._closed(self._changed, below=True)
@@ -81,7 +86,7 @@ class Touching:
         alike = self._history.alike(self._new) if self._new else set()
         own = {entry.row.id for entry in active}
         beside = self._beside()
-        return {*self._found, *self._changed, *own, *lost, *above, *beneath, *alike, *beside}
+        return {*found, *self._changed, *own, *lost, *above, *beneath, *alike, *beside}
 
     def _take(self, entries: Iterator[Entry]) -> None:
         """Jobs with new records, or such whose end may be another by now."""
@@ -101,17 +106,26 @@ class Touching:
             self._memory.write()
 
     def _compare(self, fact: Fact, before: Fact | None) -> None:
-        """Finds whose page tells of something that is another now."""
+        """Notes since when pages of other jobs tell of something that is another now."""
         known = (fact,) if before is None else (fact, before)
         if before is not None and fact.success != before.success:
             # A success that is new is learned by no older run.
             for each in known:
                 if each.ends is not None:
-                    self._found.update(self._memory.asking_after(each.workflow, each.ends))
+                    _begin(self._workflows, each.workflow, each.ends)
         if before is None or fact.told != before.told:
             for each in known:
                 if each.work is not None and each.ended is not None:
-                    self._found.update(self._memory.telling_from(each.work, each.ended))
+                    _begin(self._works, each.work, each.ended)
+
+    def _telling(self) -> set[str]:
+        """The jobs whose pages tell of it."""
+        found: set[str] = set()
+        for workflow, ends in self._workflows.items():
+            found.update(self._memory.asking_after(workflow, ends))
+        for work, ended in self._works.items():
+            found.update(self._memory.telling_from(work, ended))
+        return found
 
     def _beside(self) -> Iterator[str]:
         """The jobs that were submitted with those whose row is another."""
@@ -156,3 +170,8 @@ class Touching:
             found.update(more)
             waiting += more
         return found
+
+
+def _begin(since: dict[K, N], what: K, at: N) -> None:
+    """Notes the earliest instant of each."""
+    since[what] = min(at, since.get(what, at))
