@@ -77,6 +77,8 @@ class Touching:
         """The jobs that may be others since these runs came, which came behind all others."""
         self._take(takewhile(lambda entry: entry.run in since, self._history.by_run()))
         self._take(self._read(self._memory.unsure()))
+        # Behind a run that nobody reported of, a new attempt makes a retried one of that before it.
+        self._take(self._read(sorted(self._attempts_beside())))
         self._memory.write()
         found = self._telling()
         active = self._history.active()
@@ -126,6 +128,12 @@ class Touching:
         for work, ended in self._works.items():
             found.update(self._memory.telling_from(work, ended))
         return found
+
+    def _attempts_beside(self) -> set[str]:
+        """The other attempts of tasks of which one was not known."""
+        places = filter(None, map(attempts.place, self._new))
+        tasks = {attempts.ids_of_task(where) for where in places if where.attempt}
+        return {job for task in tasks for job in self._history.ids_between(*task)} - self._changed
 
     def _beside(self) -> Iterator[str]:
         """The jobs that were submitted with those whose row is another."""
