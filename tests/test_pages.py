@@ -455,6 +455,24 @@ def test_the_form_writes_its_state_into_the_address(list_page: Any) -> None:
     assert page.locator("#found").inner_text() == said
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_a_phone_shows_jobs_soon_below_what_the_list_counts(
+    built: Path, browser: Any, script: bool
+) -> None:
+    """What the list is of stands below it, for every screen."""
+    context = browser.new_context(
+        viewport={"width": 360, "height": 800}, java_script_enabled=script
+    )
+    page = context.new_page()
+    page.goto((built / addresses.JOBS).as_uri())
+    top = "one => document.querySelector(one).getBoundingClientRect().top"
+    assert page.evaluate(top, "#jobs tbody tr") - page.evaluate(top, ".statuses") < 270
+    rows = page.locator("#jobs").bounding_box()
+    note = page.get_by_text("Submitted in the last 7 days, or active since.").bounding_box()
+    assert note["y"] >= rows["y"] + rows["height"]
+    context.close()
+
+
 def test_a_phone_sorts_by_a_choice_as_other_screens_by_the_headings(
     built: Path, browser: Any
 ) -> None:
@@ -470,6 +488,7 @@ def test_a_phone_sorts_by_a_choice_as_other_screens_by_the_headings(
     assert len(offered) == 1 + 2 * page.locator("#jobs thead th").count()
     sort.select_option("Took, longest first")
     assert page.evaluate("location.hash") == "#sort=-took"
+    assert not page.get_by_text("Newest first. ").is_visible()
     page.locator("#jobs tbody tr:nth-child(100)").wait_for()
     chosen = page.evaluate(ROWS)
     page.get_by_label("Text").fill("na")
@@ -505,7 +524,9 @@ def test_no_match_is_said_in_words(list_page: Any) -> None:
     said = "No job of the last 7 days matches. Clear the filter."
     assert list_page.locator("#none").inner_text() == said
     older = list_page.locator("main .note a").evaluate_all("all => all.map(a => a.textContent)")
-    assert older == ["nights", "labels", "Find any job by its id"]
+    assert older == ["Find any job by its id", "nights", "labels"]
+    below = list_page.get_by_text("Submitted in the last 7 days, or active since.")
+    assert below.is_visible()
     assert not list_page.locator("#jobs").is_visible()
 
 

@@ -359,7 +359,9 @@
       if (how) head.setAttribute('aria-sort', how);
       else head.removeAttribute('aria-sort');
     });
-    form.elements.sort.value = byKey[(state.sort || '').replace(/^-/, '')] ? state.sort : '';
+    var known = byKey[(state.sort || '').replace(/^-/, '')];
+    form.elements.sort.value = known ? state.sort : '';
+    document.getElementById('newest').hidden = !!known;
   }
 
   // --- the form, the headings and the hash ----------------------------------------------------
