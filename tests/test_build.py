@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from doses import dose
+from listing_server import Jobs
 from msgspec.structs import replace
 
 from jmreport import pipeline
@@ -292,6 +293,57 @@ def test_a_list_that_is_suddenly_empty_never_replaces_a_good_page(settings: Sett
         with pytest.raises(NothingUsableError, match="lists no job"):
             build(settings, server.url, NOW + timedelta(minutes=1))
     assert bytes_of(settings.site.dir) == before
+
+
+def _went_on(jobs: Jobs) -> None:
+    jobs.put("long", "Succeeded", "2026-11-20T12:00:00Z", "2026-11-23T01:00:00Z")
+
+
+def _changed_hands(jobs: Jobs) -> None:
+    jobs.rows["long"]["labels"] = {"owner": "li"}
+
+
+def _archived(jobs: Jobs) -> None:
+    _went_on(jobs)
+    jobs.rows["long"]["labels"] = {"flag": "archive"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "became"),
+    [
+        (Collect(timeframe="HOURS_24"), _went_on),
+        (Collect(status=("Running",)), _went_on),
+        (Collect(labels={"owner": "ana"}), _changed_hands),
+        (Collect(name="wgs", hide_archived=True), _archived),
+    ],
+    ids=["ended", "another status", "another label", "archived"],
+)
+def test_a_list_is_empty_in_a_quiet_night(
+    settings: Settings, asked: Collect, became: Callable[[Jobs], None]
+) -> None:
+    """The only job of the night before has left it, as jobs do."""
+    jobs, wish = Jobs(), replace(settings, collect=asked)
+    jobs.put("long", "Running", "2026-11-20T12:00:00Z", labels={"owner": "ana"})
+    with serve(jobs, port=0) as server:
+        server.start()
+        build(wish, server.url)
+        became(jobs)
+        outcome = build(wish, server.url, NOW + timedelta(days=1))
+    assert outcome.exit == Exit.DONE
+
+
+def test_a_server_that_lists_other_jobs_than_the_filter_lets_through_is_not_empty(
+    settings: Settings,
+) -> None:
+    """One that was forgotten is lost; the others say that the server knows its jobs."""
+    jobs, wish = Jobs(), replace(settings, collect=Collect(name="wgs-long"))
+    jobs.put("one", "Succeeded", "2026-11-22T12:00:00Z", "2026-11-22T13:00:00Z", name="wgs-long")
+    jobs.put("other", "Succeeded", "2026-11-22T12:00:00Z", "2026-11-22T13:00:00Z")
+    with serve(jobs, port=0) as server:
+        server.start()
+        build(wish, server.url)
+        del jobs.rows["one"]
+        assert build(wish, server.url, NOW + timedelta(minutes=1)).exit == Exit.DONE
 
 
 def test_a_job_whose_detail_is_gone_is_still_listed(settings: Settings) -> None:

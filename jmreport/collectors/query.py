@@ -78,6 +78,11 @@ class Listing:
         """How many jobs that were listed no filter let through; None where nobody can know."""
         return self._account.left_out
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the server named no job at all, be it that a filter would keep out."""
+        return not self._seen
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every wanted row as received, newest submission first within a walk."""
         wish = self.asked.filters

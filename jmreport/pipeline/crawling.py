@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
 from jmreport.progress import Progress
-from jmreport.records import MISFIT, Asked, Counts, Entry, Gap, Run
+from jmreport.records import MISFIT, Asked, Counts, Entry, Filters, Gap, JobRow, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _worth_another_try(gap: Gap) -> bool:
     return unread or gap.what.startswith("attempts of ")
 
 
-def _as_row(row: Any) -> dict[str, Any]:
+def _as_row(row: JobRow) -> dict[str, Any]:
     """A JobRow as the list row that filters are applied to."""
     return {
         "id": row.id,
@@ -199,13 +199,15 @@ def _as_row(row: Any) -> dict[str, Any]:
 
 
 def _refuse_an_emptied_list(store: Store, listing: Listing, asked: Asked, last: Run | None) -> None:
-    """An empty list is no news where the window's jobs are known: the server lies or lost them."""
-    from jmreport.collectors.query import wanted
+    """An empty list is no news where the window's jobs are known: the server lies or lost them.
 
-    if listing.listed or last is None:
+    Only those count that no quiet night takes away: a job that was active may have ended since, one
+    from before the window too, and what has another status or label a filter may keep out.
+    """
+    if not listing.is_empty or last is None or _looks_at_what_changes(asked.filters):
         return
     expected = sum(
-        entry.row.listed and entry.last_run >= last.id and wanted(_as_row(entry.row), asked)
+        entry.row.listed and entry.last_run >= last.id and _stays_listed(entry.row, asked)
         for entry in store.by_run()
     )
     if expected:
@@ -215,3 +217,16 @@ def _refuse_an_emptied_list(store: Store, listing: Listing, asked: Asked, last: 
             hint="it may have lost its database, or the token may see no jobs any more; the old "
             "site is untouched. Use other directories for a server that really is new",
         )
+
+
+def _looks_at_what_changes(filters: Filters) -> bool:
+    """Whether a job that passed these filters may pass them no more, though nothing was lost."""
+    return bool(filters.status or filters.labels or filters.end or filters.hide_archived)
+
+
+def _stays_listed(row: JobRow, asked: Asked) -> bool:
+    """Whether a job is in every list that asks so: it was submitted in the window, and ended."""
+    from jmreport.collectors.query import wanted
+
+    inside = asked.since is None or (row.submission is not None and row.submission >= asked.since)
+    return inside and not row.active and wanted(_as_row(row), asked)
