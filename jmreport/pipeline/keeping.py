@@ -11,7 +11,7 @@ from jmreport.errors import JmreportError, UsageError
 from jmreport.pipeline.naming import beginning, chosen, counted_back
 from jmreport.pipeline.values import Checked, Outcome, Stored
 from jmreport.progress import Progress
-from jmreport.records import Gap, Run
+from jmreport.records import Gap, Run, run_order
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def check(settings: Settings) -> tuple[Checked, ...]:
 def runs(settings: Settings) -> tuple[tuple[Run, ...], int]:
     """Every run of the store, oldest first, pruned ones too, and how many jobs are known."""
     with open_folder(Path(settings.snapshots.dir), create=False) as store:
-        return (*store.pruned(), *store.runs()), store.count()
+        return (*store.pruned(), *_all_runs(store)), store.count()
 
 
 def told_runs(store: Store) -> tuple[Run, ...]:
-    """Every run that ended, oldest first, for a report: what the newest usable one lists and nobody
-    has read any more, since a folder of runs is gone, is a gap of it."""
-    ended = store.runs()
+    """Every run that ended or was killed, oldest first, for a report: what the newest usable one
+    lists and nobody has read any more, since a folder of runs is gone, is a gap of it."""
+    ended = _all_runs(store)
     at = max((at for at, run in enumerate(ended) if run.usable), default=None)
     if at is None or not (lost := store.unstored(ended[at])):
         return ended
@@ -53,6 +53,16 @@ def told_runs(store: Store) -> tuple[Run, ...]:
     gap = Gap(what=f"{jobs} of the newest list", why=_GONE)
     lacking = replace(ended[at], state="incomplete", gaps=(*ended[at].gaps, gap))
     return (*ended[:at], lacking, *ended[at + 1 :])
+
+
+def _all_runs(store: Store) -> tuple[Run, ...]:
+    """Also those that were killed and that no later run has ended yet: a night without a report
+    is told of by whoever comes next, and that may be a mail."""
+    killed = store.killed()  # first, for one that is still being written may end meanwhile
+    ended = store.runs()
+    known = {run.id for run in ended}
+    more = [run for run in killed if run.id not in known]
+    return tuple(sorted((*ended, *more), key=lambda run: run_order(run.id))) if more else ended
 
 
 def proposed_identity(settings: Settings) -> Unrepeated | None:

@@ -62,7 +62,8 @@ class Making:
                 f"no run in {settings.snapshots.dir}", hint="run `jmreport collect` first"
             )
         self.night = run_id(now) if failed else self.runs[-1].id
-        before = self.runs if failed else self.runs[:-1]
+        # A night that failed has a run where it was begun, and only its end could not be kept.
+        before = [run for run in self.runs if run.id != self.night]
         self.previous = before[-1].id if before else ""
         self.zone = words.zone(settings.report.timezone)
         # What was pruned is part of the past all the same: the first night that stays is no first.

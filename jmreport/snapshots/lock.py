@@ -47,7 +47,7 @@ class WritersLock:
         except OSError as error:
             raise failed(path, error) from error
         try:
-            _take(self._descriptor)
+            _take(self._descriptor, _exclusive())
         except BlockingIOError as error:
             told = _told(self._descriptor)
             os.close(self._descriptor)
@@ -76,19 +76,46 @@ class WritersLock:
             self._descriptor = -1
 
 
-def _take(descriptor: int) -> None:
+def is_held(root: Path) -> bool:
+    """Whether somebody writes at this moment, or nobody can say. Writes nothing, for folders that
+    nobody may write."""
+    try:
+        import fcntl
+    except ImportError:  # as below
+        return True
+    try:
+        descriptor = os.open(root / NAME, os.O_RDONLY)
+    except OSError:  # nobody ever wrote in this place
+        return False
+    try:
+        _take(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _exclusive() -> int:
+    # Only writers need it, and systems without it can still read a store.
+    import fcntl
+
+    return fcntl.LOCK_EX
+
+
+def _take(descriptor: int, how: int) -> None:
     """Take the lock, or raise BlockingIOError.
 
     A run that was killed may have processes of its own that are still dying, and share its lock:
     those are waited for.
     """
-    # Only writers need it, and systems without it can still read a store.
     import fcntl
 
     until = time.monotonic() + _DYING
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = _holder(descriptor)
             if holder is None or _lives(holder.pid) or time.monotonic() >= until:

@@ -39,13 +39,13 @@ from jmreport.snapshots import (
 from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
 from jmreport.snapshots.export import Exported, export
 from jmreport.snapshots.index import Index
-from jmreport.snapshots.lock import WritersLock
+from jmreport.snapshots.lock import WritersLock, is_held
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.pruning import Leaning, Pruned
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.salvage import salvage
 from jmreport.snapshots.summaries import Kept, Summarise
-from jmreport.snapshots.writing import RunWriter, finish_interrupted
+from jmreport.snapshots.writing import RunWriter, finish_interrupted, interrupted
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Store:
         return cls(root, summarise, measure)
 
     def runs(self) -> tuple[Run, ...]:
-        """Every run that ended, oldest first; those that failed too."""
+        """Every run that ended, oldest first; those that failed too, and none that `killed` has."""
         state = self._current()
         try:
             return self._runs_of(state)
@@ -102,6 +102,17 @@ class Store:
             runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
             for run, body in state.runs()
         )
+
+    def killed(self) -> tuple[Run, ...]:
+        """The runs that were killed and that no later one has ended yet, oldest first.
+
+        None while somebody writes, for then one of them may go on. Writes nothing: who only reads
+        may not be allowed to, and what they had read is known once a run has ended them.
+        """
+        left = [folder for folder in runs.folders(self.root) if not (folder / runs.RUN).exists()]
+        if not left or is_held(self.root):
+            return ()
+        return tuple(interrupted(each) for each in left if not (each / runs.RUN).exists())
 
     def entries(self) -> Iterator[Entry]:
         """Every job that is known, sorted by id: one state of the store, streamed."""
@@ -310,7 +321,8 @@ class Store:
         "" where files come and go at this moment.
         """
         try:
-            return runs.stamp_of_all(self.root)
+            killed = "".join(f" {run.id}" for run in self.killed())
+            return f"{runs.stamp_of_all(self.root)}{killed}"
         except OSError:
             return ""
 

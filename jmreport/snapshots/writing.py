@@ -3,10 +3,10 @@
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -25,6 +25,7 @@ SHARD_RECORDS = 1000
 #: A shard also ends here, since whoever reads one record of it reads what stands before it.
 SHARD_BYTES = 64 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
+NOTHING: Mapping[str, Written] = MappingProxyType({})
 _UNKNOWN = Asked(server="", timeframe="ALL_TIME")
 
 
@@ -345,26 +346,29 @@ def ended(
     )
 
 
-def _records_in(written: dict[str, Written]) -> int:
+def _records_in(written: Mapping[str, Written]) -> int:
     return sum(file.lines for name, file in written.items() if runs.is_shard(name))
 
 
-def _rows_in(written: dict[str, Written]) -> int:
+def _rows_in(written: Mapping[str, Written]) -> int:
     return written[runs.QUERY].lines if runs.QUERY in written else 0
+
+
+def interrupted(folder: Path, written: Mapping[str, Written] = NOTHING) -> Run:
+    """A run that was killed, as it is told of: with what it had written, where that is known."""
+    return ended(
+        folder.name,
+        runs.read_begun(folder),
+        state="interrupted",
+        reason="killed before it ended",
+        stored=_records_in(written),
+        listed=_rows_in(written),
+    )
 
 
 def finish_interrupted(folder: Path) -> None:
     """End a run that was killed: its shards are kept, and known from then on."""
     written = runs.measured(folder)
-    begun = runs.read_begun(folder)
-    stored = _records_in(written)
-    run = ended(
-        folder.name,
-        begun,
-        state="interrupted",
-        reason="killed before it ended",
-        stored=stored,
-        listed=_rows_in(written),
-    )
+    run = interrupted(folder, written)
     files.write(folder / runs.RUN, runs.encode(run, written))
     files.remove(folder / runs.BEGUN)
