@@ -418,6 +418,42 @@ def test_with_twenty_eight_nights_a_weekend_is_compared_with_weekends() -> None:
     assert kinds == {nights[-1].now.weekday() >= 5}
 
 
+def _behind(state: RunState) -> Run:
+    """A run eight hours behind the second night's, which ends no night."""
+    now = at_night(1) + timedelta(hours=8)
+    return replace(run(1), id=run_id(now), now=now, state=state)
+
+
+@pytest.mark.parametrize("state", ["refreshed", "interrupted"])
+@pytest.mark.parametrize("hours", [-1, 7])
+@pytest.mark.parametrize("status", ["Failed", "Succeeded"])
+def test_how_a_job_ended_that_a_run_behind_the_night_tells_first_is_for_the_coming_night(
+    state: RunState, hours: int, status: str
+) -> None:
+    """Also where it had ended when the night's run read it, and its server still had it running."""
+    before = job("old", at_night(0), "Failed" if status == "Succeeded" else "Succeeded", found=0)
+    behind = _behind(state)
+    ended = at_night(1) + timedelta(hours=hours)
+    late = replace(job("late", ended, status, found=0, last=1), run=behind.id, told_run=behind.id)
+    still = replace(late, row=replace(late.row, status="Running", end=None), told_run="")
+    still = replace(still, run=run(1).id)
+    of = [*runs(2), behind]
+    settings = ReportSettings()
+    then = analyse(Held([before, still], of[:2]), of[:2], {}, settings=settings)
+    now = analyse(Held([before, late], of), of, {}, settings=settings)
+    assert then.counts.running == 1
+    assert (now.counts, now.split, now.running) == (then.counts, then.split, then.running)
+    assert (now.days, now.attention, now.nights) == (then.days, then.attention, then.nights)
+    # Its page says how it ended, and leads to the cause, which is there.
+    assert [cause.window for cause in now.causes if "late" in cause.jobs] == (
+        [("late",)] if status == "Failed" else []
+    )
+    of = [*of, run(2)]
+    late = replace(late, last_run=run(2).id)
+    coming = analyse(Held([before, late], of), of, {}, settings=settings)
+    assert (coming.counts.new, coming.counts.fixed) == ((1, 0) if status == "Failed" else (0, 1))
+
+
 def _lasting(hours: int) -> Measure:
     return Measure("t", calls=1, attempts=1, failed=1, spent=Spent(failed=3600.0 * hours))
 

@@ -74,6 +74,56 @@ def test_one_job_is_read_again_and_the_verdict_stays_that_of_the_night(
         assert "refreshed" in capsys.readouterr().out
 
 
+def told_of_the_night(site: str = "site") -> dict[str, object]:
+    """What the overview and the night's own page say, as machines read it."""
+    (night,) = Path(site, "nights").glob(f"{NOW:%Y%m%d}*/report.json")
+    page = night.with_name("index.html").read_bytes()
+    said = json.loads(Path(site, "data/report.json").read_text())
+    return {"counts": said["counts"], "night": night.read_bytes(), "page": page}
+
+
+def files(site: str) -> dict[str, bytes]:
+    """All that readers see; about names the site's own folder."""
+    return {
+        path.relative_to(site).as_posix(): path.read_bytes()
+        for path in Path(site).rglob("*")
+        if path.is_file() and ".jmreport" not in path.parts and path.name != "about.html"
+    }
+
+
+@pytest.mark.parametrize("rendered", [True, False])
+def test_what_a_run_that_read_a_job_again_found_changes_nothing_that_the_night_told(
+    rendered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor in a site that is made anew, nor where the night had no pages yet."""
+    monkeypatch.chdir(tmp_path)
+    demo = Demo(now=NOW, jobs=60)
+    with serve(demo, port=0) as server:
+        common = ["-q", "--api-url", server.url, "--workers", "1"]
+        assert main(["collect", "-q", "--api-url", server.url, "--now", at(NOW)]) == 0
+        assert main(["render", "-q", "--workers", "1", "--site", "before"]) == 0
+        if rendered:
+            assert main(["render", "-q", "--workers", "1"]) == 0
+        running = Path("before/data/jobs.ndjson").read_text().splitlines()
+        job = next(row["id"] for row in map(json.loads, running) if row["status"] == "Running")
+        assert main(["abort", job, "--yes", "--api-url", server.url]) == 0
+        demo.now = NOW + timedelta(hours=8)
+        assert main(["build", "--job", job, "--now", at(demo.now), *common]) == 0
+
+        assert rows()[job]["status"] == "Aborted"
+        assert told_of_the_night() == told_of_the_night("before")
+        assert main(["render", "-q", "--workers", "1", "--site", "anew"]) == 0
+        assert files("anew") == files("site")
+
+        demo.now = NOW + timedelta(days=1)
+        assert main(["build", "--now", at(demo.now), *common]) == 0
+        assert rows()[job]["status"] == "Aborted"
+        assert told_of_the_night()["night"] == told_of_the_night("before")["night"]
+        assert main(["render", "-q", "--workers", "1", "--site", "later"]) == 0
+        assert files("later") == files("site")
+        assert main(["check"]) == 0
+
+
 def test_new_labels_of_a_finished_job_are_on_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

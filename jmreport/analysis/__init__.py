@@ -3,7 +3,7 @@
 from jmreport.analysis.beneath import Beneath, GrowingBeneath
 from jmreport.analysis.contexts import contexts
 from jmreport.analysis.difference import difference, known
-from jmreport.analysis.frozen import frozen, jobs_named, named
+from jmreport.analysis.frozen import as_told, frozen, jobs_named, named
 from jmreport.analysis.handed import Relabelled, handed, relabelled
 from jmreport.analysis.identity import known_unrepeated
 from jmreport.analysis.leaning import leaned_on
@@ -21,6 +21,7 @@ __all__ = [
     "Remembering",
     "Retelling",
     "analyse",
+    "as_told",
     "contexts",
     "difference",
     "frozen",

@@ -77,6 +77,30 @@ def frozen(
     return replace(whole, summary=replace(whole.summary, content=content))
 
 
+def as_told(report: Report, night: Night, history: History) -> Report:
+    """The report with the verdict that its night told, of which later runs read some jobs again."""
+    verdict = {
+        name: getattr(night, name)
+        for name in (
+            "counts",
+            "split",
+            "attention",
+            "stuck",
+            "active",
+            "unjudged",
+            "fixed",
+            "missing",
+            "lapsed",
+            "unknown",
+            "oldest_failing",
+            "usual",
+        )
+    }
+    told = replace(report, nights=(*report.nights[:-1], night.summary), **verdict)
+    unnamed = sorted(names(told) - report.short_ids.keys())
+    return replace(told, short_ids={**report.short_ids, **history.short_ids(unnamed)})
+
+
 def _known(group: CauseGroup, today: date, guidance: Guidance) -> NightIssue | None:
     """The known issue that a cause is an example of."""
     issue = guidance.known(today, group.title, group.example)

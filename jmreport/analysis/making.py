@@ -38,7 +38,7 @@ from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.night import Night
-from jmreport.records import JobRow, Run
+from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import After, Before, Unsettled
 from jmreport.report import Report
 from jmreport.report.counts import Day, ReportCounts
@@ -282,7 +282,7 @@ class _Making:
                 ended = self.nights.ended(entry)
                 tallies.take(
                     entry,
-                    ended,
+                    None if self.nights.is_coming(entry) else ended,
                     place=place,
                     gone=self.scope.is_lost(entry),
                     reported=entry is not read,
@@ -305,14 +305,13 @@ class _Making:
     def told(self) -> Report:
         """What the verdict and the night need, without days, workflows and labels."""
         nights, verdicts = self.nights, self.verdicts
-        active = [row for row in (entry.row for entry in self.jobs) if self._runs(row)]
+        rows = [self._as_told(entry) for entry in self.jobs]
+        active = [row for row in rows if self._runs(row)]
         stuck = attention.stuck(active, self.usual, nights.now)
         unjudged = attention.unjudged(active, self.usual, nights.now)
         flow_of = {row.id: row.name for row in active}
         unknown = tuple(
-            row.id
-            for row in (entry.row for entry in self.jobs)
-            if attention.is_unknown(row, lost=row.id in self.lost)
+            row.id for row in rows if attention.is_unknown(row, lost=row.id in self.lost)
         )
         quality = self._quality()
         scope = self.scope
@@ -353,7 +352,7 @@ class _Making:
             pruned_at={run.id: run.now for run in self.runs if run.pruned},
             counts=counts,
             jobs=self.jobs,
-            split=workflows.split(entry.row for entry in self.jobs),
+            split=workflows.split(rows),
             attention=groups,
             active=workflows.split(active),
             running=tuple(row.id for row in active),
@@ -382,6 +381,13 @@ class _Making:
         )
         shown = {*names(report), *(entry.row.id for entry in self.jobs)}
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))
+
+    def _as_told(self, entry: Entry) -> JobRow:
+        """A job as the newest run knew it, of which a later one told how it ended: still active."""
+        row = entry.row
+        if not (self.nights.is_coming(entry) and self.nights.knew(entry)):
+            return row
+        return replace(row, status="Running" if row.start else "Submitted", end=None, failure=None)
 
     def _runs(self, row: JobRow) -> bool:
         """Whether a job is active as far as anybody knows: one that is lost is not known to be."""

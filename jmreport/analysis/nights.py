@@ -1,11 +1,13 @@
 """Nights, keys and their states: what is new, fixed, still failing or missing.
 
-A night is the time between two usable runs; a job belongs to the night in which it ended. A key is
-one piece of work that is run again and again: a workflow with identity labels, or with the digest
-of its inputs. Its state is that of its newest job that Succeeded or Failed. A job that could not
-be read is passed over, so it neither breaks nor fixes a key; one that is listed as Failed did fail.
-So is an attempt that another one followed (jmreport/attempts.py): the last one tells. Tasks of one
-array that are one piece of work tell together (siblings.py).
+A night is the time between two usable runs; a job belongs to the night in which it ended. What a
+run behind the newest usable one told first, as one that read a few jobs again, belongs to the
+coming night: until then the job counts as it did. A key is one piece of work that is run again and
+again: a workflow with identity labels, or with the digest of its inputs. Its state is that of its
+newest job that Succeeded or Failed. A job that could not be read is passed over, so it neither
+breaks nor fixes a key; one that is listed as Failed did fail. So is an attempt that another one
+followed (jmreport/attempts.py): the last one tells. Tasks of one array that are one piece of work
+tell together (siblings.py).
 """
 
 import hashlib
@@ -82,21 +84,30 @@ class Nights:
         return min(row.end or row.start or row.submission or told, told)
 
     def _told_at(self, run: str) -> datetime:
-        """When a run told of something: one that was stopped, by the first usable one behind it."""
+        """When a run told of something: one that was stopped, by the first usable one behind it.
+
+        While none has come, by what it said itself.
+        """
         known = self._told_by.get(run)
         if known is None:
             later = bisect_left(self._ids, run)
-            known = self._nows[later] if later < len(self._nows) else self.now
+            if later < len(self._nows):
+                known = self._nows[later]
+            else:
+                known = max(self.now, self._now_of_all.get(run, self.now))
             self._told_by[run] = known
         return known
 
-    def may_end_later(self, entry: Entry) -> bool:
-        """Whether `ended` says something else once a later run has come."""
-        row = entry.row
-        if row.active or (entry.told_run or entry.run) <= self._ids[-1]:
-            return False
-        at = row.end or row.start or row.submission
-        return at is None or at > self.now
+    def is_coming(self, entry: Entry) -> bool:
+        """Whether a job's outcome is for the coming night to tell: the newest did not know it.
+
+        A run behind it was the first to tell: one that read a few jobs again, or was stopped.
+        """
+        return not entry.row.active and (entry.told_run or entry.run) > self._ids[-1]
+
+    def knew(self, entry: Entry) -> bool:
+        """Whether the newest usable run, or one before it, saw a job."""
+        return entry.first_run <= self._ids[-1]
 
     def seen(self, entry: Entry) -> datetime:
         """When a run found this job on the server for the last time, be it one that was stopped."""

@@ -55,7 +55,8 @@ class Scope:
         """The entry, if it is one of the report's jobs. What is kept of it is kept once."""
         nights, row = self._nights, entry.row
         ended = nights.ended(entry)
-        tonight = ended is not None and nights.index(ended) == nights.tonight
+        told = None if nights.is_coming(entry) else ended
+        tonight = told is not None and nights.index(told) == nights.tonight
         lost = row.listed and self._window.lost(entry)
         holds = row.listed and self._window.holds(entry)
         touches = row.listed and timeline.touches(row, self._since, lost=lost)
@@ -69,7 +70,7 @@ class Scope:
         if touches:
             self.touching.append(entry.row)
         if row.listed:
-            keys.take(entry, ended)
+            keys.take(entry, told)
             self.overall.take(entry, ended)
             settled.meet(entry, lost=lost, kept=touches or holds)
         return entry if holds else None

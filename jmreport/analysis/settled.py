@@ -292,7 +292,7 @@ class Settled:
     def _settles(self, entry: Entry, *, lost: bool, kept: bool) -> bool:
         """Whether a listed job can only change by being read again; `kept` is one of the report."""
         row, nights = entry.row, self._nights
-        if kept or nights.may_keep(entry) or nights.may_end_later(entry):
+        if kept or nights.may_keep(entry) or nights.is_coming(entry):
             return False
         if row.active and not lost:
             return False

@@ -49,7 +49,7 @@ def fact_of(entry: Entry, nights: Nights, identity: Sequence[str]) -> Fact:
         work=told.work if told else None,
         ended=microseconds(told.ended) if told else None,
         failed=told is not None and told.failed,
-        unsure=nights.may_end_later(entry),
+        unsure=nights.is_coming(entry),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,9 @@ def render(
         from jmreport.snapshots import read_records
 
         with progress.step("analyse", None):
-            past, told = _nights(settings, runs, store, guidance)
+            over = _is_over(runs)
+            wanted = [run.id for run in runs if run.usable and (over or run is not newest)]
+            past, told = _nights(settings, wanted, store, guidance)
             runs, state = (*store.pruned(), *runs), store.told()
             history = analysis.GrowingBeneath(store)
             made_with = sealing.made_with(settings)
@@ -83,20 +86,24 @@ def render(
                     runs,
                     store.aggregations(newest.id),
                     settings=settings.report,
-                    past=past,
+                    past=past[:-1] if over else past,
                     slos=settings.slo,
                     measures=store.measures,
                     prices=settings.prices,
                     remembering=remembering,
                 )
-            newest_night = analysis.frozen(
-                report,
-                history,
-                guidance=guidance,
-                timezone=settings.report.timezone,
-                currency=settings.prices.currency,
-            )
-            told = (*told, newest_night)
+            night = _told_already(settings, newest, told) if over else None
+            if night is None:
+                night = analysis.frozen(
+                    report,
+                    history,
+                    guidance=guidance,
+                    timezone=settings.report.timezone,
+                    currency=settings.prices.currency,
+                )
+                told = (*told, night)
+            else:
+                report = analysis.as_told(report, night, history)
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
         stopped = gate.exceeded(report, settings.gate, settings.slo)
         if stopped:
@@ -187,10 +194,27 @@ def _first_steps(known: int) -> str:
     return f"{jobs} safe there: run the same `jmreport collect` again to go on"
 
 
+def _is_over(runs: Sequence[Run]) -> bool:
+    """Whether the newest night has been told for good: a run behind it read jobs, and ended none.
+
+    One read a few jobs again, or was stopped. What it found is for the coming night to tell.
+    """
+    behind = takewhile(lambda run: not run.usable, reversed(runs))
+    return any(run.state in ("refreshed", "interrupted") for run in behind)
+
+
+def _told_already(settings: Settings, run: Run, told: Sequence[Night]) -> Night | None:
+    """The newest night as it was told: just now, or by this site; None where it is damaged."""
+    from jmreport.render import kept
+
+    now = next((night for night in told if night.summary.run == run.id), None)
+    return now or kept.told_before(Path(settings.site.dir), run.id)
+
+
 def _nights(
-    settings: Settings, runs: Sequence[Run], store: Store, guidance: Guidance
+    settings: Settings, usable: Sequence[str], store: Store, guidance: Guidance
 ) -> tuple[tuple[NightSummary, ...], tuple[Night, ...]]:
-    """Every night before the newest, and those of them that were told just now.
+    """Each night that one of these runs ended, and those of them that were told just now.
 
     A night is told once and remembered by the site. What this site never told, since it was lost or
     its settings changed, is told from the snapshots as they were then.
@@ -199,7 +223,6 @@ def _nights(
     from jmreport.render import kept
     from jmreport.snapshots import replay
 
-    usable = [run.id for run in runs if run.usable][:-1]
     known = kept.remembered(Path(settings.site.dir), settings)
     lacking = frozenset(usable) - known.keys()
     if not lacking:

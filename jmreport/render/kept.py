@@ -24,6 +24,7 @@ from jmreport.render.ledger import (
     Past,
     diff_bodies,
     night_bodies,
+    night_body,
     sizes,
     summaries,
 )
@@ -48,6 +49,14 @@ def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
     except msgspec.DecodeError:
         # Of another version: then the nights are told again from the snapshots.
         return {}
+
+
+def told_before(site_dir: Path, run: str) -> Night | None:
+    """What the page of a night is made of that this site has; None where it has none."""
+    for body in night_body(ledger_of(site_dir), run):
+        with suppress(msgspec.DecodeError):
+            return msgspec.msgpack.decode(body, type=Night)
+    return None
 
 
 class Settled(NamedTuple):

@@ -570,7 +570,12 @@ class Past:
 def night_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
     """(run, what its page is made of) of each night that is remembered; nothing is locked."""
     for (run,) in _rows(path, "SELECT run FROM nights ORDER BY run"):
-        yield from _rows(path, "SELECT run, body FROM nights WHERE run = ?", run)
+        yield from ((run, body) for body in night_body(path, run))
+
+
+def night_body(path: Path, run: str) -> list[bytes]:
+    """What the page of a night is made of; none where it is not known; nothing is locked."""
+    return [body for (body,) in _rows(path, "SELECT body FROM nights WHERE run = ?", run)]
 
 
 def diff_bodies(path: Path) -> Iterator[bytes]:
