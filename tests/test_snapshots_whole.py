@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +382,60 @@ def test_a_disk_that_is_full_leaves_the_store_whole(tmp_path: Path) -> None:
         assert kills.damage(disk / "store") == []
         write_run(disk / "store", [record(1, "Failed")], days=2)
         assert check(disk / "store", summarise) == ()
+
+
+@pytest.mark.parametrize("letter", ["n", "ü", "\n"])
+def test_what_ended_a_run_is_known_where_a_full_disk_kept_it_from_saying_so(
+    tmp_path: Path, letter: str
+) -> None:
+    """Somebody else takes what room there was; the reason may be of any length, without secrets."""
+    disk, why = tmp_path / "disk", f"{letter * 1000} password=canary-hunter2 No space left"
+
+    def filled(store: Store) -> None:
+        with begun(store, days=1) as writer:
+            writer.add(record(1))
+            with suppress(OSError), (disk / "others").open("wb", buffering=0) as others:
+                while others.write(bytes(4096)):
+                    pass
+            raise JmreportError(why)
+
+    with small_disk(disk, 1):
+        write_run(disk / "store", [record(1)])
+        with opened(disk / "store") as store:
+            with pytest.raises(JmreportError):
+                filled(store)
+            assert not (disk / "store/runs/20261124T021400Z/run.json").exists()
+            (told,) = store.killed()
+            (disk / "others").unlink()
+            store.settle(NOW)
+            kept = store.runs()[-1]
+        assert kept.state == told.state == "failed"
+        assert kept.reason == told.reason
+        assert kept.reason.endswith("No space left")
+        assert "canary" not in kept.reason
+        assert check(disk / "store", summarise) == ()
+
+
+def test_what_kept_a_run_from_reading_anything_is_known(tmp_path: Path) -> None:
+    """The copy of the index is the first large file of a run."""
+    disk = tmp_path / "disk"
+    with small_disk(disk, 1):
+        write_run(disk / "store", [record(n) for n in range(200)])
+        size = os.statvfs(disk)
+        (disk / "others").write_bytes(bytes(size.f_bavail * size.f_frsize - 5 * 4096))
+        with opened(disk / "store") as store:
+            with pytest.raises(JmreportError, match="No space left"):
+                begun(store, days=1)
+            (told,) = store.killed()
+    assert (told.state, told.id) == ("failed", "20261124T021400Z")
+    assert told.reason.endswith("No space left on device")
+
+
+def test_a_run_that_found_no_room_to_begin_is_not_said_to_be_killed(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        (tmp_path / "runs/20261124T021400Z").mkdir()
+        (told,) = store.killed()
+        assert told.reason == "killed as it began, or the disk had no room for it"
 
 
 def test_check_names_everything_that_is_wrong(tmp_path: Path) -> None:

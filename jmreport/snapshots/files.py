@@ -97,6 +97,22 @@ def write(path: Path, body: bytes, *, mode: int = 0o644) -> Written:
     return Written(lines=body.count(b"\n"), bytes=len(body), sha256=_sha256(body))
 
 
+def overwrite(path: Path, body: bytes) -> None:
+    """Replace what a file of at least this size begins with, for disks without room for another.
+
+    Whoever is killed meanwhile leaves half of it. Raises JmreportError.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            os.pwrite(descriptor, body, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
 def write_first(path: Path, body: bytes, *, mode: int = 0o644) -> None:
     """Write a whole file unless somebody else has done so. Raises JmreportError."""
     whole = temporary(path)

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import msgspec.structs
 from msgspec import Struct, field
 
 from jmreport.errors import SnapshotError
-from jmreport.records import SNAPSHOT_FORMAT, Asked, Record, Run, run_order
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Record, Run, RunState, run_order
 from jmreport.snapshots import files
 from jmreport.snapshots.files import Written
 
@@ -62,11 +63,39 @@ class StoredRun(Run, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Begun(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """begun.json: what is known of a run that has not ended."""
+    """begun.json: what is known of a run that has not ended.
+
+    `state` and `reason` are those of one that ended without room on the disk for its run.json: they
+    are written into the blanks that the file ends with.
+    """
 
     now: datetime
     version: str = ""
     asked: Asked | None = None
+    state: RunState = "interrupted"
+    reason: str = "killed before it ended"
+
+
+#: Bytes of blanks in begun.json for what ended the run, and of the reason's letters among them.
+_BLANKS, _REASON = 1000, 120
+
+
+def write_begun(folder: Path, begun: Begun) -> None:
+    """Say what a run is about that begins, with blanks behind it. Raises JmreportError."""
+    files.write(folder / BEGUN, msgspec.json.encode(begun) + b" " * _BLANKS)
+
+
+def write_end(folder: Path, begun: Begun, state: RunState, reason: str) -> None:
+    """Say there what ended the run, since there is no room to say it elsewhere.
+
+    Nothing where the blanks do not suffice. Raises JmreportError.
+    """
+    path = folder / BEGUN
+    short = reason if len(reason) <= _REASON else f"…{reason[-_REASON:]}"
+    body = msgspec.json.encode(msgspec.structs.replace(begun, state=state, reason=short))
+    room = len(files.read(path))
+    if len(body) <= room:
+        files.overwrite(path, body.ljust(room))
 
 
 def next_id(wanted: str, taken: Sequence[str]) -> str:
@@ -214,9 +243,10 @@ def read_begun(folder: Path) -> Begun:
     except (SnapshotError, msgspec.DecodeError, RecursionError):
         stamp = run_order(folder.name)[0]
     try:
-        return Begun(now=datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
+        now = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        return Begun(now=datetime(1970, 1, 1, tzinfo=UTC))
+        now = datetime(1970, 1, 1, tzinfo=UTC)
+    return Begun(now=now, reason="killed as it began, or the disk had no room for it")
 
 
 def newer(path: Path, number: int) -> SnapshotError:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from jmreport.errors import JmreportError
-from jmreport.records import Asked, Counts, Gap, Record, Run
+from jmreport.records import Asked, Counts, Gap, Record, Run, RunState
 from jmreport.snapshots import contents, files, index, runs, summaries
 from jmreport.snapshots.files import LineFile, Written
 from jmreport.snapshots.index import Index, Known
@@ -76,11 +76,18 @@ class RunWriter:
         #: A write failed half-way, so the copy of the index may say more than the files hold.
         self._spoilt = False
         files.make_directory(self._folder, parents=True)
-        files.write(self._folder / runs.BEGUN, _encode(begun))
-        self._index = index.copy(root, base)
+        runs.write_begun(self._folder, begun)
+        try:
+            self._begin_files(base)
+        except (JmreportError, sqlite3.Error) as error:
+            self._keep_end("failed", str(error))
+            raise
+
+    def _begin_files(self, base: Index) -> None:
+        self._index = index.copy(self._root, base)
         try:
             self._index.expect_found()
-            self._summaries = summaries.Writing(root, self._folder, self._index.made_by())
+            self._summaries = summaries.Writing(self._root, self._folder, self._index.made_by())
             self._query: LineFile | None = LineFile(self._folder / runs.QUERY)
         except BaseException:
             self._index.discard()
@@ -179,7 +186,8 @@ class RunWriter:
 
     def _end_early(self, error: BaseException | None) -> None:
         # A disk that is full may have room again once the half-written shard is gone, and none
-        # for more: then the next run ends this one.
+        # for more: then the next run ends this one, and begun.json tells it why.
+        state: RunState
         if error is None or not isinstance(error, Exception):
             state, reason = "interrupted", "stopped before it ended"
         else:
@@ -197,6 +205,13 @@ class RunWriter:
         except JmreportError:
             if error is None:
                 raise
+            self._keep_end(state, reason)
+
+    def _keep_end(self, state: RunState, reason: str) -> None:
+        """What ended the run, where there is no room for its run.json."""
+        told = self._redaction.run(ended(self.id, self._begun, state=state, reason=reason))
+        with suppress(JmreportError):
+            runs.write_end(self._folder, self._begun, state, told.reason)
 
     def _grown(self, clean: Record, known: Known) -> Record:
         if known.parts <= contents.parts(clean):
@@ -355,12 +370,14 @@ def _rows_in(written: Mapping[str, Written]) -> int:
 
 
 def interrupted(folder: Path, written: Mapping[str, Written] = NOTHING) -> Run:
-    """A run that was killed, as it is told of: with what it had written, where that is known."""
+    """A run that was killed, or found no room to end, as it is told of: with what it had written,
+    where that is known."""
+    begun = runs.read_begun(folder)
     return ended(
         folder.name,
-        runs.read_begun(folder),
-        state="interrupted",
-        reason="killed before it ended",
+        begun,
+        state=begun.state,
+        reason=begun.reason,
         stored=_records_in(written),
         listed=_rows_in(written),
     )
