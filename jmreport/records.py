@@ -91,6 +91,8 @@ def is_terminal(status: str) -> bool:
 
 #: Why a body that came whole counts as unread; asking again would bring it again.
 MISFIT = "the answer does not fit the API"
+#: How the reasons begin for which a job is not asked for again: its server does not know it.
+_NO_SUCH_JOB = ("not found (404)", "unexpected status 410", "bad request (400)")
 
 
 class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,6 +108,20 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
     job: str | None = None
     operation: str = ""
     status: int | None = None
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether a job was asked for and nothing was said of it: no word that there is none.
+
+        >>> [Gap(what="job", why=why).is_silence for why in ("server error 500", "not found (404)")]
+        [True, False]
+        """
+        return self.what == "job" and not self.why.startswith((MISFIT, *_NO_SUCH_JOB))
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server said that there is no such job, so that nobody need ask again."""
+        return self.what == "job" and self.why.startswith(_NO_SUCH_JOB)
 
     @property
     def limit(self) -> str:
@@ -289,6 +305,12 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     def active(self) -> bool:
         """Whether the job may still change."""
         return self.status not in TERMINAL_STATUSES
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it may still change for all that is known, and its server said nothing of it when
+        it was asked last: it may be there all the same."""
+        return self.active and any(gap.is_silence for gap in self.gaps)
 
     @property
     def archived(self) -> bool:

@@ -14,6 +14,8 @@ class Jobs:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
+        #: Sub-workflows, which no list names.
+        self.unlisted: set[str] = set()
         #: Jobs whose detail it answers with another status, and pages of the list that it refuses.
         self.refused: dict[str, int] = {}
         self.broken_from: int | None = None
@@ -57,7 +59,8 @@ class Jobs:
 
     def _page(self, query: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(query)
-        rows = [row for row in self.rows.values() if _passes(row, query)]
+        listed = (row for job, row in self.rows.items() if job not in self.unlisted)
+        rows = [row for row in listed if _passes(row, query)]
         rows.sort(key=lambda row: _at(row["submission"]), reverse=True)
         first = int(query.get("pageToken", 0))
         if self.broken_from is not None and first >= self.broken_from:

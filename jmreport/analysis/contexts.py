@@ -223,7 +223,8 @@ class _Making:
         for entry in some:
             row = entry.row
             cause, said = cause_of(row), cause_said(row)
-            lost = self._window.lost(near.top(entry))
+            top = near.top(entry)
+            lost = self._window.lost(top)
             active_for = attention.time_active(row, nights.seen(entry))
             usual = self._answering.usual(entry)
             yield JobContext(
@@ -233,6 +234,7 @@ class _Making:
                 children=near.children(row),
                 failed_below=near.failed_below(row),
                 last_seen=nights.seen(entry) if lost else None,
+                silent=lost and top.row.is_silent,
                 cause=cause.id if cause else None,
                 cause_class=said.cause_class if said else None,
                 history=told.get(row.id),

@@ -284,7 +284,7 @@ class _Making:
                     entry,
                     None if self.nights.is_coming(entry) else ended,
                     place=place,
-                    gone=self.scope.is_lost(entry),
+                    gone=self.scope.is_lost(entry) and not entry.row.is_silent,
                     reported=entry is not read,
                     lost=entry.row.id in self.lost,
                 )
@@ -399,7 +399,11 @@ class _Making:
         return quality(
             run,
             jobs=jobs,
-            lost=self.lost,
+            lost=(
+                entry.row.id
+                for entry in self.jobs
+                if entry.row.id in self.lost and not entry.row.is_silent
+            ),
             failed_runs=failed_since(self.runs, self.nights.previous),
             failed_lately=failed_lately(self.runs),
             gaps=self.server.gaps,

@@ -229,7 +229,7 @@ class Settled:
             counted.days.take(row, place, ended)
             counted.ended.take(place, ended)
             counted.promises.settle(row, place, ended)
-            if lost:
+            if lost and not row.is_silent:
                 part.gone.take(entry)
             if row.active:
                 active[row.id] = entry.last_run

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
+from jmreport.pipeline.following import Following, as_row, worth_another_try
 from jmreport.progress import Progress
-from jmreport.records import MISFIT, Asked, Counts, Entry, Filters, Gap, JobRow, Run
+from jmreport.records import Asked, Counts, Entry, Filters, Gap, JobRow, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def crawl(
     from jmreport.collectors.crawl import Crawl, Limits, Wanted
     from jmreport.collectors.doubts import Settling
     from jmreport.collectors.metadata import Depth
-    from jmreport.collectors.query import job_id, wanted
+    from jmreport.collectors.query import job_id
 
     asked = writer.asked
     last = next((run for run in reversed(store.runs()) if run.usable), None)
     followed = 0
     listed: set[str] = set()
     resumed = Resumed(part)
+    following = Following(store, asked, now=writer.now, shard=part.shard if part else None)
 
     def expect(total: int) -> None:
         """Tell how many jobs there are: the server's word, until the list has ended."""
@@ -65,16 +66,10 @@ def crawl(
             yield Wanted(id=job, row=row, root=job)
         expect(listing.listed)
         _refuse_an_emptied_list(store, listing, asked, last)
-        for entry in store.active():
-            if part and not part.shard.holds(entry.row.id):
-                continue
-            if entry.row.id in listed or (last and entry.last_run < last.id):
-                continue
-            if not entry.row.listed or not wanted(_as_row(entry.row), replace(asked, since=None)):
-                continue
+        for other in following.jobs(listed):
             followed += 1
             expect(listing.listed)
-            yield Wanted(id=entry.row.id, root=entry.row.id)
+            yield other
 
     def seen(job: str) -> None:
         writer.seen(job)
@@ -114,7 +109,7 @@ def crawl(
             for record in reading:
                 fetched += 1
                 unreadable += any(gap.what == "job" for gap in record.gaps)
-                gaps.extend(writer.add(record))
+                gaps.extend(following.untold(record.id, writer.add(record)))
                 step.advance()
         except (KeyboardInterrupt, NothingUsableError, UnreadableError) as stop:
             if isinstance(stop, KeyboardInterrupt):
@@ -166,36 +161,9 @@ class Resumed:
 
 def _is_known(entry: Entry | None, row: Any, writer: RunWriter) -> TypeGuard[Entry]:
     """Whether a job need not be read again; `row` is None where no list named it."""
-    if entry is None or entry.row.active or any(map(_worth_another_try, entry.row.gaps)):
+    if entry is None or entry.row.active or any(map(worth_another_try, entry.row.gaps)):
         return False
     return row is None or entry.row_digest == writer.row_digest(row)
-
-
-def _worth_another_try(gap: Gap) -> bool:
-    """A log that could not be read stays unread; a job or its attempts may come next time.
-
-    What there was no time for was never asked for.
-    """
-    from jmreport.client import TIME_UP
-
-    if gap.why.startswith(TIME_UP):
-        return True
-    unread = gap.what == "job" and not gap.why.startswith(MISFIT)
-    return unread or gap.what.startswith("attempts of ")
-
-
-def _as_row(row: JobRow) -> dict[str, Any]:
-    """A JobRow as the list row that filters are applied to."""
-    return {
-        "id": row.id,
-        "name": row.name or None,
-        "status": row.status,
-        "submission": row.submission.isoformat() if row.submission else None,
-        "start": row.start.isoformat() if row.start else None,
-        "end": row.end.isoformat() if row.end else None,
-        "labels": row.labels,
-        "extensions": {"userId": row.user} if row.user else {},
-    }
 
 
 def _refuse_an_emptied_list(store: Store, listing: Listing, asked: Asked, last: Run | None) -> None:
@@ -229,4 +197,4 @@ def _stays_listed(row: JobRow, asked: Asked) -> bool:
     from jmreport.collectors.query import wanted
 
     inside = asked.since is None or (row.submission is not None and row.submission >= asked.since)
-    return inside and not row.active and wanted(_as_row(row), asked)
+    return inside and not row.active and wanted(as_row(row), asked)

@@ -87,9 +87,10 @@ def notices(record: Record, context: JobContext, making: Making) -> tuple[str, .
         )
     if context.last_seen:
         seen = words.when(context.last_seen, making.facts.zone)
-        said.append(
-            f"The server no longer knows this job. Last seen {seen.text if seen else 'earlier'}."
-        )
+        what = "The server no longer knows this job."
+        if context.silent:
+            what = "The server no longer lists this job as active, and could not tell how it ended."
+        said.append(f"{what} Last seen {seen.text if seen else 'earlier'}.")
     return tuple(said)
 
 

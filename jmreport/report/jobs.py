@@ -61,7 +61,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     """What a job's page shows beside its record: only what belongs to the job.
 
     `usual` is as of the job's own end and of the run that recorded it, so that it never changes
-    afterwards; `last_seen` is set only once the server no longer lists or knows the job. `parent`
+    afterwards; `last_seen` is set only once the server no longer lists or knows the job, and
+    `silent` says that it did not answer for it then, so that it may know it all the same. `parent`
     is its row where known; `children` are the rows of its sub-workflows (unknown ones are absent).
     `cause` is the id of the cause that it counts for, `cause_class` the class of what it failed of,
     be it an attempt that was retried. `history` is None
@@ -77,6 +78,7 @@ class JobContext(Struct, frozen=True, kw_only=True):
     #: The deepest failed sub-workflows below it, where its failure began; at most 30.
     failed_below: tuple[JobRow, ...] = ()
     last_seen: datetime | None = None
+    silent: bool = False
     cause: str | None = None
     cause_class: CauseClass | None = None
     history: JobHistory | None = None
