@@ -285,17 +285,23 @@ def test_a_night_told_again_is_the_one_that_its_report_left(nights: int) -> None
     assert retold(history, over, {}, **how) == left
 
 
-def test_a_cause_was_seen_first_by_the_night_that_told_of_it_first() -> None:
-    """Though the work that fails of it now began to fail later."""
+def test_a_cause_was_seen_first_when_its_first_job_failed_whatever_nights_are_known() -> None:
+    """Though the work that fails of it now began to fail later, and a prune took the night."""
     early = job("a", at_night(0) - timedelta(hours=1), "Failed", found=0, key="a", **_failure())
     ended = job("b", at_night(1) - timedelta(hours=1), found=1, key="a")
     late = job("c", at_night(2) - timedelta(hours=1), "Failed", found=2, key="c", **_failure())
     history = Held([early, ended, late])
     first = retold(Held([early]), runs(1), {}, settings=ReportSettings(), past=())
     how: dict[str, Any] = {"settings": ReportSettings()}
-    (group,) = analyse(history, runs(3), {}, past=(first.summary,), **how).attention
-    assert (group.first_seen, group.last_seen) == (at_night(0), late.row.end)
-    assert group.since == late.row.end
+    for past in ((first.summary,), ()):
+        report = analyse(history, runs(3), {}, past=past, **how)
+        (group,), (cause,) = report.attention, report.causes
+        assert (group.first_seen, group.last_seen) == (early.row.end, late.row.end)
+        assert (cause.first_seen, cause.last_seen) == (early.row.end, late.row.end)
+        assert group.since == late.row.end
+    # Nor where it is known only by the night that told of it.
+    (group,) = analyse(Held([ended, late]), runs(3), {}, past=(first.summary,), **how).attention
+    assert group.first_seen == at_night(0)
 
 
 def _failure() -> dict[str, Any]:

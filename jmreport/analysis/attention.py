@@ -1,7 +1,7 @@
 """What needs attention: failing keys by cause, and jobs that are stuck."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -94,16 +94,23 @@ def _group(state: State, members: Sequence[_Failing], shared: Sequence[Label]) -
 
 
 def told_before(
-    groups: Iterable[CauseGroup], past: Iterable[NightSummary]
+    groups: Iterable[CauseGroup], past: Iterable[NightSummary], failed: Mapping[str, datetime]
 ) -> tuple[CauseGroup, ...]:
-    """The same groups, seen first by the night that told of their cause first. `past`: oldest
-    first."""
+    """The same groups, seen first when the first job of their cause failed.
+
+    `failed` says when, as far as is known. Or by the night that told of the cause first, of which
+    that job may be told otherwise by now; `past` are those that are known, the oldest first.
+    """
     first: dict[str, datetime] = {}
     for one in past:
         for cause in one.causes:
             first.setdefault(cause.id, one.now)
     return tuple(
-        replace(group, first_seen=_earlier(group.since, first.get(group.id))) for group in groups
+        replace(
+            group,
+            first_seen=_earlier(group.since, first.get(group.id), failed.get(group.id)),
+        )
+        for group in groups
     )
 
 

@@ -330,7 +330,8 @@ class _Making:
             total=len(self.jobs),
         )
         found = attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first)
-        groups = attention.told_before(found, self.past)
+        failed = self.overall.failures.since({group.id for group in found})
+        groups = attention.told_before(found, self.past, failed)
         complete = nights.run.state == "complete" and not quality.unreadable
         tonight = night.summary(
             nights,

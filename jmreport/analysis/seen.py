@@ -65,6 +65,11 @@ class Failures:
             )
         )
 
+    def since(self, causes: Iterable[str]) -> dict[str, datetime]:
+        """When the first job of each of these causes failed, as far as is known."""
+        seen = self.seen
+        return {cause: min(seen[cause]).ended for cause in causes if cause in seen}
+
     def by_night(self, most: int) -> dict[str, dict[str, tuple[str, ...]]]:
         """Run -> workflow -> ids of jobs that failed in the last nights, by id."""
         nights = self._nights

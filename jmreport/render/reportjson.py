@@ -68,10 +68,10 @@ class CauseJson(Struct, frozen=True, kw_only=True):
 
     `not_run` are others of them: their work did not run in this night.
 
-    `first_seen` is when the oldest of them began to fail, or the first night that told of the
-    cause where that is earlier; `last_seen` is when the newest one ended. `nights` counts the
-    reports in a row that told of the oldest of them, and `last_success` is when that one last
-    succeeded.
+    `first_seen` is when the oldest of them began to fail, or when the first job of the cause
+    failed that is known, where that is earlier; `last_seen` is when the newest one ended. `nights`
+    counts the reports in a row that told of the oldest of them, and `last_success` is when that one
+    last succeeded.
     """
 
     id: str

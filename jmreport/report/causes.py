@@ -29,10 +29,10 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     labels all its jobs have and others of the workflows don't, as (key, value). On a first run the
     state is "failing". `jobs` are ids of the newest significant job of each key. `nights` and
     `last_success` are those of the key that fails since `since`: so many reports told of it, and it
-    succeeded then (None: never, as far as is known). `first_seen` is that, or the first night that
-    told of the cause where that is earlier; `last_seen` is when the newest of its jobs ended.
-    `flaky` are jobs of keys that are flaky, `not_run` those of keys of which nothing ran in this
-    night, so that they keep their state.
+    succeeded then (None: never, as far as is known). `first_seen` is that, or when the first job
+    of the cause failed that is known, where that is earlier; `last_seen` is when the newest of its
+    jobs ended. `flaky` are jobs of keys that are flaky, `not_run` those of keys of which nothing
+    ran in this night, so that they keep their state.
     """
 
     id: str
