@@ -313,6 +313,12 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         return self.active and any(gap.is_silence for gap in self.gaps)
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it may still change for all that is known, and its server said, when it was asked
+        for last, that there is no such job."""
+        return self.active and any(gap.is_refusal for gap in self.gaps)
+
+    @property
     def archived(self) -> bool:
         return self.labels.get("flag") == "archive"
 

@@ -565,6 +565,36 @@ def test_a_job_the_server_no_longer_lists_is_lost_and_stays() -> None:
     assert seen == {"gone": night(0), "here": None}
 
 
+@pytest.mark.parametrize(
+    ("filters", "server"),
+    [
+        (None, "http://jm"),
+        (Filters(labels={"owner": "ana"}), "http://jm"),
+        (Filters(hide_archived=True), "http://jm"),
+        (None, "http://moved"),
+    ],
+    ids=["all jobs", "a label", "not archived", "another server"],
+)
+def test_a_running_job_of_which_the_server_says_that_it_is_not_there_is_unknown(
+    filters: Filters | None, server: str
+) -> None:
+    """However the run asked its list, and whichever server told of the job: not gone from view, and
+    not running."""
+    refused = (Gap(what="job", why="not found (404)", job="long"),)
+    began: dict[str, Any] = {
+        "submission": night(0) - HOUR,
+        "start": night(0) - HOUR,
+        "labels": {"owner": "ana"},
+    }
+    long = job("long", None, "Running", found=1, last=0, first=0, gaps=refused, **began)
+    over = [run(0, filters=filters), *(run(n, filters=filters, server=server) for n in (1, 2))]
+    for until in (2, 3):
+        found = report([long], over[:until])
+        assert (found.counts.total, found.counts.running, found.counts.unknown) == (1, 0, 1)
+        assert found.quality is not None
+        assert found.quality.lost == ("long",)
+
+
 def test_a_sub_workflow_is_lost_with_the_job_above_it() -> None:
     """No list ever names it, so only its parent's absence tells."""
     gone = ended(0, "Succeeded", as_id="gone")

@@ -3,7 +3,8 @@
 A run asks for the jobs of a window, for those still active, and for those that were active before.
 What it finds is in the report. What it should have found and did not is in the report too, and is
 named as lost: unless pages of the list are missing, or a filter looks at what may change (labels),
-for then absence proves nothing.
+for then absence proves nothing. A job of which its server said itself that it is not there is lost
+however that run asked.
 """
 
 from bisect import bisect_right
@@ -39,7 +40,7 @@ class Window:
         if entry.last_run == self.run.id:
             return True
         asked = self.run.asked
-        if self._unsure:
+        if self._unsure and not entry.row.is_gone:
             return False
         if not _asks_for(entry.row, asked.filters, asked.since or _BEGINNING):
             return False
@@ -49,6 +50,8 @@ class Window:
         """Whether a run after the last one that found this job asked for it in vain."""
         if not entry.row.listed:
             return False
+        if entry.row.is_gone:
+            return True
         last = bisect_right(self._ids, entry.last_run) - 1
         for filters, since in self._after[last + 1]:  # noqa: SIM110 (asked of every job: `any` of a generator takes twice the time)
             if _asks_for(entry.row, filters, since):
