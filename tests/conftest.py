@@ -109,6 +109,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait, for servers that are gone or a browser."""
+    return (os.cpu_count() or 1) + 1
+
+
 def lacking(what: str, how: str) -> NoReturn:
     """Skip with a plain line, or fail where everything must be there."""
     if os.environ.get("JMREPORT_TESTS_COMPLETE") == "1":
