@@ -36,7 +36,8 @@ class Cluster:
         self._folder = folder
         self.workers: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._started("scheduler", "--port", "0", "--scheduler-file", self._file)
-        until(self._file.exists)
+        # It is there before it says anything, and is written in one go.
+        until(lambda: self._file.exists() and self._file.read_text().endswith("}"))
         self.address = json.loads(self._file.read_text())["address"].replace("tcp:", "dask:")
 
     def add(self, number: int) -> None:
