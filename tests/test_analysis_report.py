@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from jmreport.analysis import analyse, contexts
+from jmreport.analysis.coverage import listed_until
+from jmreport.analysis.nights import Nights
 from jmreport.errors import SnapshotError, UsageError
 from jmreport.history import Held
 from jmreport.placed import ByValue
@@ -593,6 +595,28 @@ def test_a_running_job_of_which_the_server_says_that_it_is_not_there_is_unknown(
         assert (found.counts.total, found.counts.running, found.counts.unknown) == (1, 0, 1)
         assert found.quality is not None
         assert found.quality.lost == ("long",)
+
+
+def test_a_running_job_that_the_list_names_runs_whatever_is_said_of_its_details() -> None:
+    """A server that cannot show a job, or has not yet, still says that it runs."""
+    refused = (Gap(what="job", why="not found (404)", job="fresh"),)
+    began: dict[str, Any] = {"submission": night(1) - HOUR, "start": night(1) - HOUR}
+    fresh = job("fresh", None, "Running", found=1, gaps=refused, **began)
+    counts = report([fresh], [run(0), run(1)]).counts
+    assert (counts.total, counts.running, counts.unknown) == (1, 1, 0)
+
+
+def test_runs_that_nobody_compares_with_listed_jobs_all_the_same() -> None:
+    """A night that is compared with an earlier one leaves out nothing that they had listed."""
+    every = [run(number, window=DAY) for number in range(9)]
+    few = [*every[:7], every[8]]
+    assert not Nights(few).can_miss
+    assert Nights(few, listed=every).can_miss
+
+
+def test_a_run_of_a_clock_that_was_set_back_takes_nothing_from_what_was_listed() -> None:
+    early = replace(run(5), now=night(-60))
+    assert listed_until([*runs(5), early], run(6).asked, night(6)) == night(4)
 
 
 def test_a_sub_workflow_is_lost_with_the_job_above_it() -> None:

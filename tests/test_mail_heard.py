@@ -74,7 +74,7 @@ def test_what_is_new_in_a_build_between_two_mails_is_news_in_the_next_mail(
         said = last(boxes)
         assert "New, fixed and missing are meant since Sun 22 Nov 2026, 02:14" in said
         assert "that of Sun 22 Nov 2026" in said
-        assert "of which no mail told" in said
+        assert "of which this team was not told" in said
         # And it is news once.
         collect(tmp_path, -1, job("a1", 1), FAILED, job("a2", 0))
         send(told)
@@ -222,6 +222,56 @@ def test_a_mail_whose_maker_was_killed_before_it_could_note_it_counts_as_heard(
         collect(tmp_path, 0, job("a1", 1), FAILED)
         send(told)
         assert subjects(boxes)[1:] == ["1 new of 2", "0 new, 1 still failing of 2"]
+
+
+def test_mails_of_runs_that_failed_push_nothing_out_of_what_was_heard(tmp_path: Path) -> None:
+    """A weekend of a server that is gone, an hourly cron, and somebody who tries by hand."""
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, CHANGE, port=boxes.port)
+        collect(tmp_path, 2, job("a1", 2))
+        send(told)
+        for hour in range(11):
+            collect(tmp_path, 1.9 - hour / 24, state="failed")
+            send(told)
+        collect(tmp_path, NOON, job("a1", 1), FAILED)
+        collect(tmp_path, 0, job("a1", 1), FAILED)
+        send(told)
+        assert subjects(boxes)[-1].startswith("1 new of ")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"germline": ["2026\xff"]}', '{"germline": ["z-²"]}'.encode(), b"\x00", b"[]"]
+)
+def test_what_was_heard_and_cannot_be_read_keeps_no_mail_back(tmp_path: Path, body: bytes) -> None:
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, ANA, port=boxes.port)
+        collect(tmp_path, 1, job("a1", 1))
+        send(told)
+        (tmp_path / "snapshots-mail" / "heard").write_bytes(body)
+        collect(tmp_path, 0, job("a1", 1), job("a1", 0, "Failed"))
+        send(told)
+        assert subjects(boxes)[1:] == ["1 new of 2"]
+
+
+def test_what_was_heard_and_cannot_be_noted_keeps_no_mail_back(tmp_path: Path) -> None:
+    (tmp_path / "snapshots-mail" / "heard" / "in the way").mkdir(parents=True)
+    with Mailboxes() as boxes:
+        collect(tmp_path, 1, job("a1", 1))
+        send(settings(tmp_path, ANA, port=boxes.port))
+        assert len(boxes.arrived) == 1
+
+
+def test_a_team_that_heard_of_nothing_for_weeks_is_told_what_pages_tell(tmp_path: Path) -> None:
+    """What failed long ago has no state any more: it is neither new nor failing."""
+    long_ago = job("a1", 20, "Failed")
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, ANA, port=boxes.port)
+        collect(tmp_path, 22, job("a2", 22))
+        send(told)
+        for ago in range(20, -1, -1):
+            collect(tmp_path, ago, long_ago, job("a2", ago))
+        send(told)
+        assert subjects(boxes)[1:] == ["8 jobs"]
 
 
 def test_a_build_by_hand_does_not_take_the_news_from_pages_either(tmp_path: Path) -> None:

@@ -5,10 +5,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import analysis_cases
 import pytest
+from msgspec.structs import replace
 
 from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
+from jmreport.pipeline import rendering
+from jmreport.records import Counts, RunState
 from jmreport.render import addresses
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -27,6 +31,19 @@ def title(page: str = "site/index.html") -> str:
     found = re.search(r"<h1[^>]*>(.*?)</h1>", Path(page).read_text(), re.DOTALL)
     assert found
     return found[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "stored", "over"),
+    [("refreshed", 0, True), ("interrupted", 0, True), ("failed", 4, True), ("failed", 0, False)],
+)
+def test_a_night_is_told_for_good_once_a_run_behind_it_read_a_job(
+    state: RunState, stored: int, over: bool
+) -> None:
+    """Be it one that failed in the middle: what it read is for the coming night to tell."""
+    behind = replace(analysis_cases.run(2, state=state), counts=Counts(stored=stored))
+    assert rendering._is_over([*analysis_cases.runs(2), behind]) is over
+    assert not rendering._is_over([*analysis_cases.runs(2), behind, analysis_cases.run(3)])
 
 
 def test_one_job_is_read_again_and_the_verdict_stays_that_of_the_night(

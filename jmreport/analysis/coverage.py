@@ -49,8 +49,7 @@ def listed_until(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime |
     The last that had all pages of its list, of the same server, with the same filters or none. One
     from behind `now` is of a clock that was set back, and says nothing.
     """
-    whole = next((run for run in _telling(runs, asked, now) if run.whole_list), None)
-    return whole.now if whole else None
+    return max((run.now for run in _telling(runs, asked, now) if run.whole_list), default=None)
 
 
 def reach(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime | None:

@@ -71,20 +71,24 @@ def analyse(
     measures: ReadMeasures = waste.nothing,
     prices: Prices = _UNPRICED,
     remembering: Remembering | None = None,
+    listed: Sequence[Run] | None = None,
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
     `runs` oldest first, failed and pruned ones too; `aggregations` is the server's answer for each
     time frame that has one; `now` is the run's own unless given; `past` are the nights before this
     one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
-    `measures` reads what jobs cost by their ids. The history is read twice, and of what lies before
+    `measures` reads what jobs cost by their ids; `listed` are all runs, where `runs` are those that
+    are compared with. The history is read twice, and of what lies before
     the report's window little more is kept than ids; with what is remembered of jobs that settled,
     and what is to be remembered then, these are not read at all. Raises SnapshotError when no run
     is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    making = partial(_Making, history, runs, aggregations, settings, now, past, measures, slos)
+    making = partial(
+        _Making, history, runs, aggregations, settings, now, past, measures, slos, listed=listed
+    )
     return _made(making, remembering, lambda making: making.report(prices))
 
 
@@ -158,13 +162,14 @@ class _Making:
         measures: ReadMeasures,
         slos: Sequence[Slo],
         remembering: Remembering | None = None,
+        listed: Sequence[Run] | None = None,
     ) -> None:
         self.settings, self.runs, self.past = settings, runs, tuple(past)
         self.history, self.measures = history, measures
-        self.nights = Nights(runs, now)
+        self.nights = Nights(runs, now, listed=listed)
         self.first = self.nights.previous is None
         self.zone = zone(settings.timezone)
-        self.covered = covered_since(self.nights.runs)
+        self.covered = covered_since(self.nights.listed)
         self.slos, self.remembering = slos, remembering
         self.settled = Settled(
             history,
@@ -251,7 +256,7 @@ class _Making:
             waste=costs.waste(told.nights, self.zone),
             slos=tallies.promises.reports(
                 self.covered,
-                reached=reached_since(self.nights.runs),
+                reached=reached_since(self.nights.listed),
                 filters=self.nights.run.asked.filters,
             ),
             days=marked(tallies.days.days(), failed),

@@ -42,8 +42,17 @@ Verdict = Literal["Succeeded", "Failed"]
 class Nights:
     """The usable runs, oldest first, and the nights between them. At least one run is usable."""
 
-    def __init__(self, runs: Sequence[Run], now: datetime | None = None) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        now: datetime | None = None,
+        *,
+        listed: Sequence[Run] | None = None,
+    ) -> None:
+        """`listed` are all runs, where some that are not to be compared with are none of `runs`."""
         self.runs = [run for run in runs if run.usable]
+        #: Those that say what was asked for.
+        self.listed = [run for run in listed or runs if run.usable]
         self.run = self.runs[-1]
         self.now = now or self.run.now
         self.previous = self.runs[-2] if len(self.runs) > 1 else None
@@ -62,7 +71,8 @@ class Nights:
         #: leaves out what was submitted since the run before.
         filters = self.run.asked.filters
         last = self.runs[-1 - KEPT_NIGHTS :]
-        left_out = leaves_out(self.runs[:-1], self.run.asked, self.run.now)
+        before = [run for run in self.listed if run.id != self.run.id]
+        left_out = leaves_out(before, self.run.asked, self.run.now)
         can_tell = not (filters.status or left_out) and self.run.whole_list and _is_long(last)
         self.can_miss = can_tell and all(run.asked.filters == filters for run in last)
         #: The same of tonight alone, of work whose own row passes the filter. Another project's

@@ -40,7 +40,7 @@ class Window:
         if entry.last_run == self.run.id:
             return True
         asked = self.run.asked
-        if self._unsure and not entry.row.is_gone:
+        if self._unsure and not _is_gone(entry):
             return False
         if not _asks_for(entry.row, asked.filters, asked.since or _BEGINNING):
             return False
@@ -50,13 +50,18 @@ class Window:
         """Whether a run after the last one that found this job asked for it in vain."""
         if not entry.row.listed:
             return False
-        if entry.row.is_gone:
+        if _is_gone(entry):
             return True
         last = bisect_right(self._ids, entry.last_run) - 1
         for filters, since in self._after[last + 1]:  # noqa: SIM110 (asked of every job: `any` of a generator takes twice the time)
             if _asks_for(entry.row, filters, since):
                 return True
         return False
+
+
+def _is_gone(entry: Entry) -> bool:
+    """Whether its server said that there is no such job, and no list named it then or since."""
+    return entry.row.is_gone and entry.last_run < entry.run
 
 
 def _may_change(filters: Filters) -> bool:

@@ -21,6 +21,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -167,7 +168,7 @@ class Spool:
 
     def hear(self, teams: Sequence[str], night: str) -> None:
         """Notes that what a run brought was told to these teams, or was no news to them."""
-        known = heard(self.root)
+        known = _heard(self.root)
         known.update({team: _last((*known.get(team, ()), night)) for team in teams})
         if known != _heard(self.root):
             write(self.root / _HEARD, msgspec.json.encode(known, order="sorted") + b"\n")
@@ -196,17 +197,22 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
     with the run before. Where a mail was kept and its maker was killed, the mail itself says so.
     """
     known = _heard(root)
-    for parcel in parcels(root) if known else ():
-        before = known.get(parcel.team)
-        if before and run_order(parcel.night) > run_order(before[-1]):
-            known[parcel.team] = _last((*before, parcel.night))
+    if not known:
+        return known
+    # What cannot be read of the mails is for those to say who send them.
+    with suppress(JmreportError):
+        for parcel in parcels(root):
+            before = known.get(parcel.team)
+            if before and run_order(parcel.night) > run_order(before[-1]):
+                known[parcel.team] = (*before, parcel.night)
     return known
 
 
 def _heard(root: Path) -> dict[str, tuple[str, ...]]:
     try:
-        return msgspec.json.decode((root / _HEARD).read_bytes(), type=dict[str, tuple[str, ...]])
-    except (OSError, msgspec.DecodeError):
+        known = msgspec.json.decode((root / _HEARD).read_bytes(), type=dict[str, tuple[str, ...]])
+        return {team: _last(runs) for team, runs in known.items()}
+    except (OSError, ValueError):  # what msgspec, bytes and digits raise are ValueErrors
         return {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +14,7 @@ from jmreport.errors import SnapshotError
 from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.pipeline import guiding
 from jmreport.pipeline.keeping import told_runs
-from jmreport.records import Run, run_id, run_order
+from jmreport.records import Run, run_id
 from jmreport.report.jobs import Handed
 from jmreport.settings import Settings, Team
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from jmreport.report import Report
     from jmreport.report.nights import NightSummary
     from jmreport.snapshots import Store
+
+
+#: For so long a team's mail may compare with what it heard last: a week, and a late cron.
+_THIS_WEEK = timedelta(days=7, hours=12)
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -196,6 +200,7 @@ class _Reports:
             slos=self._settings.slo,
             measures=self._store.measures,
             prices=self._settings.prices,
+            listed=self._runs,
         )
         handed = analysis.handed(self._relabelled(runs), report, team.labels)
         before = [run for run in self._runs if run.usable][-2:-1]
@@ -235,15 +240,17 @@ class _Reports:
 
 
 def _unheard(runs: Sequence[Run], heard: Sequence[str]) -> frozenset[str]:
-    """The runs before the newest of which a team never heard, since it first heard of any.
+    """The runs before the newest of which a team has not heard, since it last heard of one.
 
-    None where it is not known to have heard of one: then there is nothing else to compare with.
+    None where it is not known to have heard of one this week: work that failed before that has no
+    state any more, and there is nothing else to compare with.
     """
-    usable = [run.id for run in runs if run.usable]
-    first = next((run_order(run) for run in usable if run in heard), None)
-    if first is None:
+    usable = [run for run in runs if run.usable]
+    # The newest too, where its mail is made again.
+    last = next((at for at in range(len(usable) - 2, -1, -1) if usable[at].id in heard), None)
+    if last is None or usable[-1].now - usable[last].now > _THIS_WEEK:
         return frozenset()
-    return frozenset(run for run in usable[:-1] if run_order(run) > first and run not in heard)
+    return frozenset(run.id for run in usable[last + 1 : -1])
 
 
 def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mailviews.Failed | None:

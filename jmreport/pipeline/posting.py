@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from jmreport.errors import DeliveryError, Exit
+from jmreport.errors import DeliveryError, Exit, JmreportError
 from jmreport.mailboxes import mailbox
 from jmreport.pipeline.mailmaking import Making, Told
 from jmreport.pipeline.values import Outcome
@@ -64,7 +65,9 @@ class Sending:
             made()
         if not making.failed:
             # One that brought nothing tells of no job: what the report before it said is still due.
-            self._spool.hear([team.name for team in making.teams], making.night)
+            # It only remembers, and a mail that was kept says the same: none is held back for it.
+            with suppress(JmreportError):
+                self._spool.hear([team.name for team in making.teams], making.night)
         for parcel in earlier if self._earlier is None else ():
             self._settle(parcel)
 

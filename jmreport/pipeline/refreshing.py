@@ -53,7 +53,10 @@ def refresh(
             filters=Filters(job_id=jobs[0] if len(jobs) == 1 else None),
             in_file=source.in_file,
         )
-        with store.begin(now, redaction, asked=asked, version=__version__) as writer:
+        # Killed or not, it makes no night and takes none away.
+        with store.begin(
+            now, redaction, asked=asked, version=__version__, stopped="refreshed"
+        ) as writer:
             run = writer.finish(
                 _read(settings, jobs, client, store=store, writer=writer, progress=progress)
             )

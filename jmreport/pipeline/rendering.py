@@ -197,10 +197,11 @@ def _first_steps(known: int) -> str:
 def _is_over(runs: Sequence[Run]) -> bool:
     """Whether the newest night has been told for good: a run behind it read jobs, and ended none.
 
-    One read a few jobs again, or was stopped. What it found is for the coming night to tell.
+    One read a few jobs again, was stopped, or failed in the middle. What it found is for the coming
+    night to tell.
     """
     behind = takewhile(lambda run: not run.usable, reversed(runs))
-    return any(run.state in ("refreshed", "interrupted") for run in behind)
+    return any(run.state in ("refreshed", "interrupted") or run.counts.stored for run in behind)
 
 
 def _told_already(settings: Settings, run: Run, told: Sequence[Night]) -> Night | None:

@@ -196,12 +196,13 @@ class Telling:
             yield f"This night’s pages are not there yet ({why}); what was there before still is."
         if report and not self.night.failed:
             yield from _broken(report)
-        if report and report.previous and self.night.unheard:
+        unheard = None if self.night.failed else self.night.unheard
+        if report and report.previous and unheard:
             yield (
                 f"New, fixed and missing are meant since {_when(report.previous.now, self.zone)}: "
                 "the last report of which this team was told, if it was news. The page of this one "
-                f"compares with that of {_when(self.night.unheard.now, self.zone)}, of which no "
-                "mail told."
+                f"compares with that of {_when(unheard.now, self.zone)}, of which this team was "
+                "not told."
             )
         for mail in self.night.unsent:
             # What was new then is new to whoever reads this.

@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
-from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, run_id
+from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, RunState, run_id
 from jmreport.remembered import StoreState
 from jmreport.snapshots import (
     carried,
@@ -327,12 +327,18 @@ class Store:
             return ""
 
     def begin(
-        self, now: datetime, redaction: Redaction, *, asked: Asked | None = None, version: str = ""
+        self,
+        now: datetime,
+        redaction: Redaction,
+        *,
+        asked: Asked | None = None,
+        version: str = "",
+        stopped: RunState = "interrupted",
     ) -> RunWriter:
         """A new run, to be written under the one lock.
 
-        Runs that were killed are ended first, as interrupted; what they had read is known from then
-        on. `asked` and `version` tell of this run if it is killed itself. Raises
+        Runs that were killed are ended first; what they had read is known from then on. `asked`,
+        `version` and the state `stopped` tell of this run if it is killed or stopped itself. Raises
         LockedError where another run is writing, JmreportError where nothing can be written.
         """
         lock = WritersLock(self.root, now.astimezone(UTC))
@@ -348,7 +354,7 @@ class Store:
                 redaction=salted,
                 summarise=self._summarise,
                 measure=self._measure,
-                begun=runs.Begun(now=now, asked=asked, version=version),
+                begun=runs.Begun(now=now, asked=asked, version=version, state=stopped),
                 ended=lambda: self._ended(lock),
             )
         except BaseException:

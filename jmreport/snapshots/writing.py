@@ -189,7 +189,7 @@ class RunWriter:
         # for more: then the next run ends this one, and begun.json tells it why.
         state: RunState
         if error is None or not isinstance(error, Exception):
-            state, reason = "interrupted", "stopped before it ended"
+            state, reason = self._begun.state, "stopped before it ended"
         else:
             state, reason = "failed", str(error) or type(error).__name__
         try:
