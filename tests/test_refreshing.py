@@ -42,8 +42,9 @@ def test_a_night_is_told_for_good_once_a_run_behind_it_read_a_job(
 ) -> None:
     """Be it one that failed in the middle: what it read is for the coming night to tell."""
     behind = replace(analysis_cases.run(2, state=state), counts=Counts(stored=stored))
-    assert rendering._is_over([*analysis_cases.runs(2), behind]) is over
-    assert not rendering._is_over([*analysis_cases.runs(2), behind, analysis_cases.run(3)])
+    is_over = rendering._is_over
+    assert is_over([*analysis_cases.runs(2), behind]) is over
+    assert not is_over([*analysis_cases.runs(2), behind, analysis_cases.run(3)])
 
 
 def test_one_job_is_read_again_and_the_verdict_stays_that_of_the_night(
