@@ -55,6 +55,10 @@ def told(settings: Settings) -> dict[str, Any]:
     return found
 
 
+def list_of_jobs(settings: Settings) -> str:
+    return Path(settings.site.dir, "jobs", "index.html").read_text()
+
+
 def usual(jobs: Jobs, *nights: datetime) -> None:
     """One job for each of some nights that nothing is wrong with."""
     for at in nights:
@@ -83,10 +87,7 @@ def test_a_night_that_begins_some_minutes_late_leaves_out_no_job(
     assert outcome.run
     assert outcome.run.asked.since == NOW
     assert told(settings)["counts"]["new"] == 1
-    assert (
-        "Submitted in the last 24 hours"
-        in Path(settings.site.dir, "jobs", "index.html").read_text()
-    )
+    assert "Submitted in the last 24 hours" in list_of_jobs(settings)
 
 
 def test_the_night_after_one_that_brought_nothing_asks_for_both(
@@ -104,10 +105,7 @@ def test_the_night_after_one_that_brought_nothing_asks_for_both(
     assert build(settings, url, NOW + 2 * DAY).exit == Exit.DONE
     report = told(settings)
     assert (report["counts"]["new"], report["complete"]) == (1, True)
-    assert (
-        "Submitted in the last 48 hours"
-        in Path(settings.site.dir, "jobs", "index.html").read_text()
-    )
+    assert "Submitted in the last 48 hours" in list_of_jobs(settings)
 
 
 def test_what_a_list_without_its_last_pages_lacked_comes_with_the_next_run(

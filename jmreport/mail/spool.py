@@ -38,7 +38,8 @@ from jmreport.records import run_order
 State = Literal["waiting", "sending", "sent", "refused", "dropped"]
 _LOCK = "lock"
 _HEARD = "heard"
-#: Runs that are kept of each team there: more than the nights for which work keeps its state.
+#: Runs that are kept of each team there. A mail compares with the last before its own; one that is
+#: made again, with one before that.
 _MOST_HEARD = 10
 _TEMPORARY = ".tmp"
 #: Bytes of the mails of a night: a few dozen of 20 KB, and what became of them.
