@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from jmreport.analysis.causes import Cause, cause_of
-from jmreport.analysis.nights import Key, KeyState, Verdicts
+from jmreport.analysis.keys import Key, KeyState, Verdicts
 from jmreport.analysis.timing import WAITING_STATUSES
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Entry, JobRow

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from jmreport.analysis.keys import Key, Keys, KeyState, Standings
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.measures import median as median_of
-from jmreport.analysis.nights import Key, Keys, KeyState, Nights, Standings
+from jmreport.analysis.nights import Nights
 from jmreport.analysis.slower import is_slower
 from jmreport.analysis.workflows import split
 from jmreport.compared import (

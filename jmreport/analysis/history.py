@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from jmreport.analysis.flaky import RUNS, flakiness
-from jmreport.analysis.nights import Nights, digest_of, key_of, verdict
+from jmreport.analysis.keys import digest_of, key_of, verdict
+from jmreport.analysis.nights import Nights
 from jmreport.analysis.siblings import Together, array_of
 from jmreport.records import Entry
 from jmreport.remembered import microseconds

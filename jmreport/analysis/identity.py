@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, islice, takewhile
 
 from jmreport import attempts
-from jmreport.analysis.nights import Key, Nights, key_of
+from jmreport.analysis.keys import Key, key_of
+from jmreport.analysis.nights import Nights
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run, run_order
 from jmreport.report.quality import Unrepeated

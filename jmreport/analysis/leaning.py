@@ -14,7 +14,8 @@ from typing import NamedTuple
 from jmreport import attempts
 from jmreport.analysis.causes import cause_of
 from jmreport.analysis.flaky import RUNS
-from jmreport.analysis.nights import KEPT, KEPT_NIGHTS, Key, Nights, key_of, verdict
+from jmreport.analysis.keys import Key, key_of, verdict
+from jmreport.analysis.nights import KEPT, KEPT_NIGHTS, Nights
 from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.analysis.usual import MOST_RUNS, Success, Workflow, success, workflow_of
 from jmreport.records import Entry, JobRow, Run

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, tzinfo
 from itertools import islice
 
-from jmreport.analysis.nights import Nights, Verdicts
+from jmreport.analysis.keys import Verdicts
+from jmreport.analysis.nights import Nights
 from jmreport.analysis.usual import percentile
 from jmreport.analysis.workflows import split
 from jmreport.placed import Order

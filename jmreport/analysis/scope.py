@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from jmreport.analysis import timeline
-from jmreport.analysis.nights import Keys, Nights
+from jmreport.analysis.keys import Keys
+from jmreport.analysis.nights import Nights
 from jmreport.analysis.settled import Settled
 from jmreport.analysis.waste import Above
 from jmreport.analysis.workflows import newest_first

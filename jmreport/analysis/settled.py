@@ -25,7 +25,8 @@ from msgspec.structs import replace
 from jmreport.analysis import timeline
 from jmreport.analysis.causes import Cause
 from jmreport.analysis.days import MOST_DAYS
-from jmreport.analysis.nights import Keys, Nights
+from jmreport.analysis.keys import Keys
+from jmreport.analysis.nights import Nights
 from jmreport.analysis.overall import Overall
 from jmreport.analysis.seen import Causes, Compared, Failed
 from jmreport.analysis.slo import Outcome

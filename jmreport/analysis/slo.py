@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from jmreport.analysis.nights import Verdict, verdict
+from jmreport.analysis.keys import Verdict, verdict
 from jmreport.placed import Order
 from jmreport.records import Filters, JobRow
 from jmreport.report.counts import SloReport

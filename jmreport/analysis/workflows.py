@@ -7,7 +7,7 @@ from heapq import heappush, heappushpop
 from typing import Any, NamedTuple, TypeVar
 
 from jmreport.analysis.attention import groups
-from jmreport.analysis.nights import KeyState, Verdicts
+from jmreport.analysis.keys import KeyState, Verdicts
 from jmreport.history import newness
 from jmreport.records import Entry, JobRow
 from jmreport.report.counts import Day, FlowRates, StatusSplit, WorkflowReport
