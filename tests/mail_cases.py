@@ -8,12 +8,14 @@ import asyncio
 import base64
 import email
 import email.policy
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,20 @@ def written(told: Settings, folder: Path, **options: Any) -> dict[str, EmailMess
     }
 
 
+def collect(folder: Path, ago: float, *rows: JobRow, state: Any = "complete") -> None:
+    """A run so many days before the newest night."""
+    with Store.open(
+        folder / "snapshots", summarise=summarise, measure=measure, create=True
+    ) as opened:
+        run(opened, rows, ago, state, ())  # type: ignore[arg-type]  # half a day ago will do
+
+
+def one(folder: Path, team: Team = ANA, **more: Any) -> Any:
+    """The mail of a team, made and not sent."""
+    [mail] = written(settings(folder, team, **more), folder / "mails" / team.name).values()
+    return mail
+
+
 # mails
 
 
@@ -208,6 +224,14 @@ def text(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
     assert part is not None
     return str(part.get_content())
+
+
+def seen(mail: Any) -> str:
+    """What a reader of the HTML sees, on one line."""
+    body = html(mail)
+    body = body[body.index("<body") :]
+    plain = re.sub(r"<style.*?</style>|<!--.*?-->|<[^>]+>", " ", body, flags=re.DOTALL)
+    return " ".join(unescape(plain).split())
 
 
 def page(mail: EmailMessage) -> str:
@@ -323,6 +347,10 @@ class Mailboxes:
         if answer == "hang":
             await asyncio.sleep(60)
         return answer
+
+
+def subjects(boxes: Mailboxes) -> list[str]:
+    return [arrived.mail["Subject"].partition(": ")[2] for arrived in boxes.arrived]
 
 
 def free_port() -> int:

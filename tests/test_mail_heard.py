@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mail_cases import (
@@ -12,42 +11,28 @@ from mail_cases import (
     ANA,
     NOW,
     Mailboxes,
+    collect,
     free_port,
     job,
     night,
-    run,
     send,
     settings,
+    subjects,
     text,
     written,
 )
 from msgspec.structs import replace
 
 from jmreport import pipeline
-from jmreport.analysis import measure, summarise
 from jmreport.errors import DeliveryError
 from jmreport.mail import heard
 from jmreport.progress import SilentProgress
-from jmreport.records import JobRow
 from jmreport.settings import Settings, Team
-from jmreport.snapshots import Store
 
 CHANGE = replace(ANA, send="on-change")
 #: How many days before the newest night somebody built by hand, after work that failed by then.
 NOON = 0.5
 FAILED = replace(job("a1", 0, "Failed"), id="day", end=NOW - NOON * (NOW - NOW.replace(day=22)))
-
-
-def collect(folder: Path, ago: float, *rows: JobRow, state: Any = "complete") -> None:
-    """A run so many days before the newest night."""
-    with Store.open(
-        folder / "snapshots", summarise=summarise, measure=measure, create=True
-    ) as opened:
-        run(opened, rows, ago, state, ())  # type: ignore[arg-type]  # half a day ago will do
-
-
-def subjects(boxes: Mailboxes) -> list[str]:
-    return [arrived.mail["Subject"].partition(": ")[2] for arrived in boxes.arrived]
 
 
 def last(boxes: Mailboxes) -> str:

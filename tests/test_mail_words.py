@@ -24,9 +24,11 @@ from mail_cases import (
     html,
     job,
     night,
+    one,
     page,
     parsed,
     run,
+    seen,
     send,
     settings,
     store,
@@ -47,22 +49,8 @@ from jmreport.settings import Publish, Settings, Slo, Team
 from jmreport.snapshots import Store
 
 
-def one(folder: Path, team: Team = ANA, **more: Any) -> Any:
-    """The mail of a team, made and not sent."""
-    [mail] = written(settings(folder, team, **more), folder / "mails").values()
-    return mail
-
-
 def subject(folder: Path, team: Team = ANA) -> str:
     return str(one(folder, team)["Subject"])
-
-
-def seen(mail: Any) -> str:
-    """What a reader of the HTML sees, on one line."""
-    body = html(mail)
-    body = body[body.index("<body") :]
-    plain = re.sub(r"<style.*?</style>|<!--.*?-->|<[^>]+>", " ", body, flags=re.DOTALL)
-    return " ".join(unescape(plain).split())
 
 
 def links(mail: Any) -> list[str]:
@@ -334,8 +322,8 @@ def test_a_team_that_never_had_a_job_is_told_that(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("team", "heading", "said"),
     [
-        ("li", "Now this team’s: 1 job", "got its labels since the last report"),
-        ("ana", "No longer this team’s: 1 job", "got other labels since the last report"),
+        ("li", "Now this team’s: 1 job", "has its labels since the last report"),
+        ("ana", "No longer this team’s: 1 job", "has other labels since the last report"),
     ],
 )
 def test_a_failed_job_that_is_handed_over_is_told_to_both_teams(

@@ -6,6 +6,7 @@ from jmreport.analysis.difference import difference, known
 from jmreport.analysis.frozen import as_told, frozen, jobs_named, named
 from jmreport.analysis.handed import Relabelled, handed, relabelled
 from jmreport.analysis.identity import known_unrepeated
+from jmreport.analysis.keys import Verdicts, verdicts
 from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import Remembering, analyse, retold, told
 from jmreport.analysis.measures import measure
@@ -20,6 +21,7 @@ __all__ = [
     "Relabelled",
     "Remembering",
     "Retelling",
+    "Verdicts",
     "analyse",
     "as_told",
     "contexts",
@@ -37,4 +39,5 @@ __all__ = [
     "runs_of_team",
     "summarise",
     "told",
+    "verdicts",
 ]

@@ -1,12 +1,14 @@
-"""Failed jobs that were handed to another team: whoever looked at them gave them other labels.
+"""Failed work that was handed to another team: a job of it has other labels than it had.
 
-Of such a job nothing is new. The one team finds work that still fails, the other none at all, and
+Whoever looked at a failed job gave it other labels, or the work ran again with others and failed
+again. Of it nothing is new. The one team finds work that still fails, the other none at all, and
 both would be silent about it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jmreport.analysis.keys import Verdicts
 from jmreport.analysis.nights import KEPT
 from jmreport.analysis.rows import labels_of
 from jmreport.analysis.teams import has
@@ -40,20 +42,29 @@ def relabelled(
     )
 
 
-def handed(found: Iterable[Relabelled], report: Report, labels: Mapping[str, str]) -> Handed:
-    """Which of them became a team's that fail in its report and are not new, and which were its.
+def handed(
+    found: Iterable[Relabelled], report: Report, labels: Mapping[str, str], whole: Verdicts
+) -> Handed:
+    """Which jobs became a team's that fail in its report and are not new, and which were its.
 
-    These are told of for as long as work that failed keeps its state.
+    `found` are told of for as long as work that failed keeps its state; of `whole`, what became of
+    the work of all, are those whose work failed as another team's by the run before.
     """
     failing = {job for group in report.attention for job in {*group.jobs} - {*group.new_jobs}}
     came, went = list[str](), list[str]()
+    for state in whole.failing:
+        if state.failed_before is None or state.failed_before.row.id == state.entry.row.id:
+            continue
+        was, has_now = (has(one.row.labels, labels) for one in (state.failed_before, state.entry))
+        if was != has_now:
+            (came if has_now else went).append(state.entry.row.id)
     for row, before, now in found:
         was, ended = has(before, labels), row.end or row.start or row.submission
         if row.id in failing and not was:
             came.append(row.id)
         elif was and not has(now, labels) and ended and report.now - ended <= KEPT:
             went.append(row.id)
-    return Handed(came=tuple(came), went=tuple(went))
+    return Handed(came=tuple(dict.fromkeys(came)), went=tuple(dict.fromkeys(went)))
 
 
 def _failed(rows: Iterable[Any]) -> Iterator[tuple[str, dict[str, str]]]:

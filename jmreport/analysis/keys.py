@@ -8,7 +8,7 @@ of one array that are one piece of work tell together (siblings.py).
 """
 
 import hashlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -19,13 +19,14 @@ from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import KEPT_NIGHTS, Nights
 from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.history import History
-from jmreport.records import Entry, JobRow
+from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
 
 #: A key is missing when it ran on so many of the last seven nights, and not tonight.
 REGULAR_NIGHTS = 5
 
 Key = tuple[str, ...]
+_NONE: Mapping[Key, str] = {}
 _encode = msgspec.msgpack.Encoder().encode
 Verdict = Literal["Succeeded", "Failed"]
 
@@ -55,6 +56,8 @@ class KeyState(NamedTuple):
     `nights` counts the reports that told of it as failing since then, this one included; 0 for a
     key that succeeded. `runs` are its newest jobs that tell, oldest first, and `flaky` is what they
     say together, None where it is not flaky. `idle` says that nothing of it ran tonight.
+    `failed_before` is the job by which the previous run told that the key fails, None where it did
+    not.
     """
 
     key: Key
@@ -67,6 +70,7 @@ class KeyState(NamedTuple):
     flaky: Flakiness | None = None
     runs: tuple[JobRow, ...] = ()
     idle: bool = False
+    failed_before: Entry | None = None
 
 
 class Verdicts(NamedTuple):
@@ -84,6 +88,28 @@ class Verdicts(NamedTuple):
     flaky: list[KeyState]
     not_run: frozenset[Key] = frozenset()
     lapsed: Sequence[Entry] = ()
+
+    def of(self, has: Callable[[Entry], bool]) -> "Verdicts":
+        """The part of those who have some of the jobs: a key is theirs whose newest job is.
+
+        So two who share a store are told the same of it. What is fixed is told to those too who
+        were told that it fails.
+        """
+        failing = [state for state in self.failing if has(state.entry)]
+        theirs = frozenset(state.key for state in failing)
+        return self._replace(
+            failing=failing,
+            new=self.new & theirs,
+            not_run=self.not_run & theirs,
+            fixed=[
+                state
+                for state in self.fixed
+                if has(state.entry) or (state.failed_before and has(state.failed_before))
+            ],
+            missing=[entry for entry in self.missing if has(entry)],
+            flaky=[state for state in self.flaky if has(state.entry)],
+            lapsed=[entry for entry in self.lapsed if has(entry)],
+        )
 
 
 class Standings(NamedTuple):
@@ -269,22 +295,23 @@ class Keys:
         """What became of every key up to now, and compared with the previous run."""
         nights = self._nights
         states, missing, lapsed = [], [], list[str]()
-        before: dict[Key, Verdict | None] = {}
+        before: dict[Key, Together[_Told] | None] = {}
         for key, known in self._sorted():
             state, told_before = _state(key, known, nights), _before(known, nights)
-            if state and (state.flaky or state.failed or told_before == "Failed"):
+            if state and (state.flaky or state.failed or (told_before and told_before.failed)):
                 states.append(state)
                 before[key] = told_before
             if state is None and _lapsed(known, nights):
                 lapsed.append(together(known.told)[-1].newest.id)
             if nights.can_miss and known.latest and key[0] not in self._unkeyed and _missing(known):
                 missing.append(known.latest)
-        full = _full(states, history)
+        failed = {
+            key: told.newest.id for key, told in before.items() if told is not None and told.failed
+        }
+        full = _full(states, history, failed)
         failing = [state for state in full if state.state == "Failed"]
-        fixed = [
-            state for state in full if state.state == "Succeeded" and before[state.key] == "Failed"
-        ]
-        new = {state.key for state in failing if nights.previous and before[state.key] != "Failed"}
+        fixed = [state for state in full if state.state == "Succeeded" and state.failed_before]
+        new = {state.key for state in failing if nights.previous and not state.failed_before}
         # What was told of long ago and lapsed since is told of for the first time again.
         failing = [state._replace(nights=1) if state.key in new else state for state in failing]
         return Verdicts(
@@ -327,6 +354,22 @@ class Keys:
         )
 
 
+def verdicts(
+    history: History,
+    runs: Sequence[Run],
+    identity: Sequence[str],
+    *,
+    listed: Sequence[Run] | None = None,
+) -> Verdicts:
+    """What became of all work that a history knows, by one reading of it; all as in `analyse`."""
+    nights = Nights(runs, listed=listed)
+    keys = Keys(nights, identity)
+    for entry in history.by_run():
+        if entry.row.listed:
+            keys.take(entry, None if nights.is_coming(entry) else nights.ended(entry))
+    return keys.verdicts(history)
+
+
 class _State(NamedTuple):
     """A KeyState before its jobs are read."""
 
@@ -344,9 +387,12 @@ class _State(NamedTuple):
         return self.newest.failed
 
 
-def _full(states: Sequence[_State], history: History) -> list[KeyState]:
-    """The same states with their jobs."""
+def _full(
+    states: Sequence[_State], history: History, failed: Mapping[Key, str] = _NONE
+) -> list[KeyState]:
+    """The same states with their jobs, also those that `failed` as the previous run told."""
     wanted = {job for state in states for job in (state.newest.id, *state.runs)}
+    wanted.update(failed[state.key] for state in states if state.key in failed)
     entries = history.of(sorted(wanted))
     return [
         KeyState(
@@ -360,6 +406,7 @@ def _full(states: Sequence[_State], history: History) -> list[KeyState]:
             flaky=state.flaky,
             runs=tuple(entries[job].row for job in state.runs),
             idle=state.idle,
+            failed_before=entries[failed[state.key]] if state.key in failed else None,
         )
         for state in states
     ]
@@ -399,22 +446,22 @@ def _state(key: Key, known: _Key, nights: Nights) -> _State | None:
         newest,
         since,
         last_success,
-        nights=nights.tonight - told_in + 1 if newest.failed else 0,
+        nights=nights.reports_since(told_in) if newest.failed else 0,
         flaky=found,
         runs=tuple(one.newest.id for one in last) if found else (),
         idle=known.idle(nights),
     )
 
 
-def _before(known: _Key, nights: Nights) -> Verdict | None:
-    """The state of a key as the previous run told it.
+def _before(known: _Key, nights: Nights) -> Together[_Told] | None:
+    """What told how a key stood as the previous run told it.
 
     Where it told none, that of jobs which no run had asked for: else a site that asks for more than
     before would call all of it new.
     """
     for asked in (True, None):
         if told := _stands([one for one in known.told if one.known is asked], nights, back=1):
-            return "Failed" if told[-1].failed else "Succeeded"
+            return told[-1]
     return None
 
 

@@ -25,6 +25,7 @@ from jmreport.analysis.coverage import covered_since, reached_since
 from jmreport.analysis.days import Calendar, zone
 from jmreport.analysis.failednights import failed_nights, marked
 from jmreport.analysis.frozen import frozen, names
+from jmreport.analysis.keys import Verdicts
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.quality import failed_lately, failed_since, quality
@@ -72,6 +73,7 @@ def analyse(
     prices: Prices = _UNPRICED,
     remembering: Remembering | None = None,
     listed: Sequence[Run] | None = None,
+    verdicts: Verdicts | None = None,
 ) -> Report:
     """What the newest usable run found, compared with the usable one before it.
 
@@ -79,7 +81,8 @@ def analyse(
     time frame that has one; `now` is the run's own unless given; `past` are the nights before this
     one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
     `measures` reads what jobs cost by their ids; `listed` are all runs, where `runs` are those that
-    are compared with. The history is read twice, and of what lies before
+    are compared with; `verdicts` say what became of the work, where it has jobs that are not of
+    this history. The history is read twice, and of what lies before
     the report's window little more is kept than ids; with what is remembered of jobs that settled,
     and what is to be remembered then, these are not read at all. Raises SnapshotError when no run
     is usable, UsageError for a time zone that nobody knows.
@@ -87,7 +90,17 @@ def analyse(
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
     making = partial(
-        _Making, history, runs, aggregations, settings, now, past, measures, slos, listed=listed
+        _Making,
+        history,
+        runs,
+        aggregations,
+        settings,
+        now,
+        past,
+        measures,
+        slos,
+        listed=listed,
+        verdicts=verdicts,
     )
     return _made(making, remembering, lambda making: making.report(prices))
 
@@ -163,6 +176,7 @@ class _Making:
         slos: Sequence[Slo],
         remembering: Remembering | None = None,
         listed: Sequence[Run] | None = None,
+        verdicts: Verdicts | None = None,
     ) -> None:
         self.settings, self.runs, self.past = settings, runs, tuple(past)
         self.history, self.measures = history, measures
@@ -178,7 +192,7 @@ class _Making:
             partial(_empty, self.covered, self.nights, self.zone, slos),
             remembering.before if remembering else None,
         )
-        self.scope = Scope(history, self.nights, settings.identity_labels, self.settled)
+        self.scope = Scope(history, self.nights, settings.identity_labels, self.settled, verdicts)
         self.jobs = self.scope.jobs
         self.lost = frozenset(
             entry.row.id for entry in self.jobs if entry.row.id in self.scope.lost

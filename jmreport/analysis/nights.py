@@ -40,6 +40,10 @@ class Nights:
         #: the run before: else what failed since would be older than a success that it came after.
         self._nows = list(accumulate((run.now for run in self.runs), max))
         self._ids = [run.id for run in self.runs]
+        #: The same of all that are listed, by which states are kept: whoever compares with the
+        #: report of last week keeps what those between keep, and no more.
+        self._every_now = list(accumulate((run.now for run in self.listed), max))
+        self._places = {run.id: place for place, run in enumerate(self.listed)}
         #: When each run's report told of what it found.
         self._told_by = dict(zip(self._ids, self._nows, strict=True))
         self._now_of_all = {run.id: run.now for run in runs}
@@ -116,7 +120,12 @@ class Nights:
         For seven nights, and for seven days where nights are shorter than that.
         """
         now = self.now if not back else self._nows[-1 - back]
-        return self.tonight - back - self.index(ended) <= KEPT_NIGHTS or now - ended <= KEPT
+        nights = self._places[self._ids[-1 - back]] - bisect_left(self._every_now, ended)
+        return nights <= KEPT_NIGHTS or now - ended <= KEPT
+
+    def reports_since(self, night: int) -> int:
+        """How many runs there were since one night, its own and the newest among them."""
+        return len(self.listed) - self._places[self._ids[night]]
 
     def may_keep(self, entry: Entry) -> bool:
         """Whether a job that ended may still hold tonight, or for the run before.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from jmreport.analysis import timeline
-from jmreport.analysis.keys import Keys
+from jmreport.analysis.keys import Keys, Verdicts
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.settled import Settled
 from jmreport.analysis.waste import Above
@@ -23,11 +23,17 @@ class Scope:
     """One pass over a history, as the newest of the nights sees it."""
 
     def __init__(
-        self, history: History, nights: Nights, identity: Sequence[str], settled: Settled
+        self,
+        history: History,
+        nights: Nights,
+        identity: Sequence[str],
+        settled: Settled,
+        verdicts: Verdicts | None = None,
     ) -> None:
+        """`verdicts` say what became of the work, where it has jobs that this history lacks."""
         self._nights, self._window = nights, settled.window
         self._since = nights.run.asked.since
-        keys, sharing = Keys(nights, identity), Sharing()
+        keys, sharing = None if verdicts else Keys(nights, identity), Sharing()
         self.overall = settled.overall
         #: Jobs that ended in the newest night, those that no list names too, by id.
         self.tonight: list[Entry] = []
@@ -40,10 +46,14 @@ class Scope:
             for entry in settled.others()
             if (kept := self._taken(entry, keys, sharing, settled)) is not None
         ]
-        settled.tell(keys)
-        #: What became of every key; what says so is let go of.
-        self.verdicts = keys.verdicts(history)
-        del keys
+        if keys is not None:
+            settled.tell(keys)
+            verdicts = keys.verdicts(history)
+            # What says so is let go of.
+            del keys
+        assert verdicts is not None  # one or the other
+        #: What became of every key.
+        self.verdicts = verdicts
         #: The report's jobs, newest submission first.
         self.jobs = tuple(newest_first(found))
         self.tonight.sort(key=lambda entry: entry.row.id)
@@ -52,7 +62,9 @@ class Scope:
         self.below = tuple(sorted(_below(self.jobs, history), key=lambda entry: entry.row.id))
         self.above = Above({entry.row.id: entry for entry in self._with_parents(history)}.values())
 
-    def _taken(self, entry: Entry, keys: Keys, sharing: Sharing, settled: Settled) -> Entry | None:
+    def _taken(
+        self, entry: Entry, keys: Keys | None, sharing: Sharing, settled: Settled
+    ) -> Entry | None:
         """The entry, if it is one of the report's jobs. What is kept of it is kept once."""
         nights, row = self._nights, entry.row
         ended = nights.ended(entry)
@@ -71,7 +83,8 @@ class Scope:
         if touches:
             self.touching.append(entry.row)
         if row.listed:
-            keys.take(entry, told)
+            if keys is not None:
+                keys.take(entry, told)
             self.overall.take(entry, ended)
             settled.meet(entry, lost=lost, kept=touches or holds)
         return entry if holds else None

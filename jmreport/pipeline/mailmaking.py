@@ -19,7 +19,7 @@ from jmreport.report.jobs import Handed
 from jmreport.settings import Settings, Team
 
 if TYPE_CHECKING:
-    from jmreport.analysis import Relabelled
+    from jmreport.analysis import Relabelled, Verdicts
     from jmreport.letters import Letter
     from jmreport.night import NightJob
     from jmreport.render import mailviews
@@ -177,6 +177,7 @@ class _Reports:
         self._runs = tuple(runs[: newest + 1])
         self._made: dict[tuple[frozenset[str], tuple[tuple[str, str], ...]], _OfTeam] = {}
         self._handed: dict[tuple[str, str], tuple[Relabelled, ...]] = {}
+        self._verdicts: dict[frozenset[str], Verdicts] = {}
 
     def of(self, team: Team, heard: Sequence[str]) -> _OfTeam:
         """What there is of a team's jobs, for one that heard of these runs."""
@@ -190,7 +191,14 @@ class _Reports:
         from jmreport import analysis
 
         runs = tuple(run for run in self._runs if run.id not in unheard)
-        own = analysis.OfTeam(analysis.Beneath(self._store), team.labels)
+        everything = analysis.Beneath(self._store)
+        own = analysis.OfTeam(everything, team.labels)
+        # A piece of work stands as all its jobs say, be some of them another team's.
+        if unheard not in self._verdicts:
+            self._verdicts[unheard] = analysis.verdicts(
+                everything, runs, self._settings.report.identity_labels, listed=self._runs
+            )
+        whole = self._verdicts[unheard]
         report = analysis.analyse(
             own,
             analysis.runs_of_team(runs, self._store, own),
@@ -201,13 +209,14 @@ class _Reports:
             measures=self._store.measures,
             prices=self._settings.prices,
             listed=self._runs,
+            verdicts=whole.of(own.has),
         )
-        handed = analysis.handed(self._relabelled(runs), report, team.labels)
+        handed = analysis.handed(self._relabelled(runs), report, team.labels, whole)
         before = [run for run in self._runs if run.usable][-2:-1]
         return _OfTeam(
             report,
             # Some of them may be from before the report's window, and some are others' by now.
-            (*analysis.named(report, own), *analysis.jobs_named(handed.went, self._store)),
+            (*analysis.named(report, everything), *analysis.jobs_named(handed.went, everything)),
             # Those are of all time: a team of which no job was ever listed has none.
             bool(report.workflows) or not team.labels,
             handed,

@@ -284,13 +284,13 @@ class Telling:
         lists = (
             (
                 "Now this team’s",
-                "failed before, and got its labels since the last report",
+                "failed before, and has its labels since the last report",
                 handed.came,
                 {job: self._ended(job) for job in handed.came[:rows]},
             ),
             (
                 "No longer this team’s",
-                "failed before, and got other labels since the last report; not counted here",
+                "failed before, and has other labels since the last report; not counted here",
                 handed.went,
                 {job: self._ended(job) for job in handed.went[:rows]},
             ),

@@ -93,9 +93,9 @@ class JobContext(Struct, frozen=True, kw_only=True):
 
 
 class Handed(Struct, frozen=True, kw_only=True):
-    """Ids of jobs that failed before and were given other labels since the last report.
+    """Ids of failed jobs whose work had other labels as the last report told of it.
 
-    `came` became a team's by it and still fail; `went` were its own.
+    `came` are a team's by now and still fail; `went` were its own.
     """
 
     came: tuple[str, ...] = ()
