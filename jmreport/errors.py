@@ -1,6 +1,7 @@
 """Everything that can go wrong in a way the user can act on, and the exit code of each.
 
     JmreportError                     1   a failed write, or a bug
+    ├── DamagedError                      what a site remembers cannot be read, and was mended
     ├── UsageError                    2   flags and settings
     ├── IncompleteError               3   built, but something could not be read
     ├── NothingUsableError            4   nothing usable came; the old site is untouched
@@ -62,6 +63,10 @@ class JmreportError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class DamagedError(JmreportError):
+    """What a site remembers of its pages could not be read; it was mended, so that it is now."""
 
 
 class UsageError(JmreportError):

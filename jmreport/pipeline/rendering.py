@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmreport import __version__
-from jmreport.errors import Exit, first
+from jmreport.errors import DamagedError, Exit, first
 from jmreport.pipeline import gate, guiding, sealing
 from jmreport.pipeline.keeping import open_store, told_runs
 from jmreport.pipeline.values import Outcome
@@ -48,6 +48,32 @@ def render(
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
+    rendered = partial(
+        _render,
+        settings,
+        progress=progress,
+        workers=workers,
+        executor=executor,
+        shard=shard,
+        parts=parts,
+        environ=environ,
+    )
+    try:
+        return rendered()
+    except DamagedError:  # and mended: what the site lacks now is made again
+        return rendered()
+
+
+def _render(
+    settings: Settings,
+    *,
+    progress: Progress,
+    workers: int,
+    executor: str,
+    shard: str,
+    parts: bool,
+    environ: Mapping[str, str] | None,
+) -> Outcome:
     from jmreport.errors import SnapshotError
     from jmreport.render import seal
     from jmreport.render.seal import Seal

@@ -39,9 +39,9 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from jmreport.errors import JmreportError, LockedError
+from jmreport.errors import DamagedError, JmreportError, LockedError
 from jmreport.remembered import After, Memory, Unsettled, instant_of
-from jmreport.render import spelled
+from jmreport.render import mending, spelled
 from jmreport.render.files import WrittenFile
 
 _TABLE = """
@@ -196,10 +196,8 @@ class Ledger:
                 hint="let this user write there",
             ) from error
         except sqlite3.DatabaseError:
-            # Only a memory of digests: without it every page is written again.
-            for name in ("", "-journal"):
-                with suppress(OSError):
-                    self._path.with_name(self._path.name + name).unlink(missing_ok=True)
+            # Without what cannot be read of it pages are written again, and nights are told again.
+            mending.mend(self._path)
             return self._begun()
 
     def _begun(self) -> sqlite3.Connection:
@@ -226,8 +224,15 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Raises DamagedError where the ledger turned out to be damaged; it is mended then."""
         self._database.close()
+        if isinstance(error, sqlite3.DatabaseError) and mending.is_damaged(self._path):
+            mending.mend(self._path)
+            raise DamagedError(
+                f"{self._path} was damaged ({error})",
+                hint="what could be read of it is kept: run the same again",
+            ) from error
 
     def files(self, owner: str) -> tuple[str, tuple[tuple[str, int], ...]]:
         """What an owner was made of, and its files with their sizes; "" where it isn't known."""
@@ -503,16 +508,15 @@ def summaries(path: Path, settings: str) -> dict[str, bytes]:
 
 
 def _rows(path: Path, query: str, *values: str) -> list[Any]:
-    """What a query finds, nothing where there is no ledger, or one of which nothing can be read."""
-    if not path.exists():
-        return []
-    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    try:
-        return database.execute(query, values).fetchall()
-    except sqlite3.DatabaseError:
-        return []
-    finally:
-        database.close()
+    """What a query finds, as far as it can be read; nothing where there is no ledger."""
+    found = list[Any]()
+    if path.exists():
+        with (
+            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database,
+            suppress(sqlite3.DatabaseError),
+        ):
+            found.extend(database.execute(query, values))
+    return found
 
 
 class Past:

@@ -1,0 +1,123 @@
+"""A ledger that is damaged somewhere is mended, and the render that meets it goes on."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mail_cases import collect, job, settings, store
+from msgspec.structs import replace
+from site_cases import contents
+
+from jmreport import pipeline
+from jmreport.errors import DamagedError
+from jmreport.progress import SilentProgress
+from jmreport.render import linkcheck, mending
+from jmreport.render.ledger import Ledger, night_bodies
+from jmreport.settings import Settings
+
+#: So many bytes SQLite reads and writes together.
+PAGE = 4096
+NIGHTS = 4
+
+
+def render(told: Settings) -> None:
+    pipeline.render(told, progress=SilentProgress(), workers=1)
+
+
+def settings_of(folder: Path) -> Settings:
+    """Those of a site in this folder, which is told apart by nothing."""
+    told = settings(folder)
+    return replace(told, site=replace(told.site, url=None))
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of some nights, with another one that is collected and not rendered."""
+    folder = tmp_path_factory.mktemp("nights")
+    rows = [
+        [
+            job(f"a{number}", ago, "Failed" if number % 7 == ago % 7 else "Succeeded")
+            for number in range(30)
+        ]
+        for ago in range(NIGHTS, 0, -1)
+    ]
+    store(folder / "snapshots", *rows)
+    render(settings_of(folder))
+    collect(folder, -1, *rows[-1], job("a1", 0, "Failed"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(nights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The site with that night, where nothing was damaged."""
+    folder = tmp_path_factory.mktemp("whole") / "whole"
+    shutil.copytree(nights, folder)
+    return made(folder)
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """A site that is rendered, wherever it lies."""
+    render(settings_of(folder))
+    found = contents(folder / "site")
+    return {name: body.replace(str(folder).encode(), b"") for name, body in found.items()}
+
+
+def ledger_of(folder: Path) -> Path:
+    return folder / "site/.jmreport/pages"
+
+
+def damage(path: Path, part: float) -> None:
+    """Garbage in place of one of the ledger's pages, so far behind its first one."""
+    size = path.stat().st_size // PAGE
+    with path.open("r+b") as file:
+        file.seek(max(1, int(size * part)) * PAGE)
+        file.write(b"\xa5" * PAGE)
+
+
+@pytest.mark.parametrize("part", [place / 10 for place in range(10)])
+def test_a_render_goes_on_wherever_its_ledger_is_damaged(
+    nights: Path, whole: dict[str, bytes], tmp_path: Path, part: float
+) -> None:
+    folder = Path(shutil.copytree(nights, tmp_path / "damaged"))
+    damage(ledger_of(folder), part)
+    # What was nobody's any more and is not remembered stays where it is.
+    assert made(folder).items() >= whole.items()
+    assert linkcheck.check(folder / "site") == ()
+    collect(folder, -2, job("a1", 0, "Failed"))
+    render(settings_of(folder))
+    assert linkcheck.check(folder / "site") == ()
+
+
+def test_what_can_be_read_of_a_damaged_ledger_is_kept(nights: Path, tmp_path: Path) -> None:
+    """From both ends of each table on: of many nights that were told long ago few are lost."""
+    path = tmp_path / "pages"
+    shutil.copy(ledger_of(nights), path)
+    with closing(sqlite3.connect(path)) as database, database:
+        body = b"n" * 20_000
+        database.executemany(
+            "INSERT INTO nights VALUES (?, '', ?, ?)",
+            [(f"2025{number:04}", bytes([number % 250]) * 300, body) for number in range(100)],
+        )
+        database.execute("INSERT INTO diffs VALUES ('diff', x'01')")
+    before = dict(night_bodies(path))
+    damage(path, 0.5)
+    assert mending.is_damaged(path)
+    with pytest.raises(DamagedError, match="was damaged"), Ledger(path) as ledger:
+        assert all(map(ledger.night, before))
+    assert not mending.is_damaged(path)
+    after = dict(night_bodies(path))
+    assert after.items() <= before.items()
+    assert len(after) >= len(before) - 20
+    with Ledger(path) as ledger:
+        assert [*ledger.diffs()] == [b"\x01"]
+
+
+def test_an_error_that_is_none_of_the_ledgers_file_passes(nights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pages"
+    shutil.copy(ledger_of(nights), path)
+    before = path.read_bytes()
+    with pytest.raises(sqlite3.DatabaseError, match="cannot be told"), Ledger(path):
+        raise sqlite3.DatabaseError("the files of x cannot be told")
+    assert path.read_bytes() == before
