@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from jmreport.models import ACTIVE_STATUSES, TERMINAL_STATUSES
+from jmreport.records import moment
 
 #: Statuses of what has not started, whatever its `start` says.
 WAITING_STATUSES = ("Submitted", "OnHold")
@@ -20,6 +21,14 @@ _SLACK = timedelta(minutes=1)
 _RAN = ("Succeeded", "Failed", "Running", "Aborting", "Preempted")
 
 Span = tuple[datetime | None, datetime | None]
+
+
+def listed_start(status: str, start: object, submission: object) -> datetime | None:
+    """The start that a list tells of a job; None where it cannot be, since the shim invents one of
+    jobs that have not started or never did: of those that wait, and long before the submission."""
+    found, submitted = moment(start), moment(submission)
+    early = found and submitted and found < submitted - _SLACK
+    return None if early or status in WAITING_STATUSES else found
 
 
 class JobSpan(Struct, frozen=True, gc=False):

@@ -149,7 +149,7 @@ def test_a_server_that_has_no_labels_is_told_as_such_and_not_asked_for_every_job
     [
         ((501, b""), False, 8, "not offered: this server does not offer it: not implemented (501)"),
         ((405, b""), False, 8, "not offered: this server does not offer it: method not allowed"),
-        ((500, b""), False, 8, "not offered: this server does not offer it: server error 500; it"),
+        ((500, b""), False, 8, "unknown: nobody knows whether it was done: server error 500; the"),
         ((500, b""), True, 0, "done: server error 500; but the job was read again, and is Abort"),
         ((504, b""), False, 8, "unknown: nobody knows whether it was done: gateway timed out"),
         ((504, b""), True, 0, "done: gateway timed out (504); but the job was read again, and is"),

@@ -40,6 +40,30 @@ def test_a_job_that_waits_has_no_start_though_cromwell_sends_one(status: str) ->
     assert row_of(detail(status=status, start=NOON)).start is None
 
 
+def test_a_job_that_never_started_has_no_start_though_cromwells_list_sends_one() -> None:
+    """The shim invents one wherever it lacks one; details leave it out."""
+    listed = detail(status="Aborted", start="2026-11-09T12:00:00+00:00", end=NOON)
+    read = Record(id="j", row=listed, detail=detail(status="Aborted", end=NOON))
+    assert summarise(read).start is None
+    # Where nothing else is known of it, no start can be long before the submission.
+    assert summarise(Record(id="j", row=listed)).start is None
+    soon = {**listed, "start": "2026-11-23T11:59:30+00:00"}
+    assert summarise(Record(id="j", row=soon)).start is not None
+
+
+def test_a_start_that_a_detail_tells_wrongly_is_the_lists() -> None:
+    listed = detail(start=NOON)
+    for told in (detail(start="soon"), "no detail at all"):
+        assert summarise(Record(id="j", row=listed, detail=told)).start is not None
+
+
+def test_a_list_that_is_newer_than_the_detail_tells_the_start() -> None:
+    listed = detail(status="Running", start=NOON)
+    read = detail(status="Submitted")
+    record = Record(id="j", row=listed, detail=read, detail_from="20261122T021400Z")
+    assert summarise(record).start is not None
+
+
 def test_a_job_that_runs_has_no_end_though_a_server_sends_one() -> None:
     assert row_of(detail(status="Running", start=NOON, end=NOON)).end is None
     assert row_of(detail(start=NOON, end=NOON)).end == datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -227,6 +227,44 @@ def test_fewer_rows_than_the_servers_own_total_is_a_gap() -> None:
     assert "counts 3" in found.gaps[0].why
 
 
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_jobs_that_are_submitted_while_the_list_is_read_are_the_next_runs(every: int) -> None:
+    """They stand before all pages that are still to come, and push rows onto them once more."""
+    rows = [row(n) for n in range(20)]
+    asked = iter(range(10**9))
+
+    def page(query: dict[str, Any]) -> Any:
+        if (number := next(asked)) % every == 0 and number:
+            rows.insert(0, row(number, id=f"new-{number}"))
+        return paged(rows)(query)
+
+    server = Server(page)
+    found = listing(server, days=None)
+    assert [job for job in ids(found) if job.startswith("job")] == [
+        f"job-{n:04}" for n in range(20)
+    ]
+    assert not found.gaps
+    assert len({query.get("pageToken") for query in server.queries}) == len(server.queries)
+
+
+def test_a_row_that_slips_past_among_new_ones_is_found_by_a_second_walk() -> None:
+    """One that left the list takes the next page's first row onto a page that was read."""
+    rows = [row(n) for n in range(20)]
+    asked = iter(range(10**9))
+
+    def page(query: dict[str, Any]) -> Any:
+        number = next(asked)
+        if number == 2:
+            del rows[1]
+        if number == 4:
+            rows.insert(0, row(0, id="new"))
+        return paged(rows)(query)
+
+    found = listing(Server(page), days=None)
+    assert {*ids(found)} >= {f"job-{n:04}" for n in range(20)}
+    assert not found.gaps
+
+
 def test_a_row_without_an_id_is_a_gap_and_the_rest_stays() -> None:
     """One bad row never hides the others."""
     server = Server(lambda _: {"results": [{"status": "Failed"}, None, row(1)]})

@@ -155,7 +155,8 @@ def _came(
         return "done", f"{why}; but the job was read again, and {shown}"
     if wish.action == "abort" and state.finished:
         return "refused", f"already finished: {state.ended} ({why})"
-    if status == 500 and state.read:
+    # To dsub's users: it has no labels. Of an abort a 500 may be a time-out behind the shim.
+    if status == 500 and state.read and wish.action == "labels":
         return "not offered", f"this server does not offer it: {why}; {_as_before(state, wish)}"
     if status == 500 and state.unknown:
         return "refused", f"the server knows no such job: {state.why}"

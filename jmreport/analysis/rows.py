@@ -66,8 +66,7 @@ def summarise(record: Record) -> JobRow:
         name=_text(newest, "name") or _text(other, "name") or "",
         status=status,
         submission=moment(detail.get("submission")) or moment(listed.get("submission")),
-        start=timing.believed_start(status, newest.get("start"))
-        or timing.believed_start(status, other.get("start")),
+        start=_start(record, status, detail, listed),
         end=timing.believed_end(status, newest.get("end"))
         or timing.believed_end(status, other.get("end")),
         labels=_labels(newest, other),
@@ -93,6 +92,15 @@ def summarise(record: Record) -> JobRow:
         gaps=record.gaps + _gap(record, misfit),
         spans=_spans(detail, calls) if record.parent or _text(own, "parentJobId") else (),
     )
+
+
+def _start(record: Record, status: str, detail: Tree, listed: Tree) -> datetime | None:
+    """When a job started; None where it did not, as a detail of now tells that has no start,
+    whatever the list says."""
+    told = timing.believed_start(status, detail.get("start"))
+    if told is None and (not detail or record.detail_from or detail.get("start") is not None):
+        told = calltimes.listed_start(status, listed.get("start"), listed.get("submission"))
+    return told
 
 
 def _spans(detail: Tree, calls: "_Calls") -> tuple[TaskSpan, ...]:

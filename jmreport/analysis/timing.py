@@ -1,9 +1,10 @@
 """Which of a server's times can be believed.
 
 The Cromwell shim fills in its own process's start time wherever a time is lacking: as `start` of
-jobs that have not started, and as `end` of attempts that still run. So a start counts only once a
-job has started, and an end only once it has ended. Where an end lies before its start, nobody can
-say how long the job took (`JobRow.took`).
+jobs that have not started, in lists also of those that ended without ever having started, and as
+`end` of attempts that still run. So a start counts only once a job has started, one of a list only
+where no detail tells otherwise, and an end only once it has ended. Where an end lies before its
+start, nobody can say how long the job took (`JobRow.took`).
 """
 
 from datetime import datetime

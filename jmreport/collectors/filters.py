@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from jmreport import calltimes
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, ExtendedQueryFields, QueryJobsRequest
 from jmreport.records import Asked, Filters, is_terminal, moment, utc_text
 
@@ -22,7 +23,6 @@ NAMES = (
     "projectId", "userId", "hideArchived", "name", "id", "labels",
     "start", "end", "status", "submission",
 )  # fmt: skip
-_NOT_STARTED = ("OnHold", "Submitted")
 _EXTENSIONS = {"projectId": "project_id", "userId": "user_id", "hideArchived": "hide_archived"}
 
 
@@ -140,7 +140,7 @@ def failing(row: dict[str, Any], filters: Filters) -> tuple[str, ...]:
     """
     labels, extensions = _map(row, "labels"), _map(row, "extensions")
     status = row.get("status")
-    start = None if status in _NOT_STARTED else moment(row.get("start"))
+    start = calltimes.listed_start(str(status), row.get("start"), row.get("submission"))
     end = None if status in ACTIVE_STATUSES else moment(row.get("end"))
     submission = moment(row.get("submission"))
     passes = {

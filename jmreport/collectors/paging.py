@@ -33,14 +33,16 @@ class End(Struct, kw_only=True):
     `how`: "ended" is the server's own end, "jammed" a token that leads nowhere, "endless" a bound
     of ours, "empty" tokens that lead to empty pages only, "unread" a page that could not be read:
     number `pages`, for the reason `why`. `total` is the largest count that the server gave, None
-    where it gave none; `distinct` the ids that came. `oldest` is the earliest submission reached,
-    `second` that of the last row, both as the server wrote them.
+    where it gave none, and `counted` the first: what was submitted while pages were read stands
+    before all of them, and is for the next walk. `distinct` are the ids that came. `oldest` is the
+    earliest submission reached, `second` that of the last row, both as the server wrote them.
     """
 
     how: Literal["ended", "jammed", "endless", "empty", "unread"] = "ended"
     why: str = ""
     pages: int = 0
     total: int | None = None
+    counted: int | None = None
     distinct: set[str] = field(default_factory=set)
     oldest: str = ""
     second: str = ""
@@ -63,7 +65,7 @@ class End(Struct, kw_only=True):
     @property
     def missing(self) -> int:
         """How many jobs the server counted and never sent."""
-        return max(0, (self.total or 0) - len(self.distinct))
+        return max(0, (self.counted or 0) - len(self.distinct))
 
 
 def walk(
@@ -114,6 +116,7 @@ def _results(answer: dict[str, Any], end: End) -> list[Any]:
     total = answer.get("totalSize")
     if isinstance(total, int | float) and not isinstance(total, bool) and 0 <= total < 1e15:
         end.total = max(int(total), end.total or 0)
+        end.counted = int(total) if end.counted is None else end.counted
     results = answer.get("results")
     if isinstance(results, list):
         return results

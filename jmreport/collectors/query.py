@@ -239,7 +239,7 @@ class Listing:
         elif end.missing:
             self._lacks(
                 "the list of jobs",
-                f"the server counts {end.total} and its pages brought {len(end.distinct)}: "
+                f"the server counts {end.counted} and its pages brought {len(end.distinct)}: "
                 f"{end.missing} never came",
             )
         elif end.how == "empty" and end.total is None:

@@ -150,7 +150,7 @@ class Cromwell(Spec):
         found["extensions"] = {}
         if _unnamed(job):
             del found["name"]
-        if "start" not in found and found["status"] not in TERMINAL:
+        if "start" not in found:
             found["start"] = self._invented()  # habit 22
         return found
 
