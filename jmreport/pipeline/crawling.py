@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
 from jmreport.pipeline.following import Following, as_row, worth_another_try
+from jmreport.pipeline.sublisted import Sublisted
 from jmreport.progress import Progress
 from jmreport.records import Asked, Counts, Entry, Filters, Gap, JobRow, Run
 from jmreport.settings import Settings
@@ -39,13 +40,16 @@ def crawl(
     """
     from jmreport.collectors.crawl import Crawl, Limits, Wanted
     from jmreport.collectors.doubts import Settling
-    from jmreport.collectors.metadata import Depth
+    from jmreport.collectors.metadata import Depth, parent_of
     from jmreport.collectors.query import job_id
 
     asked = writer.asked
     last = next((run for run in reversed(store.runs()) if run.usable), None)
     followed = 0
     listed: set[str] = set()
+    #: Those of other parts.
+    others: set[str] = set()
+    below = Sublisted()
     resumed = Resumed(part)
     following = Following(store, asked, now=writer.now, shard=part.shard if part else None)
 
@@ -57,19 +61,38 @@ def crawl(
         nonlocal followed
         for at, row in enumerate(listing.rows()):
             job = job_id(row)
-            if job is None or (part and not part.shard.holds(job)):
+            if job is None:
                 continue
-            listed.add(job)
-            writer.list_row(row, at=at if part else None)
+            if (parent := parent_of(row)) not in (None, job):
+                below.take(at, job, row, parent)
+            elif part is None or part.shard.holds(job):
+                yield one(at, job, row)
+            else:
+                others.add(job)
             if listing.total is not None:
                 expect(max(listing.total, listing.listed))
-            yield Wanted(id=job, row=row, root=job)
+        for kept in below.rows(
+            lambda job: job in listed or job in others, lambda job: store.entry(job) is not None
+        ):
+            if part is not None and not part.shard.holds(kept.parent or kept.job):
+                continue
+            if kept.parent is None:
+                yield one(kept.at, kept.job, kept.row)
+            else:
+                yield Wanted(id=kept.job, parent=kept.parent, root=kept.parent, depth=1)
+        listing.notes += below.notes()
         expect(listing.listed)
         _refuse_an_emptied_list(store, listing, asked, last)
-        for other in following.jobs(listed):
+        for other in following.jobs(listed | below.below):
             followed += 1
             expect(listing.listed)
             yield other
+
+    def one(at: int, job: str, row: Any) -> Wanted:
+        """A listed job."""
+        listed.add(job)
+        writer.list_row(row, at=at if part else None)
+        return Wanted(id=job, row=row, root=job)
 
     def seen(job: str) -> None:
         writer.seen(job)
@@ -104,7 +127,7 @@ def crawl(
     gaps: list[Gap] = []
     settling = Settling(client)
     reading = settling.records(crawler.records(jobs()))
-    with progress.step("read jobs", None) as step:
+    with below, progress.step("read jobs", None) as step:
         try:
             for record in reading:
                 fetched += 1
