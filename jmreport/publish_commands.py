@@ -52,7 +52,7 @@ def publish(
         now=now_from(now),
         environ=os.environ,
         progress=given.console.progress(),
-        clock=(lambda: datetime.now(UTC)) if now is None else None,
+        clock=lambda: datetime.now(UTC),
         dry_run=dry_run,
         relist=relist,
     )

@@ -6,8 +6,9 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -36,8 +37,9 @@ from jmreport.errors import (
     NothingUsableError,
     UsageError,
 )
-from jmreport.progress import SilentProgress
-from jmreport.publish import CLAIM, MANIFEST, PENDING, Claim, Me, take
+from jmreport.pipeline import publishing as publisher
+from jmreport.progress import SilentProgress, SilentStep, Step
+from jmreport.publish import CLAIM, MANIFEST, MIXED, PENDING, Claim, Me, take
 from jmreport.publish.claim import SURE
 from jmreport.publish.manifest import decode, is_name
 from jmreport.publish.serving import body
@@ -529,6 +531,70 @@ def test_a_run_that_slept_and_was_not_missed_goes_on(gcs: Gcs) -> None:
         with pytest.raises(LockedError):
             claim(gcs, ME, minutes=11)
     assert of(gcs).read(CLAIM) is None
+
+
+class Meanwhile(SilentStep, SilentProgress):
+    """Lets something happen once, when so many objects were sent."""
+
+    def __init__(self, sent: int, happens: Callable[[], object]) -> None:
+        self._left, self._happens = sent, happens
+
+    def step(self, name: str, total: int | None) -> AbstractContextManager[Step]:
+        return nullcontext(self) if name == "upload" else super().step(name, total)
+
+    def advance(self, n: int = 1) -> None:
+        self._left -= n
+        if self._left == 0:
+            self._happens()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two publishers know whether they are of one machine."""
+    monkeypatch.setattr(publisher, "_machine", lambda: "")
+
+
+def overtaken(gcs: Gcs, first: Path, *, sent: int, by: Path) -> None:
+    """One site is published when another is, by who takes the first one's claim for a dead one's:
+    so far apart are their clocks."""
+    with pytest.raises(LockedError):
+        pipeline.publish(
+            settings_of(first, threads=1),
+            now=NOW + timedelta(hours=24),
+            environ=gcs.environ,
+            progress=Meanwhile(sent, lambda: publish(gcs, by, hours=25)),
+        )
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_nothing_of_who_took_over_is_written_over(gcs: Gcs, sites: Path) -> None:
+    overtaken(gcs, sites / "0", sent=20, by=sites / "1")
+    there = shown(gcs)
+    assert {name: there.get(name) for name in files_of(sites / "1")} == files_of(sites / "1")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_a_run_wrote_that_was_taken_over_is_put_right_by_the_next(
+    gcs: Gcs, sites: Path
+) -> None:
+    """Pages that were as they should be were none of the other's work, until they were changed."""
+    publish(gcs, sites / "0")
+    overtaken(gcs, sites / "1", sent=1, by=sites / "0")
+    assert shown(gcs)["index.html"] != (sites / "0/index.html").read_bytes()
+    for hours in (26, 51):
+        publish(gcs, sites / "0", hours=hours)
+    assert list(faults_of(gcs, sites / "0")) == []
+    assert of(gcs).look(MIXED) is None
+
+
+def test_a_claim_is_judged_by_the_clock_whatever_time_is_worked_with(
+    sites: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    www = str(tmp_path / "www")
+    take(open_bucket(www, environ={}), OTHER, now=datetime.now(UTC), elapsed=Clock())
+    options = ("--site", str(sites / "0"), "--now", "2026-11-01T02:14:00Z")
+    assert main(["publish", www, *options]) == Exit.LOCKED
+    assert "process 1 on reports-2" in capsys.readouterr().err
 
 
 def test_a_claim_that_says_nothing_is_taken_over(gcs: Gcs) -> None:

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,13 +175,15 @@ class _Publishing:
 
     def real(self, *, relist: bool) -> Outcome:
         """Publishes, under a claim."""
-        from jmreport.publish import take
+        from jmreport.publish import MIXED, take
 
         at = self._clock() if self._clock else self.now
         with take(self.bucket, _me(), now=at, elapsed=_elapsed) as claim:
             before, generation = self._before(damaged=relist)
-            look = relist or claim.took_over or before.at is None
-            left = self._left() if claim.took_over else ()
+            mixed = self.bucket.look(MIXED)
+            unsure = claim.took_over or mixed is not None
+            look = relist or unsure or before.at is None
+            left = self._left() if unsure else ()
             plan = self._plan(before, self._listed(wanted=look), left, over=relist)
             self._pend(plan, left)
             sending = self._sending(claim)
@@ -188,6 +191,9 @@ class _Publishing:
                 sending.send(plan, step.advance)
             claim.check()
             self._commit(plan, before, generation, sending)
+            if mixed is not None:
+                with suppress(DeliveryError):  # one more look does no harm
+                    self.bucket.delete(MIXED, generation=mixed.generation)
         return Outcome(summary=(_told(self.bucket.place, plan, sending.sent),))
 
     # --- what is there ---
@@ -288,6 +294,7 @@ class _Publishing:
             lambda address: _read(root, address, sums[address]),
             threads=self.settings.publish.threads,
             check=claim.check,
+            confirm=claim.confirm,
             is_sum_of=is_sum_of,
         )
 

@@ -12,7 +12,7 @@ run goes on from there. A claim keeps two publishers from mixing.
 """
 
 from jmreport.publish.claim import Claim, Me, take
-from jmreport.publish.manifest import CLAIM, MANIFEST, PENDING, Manifest
+from jmreport.publish.manifest import CLAIM, MANIFEST, MIXED, PENDING, Manifest
 from jmreport.publish.planning import Laid, Plan, Put, SiteFile, lay_out, plan, refuse_foreign
 from jmreport.publish.serving import body
 from jmreport.publish.uploading import Sending, Sent
@@ -20,6 +20,7 @@ from jmreport.publish.uploading import Sending, Sent
 __all__ = [
     "CLAIM",
     "MANIFEST",
+    "MIXED",
     "PENDING",
     "Claim",
     "Laid",

@@ -5,7 +5,8 @@
 
 It is made on the condition that there is none, renewed each minute on the condition that it still
 is the one that was written, and taken away at the end. One whose holder died is taken over: at once
-where the holder is known to be dead, else when it was not renewed for ten minutes.
+where the holder is known to be dead, else when it was not renewed for ten minutes. Whoever finds
+its own taken over stops, and leaves `.jmreport/mixed.json`: the next run looks at every object.
 """
 
 import os
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from jmreport.bucket import Bucket, Headers
 from jmreport.errors import ChangedError, DeliveryError, LockedError, UsageError
-from jmreport.publish.manifest import CLAIM
+from jmreport.publish.manifest import CLAIM, MIXED
 
 RENEW = 60.0
 #: Seconds after which a claim that could not be renewed must be, before anything else is written.
@@ -60,7 +61,8 @@ class Claim:
     """A claim that is held, and renewed until the context is left.
 
     Left in order, or by a UsageError that comes before anything is written, it is taken away; left
-    by another exception it stays, and says that the next run must look at what is there.
+    by another exception it stays, and says that the next run must look at what is there. So does a
+    mark where another has taken it over, who knows nothing of what was written since.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Claim:
             if kind is None or issubclass(kind, UsageError):
                 with self._lock, suppress(DeliveryError):
                     self._bucket.delete(CLAIM, generation=self._generation)
-            elif self._lost is None:
+            else:
                 leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
                 leaving.start()
                 leaving.join(_LEAVING)
@@ -106,6 +108,20 @@ class Claim:
             # This process may have been asleep for so long that another took over.
             self._renew()
 
+    def confirm(self) -> None:
+        """Raises LockedError where the claim is lost, by looking at it.
+
+        For after a look at what somebody wrote meanwhile, and before that is changed: where the
+        claim is still ours then, nobody had taken over who could have written it.
+        """
+        with self._lock:
+            if self._lost is None:
+                held = self._bucket.look(CLAIM)
+                if held is None or held.generation != self._generation:
+                    self._lost = self._taken_over()
+            if self._lost is not None:
+                raise self._lost
+
     def _keep(self) -> None:
         while not self._over.wait(RENEW):
             with suppress(DeliveryError, LockedError):  # a lost one is remembered
@@ -118,8 +134,14 @@ class Claim:
             self._write(left=False)
 
     def _leave(self) -> None:
-        with self._lock, suppress(DeliveryError, LockedError):
-            self._write(left=True)
+        with self._lock, suppress(DeliveryError):
+            try:
+                if self._lost is None:
+                    self._write(left=True)
+                    return
+            except LockedError:
+                pass
+            self._bucket.write(MIXED, b"{}\n", generation=None, headers=_HEADERS)
 
     def _write(self, *, left: bool) -> None:
         passed = self._elapsed() - self._began
@@ -129,12 +151,16 @@ class Claim:
         try:
             self._generation = _written(self._bucket, holder, self._generation)
         except ChangedError as error:
-            self._lost = LockedError(
-                f"another run has taken over publishing to {self._bucket.place}",
-                hint="this one was silent for too long; what that one publishes stands",
-            )
+            self._lost = self._taken_over()
             raise self._lost from error
         self._renewed = self._elapsed()
+
+    def _taken_over(self) -> LockedError:
+        return LockedError(
+            f"another run has taken over publishing to {self._bucket.place}",
+            hint="this one was silent for too long, or the two clocks differ by ten minutes; what "
+            "that one publishes stands, and the next run looks at every object",
+        )
 
 
 def take(bucket: Bucket, me: Me, *, now: datetime, elapsed: Callable[[], float]) -> Claim:

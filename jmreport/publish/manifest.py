@@ -24,6 +24,8 @@ MANIFEST = f"{OWN}manifest.json"
 CLAIM = f"{OWN}claim.json"
 #: Names of the objects that a run is about to make: what it leaves where it dies.
 PENDING = f"{OWN}pending.json"
+#: Made by a run that lost its claim: what it wrote may stand among what another published.
+MIXED = f"{OWN}mixed.json"
 _NAME = re.compile(r"(?!.*(?:^|/)\.)[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 
 

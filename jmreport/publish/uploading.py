@@ -34,7 +34,8 @@ class Sent(Struct, kw_only=True):
 
 
 class Sending:
-    """A plan being carried out. `read` gives a file's bytes by its address; `check` comes first.
+    """A plan being carried out. `read` gives a file's bytes by its address; `check` comes first,
+    and `confirm` before what somebody wrote meanwhile is written over or deleted.
 
     `is_sum_of` says whether bytes are those of a digest of the plan.
 
@@ -48,10 +49,11 @@ class Sending:
         *,
         threads: int,
         check: Callable[[], None],
+        confirm: Callable[[], None],
         is_sum_of: Callable[[str, bytes], bool],
     ) -> None:
-        self._bucket, self._read, self._threads, self._check = bucket, read, threads, check
-        self._is_sum_of = is_sum_of
+        self._bucket, self._read, self._threads = bucket, read, threads
+        self._check, self._confirm, self._is_sum_of = check, confirm, is_sum_of
         self._lock = threading.Lock()
         self.sent = Sent()
         #: The objects that were made, or found to be right.
@@ -96,6 +98,7 @@ class Sending:
             found = self._bucket.read(name)
             if found is None or not was.sum or not self._is_sum_of(was.sum, found.data):
                 return False
+            self._confirm()
             return self._bucket.delete(name, generation=found.generation)
         except ChangedError:
             return False
@@ -116,7 +119,7 @@ class Sending:
             except ChangedError:
                 held = self._bucket.look(put.name)
                 there = held.generation if held else 0
-                self._check()
+                self._confirm()
                 continue
             self._remember(put, generation)
             with self._lock:
