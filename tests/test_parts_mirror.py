@@ -143,6 +143,23 @@ def test_half_a_part_is_missing(tmp_path: Path) -> None:
     assert merge(mirrored(tmp_path / "merging", twin)).run is not None
 
 
+def test_what_a_killed_machine_pushed_of_its_part_is_replaced(tmp_path: Path) -> None:
+    """Started again, on a new disk, it is answered otherwise: jobs have moved on meanwhile."""
+    twin = tmp_path / "mirror"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect_on(tmp_path / "worker", twin, server.url, "1/1")
+        part = twin / f"parts/{NIGHT}/1-of-1"
+        (part / "part.json").unlink()
+        (part / f"runs/{NIGHT}/run.json").unlink()
+        for name in ("jobs-0000.jsonl.zst", "jobs-0009.jsonl.zst"):
+            (part / f"runs/{NIGHT}/{name}").write_bytes(b"of before")
+        again = collect_on(tmp_path / "worker", twin, server.url, "1/1")
+    assert again.exit == Exit.DONE, again
+    assert not (part / f"runs/{NIGHT}/jobs-0009.jsonl.zst").exists()
+    assert merge(mirrored(tmp_path / "merging", twin)).exit == Exit.DONE
+
+
 def test_a_part_that_was_changed_in_the_bucket_is_refused(tmp_path: Path) -> None:
     twin = tmp_path / "mirror"
     with serve(a_demo(), port=0) as server:

@@ -30,7 +30,8 @@ def is_part(folder: str) -> bool:
 
 
 def push(root: Path, bucket: Bucket, *, now: datetime) -> Mirrored:
-    """Sends a part: every run of it that has ended, also one that failed.
+    """Sends a part: every run of it that has ended, also one that failed. What somebody who was
+    killed had sent of one, and not made whole, is replaced.
 
     Raises LockedError while somebody writes it, DeliveryError for a bucket that cannot be written,
     or in which somebody else's part lies in the same place.
@@ -43,12 +44,15 @@ def push(root: Path, bucket: Bucket, *, now: datetime) -> Mirrored:
         below = f"{PARTS}/{part.run}/{part.shard.folder}"
         there = {held.name for held in bucket.objects(f"{below}/")}
         mirror.put(bucket, f"{below}/{FORMAT}", files.read(root / FORMAT))
-        came = [
-            mirror.folder_out(root, bucket, f"{runs.RUNS}/{folder.name}", below=below)
-            for folder in runs.folders(root)
-            if (folder / runs.RUN).exists()
-            and f"{below}/{runs.RUNS}/{folder.name}/{runs.RUN}" not in there
-        ]
+        came = []
+        for folder in runs.folders(root):
+            to = f"{runs.RUNS}/{folder.name}"
+            if (folder / runs.RUN).exists() and f"{below}/{to}/{runs.RUN}" not in there:
+                # Half a run is none. Whoever was killed over it read other answers than came here.
+                for name in sorted(there):
+                    if name.startswith(f"{below}/{to}/"):
+                        bucket.delete(name, generation=None)
+                came.append(mirror.folder_out(root, bucket, to, below=below))
         mirror.put(bucket, f"{below}/{parts.PART}", files.read(root / parts.PART))
     finally:
         lock.release()
