@@ -160,6 +160,30 @@ def test_what_a_killed_machine_pushed_of_its_part_is_replaced(tmp_path: Path) ->
     assert merge(mirrored(tmp_path / "merging", twin)).exit == Exit.DONE
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_merge_that_was_killed_when_it_dropped_the_parts_is_completed(
+    tmp_path: Path, left: int
+) -> None:
+    """On a machine that is new: the run is in the bucket, and its parts, or some, are not."""
+    twin, kept = tmp_path / "mirror", tmp_path / "kept"
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        for shard in ("1/2", "2/2"):
+            collect_on(tmp_path / "worker", twin, server.url, shard)
+    shutil.copytree(twin / f"parts/{NIGHT}/2-of-2", kept)
+    merged = merge(mirrored(tmp_path / "merging", twin))
+    shutil.rmtree(tmp_path / "merging")
+    if left:
+        shutil.copytree(kept, twin / f"parts/{NIGHT}/2-of-2")
+    there = mirrored(tmp_path / "again", twin)
+    again = merge(there)
+    assert (again.exit, again.run) == (merged.exit, merged.run)
+    assert f"the parts of run {NIGHT} were merged before" in again.summary
+    assert not [name for name in names(twin) if name.startswith("parts/")]
+    with pytest.raises(UsageError, match="no parts in"):
+        merge(there, days=1)
+
+
 def test_a_part_that_was_changed_in_the_bucket_is_refused(tmp_path: Path) -> None:
     twin = tmp_path / "mirror"
     with serve(a_demo(), port=0) as server:

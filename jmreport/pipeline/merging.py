@@ -61,20 +61,27 @@ def merge(
     that they make is in it.
 
     A part that failed makes the run incomplete, which says so. Parts that were merged are not
-    merged again.
+    merged again, and need not be there any more.
 
     Raises UsageError where a part is missing, there twice, or of another run, and where the
     snapshots are not those on top of which the parts were read; LockedError while one is being
     written; SnapshotError where one lacks a file; NothingUsableError where all of them failed.
     """
-    steps = []
-    if now is not None and not folders:
-        steps.append(mirroring.pull_parts(settings, now=now, environ=environ, progress=progress))
-    found = all_parts(settings, folders, now)
-    at = found[0][0].now
-    steps.append(mirroring.pull(settings, now=at, environ=environ, progress=progress))
+    if now is None or folders:
+        found = all_parts(settings, folders, now)
+        at = found[0][0].now
+        steps = [mirroring.pull(settings, now=at, environ=environ, progress=progress)]
+        before = None
+    else:
+        at = now
+        steps = [
+            mirroring.pull(settings, now=at, environ=environ, progress=progress),
+            mirroring.pull_parts(settings, now=at, environ=environ, progress=progress),
+        ]
+        before = _merged_and_dropped(settings, now)
+        found = [] if before else all_parts(settings, folders, now)
     try:
-        merged = _into_the_store(settings, found, progress)
+        merged = _as_before(before) if before else _into_the_store(settings, found, progress)
     except NothingUsableError:
         # Why it failed is kept, and other machines' next pages and mails tell of it.
         pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
@@ -167,8 +174,7 @@ def _into_the_store(
         before = store.runs()
         merged = _merged_before(before, part)
         if merged is not None:
-            line = f"the {len(found)} parts of run {merged.id} were merged before"
-            return Outcome(exit=_code(merged), summary=(line,), run=merged)
+            return _as_before(merged)
         if told_by(before) != part.base:
             raise UsageError(
                 f"the parts were collected {difference(part, replace(part, base='?'))}, and the "
@@ -216,6 +222,27 @@ def _merged_before(before: tuple[Run, ...], part: Part) -> Run | None:
     if newest is None or newest.id == part.base:
         return None
     return newest if (newest.now, newest.asked) == (part.now, part.asked) else None
+
+
+def _merged_and_dropped(settings: Settings, now: datetime) -> Run | None:
+    """The run of `now` where it is there, and its parts, or some of them, are not any more."""
+    from jmreport.snapshots import parts
+
+    snapshots = Path(settings.snapshots.dir)
+    folders = sorted(parts.places(snapshots, now).glob("*-of-*"))
+    there = [part for folder in folders if (part := parts.read(folder))]
+    if not snapshots.is_dir() or (there and len(there) >= there[0].shard.of):
+        return None
+    with open_store(settings, create=False) as store:
+        before = store.runs()
+    if there:
+        return _merged_before(before, there[0])
+    return next((run for run in reversed(before) if run.usable and run.now == now), None)
+
+
+def _as_before(merged: Run) -> Outcome:
+    line = f"the parts of run {merged.id} were merged before"
+    return Outcome(exit=_code(merged), summary=(line,), run=merged)
 
 
 def _agree_on_hashes(store: Store, joined: list[Joined]) -> None:
