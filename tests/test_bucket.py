@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,9 @@ def test_objects_are_listed_below_a_name(bucket: Bucket) -> None:
     for name in ("runs/1/a", "runs/2/b", "other"):
         bucket.write(name, b"x", generation=0)
     assert [held.name for held in bucket.objects("runs/")] == ["runs/1/a", "runs/2/b"]
+    for under in ("runs/", "runs/1/", "o", "none/", ""):
+        assert [*bucket.names(under)] == [held.name for held in bucket.objects(under)]
+    assert [*bucket.names()] == ["other", "runs/1/a", "runs/2/b"]
 
 
 def test_a_write_holds_only_for_the_generation_that_was_read(bucket: Bucket) -> None:
@@ -160,6 +164,38 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "www").write_text("a file")
     with pytest.raises(DeliveryError, match="www"):
         open_bucket(str(tmp_path / "www"), environ={}).write("a", b"1", generation=0)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one below it; what each disk has at its root is none of ours."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    folder = open_bucket("www", environ={})
+    folder.write("runs/1/a", b"1", generation=0)
+    Path("www/lost+found").mkdir(mode=0)
+    for names in (folder.names, folder.objects):
+        with anybody():
+            assert len([*names()]) == 1
+        Path("www/runs").chmod(0)
+        with anybody(), pytest.raises(DeliveryError, match="www/runs: Permission denied") as caught:
+            list(names())
+        Path("www/runs").chmod(0o755)
+        assert "may read there" in caught.value.hint
+    with pytest.raises(DeliveryError, match="Not a directory"):
+        list(open_bucket("www/runs/1/a", environ={}).names())
+
+
+@contextmanager
+def anybody() -> Iterator[None]:
+    """A user who may read only what is for everybody."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_a_folder_left_empty_is_taken_away(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from jmreport import pipeline
 from jmreport.bucket import open_bucket
+from jmreport.bucket.folder import Folder
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import DeliveryError, Exit, UsageError
 from jmreport.pipeline import mirroring
@@ -76,7 +77,8 @@ def test_each_night_on_a_new_machine_goes_on_where_the_last_one_ended(tmp_path: 
     assert pipeline.check(second) == ()
 
 
-def test_the_twin_holds_the_same_bytes(tmp_path: Path) -> None:
+def test_the_twin_holds_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is not read to know what it holds: a folder of years has many gigabytes."""
     with serve(a_demo(), port=0) as server:
         server.start()
         here = settings(tmp_path / "one", tmp_path / "mirror", hashed=("owner",))
@@ -87,6 +89,7 @@ def test_the_twin_holds_the_same_bytes(tmp_path: Path) -> None:
     assert store(there) == store(here)
     assert "salt" in store(there)
     assert (tmp_path / "two/snapshots/salt").stat().st_mode & 0o077 == 0
+    monkeypatch.setattr(Folder, "look", None)
     nothing = mirroring.pull(there, now=NOW, environ={}, progress=SilentProgress())
     assert nothing.summary == ()
 
@@ -190,6 +193,18 @@ def test_a_mirror_that_is_away_stops_an_empty_store_and_no_other(
     mirroring.push(here, now=NOW, environ={}, progress=SilentProgress())
     names = {held.name for held in open_bucket(str(tmp_path / "mirror"), environ={}).objects()}
     assert len([name for name in names if name.endswith("/run.json")]) == 2
+
+
+def test_a_mirror_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    """A store without runs would begin anew, and nothing would be known of the nights before."""
+    (tmp_path / "mirror").write_text("no folder, but it hides as much as one of another user")
+    with pytest.raises(DeliveryError, match="mirror: Not a directory"):
+        mirroring.pull(
+            settings(tmp_path, tmp_path / "mirror"),
+            now=NOW,
+            environ={},
+            progress=SilentProgress(),
+        )
 
 
 def test_another_stores_mirror_is_refused(tmp_path: Path) -> None:

@@ -23,9 +23,12 @@ from jmreport.errors import ChangedError, DeliveryError
 
 _OWN = ".jmreport"
 _PARTS = f"{_OWN}/parts"
+#: Besides, what each disk has at its root, and only its administrator may look into.
+_NOT_OURS = (_PARTS, "lost+found")
 #: Seconds after which nobody is writing a part any more.
 _LEFT = 6 * 3600
 _PLAIN = Headers()
+_READ = "read"
 
 
 class Folder:
@@ -43,14 +46,19 @@ class Folder:
         return str(self._root)
 
     def objects(self, under: str = "") -> Iterator[Held]:
+        for name in self.names(under):
+            if held := self.look(name):
+                yield held
+
+    def names(self, under: str = "") -> Iterator[str]:
         found = []
-        for folder, folders, names in os.walk(self._root):
+        for folder, folders, names in os.walk(self._root / under.rpartition("/")[0], onerror=_hid):
             here = Path(folder).relative_to(self._root)
-            folders[:] = [name for name in folders if (here / name).as_posix() != _PARTS]
+            folders[:] = [name for name in folders if (here / name).as_posix() not in _NOT_OURS]
             found += [(here / name).as_posix() for name in names]
         for name in sorted(found):
-            if name.startswith(under) and name != f"{_OWN}/lock" and (held := self.look(name)):
-                yield held
+            if name.startswith(under) and name != f"{_OWN}/lock":
+                yield name
 
     def look(self, name: str) -> Held | None:
         path = self._path(name)
@@ -61,7 +69,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _failed(path, error) from error
+            raise _failed(path, error, _READ) from error
         return Held(
             name=name,
             size=facts.st_size,
@@ -79,7 +87,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _failed(path, error) from error
+            raise _failed(path, error, _READ) from error
 
     def write(
         self,
@@ -204,8 +212,15 @@ class Folder:
             yield
 
 
-def _failed(path: Path, error: OSError) -> DeliveryError:
+def _hid(error: OSError) -> None:
+    """A folder that cannot be listed raises DeliveryError, for it hides what it holds; one that is
+    gone holds nothing."""
+    if not isinstance(error, FileNotFoundError):
+        raise _failed(Path(error.filename), error, _READ) from error
+
+
+def _failed(path: Path, error: OSError, does: str = "write") -> DeliveryError:
     reason = error.strerror or str(error)
     hints = {errno.ENOSPC: "free some space there", errno.EDQUOT: "the quota there is used up"}
-    hint = hints.get(error.errno or 0, "check that this user may write there")
+    hint = hints.get(error.errno or 0, f"check that this user may {does} there")
     return DeliveryError(f"{path}: {reason}", hint=f"{hint}, then run it again")

@@ -63,16 +63,12 @@ class GcsBucket:
         return f"gs://{self._name}/{self._prefix}".rstrip("/")
 
     def objects(self, under: str = "") -> Iterator[Held]:
-        with self._told("listed"):
-            found = self._client.list_blobs(
-                self._bucket,
-                prefix=self._prefix + under,
-                fields=_FIELDS,
-                retry=self._retry,
-                timeout=_TIMEOUT,
-            )
-            for blob in found:
-                yield self._held(blob)
+        for blob in self._listed(under, _FIELDS):
+            yield self._held(blob)
+
+    def names(self, under: str = "") -> Iterator[str]:
+        for blob in self._listed(under, "items(name),nextPageToken"):
+            yield str(blob.name)[len(self._prefix) :]
 
     def look(self, name: str) -> Held | None:
         with self._told(name):
@@ -199,9 +195,19 @@ class GcsBucket:
             return held.generation
         raise ChangedError(f"{self.place}/{name} is not what it was expected to be") from error
 
+    def _listed(self, under: str, fields: str) -> Iterator["Blob"]:
+        with self._told("listed"):
+            yield from self._client.list_blobs(
+                self._bucket,
+                prefix=self._prefix + under,
+                fields=fields,
+                retry=self._retry,
+                timeout=_TIMEOUT,
+            )
+
     def _is_there(self) -> None:
         """A bucket that isn't there says of each object just that it isn't."""
-        next(iter(self.objects()), None)
+        next(iter(self.names()), None)
 
     def _held(self, blob: "Blob") -> Held:
         return Held(

@@ -53,6 +53,9 @@ class Bucket(Protocol):
     def objects(self, under: str = "") -> Iterator[Held]:
         """Every object whose name begins so, in the order of their names."""
 
+    def names(self, under: str = "") -> Iterator[str]:
+        """The name of every object whose name begins so, in their order. A folder reads none."""
+
     def look(self, name: str) -> Held | None:
         """One object's facts; None where there is none."""
 

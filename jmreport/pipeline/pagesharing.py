@@ -116,9 +116,7 @@ def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) ->
             mirroring.bucket_of(settings, environ, progress) as bucket,
             progress.step("pull pages", None) as step,
         ):
-            ledgers = [
-                held.name for held in bucket.objects(below) if held.name.endswith(f"/{_LEDGER}")
-            ]
+            ledgers = [name for name in bucket.names(below) if name.endswith(f"/{_LEDGER}")]
             for name in ledgers:
                 _part_in(bucket, name, folder, step.advance)
     except DeliveryError as error:
@@ -168,7 +166,7 @@ def _drop(
     """Takes the pages that are in the site now from the mirror, first what makes parts whole."""
     try:
         with mirroring.bucket_of(settings, environ, progress) as bucket:
-            names = [held.name for held in bucket.objects(f"{_PAGES}/{run}/")]
+            names = [*bucket.names(f"{_PAGES}/{run}/")]
             for name in (each for each in names if each.endswith(f"/{_LEDGER}")):
                 bucket.delete(name, generation=None)
             _at_once(lambda name: bucket.delete(name, generation=None), names)

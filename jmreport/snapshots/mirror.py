@@ -114,8 +114,8 @@ def push(
 def _names(bucket: Bucket) -> dict[str, tuple[str, ...]]:
     """Folder -> names of its objects; "" is the root."""
     found: dict[str, list[str]] = {}
-    for held in bucket.objects():
-        folder, _, name = held.name.rpartition("/")
+    for each in bucket.names():
+        folder, _, name = each.rpartition("/")
         found.setdefault(folder, []).append(name)
     return {folder: tuple(names) for folder, names in found.items()}
 

@@ -42,7 +42,7 @@ def push(root: Path, bucket: Bucket, *, now: datetime) -> Mirrored:
     lock = WritersLock(root, now)
     try:
         below = f"{PARTS}/{part.run}/{part.shard.folder}"
-        there = {held.name for held in bucket.objects(f"{below}/")}
+        there = {*bucket.names(f"{below}/")}
         mirror.put(bucket, f"{below}/{FORMAT}", files.read(root / FORMAT))
         came = []
         for folder in runs.folders(root):
@@ -75,8 +75,8 @@ def pull(
     pushed: then nothing of that part's run is kept.
     """
     there: dict[str, dict[str, set[str]]] = {}
-    for held in bucket.objects(f"{PARTS}/{run}/"):
-        folder, _, name = held.name.removeprefix(f"{PARTS}/{run}/").partition("/")
+    for each in bucket.names(f"{PARTS}/{run}/"):
+        folder, _, name = each.removeprefix(f"{PARTS}/{run}/").partition("/")
         inner, _, file = name.rpartition("/")
         if is_part(folder) and only in ("", folder):
             there.setdefault(folder, {}).setdefault(inner, set()).add(file)
@@ -106,7 +106,7 @@ def _part_in(bucket: Bucket, below: str, root: Path, inside: dict[str, set[str]]
 
 def drop(bucket: Bucket, run: str) -> None:
     """Takes the parts of a run away, first what makes them whole."""
-    names = [held.name for held in bucket.objects(f"{PARTS}/{run}/")]
+    names = [*bucket.names(f"{PARTS}/{run}/")]
     for name in sorted(names, key=lambda name: not name.endswith(f"/{parts.PART}")):
         bucket.delete(name, generation=None)
 
