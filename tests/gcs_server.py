@@ -6,8 +6,9 @@
         gcs.stop_after(17)                       # the network is gone after 17 objects
 
 The proxy enforces preconditions of deletions and copies, and checksums of uploads, which
-fake-gcs-server does not, and answers for the bucket's policy, of which it knows nothing. Whatever
-changes an object passes one at a time, so that what is there after each can be looked at.
+fake-gcs-server does not, says of a copy of what is gone that it is gone, and answers for the
+bucket's policy, of which it knows nothing. Whatever changes an object passes one at a time, so that
+what is there after each can be looked at.
 """
 
 import base64
@@ -221,6 +222,8 @@ def _handler(gcs: Gcs) -> type[BaseHTTPRequestHandler]:
             if found := _COPY.search(path):
                 source = path[: path.index("/copyTo/")]
                 place = f"{source.rpartition('/')[0]}/{found[1]}"
+                if self._generation(source) == "0":
+                    return _error(404, "no such object")
                 for key, at in (("ifSourceGenerationMatch", source), ("ifGenerationMatch", place)):
                     if key in query and query[key][0] != self._generation(at):
                         return _error(412, "conditionNotMet")

@@ -116,6 +116,15 @@ def test_a_copy_has_the_same_bytes_and_holds_only_for_what_was_read(bucket: Buck
     assert held.generation == other
 
 
+def test_a_copy_of_what_is_gone_is_of_what_was_changed(bucket: Bucket) -> None:
+    source = bucket.write("a", b"1", generation=0)
+    bucket.delete("a", generation=source)
+    for generation in (source, None):
+        with pytest.raises(ChangedError, match="/a is gone"):
+            bucket.copy("a", "b", source_generation=generation, generation=0)
+    assert bucket.look("b") is None
+
+
 def test_of_many_that_make_the_same_object_one_does(bucket: Bucket) -> None:
     """Each has bytes of its own: nobody takes another's for them."""
     made: list[int] = []

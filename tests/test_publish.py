@@ -417,6 +417,20 @@ def test_atomically_readers_see_one_build_or_the_other(gcs: Gcs, sites: Path) ->
     assert headers["cache-control"] == "private, no-cache"
 
 
+def test_what_was_to_be_copied_and_is_gone_is_uploaded(
+    place: tuple[Gcs | None, str], sites: Path
+) -> None:
+    gcs, to = place
+    publish(gcs, sites / "0", to=to, atomic=True)
+    bucket = open_bucket(to, environ=gcs.environ if gcs else {}, patience=5.0)
+    old, new = files_of(sites / "0"), files_of(sites / "1")
+    same = min(name for name in old if name.startswith("jobs/") and old[name] == new.get(name))
+    [there] = [name for name in bucket.names("builds/") if name.endswith(same)]
+    bucket.delete(there, generation=None)
+    assert publish(gcs, sites / "1", to=to, hours=24, atomic=True).exit == Exit.DONE
+    assert len([name for name in bucket.names("builds/") if name.endswith(same)]) == 1
+
+
 def test_atomic_and_not_follow_each_other(gcs: Gcs, sites: Path) -> None:
     publish(gcs, sites / "0")
     reader = Reader(gcs)

@@ -113,7 +113,10 @@ class Folder:
     ) -> int:
         part = self._part()
         try:
-            shutil.copyfile(self._path(source), part)
+            try:
+                shutil.copyfile(self._path(source), part)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise ChangedError(f"{self._path(source)} is gone") from error
             if source_generation is not None and self._is(source) != source_generation:
                 raise ChangedError(f"{self._path(source)} was changed meanwhile")
             return self._move_in(part, name, generation)

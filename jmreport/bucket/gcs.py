@@ -118,7 +118,7 @@ class GcsBucket:
     def copy(
         self, source: str, name: str, *, source_generation: int | None, generation: int | None
     ) -> int:
-        from google.api_core.exceptions import PreconditionFailed
+        from google.api_core.exceptions import NotFound, PreconditionFailed
 
         with self._told(name):
             try:
@@ -136,6 +136,9 @@ class GcsBucket:
                 if held is None or source_generation not in (None, held.generation):
                     raise ChangedError(f"{self.place}/{source} was changed meanwhile") from error
                 return self._mine(name, held.md5, held.cache, error)
+            except NotFound as error:
+                self._is_there()
+                raise ChangedError(f"{self.place}/{source} is gone") from error
             return int(made.generation)
 
     def delete(self, name: str, *, generation: int | None) -> bool:

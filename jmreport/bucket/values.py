@@ -73,7 +73,10 @@ class Bucket(Protocol):
     def copy(
         self, source: str, name: str, *, source_generation: int | None, generation: int | None
     ) -> int:
-        """Puts a copy of an object, headers and all, in a place; says its generation."""
+        """Puts a copy of an object, headers and all, in a place; says its generation.
+
+        One that is not there is another than the one that was read.
+        """
 
     def delete(self, name: str, *, generation: int | None) -> bool:
         """Takes an object away; False where there is none."""
