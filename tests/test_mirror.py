@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from jmreport import pipeline
 from jmreport.bucket import open_bucket
@@ -208,19 +209,32 @@ def test_a_mirror_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> Non
 
 
 def test_another_stores_mirror_is_refused(tmp_path: Path) -> None:
-    """Two stores that made a run in the same second do not get into one."""
+    """Two stores that made a run in the same second do not get into one, be it whole there or not.
+
+    What each has besides goes, and nothing is put beside what is the other's.
+    """
     with serve(a_demo(), port=0) as server:
         server.start()
         twin = tmp_path / "mirror"
         night(settings(tmp_path / "one", twin), server.url)
         alone = settings(tmp_path / "two", tmp_path / "other")
         night(alone, server.url)
-    two = Settings(snapshots=Snapshots(dir=alone.snapshots.dir, mirror=str(twin)), site=alone.site)
-    (twin / "runs/20261123T021400Z/run.json").unlink()
-    (twin / "runs/20261123T021400Z/query.jsonl.zst").write_bytes(b"another")
-    outcome = mirroring.push(two, now=NOW, environ={}, progress=SilentProgress())
+        two = replace(alone, snapshots=replace(alone.snapshots, mirror=str(twin)))
+        first = twin / "runs/20261123T021400Z"
+        assert "could not all be pushed" in refused(two)
+        night(alone, server.url, days=1)
+    shutil.rmtree(first)
+    first.mkdir()
+    (first / "query.jsonl.zst").write_bytes(b"another")
+    assert "query.jsonl.zst is another one than here" in refused(two)
+    assert [path.name for path in first.iterdir()] == ["query.jsonl.zst"]
+    assert (twin / "runs/20261124T021400Z/run.json").exists()
+
+
+def refused(of: Settings) -> str:
+    outcome = mirroring.push(of, now=NOW, environ={}, progress=SilentProgress())
     assert outcome.exit == Exit.NOT_DELIVERED
-    assert "is another one than here" in outcome.summary[0]
+    return outcome.summary[0]
 
 
 def test_a_prune_takes_the_same_runs_from_the_mirror(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jmreport.errors import DeliveryError, Exit
+from jmreport.errors import ChangedError, DeliveryError, Exit
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -65,6 +65,8 @@ def push(
             progress.step("push snapshots", None) as step,
         ):
             went = mirror.push(root, bucket, now=now, advance=step.advance)
+    except ChangedError as error:
+        return lacking("could not all be pushed", error)
     except DeliveryError as error:
         return lacking("could not be pushed", error)
     return Outcome(summary=(_told("pushed", went, bucket),))

@@ -14,7 +14,7 @@ of the records (snapshots/summaries.py), which goes along behind the runs.
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -89,7 +89,8 @@ def push(
     """Sends every run that the store has and the bucket lacks, and removes there what was pruned.
 
     Raises LockedError while somebody writes the store, and DeliveryError for a bucket that cannot
-    be written, or in which somebody else keeps other runs.
+    be written. One that holds another run of the same name gets all others, and then raises
+    ChangedError; that a run which is there whole is another one is seen of the newest.
     """
     lock = WritersLock(root, now)
     try:
@@ -97,14 +98,22 @@ def push(
         if FORMAT not in there.get("", ()):
             put(bucket, FORMAT, files.read(root / FORMAT))
         came = [*_salt_there(root, bucket, there)]
+        newest, another = _newest_of_both(root, there), None
         for folder in _whole(root):
-            if _last(folder) not in there.get(folder, ()):
-                came.append(folder_out(root, bucket, folder))
-                advance()
+            try:
+                if _last(folder) not in there.get(folder, ()):
+                    came.append(folder_out(root, bucket, folder, there=there.get(folder, ())))
+                    advance()
+                elif folder == newest:
+                    _compared(root, bucket, f"{folder}/{runs.RUN}")
+            except ChangedError as error:
+                another = another or error
         came.append(_summaries_out(root, bucket, there))
         removed = sum(_removed(bucket, folder, there[folder]) for folder in _pruned(root, there))
     finally:
         lock.release()
+    if another:
+        raise another
     return msgspec.structs.replace(total(came), removed=removed)
 
 
@@ -167,6 +176,16 @@ def _whole(root: Path) -> Iterator[str]:
             yield f"{runs.RUNS}/{folder.name}"
 
 
+def _newest_of_both(root: Path, there: dict[str, tuple[str, ...]]) -> str:
+    """The folder of the newest run that is whole here and there; "" where none is."""
+    mine = (folder for folder in _whole(root) if folder.startswith(f"{runs.RUNS}/"))
+    return max((each for each in mine if runs.RUN in there.get(each, ())), key=_age, default="")
+
+
+def _age(folder: str) -> tuple[str, int]:
+    return run_order(run_of(folder))
+
+
 def _pruned(root: Path, there: dict[str, tuple[str, ...]]) -> list[str]:
     """Folders of the bucket that a prune has made an end of here."""
     pruned = runs.pruned_folder(root)
@@ -210,8 +229,13 @@ def folder_in(bucket: Bucket, folder: str, place: Path, *, below: str = "") -> M
     return Mirrored(runs=1, files=len(sizes) + 1, bytes=sum(sizes) + len(about))
 
 
-def folder_out(root: Path, bucket: Bucket, folder: str, *, below: str = "") -> Mirrored:
-    """Sends a folder, the file that makes it whole last, to its place or `below` another."""
+def folder_out(
+    root: Path, bucket: Bucket, folder: str, *, below: str = "", there: Collection[str] = ()
+) -> Mirrored:
+    """Sends a folder, the file that makes it whole last, to its place or `below` another.
+
+    Files that are `there` already come first: where one is another's, nothing is put beside it.
+    """
     last = _last(folder)
     to = f"{below}/{folder}" if below else folder
 
@@ -221,7 +245,9 @@ def folder_out(root: Path, bucket: Bucket, folder: str, *, below: str = "") -> M
         return len(data)
 
     others = [path for path in sorted((root / folder).iterdir()) if _belongs(path, last)]
-    sizes = [*_at_once(send, others), send(root / folder / last)]
+    begun = [path for path in others if path.name in there]
+    rest = [path for path in others if path not in begun]
+    sizes = [*_at_once(send, begun), *_at_once(send, rest), send(root / folder / last)]
     return Mirrored(runs=1, files=len(sizes), bytes=sum(sizes))
 
 
@@ -325,18 +351,29 @@ def read(bucket: Bucket, name: str) -> bytes:
 
 
 def put(bucket: Bucket, name: str, data: bytes) -> None:
-    """Writes what must not be there yet; these very bytes are no mistake."""
+    """Writes what must not be there yet, else ChangedError; these very bytes are no mistake."""
     headers = _PACKED if name.endswith(".zst") else JSON
     try:
         bucket.write(name, data, generation=0, headers=headers)
     except ChangedError as error:
         found = bucket.read(name)
         if found is None or found.data != data:
-            raise DeliveryError(
-                f"{bucket.place}/{name} is another one than here",
-                hint="two machines made a run in the same second, or the mirror is of another "
-                "store: give each store a mirror of its own",
-            ) from error
+            raise _another(bucket, name) from error
+
+
+def _compared(root: Path, bucket: Bucket, name: str) -> None:
+    """Raises ChangedError where an object is another than the file here."""
+    found = bucket.read(name)
+    if found is not None and found.data != files.read(root / name):
+        raise _another(bucket, name)
+
+
+def _another(bucket: Bucket, name: str) -> ChangedError:
+    return ChangedError(
+        f"{bucket.place}/{name} is another one than here",
+        hint="two machines made a run in the same second, or the mirror is of another store: give "
+        "each store a mirror of its own. Half a run whose machine is gone may be removed there",
+    )
 
 
 def _spoilt(bucket: Bucket, name: str) -> DeliveryError:
