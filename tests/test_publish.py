@@ -39,7 +39,19 @@ from jmreport.errors import (
 )
 from jmreport.pipeline import publishing as publisher
 from jmreport.progress import SilentProgress, SilentStep, Step
-from jmreport.publish import CLAIM, MANIFEST, MIXED, PENDING, Claim, Me, take
+from jmreport.publish import (
+    CLAIM,
+    MANIFEST,
+    MIXED,
+    PENDING,
+    Claim,
+    Laid,
+    Manifest,
+    Me,
+    SiteFile,
+    plan,
+    take,
+)
 from jmreport.publish.claim import SURE
 from jmreport.publish.manifest import decode, is_name
 from jmreport.publish.serving import body
@@ -224,6 +236,15 @@ def test_every_object_says_its_type_and_how_long_it_may_be_kept(gcs: Gcs, sites:
     assert gcs.objects(f"{PREFIX}/data/report.json")[f"{PREFIX}/data/report.json"][
         "contentType"
     ] == ("application/json")
+
+
+def test_the_newest_night_is_asked_for_each_time_also_where_two_began_in_one_second() -> None:
+    """It still gets its link to the next one."""
+    runs = ("20261122T021400Z", "20261123T021400Z", "20261123T021400Z-0002")
+    files = [SiteFile(address=f"nights/{run}/index.html", size=1, sum=run) for run in runs]
+    laid = [Laid(name=file.address, file=file) for file in files]
+    made = plan(laid, Manifest(), build="", now=NOW, public=False)
+    assert [put.name for put in made.puts if put.cache == "private, no-cache"] == [laid[-1].name]
 
 
 def test_a_public_report_may_be_kept_by_anybody(gcs: Gcs, sites: Path) -> None:

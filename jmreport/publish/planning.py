@@ -10,6 +10,7 @@ from jmreport.bucket import Held
 from jmreport.errors import DeliveryError, UsageError
 from jmreport.publish.manifest import Gone, Manifest, Shown, is_name
 from jmreport.publish.serving import ASSETS, RULES, cache_of, is_night
+from jmreport.records import run_order
 
 #: Nobody has a page open for longer that links to what is gone.
 KEPT = timedelta(days=1)
@@ -164,7 +165,8 @@ def plan(
     `listed` is every object that is there, where somebody looked; `left` names those of them that a
     run that died may have made.
     """
-    newest = max((each.file.address for each in laid if is_night(each.file.address)), default="")
+    nights = (each.file.address for each in laid if is_night(each.file.address))
+    newest = max(nights, key=_night_order, default="")
     stages: tuple[list[Put], ...] = tuple([] for _ in range(STAGES))
     kept: dict[str, Shown] = {}
     sources = _sources(before, listed)
@@ -185,6 +187,11 @@ def plan(
         if name in before.gone and now - was.since >= _keeping(name)
     )
     return Plan(stages=tuple(map(tuple, stages)), build=build, kept=kept, gone=gone, due=due)
+
+
+def _night_order(address: str) -> tuple[str, int]:
+    """When a night's page was made: the second run of a time is newer than the first."""
+    return run_order(address.split("/")[1])
 
 
 def _stands(
