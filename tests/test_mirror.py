@@ -238,12 +238,22 @@ def refused(of: Settings) -> str:
 
 
 def test_a_prune_takes_the_same_runs_from_the_mirror(tmp_path: Path) -> None:
-    """Also on a machine that has nothing of its own; what is left of them is carried there too."""
+    """Also on a machine that has nothing of its own; what is left of them is carried there too.
+
+    With them go parts and pages that were never joined.
+    """
     twin = tmp_path / "mirror"
     with serve(a_demo(), port=0) as server:
         server.start()
         for day in range(4):
             night(settings(tmp_path / str(day), twin), server.url, days=day)
+    gone, stays = (
+        [twin / f"{kind}/{run}/1-of-2/{name}" for kind in ("parts", "pages") for name in "ab"]
+        for run in ("20261123T021500Z", "20261125T021400Z")
+    )
+    for path in (*gone, *stays):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of a night that nobody merged")
     last = settings(tmp_path / "3", twin)
     pipeline.prune(
         last, now=NOW + timedelta(days=3), keep=timedelta(days=1), environ={},
@@ -252,6 +262,7 @@ def test_a_prune_takes_the_same_runs_from_the_mirror(tmp_path: Path) -> None:
     kept = sorted(path.name for path in (twin / "runs").iterdir())
     assert kept == ["20261125T021400Z", "20261126T021400Z"]
     assert [path.name for path in (twin / "pruned").iterdir()] == ["20261124T021400Z"]
+    assert ([*filter(Path.exists, gone)], [*filter(Path.exists, stays)]) == ([], stays)
     new = settings(tmp_path / "new", twin)
     mirroring.pull(new, now=NOW, environ={}, progress=SilentProgress())
     assert pipeline.check(new) == ()

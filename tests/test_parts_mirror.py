@@ -259,6 +259,30 @@ def test_pages_of_machines_without_a_disk_meet_in_the_mirror(tmp_path: Path, spo
     assert came == []  # all that came was moved into the site
 
 
+def test_parts_and_pages_of_nights_that_were_not_merged_go_with_the_next(tmp_path: Path) -> None:
+    """What is of later nights stays: others may be making one."""
+    here, twin = tmp_path / "one", tmp_path / "mirror"
+    with serve(a_demo(jobs=8), port=0) as server:
+        server.start()
+        collect(mirrored(here, twin), server.url, "1/1")
+    for kind, last in (("parts", "part.json"), ("pages", "ledger")):
+        for run in ("20261121T021400Z", "20261122T021400Z", "20261124T021400Z", "notes"):
+            for name in (last, "runs/a"):
+                path = twin / f"{kind}/{run}/1-of-2/{name}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("{}")
+    merge(mirrored(here, twin))
+    assert left(twin, "parts") == {"20261124T021400Z", "notes"}
+    assert len(left(twin, "pages")) == 4
+    render(mirrored(here, twin), here)
+    assert left(twin, "pages") == {"20261124T021400Z", "notes"}
+
+
+def left(twin: Path, kind: str) -> set[str]:
+    """The runs of which there is something left."""
+    return {name.split("/")[1] for name in names(twin) if name.startswith(f"{kind}/")}
+
+
 def test_pages_are_taken_from_the_mirror_and_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,15 +125,18 @@ def pull_parts(
 def drop_parts(
     settings: Settings, *, now: datetime, environ: Mapping[str, str], progress: Progress
 ) -> Outcome:
-    """Takes away what was merged. What stays there does no harm, and is told (exit 5)."""
+    """Takes away what was merged, and what nobody merges any more.
+
+    What stays there does no harm, and is told (exit 5).
+    """
     from jmreport.records import run_id
-    from jmreport.snapshots import partmirror
+    from jmreport.snapshots import mirror
 
     if settings.snapshots.mirror is None:
         return Outcome()
     try:
         with bucket_of(settings, environ, progress) as bucket:
-            partmirror.drop(bucket, run_id(now))
+            mirror.drop(bucket, mirror.PARTS, run_id(now))
     except DeliveryError as error:
         return lacking("were merged, and their parts could not be removed", error)
     return Outcome()

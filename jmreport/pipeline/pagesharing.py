@@ -163,13 +163,12 @@ def _drop(
     environ: Mapping[str, str],
     progress: Progress,
 ) -> Outcome:
-    """Takes the pages that are in the site now from the mirror, first what makes parts whole."""
+    """Takes the pages that are in the site now from the mirror, and those that no site needs."""
+    from jmreport.snapshots import mirror
+
     try:
         with mirroring.bucket_of(settings, environ, progress) as bucket:
-            names = [*bucket.names(f"{_PAGES}/{run}/")]
-            for name in (each for each in names if each.endswith(f"/{_LEDGER}")):
-                bucket.delete(name, generation=None)
-            _at_once(lambda name: bucket.delete(name, generation=None), names)
+            mirror.drop(bucket, mirror.PAGES, run)
     except DeliveryError as error:
         return mirroring.lacking("pages are in the site, and could not be removed there", error)
     return Outcome(exit=Exit.DONE)

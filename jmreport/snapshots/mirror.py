@@ -34,6 +34,11 @@ from jmreport.snapshots.lock import WritersLock
 _T = TypeVar("_T")
 #: Files copied at a time.
 THREADS = 8
+#: What machines that share no disk keep here of a run until one of them joins it: parts of the run
+#: itself, and of its pages (parts/20261123T021400Z/2-of-4/…).
+PARTS, PAGES = "parts", "pages"
+#: What makes one of those whole.
+_WHOLE = ("part.json", "ledger")
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]+)?")
 _FILE = re.compile(r"[a-z0-9-]+(\.[a-z]+)+")
 JSON = Headers(content_type="application/json", cache="no-store")
@@ -110,6 +115,7 @@ def push(
                 another = another or error
         came.append(_summaries_out(root, bucket, there))
         removed = sum(_removed(bucket, folder, there[folder]) for folder in _pruned(root, there))
+        _drop_pruned(root, bucket, there)
     finally:
         lock.release()
     if another:
@@ -261,6 +267,35 @@ def _removed(bucket: Bucket, folder: str, names: Iterable[str]) -> int:
     for name in sorted(names, key=lambda name: name != last):
         bucket.delete(f"{folder}/{name}", generation=None)
     return int(folder.startswith(runs.RUNS))
+
+
+def drop(bucket: Bucket, kind: str, run: str) -> None:
+    """Takes away the PARTS, or PAGES, of a run that were joined, and those of all runs before it.
+
+    Nobody joins these any more: parts are merged only into what they were collected on top of, and
+    a site is made of the newest run.
+    """
+    _drop(bucket, kind, run, bucket.names(f"{kind}/"))
+
+
+def _drop_pruned(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> None:
+    """The same for runs from before the last one that a prune took away here."""
+    pruned = runs.pruned_folder(root)
+    if pruned is not None:
+        names = [f"{folder}/{name}" for folder in there for name in there[folder]]
+        for kind in (PARTS, PAGES):
+            _drop(bucket, kind, pruned.name, names)
+
+
+def _drop(bucket: Bucket, kind: str, run: str, names: Iterable[str]) -> None:
+    found: tuple[list[str], list[str]] = [], []
+    for name in names:
+        top, _, rest = name.partition("/")
+        of, _, inner = rest.partition("/")
+        if top == kind and _RUN.fullmatch(of) and run_order(of) <= run_order(run):
+            found[inner.rpartition("/")[2] not in _WHOLE].append(name)
+    for each in found:  # first what makes a part whole
+        _at_once(lambda name: bucket.delete(name, generation=None), each)
 
 
 # What is kept of the records: a cache, so nothing of it is a mistake

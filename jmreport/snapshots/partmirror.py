@@ -18,9 +18,8 @@ from jmreport.errors import ChangedError, DeliveryError
 from jmreport.snapshots import files, mirror, parts, runs
 from jmreport.snapshots.check import FORMAT, INCOMING, SALT
 from jmreport.snapshots.lock import WritersLock
-from jmreport.snapshots.mirror import Mirrored
+from jmreport.snapshots.mirror import PARTS, Mirrored
 
-PARTS = "parts"
 _FOLDER = re.compile(r"[0-9]{1,4}-of-[0-9]{1,4}")
 
 
@@ -102,13 +101,6 @@ def _part_in(bucket: Bucket, below: str, root: Path, inside: dict[str, set[str]]
         if not (root / name).exists():
             files.write(root / name, mirror.read(bucket, f"{below}/{name}"))
     return came
-
-
-def drop(bucket: Bucket, run: str) -> None:
-    """Takes the parts of a run away, first what makes them whole."""
-    names = [*bucket.names(f"{PARTS}/{run}/")]
-    for name in sorted(names, key=lambda name: not name.endswith(f"/{parts.PART}")):
-        bucket.delete(name, generation=None)
 
 
 def share_salt(root: Path, bucket: Bucket, salt: bytes, *, new: bool) -> None:
