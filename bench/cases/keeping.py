@@ -9,7 +9,7 @@ import msgspec
 from bench import corpus
 from bench.commands import filled
 from bench.measuring import JMREPORT, Side, Spent, alternating, middle, run, yardstick
-from bench.rows import Row, mb, runs_of
+from bench.rows import Row, mb, missing, runs_of
 from bench.sizes import Size
 
 if sys.version_info >= (3, 14):
@@ -57,6 +57,10 @@ def _index(size: Size, root: Path) -> Row:
     found = alternating(sides, size.runs, weigh=False)
     there, made = (middle(found[side]) for side in sides)
     each = (made.wall - there.wall) / size.jobs
+    if each <= 0:
+        return missing(
+            f"the index of {size.jobs} records made anew", "too few to be told from noise"
+        )
     return Row(
         what=f"the index of {size.jobs} records of 34 KB made anew",
         figure=f"{each * 1000:.2f} ms a record, CPU "
