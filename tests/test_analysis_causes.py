@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jmreport.analysis.causes import cause_of, classify, deepest, failure, normalise
+from jmreport.analysis.causes import cause_of, deepest, failure, normalise
 from jmreport.records import Gap, JobRow
 from jmreport.report.causes import CauseClass
 
@@ -28,6 +28,8 @@ from jmreport.report.causes import CauseClass
         ("sample NA12878 unknown", "sample <id> unknown"),
         ("read and/or write hg38", "read and/or write hg38"),
         ("image quay.io/x/y not found", "image quay.io/x/y not found"),
+        ("Block 512 of chunk 7 lost", "Block <n> of chunk <n> lost"),
+        ("Answer: 503 Service Unavailable", "Answer: 503 Service Unavailable"),
     ],
 )
 def test_varying_parts_are_replaced_and_codes_are_kept(message: str, expected: str) -> None:
@@ -65,12 +67,22 @@ def test_the_deepest_first_reason_is_the_message(message: str, expected: str) ->
         ("The job was aborted from outside", "aborted"),
         ("Job a.b:1:1 exited with return code 1 which", "return code"),
         ("no end", "unknown"),
+        ("HttpError 403 when asking", "permission"),
+        ("The URL returned error: 404", "missing input"),
+        ("401 POST https://x.org/v1: try again", "permission"),
+        ("PAPI error code 10. Message: 14: VM x1 stopped unexpectedly.", "preempted"),
+        ("Task wf.Align:403:1 failed, see gs://b/forbidden/shard-404/stderr", "unknown"),
+        ("Sample 403 failed: tool exited with code 2", "return code"),
+        ("failure at line 404 after 401 reads, exit code 1", "return code"),
     ],
 )
 def test_a_message_is_classed_by_the_first_rule_that_fits(
     message: str, expected: CauseClass
 ) -> None:
-    assert classify(message)[0] == expected
+    """A number is no answer of a server unless it is said to be one."""
+    cause = cause_of(_failed(message))
+    assert cause is not None
+    assert cause.cause_class == expected
 
 
 def _failed(message: str | None, **more: object) -> JobRow:
@@ -85,6 +97,14 @@ def test_a_cause_has_the_same_id_in_every_year() -> None:
     assert cause is not None
     assert cause == other
     assert cause.id == "08eec185b9c0"
+
+
+def test_all_jobs_of_a_cause_have_its_class() -> None:
+    """Whichever of them is asked for it: a cause has one class on all pages."""
+    shards = (
+        _failed(f"Task wf.Align:{n}:1 failed. See gs://b/shard-{n}/stderr") for n in (403, 17, 404)
+    )
+    assert len({cause_of(one) for one in shards}) == 1
 
 
 def test_a_long_message_is_cut_and_its_cause_is_not() -> None:

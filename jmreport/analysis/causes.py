@@ -4,8 +4,8 @@
     Job Germline.AlignBwa:<shard>:<attempt> exited with return code 137 which has not been …
 
 A cause's id is a digest of the second form, so it is the same on every night and on every machine.
-Changing a rule of `normalise` gives the causes it touches new ids; changing a rule of `CLASSES`
-changes none.
+Its class is read from the second form too, so that all its jobs have one. Changing a rule of
+`normalise` gives the causes it touches new ids; changing a rule of `CLASSES` changes none.
 """
 
 import hashlib
@@ -49,13 +49,21 @@ def _rule(name: str, cause_class: CauseClass, pattern: str) -> Rule:
     return Rule(name, cause_class, re.compile(pattern, re.IGNORECASE))
 
 
-#: In order: a preempted machine may also say 137, a refused image also "access denied".
+#: An answer's number counts where it is said to be one, or stands before the question that it
+#: answers, as Google's clients have it: 403 and 404 are also shards, lines and samples.
+_ANSWER = (
+    r"(?:(?:code|status|error|http(?:/[\d.]+)?)(?: code)?:? ?{0}\b"
+    r"|\b{0} (?-i:GET|HEAD|POST|PUT|PATCH|DELETE)\b)"
+)
+
+#: In order: a preempted machine may also say 137, a refused image also "access denied". They are
+#: looked for in a message whose varying parts are masked: its paths hold any word.
 CLASSES: tuple[Rule, ...] = (
     _rule(
         "preempted machine",
         "preempted",
         r"preempt|spot (?:vm|instance)|\b50001\b|error code 1[034]\b.{0,40}\b14\b"
-        r"|(?:vm|instance|worker)\b.{0,60}(?:reclaimed|shut ?down unexpectedly)",
+        r"|(?:vm|instance|worker)\b.{0,60}(?:reclaimed|(?:shut ?down|stopped) unexpectedly)",
     ),
     _rule(
         "out of memory",
@@ -84,15 +92,17 @@ CLASSES: tuple[Rule, ...] = (
     _rule(
         "permission",
         "permission",
-        r"permission.{0,5}denied|access.{0,5}denied|forbidden|unauthori[sz]ed|\b40[13]\b"
-        r"|does not have .{0,80}(?:access|permission)|invalid credentials|insufficient permission",
+        r"permission.{0,5}denied|access.{0,5}denied|forbidden|unauthori[sz]ed"
+        r"|does not have .{0,80}(?:access|permission)|invalid credentials|insufficient permission|"
+        + _ANSWER.format("40[13]"),
     ),
     _rule(
         "missing input",
         "missing input",
         r"no such (?:file|object|key)|nosuchfile|filenotfound|does not exist|not found"
-        r"|required workflow input|not specified|missing (?:required )?(?:input|file)|\b404\b"
-        r"|(?:could not|failed to|unable to) (?:locali[sz]e|read|open|import)",
+        r"|required workflow input|not specified|missing (?:required )?(?:input|file)"
+        r"|(?:could not|failed to|unable to) (?:locali[sz]e|read|open|import)|"
+        + _ANSWER.format("404"),
     ),
     _rule("aborted", "aborted", r"\babort(?:ed|ing)?\b(?! \(core)|\bcancel(?:l?ed|ling)?\b"),
     _rule(
@@ -167,7 +177,7 @@ _PLACES = (
 #: Codes say what happened: they stay. Other numbers vary, and so do names with three digits.
 _NUMBERS = re.compile(
     r"(?P<kept>(?:code|status|signal|errno|error|HTTP(?:/[\d.]+)?|reason)(?: code)?:? ?\d{1,5}\b"
-    r"|\b[45]\d\d (?=[A-Z]))"
+    r"|\b[45]\d\d (?=(?-i:[A-Z])))"
     r"|(?P<id>\b(?=[A-Za-z_]{1,40}\d)\w{0,40}\d{3}\w*)"
     r"|(?P<n>(?<!\w)\d+(?:[.,]\d+)*)",
     re.IGNORECASE,
@@ -192,10 +202,10 @@ def _number(found: re.Match[str]) -> str:
     return "<id>" if found.lastgroup == "id" else "<n>"
 
 
-def classify(message: str) -> tuple[CauseClass, str]:
-    """The class of a message, and the name of the rule that gave it."""
+def classify(title: str) -> tuple[CauseClass, str]:
+    """The class of a message as `normalise` leaves it, and the name of the rule that gave it."""
     for rule in CLASSES:
-        if rule.pattern.search(message):
+        if rule.pattern.search(title):
             return rule.cause_class, rule.name
     return "unknown", "no rule matches"
 
@@ -240,7 +250,7 @@ def _is_unread(row: JobRow) -> bool:
 @lru_cache(maxsize=4096)
 def _cause(message: str, title: str) -> Cause:
     title = title or normalise(message)
-    cause_class, rule = classify(title if len(title) > len(message) else message)
+    cause_class, rule = classify(title)
     return Cause(id=_digest(title), title=title, cause_class=cause_class, rule=rule)
 
 
