@@ -1,6 +1,7 @@
 """A night's own page: what its overview told, for good, with links to what lasts."""
 
 import json
+import re
 from contextlib import chdir
 from datetime import UTC, timedelta
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from analysis_cases import job, runs
+from analysis_cases import HOUR, job, runs
 from analysis_cases import night as at_night
 from campaigns import year
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from jmreport.render import addresses, linkcheck, nightchart, nightpages, overvi
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
+from jmreport.render.theme import Theme
 from jmreport.report import FEW, MOST_GAPS, MULTIPLES, TOP_VALUES, Report
 from jmreport.report.costs import SlowerTask
 from jmreport.report.counts import Day, ReportCounts
@@ -251,6 +253,45 @@ def test_of_many_promises_gaps_and_workflows_as_many_are_kept_as_are_shown() -> 
     assert "The first 10 of 100 values." in page.label_note
     left_out = json.loads(reportjson.night_json(night))["left_out"]
     assert left_out == {"gaps": 0, "slos": 45, "slower": 0, "flaky": 0}
+
+
+def _ran(name: str, *nights: int, status: str = "Succeeded") -> list[Entry]:
+    """A workflow's jobs, one a night."""
+    return [
+        job(f"{name}{at}", at_night(at) - HOUR, status, found=at, name=name, key=name)
+        for at in nights
+    ]
+
+
+def _small_charts(jobs: list[Entry]) -> tuple[overview.OverviewView, str]:
+    """The page of night 6 with them, and what its reader sees."""
+    page = nightpages.view(_night(jobs, 7), UTC)
+    theme = Theme(Settings(), version="1")
+    html = theme.render("night.html", page, address=addresses.night("20261107T020000Z"))
+    return page, " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_the_small_charts_are_of_the_workflows_that_fail_most() -> None:
+    """Whatever they are called: a dozen clean ones must not say that none failed."""
+    clean = [entry for n in range(MULTIPLES) for entry in _ran(f"wf{n:02}", *range(1, 7))]
+    now = _ran("zz_broken", *range(1, 6)) + _ran("zz_broken", 6, status="Failed")
+    page, shown = _small_charts(clean + now)
+    assert [each.workflow.text for each in page.multiples][:2] == ["zz_broken", "wf00"]
+    assert page.multiples[0].rate == "100 %"
+    assert "100 %, above usual" in shown
+    assert "None of these workflows failed in these nights." not in shown
+    assert "None of these workflows failed in these nights." in _small_charts(clean)[1]
+
+
+def test_a_small_chart_has_room_for_nights_without_a_rate() -> None:
+    """What failed four nights ago stands four nights before what ran last."""
+    page, _ = _small_charts(_ran("old", 2, status="Failed") + _ran("wf", *range(1, 7)))
+    old, wf = (each.line.last for each in page.multiples)
+    assert old is not None
+    assert wf is not None
+    step = 172 / (len(page.days) - 1)
+    assert wf[0] == 176
+    assert old[0] == pytest.approx(176 - 4 * step, abs=0.1)
 
 
 def test_its_data_is_the_reports_as_far_as_it_is_kept() -> None:

@@ -134,11 +134,21 @@ def reports(
 
 
 def rates(window: Iterable[Entry], days: Callable[[str], tuple[Day, ...]]) -> tuple[FlowRates, ...]:
-    """How the workflows of the window failed over the last days, by name."""
-    return tuple(
+    """How the workflows of the window failed over the last days.
+
+    The highest rate comes first, the newest decides between equals, then the name: an overview
+    shows the first.
+    """
+    found = (
         FlowRates(name=name, rates=tuple(day.failure_rate for day in days(name)))
-        for name in sorted({entry.row.name for entry in window})
+        for name in {entry.row.name for entry in window}
     )
+    return tuple(sorted(found, key=_highest_first))
+
+
+def _highest_first(flow: FlowRates) -> tuple[float, float, str]:
+    known = [rate for rate in flow.rates if rate is not None] or [-1.0]
+    return -max(known), -known[-1], flow.name
 
 
 def split(rows: Iterable[JobRow]) -> StatusSplit:

@@ -202,20 +202,17 @@ def multiples(flows: Sequence[FlowRates], days: Sequence[Day], leads: Leads) -> 
     for flow in flows:
         known = [place for place, rate in enumerate(flow.rates) if rate is not None]
         if known:
-            last = known[-1]
-            yield _multiple(
-                flow.name, flow.rates[: last + 1], day_words(days[last].day), top, leads
-            )
+            yield _multiple(flow, known[-1], day_words(days[known[-1]].day), top, leads)
 
 
-def _multiple(
-    flow: str, rates: Sequence[float | None], day: str, top: float, leads: Leads
-) -> Multiple:
-    """Its rates up to the newest that is known, of that day."""
-    rate = words.percent(rates[-1])
-    line = sparklines.sparkline(rates, bands.usual_band(rates), top)
+def _multiple(flow: FlowRates, last: int, day: str, top: float, leads: Leads) -> Multiple:
+    """Its rates; the newest that is known is of that day, and is judged by those before it."""
+    rate = words.percent(flow.rates[last])
+    # Nights without a rate have their room too: all of these charts are of the same nights.
+    band = bands.usual_band(flow.rates[: last + 1])
+    line = sparklines.sparkline(flow.rates, band, top)
     return Multiple(
-        workflow=workflow_link(flow, leads),
+        workflow=workflow_link(flow.name, leads),
         line=line,
         rate=rate,
         outside=line.outside,

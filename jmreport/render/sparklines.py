@@ -67,7 +67,7 @@ def sparkline(
     ]
     known = [spot for spot in spots if spot]
     low, high = band or (0.0, 0.0)
-    newest = rates[-1] if rates else None
+    newest = next((rate for rate in reversed(rates) if rate is not None), None)
     return Sparkline(
         path=_path(spots),
         dots=tuple(_alone(spots)),
