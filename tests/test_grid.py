@@ -71,6 +71,20 @@ def cells(view: GridView, name: str = "wf") -> tuple[Cell, ...]:
 
 
 @pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        (320, "and 20 more workflows, 20 of which did not always succeed"),
+        (301, "and 20 more workflows, 1 of which did not always succeed"),
+        (300, "and 20 more workflows without a failure"),
+    ],
+)
+def test_what_has_no_row_is_said_to_be_well_only_where_it_is(failing: int, said: str) -> None:
+    flows = {f"wf{n}": {"Failed" if n < failing else "Succeeded": 1} for n in range(320)}
+    view, _ = grid([summary(0, flows)])
+    assert (len(view.rows), view.more) == (300, said)
+
+
+@pytest.mark.parametrize(
     ("counts", "letter", "kind"),
     [
         ({"Succeeded": 3}, "S", "succeeded"),

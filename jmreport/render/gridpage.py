@@ -30,6 +30,8 @@ EXPECTED = 5
 CellKind = Literal[
     "failed", "aborted", "unknown", "lacking", "succeeded", "expected", "none", "unreported"
 ]
+#: What is no success, the worst first.
+_BAD: dict[CellKind, int] = {"failed": 0, "expected": 1, "lacking": 2, "aborted": 3, "unknown": 4}
 _LETTERS: dict[CellKind, str] = {
     "failed": "F",
     "aborted": "A",
@@ -164,9 +166,7 @@ class _Grid:
             ),
             rows=tuple(self._row(name, kinds[name]) for name in order[:ROWS]),
             older=f"{words.plural(left, 'older night')}" if left else "",
-            more=f"and {words.plural(len(order) - ROWS, 'more workflow')} without a failure"
-            if len(order) > ROWS
-            else "",
+            more=_more([kinds[name] for name in order[ROWS:]]),
             nights=addresses.NIGHTS,
             zone=words.zone_name(self.report.now, self.zone),
             unreported=any(isinstance(night, FailedNight) for night in self.columns),
@@ -313,6 +313,17 @@ class _Grid:
         return workflowpages.day_address(self.told[flow.name], day, self.lists)
 
 
+def _more(left_out: Sequence[Sequence[CellKind]]) -> str:
+    """What is said of workflows that have no row, by their cells."""
+    if not left_out:
+        return ""
+    more = f"and {words.plural(len(left_out), 'more workflow')}"
+    bad = sum(not _BAD.keys().isdisjoint(kinds) for kinds in left_out)
+    if not bad:
+        return f"{more} without a failure"
+    return f"{more}, {words.number(bad)} of which did not always succeed"
+
+
 def _lacks(missing: int, stuck: int) -> list[str]:
     said = ((missing, "missing"), (stuck, "stuck"))
     return [f"{words.number(count)} {what}" for count, what in said if count]
@@ -323,8 +334,7 @@ def _rank(kinds: Sequence[CellKind]) -> tuple[int, int]:
 
     An expected run that did not come is no success.
     """
-    bad = {"failed": 0, "expected": 1, "lacking": 2, "aborted": 3, "unknown": 4}
     for place, kind in enumerate(kinds):
-        if kind in bad:
-            return place, bad[kind]
+        if kind in _BAD:
+            return place, _BAD[kind]
     return len(kinds), 0
