@@ -106,14 +106,44 @@ def test_the_title_is_the_verdict() -> None:
 def test_the_first_sentence_says_what_failed_why_and_how_often() -> None:
     shown = text(page(record(), cause_class="out of memory"))
     assert (
-        "Failed after 2 h 14 min: MarkDuplicates , shard 3, ran out of memory on all 3 attempts."
-        in shown
+        "Failed after 2 h 14 min: MarkDuplicates , shard 3, ran out of memory on the last of 3 "
+        "attempts." in shown
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (["wf.X:3:{}: out of memory"] * 3, "all 3 attempts"),
+        (["wf.X:3:{}: out of memory", "disk full", "wf.X:3:{}: out of memory"], "the last of 3"),
+        (["VM was preempted", "VM was preempted", "out of memory"], "the last of 3"),
+        (["exit code 1", "exit code 137", "exit code 137"], "the last of 3"),
+        ([None, "out of memory", "out of memory"], "the last of 3"),
+        (["out of memory", "out of memory"], "the last of 3"),
+    ],
+)
+def test_a_failure_is_of_all_attempts_only_where_each_says_so(
+    before: list[str | None], said: str
+) -> None:
+    """An attempt of which nothing is known, or that was preempted, did not fail so."""
+    tree = detail()
+    tree["extensions"]["tasks"][0]["shards"][3]["attemptsData"] = [
+        {
+            "attemptNumber": number,
+            "executionStatus": "Failed" if number == 3 else "RetryableFailure",
+            "failureMessages": [told.format(number)] if told else [],
+        }
+        for number, told in enumerate(before, 1)
+    ]
+    shown = text(page(record(tree), cause_class="out of memory"))
+    assert f"shard 3, ran out of memory on {said}" in shown
 
 
 def test_a_cause_that_no_rule_knows_is_quoted() -> None:
     shown = text(page(record()))
-    assert "Failed after 2 h 14 min in MarkDuplicates , shard 3, on all 3 attempts:" in shown
+    assert (
+        "Failed after 2 h 14 min in MarkDuplicates , shard 3, on the last of 3 attempts:" in shown
+    )
 
 
 def test_failures_come_first_and_lead_to_log_folder_and_operation() -> None:

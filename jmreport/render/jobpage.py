@@ -154,7 +154,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         short_id=making.short_id,
         status=status,
         crumbs=jobhead.crumbs(context, making),
-        verdict=jobverdict.verdict(context, job_tasks, anchors, readable=detail is not None),
+        verdict=jobverdict.verdict(context, tasks.ordered, anchors, readable=detail is not None),
         attempts=jobattempts.attempts(context, making),
         history=jobhistory.history(context, making),
         cause_href=making.link(addresses.cause(context.cause))

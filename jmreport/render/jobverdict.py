@@ -1,13 +1,15 @@
 """The sentence that says how a job stands and why: only from facts that are there."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
 from msgspec import Struct
 
-from jmreport.models import TaskMetadata, is_failure
+from jmreport.models import Shard, TaskMetadata, is_failure
 from jmreport.records import JobRow
 from jmreport.render import words
+from jmreport.render.calls import Call
 from jmreport.report.jobs import JobContext
 
 _CAUSES = {
@@ -23,6 +25,11 @@ _CAUSES = {
 _QUOTE = 220
 
 
+_DIGIT = re.compile(r"\d")
+#: A task, where it is told of, and its runs.
+Task = tuple[TaskMetadata, str, tuple[Call, ...]]
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """`before`, then `task` (linked to `href`), then `after`, then `quote` verbatim in mono."""
 
@@ -34,7 +41,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 def verdict(
-    context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str], *, readable: bool
+    context: JobContext, tasks: Sequence[Task], anchors: dict[str, str], *, readable: bool
 ) -> Verdict:
     """How the job stands; `anchors` maps a task's name to where it is told of."""
     row = context.entry.row
@@ -86,15 +93,14 @@ def _usually(context: JobContext) -> str:
     return f"; such jobs usually take {words.duration(context.usual.median)}"
 
 
-def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[str, str]) -> Verdict:
+def _failed(context: JobContext, tasks: Sequence[Task], anchors: dict[str, str]) -> Verdict:
     row, failure = context.entry.row, context.entry.row.failure
     lead = f"Failed{_after(row.took, 'after')}"
     if failure is None:
         return Verdict(before=f"{lead}.")
     name = failure.task or ""
     where = f", shard {failure.shard}," if failure.shard is not None and failure.shard >= 0 else ""
-    attempts = _attempts(name, failure.shard, tasks)
-    every = f" on all {attempts} attempts" if attempts > 1 else ""
+    tries = _tries(name, failure.shard, tasks)
     did = _CAUSES.get(context.cause_class or "")
     message = words.cut_middle(" ".join(failure.message.split()), _QUOTE)
     if did and name:
@@ -102,11 +108,11 @@ def _failed(context: JobContext, tasks: Sequence[TaskMetadata], anchors: dict[st
             before=f"{lead}: ",
             task=words.cut_middle(name, 120),
             href=anchors.get(name, ""),
-            after=f"{where} {did}{every}.",
+            after=f"{where} {did}{tries}.",
             quote=message,
         )
     if name:
-        after = f"{where.rstrip(',')}{',' if where and every else ''}{every}:"
+        after = f"{where.rstrip(',')}{',' if where and tries else ''}{tries}:"
         return Verdict(
             before=f"{lead} in ",
             task=words.cut_middle(name, 120),
@@ -121,15 +127,41 @@ def _after(took: timedelta | None, word: str) -> str:
     return f" {word} {words.duration(took)}" if took is not None else ""
 
 
-def _attempts(name: str, shard: int | None, tasks: Sequence[TaskMetadata]) -> int:
-    """How often the failed task or shard ran; 0 where the server does not say."""
-    for task in tasks:
+def _tries(name: str, shard: int | None, tasks: Sequence[Task]) -> str:
+    """On which of its attempts the failed task or shard failed so; "" where it ran once, or the
+    server does not say how often.
+
+    The failure is that of the last one: those before it may have been preempted.
+    """
+    for task, _, calls in tasks:
         if task.name != name or not is_failure(task.execution_status):
             continue
-        if not task.shards:
-            return task.attempts or 0
-        return next((s.attempts or 0 for s in task.shards if s.shard_index == shard), 0)
-    return 0
+        scattered = bool(task.shards)
+        own = next((one for one in task.shards if one.shard_index == shard), None)
+        row = own if scattered else task
+        if row is None or (row.attempts or 0) < 2:
+            return ""
+        found = [call for call in calls if not scattered or call.shard == shard]
+        which = "all" if _alike(row, found) else "the last of"
+        return f" on {which} {words.number(row.attempts or 0)} attempts"
+    return ""
+
+
+def _alike(row: TaskMetadata | Shard, calls: Sequence[Call]) -> bool:
+    """Whether every attempt is known, and failed with the same message."""
+    said = {_gist(row, call) for call in calls}
+    return (
+        len({call.attempt for call in calls}) == row.attempts and len(said) == 1 and "" not in said
+    )
+
+
+def _gist(row: TaskMetadata | Shard, call: Call) -> str:
+    """An attempt's message without names that hold a number, as places and its own do; "" where it
+    did not fail, or says nothing."""
+    last = call.attempt == row.attempts
+    told = call.data.failure_messages if call.data else row.failure_messages if last else ()
+    parts = told[0].split() if told and is_failure(call.status) else []
+    return " ".join(p for p in parts if p.strip(".,:;()").isdigit() or not _DIGIT.search(p))
 
 
 def _tasks(row: JobRow) -> str:
@@ -145,8 +177,8 @@ def _tasks(row: JobRow) -> str:
     return ", ".join(said)
 
 
-def _progress(tasks: Sequence[TaskMetadata]) -> str:
+def _progress(tasks: Sequence[Task]) -> str:
     if not tasks:
         return ""
-    done = sum(1 for task in tasks if task.execution_status == "Succeeded")
+    done = sum(1 for task, _, _ in tasks if task.execution_status == "Succeeded")
     return f"{words.number(done)} of {words.plural(len(tasks), 'task')} succeeded."
