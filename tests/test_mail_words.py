@@ -544,10 +544,12 @@ def test_a_team_of_which_nothing_came_through_the_filter_reads_so(tmp_path: Path
 def test_a_broken_promise_is_told_and_no_mail_is_ok_then(tmp_path: Path) -> None:
     rows = [job("a1", 1, "Failed"), job("a1", 0), job("a2", 0)]
     store(tmp_path / "snapshots", rows[:1], rows)
-    of = replace(settings(tmp_path, ALL), slo=(Slo(label="owner=ana", target=0.9, days=7),))
+    of = replace(settings(tmp_path, ALL), slo=(Slo(label="owner=ana", target=0.667, days=7),))
     [mail] = written(of, tmp_path / "mails").values()
     assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: 0 new, 1 fixed of 3"
-    said = "Promise broken: owner ana: 66.7 % of 3 jobs succeeded in 7 days, and 90 % are promised."
+    said = (
+        "Promise broken: owner ana: 66.67 % of 3 jobs succeeded in 7 days, and 66.7 % are promised."
+    )
     assert said in seen(mail)
     assert said in " ".join(text(mail).split())
 

@@ -7,26 +7,29 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from site_cases import entries, report, runs, write
 from site_numbers import jobs_behind
 
+from jmreport.pipeline.gate import exceeded
 from jmreport.render import addresses, promises
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
 from jmreport.render.words import zone
 from jmreport.report import FEW, Report
 from jmreport.report.counts import SloReport
-from jmreport.settings import Settings, Slo
+from jmreport.settings import Gate, Settings, Slo
 
 OVER = runs()
 JOBS = entries(150, OVER)
 
 
+def promising(*slos: SloReport) -> Report:
+    return replace(report(JOBS, OVER), slos=slos)
+
+
 def shown(*slos: SloReport) -> promises.Promises:
-    found = report(JOBS, OVER)
-    of = Report(
-        **{**{name: getattr(found, name) for name in Report.__struct_fields__}, "slos": slos}
-    )
+    of = promising(*slos)
     lists = Lists(Jobs(of, zone=zone("UTC"), pages=set()))
     return promises.on_overview(slos, len(slos), ToLists(of, lists, addresses.OVERVIEW))
 
@@ -57,6 +60,8 @@ def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -
         (slo(0, 2), ("Broken", "95 % in 28 days", "0 %", "used up", "2 too many")),
         (slo(2499, 1, 0.9995), ("Kept", "99.95 % in 28 days", "99.96 %", "20 %",
                                 "none more may fail")),
+        (slo(9986, 14, 0.999), ("Broken", "99.9 % in 28 days", "99.86 %", "used up", "4 too many")),
+        (slo(3799, 201), ("Broken", "95 % in 28 days", "94.97 %", "used up", "1 too many")),
         (slo(9, 1, 1.0), ("Broken", "100 % in 28 days", "90.0 %", "used up", "1 too many")),
     ],
 )  # fmt: skip
@@ -73,6 +78,17 @@ def test_broken_is_what_has_failures_too_many(good: int, bad: int, target: int) 
     assert (row.state == "Broken") == ("too many" in row.more)
     assert (row.left == "used up") or (row.state != "Broken")
     assert row.failed.text == str(bad)
+    if good + bad:
+        kept = good * 1000 >= target * (good + bad)
+        assert (float(row.rate.removesuffix(" %")) * 10 >= target) == kept
+
+
+def test_the_gate_names_the_numbers_of_the_page() -> None:
+    """A rate is never said to be below the same number."""
+    one = slo(9986, 14, 0.999)
+    (said,) = exceeded(promising(one), Gate(fail_on=("slo",)), (Slo(label="owner", target=99.9),))
+    assert said == ("gate: owner=ana succeeded in 99.86 % of 10000 jobs, and 99.9 % are promised")
+    assert shown(one).rows[0].rate == "99.86 %"
 
 
 def test_broken_ones_come_first_and_all_of_them_are_shown() -> None:

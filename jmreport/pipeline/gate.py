@@ -35,14 +35,21 @@ def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]
     if "slo" in gate.fail_on and not slos:
         found.append("gate: there is no promise to keep: the settings hold no [[slo]]")
     if "slo" in gate.fail_on:
-        found += [
-            f"gate: {one.key}={one.value} succeeded in {_percent(one.rate)} of {one.ended} jobs, "
-            f"and {one.target * 100:.6g} % are promised"
-            for one in report.slos
-            if one.broken
-        ]
+        found += _broken(report)
         found += _untold(report, slos)
     return tuple(found)
+
+
+def _broken(report: Report) -> Iterator[str]:
+    """Promises that were not kept, in the numbers of pages and mails."""
+    from jmreport.render import promises
+
+    for one in report.slos:
+        if one.broken:
+            yield (
+                f"gate: {one.key}={one.value} succeeded in {promises.achieved(one)} of "
+                f"{one.ended} jobs, and {promises.promised(one)} are promised"
+            )
 
 
 def _untold(report: Report, slos: Sequence[Slo]) -> Iterator[str]:
@@ -60,10 +67,3 @@ def _untold(report: Report, slos: Sequence[Slo]) -> Iterator[str]:
         if labels:
             more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
             yield f"gate: the promise of {labels[0]}{more} cannot be told: {why}"
-
-
-def _percent(share: float | None) -> str:
-    """As pages and mails say it."""
-    from jmreport.render import words
-
-    return words.percent(share) or "none"

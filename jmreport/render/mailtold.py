@@ -12,6 +12,7 @@ from jmreport.render import (
     charts,
     filtered,
     lastnights,
+    promises,
     taskpages,
     verdict,
     words,
@@ -453,9 +454,9 @@ def _broken(report: Report) -> Iterator[str]:
     for one in broken[:_PROMISES]:
         name = f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
         yield (
-            f"Promise broken: {name}: {words.percent(one.rate)} of "
+            f"Promise broken: {name}: {promises.achieved(one)} of "
             f"{words.plural(one.ended, 'job')} succeeded in {words.plural(one.days, 'day')}, and "
-            f"{one.target * 100:.6g} % are promised."
+            f"{promises.promised(one)} are promised."
         )
     if len(broken) > _PROMISES:
         yield f"{words.plural(len(broken) - _PROMISES, 'more promise')} broken."

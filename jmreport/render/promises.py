@@ -13,6 +13,9 @@ from jmreport.report import FEW, MOST_PROMISES, Report
 from jmreport.report.counts import SloReport
 from jmreport.settings import Slo
 
+#: So many decimals tell one job of ten million.
+_MOST_DECIMALS = 6
+
 
 class PromiseRow(Struct, frozen=True, kw_only=True):
     """A promise for one value of a label; `none` says why there is no rate."""
@@ -106,8 +109,8 @@ def _row(one: SloReport, leads: Leads) -> PromiseRow:
         label=Link(text=name, href=linked if leads.at != page else ""),
         state=state,
         kind=kind,
-        promised=f"{_exact(one.target)} in {days}",
-        rate=words.percent(one.rate, 2 if (one.rate or 0) >= 0.99 else 1),
+        promised=f"{promised(one)} in {days}",
+        rate=achieved(one),
         none="none ended" if one.told else "not all were asked for",
         ended=words.plural(one.ended, "job"),
         failed=Link(text=words.number(one.failed), href=href),
@@ -117,9 +120,41 @@ def _row(one: SloReport, leads: Leads) -> PromiseRow:
     )
 
 
-def _exact(share: float) -> str:
+def achieved(one: SloReport) -> str:
+    """The share that succeeded, with as many digits as tell it from what was promised; "" where
+    nobody can say it.
+
+    Pages, mails and the gate say the same: 99.86 % is below 99.9 %, and 99.9 % is not.
+    """
+    rate = one.rate
+    if rate is None:
+        return ""
+    fewest = 2 if rate >= 0.99 else 1
+    return next(
+        text
+        for decimals in range(fewest, _MOST_DECIMALS + 1)
+        if _tells(text := words.percent(rate, decimals), rate, one.target)
+        or decimals == _MOST_DECIMALS
+    )
+
+
+def _tells(said: str, rate: float, target: float) -> bool:
+    """Whether a rate as it is said is on the side of what was promised on which it is."""
+    if rate == target:
+        return True
+    number = float(said.removesuffix("%").lstrip("<> "))
+    goal = round(target * 100, 6)
+    # "> 99.9 %" is more than that, and "< 0.1 %" is less.
+    if said.startswith(">"):
+        return number >= goal
+    if said.startswith("<"):
+        return number <= goal
+    return number < goal if rate < target else number > goal
+
+
+def promised(one: SloReport) -> str:
     """What was promised, to the last digit: 99.95 % is not 100 %."""
-    return f"{round(share * 100, 6):g} %"
+    return f"{round(one.target * 100, 6):.10g} %"
 
 
 def _left(one: SloReport) -> str:
