@@ -402,6 +402,9 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
             return False
         if self.name or self.job_id or self.user_id or self.start or self.end:
             return False
+        # Anybody may archive any job: only its flag says that it is not.
+        if self.hide_archived and labels.get("flag", "archive") == "archive":
+            return False
         return all(labels.get(key) == value for key, value in self.labels.items())
 
     @property

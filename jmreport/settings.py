@@ -169,7 +169,9 @@ class Collect(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             examples=["2026-11-16T00:00:00Z"],
         ),
     ] = None
-    hide_archived: Annotated[bool, Meta(description="Leave out jobs flagged as archived.")] = False
+    hide_archived: Annotated[
+        bool, Meta(description="Leave out jobs flagged as archived, of promises too.")
+    ] = False
     max_depth: Annotated[
         int, Meta(ge=0, le=100, description="Sub-workflows within sub-workflows, at most.")
     ] = 10

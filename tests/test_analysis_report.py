@@ -169,6 +169,8 @@ OF_LI = Filters(labels={"owner": "li"})
         ((None, OF_LI, None), 1, False),
         ((None, None, Filters(labels={"owner": "ana"})), 7, True),
         ((None, None, Filters(status=("Failed", "Succeeded"))), 7, True),
+        # They are of jobs that nobody archived, where these are hidden.
+        ((None, None, Filters(hide_archived=True)), 7, True),
     ],
 )
 def test_a_promise_is_told_only_where_no_filter_left_out_jobs_of_it(

@@ -12,6 +12,7 @@ from site_cases import entries, report, runs, write
 from site_numbers import jobs_behind
 
 from jmreport.pipeline.gate import exceeded
+from jmreport.records import Filters
 from jmreport.render import addresses, promises
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
@@ -29,9 +30,13 @@ def promising(*slos: SloReport) -> Report:
 
 
 def shown(*slos: SloReport) -> promises.Promises:
-    of = promising(*slos)
+    return table(promising(*slos))
+
+
+def table(of: Report) -> promises.Promises:
     lists = Lists(Jobs(of, zone=zone("UTC"), pages=set()))
-    return promises.on_overview(slos, len(slos), ToLists(of, lists, addresses.OVERVIEW))
+    leads = ToLists(of, lists, addresses.OVERVIEW)
+    return promises.on_overview(of.slos, len(of.slos), of, leads)
 
 
 def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -> SloReport:
@@ -89,6 +94,33 @@ def test_the_gate_names_the_numbers_of_the_page() -> None:
     (said,) = exceeded(promising(one), Gate(fail_on=("slo",)), (Slo(label="owner", target=99.9),))
     assert said == ("gate: owner=ana succeeded in 99.86 % of 10000 jobs, and 99.9 % are promised")
     assert shown(one).rows[0].rate == "99.86 %"
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        (None, True),
+        (3, True),
+        (0, False),
+    ],
+)
+def test_promises_say_that_archived_jobs_are_none_of_theirs(
+    left_out: int | None, said: bool
+) -> None:
+    """Whoever archives a failed job before it is read keeps the promise, and the page says so."""
+    of = promising(slo(3, 0))
+    asked = replace(of.run.asked, filters=Filters(hide_archived=True))
+    hidden = replace(of.run, asked=asked, counts=replace(of.run.counts, left_out=left_out))
+    assert bool(table(replace(of, run=hidden)).archived) == said
+    assert not table(of).archived
+
+
+def test_what_a_filter_may_have_left_out_is_not_shown() -> None:
+    """Any job may have been archived, unless its flag says something else."""
+    hidden = Filters(hide_archived=True)
+    assert not hidden.shows({"owner": "ana"}, "Succeeded", "Failed")
+    assert not hidden.shows({"flag": "archive"})
+    assert hidden.shows({"flag": "keep"})
 
 
 def test_broken_ones_come_first_and_all_of_them_are_shown() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from jmreport.analysis.keys import Verdict, verdict
 from jmreport.placed import Order
 from jmreport.records import Filters, JobRow
@@ -105,6 +107,8 @@ class _Kept:
 
     def reports(self, covered: datetime, reached: datetime, filters: Filters) -> list[SloReport]:
         whole = covered <= self._since
+        # Who hides archived jobs promises nothing of them: else no promise could ever be told.
+        filters = replace(filters, hide_archived=False)
         settled = self.lately()
         good = self._good + Counter(one.value for one in settled if one.good)
         bad: defaultdict[str, list[int]] = defaultdict(list)

@@ -167,7 +167,7 @@ def told_view(
         label_title=f"By {label.title}" if label else "",
         label_note=_label_note(label) if label else "",
         label_href=leads.label(label.key) if label else "",
-        promises=promises.on_overview(told.slos, told.totals.promises, leads),
+        promises=promises.on_overview(told.slos, told.totals.promises, told, leads),
         work=taskpages.summary(told, leads, prices),
         flaky=flakypages.on_overview(told.flaky, told.totals.flaky, leads),
         fixed=tuple(overviewrows.fixed(job, told.now, leads) for job in told.fixed[:ROWS]),

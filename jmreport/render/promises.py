@@ -6,6 +6,7 @@ from math import ceil, floor
 
 from msgspec import Struct
 
+from jmreport.night import Told
 from jmreport.render import addresses, filtered, words
 from jmreport.render.joblists import list_name
 from jmreport.render.leads import Leads, Link
@@ -13,6 +14,10 @@ from jmreport.report import FEW, MOST_PROMISES, Report
 from jmreport.report.counts import SloReport
 from jmreport.settings import Slo
 
+_ARCHIVED = (
+    "The filter hides archived jobs: one that was archived before it was read counts in no "
+    "promise, also if it failed."
+)
 #: So many decimals tell one job of ten million.
 _MOST_DECIMALS = 6
 
@@ -34,26 +39,28 @@ class PromiseRow(Struct, frozen=True, kw_only=True):
 
 
 class Promises(Struct, frozen=True, kw_only=True):
-    """The table, broken ones first; `left_out` says how many are kept and not shown."""
+    """The table, broken ones first; `left_out` says how many are kept and not shown, and `archived`
+    that a filter hid jobs that they are not about."""
 
     rows: tuple[PromiseRow, ...]
     left_out: str
+    archived: str
 
 
-def on_overview(slos: Sequence[SloReport], number: int, leads: Leads) -> Promises:
+def on_overview(slos: Sequence[SloReport], number: int, told: Told, leads: Leads) -> Promises:
     """Every broken promise, and those of the others of which least is left.
 
     There are so many in all.
     """
     slos = sorted(slos, key=lambda one: one.order)
     most = min(MOST_PROMISES, sum(one.broken for one in slos) + FEW)
-    return _table(slos[:most], number, leads)
+    return _table(slos[:most], number, told, leads)
 
 
 def of_label(key: str, report: Report, leads: Leads) -> Promises:
     """The promises for one label's values."""
     slos = sorted((one for one in report.slos if one.key == key), key=lambda one: one.order)
-    return _table(slos[:MOST_PROMISES], len(slos), leads)
+    return _table(slos[:MOST_PROMISES], len(slos), report, leads)
 
 
 def mistakes(slos: Sequence[Slo], report: Report) -> tuple[str, ...]:
@@ -83,11 +90,12 @@ def of_nobody(slos: Sequence[Slo], report: Report) -> Iterator[Slo]:
             yield slo
 
 
-def _table(slos: Sequence[SloReport], number: int, leads: Leads) -> Promises:
+def _table(slos: Sequence[SloReport], number: int, told: Told, leads: Leads) -> Promises:
     left = number - len(slos)
     return Promises(
         rows=tuple(_row(one, leads) for one in slos),
         left_out=f"{words.plural(left, 'more promise')} with more left." if left > 0 else "",
+        archived=_ARCHIVED if told.filters.hide_archived and told.left_out != 0 else "",
     )
 
 
