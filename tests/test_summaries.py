@@ -251,6 +251,7 @@ def counted(one: Record) -> JobRow:
 
 def test_an_index_that_is_missing_costs_no_reading_of_records(tmp_path: Path) -> None:
     """Only what is not kept is read, and kept from then on."""
+    Counting.asked = 0
     with Store.open(tmp_path, summarise=counted, create=True) as store:
         for day in range(3):
             with begun(store, days=day) as writer:
