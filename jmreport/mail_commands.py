@@ -1,5 +1,6 @@
 """`jmreport mail`: to each team what changed about its jobs."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
             write=write,
             again=again,
             teams=tuple(team or ()),
+            environ=os.environ,
             progress=given.console.progress(),
         )
         given.end(outcome)

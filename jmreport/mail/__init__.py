@@ -14,9 +14,13 @@ from jmreport.mail.spool import (
     Recipient,
     Spool,
     heard,
+    heard_as,
+    heard_from,
     name_of,
     no_room,
     parcels,
+    reached,
+    together,
     write,
 )
 
@@ -31,10 +35,14 @@ __all__ = [
     "TroubleError",
     "deliver",
     "heard",
+    "heard_as",
+    "heard_from",
     "message",
     "name_of",
     "no_room",
     "parcels",
     "probe",
+    "reached",
+    "together",
     "write",
 ]

@@ -172,7 +172,7 @@ class Spool:
         known = _heard(self.root)
         known.update({team: _last((*known.get(team, ()), night)) for team in teams})
         if known != _heard(self.root):
-            write(self.root / _HEARD, msgspec.json.encode(known, order="sorted") + b"\n")
+            write(self.root / _HEARD, heard_as(known))
 
     def _write(self, name: str, suffix: str, body: bytes) -> None:
         write(self.root / f"{name}{suffix}", body)
@@ -209,11 +209,41 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
     return known
 
 
+def reached(root: Path) -> dict[str, tuple[str, ...]]:
+    """The same without runs whose mail no server was asked to take: it waits in this spool, and
+    whoever does not have the spool tells its news."""
+    known = heard(root)
+    with suppress(JmreportError):
+        for parcel in parcels(root):
+            if parcel.untouched and parcel.team in known:
+                known[parcel.team] = tuple(run for run in known[parcel.team] if run != parcel.night)
+    return {team: runs for team, runs in known.items() if runs}
+
+
+def together(*known: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """What several know of it, as one that knows it all."""
+    teams = dict.fromkeys(team for one in known for team in one)
+    return {team: _last(run for one in known for run in one.get(team, ())) for team in teams}
+
+
+def heard_as(known: dict[str, tuple[str, ...]]) -> bytes:
+    """The runs of which teams have heard, as a file or an object holds them."""
+    return msgspec.json.encode(known, order="sorted") + b"\n"
+
+
+def heard_from(body: bytes) -> dict[str, tuple[str, ...]]:
+    """The runs of which teams have heard; of no team where that cannot be read."""
+    try:
+        known = msgspec.json.decode(body, type=dict[str, tuple[str, ...]])
+        return {team: _last(runs) for team, runs in known.items()}
+    except ValueError:  # as all that msgspec, bytes and digits raise is
+        return {}
+
+
 def _heard(root: Path) -> dict[str, tuple[str, ...]]:
     try:
-        known = msgspec.json.decode((root / _HEARD).read_bytes(), type=dict[str, tuple[str, ...]])
-        return {team: _last(runs) for team, runs in known.items()}
-    except (OSError, ValueError):  # what msgspec, bytes and digits raise are ValueErrors
+        return heard_from((root / _HEARD).read_bytes())
+    except OSError:
         return {}
 
 

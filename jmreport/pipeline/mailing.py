@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from jmreport.errors import DeliveryError, Exit, JmreportError, UsageError, first
 from jmreport.mailboxes import mailbox
+from jmreport.pipeline.hearing import Hearing
 from jmreport.pipeline.keeping import open_store, refuse_in_ours
 from jmreport.pipeline.mailmaking import Making
 from jmreport.pipeline.mailserver import mail_server, sender_of
@@ -34,6 +35,7 @@ def mail(
     failed: str = "",
     pages_lack: str = "",
     unattended: bool = False,
+    environ: Mapping[str, str] | None = None,
     progress: Progress,
 ) -> Outcome:
     """Send each team its mail on the newest run; with `dry_run` or `write` nothing is sent.
@@ -42,7 +44,8 @@ def mail(
     the names of those that are meant, all where none is. `failed` says why tonight's run brought
     nothing where the store doesn't: of a run that never began. `pages_lack` says why its pages are
     not where mails lead to. `unattended` sends mails that no disk can keep all the same, since
-    nobody would run it again (exit 1). Raises UsageError for settings that don't say whom to write
+    nobody would run it again (exit 1). `environ` is for the snapshots' mirror, where machines share
+    what teams have heard. Raises UsageError for settings that don't say whom to write
     to, SnapshotError where no run ever ended, LockedError while another process sends, and
     DeliveryError where the server took nothing.
     """
@@ -52,16 +55,17 @@ def mail(
     chosen = _teams(settings, teams)
     sender = sender_of(settings)
     server = None if dry_run or write else mail_server(settings)
+    hearing = Hearing(settings, spool_of(settings), environ or {}, progress)
     with open_store(settings, create=bool(failed)) as store:
         making = Making(
             settings, store, chosen, now=now, failed=failed, pages_lack=pages_lack, sender=sender
         )
         if dry_run:
-            return _told(making, again=again)
+            return hearing.also(_told(making, hearing, again=again))
         if write:
-            return _written(making, write, progress)
+            return hearing.also(_written(making, hearing, write, progress))
         assert server is not None  # it is needed from here on
-        return _sent(making, server, again=again, unattended=unattended, progress=progress)
+        return _sent(making, hearing, server, again=again, unattended=unattended, progress=progress)
 
 
 def spool_of(settings: Settings) -> Path:
@@ -89,7 +93,7 @@ def _encodable(team: Team) -> Team:
     return replace(team, name=team.name.encode("utf-8", "replace").decode())
 
 
-def _told(making: Making, *, again: bool) -> Outcome:
+def _told(making: Making, hearing: Hearing, *, again: bool) -> Outcome:
     """What would be sent to whom."""
     from jmreport import mail as post
 
@@ -97,7 +101,7 @@ def _told(making: Making, *, again: bool) -> Outcome:
     kept = post.parcels(place)
     here = {parcel.team: parcel for parcel in kept if parcel.night == making.night}
     lines = []
-    for each in making.nights({}, post.heard(place)):
+    for each in making.nights({}, hearing.known()):
         parcel = here.get(each.team.name)
         if not each.due:
             lines.append(not_due(each.team))
@@ -114,14 +118,14 @@ def _told(making: Making, *, again: bool) -> Outcome:
     return Outcome(summary=tuple(lines), run=making.run())
 
 
-def _written(making: Making, folder: Path, progress: Progress) -> Outcome:
+def _written(making: Making, hearing: Hearing, folder: Path, progress: Progress) -> Outcome:
     """Files of the mails that would be sent."""
     from jmreport import mail as post
 
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     with progress.step("write mails", None) as step:
-        for each in making.nights({}, post.heard(spool_of(making.settings))):
+        for each in making.nights({}, hearing.known()):
             if not each.due:
                 lines.append(not_due(each.team))
                 continue
@@ -133,19 +137,28 @@ def _written(making: Making, folder: Path, progress: Progress) -> Outcome:
 
 
 def _sent(
-    making: Making, server: post.Server, *, again: bool, unattended: bool, progress: Progress
+    making: Making,
+    hearing: Hearing,
+    server: post.Server,
+    *,
+    again: bool,
+    unattended: bool,
+    progress: Progress,
 ) -> Outcome:
     """Everything that waits, tonight's mails among it, given to the server."""
     from jmreport import mail as post
 
     place = spool_of(making.settings)
     if unattended and (why := post.no_room(place)):
-        return _sent_unkept(making, server, why, progress)
+        return _sent_unkept(making, hearing, server, why, progress)
     with post.Spool(place) as spool:
-        return _delivered(Sending(making, spool, again=again), spool, server, progress)
+        sending = Sending(making, spool, heard=hearing.known(), again=again)
+        return _delivered(sending, hearing, spool, server, progress)
 
 
-def _sent_unkept(making: Making, server: post.Server, why: str, progress: Progress) -> Outcome:
+def _sent_unkept(
+    making: Making, hearing: Hearing, server: post.Server, why: str, progress: Progress
+) -> Outcome:
     """Tonight's mails to those of whom the spool has none: nothing of them can be kept.
 
     What waits there goes on waiting, and is told of. Raises JmreportError where the server
@@ -163,8 +176,8 @@ def _sent_unkept(making: Making, server: post.Server, why: str, progress: Progre
     )
     with post.PassingSpool(place) as spool:
         try:
-            sending = Sending(making, spool, again=False, earlier=parcels)
-            done = _delivered(sending, spool, server, progress)
+            sending = Sending(making, spool, heard=hearing.known(), again=False, earlier=parcels)
+            done = _delivered(sending, hearing, spool, server, progress)
         except DeliveryError as error:
             raise JmreportError(f"{error.message} ({why})", hint=hint) from None
     told = (*waits, f"mails could not be kept: {why}", f"  hint: {hint}")
@@ -172,7 +185,7 @@ def _sent_unkept(making: Making, server: post.Server, why: str, progress: Progre
 
 
 def _delivered(
-    sending: Sending, spool: post.Spool, server: post.Server, progress: Progress
+    sending: Sending, hearing: Hearing, spool: post.Spool, server: post.Server, progress: Progress
 ) -> Outcome:
     from jmreport import mail as post
 
@@ -183,7 +196,8 @@ def _delivered(
         done = post.deliver(spool, server, wanted, patience=sending.patience, told=progress.note)
         step.advance(sum(not parcel.waits for parcel in done.parcels))
     sending.tidy()
-    return sending.outcome(done, f"{server.at}")
+    hearing.share()
+    return hearing.also(sending.outcome(done, f"{server.at}"))
 
 
 def _who(team: Team) -> str:

@@ -226,6 +226,7 @@ class _Night:
             failed=failed,
             pages_lack=self._pages_lack,
             unattended=True,
+            environ=self._environ,
             progress=self._progress,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,10 +35,12 @@ class Sending:
         making: Making,
         spool: post.Spool,
         *,
+        heard: Mapping[str, Sequence[str]],
         again: bool,
         earlier: Sequence[post.Parcel] | None = None,
     ) -> None:
         self._making, self._spool, self._again = making, spool, again
+        self._heard = heard
         self._earlier = earlier
         #: Seconds for which a server that puts mails off is asked again.
         self.patience = making.settings.mail.patience
@@ -54,13 +56,11 @@ class Sending:
 
     def make(self, made: Callable[[], None]) -> None:
         """Keep tonight's mails, and say of earlier ones what becomes of them."""
-        from jmreport import mail as post
-
         making = self._making
         kept = self._spool.parcels() if self._earlier is None else self._earlier
         earlier = [each for each in kept if each.night != making.night]
         unsent = {team.name: _unsent(team, earlier) for team in making.teams}
-        for told in making.nights(unsent, post.heard(self._spool.root)):
+        for told in making.nights(unsent, self._heard):
             self._put(told)
             made()
         if not making.failed:
