@@ -116,6 +116,70 @@ def test_a_night_on_cloud_run(tmp_path: Path, root: Path, one: dict[str, bytes])
     assert (tmp_path / "www/index.html").is_file()
 
 
+#: jmreport as far as scripts see it: it notes what it is asked to do, and ends as is said of that.
+STUB = """#!/bin/sh
+echo "$1" >>"$ASKED"
+for end in $ENDS; do [ "${end%=*}" != "$1" ] || exit "${end#*=}"; done
+"""
+
+
+def stubbed(folder: Path, *command: object, ends: str) -> tuple[int, list[str], str]:
+    """How a script ended with these ends of jmreport's commands, what it asked for, and said."""
+    (folder / "bin").mkdir()
+    (folder / "bin/jmreport").write_text(STUB)
+    (folder / "bin/jmreport").chmod(0o755)
+    done = run(folder, *command, ASKED=str(folder / "asked"), ENDS=ends)
+    return done.returncode, (folder / "asked").read_text().split(), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ("", 0),
+        ("merge=3 render=3", 0),
+        ("merge=4", 4),
+        ("merge=5 mail=1", 5),
+        ("render=1 publish=2", 1),
+        ("publish=5", 5),
+        ("mail=5", 5),
+    ],
+)
+def test_whole_does_every_step_and_ends_with_the_first_bad_code(
+    tmp_path: Path, root: Path, ends: str, code: int
+) -> None:
+    """As a night does: nothing that one step lacks is silence."""
+    whole = root / "examples/cloud-run/whole"
+    found = stubbed(tmp_path, whole, "publish", "mail", ends=ends)
+    assert found == (code, ["merge", "render", "publish", "mail"], "")
+
+
+def test_whole_says_that_nobody_gets_a_mail_where_parts_could_not_be_merged(
+    tmp_path: Path, root: Path
+) -> None:
+    whole = root / "examples/cloud-run/whole"
+    code, asked, said = stubbed(tmp_path, whole, "publish", "mail", ends="merge=2 mail=1")
+    assert (code, asked) == (2, ["merge"])
+    assert "nobody gets a mail" in said
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "rendered"),
+    [
+        ("collect=4 merge=4", 4, True),
+        ("merge=5 render=3", 5, True),
+        ("merge=3 render=3", 3, True),
+        ("merge=2", 2, False),
+    ],
+)
+def test_a_night_with_xargs_tells_of_a_server_that_is_dead(
+    tmp_path: Path, root: Path, ends: str, code: int, *, rendered: bool
+) -> None:
+    """Pages say so too, and the code is that of the merge where it is bad."""
+    night = root / "examples/parallel/night"
+    ended, asked, _ = stubbed(tmp_path, night, ends=ends)
+    assert (ended, asked.count("render")) == (code, 3 if rendered else 0)
+
+
 def test_the_image_holds_the_scripts(root: Path) -> None:
     text = (root / "examples/cloud-run/Dockerfile").read_text()
     assert "COPY examples/cloud-run/part examples/cloud-run/whole /usr/local/bin/" in text
