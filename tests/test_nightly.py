@@ -498,9 +498,11 @@ def test_a_store_that_somebody_writes_is_waited_for_by_nobody(
 # The doctor
 
 
-def looked(of: Settings, url: str | None) -> dict[str, pipeline.Finding]:
+def looked(
+    of: Settings, url: str | None, environ: dict[str, str] | None = None
+) -> dict[str, pipeline.Finding]:
     of = replace(of, api=replace(of.api, url=url))
-    found = pipeline.doctor(of, environ={}, progress=SilentProgress())
+    found = pipeline.doctor(of, environ=environ or {}, progress=SilentProgress())
     return {each.what: each for each in found}
 
 
@@ -509,6 +511,7 @@ def test_the_doctor_finds_a_whole_night_well_and_sends_nothing(
 ) -> None:
     counting, url = server
     found = looked(settings(tmp_path, post.port), url)
+    found.pop("memory", None)  # where the folders of tests are in memory
     assert {what: each.state for what, each in found.items()} == dict.fromkeys(
         ("server", "list", "snapshots", "site", "bucket", "mail", "heartbeat"), "ok"
     )
@@ -517,6 +520,23 @@ def test_the_doctor_finds_a_whole_night_well_and_sends_nothing(
     assert not counting.details
     assert list(tmp_path.iterdir()) == []
     assert pipeline.worst(tuple(found.values())) == Exit.DONE
+
+
+@pytest.mark.parametrize("folder", ["/dev/shm", "/", "/proc"])  # noqa: S108 - nothing is written
+def test_the_doctor_warns_of_folders_that_take_memory(folder: str) -> None:
+    """As the system itself says where they are; on Cloud Run all but mounted volumes do."""
+    kind = subprocess.run(  # noqa: S603 - a program of the system
+        ["/usr/bin/stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    site = f"{folder}/site-that-is-not-there".replace("//", "/")
+    of = replace(Settings(), site=Site(dir=site), snapshots=Snapshots(dir=site))
+    found = looked(of, None).get("memory")
+    assert (found is not None) == (kind in ("tmpfs", "ramfs"))
+    if found is not None:
+        assert (found.state, found.code) == ("warning", Exit.DONE)
+        assert found.said.startswith(f"{site}: ")
+    there = looked(of, None, {"CLOUD_RUN_JOB": "jmreport"}).get("memory")
+    assert (there is not None) == (folder == "/" or found is not None)
 
 
 def test_the_doctor_says_what_is_wrong_in_plain_words(

@@ -47,6 +47,7 @@ def doctor(
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("server", lambda: _server(settings, environ)),
         ("folders", lambda: _folders(settings)),
+        ("memory", lambda: _memory(settings, environ)),
         ("bucket", lambda: _buckets(settings, environ)),
         ("mail", lambda: _mail(settings)),
         ("watchdog", lambda: _watchdog(settings)),
@@ -248,6 +249,39 @@ def _room(what: str, folder: Path, there: Path) -> Finding:
             hint="a full disk ends a night with exit code 1; what was written before stays",
         )
     return Finding(what=what, said=f"{folder} can be written, {room}")
+
+
+def _memory(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Folders that take memory for what is written: once it is full, a night is killed at once."""
+    folders = dict.fromkeys((settings.snapshots.dir, settings.site.dir))
+    held = [folder for folder in folders if _in_memory(_nearest(Path(folder)), environ)]
+    if held:
+        yield Finding(
+            what="memory",
+            state="warning",
+            said=f"{' and '.join(held)}: what is written there takes memory, some 50 KB for each "
+            "job that is known, and is gone with the machine",
+            hint="size the memory and prune.keep by that, or mount a disk",
+        )
+
+
+def _in_memory(folder: Path, environ: Mapping[str, str]) -> bool:
+    device = folder.stat().st_dev
+    # Whatever its file system calls itself, that of a Cloud Run job is its memory, but for volumes:
+    # https://docs.cloud.google.com/run/docs/container-contract#filesystem
+    if "CLOUD_RUN_JOB" in environ and device == Path("/").stat().st_dev:
+        return True
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+    except OSError:  # a system without it
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    # "25 24 0:23 / /dev/shm rw,relatime - tmpfs tmpfs rw": behind the dash is the kind.
+    for line in mounts.splitlines():
+        about, _, kind = line.partition(" - ")
+        if about.split()[2:3] == [number]:
+            return kind.split(" ")[0] in ("tmpfs", "ramfs")
+    return False
 
 
 def _notes(settings: Settings) -> Iterator[Finding]:
