@@ -2,8 +2,10 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -318,3 +320,36 @@ def test_execution_events_tell_of_attempts_that_no_other_answer_names() -> None:
     tree = {"name": "A", "executionStatus": "Succeeded", "attempts": 2, "executionEvents": events}
     found = calls.of_task(msgspec.convert(tree, TaskMetadata), read)
     assert [(one.attempt, one.status) for one in found] == [(1, "Failed"), (2, "Succeeded")]
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "ends", "ticks", "named"),
+    [
+        # 02:00 is no time of that night, and the hour behind it comes an hour sooner.
+        ("2026-03-29", "00:10", "03:50", ["03:00", "04:00", "05:00"], "Europe/Berlin"),
+        # 02:00 is shown by clocks twice, at two places.
+        ("2026-10-24", "23:30", "03:10", ["02:00", "02:00", "03:00", "04:00"], "Europe/Berlin"),
+        # Behind the change there is one, and nothing before the job began.
+        ("2026-10-25", "01:10", "01:50", ["02:20", "02:30", "02:40", "02:50"], "CET"),
+        ("2026-03-28", "23:10", "00:50", ["00:30", "01:00", "01:30"], "CET"),
+    ],
+)
+def test_ticks_are_times_that_clocks_show_where_they_are_changed(
+    day: str, begins: str, ends: str, ticks: list[str], named: str
+) -> None:
+    """And times are in the zone's name where they are not all in its summer or its winter."""
+    start, end = (datetime.fromisoformat(f"{day}T{clock}Z") for clock in (begins, ends))
+    end += timedelta(days=end < start)
+    one = TaskCalls(
+        name="Align",
+        href="",
+        status="Succeeded",
+        calls=(Call(start=start, end=end, shard=None, attempt=1, status="Succeeded"),),
+    )
+    zone = ZoneInfo("Europe/Berlin")
+    diagram = timing((one,), start=start, end=end, read_at=end, zone=zone, going=False)
+    assert diagram is not None
+    assert [tick.text for tick in diagram.ticks] == ticks
+    places = [number(tick.x) for tick in diagram.ticks]
+    assert places == sorted(set(places))
+    assert diagram.caption.endswith(f"times in {named}.")

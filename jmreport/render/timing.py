@@ -10,7 +10,7 @@ and says so. Positions across are percentages, so the diagram fits any screen an
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from msgspec import Struct
@@ -432,6 +432,8 @@ def _legend(lanes: Sequence[Lane]) -> tuple[tuple[str, str], ...]:
 def _caption(scale: _Scale, zone: tzinfo) -> str:
     first, last = words.day(scale.start, zone), words.day(scale.end, zone)
     named = words.zone_at(scale.start, zone)
+    if words.zone_at(scale.end, zone) != named:  # clocks were changed meanwhile
+        named = words.zone_name(scale.start, zone)
     if first is None or last is None or first.text == last.text:
         return f"{first.text if first else ''}, times in {named}."
     return f"{first.text} to {last.text}, times in {named}."
@@ -459,13 +461,26 @@ def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         passed = (local - midnight).total_seconds()
         at = midnight + timedelta(seconds=(int(passed // step) + 1) * step)
-        found: list[datetime] = []
+        found: list[tuple[datetime, datetime]] = []
         while at <= scale.end and len(found) < 8:
-            found.append(at)
+            found += ((when, at) for when in _moments(at, scale, step))
             at += timedelta(seconds=step)
     except OverflowError:  # a date at the edge of what a calendar holds
         return ()
-    return tuple(_tick(scale.at(at), at, step) for at in found)
+    return tuple(_tick(scale.at(when), at, step) for when, at in sorted(found))
+
+
+def _moments(at: datetime, scale: _Scale, step: int) -> list[datetime]:
+    """When clocks show this time inside the window: twice, or never, where they are changed."""
+    found = []
+    for fold in (0, 1):
+        when = at.replace(fold=fold).astimezone(UTC)
+        shown = when.astimezone(at.tzinfo)
+        # A day begins once, be it that clocks go from 24:00 to 01:00.
+        is_so = shown.replace(tzinfo=None) == at.replace(tzinfo=None)
+        if scale.start < when <= scale.end and when not in found and (is_so or step >= 86400):
+            found.append(when)
+    return found[:1] if step >= 86400 else found
 
 
 def _tick(x: float, at: datetime, step: int) -> Tick:
