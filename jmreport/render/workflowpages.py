@@ -1,6 +1,8 @@
 """The pages of workflows: the list of them, and each one's history."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -135,7 +137,7 @@ def pages(
         return tuple(_line(flow, by_name.get(flow.name, {}), filters, lists) for flow in ordered)
 
     view = WorkflowsView(
-        title=_title(shown, first=report.previous is None),
+        title=_title(shown, earlier, first=report.previous is None),
         lines=lines(shown),
         earlier=lines(earlier),
         none=f"No job of any workflow in this time frame.{filtered.maybe(filters)}",
@@ -161,15 +163,34 @@ def _worst_first(flow: WorkflowReport) -> tuple[int, int, str]:
     return -new, -failing, flow.name
 
 
-def _title(flows: Sequence[WorkflowReport], *, first: bool) -> str:
-    """How many workflows there are, and how many of them need somebody."""
+def _title(
+    shown: Sequence[WorkflowReport], earlier: Sequence[WorkflowReport], *, first: bool
+) -> str:
+    """How many workflows the report has, and how many need somebody, be they of earlier ones."""
+    new, failing = _needing(shown)
+    new_earlier, failing_earlier = _needing(earlier)
+    still = "failing" if first else "still failing"
+    said = (
+        _needing_words(new, new_earlier, "with new failures"),
+        _needing_words(failing, failing_earlier, still),
+    )
+    return ", ".join((words.plural(len(shown), "workflow"), *filter(None, said)))
+
+
+def _needing(flows: Sequence[WorkflowReport]) -> tuple[int, int]:
+    """How many workflows have new failures, and how many others still fail."""
     counts = [_failing(flow) for flow in flows]
     new = sum(fresh > 0 for fresh, _ in counts)
-    failing = sum(fresh == 0 and old > 0 for fresh, old in counts)
-    said = [f"{words.number(new)} with new failures"] if new else []
-    if failing:
-        said.append(f"{words.number(failing)} {'failing' if first else 'still failing'}")
-    return ", ".join((words.plural(len(flows), "workflow"), *said))
+    return new, sum(fresh == 0 and old > 0 for fresh, old in counts)
+
+
+def _needing_words(shown: int, earlier: int, what: str) -> str:
+    if not shown + earlier:
+        return ""
+    said = f"{words.number(shown + earlier)} {what}"
+    if not earlier:
+        return said
+    return f"{said} ({f'{words.number(earlier)} ' if shown else ''}not in this report)"
 
 
 def _failing(flow: WorkflowReport) -> tuple[int, int]:
@@ -382,11 +403,8 @@ def _lede(flow: WorkflowReport, filters: Filters) -> str:
 def _usual(flow: WorkflowReport) -> str:
     usual = flow.usual
     if usual is None:
-        seen = sum(status == "Succeeded" for _, _, status in flow.durations)
-        times = {0: "Never seen to succeed", 1: "Seen to succeed once"}.get(
-            seen, f"Seen to succeed {words.number(seen)} times"
-        )
-        return f"{times}; no usual duration yet (needs 5)."
+        # How many there were is not known: what is drawn are the last that ended, however they did.
+        return "No usual duration yet: it needs 5 successful runs that took a known time."
     return (
         f"{words.duration(usual.median)}; the middle 80 % take {words.duration(usual.p10)} to "
         f"{words.duration(usual.p90)}, the longest {words.duration(usual.longest)} "
@@ -421,11 +439,15 @@ def _cause(
 
 
 def _tasks(flow: WorkflowReport, by_status: Window, lists: Lists, at: str) -> Iterator[TaskRow]:
-    everybody = [job for jobs in by_status.values() for job in jobs]
+    failed: defaultdict[str, list[str]] = defaultdict(list)
+    for job in chain.from_iterable(by_status.values()) if flow.failed_tasks else ():
+        row = lists.jobs.row(job)
+        # One that runs, or succeeded in the end, may have a failed task too: it is no failed job.
+        if row and row.status == "Failed":
+            for task in row.failed_tasks:
+                failed[task].append(job)
     for task, count in flow.failed_tasks:
-        jobs = [
-            job for job in everybody if (row := lists.jobs.row(job)) and task in row.failed_tasks
-        ]
+        jobs = failed[task]
         href = ""
         if len(jobs) == count:
             address = lists.link_or_job(

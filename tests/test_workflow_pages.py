@@ -1,0 +1,75 @@
+"""Pages of workflows: what they count, what they lead to, and what is not known of a workflow."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mail_cases import HEAP, job, settings, store
+from msgspec.structs import replace
+
+from jmreport import pipeline
+from jmreport.progress import SilentProgress
+from jmreport.records import Failure, JobRow
+from jmreport.render import addresses
+
+PAGE = addresses.workflow("germline")
+
+
+def rendered(folder: Path, page: str) -> str:
+    """What a reader of a page sees, and its links, on one line."""
+    pipeline.render(settings(folder), progress=SilentProgress(), workers=1)
+    text = (folder / "site" / page).read_text()
+    text = re.sub(r"<(?!a |/a).*?>", " ", text[text.index("<h1") :])
+    return " ".join(text.split())
+
+
+def title(page: str) -> str:
+    return page.partition(" Workflows of this report")[0]
+
+
+def test_the_list_counts_failing_workflows_that_did_not_run(tmp_path: Path) -> None:
+    """One that runs weekly, in reports of a day: as the overview, the title counts it."""
+    weekly = job("w", 2, "Failed", name="weekly")
+    store(tmp_path / "snapshots", [weekly], [job("a", 1)], [job("a", 0)], timeframe="HOURS_24")
+    page = rendered(tmp_path, "workflows/index.html")
+    assert title(page) == "1 workflow, 1 still failing (not in this report)"
+    assert "Not in this report" in page
+
+
+def test_the_list_tells_how_many_of_the_failing_workflows_did_not_run(tmp_path: Path) -> None:
+    weekly = job("w", 2, "Failed", name="weekly")
+    nights = [[weekly], [job("a", 1, "Failed")], [job("a", 0, "Failed")]]
+    store(tmp_path / "snapshots", *nights, timeframe="HOURS_24")
+    page = rendered(tmp_path, "workflows/index.html")
+    assert title(page) == "1 workflow, 2 still failing (1 not in this report)"
+
+
+def test_a_task_leads_to_the_jobs_that_failed_in_it_whatever_others_do(tmp_path: Path) -> None:
+    """A job that runs, or succeeded at last, has failed in the task as well, and is not counted."""
+    others = [
+        replace(job(name, 0, status), failure=Failure(message=HEAP, task="Align"))
+        for name, status in (("r", "Running"), ("s", "Succeeded"))
+    ]
+    store(tmp_path / "snapshots", [*(job(f"f{n}", 0, "Failed") for n in range(3)), *others])
+    page = rendered(tmp_path, PAGE)
+    [link] = re.findall(r'Align <a href="([^"]+)">3</a>', page)
+    listed = (tmp_path / "site" / PAGE).parent / link.partition("#")[0]
+    assert listed.is_file()
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        [job(f"s{n}", 1) for n in range(4)] + [job(f"f{n}", 0, "Failed") for n in range(50)],
+        [replace(each, start=each.end) for each in (job(f"s{n}", 0) for n in range(50))],
+        [job("f", 0, "Failed")],
+    ],
+)
+def test_how_often_a_workflow_succeeded_is_not_said_where_nobody_counted(
+    tmp_path: Path, jobs: list[JobRow]
+) -> None:
+    """What is kept of it are the last that ended, however they did."""
+    store(tmp_path / "snapshots", jobs)
+    page = rendered(tmp_path, PAGE)
+    assert "No usual duration yet: it needs 5 successful runs that took a known time." in page
+    assert "een to succeed" not in page
