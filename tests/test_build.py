@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from analysis_cases import run
 from doses import dose
 from listing_server import Jobs
 from msgspec.structs import replace
@@ -24,6 +26,8 @@ from jmreport.analysis import summarise
 from jmreport.collectors.demo import Demo, Like, serve
 from jmreport.errors import Exit, NothingUsableError, UsageError
 from jmreport.models import TIME_FRAMES
+from jmreport.pipeline.collecting import keep_invented_jobs_apart
+from jmreport.pipeline.values import BUILT_IN
 from jmreport.progress import SilentProgress
 from jmreport.records import FRAME_LENGTHS, moment
 from jmreport.settings import Api, Collect, Settings, Site, Snapshots
@@ -226,6 +230,40 @@ def test_runs_that_failed_say_whose_jobs_are_to_lie_there(settings: Settings) ->
         build(settings, "http://127.0.0.1:9")
     with pytest.raises(UsageError, match="is for the jobs of a real server"):
         invent(settings)
+
+
+def test_a_real_servers_jobs_never_go_among_invented_ones(settings: Settings) -> None:
+    """Nor does a part of them, nothing is written, and the doctor says so beforehand."""
+    invent(settings)
+    before = bytes_of(settings.snapshots.dir)
+    with serve(Demo(now=NOW, jobs=20), port=0) as server:
+        server.start()
+        asked: dict[str, Any] = {
+            "now": NOW,
+            "source": pipeline.Source(url=server.url),
+            "environ": {},
+        }
+        quiet = SilentProgress()
+        for ask in (pipeline.collect, partial(pipeline.collect_part, shard="1/2")):
+            with pytest.raises(UsageError, match="holds invented jobs of --demo") as refused:
+                ask(settings, **asked, progress=quiet)
+            assert "or give --snapshots and --site" in refused.value.hint
+        named = replace(settings, api=Api(url=server.url))
+        found = pipeline.doctor(named, environ={}, progress=quiet)
+    said = [each for each in found if "holds invented jobs of --demo" in each.said]
+    assert [(each.what, each.code) for each in said] == [("snapshots", Exit.USAGE)]
+    assert bytes_of(settings.snapshots.dir) == before
+
+
+def test_real_nights_that_lie_among_invented_ones_already_go_on(settings: Settings) -> None:
+    """Nobody is told to remove what a server said; a demo that failed keeps nobody away either."""
+    real = run(1)
+    invented = replace(run(0), asked=replace(run(0).asked, server=BUILT_IN))
+    source = pipeline.Source(url="https://other.example.org")
+    keep_invented_jobs_apart((invented, real), source, settings)
+    keep_invented_jobs_apart((replace(invented, state="failed"),), source, settings)
+    with pytest.raises(UsageError):
+        keep_invented_jobs_apart((replace(real, state="failed"), invented), source, settings)
 
 
 class Echo:

@@ -68,7 +68,9 @@ def test_the_readme_begins_with_a_picture_and_two_commands() -> None:
     assert text.index("![") < text.index("    python3") < first
     lines = [line for line in text[:first].splitlines() if line.startswith("    ")]
     assert len(lines) == 2
-    assert lines[0].endswith("jmreport build --demo --timeframe DAYS_7")
+    apart = "--snapshots demo/snapshots --site demo/site"
+    assert lines[0].endswith(f"jmreport build --demo --timeframe DAYS_7 {apart}")
+    assert "(then open `demo/site/index.html`)" in text[:first]
     assert lines[1].endswith("pytest -q -n auto")
 
 

@@ -33,7 +33,7 @@ from jmreport.pipeline.asking import (
 )
 from jmreport.pipeline.crawling import PartOf, crawl
 from jmreport.pipeline.keeping import open_store
-from jmreport.pipeline.values import Outcome, Source
+from jmreport.pipeline.values import BUILT_IN, PLANTED, Outcome, Source
 from jmreport.progress import Progress
 from jmreport.records import Asked, Gap, Run
 from jmreport.settings import Settings
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 #: How a run that was cut short is taken up again.
 GO_ON = "run the same command again to go on from there"
+#: What to do where a real server's jobs would go among invented ones.
+APART = "remove it and the site that was made of it, or give --snapshots and --site"
 #: How the client's words begin for a server that is gone, or cannot be reached.
 SILENCE = ("the server has stopped answering", "connection", "no connection", "host not found")
 
@@ -259,10 +261,17 @@ def read_all(
 
 
 def keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: Settings) -> None:
-    """The built-in server's jobs never go among others: a real one's, or planted nights'."""
+    """The built-in server's jobs never go among others, a real one's or planted nights', nor a
+    real server's among them."""
     # Where none brought anything, runs that failed say whose jobs are to lie there.
     telling = [run for run in before if run.usable] or before
     others = {run.asked.server for run in telling} - {source.name}
+    if not source.demo and only_invented(before):
+        raise UsageError(
+            f"{settings.snapshots.dir} holds invented jobs of --demo, "
+            "which would count as this server's nights before",
+            hint=APART,
+        )
     if source.demo and others:
         whose = "a real server" if any(map(_is_real, others)) else "another invented one"
         raise UsageError(
@@ -271,8 +280,17 @@ def keep_invented_jobs_apart(before: tuple[Run, ...], source: Source, settings: 
         )
 
 
+def only_invented(runs: tuple[Run, ...]) -> bool:
+    """Whether runs brought jobs, and all of them are the built-in server's.
+
+    Where a real server's are among them already, its nights go on: they are worth more.
+    """
+    servers = {run.asked.server for run in runs if run.usable}
+    return bool(servers) and not any(map(_is_real, servers))
+
+
 def _is_real(server: str) -> bool:
-    return "://" in server
+    return server not in (BUILT_IN, PLANTED)
 
 
 def moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:

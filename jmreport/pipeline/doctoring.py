@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from jmreport.errors import Exit, JmreportError, UnreadableError, first
+from jmreport.errors import Exit, JmreportError, UnreadableError, UsageError, first
 from jmreport.pipeline.asking import client_for, credentials_for
+from jmreport.pipeline.collecting import keep_invented_jobs_apart
 from jmreport.pipeline.values import Source
 from jmreport.progress import Progress
 from jmreport.settings import Settings
@@ -52,6 +53,7 @@ def doctor(
         ("mail", lambda: _mail(settings)),
         ("watchdog", lambda: _watchdog(settings)),
         ("notes", lambda: _notes(settings)),
+        ("snapshots", lambda: _invented(settings)),
         ("snapshots", lambda: _identity(settings)),
     )
     for name, look in looks:
@@ -289,6 +291,21 @@ def _notes(settings: Settings) -> Iterator[Finding]:
 
     for mistake in guiding.read(settings.report).mistakes:
         yield Finding(what="notes", state="warning", said=mistake)
+
+
+def _invented(settings: Settings) -> Iterator[Finding]:
+    """Whether the snapshots hold what --demo left there, which no real night goes on."""
+    from jmreport.pipeline import keeping
+
+    if settings.api.url is None or not Path(settings.snapshots.dir).is_dir():
+        return
+    try:
+        with keeping.open_store(settings, create=False) as store:
+            keep_invented_jobs_apart(store.runs(), Source(url=settings.api.url), settings)
+    except UsageError as error:
+        yield _wrong("snapshots", error)
+    except JmreportError:
+        return  # what cannot be read ends a night, which says why
 
 
 def _identity(settings: Settings) -> Iterator[Finding]:

@@ -20,6 +20,11 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     nights: int = 0
 
 
+#: The built-in server, and its planted nights, as runs remember them.
+BUILT_IN = "the built-in demo server"
+PLANTED = f"{BUILT_IN}'s planted nights"
+
+
 class Source(Struct, frozen=True, kw_only=True):
     """Where jobs come from: a server's address, or the built-in server in process.
 
@@ -34,8 +39,8 @@ class Source(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The server as runs remember it."""
         if self.demo and self.demo.nights:
-            return "the built-in demo server's planted nights"
-        return self.url or "the built-in demo server"
+            return PLANTED
+        return self.url or BUILT_IN
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
