@@ -93,7 +93,7 @@ class Site(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Annotated[
         str | None,
         Meta(
-            description="The address under which the site is hosted.",
+            description="The address under which the site's folder is hosted, without index.html.",
             examples=["https://reports.example.org/jobs/"],
         ),
     ] = None

@@ -566,6 +566,15 @@ def _server(text: str) -> str | None:
     return None
 
 
+def _folder_address(url: str) -> str | None:
+    """Where a folder of pages is hosted: a page's address would make every link of mails dead."""
+    wrong = _address(url)
+    page = urlsplit(url).path.rpartition("/")[2] if wrong is None else ""
+    if page.lower().endswith((".html", ".htm")):
+        return f"the folder's address, without {page}, not {_shown(url)}"
+    return wrong
+
+
 def _origin(url: str) -> str | None:
     """An address of a server of ours: nothing behind its host and port."""
     wrong = _address(url)
@@ -596,7 +605,7 @@ def _who(given: str) -> str | None:
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
-    "site.url": _address,
+    "site.url": _folder_address,
     "collect.status": _statuses,
     "collect.start": _instant,
     "collect.end": _instant,

@@ -134,6 +134,11 @@ def test_a_date_may_be_a_date_of_toml() -> None:
             "jmreport.toml: api.google_auth: expected true or false, not 1",
         ),
         (
+            '[site]\nurl = "https://reports.example.org/nightly/index.html"',
+            "jmreport.toml: site.url: the folder's address, without index.html, "
+            "not 'https://reports.example.org/nightly/index.html'",
+        ),
+        (
             '[collect]\nstatus = "Failed"',
             "jmreport.toml: collect.status: expected a list of texts, not 'Failed'",
         ),
