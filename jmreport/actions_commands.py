@@ -101,19 +101,27 @@ def register(app: typer.Typer) -> None:
         _do(given, source, wish, jobs, json=json)
 
 
+def _this_user() -> str:
+    """Who runs this, in a word that a rule can name: a container's user id may have no name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # the last on Windows; OSError since Python 3.13
+        return f"uid-{os.getuid()}" if hasattr(os, "getuid") else "local"
+
+
 def register_serve(app: typer.Typer) -> None:
     """Make `serve` a command of the program."""
 
     @command(app, *SERVING, SNAPSHOTS, API_URL)
     def serve(given: Given) -> None:
         """Serve the site with its actions, until it is stopped."""
-        import getpass
-
         from jmreport import pipeline
 
         server = pipeline.actions_server(
             given.settings,
-            user=getpass.getuser(),
+            user=_this_user() if given.settings.actions.mode == "local" else "",
             now=lambda: datetime.now(UTC),
             source=server_of(given),
             environ=os.environ,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jmreport.actions_commands import _this_user
 from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
 from jmreport.collectors.demo.api import Like
@@ -352,6 +353,27 @@ def test_no_command_that_acts_offers_the_built_in_server(
     for args in (["abort", "a"], ["label", "a", "b=c"], ["serve", "--mode", "local"]):
         assert main(args) == 2
         assert "--demo" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [("local", "no snapshot in snapshots"), ("iap", "actions.url is not set")],
+)
+def test_a_user_id_without_a_name_serves_as_its_number(
+    mode: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As in a container; who proves themselves need not know who serves."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 987_654_321)
+    assert _this_user() == "uid-987654321"
+    assert main(["serve", "--mode", mode, "--port", "0", "--api-url", "http://127.0.0.1:1"]) != 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_server_that_is_down_is_told_before_anything_is_sent(
