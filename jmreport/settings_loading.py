@@ -53,6 +53,17 @@ OTHER_VARIABLES = (
     "JMREPORT_TESTS_COMPLETE",
 )
 
+#: What Kubernetes puts into each pod for a Service that is called jmreport, or jmreport-web.
+_OF_A_SERVICE = tuple(
+    (re.compile(rf"JMREPORT(_\w+)?_({name})"), re.compile(value))
+    for name, value in (
+        (r"SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP)_ADDR", r"[0-9a-fA-F.:]+"),
+        (r"SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_PORT", r"\d+"),
+        (r"PORT(_\d+_(TCP|UDP|SCTP))?", r"(tcp|udp|sctp)://\S+:\d+"),
+        (r"PORT_\d+_(TCP|UDP|SCTP)_PROTO", r"tcp|udp|sctp"),
+    )
+)
+
 #: What begins so is in a bucket, and no path.
 BUCKETS = "gs://"
 #: What looks like an address: of any scheme, also one that is misspelt.
@@ -220,7 +231,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
     known = {key.variable: key for key in KEYS.values() if not key.listed}
     values: dict[str, Value] = {}
     for name, text in sorted(environ.items()):
-        if not name.startswith(_OURS) or name in OTHER_VARIABLES:
+        if not name.startswith(_OURS) or name in OTHER_VARIABLES or _of_a_service(name, text):
             continue
         key = known.get(name)
         if key is None:
@@ -237,6 +248,17 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
         if text:
             values[key.path] = Value(name, _typed(key, text))
     return values
+
+
+def _of_a_service(name: str, text: str) -> bool:
+    """Whether a variable is an address that nobody wrote: of a Service in the same namespace.
+
+    >>> _of_a_service("JMREPORT_PORT", "tcp://10.96.0.7:80")
+    True
+    >>> _of_a_service("JMREPORT_PORT", "80")
+    False
+    """
+    return any(names.fullmatch(name) and values.fullmatch(text) for names, values in _OF_A_SERVICE)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

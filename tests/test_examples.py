@@ -30,6 +30,7 @@ def test_the_settings_on_kubernetes_are_settings(root: Path) -> None:
     found = checked(from_text("\n".join(lines), file=Path("/etc/jmreport/jmreport.toml")))
     assert found != Settings()
     assert found.api.token_file == "/secrets/token"  # noqa: S105 - a file's name
+    assert "enableServiceLinks: false" in text
 
 
 def test_the_deployment_names_every_step_before_it_does_any(root: Path) -> None:

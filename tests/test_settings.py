@@ -301,6 +301,26 @@ def test_variables_that_are_no_settings_are_left_alone() -> None:
     assert from_environment(environ) == {}
 
 
+@pytest.mark.parametrize("service", ["JMREPORT", "JMREPORT_WEB", "JMREPORT_ACTIONS"])
+def test_addresses_that_kubernetes_gives_each_pod_are_no_settings(service: str) -> None:
+    """Of a Service called jmreport, jmreport-web or jmreport-actions; written by hand they are
+    settings, or mistakes."""
+    port = f"{service}_PORT_443_TCP"
+    environ = {
+        f"{service}_SERVICE_HOST": "10.96.0.7",
+        f"{service}_SERVICE_PORT": "443",
+        f"{service}_SERVICE_PORT_HTTPS": "443",
+        f"{service}_PORT": "tcp://10.96.0.7:443",
+        port: "tcp://[fd00::7]:443",
+        f"{port}_PROTO": "tcp",
+        f"{port}_PORT": "443",
+        f"{port}_ADDR": "fd00::7",
+    }
+    assert from_environment(environ) == {}
+    assert from_environment({"JMREPORT_ACTIONS_PORT": "8443"})["actions.port"].value == 8443
+    assert "no such setting" in mistake(**{f"{service}_SERVICE_PORT": "web"}).message
+
+
 def test_text_that_looks_like_nothing_is_text() -> None:
     assert load(environ={"JMREPORT_COLLECT_NAME": "null"}).collect.name == "null"
 
