@@ -108,7 +108,8 @@ def test_every_flag_that_a_document_names_exists(document: Path) -> None:
     # A command that goes on in the next line is one.
     for line in document.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
         if not re.search(
-            r"\b(pip|uv|npm|apt-get|sha256sum|gcloud|kubectl|useradd|systemctl|parallel)\b", line
+            r"\b(pip|uv|npm|apt-get|sha256sum|gcloud|kubectl|useradd|systemctl|parallel|SBATCH)\b",
+            line,
         ):
             assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)) - ARROWS <= known, line
 

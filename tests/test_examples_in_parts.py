@@ -27,7 +27,8 @@ done
 if [ -n "$array" ]; then
   for task in $(seq "$array"); do SLURM_ARRAY_TASK_ID=$task "$@" >&2 || :; done
 else
-  "$@" >&2 || :
+  "$@" >&2
+  echo "$?" >"$SBATCH_LOG.code"
 fi
 echo 4711
 """
@@ -82,7 +83,7 @@ def test_a_night_with_xargs(tmp_path: Path, root: Path, one: dict[str, bytes]) -
 
 
 def test_a_night_on_slurm(tmp_path: Path, root: Path, one: dict[str, bytes]) -> None:
-    """Each step waits for the one before, however that ended."""
+    """Each step waits for the one before, however that ended; a night without a run fails."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/sbatch").write_text(SBATCH)
     (tmp_path / "bin/sbatch").chmod(0o755)
@@ -96,6 +97,14 @@ def test_a_night_on_slurm(tmp_path: Path, root: Path, one: dict[str, bytes]) -> 
     ]  # fmt: skip
     assert ["--array=1-2" in line for line in queued] == [True, False, True, False]
     assert all("--dependency=afterany:4711" in line for line in queued[1:])
+    assert int(Path(f"{log}.code").read_text()) in (Exit.DONE, Exit.INCOMPLETE)
+    # The next night's parts never ran, and merge was killed in the one after.
+    merge, site = (root / f"examples/slurm/{name}.sbatch" for name in ("merge", "site"))
+    lost = {"NIGHT": "2026-11-24T02:14:00Z"}
+    assert run(tmp_path, "sh", merge, **lost).returncode == Exit.USAGE
+    assert run(tmp_path, "sh", site, **lost).returncode == Exit.USAGE
+    assert run(tmp_path, "sh", site, NIGHT="2026-11-25T02:14:00Z").returncode == Exit.FAILED
+    assert not [*tmp_path.glob("merge-*")]
 
 
 def test_a_night_on_cloud_run(tmp_path: Path, root: Path, one: dict[str, bytes]) -> None:
