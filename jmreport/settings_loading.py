@@ -568,6 +568,17 @@ def _statuses(given: tuple[str, ...]) -> str | None:
     return f"{_shown(wrong)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
 
 
+def _prices(given: dict[str, float]) -> str | None:
+    """Each is held to the limits of the price of everybody's hour: no page can tell of nan USD."""
+    hour = KEYS["prices.hour"]
+    for task, price in given.items():
+        try:
+            msgspec.convert(price, hour.type)
+        except msgspec.ValidationError:
+            return f"{_shown(task)}: expected {_expected(hour)}, not {_shown(price)}"
+    return None
+
+
 def _mailbox(text: str) -> str | None:
     try:
         mailbox(text)
@@ -634,6 +645,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "collect.submission": _instant,
     "report.timezone": _zone,
     "nightly.deadline": _duration,
+    "prices.tasks": _prices,
     "redact.patterns": _patterns,
     "gate.fail_on": _one_of(GATES),
     "prune.keep": _length,

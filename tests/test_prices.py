@@ -84,3 +84,20 @@ def test_where_only_some_tasks_have_a_price_the_sum_is_at_least_that(folder: Pat
     assert 0 < waste["report"]["money"] < waste["report"]["lost_seconds"] / 3600 * 2
     assert f"{waste['report']['money']:.2f} USD at least." in page
     assert "Tasks without a price are left out of the money." in page
+
+
+def test_a_price_of_a_task_that_nobody_has_is_named(folder: Path) -> None:
+    """Written wrong, its task would cost what every other does, and nothing would say so."""
+    prices = "[prices]\ntasks = { StarFusoin = 2.0, StarFusion = 2.0, Nothing_like_it = 1.0 }\n"
+    rendered(folder, prices)
+    quality = (folder / "site/quality.html").read_text()
+    said = "[prices] tasks: {}: no job that ended has such a task"
+    assert f"<li>{said.format('StarFusoin')}; did you mean StarFusion?</li>" in quality
+    assert f"<li>{said.format('Nothing_like_it')}</li>" in quality
+    assert quality.count("[prices] tasks:") == 2
+
+
+def test_prices_of_tasks_are_no_mistake_where_nobody_has_any() -> None:
+    """As on a server of dsub, or before the first job has ended."""
+    over = runs(1)
+    assert taskpages.mistakes(Prices(tasks={"Align": 1.0}), report(entries(4, over), over)) == ()

@@ -443,6 +443,14 @@ def test_a_table_that_may_be_given_again_is_read_each_time() -> None:
             '[prices]\ntasks = { Align = "much" }',
             "jmreport.toml: prices.tasks: expected a table of numbers, not {'Align': 'much'}",
         ),
+        *(
+            (
+                f"[prices]\ntasks = {{ Sort = 0, Align = {price} }}",
+                "jmreport.toml: prices.tasks: 'Align': expected a number from 0 to 1000000, "
+                f"not {price}",
+            )
+            for price in ("nan", "inf", "-1.0", "1000001.0")
+        ),
     ],
 )
 def test_a_mistake_in_the_reports_tables_is_named_with_its_place(text: str, said: str) -> None:

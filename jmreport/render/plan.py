@@ -142,11 +142,13 @@ def _as_of(report: Report, zone: tzinfo) -> words.Moment | None:
 
 
 def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, ...]:
-    """What is wrong with the notes and the promises of the site's owner."""
+    """What is wrong with the notes, the promises and the prices of the site's owner."""
     unused = guides.unused(
         {flow.name for flow in report.workflows}, {cause.id for cause in report.causes}
     )
-    return (*guides.mistakes, *unused, *promises.mistakes(settings.slo, report))
+    promised = promises.mistakes(settings.slo, report)
+    priced = taskpages.mistakes(settings.prices, report)
+    return (*guides.mistakes, *unused, *promised, *priced)
 
 
 def told_of(report: Report) -> set[str]:

@@ -9,6 +9,7 @@ where the settings name a price of an hour.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -207,6 +208,25 @@ def money_words(cost: Cost, prices: Prices) -> str:
     if whole == "0.00" and cost.lost_money > 0:
         whole = "under 0.01"
     return f"{whole} {prices.currency}{' at least' if cost.unpriced else ''}"
+
+
+def mistakes(prices: Prices, report: Report) -> tuple[str, ...]:
+    """Prices of tasks that nobody has: written wrong, the task costs what every other does.
+
+    None behind a filter, which may be why, nor where no job has a task.
+    """
+    ran = {one.measure.task for night in report.nights for one in night.tasks}
+    if report.waste:
+        ran.update(one.task for one in report.waste.tasks)
+    names = {name for task in ran for name in (task, task.rpartition(".")[2]) if name}
+    if not names or filtered.narrows(report.run.asked.filters):
+        return ()
+    return tuple(
+        f"[prices] tasks: {words.cut_middle(task, 100)}: no job that ended has such a task"
+        + next((f"; did you mean {near}?" for near in get_close_matches(task, names, n=1)), "")
+        for task in prices.tasks
+        if task not in names
+    )
 
 
 def hours(seconds: float) -> str:
