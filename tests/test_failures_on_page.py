@@ -364,9 +364,9 @@ def test_an_operation_shows_error_and_events_first_and_then_all_it_holds() -> No
                 "error": {"code": 9, "message": "Execution failed"},
             }
         ),
-        id=JOB,
+        id="op-7",
     )
-    order = ("error 9: Execution failed", JOB, "Sun 22 Nov 2026, 22:05 UTC", "State done",
+    order = ("error 9: Execution failed", "ID op-7", "Sun 22 Nov 2026, 22:05 UTC", "State done",
              "Zone us-central1-f", "Mon 23 Nov 2026, 00:03 UTC Worker released", "All it holds",
              "events (1 event, shown above)", "deep (1 item) #1 1", "code 9")  # fmt: skip
     places = [shown.index(words) for words in order]

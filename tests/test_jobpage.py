@@ -213,6 +213,24 @@ def test_logs_that_the_limit_left_out_are_said() -> None:
     assert f"Of this job's logs {why}." in unescape(text(page(of)))
 
 
+def test_operations_that_the_limit_left_out_are_said() -> None:
+    """Below those that were read; what a server does not offer is no such limit."""
+    why = "only 1 was asked for, 3 more were not; [collect] operation_details is the limit"
+    for note, said in ((why, True), ("this server does not offer them: 404", False)):
+        notes = (Gap(what="operations", why=note, job=JOB),)
+        of = record(operations={"projects/p/operations/7": {"details": "{}"}}, notes=notes)
+        shown = unescape(text(page(of)).partition("All details")[2])
+        assert (f"Of this job's operations {note}." in shown) == said
+
+
+def test_an_operation_that_is_answered_with_the_jobs_id_has_no_id_of_its_own() -> None:
+    """As by the shim, whatever operation is asked for."""
+    for name, shown in ((JOB, False), ("operations/7", True)):
+        answer = {"projects/p/operations/7": {"id": name, "details": '{"done": true}'}}
+        block = page(record(operations=answer)).partition('id="operation-1"')[2]
+        assert ("<dt>ID</dt>" in block.partition("</dl>")[0]) == shown
+
+
 def test_an_end_before_its_start_gives_no_duration_and_says_so() -> None:
     tree = detail(status="Succeeded", end="2026-11-22T22:04:00+00:00", failures=[])
     assert summarise(record(tree)).took is None

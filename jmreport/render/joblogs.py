@@ -13,7 +13,7 @@ from jmreport.render.jobfacts import Making
 #: Lines of a log that stand open, and characters of it that a page holds.
 LINES = 12
 CHARACTERS = 20_000
-#: How a note begins that says that a limit kept logs out.
+#: How a note begins that says that a limit kept logs, or operations, out.
 _LIMITED = ("only ", "none was asked")
 _TELLING = re.compile(
     r"\berror\b|exception|fatal|\bkilled\b|out of memory|no space left|denied|traceback", re.I
@@ -67,7 +67,7 @@ class Logs:
     @property
     def not_asked(self) -> str:
         """How many logs were not asked for, in a sentence, where a limit kept some out."""
-        return f"Of this job's logs {self._left}." if self._left.startswith(_LIMITED) else ""
+        return _not_asked("logs", self._left)
 
     def unshown(self) -> tuple[str, ...]:
         """Addresses of logs that were read, or asked for in vain, and are not shown yet."""
@@ -99,6 +99,15 @@ class Logs:
         if self._left:
             return f"Log was not read ({self._left})."
         return "Log was not asked for." if failed else "Only logs of failures are asked for."
+
+
+def operations_not_asked(notes: Iterable[Gap]) -> str:
+    """The same of a job's operations."""
+    return _not_asked("operations", next((n.why for n in notes if n.what == "operations"), ""))
+
+
+def _not_asked(what: str, left: str) -> str:
+    return f"Of this job's {what} {left}." if left.startswith(_LIMITED) else ""
 
 
 def _about(prefix: str, gaps: Iterable[Gap]) -> dict[str, str]:

@@ -41,7 +41,8 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class OperationView(Struct, frozen=True, kw_only=True):
-    """An operation: `id` is what the answer calls it, `raw` its details where they are no JSON."""
+    """An operation: `id` is what the answer calls it, "" where that is the job's own, and `raw` its
+    details where they are no JSON."""
 
     anchor: str
     name: str
@@ -76,7 +77,8 @@ def _operation(name: str, answer: JobOperationResponse, making: Making) -> Opera
         anchor=making.operations[name],
         name=making.budget.name(name, 200),
         href=making.facts.links.operation(name),
-        id=making.budget.name(answer.id or "", 200),
+        # The shim answers with the job's id, which would read as the operation's.
+        id=making.budget.name(answer.id or "", 200) if answer.id != making.id else "",
         facts=tuple((key, making.budget.name(text, 200)) for key, text in _facts(tree)),
         times=tuple((key, words.when(at, making.facts.zone)) for key, at in _times(tree)),
         error=making.budget.take(_error(tree), _LONGEST),

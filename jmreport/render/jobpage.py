@@ -22,6 +22,7 @@ from jmreport.render import (
     jobfailures,
     jobhead,
     jobhistory,
+    joblogs,
     joboperations,
     jobtasks,
     jobverdict,
@@ -90,6 +91,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     children: SubJobs
     tables: tuple[Values, ...]
     operations: tuple[OperationView, ...]
+    operations_not_asked: str
     events: Events
     misfits: tuple[values.Value, ...]
     raw: str
@@ -175,6 +177,7 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         children=children,
         tables=tables,
         operations=operations,
+        operations_not_asked=joblogs.operations_not_asked(record.notes),
         events=events,
         misfits=misfits,
         raw=_raw(record, read),
