@@ -561,11 +561,14 @@ def _one_of(known: tuple[str, ...]) -> Callable[[tuple[str, ...]], str | None]:
 def _statuses(given: tuple[str, ...]) -> str | None:
     """A word that the API doesn't have would be an error at the server, or an empty list."""
     wrong = next((word for word in given if word not in JOB_STATUSES), None)
-    if wrong is None:
-        return None
-    near = get_close_matches(wrong.title(), JOB_STATUSES, n=1)
+    return None if wrong is None else no_status(wrong)
+
+
+def no_status(word: str) -> str:
+    """What to say of a word that is none of the API's statuses."""
+    near = get_close_matches(word.title(), JOB_STATUSES, n=1)
     guess = f"; did you mean {near[0]}?" if near else "."
-    return f"{_shown(wrong)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
+    return f"{_shown(word)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
 
 
 def _prices(given: dict[str, float]) -> str | None:

@@ -15,6 +15,9 @@ from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
 from jmreport.collectors.demo.api import Like
 from jmreport.collectors.demo.serve import Server
+from jmreport.errors import UsageError
+from jmreport.pipeline import acting
+from jmreport.records import JobRow
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 SENT = ("AbortJob", "UpdateJobLabels")
@@ -305,6 +308,18 @@ def test_where_means_jobs_of_the_last_snapshot_and_shows_them_before_it_asks(
         assert len(sent(server)) == len(meant)
         assert main(["label", "--where", "status=Failed", "--where", "name=x", "a=b", *url]) == 2
         assert main(["label", "--where", "colour=red", "a=b", *url]) == 2
+        capsys.readouterr()
+        assert main(["label", "--where", "status=Faild", "a=b", *url]) == 2
+        said = "--where status=Faild: 'Faild' is no status of the API; did you mean Failed? There"
+        assert said in capsys.readouterr().err
+
+
+def test_where_may_ask_for_a_status_that_only_this_server_has() -> None:
+    """A new word of a server is no mistake where a job has it."""
+    row = JobRow(id="a", name="n", status="Paused")
+    acting.refuse_no_status(["status=paused", "status=onhold"], [row])
+    with pytest.raises(UsageError):
+        acting.refuse_no_status(["status=paused"], [])
 
 
 @pytest.mark.parametrize(

@@ -152,14 +152,23 @@ def test_the_first_issue_that_holds_and_matches_is_the_known_one(
         ("[[issue]\n", "is not TOML"),
         ("[issue]\nmatch = 'x'", "issue: write [[issue]]"),
         ("[[issue]]\nmatch = '('", "issue 1: match is no regular expression"),
-        ("[[issue]]\ntitle = 'x'", "issue 1: Object missing required field `match`"),
+        ("[[issue]]\ntitle = 'x'", "issue 1: it has no match"),
         (
             "[[issue]]\nmatch = 'x'\nlink = 'javascript:alert(1)'",
-            "issue 1: Expected `str` matching",
+            "issue 1: link: expected an https:// address of 2000 characters at most",
         ),
-        ("[[issue]]\nmatch = 'x'\nuntill = 2026-01-01", "contains unknown field `untill`"),
-        ("[[issue]]\nmatch = 'x'\nuntil = 'soon'", "issue 1: "),
-        ("[[issue]]\nmatch = ''", "issue 1: Expected `str` of length >= 1"),
+        (
+            "[[issue]]\nmatch = 'x'\nuntill = 2026-01-01",
+            ": untill: no such key; did you mean until?",
+        ),
+        ("[[issue]]\nmatch = 'x'\nseverity = 1", "severity: no such key; there are match, title,"),
+        ("[[issue]]\nmatch = 'x'\nuntil = 'soon'", "1: until: expected a day, like 2026-12-31"),
+        ("[[issue]]\nmatch = 'x'\ntitle = 3", "title: expected text of 300 characters at most"),
+        ("issue = ['x']", "issue 1: expected a table, as in [[issue]]"),
+        (
+            "[[issue]]\nmatch = ''",
+            "1: match: expected a regular expression of 1 to 1000 characters",
+        ),
         ("[[bug]]\nmatch = 'x'", "bug: no such key"),
     ],
 )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jmreport.deeds import Deed, JobState, Wish
 from jmreport.errors import UsageError
+from jmreport.models import JOB_STATUSES
 from jmreport.pipeline.asking import client_for, credentials_for
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Source
 from jmreport.records import JobRow
 from jmreport.settings import Settings
+from jmreport.settings_loading import no_status
 
 if TYPE_CHECKING:
     from jmreport.snapshots import Store
@@ -77,6 +79,7 @@ def chosen(settings: Settings, where: Sequence[str]) -> tuple[JobState, ...]:
     wanted = [_condition(text) for text in where]
     with open_store(settings, create=False) as store:
         rows = listed(store)
+    refuse_no_status(where, rows)
     return tuple(state(row) for row in rows if all(fits(row) for fits in wanted))
 
 
@@ -114,6 +117,15 @@ def _condition(text: str) -> Callable[[JobRow], bool]:
         return lambda row: row.status.casefold() == value.casefold()
     ask = WHERE[name]
     return lambda row: ask(row) == value
+
+
+def refuse_no_status(where: Sequence[str], rows: Iterable[JobRow]) -> None:
+    """Refuses a status that neither the API nor any of the jobs has: a server may have its own."""
+    for text in where:
+        name, _, value = text.partition("=")
+        known = {word.casefold() for word in (*JOB_STATUSES, *(row.status for row in rows))}
+        if name == "status" and value.casefold() not in known:
+            raise UsageError(f"--where {text}: {no_status(value)}")
 
 
 def state(row: JobRow) -> JobState:

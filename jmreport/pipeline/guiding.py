@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import fields
 
 from jmreport.guidance import LARGEST_NOTE, Guidance, KnownIssue, Note
 from jmreport.settings import ReportSettings
 
 _PARTS = ("workflows", "causes")
 _SUFFIX = ".md"
+#: The keys of an issue, and what each wants to be.
+_EXPECTED = {
+    "match": "a regular expression of 1 to 1000 characters",
+    "title": "text of 300 characters at most",
+    "owner": "text of 300 characters at most",
+    "note": f"text of {LARGEST_NOTE} characters at most",
+    "link": "an https:// address of 2000 characters at most",
+    "until": "a day, like 2026-12-31",
+}
 
 
 def read(settings: ReportSettings) -> Guidance:
@@ -89,13 +100,32 @@ def _issues(path: Path, mistakes: list[str]) -> Iterator[KnownIssue]:
 
 
 def _issue(tree: Any, place: str, mistakes: list[str]) -> KnownIssue | None:
+    if wrong := list(_wrong(tree)):
+        mistakes += [f"{place}: {words}" for words in wrong]
+        return None
+    issue = msgspec.convert(tree, KnownIssue)
     try:
-        issue = msgspec.convert(tree, KnownIssue)
         re.compile(issue.match)
-    except msgspec.ValidationError as error:
-        mistakes.append(f"{place}: {error}")
     except re.error as error:
         mistakes.append(f"{place}: match is no regular expression: {error}")
-    else:
-        return issue
-    return None
+        return None
+    return issue
+
+
+def _wrong(tree: Any) -> Iterator[str]:
+    """What is wrong with an issue's keys and values, each by its key."""
+    if not isinstance(tree, dict):
+        yield "expected a table, as in [[issue]]"
+        return
+    for key in (key for key in tree if key not in _EXPECTED):
+        near = get_close_matches(key, _EXPECTED, n=1)
+        guess = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_EXPECTED)}"
+        yield f"{key}: no such key{guess}"
+    if "match" not in tree:
+        yield "it has no match, which is what it looks for"
+    for field in fields(KnownIssue):
+        try:
+            if field.name in tree:
+                msgspec.convert(tree[field.name], field.type)
+        except msgspec.ValidationError:
+            yield f"{field.name}: expected {_EXPECTED[field.name]}"
