@@ -73,6 +73,17 @@ def test_every_command_that_an_example_runs_exists(root: Path) -> None:
     assert found <= COMMANDS | {"snapshots"}
 
 
+def test_what_is_to_be_filled_in_or_taken_out_is_said_beside_each_example(root: Path) -> None:
+    """An address of nobody's would get cron's mails; a unit does not start without its token."""
+    for place, line in (
+        ("cron/crontab", "MAILTO="),
+        ("systemd/jmreport.service", "LoadCredential="),
+    ):
+        file = root / "examples" / place
+        assert line in file.read_text()
+        assert f"`{line}`" in (file.parent / "README.md").read_text()
+
+
 def test_a_crontab_holds_no_percent_sign(root: Path) -> None:
     """cron takes it for the end of the command, and what follows for its input."""
     lines = (root / "examples/cron/crontab").read_text().splitlines()

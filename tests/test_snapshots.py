@@ -3,6 +3,8 @@
 import os
 import pickle
 import re
+import shutil
+import subprocess
 import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -29,7 +31,7 @@ from snapshot_cases import (
 from jmreport.errors import SnapshotError
 from jmreport.records import Entry, Gap, Record
 from jmreport.snapshots import check, files, filling, index, read_records, runs
-from jmreport.snapshots.check import same
+from jmreport.snapshots.check import INCOMING, OF_ROOT, same
 from jmreport.snapshots.summaries import Records
 
 GAP = Gap(what="job", why="server error 500", job="job-1")
@@ -262,8 +264,32 @@ def test_the_document_names_every_file_of_a_store(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*.*"):
         name = re.sub(r"jobs-\d+", "jobs-0000", path.name)
         assert re.sub(r"[0-9a-f]{16}\.zst", "3f9c01d2a4b5c6d7.zst", name) in text, path.name
+    for name in OF_ROOT - {INCOMING}:
+        assert name in text, name
     for name in (*Record.__struct_fields__, *runs.StoredRun.__struct_fields__):
         assert f"`{name}`" in text, name
+
+
+@pytest.mark.skipif(shutil.which("zstdcat") is None, reason="there is no zstdcat here")
+def test_the_newest_record_is_found_with_the_documents_own_command(tmp_path: Path) -> None:
+    """Behind what is left of pruned runs, and in the second run of one second."""
+    text = (Path(__file__).parents[1] / "docs" / "snapshots.md").read_text()
+    (command,) = re.findall(r"^    (for run in .*)$", text, re.MULTILINE)
+    for status in ("Submitted", "Running", "Failed"):
+        write_run(tmp_path, [record(1, status)])
+    first, second, third = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    (tmp_path / "pruned").mkdir()
+    (tmp_path / "runs" / first).rename(tmp_path / "pruned" / first)
+    for left, status in (([second, third], "Failed"), ([second], "Running"), ([], "Submitted")):
+        for path in (tmp_path / "runs").iterdir():
+            if path.name not in left:
+                shutil.rmtree(path)
+        found = subprocess.run(  # noqa: S603 - the document's own line
+            ["/bin/sh", "-c", command.replace("a1b2c3d4", "job-1")],
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert f'"{status}"' in found.stdout
+        assert found.stdout.count("\n") == 1
 
 
 #: No letters of which a secret's name could be made.
