@@ -17,7 +17,7 @@ from jmreport.report.counts import Day, FlowRates, ReportCounts, SloReport, Stat
 from jmreport.report.jobs import StuckJob
 from jmreport.report.labels import ShownLabel
 from jmreport.report.nights import NightSummary
-from jmreport.report.quality import Hole, Unrepeated
+from jmreport.report.quality import Hidden, Hole, Unrepeated
 from jmreport.report.usual import Range
 
 
@@ -60,10 +60,10 @@ class Night(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     What it shares with a Report is called as there, and is of what was known then. `jobs` are the
     rows of all jobs that its numbers name: of the work that is failing, fixed, missing, lapsed,
-    stuck, unjudged or unknown, and the newest of each flaky key. Of all else it keeps as much as
-    an overview shows, which does not grow with the jobs: `totals` say how many there were. Days,
-    promises, waste and slower tasks have no ids. `failed_runs` brought nothing since the night
-    before: when, and why. `known` is the issue that each of `attention` is an example of,
+    stuck, unjudged, hidden or unknown, and the newest of each flaky key. Of all else it keeps as
+    much as an overview shows, which does not grow with the jobs: `totals` say how many there were.
+    Days, promises, waste and slower tasks have no ids. `failed_runs` brought nothing since the
+    night before: when, and why. `known` is the issue that each of `attention` is an example of,
     `currency` that of what was lost.
     """
 
@@ -78,6 +78,7 @@ class Night(Struct, frozen=True, kw_only=True, omit_defaults=True):
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     lapsed: tuple[str, ...] = ()
+    hidden: Hidden | None = None
     jobs: tuple[NightJob, ...] = ()
     active: StatusSplit = StatusSplit()
     not_asked: int = 0

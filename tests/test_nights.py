@@ -518,7 +518,7 @@ def test_every_count_has_a_usual_night_once_there_are_five() -> None:
     """But for those that older nights did not note."""
     nights = [_summary(number, new=number % 3) for number in range(8)]
     usual = night.usual_counts(nights, UTC)
-    unnoted = {"not_run", "lapsed", "unjudged"}
+    unnoted = {"not_run", "lapsed", "unjudged", "hidden"}
     assert set(usual) == set(ReportCounts.__struct_fields__) - unnoted
     assert (usual["new"].median, usual["new"].nights, usual["fixed"].median) == (1, 6, 0)
     assert night.usual_counts(nights[:5], UTC) == {}

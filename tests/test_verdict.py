@@ -69,6 +69,7 @@ def summary(**counts: int) -> NightSummary:
             "7 jobs finished in the last 7 days, 2 fixed, 3 still failing.",
         ),
         ({"new": 1, "missing": 2, "stuck": 1}, "2 missing; 1 stuck."),
+        ({"hidden": 2}, "7 jobs finished in the last 7 days, 0 still failing, 2 hidden."),
         (
             {"still_failing": 3, "not_run": 2, "lapsed": 1},
             "7 jobs finished in the last 7 days, 3 still failing (2 not run tonight), "

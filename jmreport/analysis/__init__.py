@@ -6,7 +6,7 @@ from jmreport.analysis.difference import difference, known
 from jmreport.analysis.frozen import as_told, frozen, jobs_named, named
 from jmreport.analysis.handed import Relabelled, handed, relabelled
 from jmreport.analysis.identity import known_unrepeated
-from jmreport.analysis.keys import Verdicts, verdicts
+from jmreport.analysis.keys import Verdicts, known_hidden, verdicts
 from jmreport.analysis.leaning import leaned_on
 from jmreport.analysis.making import Remembering, analyse, retold, told
 from jmreport.analysis.measures import measure
@@ -30,6 +30,7 @@ __all__ = [
     "handed",
     "jobs_named",
     "known",
+    "known_hidden",
     "known_unrepeated",
     "leaned_on",
     "measure",

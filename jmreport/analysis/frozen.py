@@ -47,6 +47,7 @@ def frozen(
         fixed=report.fixed,
         missing=report.missing,
         lapsed=report.lapsed,
+        hidden=report.hidden,
         unknown=report.unknown,
         jobs=named(report, history),
         active=report.active,
@@ -91,6 +92,7 @@ def as_told(report: Report, night: Night, history: History) -> Report:
             "fixed",
             "missing",
             "lapsed",
+            "hidden",
             "unknown",
             "oldest_failing",
             "usual",
@@ -147,6 +149,7 @@ def names(report: Report) -> set[str]:
     found = {*report.fixed, *report.missing, *report.lapsed, *report.unknown, *report.unjudged}
     found.update(each.job for each in report.stuck)
     found.update(key.job for key in _flaky(report))
+    found.update(report.hidden.jobs if report.hidden else ())
     for group in report.attention:
         found.update(group.jobs)
     return found

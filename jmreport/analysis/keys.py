@@ -10,17 +10,20 @@ of one array that are one piece of work tell together (siblings.py).
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
+from jmreport.analysis.hiding import Hiding
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import KEPT_NIGHTS, Nights
 from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
+from jmreport.report.quality import Hidden
 
 #: A key is missing when it ran on so many of the last seven nights, and not tonight.
 REGULAR_NIGHTS = 5
@@ -78,7 +81,8 @@ class Verdicts(NamedTuple):
 
     `not_run` are those of `failing` that keep their state from before, for nothing of them ran
     tonight. `lapsed` failed as the previous run told, and have no state any more: nobody can say
-    that they are mended.
+    that they are mended. `hidden` are jobs that failed and that a success of other work hides
+    (hiding.py).
     """
 
     failing: list[KeyState]
@@ -88,6 +92,7 @@ class Verdicts(NamedTuple):
     flaky: list[KeyState]
     not_run: frozenset[Key] = frozenset()
     lapsed: Sequence[Entry] = ()
+    hidden: Sequence[Entry] = ()
 
     def of(self, has: Callable[[Entry], bool]) -> "Verdicts":
         """The part of those who have some of the jobs: a key is theirs whose newest job is.
@@ -109,6 +114,7 @@ class Verdicts(NamedTuple):
             missing=[entry for entry in self.missing if has(entry)],
             flaky=[state for state in self.flaky if has(state.entry)],
             lapsed=[entry for entry in self.lapsed if has(entry)],
+            hidden=[entry for entry in self.hidden if has(entry)],
         )
 
 
@@ -228,6 +234,7 @@ class Keys:
         #: Most keys are of one job, so of those no more is kept than what it tells.
         self._keys: dict[Key, _Key | _Told] = {}
         self._unkeyed: set[str] = set()
+        self._hiding = Hiding(nights, identity) if identity else None
 
     def take(self, entry: Entry, ended: datetime | None) -> None:
         """One more listed job; `ended` is None for one that has not."""
@@ -247,6 +254,8 @@ class Keys:
                 whole.add(entry, ended, nights)
             elif row.id > whole.active:
                 whole.active = row.id
+        if self._hiding and ended is not None and (says := verdict(row)):
+            self._hiding.take(key, entry, ended, failed=says == "Failed")
         if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
             self._unkeyed.add(row.name)
 
@@ -309,6 +318,7 @@ class Keys:
             key: told.newest.id for key, told in before.items() if told is not None and told.failed
         }
         full = _full(states, history, failed)
+        hidden = self._hiding.jobs() if self._hiding else []
         failing = [state for state in full if state.state == "Failed"]
         fixed = [state for state in full if state.state == "Succeeded" and state.failed_before]
         new = {state.key for state in failing if nights.previous and not state.failed_before}
@@ -324,6 +334,7 @@ class Keys:
                 state.key for state in failing if state.key not in new and self._not_run(state)
             ),
             lapsed=sorted(history.of(lapsed).values(), key=_by_workflow),
+            hidden=sorted(history.of(hidden).values(), key=_by_workflow),
         )
 
     def _not_run(self, state: KeyState) -> bool:
@@ -368,6 +379,21 @@ def verdicts(
         if entry.row.listed:
             keys.take(entry, None if nights.is_coming(entry) else nights.ended(entry))
     return keys.verdicts(history)
+
+
+def known_hidden(history: History, runs: Sequence[Run], identity: Sequence[str]) -> Hidden | None:
+    """Failures of the last nights that identity labels hide, without a report; None for none."""
+    if not any(run.usable for run in runs):
+        return None
+    nights = Nights(runs)
+    hiding = Hiding(nights, identity, since=nights.tonight + 1 - KEPT_NIGHTS)
+    # Those of the newest run first, so that what comes behind is older still.
+    for entry in takewhile(nights.may_keep, history.by_run()):
+        says = verdict(entry.row) if entry.row.listed and not nights.is_coming(entry) else None
+        if says and (ended := nights.ended(entry)) is not None:
+            hiding.take(key_of(entry.row, identity), entry, ended, failed=says == "Failed")
+    jobs = tuple(sorted(hiding.jobs()))
+    return Hidden(labels=tuple(identity), jobs=jobs) if jobs else None
 
 
 class _State(NamedTuple):

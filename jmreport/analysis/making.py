@@ -44,7 +44,7 @@ from jmreport.remembered import After, Before, Unsettled
 from jmreport.report import Report
 from jmreport.report.counts import Day, ReportCounts
 from jmreport.report.nights import NightSummary
-from jmreport.report.quality import Quality
+from jmreport.report.quality import Hidden, Quality
 from jmreport.settings import Prices, ReportSettings, Slo
 
 _UNPRICED = Prices()
@@ -343,6 +343,7 @@ class _Making:
             not_run=len(verdicts.not_run),
             lapsed=len(verdicts.lapsed),
             unjudged=len(unjudged),
+            hidden=len(verdicts.hidden),
             stuck=len(stuck),
             running=len(active),
             unknown=len(unknown),
@@ -381,6 +382,7 @@ class _Making:
             fixed=tuple(state.entry.row.id for state in verdicts.fixed),
             missing=tuple(entry.row.id for entry in verdicts.missing),
             lapsed=tuple(entry.row.id for entry in verdicts.lapsed),
+            hidden=self._hidden(),
             unknown=unknown,
             unasked=tuple(
                 state.entry.row.id
@@ -401,6 +403,10 @@ class _Making:
         )
         shown = {*names(report), *(entry.row.id for entry in self.jobs)}
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))
+
+    def _hidden(self) -> Hidden | None:
+        jobs = tuple(entry.row.id for entry in self.verdicts.hidden)
+        return Hidden(labels=self.settings.identity_labels, jobs=jobs) if jobs else None
 
     def _as_told(self, entry: Entry) -> JobRow:
         """A job as the newest run knew it, of which a later one told how it ended: still active."""

@@ -50,6 +50,10 @@ _sorted = msgspec.json.Encoder(order="sorted").encode
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
+#: The key of all that has no inputs: it tells nothing apart.
+NO_INPUTS = hashlib.sha256(_sorted({})).hexdigest()[:16]
+
+
 def summarise(record: Record) -> JobRow:
     """The row of a job. Never raises: what does not fit becomes a Gap that names its path."""
     detail, listed = _tree(record.detail), _tree(record.row)

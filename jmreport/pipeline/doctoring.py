@@ -309,13 +309,19 @@ def _invented(settings: Settings) -> Iterator[Finding]:
 
 
 def _identity(settings: Settings) -> Iterator[Finding]:
-    """Whether work can be followed from night to night, where there are nights."""
-    from jmreport.pipeline.keeping import proposed_identity
+    """Whether work can be followed from night to night, and told apart, where there are nights."""
+    from jmreport.pipeline.keeping import hidden_lately, proposed_identity
 
     if found := proposed_identity(settings):
         from jmreport.render import following
 
         said, hint = following.matter(found)
+        yield Finding(what="identity", state="warning", said=said, hint=hint)
+    if hidden := hidden_lately(settings):
+        from jmreport.render import following
+
+        said, hint = following.hidden_matter(hidden)
+        said = f"in the last nights {said}"
         yield Finding(what="identity", state="warning", said=said, hint=hint)
 
 

@@ -15,7 +15,7 @@ from jmreport.records import Gap, Run, run_order
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
-    from jmreport.report.quality import Unrepeated
+    from jmreport.report.quality import Hidden, Unrepeated
     from jmreport.snapshots import Store
 
 #: So many ids are named where a beginning may be that of several.
@@ -77,6 +77,23 @@ def proposed_identity(settings: Settings) -> Unrepeated | None:
     try:
         with open_store(settings, create=False) as store:
             return analysis.known_unrepeated(store, (*store.pruned(), *store.runs()))
+    except JmreportError:
+        return None
+
+
+def hidden_lately(settings: Settings) -> Hidden | None:
+    """Failed jobs of the last nights that identity labels hide; None where there are none.
+
+    Raises no more than the above.
+    """
+    from jmreport import analysis
+
+    labels = settings.report.identity_labels
+    if not labels or not Path(settings.snapshots.dir).is_dir():
+        return None
+    try:
+        with open_store(settings, create=False) as store:
+            return analysis.known_hidden(store, (*store.pruned(), *store.runs()), labels)
     except JmreportError:
         return None
 

@@ -1,9 +1,9 @@
-"""Work that cannot be followed from night to night, and the setting by which it could be."""
+"""Work that cannot be followed from night to night, or told apart, and the setting that says so."""
 
 from jmreport.night import Told
 from jmreport.render import words
 from jmreport.report import Report
-from jmreport.report.quality import Unrepeated
+from jmreport.report.quality import Hidden, Unrepeated
 
 #: Workflows that are named, and characters of a name.
 _NAMED, _LONGEST = 3, 60
@@ -17,13 +17,48 @@ def note(told: Told) -> str:
 
 def advice(report: Report) -> tuple[str, ...]:
     """The same for the one who runs it."""
-    found = report.unrepeated
-    return () if found is None else (_matter(found), f"  hint: {_setting(found)}")
+    found, hidden = report.unrepeated, report.hidden
+    lines = [] if found is None else [_matter(found), f"  hint: {_setting(found)}"]
+    if hidden is not None:
+        said, hint = hidden_matter(hidden)
+        lines += [said, f"  hint: {hint}"]
+    return tuple(lines)
 
 
 def matter(found: Unrepeated) -> tuple[str, str]:
     """What is the matter, and what to do."""
     return _matter(found), f"{_setting(found)} would tell it apart"
+
+
+def hidden_words(found: Hidden) -> tuple[str, str]:
+    """Failed jobs that other work hides: how many, and how that comes."""
+    count = len(found.jobs)
+    who = f"{words.plural(count, 'job')} that failed"
+    verb, they = ("counts", "it is") if count == 1 else ("count", "they are")
+    by = words.listed([_cut(label) for label in found.labels])
+    return who, (
+        f"{verb} as mended: by {by} {they} one piece of work with others that had been submitted "
+        "by then, and succeeded since"
+    )
+
+
+def hidden_hint(found: Hidden) -> str:
+    """What to do about them."""
+    return f"name labels that tell them apart: {_setting(found)} does not"
+
+
+def hidden_matter(found: Hidden) -> tuple[str, str]:
+    """Both, for the one who runs it."""
+    return " ".join(hidden_words(found)), hidden_hint(found)
+
+
+def hidden_note(told: Told) -> str:
+    """Both, for a reader; "" where nothing is hidden."""
+    found = told.hidden
+    if found is None:
+        return ""
+    said, hint = hidden_matter(found)
+    return f"{said}. To be told of each, {hint}."
 
 
 def _matter(found: Unrepeated) -> str:
@@ -34,7 +69,7 @@ def _matter(found: Unrepeated) -> str:
     return f"No work of {flows} comes back with the same inputs, so each failure counts as new"
 
 
-def _setting(found: Unrepeated) -> str:
+def _setting(found: Unrepeated | Hidden) -> str:
     labels = ", ".join(f'"{_cut(label)}"' for label in found.labels)
     return f"report.identity_labels = [{labels}]"
 

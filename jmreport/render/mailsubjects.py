@@ -29,7 +29,7 @@ def wanted(night: Night, team: Team) -> bool:
         return True
     if filtered.hides_anew(report, team.labels):
         return True
-    either = counts.missing + counts.stuck + counts.lapsed + bool(night.handed)
+    either = counts.missing + counts.stuck + counts.lapsed + counts.hidden + bool(night.handed)
     if team.send == "on-change":
         return bool(counts.new + counts.fixed + either or report.previous is None)
     return bool(counts.failing + either)
@@ -53,7 +53,7 @@ def subject(night: Night, team: Team, zone: tzinfo) -> str:
 def _is_fine(report: Report) -> bool:
     counts = report.counts
     bad = counts.failing + counts.missing + counts.stuck + counts.unknown + counts.lapsed
-    bad += counts.unjudged
+    bad += counts.unjudged + counts.hidden
     hidden = filtered.hides_failures(report.run.asked.filters)
     broken = any(one.broken for one in report.slos)
     return bool(counts.total) and not bad and not hidden and not broken
@@ -70,6 +70,7 @@ def _numbers(report: Report, *, known: bool) -> str:
         (counts.still_failing, "still failing"),
         (counts.stuck, "stuck"),
         (counts.missing, "missing"),
+        (counts.hidden, "hidden"),
         (counts.unknown, "unknown"),
         (counts.lapsed, "no longer counted"),
         (counts.unjudged, "cannot be judged"),

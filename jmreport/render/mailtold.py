@@ -11,6 +11,7 @@ from jmreport.render import (
     causewords,
     charts,
     filtered,
+    following,
     lastnights,
     promises,
     taskpages,
@@ -35,6 +36,7 @@ from jmreport.report import Report
 from jmreport.report.causes import CauseGroup
 from jmreport.report.counts import Day
 from jmreport.report.jobs import StuckJob
+from jmreport.report.quality import Hidden
 from jmreport.settings import Prices, Team
 
 #: Notes of known issues up to this length are shown as they are meant; longer ones are cut.
@@ -45,6 +47,7 @@ _PROMISES = 5
 _FEWEST_DAYS = 3
 #: Counts that a first report does not have.
 _COMPARED = ("still_failing", "fixed")
+_NONE_HIDDEN = Hidden(labels=(), jobs=())
 
 
 class Telling:
@@ -281,7 +284,7 @@ class Telling:
     # --- lists ---
 
     def _parts(self, report: Report, rows: int) -> Iterator[Part]:
-        handed = self.night.handed
+        handed, hidden = self.night.handed, report.hidden or _NONE_HIDDEN
         lists = (
             (
                 "Now this team’s",
@@ -300,6 +303,12 @@ class Telling:
                 "active for much longer than usual, or waiting for over 12 hours",
                 [each.job for each in report.stuck],
                 {each.job: self._stuck(each) for each in report.stuck[:rows]},
+            ),
+            (
+                "Hidden",
+                f"{following.hidden_words(hidden)[1]}; {following.hidden_hint(hidden)}",
+                hidden.jobs,
+                {job: self._ended(job) for job in hidden.jobs[:rows]},
             ),
             (
                 "Missing",
@@ -390,10 +399,10 @@ class Telling:
     def _foot(self) -> Iterator[str]:
         often = {
             "always": "Sent every night",
-            "on-change": "Sent when something is new, fixed, missing, stuck, no longer counted or "
-            "handed over",
-            "on-failure": "Sent when something fails, is missing, stuck, no longer counted or "
-            "handed over",
+            "on-change": "Sent when something is new, fixed, missing, stuck, hidden, no longer "
+            "counted or handed over",
+            "on-failure": "Sent when something fails, is missing, stuck, hidden, no longer "
+            "counted or handed over",
         }[self.team.send]
         more = "" if self.team.send == "always" else ", and whenever a run fails or is incomplete"
         yield f"{often}{more}, to {words.cut_end(self.team.name, 80)}: {_about(self.team)}."

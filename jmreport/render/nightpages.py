@@ -224,7 +224,7 @@ def _named(summary: NightSummary) -> Iterator[int]:
     """The counts whose jobs a night's page names."""
     counts = summary.counts
     yield from (counts.failing, counts.fixed, counts.stuck, counts.missing, counts.unknown)
-    yield from (counts.lapsed, counts.unjudged)
+    yield from (counts.lapsed, counts.unjudged, counts.hidden)
 
 
 # --- where it leads to -------------------------------------------------------------------------
@@ -326,6 +326,7 @@ def _parts(night: Night, leads: Leads) -> Iterator[Part]:
         ("fixed", "Fixed", night.fixed),
         ("missing", "Missing", night.missing),
         ("lapsed", "No longer counted", night.lapsed),
+        ("hidden", "Hidden", night.hidden.jobs if night.hidden else ()),
         ("unknown", "Unknown", night.unknown),
     )
     for anchor, heading, jobs in lists:

@@ -44,6 +44,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     rest: str
     filtered: str
     unfollowed: str
+    hidden: Lede | None
     incomplete: tuple[str, ...]
     incomplete_sentence: str
     failed_run: str
@@ -139,6 +140,7 @@ def told_view(
         # Of a report without jobs the sentence before it says so.
         filtered=verdict.filter_note(told) if told.counts.total else "",
         unfollowed=following.note(told),
+        hidden=_hidden(told, leads),
         incomplete=verdict.holes(told),
         incomplete_sentence=verdict.incomplete(told),
         failed_run=failed_run,
@@ -232,6 +234,16 @@ def _unjudged(told: Told, leads: Leads) -> Lede | None:
         after=f" {verb} for over 12 hours and cannot be judged: {their} too few successful "
         "runs for a baseline.",
     )
+
+
+def _hidden(told: Told, leads: Leads) -> Lede | None:
+    found = told.hidden
+    if found is None:
+        return None
+    who, why = following.hidden_words(found)
+    href = leads.jobs("hidden", "failed jobs that other work hides", found.jobs)
+    after = f" {why}. To be told of each, {following.hidden_hint(found)}."
+    return Lede(before="", link=Link(text=who, href=href), after=after)
 
 
 def _lapsed(told: Told, leads: Leads) -> Lede | None:

@@ -155,6 +155,7 @@ def told_of(report: Report) -> set[str]:
     """Ids of jobs that pages tell of, also from before the window; others only lists show."""
     found: set[str] = {*report.fixed, *report.missing, *report.lapsed, *report.unknown}
     found.update(each.job for each in report.stuck)
+    found.update(report.hidden.jobs if report.hidden else ())
     for group in report.attention:
         found.update(group.jobs)
     for cause in report.causes:

@@ -166,7 +166,15 @@ def _view(report: Report, quality: Quality, lists: Lists) -> QualityView:
         ),
         notes=tuple(
             dict.fromkeys(
-                filter(None, (following.note(report), *quality.notes, *quality.run.notes))
+                filter(
+                    None,
+                    (
+                        following.note(report),
+                        following.hidden_note(report),
+                        *quality.notes,
+                        *quality.run.notes,
+                    ),
+                )
             )
         ),
         failed_runs=tuple(_run(run, lists) for run in failed[: -1 - FAILED_RUNS : -1]),

@@ -33,11 +33,13 @@ Time = Annotated[str, Meta(description="ISO 8601, in UTC.", pattern="Z$")]
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """Pieces of work (keys), except stuck, unjudged, running, unknown and total, which are jobs.
+    """Pieces of work (keys), except stuck, unjudged, hidden, running, unknown and total, which
+    are jobs.
 
     `not_run` are some of still_failing: nothing of them ran in this night. `lapsed` failed in the
     report before, and did not run for so long that nobody can say how they stand. `unjudged` run
-    for over 12 hours, and no baseline says whether they are stuck.
+    for over 12 hours, and no baseline says whether they are stuck. `hidden` failed, and a success
+    of other work with the same identity labels hides them.
     """
 
     new: Count
@@ -52,6 +54,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     not_run: Count = 0
     lapsed: Count = 0
     unjudged: Count = 0
+    hidden: Count = 0
 
 
 class KnownJson(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ def night_words(summary: NightSummary) -> str:
 def night_headline(summary: NightSummary) -> str:
     """The same for where nothing stands beside it, as in a feed: what is no failure and no good
     news either is told with it."""
-    said, counts = night_words(summary), replace(summary.counts, fixed=0, still_failing=0)
+    said, counts = night_words(summary), replace(summary.counts, fixed=0, still_failing=0, hidden=0)
     # New failures say enough.
     return said if counts.new else ", ".join((said, *_said(counts)))
 
@@ -96,7 +96,8 @@ def _title(
     said = said if first else "No new failures"
     said = f"{said} (filtered)" if narrowed else said
     # A tab, or a link that somebody shares, has no banner.
-    return f"{said}, {words.plural(counts.unknown, 'job')} unknown" if counts.unknown else said
+    said = f"{said}, {words.plural(counts.unknown, 'job')} unknown" if counts.unknown else said
+    return f"{said}, {words.plural(counts.hidden, 'failure')} hidden" if counts.hidden else said
 
 
 def _in(groups: Sequence[CauseGroup], *, new: bool) -> str:
@@ -168,7 +169,7 @@ def nothing_failing(told: Told) -> str:
     if filtered.hides_failures(told.filters):
         return "Failed jobs were not asked for."
     of = " that the filter let through" if filtered.narrows(told.filters) else ""
-    return f"Nothing{of} is failing."
+    return f"Nothing{of} {'counts as' if told.counts.hidden else 'is'} failing."
 
 
 def _span(told: Told) -> str:
@@ -194,6 +195,7 @@ def _said(counts: ReportCounts, when: str = "tonight") -> list[str]:
         (counts.lapsed, f"{words.number(counts.lapsed)} no longer counted"),
         (counts.missing, f"{words.number(counts.missing)} missing"),
         (counts.stuck, f"{words.number(counts.stuck)} stuck"),
+        (counts.hidden, f"{words.number(counts.hidden)} hidden"),
     )
     return [text for count, text in said if count]
 

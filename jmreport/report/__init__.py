@@ -23,7 +23,7 @@ from jmreport.report.counts import (
 from jmreport.report.jobs import StuckJob
 from jmreport.report.labels import LabelReport, ShownLabel
 from jmreport.report.nights import FailedNight, NightSummary
-from jmreport.report.quality import Hole, Quality, Unrepeated, holes_of
+from jmreport.report.quality import Hidden, Hole, Quality, Unrepeated, holes_of
 from jmreport.report.timeline import Timeline
 from jmreport.report.usual import Range
 
@@ -72,6 +72,8 @@ class Report(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     #: Id of the newest job of each key that failed in the report before and has no state any more.
     lapsed: tuple[str, ...] = ()
+    #: Jobs that failed and that a success of other work hides; None where there are none.
+    hidden: Hidden | None = None
     #: Ids of jobs whose outcome nobody knows: unreadable, of an unknown status, lost while active.
     unknown: tuple[str, ...] = ()
     #: Ids of jobs that failed in earlier reports, of failing keys that the filter left out now.

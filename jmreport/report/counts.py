@@ -99,12 +99,13 @@ class FlowRates(Struct, frozen=True, kw_only=True):
 
 
 class ReportCounts(Struct, frozen=True, kw_only=True):
-    """The verdict in numbers: keys, except stuck, unjudged, running, unknown and total, which are
-    jobs.
+    """The verdict in numbers: keys, except stuck, unjudged, hidden, running, unknown and total,
+    which are jobs.
 
     `not_run` are some of `still_failing`: nothing of them ran in this night. `lapsed` failed in the
     report before, and did not run for so long that nobody can say how they stand. `unjudged` run
-    for long, and no baseline says whether they are stuck. Nights that did not note them have 0.
+    for long, and no baseline says whether they are stuck. `hidden` failed, and a success of other
+    work with the same identity labels hides them. Nights that did not note them have 0.
     """
 
     new: int = 0
@@ -119,6 +120,7 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     not_run: int = 0
     lapsed: int = 0
     unjudged: int = 0
+    hidden: int = 0
 
 
 class SloReport(Struct, frozen=True, kw_only=True):

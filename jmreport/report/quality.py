@@ -18,6 +18,13 @@ class Unrepeated(Struct, frozen=True, kw_only=True):
     workflows: tuple[str, ...]
 
 
+class Hidden(Struct, frozen=True, kw_only=True):
+    """Jobs that failed, and that a success of other work hides: `labels` make one of both."""
+
+    labels: tuple[str, ...]
+    jobs: tuple[str, ...]
+
+
 class Hole(NamedTuple):
     """A reason why a report is incomplete, and how often it was met."""
 
