@@ -59,9 +59,10 @@ def test_a_start_that_a_detail_tells_wrongly_is_the_lists() -> None:
 
 def test_a_list_that_is_newer_than_the_detail_tells_the_start() -> None:
     listed = detail(status="Running", start=NOON)
-    read = detail(status="Submitted")
+    # With a start that the shim invented, while the job waited.
+    read = detail(status="Submitted", start="2026-11-20T08:00:00+00:00")
     record = Record(id="j", row=listed, detail=read, detail_from="20261122T021400Z")
-    assert summarise(record).start is not None
+    assert summarise(record).start == datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_a_job_that_runs_has_no_end_though_a_server_sends_one() -> None:

@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -112,6 +114,31 @@ def test_what_can_be_read_of_a_damaged_ledger_is_kept(nights: Path, tmp_path: Pa
     assert len(after) >= len(before) - 20
     with Ledger(path) as ledger:
         assert [*ledger.diffs()] == [b"\x01"]
+
+
+def test_a_ledger_that_cannot_be_mended_for_lack_of_room_stays_as_it_is(
+    nights: Path, tmp_path: Path
+) -> None:
+    """What can be read of it is nowhere else."""
+    path = tmp_path / "pages"
+    shutil.copy(ledger_of(nights), path)
+    damage(path, 0.5)
+    before = path.read_bytes()
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from jmreport.render import mending\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "mending.mend(Path(sys.argv[1]))"
+    )
+    run = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert "is damaged and cannot be mended" in run.stderr
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["pages"]
+    mending.mend(path)
+    assert not mending.is_damaged(path)
 
 
 def test_an_error_that_is_none_of_the_ledgers_file_passes(nights: Path, tmp_path: Path) -> None:

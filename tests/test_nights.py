@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jmreport.analysis import analyse, night
+from jmreport.analysis import analyse, measure, night, summarise
 from jmreport.analysis.failednights import failed_nights
 from jmreport.cli import main
 from jmreport.errors import Exit
@@ -33,6 +33,7 @@ from jmreport.report.counts import ReportCounts, StatusSplit
 from jmreport.report.nights import FailedNight, NightFlow, NightSummary, NightTask
 from jmreport.report.usual import Range
 from jmreport.settings import ReportSettings
+from jmreport.snapshots import Redaction, Store
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
 
@@ -47,6 +48,15 @@ def _run(folder: Path, *args: str) -> None:
     """In the folder itself: its pages name the places that they were made in."""
     with chdir(folder):
         assert main([*args, "-q"]) == 0
+
+
+def _fail(folder: Path, now: datetime) -> None:
+    """A run that brings nothing: the built-in server never fails."""
+    with Store.open(folder / "snapshots", summarise=summarise, measure=measure) as store:
+        asked = store.runs()[-1].asked
+        with store.begin(now, Redaction(), asked=asked, version="1") as writer:
+            why = "the server does not answer"
+            writer.finish(Run(id=writer.id, now=now, state="failed", asked=asked, reason=why))
 
 
 def _files(folder: Path) -> Mapping[str, bytes]:
@@ -97,10 +107,7 @@ def test_a_run_that_failed_behind_a_night_is_told_of_by_the_next_one(
 ) -> None:
     """The site of a night that was made again behind it is the one that is made of nothing."""
     shutil.copytree(site, tmp_path, dirs_exist_ok=True)
-    nobody = ["--api-url", "http://127.0.0.1:9"]
-    failed = (FIRST + timedelta(days=2, hours=6)).isoformat()
-    with chdir(tmp_path):
-        assert main(["collect", "-q", *nobody, "--now", failed]) == Exit.NOTHING_USABLE
+    _fail(tmp_path, FIRST + timedelta(days=2, hours=6))
     _run(tmp_path, "render")
     said = "The run of Sat 21 Nov 2026, 08:14 UTC brought no report"
     overview = (tmp_path / "site/index.html").read_text()
@@ -122,11 +129,8 @@ def test_a_night_without_a_report_stands_in_calendar_grid_feed_and_quality_at_on
     """A site that was sealed is made again; nothing of a night that was told changes."""
     shutil.copytree(site, tmp_path, dirs_exist_ok=True)
     frozen = {name: page for name, page in _files(tmp_path / "site/nights").items() if "/" in name}
-    nobody = ["--api-url", "http://127.0.0.1:9"]
     for hours in (0, 1):
-        failed = (FIRST + timedelta(days=3, hours=hours)).isoformat()
-        with chdir(tmp_path):
-            assert main(["collect", "-q", *nobody, "--now", failed]) == Exit.NOTHING_USABLE
+        _fail(tmp_path, FIRST + timedelta(days=3, hours=hours))
     run = f"{FIRST + timedelta(days=3):%Y%m%dT%H%M%SZ}"
 
     def check() -> list[str]:

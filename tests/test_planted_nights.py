@@ -241,6 +241,7 @@ def test_the_last_nights_data_says_the_same_as_its_page(site: Site, keys: Keys) 
         "still_failing": 1,
         "fixed": 1,
         "failing": 2,
+        "hidden": 0,
         "stuck": 1,
         "missing": 0,
         "running": 1,

@@ -67,6 +67,8 @@ def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -
                                 "none more may fail")),
         (slo(9986, 14, 0.999), ("Broken", "99.9 % in 28 days", "99.86 %", "used up", "4 too many")),
         (slo(3799, 201), ("Broken", "95 % in 28 days", "94.97 %", "used up", "1 too many")),
+        (slo(29996, 3, 0.9999), ("Broken", "99.99 % in 28 days", "< 99.99 %", "used up",
+                                 "1 too many")),
         (slo(9, 1, 1.0), ("Broken", "100 % in 28 days", "90.0 %", "used up", "1 too many")),
     ],
 )  # fmt: skip

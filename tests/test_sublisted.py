@@ -80,7 +80,7 @@ def test_a_sub_workflow_that_is_listed_counts_with_the_job_that_runs_it(
     # Each was asked for once, and what lies below has its page.
     assert sorted(jobs.details) == ["low", "mid", "top"]
     quality = Path(settings.site.dir, "quality.html").read_text()
-    assert "2 rows of the list are of sub-workflows" in quality
+    assert "The list names sub-workflows too." in quality
     assert any(page.name.startswith("low") for page in Path(settings.site.dir, "jobs").iterdir())
     # The next night asks for nothing again.
     build(settings, url, NOW + DAY)
@@ -96,6 +96,38 @@ def test_a_job_whose_parent_nobody_knows_stays_a_job(
     put(jobs, "low", parent=parent)
     assert build(settings, url)["counts"]["failing"] == 1
     assert listed(settings) == {"low"}
+
+
+def test_a_job_that_its_parent_knows_nothing_of_stays_a_job(
+    server: tuple[Jobs, str], settings: Settings
+) -> None:
+    """Whoever told of its failure below a parent that does not name it would tell of it nowhere."""
+    jobs, url = server
+    put(jobs, "top", status="Succeeded")
+    put(jobs, "mid", parent="top", ran="low")
+    put(jobs, "low", parent="mid")
+    report = build(settings, url)
+    assert (report["counts"]["failing"], report["counts"]["total"]) == (1, 2)
+    assert listed(settings) == {"top", "mid"}
+    assert sorted(jobs.details) == ["low", "mid", "top"]
+    # Also where the parent had been read before, and is not read again.
+    put(jobs, "late", parent="top")
+    assert build(settings, url, NOW + HOUR)["counts"]["failing"] == 2
+    assert listed(settings) == {"top", "mid", "late"}
+    assert jobs.details[3:] == ["late"]
+
+
+def test_what_a_limit_leaves_out_below_a_job_is_a_gap_and_no_job(
+    server: tuple[Jobs, str], settings: Settings
+) -> None:
+    jobs, url = server
+    put(jobs, "top", ran="low")
+    put(jobs, "low", parent="top")
+    put(jobs, "far", parent="low")
+    jobs.rows["low"]["extensions"]["tasks"] = [{"name": "wgs.part", "jobId": "far"}]
+    report = build(replace(settings, collect=replace(settings.collect, max_depth=1)), url)
+    assert not report["complete"]
+    assert listed(settings) == {"top"}
 
 
 def test_jobs_that_name_one_another_stay_jobs(server: tuple[Jobs, str], settings: Settings) -> None:

@@ -101,7 +101,10 @@ def summarise(record: Record) -> JobRow:
 def _start(record: Record, status: str, detail: Tree, listed: Tree) -> datetime | None:
     """When a job started; None where it did not, as a detail of now tells that has no start,
     whatever the list says."""
-    told = timing.believed_start(status, detail.get("start"))
+    # An older detail may tell the start of a job that waited then.
+    told = None
+    if not record.detail_from or _text(detail, "status") == status:
+        told = timing.believed_start(status, detail.get("start"))
     if told is None and (not detail or record.detail_from or detail.get("start") is not None):
         told = calltimes.listed_start(status, listed.get("start"), listed.get("submission"))
     return told

@@ -65,6 +65,7 @@ class Crawl:
         self._limits = limits
         self._depth = depth
         self._met: set[str] = set()
+        self._cut: set[str] = set()
         self._of_root: dict[str, int] = {}
         self._waiting: deque[Wanted] = deque()
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="jmreport-fetch")
@@ -74,8 +75,13 @@ class Crawl:
         self._busy: set[str] = set()
         self._answers: dict[str, Record] = {}
 
-    def records(self, jobs: Iterable[Wanted]) -> Iterator[Record]:
-        """A record for each job that may have changed, and for each new sub-workflow."""
+    def records(
+        self, jobs: Iterable[Wanted], others: Callable[[], Iterable[Wanted]] = tuple
+    ) -> Iterator[Record]:
+        """A record for each job that may have changed, and for each new sub-workflow.
+
+        When all of them have come, `others` says which jobs are lacking, until none is.
+        """
         source = iter(jobs)
         stopped = False
         try:
@@ -83,7 +89,10 @@ class Crawl:
                 while len(self._under_way) < 2 * self._concurrency and (job := self._next(source)):
                     self._under_way[self._pool.submit(self._fetch, job)] = job
                 if not self._under_way:
-                    return
+                    source = iter(others())
+                    if (job := self._next(source)) is None:
+                        return
+                    self._under_way[self._pool.submit(self._fetch, job)] = job
                 done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
                 for future in done:
                     record = future.result()
@@ -118,6 +127,14 @@ class Crawl:
             if not ready:
                 return
             yield from ready.values()
+
+    def has_met(self, job: str) -> bool:
+        """Whether a job was named, be it that it need not be read."""
+        return job in self._met
+
+    def left_out_below(self, job: str) -> bool:
+        """Whether a limit kept sub-workflows of a job from being read, as a gap says."""
+        return job in self._cut
 
     def _asking(self) -> bool:
         """Whether an answer may still come. Also one that was asked for while the stop came in."""
@@ -166,6 +183,7 @@ class Crawl:
                 left = len(children) - position
                 what = "1 sub-workflow" if left == 1 else f"{left} sub-workflows"
                 self.gaps.append(Gap(what=what, why=why, job=job.id))
+                self._cut.add(job.id)
                 return
             self._of_root[job.root] = self._of_root.get(job.root, 0) + 1
             self.sub_workflows += 1

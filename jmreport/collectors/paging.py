@@ -64,8 +64,12 @@ class End(Struct, kw_only=True):
 
     @property
     def missing(self) -> int:
-        """How many jobs the server counted and never sent."""
-        return max(0, (self.counted or 0) - len(self.distinct))
+        """How many jobs the server counted and never sent.
+
+        By its first count where it ended the list itself; any other end explains no growth.
+        """
+        counted = self.counted if self.how == "ended" else self.total
+        return max(0, (counted or 0) - len(self.distinct))
 
 
 def walk(

@@ -239,7 +239,8 @@ class Listing:
         elif end.missing:
             self._lacks(
                 "the list of jobs",
-                f"the server counts {end.counted} and its pages brought {len(end.distinct)}: "
+                f"the server counts {len(end.distinct) + end.missing} and its pages brought "
+                f"{len(end.distinct)}: "
                 f"{end.missing} never came",
             )
         elif end.how == "empty" and end.total is None:

@@ -94,6 +94,11 @@ def crawl(
         writer.list_row(row, at=at if part else None)
         return Wanted(id=job, row=row, root=job)
 
+    def unnamed() -> Iterator[Wanted]:
+        """Listed jobs that say to be below another one which knows nothing of them."""
+        for kept in below.unnamed(crawler.has_met, crawler.left_out_below):
+            yield one(kept.at, kept.job, kept.row)
+
     def seen(job: str) -> None:
         writer.seen(job)
         step.advance()
@@ -126,7 +131,7 @@ def crawl(
     fetched = unreadable = 0
     gaps: list[Gap] = []
     settling = Settling(client)
-    reading = settling.records(crawler.records(jobs()))
+    reading = settling.records(crawler.records(jobs(), unnamed))
     with below, progress.step("read jobs", None) as step:
         try:
             for record in reading:

@@ -32,12 +32,10 @@ class Kept(NamedTuple):
 class Sublisted:
     """Rows that name a job above theirs, on the disk until the whole list has come.
 
-    After `rows()`: `number` of them are sub-workflows, and `below` holds those that are read with
-    the listed jobs that run them.
+    After `rows()` `below` holds those whose job above is in the list.
     """
 
     def __init__(self) -> None:
-        self.number = 0
         self.below: set[str] = set()
         self._parents: dict[str, str] = {}
         self._spill: Spill | None = None
@@ -75,11 +73,23 @@ class Sublisted:
             among = parent in self._parents
             if not self._goes_round(job) if among else is_listed(parent):
                 self.below.add(job)
-                self.number += 1
-            elif not among and is_known(parent):
-                self.number += 1
-                yield Kept(at, job, row, parent)
             else:
+                yield Kept(at, job, row, parent if not among and is_known(parent) else None)
+
+    def unnamed(
+        self, has_met: Callable[[str], bool], is_cut: Callable[[str], bool]
+    ) -> Iterator[Kept]:
+        """Those of which the job above theirs was read and does not name them.
+
+        Asked are which jobs the crawl met, and of which a limit left out what lies below.
+        """
+        if self._spill is None:
+            return
+        for body in self._spill.ordered(_HEAP):
+            at, job, row = msgspec.msgpack.decode(body)
+            parent = self._parents[job]
+            # One whose parent is lacking itself may be named by it, when that has been read.
+            if job in self.below and not has_met(job) and has_met(parent) and not is_cut(parent):
                 yield Kept(at, job, row, None)
 
     def _goes_round(self, job: str) -> bool:
@@ -94,7 +104,9 @@ class Sublisted:
 
     def notes(self) -> list[str]:
         """What is to be said of them."""
-        if not self.number:
+        if not self.below:
             return []
-        rows = "1 row of the list is" if self.number == 1 else f"{self.number} rows of the list are"
-        return [f"{rows} of sub-workflows: they are told of below the jobs that run them."]
+        return [
+            "The list names sub-workflows too. Those that a job of it names as its own are told of "
+            "below that job."
+        ]

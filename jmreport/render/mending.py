@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from jmreport.errors import JmreportError
+
 #: What is kept, by its first column.
 _KEPT = {"pages": "owner", "nights": "run", "diffs": "name"}
 
@@ -29,28 +31,47 @@ def is_damaged(path: Path) -> bool:
 def mend(path: Path) -> None:
     """Puts a ledger in its place that has all that can be read of it; none where that is nothing.
 
-    Nobody else may have it open.
+    Nobody else may have it open. Raises JmreportError where there is no room for the new one: the
+    old one stays as it is then.
     """
     new = path.with_name(f"{path.name}.tmp")
-    new.unlink(missing_ok=True)
+    _remove(new)
     try:
-        with (
-            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as old,
-            closing(sqlite3.connect(new)) as kept,
-        ):
-            _copy(old, kept)
-    except (sqlite3.Error, OSError):
-        new.unlink(missing_ok=True)
-    for name in ("", "-journal"):
-        with suppress(OSError):
-            path.with_name(path.name + name).unlink(missing_ok=True)
-    with suppress(OSError):
-        new.replace(path)
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as old:
+            tables, version = _tables(old)
+            if tables:
+                with closing(sqlite3.connect(new)) as kept:
+                    _copy(old, kept, tables, version)
+        if tables:
+            new.replace(path)
+        else:
+            _remove(path)
+        _remove(path.with_name(f"{path.name}-journal"))
+    except (sqlite3.Error, OSError) as error:
+        _remove(new)
+        raise JmreportError(
+            f"{path} is damaged and cannot be mended: {error}", hint="free some space there"
+        ) from error
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    (version,) = old.execute("PRAGMA user_version").fetchone()
-    tables = dict(old.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+def _remove(path: Path) -> None:
+    for each in (path, path.with_name(f"{path.name}-journal")):
+        each.unlink(missing_ok=True)
+
+
+def _tables(database: sqlite3.Connection) -> tuple[dict[str, str], int]:
+    """The tables of a ledger with their statements, and its version; none of what is no ledger."""
+    try:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        found = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+        return dict(found), version
+    except sqlite3.DatabaseError:
+        return {}, 0
+
+
+def _copy(
+    old: sqlite3.Connection, new: sqlite3.Connection, tables: dict[str, str], version: int
+) -> None:
     with new:
         for table, by in _KEPT.items():
             if table in tables:

@@ -18,7 +18,7 @@ _ARCHIVED = (
     "The filter hides archived jobs: one that was archived before it was read counts in no "
     "promise, also if it failed."
 )
-#: So many decimals tell one job of ten million.
+#: More of them nobody reads: the rate is said to be below or above what was promised then.
 _MOST_DECIMALS = 6
 
 
@@ -138,12 +138,10 @@ def achieved(one: SloReport) -> str:
     if rate is None:
         return ""
     fewest = 2 if rate >= 0.99 else 1
-    return next(
-        text
-        for decimals in range(fewest, _MOST_DECIMALS + 1)
-        if _tells(text := words.percent(rate, decimals), rate, one.target)
-        or decimals == _MOST_DECIMALS
-    )
+    for decimals in range(fewest, _MOST_DECIMALS + 1):
+        if _tells(text := words.percent(rate, decimals), rate, one.target):
+            return text
+    return f"{'<' if rate < one.target else '>'} {promised(one)}"
 
 
 def _tells(said: str, rate: float, target: float) -> bool:
