@@ -16,7 +16,7 @@ from mail_cases import ANA, seen, settings, store, written
 from mail_cases import job as of_sample
 from msgspec.structs import replace
 
-from jmreport.analysis import verdicts
+from jmreport.analysis import known_hidden, verdicts
 from jmreport.analysis.hiding import _hidden, _Ran
 from jmreport.analysis.rows import NO_INPUTS
 from jmreport.cli import main
@@ -68,6 +68,21 @@ def test_a_failure_is_hidden_by_what_had_been_submitted_by_then_and_succeeded_si
 def test_what_failed_the_night_before_and_is_hidden_now_is_told_now() -> None:
     """It would be told as fixed."""
     assert hidden(failed("s1", 30, 25), fine("s2", 26, 6)) == ["s1"]
+
+
+def test_what_failed_some_nights_before_is_told_in_the_night_that_knows_its_success_too() -> None:
+    """However many runs lie between, while its state is kept; and once."""
+    failure = job("s1", night(1), "Failed", found=1, key="s1", labels={"owner": "ana"})
+    success = job("s2", night(4), found=4, took=80 * HOUR, key="s2", labels={"owner": "ana"})
+    some = Held([failure, success])
+
+    def of(count: int) -> list[str]:
+        return [entry.row.id for entry in verdicts(some, runs(count), ("owner",)).hidden]
+
+    assert [of(5), of(6)] == [["s1"], []]
+    found = known_hidden(some, runs(6), ("owner",))
+    assert found
+    assert found.jobs == ("s1",)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +154,7 @@ def one_of(random: Random, number: int) -> _Ran:
         return night(0) + hours * HOUR
 
     return _Ran(
-        at(ended), f"j{number}", random.random() < 0.4, at(began), random.choice("abcd"),
+        at(ended), f"j{number}", random.random() < 0.4, at(began), random.randrange(4),
         1 + (ended > 12),
     )  # fmt: skip
 

@@ -25,23 +25,24 @@ from jmreport.analysis.rows import NO_INPUTS
 from jmreport.analysis.siblings import array_of
 from jmreport.records import Entry, JobRow
 
-#: A digest of inputs, or what a job says of itself where it has none.
-_Work = str | tuple[tuple[str, str], ...]
-
 
 class _Ran(NamedTuple):
-    """A job that succeeded or failed, in the order in which jobs tell. `told` is a night."""
+    """A job that succeeded or failed, in the order in which jobs tell. `told` is a night.
+
+    `work` is a hash of its inputs, or of what it says of itself where it has none: of all jobs of
+    the nights whose states are kept there is one of these, so they are small.
+    """
 
     ended: datetime
     id: str
     failed: bool
     began: datetime
-    work: _Work
+    work: int
     told: int
 
 
 class Hiding:
-    """Jobs of the last nights by what they are one piece of, told while they stream by."""
+    """Jobs whose states are kept by what they are one piece of, told while they stream by."""
 
     def __init__(
         self, nights: Nights, identity: Sequence[str], *, since: int | None = None
@@ -57,13 +58,16 @@ class Hiding:
         # Only labels put other work together; and when a failure ended has to be known.
         if not any(label in row.labels for label in self._identity) or (failed and not row.end):
             return
+        # What failed in any night may be hidden now, while its state is kept.
+        if not nights.may_keep(entry):
+            return
         told = nights.told_in(entry, ended)
-        # What failed a night before may be hidden now. The first night is all that was before it.
-        if told < self._since - 1 or (told == 0 and nights.now - ended > KEPT):
+        # The first night is all that was before it.
+        if told == 0 and nights.now - ended > KEPT:
             return
         began = row.submission or row.start or ended
         by_inputs = row.key not in ("", NO_INPUTS)
-        work = row.key if by_inputs else tuple(sorted(_others(row, self._identity)))
+        work = hash(row.key if by_inputs else tuple(sorted(_others(row, self._identity))))
         one = _Ran(ended, row.id, failed, began, work, told)
         # What has no inputs is compared with what has none.
         self._ran[key, by_inputs].append(one)
@@ -87,7 +91,7 @@ def _others(row: JobRow, identity: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _hidden(ran: Sequence[_Ran], since: int) -> Iterator[_Ran]:
-    newest: dict[_Work, tuple[datetime, str]] = {}
+    newest: dict[int, tuple[datetime, str]] = {}
     for one in ran:
         newest[one.work] = max(newest.get(one.work, one[:2]), one[:2])
     # Of an array that failed the successes say nothing.
