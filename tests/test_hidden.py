@@ -170,11 +170,29 @@ def batch(folder: Path) -> None:
     )  # fmt: skip
 
 
+TOML = '[report]\nidentity_labels = ["{}"]\n[gate]\nfail_on = ["new-failures"]\n'
 OWNERS = (("a1", "ana"), ("l1", "li"))
 SAID = (
     "counts as mended: by batch it is one piece of work with others that had been submitted by "
     "then, and succeeded since"
 )
+
+
+def test_the_gate_passes_the_night_after_it_stopped_at_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was new then; now other work hides it."""
+    monkeypatch.chdir(tmp_path)
+    labels, root = {"batch": "b1"}, Path("snapshots")
+    long = of_sample("l1", 0, labels=labels)
+    before = [of_sample("a1", 2, labels=labels)], [of_sample("a1", 1, "Failed", labels=labels)]
+    tonight = [replace(long, submission=long.submission and long.submission - 40 * HOUR)]
+    Path("jmreport.toml").write_text(TOML.format("batch"))
+    store(root, *before, tonight)
+    assert main(["render", "--workers", "1"]) == Exit.DONE
+    report = json.loads(Path("site/data/report.json").read_text())
+    assert report["verdict"] == "No new failures, 1 failure hidden"
+    assert "gate:" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("send", ["on-failure", "on-change"])
@@ -199,8 +217,7 @@ def test_pages_and_whoever_runs_it_are_told_and_the_gate_does_not_pass(
     """With labels that tell work apart it is a new failure, and nothing is hidden."""
     monkeypatch.chdir(tmp_path)
     batch(tmp_path)
-    toml = '[report]\nidentity_labels = ["{}"]\n[gate]\nfail_on = ["new-failures"]\n'
-    Path("jmreport.toml").write_text(toml.format("batch"))
+    Path("jmreport.toml").write_text(TOML.format("batch"))
     assert main(["render", "--workers", "1"]) == Exit.GATE
     out = capsys.readouterr().out
     assert f"1 job that failed {SAID}\n" in out
@@ -216,7 +233,7 @@ def test_pages_and_whoever_runs_it_are_told_and_the_gate_does_not_pass(
     main(["doctor"])
     assert f"in the last nights 1 job that failed {SAID}" in capsys.readouterr().out
 
-    Path("jmreport.toml").write_text(toml.format("sample"))
+    Path("jmreport.toml").write_text(TOML.format("sample"))
     assert main(["render", "--workers", "1"]) == Exit.GATE
     assert "gate: 1 new failure" in (out := capsys.readouterr().out)
     assert "mended" not in out

@@ -405,8 +405,17 @@ class _Making:
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))
 
     def _hidden(self) -> Hidden | None:
-        jobs = tuple(entry.row.id for entry in self.verdicts.hidden)
-        return Hidden(labels=self.settings.identity_labels, jobs=jobs) if jobs else None
+        found, nights = self.verdicts.hidden, self.nights
+        if not found:
+            return None
+        ended = [(entry, nights.ended(entry)) for entry in found]
+        return Hidden(
+            labels=self.settings.identity_labels,
+            jobs=tuple(entry.row.id for entry in found),
+            news=sum(
+                at is not None and nights.told_in(one, at) >= nights.tonight for one, at in ended
+            ),
+        )
 
     def _as_told(self, entry: Entry) -> JobRow:
         """A job as the newest run knew it, of which a later one told how it ended: still active."""

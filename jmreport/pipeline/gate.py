@@ -17,11 +17,12 @@ def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]
     On a first report nothing is new: there is nothing to compare with, so only a limit on new
     failures that names none of them passes. Where the filter of the run leaves out whatever failed,
     nobody knows of new failures, and a limit on them does not pass; nor does it where failures are
-    hidden that would be too many with them. No more do promises of
-    jobs that a filter may have left out, or of a label that no job has.
+    hidden that no report told of, and would be too many with them. No more do promises of jobs that
+    a filter may have left out, or of a label that no job has.
     """
     found = []
     new, most = report.counts.new, gate.max_new
+    hidden = report.hidden.news if report.hidden else 0
     if most is None and "new-failures" in gate.fail_on:
         most = 0
     filters = report.run.asked.filters
@@ -31,7 +32,7 @@ def exceeded(report: Report, gate: Gate, slos: Sequence[Slo]) -> tuple[str, ...]
     elif most is not None and new > most:
         allowed = f", and at most {most} may be" if most else ""
         found.append(f"gate: {new} new failure{'s' if new != 1 else ''}{allowed}")
-    elif most is not None and report.previous and (hidden := report.counts.hidden) + new > most:
+    elif most is not None and report.previous and hidden + new > most:
         jobs = "1 job that failed is" if hidden == 1 else f"{hidden} jobs that failed are"
         found.append(f"gate: new failures cannot be told: {jobs} hidden by other work")
     if "incomplete" in gate.fail_on and not report.complete:

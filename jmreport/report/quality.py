@@ -19,10 +19,14 @@ class Unrepeated(Struct, frozen=True, kw_only=True):
 
 
 class Hidden(Struct, frozen=True, kw_only=True):
-    """Jobs that failed, and that a success of other work hides: `labels` make one of both."""
+    """Jobs that failed, and that a success of other work hides: `labels` make one of both.
+
+    So many of them are `news` of the night: no report before told of them.
+    """
 
     labels: tuple[str, ...]
     jobs: tuple[str, ...]
+    news: int = 0
 
 
 class Hole(NamedTuple):
