@@ -173,7 +173,7 @@ def batch(folder: Path) -> None:
 TOML = '[report]\nidentity_labels = ["{}"]\n[gate]\nfail_on = ["new-failures"]\n'
 OWNERS = (("a1", "ana"), ("l1", "li"))
 SAID = (
-    "counts as mended: by batch it is one piece of work with others that had been submitted by "
+    "is not counted: by batch it is one piece of work with others that had been submitted by "
     "then, and succeeded since"
 )
 
@@ -236,7 +236,7 @@ def test_pages_and_whoever_runs_it_are_told_and_the_gate_does_not_pass(
     Path("jmreport.toml").write_text(TOML.format("sample"))
     assert main(["render", "--workers", "1"]) == Exit.GATE
     assert "gate: 1 new failure" in (out := capsys.readouterr().out)
-    assert "mended" not in out
+    assert "not counted" not in out
     assert "are hidden" not in Path("site/index.html").read_text()
     main(["doctor"])
     assert "in the last nights" not in capsys.readouterr().out

@@ -34,10 +34,10 @@ def hidden_words(found: Hidden) -> tuple[str, str]:
     """Failed jobs that other work hides: how many, and how that comes."""
     count = len(found.jobs)
     who = f"{words.plural(count, 'job')} that failed"
-    verb, they = ("counts", "it is") if count == 1 else ("count", "they are")
+    verb, they = ("is", "it is") if count == 1 else ("are", "they are")
     by = words.listed([_cut(label) for label in found.labels])
     return who, (
-        f"{verb} as mended: by {by} {they} one piece of work with others that had been submitted "
+        f"{verb} not counted: by {by} {they} one piece of work with others that had been submitted "
         "by then, and succeeded since"
     )
 
