@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jmreport.analysis.causes import cause_of, deepest, failure, normalise
+from jmreport.analysis.causes import (
+    cause_of,
+    classify,
+    deepest,
+    failure,
+    is_preemption,
+    normalise,
+)
 from jmreport.records import Gap, JobRow
 from jmreport.report.causes import CauseClass
 
@@ -147,3 +154,22 @@ def test_any_text_has_a_cause(message: str) -> None:
 def test_hostile_text_is_read_quickly(text: str) -> None:
     """No pattern backtracks without end: the suite itself would hang here."""
     assert cause_of(_failed(text)) is not None
+
+
+@pytest.mark.parametrize(
+    ("message", "cause_class"),
+    [
+        ("Execution failed: worker was terminated (50001)", "preempted"),
+        ("PAPI error code 10. 14: VM x has been shut down", "preempted"),
+        ("No such file: gs://b/preemptible-study/s.bam", "missing input"),
+        ("Request failed with code=403", "permission"),
+        ("StatusCode=404 for the object", "missing input"),
+        ("sample 403 of 404 has 14 reads", "unknown"),
+    ],
+)
+def test_a_preemption_is_counted_where_its_cause_is_one(
+    message: str, cause_class: CauseClass
+) -> None:
+    """A job's attempts and what they cost go by the same words as its cause."""
+    assert classify(normalise(message))[0] == cause_class
+    assert is_preemption(message) == (cause_class == "preempted")

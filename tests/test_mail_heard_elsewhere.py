@@ -150,3 +150,30 @@ def test_what_the_mirror_says_and_nobody_can_read_is_written_anew(
     with Mailboxes() as boxes:
         assert send(task(tmp_path, 0, FINE, port=boxes.port)).exit == Exit.DONE
     assert known(tmp_path) == {"germline": [night(0)]}
+
+
+def test_a_task_sends_no_second_mail_of_a_run_that_another_one_told_of(tmp_path: Path) -> None:
+    """It was started again, or its own night came to nothing: the newest run is an old one then."""
+    with Mailboxes() as boxes:
+        send(task(tmp_path, 1, FINE, BROKEN, port=boxes.port, team=ANA))
+        fresh = settings(tmp_path / "again", ANA, port=boxes.port)
+        mirror = Snapshots(dir=str(tmp_path / "again/snapshots"), mirror=str(tmp_path / "mirror"))
+        fresh = replace(fresh, snapshots=mirror)
+        mirroring.pull(fresh, now=NOW, environ={}, progress=SilentProgress())
+        assert "another machine told it of run" in " ".join(send(fresh).summary)
+        assert len(boxes.arrived) == 1
+        send(fresh, again=True)
+        assert len(boxes.arrived) == 2
+
+
+def test_a_spool_that_knows_a_team_goes_by_its_own_word(tmp_path: Path) -> None:
+    """Two machines with readers of their own share a mirror."""
+    with Mailboxes() as boxes:
+        first = task(tmp_path, 2, FINE, port=boxes.port)
+        send(first)
+        other = task(tmp_path, 1, FINE, BROKEN, port=boxes.port)
+        send(other)
+        here = replace(first, snapshots=first.snapshots)
+        mirroring.pull(here, now=NOW, environ={}, progress=SilentProgress())
+        send(here)
+        assert subjects(boxes)[1:] == ["1 new of 2", "1 new of 2"]

@@ -702,3 +702,15 @@ def test_what_cannot_be_is_refused(
     assert main(options) == Exit.USAGE
     assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_a_night_before_the_newest_were_not_merged_as_far_as_anybody_knows(
+    tmp_path: Path,
+) -> None:
+    of = settings(tmp_path)
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(of, server.url)
+        collect(of, server.url, days=1)
+    with pytest.raises(UsageError, match="no parts in"):
+        merge(of)

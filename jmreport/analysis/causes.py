@@ -52,7 +52,7 @@ def _rule(name: str, cause_class: CauseClass, pattern: str) -> Rule:
 #: An answer's number counts where it is said to be one, or stands before the question that it
 #: answers, as Google's clients have it: 403 and 404 are also shards, lines and samples.
 _ANSWER = (
-    r"(?:(?:code|status|error|http(?:/[\d.]+)?)(?: code)?:? ?{0}\b"
+    r"(?:(?:code|status|error|http(?:/[\d.]+)?)(?: code)?[:=]? ?{0}\b"
     r"|\b{0} (?-i:GET|HEAD|POST|PUT|PATCH|DELETE)\b)"
 )
 
@@ -62,7 +62,7 @@ CLASSES: tuple[Rule, ...] = (
     _rule(
         "preempted machine",
         "preempted",
-        r"preempt|spot (?:vm|instance)|\b50001\b|error code 1[034]\b.{0,40}\b14\b"
+        r"preempt|spot (?:vm|instance)|\b50001\b|error code 1[034]\b.{0,40}(?:\b14\b|<n>: VM)"
         r"|(?:vm|instance|worker)\b.{0,60}(?:reclaimed|(?:shut ?down|stopped) unexpectedly)",
     ),
     _rule(
@@ -176,7 +176,8 @@ _PLACES = (
 )
 #: Codes say what happened: they stay. Other numbers vary, and so do names with three digits.
 _NUMBERS = re.compile(
-    r"(?P<kept>(?:code|status|signal|errno|error|HTTP(?:/[\d.]+)?|reason)(?: code)?:? ?\d{1,5}\b"
+    r"(?P<kept>(?:code|status|signal|errno|error|HTTP(?:/[\d.]+)?|reason)(?: code)?[:=]? ?\d{1,5}\b"
+    r"|\b50001\b"
     r"|\b[45]\d\d (?=(?-i:[A-Z])))"
     r"|(?P<id>\b(?=[A-Za-z_]{1,40}\d)\w{0,40}\d{3}\w*)"
     r"|(?P<n>(?<!\w)\d+(?:[.,]\d+)*)",
@@ -190,10 +191,14 @@ def normalise(message: str) -> str:
     >>> normalise("Job wf.Align:17:2 exited with return code 137: /tmp/x is 12 GB")
     'Job wf.Align:<shard>:<attempt> exited with return code 137: <path> is <n> GB'
     """
+    return _masked(message)[:TITLE_LENGTH]
+
+
+def _masked(message: str) -> str:
     text = " ".join(message.split())
     for pattern, place in _PLACES:
         text = pattern.sub(place, text)
-    return _NUMBERS.sub(_number, text)[:TITLE_LENGTH]
+    return _NUMBERS.sub(_number, text)
 
 
 def _number(found: re.Match[str]) -> str:
@@ -210,9 +215,12 @@ def classify(title: str) -> tuple[CauseClass, str]:
     return "unknown", "no rule matches"
 
 
+@lru_cache(maxsize=4096)
 def is_preemption(message: str) -> bool:
-    """Whether a message tells of a machine that was taken away."""
-    return CLASSES[0].pattern.search(message[:READ_LENGTH]) is not None
+    """Whether a message tells of a machine that was taken away, as its class would."""
+    rule, text = CLASSES[0].pattern, message[:READ_LENGTH]
+    # Most messages say nothing of the kind, masked or not.
+    return rule.search(text) is not None and rule.search(_masked(text)) is not None
 
 
 def failure(message: str, *, task: str | None = None, shard: int | None = None) -> Failure:

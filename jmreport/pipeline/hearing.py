@@ -40,6 +40,8 @@ class Hearing:
         self._settings, self._spool = settings, spool
         self._environ, self._progress = environ, progress
         self._away = Outcome()
+        #: What only the mirror knows of, when `known` was asked.
+        self.elsewhere: dict[str, tuple[str, ...]] = {}
 
     def known(self) -> dict[str, tuple[str, ...]]:
         """The last runs of which each team has heard, here or elsewhere. Nothing is written."""
@@ -54,7 +56,10 @@ class Hearing:
         except JmreportError as error:
             self._away = _lacking("could not be pulled", error)
             return here
-        return post.together(here, post.heard_from(found.data)) if found else here
+        there = post.heard_from(found.data) if found else {}
+        self.elsewhere = {team: heard for team, heard in there.items() if team not in here}
+        # A spool that knows a team knows whom of it was told.
+        return {**there, **here}
 
     def share(self) -> None:
         """Lets others know. A mirror that could not be read a moment ago is not asked again."""

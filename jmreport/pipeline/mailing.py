@@ -152,7 +152,8 @@ def _sent(
     if unattended and (why := post.no_room(place)):
         return _sent_unkept(making, hearing, server, why, progress)
     with post.Spool(place) as spool:
-        sending = Sending(making, spool, heard=hearing.known(), again=again)
+        heard = hearing.known()
+        sending = Sending(making, spool, heard=heard, elsewhere=hearing.elsewhere, again=again)
         return _delivered(sending, hearing, spool, server, progress)
 
 
@@ -176,7 +177,15 @@ def _sent_unkept(
     )
     with post.PassingSpool(place) as spool:
         try:
-            sending = Sending(making, spool, heard=hearing.known(), again=False, earlier=parcels)
+            heard = hearing.known()
+            sending = Sending(
+                making,
+                spool,
+                heard=heard,
+                elsewhere=hearing.elsewhere,
+                again=False,
+                earlier=parcels,
+            )
             done = _delivered(sending, hearing, spool, server, progress)
         except DeliveryError as error:
             raise JmreportError(f"{error.message} ({why})", hint=hint) from None

@@ -237,7 +237,8 @@ def _merged_and_dropped(settings: Settings, now: datetime) -> Run | None:
         before = store.runs()
     if there:
         return _merged_before(before, there[0])
-    return next((run for run in reversed(before) if run.usable and run.now == now), None)
+    newest = next((run for run in before if run.id == told_by(before)), None)
+    return newest if newest and newest.now == now else None
 
 
 def _as_before(merged: Run) -> Outcome:

@@ -36,11 +36,13 @@ class Sending:
         spool: post.Spool,
         *,
         heard: Mapping[str, Sequence[str]],
+        elsewhere: Mapping[str, Sequence[str]],
         again: bool,
         earlier: Sequence[post.Parcel] | None = None,
     ) -> None:
+        """`heard` are the runs of which each team heard, `elsewhere` what only others know."""
         self._making, self._spool, self._again = making, spool, again
-        self._heard = heard
+        self._heard, self._elsewhere = heard, elsewhere
         self._earlier = earlier
         #: Seconds for which a server that puts mails off is asked again.
         self.patience = making.settings.mail.patience
@@ -79,6 +81,14 @@ class Sending:
             return
         if not told.due and not parcel:
             self._lines.append(not_due(team))
+            return
+        if not (parcel or self._again or making.failed) and making.night in self._elsewhere.get(
+            team.name, ()
+        ):
+            # A task that was started again, or behind a night that came to nothing.
+            self._lines.append(
+                f"{team.name}: nothing to send (another machine told it of run {making.night})"
+            )
             return
         from jmreport import mail as post
 

@@ -157,10 +157,13 @@ class _Publishing:
 
     def dry(self, *, relist: bool) -> Outcome:
         """What would be done."""
+        from jmreport.publish import MIXED
+
         before, _ = self._before(damaged=relist)
         # What a first publishing that was broken off had made is ours too.
-        left = self._left() if before.at is None else ()
-        listed = self._listed(wanted=relist or before.at is None)
+        unsure = before.at is None or self.bucket.look(MIXED) is not None
+        left = self._left() if unsure else ()
+        listed = self._listed(wanted=relist or unsure)
         plan = self._plan(before, listed, left, over=relist)
         new = sum(not put.there for put in plan.puts)
         size = sum(put.laid.file.size for put in plan.puts)
