@@ -9,7 +9,7 @@ import msgspec
 from bench import corpus
 from bench.commands import filled
 from bench.measuring import JMREPORT, Side, Spent, alternating, middle, run, yardstick
-from bench.rows import Row, mb, missing, runs_of
+from bench.rows import Row, mb, runs_of
 from bench.sizes import Size
 
 if sys.version_info >= (3, 14):
@@ -58,8 +58,10 @@ def _index(size: Size, root: Path) -> Row:
     there, made = (middle(found[side]) for side in sides)
     each = (made.wall - there.wall) / size.jobs
     if each <= 0:
-        return missing(
-            f"the index of {size.jobs} records made anew", "too few to be told from noise"
+        return Row(
+            what=f"the index of {size.jobs} records made anew",
+            figure="they are too few to tell from the noise of a start",
+            runs=runs_of(found),
         )
     return Row(
         what=f"the index of {size.jobs} records of 34 KB made anew",
