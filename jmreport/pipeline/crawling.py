@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from msgspec import Struct
@@ -132,7 +133,7 @@ def crawl(
     gaps: list[Gap] = []
     settling = Settling(client)
     reading = settling.records(crawler.records(jobs(), unnamed))
-    with below, progress.step("read jobs", None) as step:
+    with closing(below), progress.step("read jobs", None) as step:
         try:
             for record in reading:
                 fetched += 1

@@ -9,8 +9,8 @@ Counted as jobs of their own, a scatter of fifty that fails would be fifty-one f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,24 +38,17 @@ class Sublisted:
     def __init__(self) -> None:
         self.below: set[str] = set()
         self._parents: dict[str, str] = {}
+        self._open = ExitStack()
         self._spill: Spill | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        if self._spill is not None:
-            self._spill.__exit__(kind, error, at)
+    def close(self) -> None:
+        """Lets go of the rows."""
+        self._open.close()
 
     def take(self, at: int, job: str, row: Any, parent: str) -> None:
         """One more row, at its place in the list."""
         self._parents[job] = parent
-        self._spill = self._spill or Spill()
+        self._spill = self._spill or self._open.enter_context(Spill())
         self._spill.add(_HEAP, (at,), _encode((at, job, row)))
 
     def rows(
