@@ -332,6 +332,15 @@ def test_execution_events_tell_of_attempts_that_no_other_answer_names() -> None:
         # Behind the change there is one, and nothing before the job began.
         ("2026-10-25", "01:10", "01:50", ["02:20", "02:30", "02:40", "02:50"], "CET"),
         ("2026-03-28", "23:10", "00:50", ["00:30", "01:00", "01:30"], "CET"),
+        # The job began in the hour that came once more, and ended in the second of the two.
+        (
+            "2026-10-25",
+            "00:40",
+            "01:55",
+            ["02:45", "02:00", "02:15", "02:30", "02:45"],
+            "Europe/Berlin",
+        ),
+        ("2026-10-25", "00:50", "01:25", ["02:00", "02:10", "02:20"], "Europe/Berlin"),
     ],
 )
 def test_ticks_are_times_that_clocks_show_where_they_are_changed(

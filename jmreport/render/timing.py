@@ -24,6 +24,7 @@ MOST_LANES = 20
 MOST_ROWS = 150
 #: A shorter gap on the critical path is not named.
 _GAP = timedelta(minutes=1)
+_NONE = timedelta(0)
 _SLOWEST = 5
 _FAILED = 10
 _BINS = 60
@@ -240,9 +241,9 @@ def _critical(spans: Sequence[_Span], *, over: bool) -> dict[int, timedelta]:
     if len(chain) < 2:
         return {}
     chain.reverse()
-    gaps = {id(chain[0].call): timedelta(0)}
+    gaps = {id(chain[0].call): _NONE}
     for before, span in pairwise(chain):
-        gaps[id(span.call)] = max(span.start - before.end, timedelta(0))
+        gaps[id(span.call)] = max(span.start - before.end, _NONE)
     return gaps
 
 
@@ -445,7 +446,7 @@ def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta], *, go
         return ""
     on_it = [span for own in spans for span in own if id(span.call) in critical]
     whole = max(span.end for span in on_it) - min(span.start for span in on_it)
-    idle = sum(critical.values(), timedelta(0))
+    idle = sum(critical.values(), _NONE)
     gaps = f", {words.duration(idle)} of it in gaps" if idle >= _GAP else ""
     length = words.duration(whole)
     told = words.so_far(length) if going else length
@@ -457,14 +458,19 @@ def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
     seconds = (scale.end - scale.start).total_seconds()
     step = next((s for s in _STEPS if seconds / s <= 5), _STEPS[-1])
     try:
-        local = scale.start.astimezone(zone)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        passed = (local - midnight).total_seconds()
-        at = midnight + timedelta(seconds=(int(passed // step) + 1) * step)
+        first, last = scale.start.astimezone(zone), scale.end.astimezone(zone)
+        # Where clocks are set back in between, they show times from before the first to behind the
+        # last: those of the hour that comes twice.
+        back = max((first.utcoffset() or _NONE) - (last.utcoffset() or _NONE), _NONE)
+        first, last = first.replace(tzinfo=None) - back, last.replace(tzinfo=None) + back
+        midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+        each = timedelta(seconds=step)
+        at = midnight + ((first - midnight) // each + 1) * each
+        at = at.replace(tzinfo=zone)
         found: list[tuple[datetime, datetime]] = []
-        while at <= scale.end and len(found) < 8:
+        while at.replace(tzinfo=None) <= last and len(found) < 8:
             found += ((when, at) for when in _moments(at, scale, step))
-            at += timedelta(seconds=step)
+            at += each
     except OverflowError:  # a date at the edge of what a calendar holds
         return ()
     return tuple(_tick(scale.at(when), at, step) for when, at in sorted(found))
@@ -542,7 +548,7 @@ def _took(span: _Span) -> str:
 
 def _spent(span: _Span) -> tuple[str, ...]:
     """Time spent waiting, preparing, running and finishing; "" where nothing tells."""
-    totals = dict.fromkeys(_KINDS, timedelta(0))
+    totals = dict.fromkeys(_KINDS, _NONE)
     for part in span.call.parts:
         end = part.end or (span.end if span.going else None)
         if end and end > part.start:
