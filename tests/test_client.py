@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -1190,6 +1191,40 @@ def test_a_certificate_that_the_environment_trusts_is_trusted(
     with served(always(200, {"id": "a"})) as server:
         with client(secured(server, certificate), token=TOKEN) as session:
             assert session.job("a") == session.job("a") == {"id": "a"}
+
+
+def test_certificates_that_were_renewed_are_read_again(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And are read once by all who ask, until then."""
+    trusted = tmp_path / "trusted.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    trusted.write_text(Path(certifi.where()).read_text())
+    with served(always(200, {"id": "a"})) as server:
+        address = secured(server, certificate)
+        with client(address, tries=1) as session:
+            with pytest.raises(UnreadableError, match="its certificate is not trusted"):
+                session.job("a")
+        trusted.write_bytes(certificate.read_bytes())
+        with client(address) as session:
+            assert session.job("a") == {"id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere.pem", "No such file or directory"),
+        ("empty.pem", "no certificate is in it"),
+        ("", "Is a directory"),
+    ],
+)
+def test_certificates_that_cannot_be_read_are_named(
+    name: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.pem").write_text("none yet\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / name))
+    with pytest.raises(UsageError, match=f"SSL_CERT_FILE names cannot be read: .*{why}"):
+        client("http://127.0.0.1:9")
 
 
 def test_an_https_address_of_a_plain_server_says_so() -> None:

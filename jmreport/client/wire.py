@@ -6,6 +6,7 @@ httpx.Client around it costs half as much again for each; only where the environ
 is there one, which finds the way. Nothing follows a redirect.
 """
 
+import os
 import socket
 import ssl
 import threading
@@ -15,6 +16,8 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jmreport.client.answers import Answer, Respond, Trouble
@@ -54,6 +57,26 @@ class _InProcess(httpx.BaseTransport):
         )
         # As a stream, so that it is unpacked where every answer is.
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
+
+
+def _trust() -> ssl.SSLContext:
+    """Whom secure connections trust, as the environment says."""
+    name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+    place = os.environ.get(name) or ""
+    try:
+        return _trusted(place, Path(place).stat().st_mtime_ns if place else 0)
+    except OSError as error:
+        why = "no certificate is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(
+            f"the certificates that {name} names cannot be read: {place}: {why}",
+            hint="it names a file of trusted certificates (SSL_CERT_FILE), or a folder of them",
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def _trusted(_place: str, _changed: int) -> ssl.SSLContext:
+    """The same of what lies there since a change. To read it takes longer than one request."""
+    return httpx.create_ssl_context()
 
 
 class _Proxied(httpx.BaseTransport):
@@ -118,7 +141,7 @@ class Wire:
         self._busy: set[_Lane] = set()
         self._lock = threading.Lock()
         self._watch: threading.Thread | None = None
-        self._trust = httpx.create_ssl_context() if respond is None else None
+        self._trust = _trust() if respond is None else None
 
     def exchange(
         self,
