@@ -107,6 +107,18 @@ def test_a_finger_finds_each_link_of_a_phone(built: Path, hostile: Path, browser
     page.close()
 
 
+def test_numbers_that_a_bar_sums_up_share_lines_on_a_phone(built: Path, browser: Any) -> None:
+    """A line each would make a label of ten values three screens."""
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto((built / "labels" / "index.html").as_uri())
+    rows = page.eval_on_selector_all(
+        "tr:has(.split)",
+        "rows => rows.map(row => [...row.querySelectorAll('td.num')].map(cell => cell.offsetTop))",
+    )
+    page.close()
+    assert [len(set(tops)) < len(tops) for tops in rows] == [True] * len(rows) != []
+
+
 def test_two_numbers_too_close_for_a_finger_are_found(browser: Any) -> None:
     """The test above can fail: neither a sentence nor room around a link is told of."""
     page = browser.new_page()
