@@ -274,6 +274,20 @@ def test_whether_it_is_the_whole_log_may_be_said_by_a_word(truncated: Any, words
     assert words in cards(page(record(tree, logs=log)))[0]
 
 
+def test_lines_that_may_tell_why_are_told_from_those_that_a_phone_shows_the_beginnings_of() -> None:
+    """The last three, and those that tell of an error."""
+    lines = [*"abcd", "Error: e", *"fghij"]
+    html = page(
+        record(failed({"backendLog": f"{BUCKET}/x"}), logs={f"{BUCKET}/x": tail("\n".join(lines))})
+    )
+    shown = re.search(r'<pre class="log"[^>]*>(.*?)</pre>', html, re.DOTALL)
+    assert shown
+    assert shown[1] == (
+        '<span class="far">a\nb\nc\nd</span>\n<mark>Error: e</mark>\n'
+        '<span class="far">f\ng</span>\nh\ni\nj\n'
+    )
+
+
 def test_a_log_that_was_cut_says_so() -> None:
     note = Gap(what=f"log {BUCKET}/x", why="70 bytes at its beginning were not kept", job=JOB)
     tree = failed({"backendLog": f"{BUCKET}/x"})

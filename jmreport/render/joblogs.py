@@ -13,6 +13,8 @@ from jmreport.render.jobfacts import Making
 #: Lines of a log that stand open, and characters of it that a page holds.
 LINES = 12
 CHARACTERS = 20_000
+#: Lines at its end that are shown whole wherever they are read: why a program died is told last.
+_LAST = 3
 #: How a note begins that says that a limit kept logs, or operations, out.
 _LIMITED = ("only ", "none was asked")
 _TELLING = re.compile(
@@ -21,10 +23,12 @@ _TELLING = re.compile(
 
 
 class LogLine(Struct, frozen=True, gc=False):
-    """Lines of a log; `marked` for one that tells of an error."""
+    """Lines of a log; `marked` for those that tell of an error, `far` for others long before the
+    end, of which a narrow page shows the beginnings."""
 
     text: str
     marked: bool
+    far: bool
 
 
 class LogTail(Struct, frozen=True, kw_only=True, gc=False):
@@ -140,13 +144,14 @@ def _said(body: FileContents, shown: int, lines: int) -> str:
     return f"last {words.plural(shown, 'line')}"
 
 
-def _lines(lines: Iterable[str], making: Making) -> Iterator[LogLine]:
+def _lines(lines: Sequence[str], making: Making) -> Iterator[LogLine]:
     """Neighbouring lines of one kind together, so that a log is a handful of pieces."""
-    pieces: list[tuple[bool, list[str]]] = []
-    for line in lines:
+    pieces: list[tuple[tuple[bool, bool], list[str]]] = []
+    for place, line in enumerate(lines):
         marked = _TELLING.search(line[:2_000]) is not None
-        if not pieces or pieces[-1][0] != marked:
-            pieces.append((marked, []))
+        kind = (marked, not marked and place < len(lines) - _LAST)
+        if not pieces or pieces[-1][0] != kind:
+            pieces.append((kind, []))
         pieces[-1][1].append(making.budget.take(line, 2_000))
-    for marked, piece in pieces:
-        yield LogLine("\n".join(piece), marked)
+    for (marked, far), piece in pieces:
+        yield LogLine("\n".join(piece), marked, far)
