@@ -24,7 +24,7 @@ from jmreport.analysis import measure, summarise
 from jmreport.records import Asked, Counts, Run, run_id
 from jmreport.snapshots import contents, filling, index, runs, summaries
 from jmreport.snapshots.files import LineFile
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 from jmreport.snapshots.writing import SHARD_RECORDS
 
 _MB = 1e6

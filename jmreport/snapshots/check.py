@@ -9,7 +9,7 @@ import msgspec
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT
 from jmreport.snapshots import carried, files, filling, index, parts, runs, summaries, unattended
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 from jmreport.snapshots.lock import NAME as LOCK
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.summaries import Compared, Summarise

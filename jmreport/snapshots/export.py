@@ -21,7 +21,7 @@ import msgspec
 from jmreport.errors import JmreportError, UsageError
 from jmreport.records import Record
 from jmreport.snapshots import carried, files, runs
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 
 ABOUT = "export.json"
 INDEX = "index.ndjson"

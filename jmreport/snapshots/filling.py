@@ -18,7 +18,7 @@ import msgspec
 from jmreport.errors import JmreportError
 from jmreport.records import run_order
 from jmreport.snapshots import carried, files, index, runs
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.summaries import Kept, Line, Records, Source, Summarise
 

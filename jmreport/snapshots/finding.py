@@ -11,7 +11,7 @@ import msgspec
 
 from jmreport.records import Record
 from jmreport.snapshots import carried, files, runs
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 
 #: What stands for the middle of a short id: as pages write it, and as it can be typed.
 CUTS = ("…", "...")

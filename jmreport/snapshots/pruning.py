@@ -26,7 +26,7 @@ from jmreport.records import Run
 from jmreport.snapshots import carried, files, filling, index, runs, writing
 from jmreport.snapshots.carried import Origin, Prune
 from jmreport.snapshots.files import LineFile, Nowhere, Written
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 from jmreport.snapshots.summaries import Source
 
 #: (runs that go, oldest first) -> ids of jobs that what stays is told with.

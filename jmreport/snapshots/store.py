@@ -38,7 +38,7 @@ from jmreport.snapshots import (
 )
 from jmreport.snapshots.check import FORMAT, OF_ROOT, SALT, Fault, Format, check, check_format
 from jmreport.snapshots.export import Exported, export
-from jmreport.snapshots.index import Index
+from jmreport.snapshots.indexed import Index
 from jmreport.snapshots.lock import WritersLock, is_held
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.pruning import Leaning, Pruned

@@ -13,9 +13,9 @@ import msgspec
 
 from jmreport.errors import JmreportError
 from jmreport.records import Asked, Counts, Gap, Record, Run, RunState
-from jmreport.snapshots import contents, files, index, runs, summaries
+from jmreport.snapshots import contents, files, index, indexed, runs, summaries
 from jmreport.snapshots.files import LineFile, Written
-from jmreport.snapshots.index import Index, Known
+from jmreport.snapshots.indexed import Index, Known
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.redaction import Redaction, whole
 from jmreport.snapshots.stopping import Stopping
@@ -258,7 +258,7 @@ class RunWriter:
                 yield
         except sqlite3.Error as error:
             self._spoilt = True
-            raise index.broken(self._root / index.NAME, error) from error
+            raise indexed.broken(self._root / index.NAME, error) from error
         except Exception:  # whatever broke it off: it goes on to whoever began the run
             self._spoilt = True
             raise
