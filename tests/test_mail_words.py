@@ -542,16 +542,39 @@ def test_a_team_of_which_nothing_came_through_the_filter_reads_so(tmp_path: Path
 
 
 def test_a_broken_promise_is_told_and_no_mail_is_ok_then(tmp_path: Path) -> None:
-    rows = [job("a1", 1, "Failed"), job("a1", 0), job("a2", 0)]
+    """Of a team, as its own jobs keep it or not; and that not all days were read, if so."""
+    b17 = {"batch": "b17"}
+    rows = [
+        job("a1", 1, "Failed", labels=b17),
+        *(job(sample, 0, labels=b17) for sample in ("a1", "a2")),
+        job("l1", 0, owner="li", labels=b17),
+    ]
+    li = Team(name="li", to=("li@example.org",), labels={"owner": "li"})
     store(tmp_path / "snapshots", rows[:1], rows)
-    of = replace(settings(tmp_path, ALL), slo=(Slo(label="owner=ana", target=0.667, days=7),))
-    [mail] = written(of, tmp_path / "mails").values()
-    assert mail["Subject"] == "[jm] everybody · Mon 23 Nov: 0 new, 1 fixed of 3"
-    said = (
-        "Promise broken: owner ana: 66.67 % of 3 jobs succeeded in 7 days, and 66.7 % are promised."
+    of = replace(
+        settings(tmp_path, ALL, ANA, li),
+        slo=(Slo(label="owner=ana", target=0.667, days=7), Slo(label="batch=b17", target=0.9)),
     )
-    assert said in seen(mail)
-    assert said in " ".join(text(mail).split())
+    mails = {each["Subject"]: each for each in written(of, tmp_path / "mails").values()}
+    own = "jobs with owner = ana succeeded in"
+    for subject, *promises in (
+        (
+            "[jm] everybody · Mon 23 Nov: 0 new, 1 fixed of 4",
+            "batch b17: 75.0 % of 4 jobs succeeded in 28 days, and 90 % are promised (not all of "
+            "these days were read).",
+            "owner ana: 66.67 % of 3 jobs succeeded in 7 days, and 66.7 % are promised.",
+        ),
+        (
+            "[jm] germline · Mon 23 Nov: 0 new, 1 fixed of 3",
+            f"batch b17: 66.7 % of 3 {own} 28 days, and 90 % are promised (not all of these days "
+            "were read).",
+            f"owner ana: 66.67 % of 3 {own} 7 days, and 66.7 % are promised.",
+        ),
+        ("[jm] ok · li · Mon 23 Nov: 1 job",),
+    ):
+        told = re.findall(r"Promise broken: (.*? promised(?: \(.*?\))?\.)", seen(mails[subject]))
+        assert sorted(told) == promises
+        assert all(each in " ".join(text(mails[subject]).split()) for each in promises)
 
 
 def test_a_mail_is_not_ok_where_failed_jobs_were_not_asked_for(tmp_path: Path) -> None:

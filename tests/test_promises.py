@@ -1,5 +1,6 @@
 """Promises by label: kept or broken, by how much, and exactly which jobs failed."""
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -13,7 +14,7 @@ from site_numbers import jobs_behind
 
 from jmreport.pipeline.gate import exceeded
 from jmreport.records import Filters
-from jmreport.render import addresses, promises
+from jmreport.render import addresses, promises, reportjson
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
 from jmreport.render.words import zone
@@ -96,6 +97,19 @@ def test_the_gate_names_the_numbers_of_the_page() -> None:
     (said,) = exceeded(promising(one), Gate(fail_on=("slo",)), (Slo(label="owner", target=99.9),))
     assert said == ("gate: owner=ana succeeded in 99.86 % of 10000 jobs, and 99.9 % are promised")
     assert shown(one).rows[0].rate == "99.86 %"
+
+
+@pytest.mark.parametrize(
+    ("whole", "said"), [(True, ""), (False, " (not all of these days were read)")]
+)
+def test_where_not_all_days_were_read_gate_and_report_json_say_so(
+    *, whole: bool, said: str
+) -> None:
+    report = promising(replace(slo(8, 2), whole=whole))
+    (gate,) = exceeded(report, Gate(fail_on=("slo",)), (Slo(label="owner", target=0.95),))
+    assert gate.partition(" are promised")[2] == said
+    tree = json.loads(reportjson.report_json(report))
+    assert [one["whole"] for one in tree["slos"]] == [whole]
 
 
 @pytest.mark.parametrize(

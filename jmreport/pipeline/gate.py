@@ -54,6 +54,7 @@ def _broken(report: Report) -> Iterator[str]:
             yield (
                 f"gate: {one.key}={one.value} succeeded in {promises.achieved(one)} of "
                 f"{one.ended} jobs, and {promises.promised(one)} are promised"
+                f"{'' if one.whole else promises.NOT_WHOLE}"
             )
 
 

@@ -199,7 +199,7 @@ class Telling:
             why = words.cut_middle(self.night.pages_lack, 200)
             yield f"This night’s pages are not there yet ({why}); what was there before still is."
         if report and not self.night.failed:
-            yield from _broken(report)
+            yield from _broken(report, self.team)
         unheard = None if self.night.failed else self.night.unheard
         if report and report.previous and unheard:
             yield (
@@ -457,15 +457,15 @@ def _tiles(report: Report) -> Iterator[Tile]:
             yield Tile(words.number(count), what, kind if count else "zero", said)
 
 
-def _broken(report: Report) -> Iterator[str]:
-    """The promises that are not kept, those that are missed by most first."""
+def _broken(report: Report, team: Team) -> Iterator[str]:
+    """The promises that are not kept to a team, those that are missed by most first."""
     broken = sorted((one for one in report.slos if one.broken), key=lambda one: one.left)
     for one in broken[:_PROMISES]:
         name = f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
         yield (
             f"Promise broken: {name}: {promises.achieved(one)} of "
-            f"{words.plural(one.ended, 'job')} succeeded in {words.plural(one.days, 'day')}, and "
-            f"{promises.promised(one)} are promised."
+            f"{_whose(one.ended, team)} succeeded in {words.plural(one.days, 'day')}, and "
+            f"{promises.promised(one)} are promised{'' if one.whole else promises.NOT_WHOLE}."
         )
     if len(broken) > _PROMISES:
         yield f"{words.plural(len(broken) - _PROMISES, 'more promise')} broken."

@@ -18,6 +18,8 @@ _ARCHIVED = (
     "The filter hides archived jobs: one that was archived before it was read counts in no "
     "promise, also if it failed."
 )
+#: Behind a number of days of which not all were read.
+NOT_WHOLE = " (not all of these days were read)"
 #: More of them nobody reads: the rate is said to be below or above what was promised then.
 _MOST_DECIMALS = 6
 

@@ -118,7 +118,8 @@ class SloJson(Struct, frozen=True, kw_only=True):
 
     `left` is the part of its budget that is left: below 0 it is broken; null without a budget.
     `told` is false where a filter may have left out some of its jobs: then nobody knows whether it
-    is kept, and `broken` is false.
+    is kept, and `broken` is false. `whole` is false where not all of these days were read: they
+    are those of which there is a report.
     """
 
     label: str
@@ -130,6 +131,7 @@ class SloJson(Struct, frozen=True, kw_only=True):
     broken: bool
     left: float | None
     told: bool
+    whole: bool
 
 
 class UsualJson(Struct, frozen=True, kw_only=True):
@@ -343,6 +345,7 @@ def _slo(one: SloReport) -> SloJson:
         broken=one.broken,
         left=one.left if one.told and one.left != float("-inf") else None,
         told=one.told,
+        whole=one.whole,
     )
 
 

@@ -134,8 +134,8 @@ def _lede(line: Timeline) -> str:
     if last is None:
         return "No job started in this time."
     return (
-        f"Of the jobs that started on {day_words(last.day)}, half had waited less than "
-        f"{_seconds(last.wait)} and 90 of 100 less than {_seconds(last.wait_p90)}."
+        f"Of the jobs that started on {day_words(last.day)}, half had waited at most "
+        f"{_seconds(last.wait)} and 90 of 100 at most {_seconds(last.wait_p90)}."
     )
 
 
