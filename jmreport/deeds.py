@@ -42,7 +42,11 @@ class Wish(Struct, frozen=True, kw_only=True):
 
 
 class JobState(Struct, frozen=True, kw_only=True):
-    """A job as its server showed it when it was read; `why` says why it could not be read."""
+    """A job as its server showed it when it was read; `why` says why it could not be read.
+
+    `labels` are as they may be shown. `held` are the same as the server holds them, where secrets
+    were taken out of `labels`: to compare with and to decide by, never to be shown or written.
+    """
 
     id: str
     name: str = ""
@@ -51,6 +55,7 @@ class JobState(Struct, frozen=True, kw_only=True):
     end: datetime | None = None
     user: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    held: dict[str, str] | None = None
     why: str = ""
     #: The server knows no such job.
     unknown: bool = False
@@ -58,6 +63,11 @@ class JobState(Struct, frozen=True, kw_only=True):
     @property
     def read(self) -> bool:
         return not self.why
+
+    @property
+    def real_labels(self) -> dict[str, str]:
+        """Its labels as they are, as far as that is known."""
+        return self.labels if self.held is None else self.held
 
     @property
     def finished(self) -> bool:
@@ -106,19 +116,33 @@ def label_mistake(key: str, value: str) -> str:
     return ""
 
 
+def one_line(text: str) -> str:
+    """A text as a field of a page holds it and sends it back: without its line ends.
+
+    >>> one_line("looked at\\r\\nby ana")
+    'looked atby ana'
+    """
+    return text.replace("\r", "").replace("\n", "")
+
+
 # What the pages of the actions server show
 
 
 class LabelField(Struct, frozen=True, kw_only=True):
     """A label that the server lets people change: `values` where it takes only those.
 
-    `before` is what it is now, of one job; None where several jobs have different values.
+    `before` is what it is now, of one job; None where several jobs have different values. `was`
+    goes with the form of one job, to know whether somebody else changed it meanwhile.
     """
 
     key: str
     display: str
     values: tuple[str, ...] = ()
     before: str | None = ""
+    was: str = ""
+    #: No field can hold what it is now: a secret was taken out of `before`, or a page cannot hold
+    #: it. Such a field begins empty, and left empty it changes nothing.
+    write_only: bool = False
     #: What a form that is shown again held; None where none was sent. `cleared` is an "empty it".
     typed: str | None = None
     cleared: bool = False
@@ -155,7 +179,8 @@ class Told(Struct, frozen=True, kw_only=True):
     deeds: tuple[Deed, ...]
     names: dict[str, str] = field(default_factory=dict)
     before: dict[str, dict[str, str]] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
+    #: Labels that were something else before, by job, though both may be shown alike.
+    changed: dict[str, frozenset[str]] = field(default_factory=dict)
     #: Still under way: some deeds are not known yet.
     pending: bool = False
     #: The same form had been sent before: nothing was sent again.

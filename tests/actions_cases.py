@@ -31,7 +31,7 @@ from jmreport.collectors.demo import Demo, serve
 from jmreport.collectors.demo.answers import Request
 from jmreport.pipeline import ActionsServer, Source
 from jmreport.progress import SilentProgress
-from jmreport.settings import Actions, Allow, Api, Settings, Site, Snapshots
+from jmreport.settings import Actions, Allow, Api, Redact, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 AUDIENCE = "/projects/1/global/backendServices/2"
@@ -77,6 +77,22 @@ class Answer(Struct, frozen=True):
         """The value of a field that a page's form holds."""
         found = re.search(rf'name="{re.escape(name)}" value="([^"]*)"', self.text)
         return unescape(found[1]) if found else ""
+
+    def form(self) -> dict[str, str]:
+        """The last form of a page as a browser sends it when nobody touched it: fields of text
+        have no line ends, and others end lines by two characters."""
+        form = self.text[self.text.rindex("<form") :]
+        found: dict[str, str] = {}
+        for tag in re.findall(r"<input[^>]*>", form):
+            said = {name: unescape(value) for name, value in re.findall(r'([a-z]+)="([^"]*)"', tag)}
+            if said["type"] == "text":
+                said["value"] = re.sub(r"[\r\n]", "", said["value"])
+            if said["type"] != "checkbox":
+                found[said["name"]] = re.sub(r"\r\n|\r|\n", "\r\n", said["value"])
+        for name, options in re.findall(r'<select[^>]*name="([^"]*)">(.*?)</select>', form, re.S):
+            chosen = re.search(r'<option value="([^"]*)" selected>', options)
+            found[name] = re.sub(r"\r\n|\r|\n", "\r\n", unescape(chosen[1]) if chosen else "")
+        return found
 
 
 class Issuer:
@@ -171,6 +187,8 @@ class Bench(Struct, kw_only=True):
     started: str = ""
     #: What a test's own Job Manager saw.
     came: list[str] = field(default_factory=list)
+    #: Changes of labels by somebody else.
+    others: list[Request] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -265,9 +283,17 @@ class Bench(Struct, kw_only=True):
             and all(row["labels"].get(key) == value for key, value in labels.items())
         ]
 
+    def label(self, job: str, **labels: str) -> None:
+        """Somebody else changes labels of a job."""
+        headers = {"Content-Type": "application/json"}
+        body = json.dumps({"labels": labels}).encode()
+        self.demo.respond("POST", f"/api/v1/jobs/{job}/updateLabels", headers, body)
+        self.others.append(self.demo.requests.last[-1])
+
     def arrived(self) -> list[Request]:
         """What the Job Manager saw of anybody's actions."""
-        return [each for each in self.demo.requests.last if each.operation in ACTIONS]
+        seen = [each for each in self.demo.requests.last if each.operation in ACTIONS]
+        return [each for each in seen if all(each is not other for other in self.others)]
 
     def audit(self, event: str = "") -> list[dict[str, Any]]:
         text = Path(self.settings.actions.audit).read_text()
@@ -284,6 +310,7 @@ def bench(
     allow: Sequence[Allow] = (),
     behind: Any = None,
     api: Mapping[str, Any] | None = None,
+    redact: Redact | None = None,
     environ: Mapping[str, str] | None = None,
     **actions: Any,
 ) -> Iterator[Bench]:
@@ -294,6 +321,7 @@ def bench(
     settings = Settings(
         site=Site(dir=str(folder / "site")),
         snapshots=Snapshots(dir=str(folder / "snapshots")),
+        redact=redact or Redact(),
         actions=Actions(
             mode=mode,
             port=0,

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import attacks
@@ -16,9 +17,11 @@ from jmreport.collectors.demo import Demo, serve
 from jmreport.deeds import Ask, Deed, JobState, Pick, Told, Wish
 from jmreport.errors import UsageError
 from jmreport.pipeline import Source
+from jmreport.pipeline.serving import Snapshots as Known
 from jmreport.progress import SilentProgress
 from jmreport.render.actionpages import ActionPages
 from jmreport.settings import Actions, Allow, Redact, Settings, Site, Snapshots
+from jmreport.snapshots.rules import Rules
 
 
 @pytest.fixture(scope="module")
@@ -347,6 +350,130 @@ def test_labels_that_the_server_is_slow_to_show_are_told_as_such(day: Path, tmp_
         page = at.get(path_of("labels", job))
         assert "the server took flag=archive; it does not show it yet" in page.text
         assert 'name="was.flag" value=""' in page.text
+
+
+class Offering:
+    """A Job Manager that lets these labels be changed too."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo = demo
+
+    def respond(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        status, sent, answer = self.demo.respond(method, target, headers, body)
+        if target.endswith("/capabilities"):
+            tree = json.loads(answer)
+            tree["displayFields"] += [
+                {"field": f"labels.{key}", "display": key, "editable": True, "fieldType": "text"}
+                for key in ("db_password", "sample")
+            ]
+            answer = json.dumps(tree).encode()
+            sent = {**sent, "Content-Length": str(len(answer))}
+        if target.endswith("/updateLabels") and b"too" in body:
+            answer = b'{"detail": "sample NA12878 has a comment"}'
+            return 400, {"Content-Type": "application/json"}, answer
+        return status, sent, answer
+
+
+PASSWORD, THEIRS, SAMPLE = "hunter2hunter2", "theirs-and-secret", "NA12878"
+
+
+@pytest.fixture
+def secretive(day: Path, tmp_path: Path) -> Iterator[tuple[Bench, str]]:
+    """A server of snapshots that hash samples, and a job with labels that hold secrets."""
+    (tmp_path / "b" / "snapshots").mkdir(parents=True)
+    (tmp_path / "b" / "snapshots" / "salt").write_text("of these snapshots\n")
+    redact = Redact(hash=("sample",))
+    with bench(tmp_path / "b", day, behind=Offering, redact=redact) as at:
+        job = at.jobs("Failed")[0]
+        at.label(job, db_password=PASSWORD, sample=SAMPLE, comment=f"{SAMPLE} failed")
+        yield at, job
+
+
+def test_secrets_in_labels_are_on_no_page_and_in_no_line_of_the_audit(
+    secretive: tuple[Bench, str],
+) -> None:
+    """What is hashed has the hash that the report shows; what nobody typed into stays as it is."""
+    at, job = secretive
+    hashed = Rules(Redact(hash=("sample",)), salt=b"of these snapshots").hashed(SAMPLE)
+    page = at.get(path_of("labels", job))
+    assert f"<bdi>{hashed}</bdi>" in page.text
+    assert page.text.count("(now [taken out])") == 1
+    assert f"(now {hashed} failed)" in page.text
+    other = at.get(path_of("abort", job))
+    many = at.get(path_of("labels", job, at.jobs("Failed")[1]))
+    target = path_of("labels", job)
+    told = at.outcome(at.post(target, page.form() | {"label.label": "mine"}))
+    typed = {"label.sample": "NA24385", "label.comment": f"too: {SAMPLE}, NA24385"}
+    refused = at.outcome(at.post(target, at.get(target).form() | typed))
+    assert f"sample {hashed} has a comment" in refused.text
+    assert json.loads(at.arrived()[0].body) == {"labels": {"label": "mine"}}
+    audit = Path(at.settings.actions.audit).read_text()
+    assert [line["labels"].keys() for line in at.audit("asked")] == [
+        {"label"}, {"sample", "comment"}
+    ]  # fmt: skip
+    assert at.audit("asked")[1]["before"]["sample"] == hashed
+    for text in (page.text, other.text, many.text, told.text, refused.text, audit):
+        assert not [each for each in (PASSWORD, SAMPLE, "NA24385") if each in text]
+
+
+def test_a_label_whose_value_is_taken_out_can_be_set_and_emptied(
+    secretive: tuple[Bench, str],
+) -> None:
+    """Its field begins empty, and what nobody sees is not put in place of somebody's change."""
+    at, job = secretive
+    target = path_of("labels", job)
+    form = at.get(target).form()
+    assert form["label.db_password"] == ""
+    assert not form["was.db_password"].isalnum()
+    at.label(job, db_password=THEIRS)
+    late = at.post(target, form | {"label.db_password": "ours-and-secret"})
+    assert late.status == 409
+    assert "db_password has been changed meanwhile, and is “[taken out]” by now" in late.text
+    assert THEIRS not in late.text
+    told = at.outcome(
+        at.post(target, at.get(target).form() | {"label.db_password": "ours-and-secret"})
+    )
+    assert "<del>[taken out]</del>" in told.text
+    assert "<ins>[taken out]</ins>" in told.text
+    told = at.outcome(at.post(target, at.get(target).form() | {"clear.db_password": "yes"}))
+    assert '<span class="muted">none</span></span>' in told.text
+    assert [json.loads(each.body)["labels"] for each in at.arrived()] == [
+        {"db_password": "ours-and-secret"},
+        {"db_password": ""},
+    ]
+    assert [(line["labels"], line["before"]) for line in at.audit("asked")] == [
+        ({"db_password": "[taken out]"}, {"db_password": "[taken out]"}),
+        ({"db_password": ""}, {"db_password": "[taken out]"}),
+    ]
+
+
+def test_without_a_salt_that_can_be_read_hashes_still_tell_nothing(
+    day: Path, tmp_path: Path
+) -> None:
+    """It may be another user's; an empty key would let anybody try out names."""
+    copytree(day, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "snapshots" / "salt").mkdir()
+    for folder in (day, tmp_path):
+        known = Known(Settings(snapshots=Snapshots(dir=str(folder / "snapshots"))))
+        assert len(known.salt()) == 32
+        assert known.salt() != known.salt()
+        known.close()
+
+
+@pytest.mark.parametrize("comment", ["a\nb", "a\r\nb", "a\x1bb", "a\u202eb"])
+def test_a_label_that_nobody_touched_stays_though_no_field_can_hold_it(
+    local: Bench, comment: str
+) -> None:
+    """A field of a page has one line; what else no page may hold is shown in another form."""
+    job = local.jobs("Failed")[0]
+    local.label(job, comment=comment, flag="mine\n", label="x")
+    target = path_of("labels", job)
+    local.outcome(local.post(target, local.get(target).form() | {"label.label": "y"}))
+    assert [json.loads(each.body)["labels"] for each in local.arrived()] == [{"label": "y"}]
+    local.outcome(local.post(target, local.get(target).form() | {"label.comment": "c"}))
+    assert json.loads(local.arrived()[1].body)["labels"] == {"comment": "c"}
 
 
 def test_a_server_without_editable_labels_is_told_as_such(tmp_path: Path) -> None:

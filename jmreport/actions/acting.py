@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from jmreport.client import Client
 from jmreport.deeds import STOPPED, Came, Deed, JobState, Wish
@@ -23,32 +24,55 @@ _ABORTED = ("Aborting", "Aborted")
 #: Answers that say nothing about the job: the next one would be answered alike. A 403 can be about
 #: one job: servers with access rules of their own let people act on some and not on others.
 _FOR_ALL = (401, 405, 429, 501)
+#: A tree of JSON without the secrets that it holds, in its order: names of keys may be secrets too.
+Clean = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def read(client: Client, job: str) -> JobState:
-    """A job as the server shows it now; never raises for it."""
+def as_it_is(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree, for whoever asks with a token of their own."""
+    return tree
+
+
+def read(client: Client, job: str, clean: Clean = as_it_is) -> JobState:
+    """A job as the server shows it now, and may be shown; never raises for it."""
     try:
         tree = client.job(job)
     except UnreadableError as error:
-        return JobState(id=job, why=error.message, unknown=error.status in (400, 404))
-    extensions = tree.get("extensions")
-    labels = tree.get("labels")
-    return JobState(
-        id=job,
-        name=_text(tree, "name"),
+        [why] = clean({"why": error.message}).values()
+        return JobState(id=job, why=why, unknown=error.status in (400, 404))
+    return replace(
+        _shown(job, tree, clean),
         status=_text(tree, "status") or "Unknown",
         submission=moment(tree.get("submission")),
         end=moment(tree.get("end")),
-        user=_text(extensions, "userId") if isinstance(extensions, dict) else "",
-        labels=_plain(labels) if isinstance(labels, dict) else {},
     )
 
 
-def act(client: Client, job: str, wish: Wish) -> Deed:
+def _shown(job: str, tree: Mapping[str, Any], clean: Clean) -> JobState:
+    """What people called a job. Values of its inputs may be secrets that its name repeats."""
+    extensions, labels = tree.get("extensions"), tree.get("labels")
+    held = _plain(labels) if isinstance(labels, dict) else {}
+    clean_tree = clean(
+        {
+            "id": job,
+            "name": _text(tree, "name"),
+            "userId": _text(extensions, "userId") if isinstance(extensions, dict) else "",
+            # Nothing is no secret, and would have a hash like any other text.
+            "labels": {key: value for key, value in held.items() if value},
+            "inputs": tree.get("inputs"),
+        }
+    )
+    _, name, user, telling, _ = clean_tree.values()
+    rest = iter(telling.items())
+    shown = dict(next(rest) if value else (key, "") for key, value in held.items())
+    return JobState(id=job, name=name, user=user, labels=shown, held=held)
+
+
+def act(client: Client, job: str, wish: Wish, clean: Clean = as_it_is) -> Deed:
     """Send a wish for one job, once. Never raises for what the server answers."""
     if wish.action == "abort":
-        return _abort(client, job, wish)
-    return _label(client, job, wish)
+        return _abort(client, job, wish, clean)
+    return _label(client, job, wish, clean)
 
 
 def act_on_all(
@@ -93,12 +117,13 @@ def _why_no_more(last: Deed) -> str:
     return f"what the server answered before holds for every job ({last.said})"
 
 
-def _abort(client: Client, job: str, wish: Wish) -> Deed:
+def _abort(client: Client, job: str, wish: Wish, clean: Clean) -> Deed:
     try:
         status = client.abort(job)
     except ActionError as error:
-        return _judged(error, read(client, job), wish, is_there=lambda now: now.status in _ABORTED)
-    state = read(client, job)
+        state = read(client, job, clean)
+        return _judged(error, state, wish, is_there=lambda now: now.status in _ABORTED)
+    state = read(client, job, clean)
     if not state.read:
         said = f"the server took it ({status}); the job cannot be read now: {state.why}"
     elif state.finished and state.status != "Aborted":
@@ -110,26 +135,27 @@ def _abort(client: Client, job: str, wish: Wish) -> Deed:
     return Deed(job=job, wish=wish, came="done", said=said, status=status, state=state)
 
 
-def _label(client: Client, job: str, wish: Wish) -> Deed:
+def _label(client: Client, job: str, wish: Wish, clean: Clean) -> Deed:
     def is_there(now: JobState) -> bool:
-        return _holds(now.labels, wish.labels)
+        return _holds(now.real_labels, wish.labels)
 
     try:
         status, answered = client.update_labels(job, wish.labels)
     except ActionError as error:
-        return _judged(error, read(client, job), wish, is_there=is_there)
+        return _judged(error, read(client, job, clean), wish, is_there=is_there)
     except UnreadableError as error:
         return Deed(job=job, wish=wish, came="not sent", said=error.message)
-    merged = _plain(answered)
+    merged = _shown(job, {"labels": answered}, clean)
     came: Came = "done"
-    if _holds(merged, wish.labels):
-        state, said = JobState(id=job, labels=merged), "the server took it"
+    if is_there(merged):
+        state, said = merged, "the server took it"
     else:
-        state = read(client, job)
+        state = read(client, job, clean)
         if state.read and is_there(state):
             said = "the server took it, and the job shows it"
         elif answered:
-            said, came = f"the server answered well, but with {_pairs(merged, wish)}", "unknown"
+            answer = _pairs(merged.labels, wish)
+            said, came = f"the server answered well, but with {answer}", "unknown"
         else:
             said = "the server took it; the job does not show it yet"
     return Deed(job=job, wish=wish, came=came, said=said, status=status, state=state)

@@ -26,15 +26,21 @@ from jmreport.errors import JmreportError
 #: Refusals told in a line of their own: so many at once, and so many a second. Others are counted,
 #: so that nobody who is refused can fill the disk.
 BURST, EACH_SECOND = 2_000, 20.0
+#: What a line is of, by which lines are found.
+_WHOSE = frozenset(("event", "form", "who", "job"))
 
 
 class Audit:
     """The file, open for appending. Thread-safe. Raises JmreportError where it cannot be had."""
 
     def __init__(
-        self, path: Path, *, now: Callable[[], datetime], hide: Callable[[str], str]
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime],
+        clean: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> None:
-        self._path, self._now, self._hide = path, now, hide
+        self._path, self._now, self._clean = path, now, clean
         self._lock = threading.Lock()
         self._room, self._filled, self._left_out = float(BURST), time.monotonic(), 0
         try:
@@ -77,7 +83,7 @@ class Audit:
     def _append(self, fields: dict[str, Any], *, sync: bool) -> None:
         at = self._now().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
         # ASCII only, so that no character ends a line or moves a cursor.
-        line = json.dumps({"at": f"{at}Z", **self._clean(fields)}) + "\n"
+        line = json.dumps({"at": f"{at}Z", **self._without_secrets(fields)}) + "\n"
         with self._lock:
             try:
                 self._write(line.encode())
@@ -93,13 +99,13 @@ class Audit:
             os.ftruncate(self._file, size)
             raise OSError(28, "No space left on device")
 
-    def _clean(self, value: Any) -> Any:
-        """The fields without secrets that a server or a person put into them."""
-        if isinstance(value, str):
-            return self._hide(value)
-        if isinstance(value, dict):
-            return {key: self._clean(held) for key, held in value.items()}
-        return value
+    def _without_secrets(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields without secrets that a server or a person put into them.
+
+        Who asked, and of which job, stays: a line that does not say so tells nothing.
+        """
+        told = {key: value for key, value in fields.items() if key not in _WHOSE}
+        return fields | dict(zip(told, self._clean(told).values(), strict=True))
 
     def _mend(self) -> None:
         """End a line that was cut, and say of what was asked and never told that nobody knows."""

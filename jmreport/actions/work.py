@@ -4,6 +4,7 @@ Everything here is plain and blocking; `server` calls it in threads. A page is a
 `jmreport.deeds`; a request that is turned away is a `Refusal` or a `Turned`.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -31,6 +32,7 @@ from jmreport.deeds import (
     Turned,
     Wish,
     label_mistake,
+    one_line,
 )
 from jmreport.errors import JmreportError
 from jmreport.models import JOB_STATUSES, DisplayField
@@ -47,6 +49,12 @@ _LABELS = "labels."
 #: How a form names its fields: what was typed, and what is to be emptied.
 _TYPED, _CLEAR = "label.", "clear."
 FLAG = "flag"
+#: What stands for a value that a form does not hold.
+_DIGEST = "digest:"
+#: Controls, changes of direction, half surrogates: a page shows something else in their place.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 NO_FIELDS = (
     "This server names no label that may be changed here. `jmreport label` can try any other."
 )
@@ -100,10 +108,12 @@ class Upstream:
 
 
 class Recent(Struct, frozen=True):
-    """Labels that the server took, and when: it may be slow to show them."""
+    """Labels that the server took, and when: it may be slow to show them. `shown` are the same
+    without secrets."""
 
     at: datetime
     labels: dict[str, str]
+    shown: dict[str, str]
 
 
 class Work:
@@ -121,10 +131,12 @@ class Work:
         most: int,
         mode: str,
         now: Callable[[], datetime],
+        clean: acting.Clean,
     ) -> None:
         self.allowed, self.known, self.upstream = allowed, known, upstream
         self.audit, self.forms, self.rate = audit, forms, rate
         self.most, self.mode, self.now = most, mode, now
+        self._clean = clean
         self.stopping = threading.Event()
         self._recent: dict[str, Recent] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jmreport-read")
@@ -273,7 +285,12 @@ class Work:
             deeds=(),
             names={state.id: state.name for state in states},
             before={s.id: {name: s.labels.get(name, "") for name in labels} for s in states},
-            labels=labels,
+            changed={
+                s.id: frozenset(
+                    name for name, value in labels.items() if s.real_labels.get(name, "") != value
+                )
+                for s in states
+            },
             pending=True,
         )
 
@@ -282,16 +299,20 @@ class Work:
     ) -> Told:
         """Send it for each job, telling the audit before and after."""
         by_id = {state.id: state for state in states}
+        shown: dict[str, Wish] = {}
         tried = set()
 
         def one(job: str) -> Deed:
             tried.add(job)
-            return self._one(person, key, by_id[job], wish)
+            return self._one(person, key, by_id[job], wish, shown[job])
 
         try:
+            for state in states:
+                shown[state.id] = replace(wish, labels=self._told_of(state, wish.labels)[0])
             for deed in acting.act_on_all(
                 [state.id for state in states], wish, one, stopping=self.stopping.is_set
             ):
+                deed = replace(deed, wish=shown[deed.job])
                 if deed.job not in tried:
                     self._left_out(person, key, deed)
                 told = replace(told, deeds=(*told.deeds, deed))
@@ -302,7 +323,8 @@ class Work:
             self.forms.end(key, told)
         return told
 
-    def _one(self, person: Person, key: str, state: JobState, wish: Wish) -> Deed:
+    def _one(self, person: Person, key: str, state: JobState, wish: Wish, shown: Wish) -> Deed:
+        """`shown` is the wish without secrets, as it is told."""
         job = state.id
         if wish.action == "abort" and state.finished:
             said = f"already finished: {state.ended}"
@@ -319,7 +341,7 @@ class Work:
                 status=state.status,
                 **(
                     {
-                        "labels": wish.labels,
+                        "labels": shown.labels,
                         "before": {name: state.labels.get(name, "") for name in wish.labels},
                     }
                     if wish.action == "labels"
@@ -329,15 +351,33 @@ class Work:
         except JmreportError as error:
             deed = Deed(job=job, wish=wish, came="not sent", said=error.message)
             return self._left_out(person, key, deed)
-        deed = acting.act(client, job, wish)
+        deed = acting.act(client, job, wish, self._clean)
         if deed.done and wish.action == "labels":
-            self._recent[job] = Recent(self.now(), dict(wish.labels))
+            self._recent[job] = Recent(self.now(), dict(wish.labels), shown.labels)
+        # A server may repeat in its answer what was sent.
+        deed = replace(deed, said=self._told_of(state, wish.labels, deed.said)[1])
         try:
             self.audit.came(form=key, job=job, came=deed.came, said=deed.said, answer=deed.status)
         except JmreportError as error:
             said = f"{deed.said}; and {error.message}, so this is told nowhere but here"
             return replace(deed, said=said)
         return deed
+
+    def _told_of(
+        self, state: JobState, wanted: Mapping[str, str], said: str = ""
+    ) -> tuple[dict[str, str], str]:
+        """Wanted labels of a job and what a server said, without secrets of either or of the job's
+        labels: a value that is hashed under one is hashed in the others too."""
+        _, labels, clean = self._clean(
+            {
+                "held": {key: value for key, value in state.real_labels.items() if value},
+                "labels": {key: value for key, value in wanted.items() if value},
+                "said": said,
+            }
+        ).values()
+        # Nothing is no secret.
+        rest = iter(labels.values())
+        return {key: next(rest) if value else "" for key, value in wanted.items()}, clean
 
     def _left_out(self, person: Person, key: str, deed: Deed) -> Deed:
         """A job of a form of which the Job Manager was not asked; the audit tells of it too."""
@@ -379,7 +419,7 @@ class Work:
     def _states(self, person: Person, action: Action, jobs: Sequence[str]) -> tuple[JobState, ...]:
         """Each job as its server shows it now, which decides too whose it is."""
         client = self.upstream.client()
-        reading = [self._pool.submit(acting.read, client, job) for job in jobs]
+        reading = [self._pool.submit(acting.read, client, job, self._clean) for job in jobs]
         wait(reading, timeout=READ_WITHIN)
         silent = f"no answer within {READ_WITHIN:g} s"
         states = tuple(
@@ -404,7 +444,7 @@ class Work:
                 self._may(person, action, known, new)
 
     def _may(self, person: Person, action: Action, state: JobState, new: Mapping[str, str]) -> None:
-        if why := self.allowed.why_not(person.who, action, state.labels, new):
+        if why := self.allowed.why_not(person.who, action, state.real_labels, new):
             raise _turned(403, "You may not do this", f"{why}: {state.id}.")
 
     def _notes(self, action: Action, states: Sequence[JobState]) -> dict[str, str]:
@@ -425,7 +465,11 @@ class Work:
         recent = self._recent.get(state.id)
         if recent is None:
             return ""
-        late = [f"{k}={v}" for k, v in recent.labels.items() if state.labels.get(k, "") != v]
+        late = [
+            f"{key}={recent.shown[key]}"
+            for key, value in recent.labels.items()
+            if state.real_labels.get(key, "") != value
+        ]
         if not late:
             return ""
         at = recent.at.astimezone(UTC)
@@ -441,13 +485,17 @@ class Work:
             if not may or not each.field.startswith(_LABELS) or each.field == _LABELS:
                 continue
             key = each.field[len(_LABELS) :]
-            values = {state.labels.get(key, "") for state in states}
+            values = {state.real_labels.get(key, "") for state in states}
+            real, shown = values.pop(), states[0].labels.get(key, "")
+            write_only = real != shown or not _comes_back(real)
             found.append(
                 LabelField(
                     key=key,
                     display=each.display,
                     values=each.valid_field_values if each.field_type == "list" else (),
-                    before=values.pop() if len(values) == 1 else None,
+                    before=None if values else shown,
+                    was=f"{_DIGEST}{self.forms.digest(real)}" if write_only else one_line(real),
+                    write_only=write_only,
                 )
             )
         return tuple(found)
@@ -465,21 +513,19 @@ class Work:
             if offered is None:
                 return {}, f"The label {key} may not be changed here."
             was = form.get(f"was.{key}", "")
-            if len(states) > 1 and not one:
-                cleared = f"{_CLEAR}{key}" in form
+            cleared = f"{_CLEAR}{key}" in form
+            if not one:
                 if cleared and value:
                     return {}, f"Nothing was sent: {offered.display} cannot be both set and empty."
-                if not cleared and not value:
+                apart = len(states) > 1 or was.startswith(_DIGEST)
+                if not cleared and (not value if apart else one_line(value) == was):
                     continue  # left as it is
-            if len(states) == 1 and not one:
-                if value == was:
-                    continue
-                if states[0].read and (offered.before or "") != was:
-                    now = f"“{offered.before}”" if offered.before else "empty"
-                    return {}, (
-                        f"Nothing was sent: {offered.display} has been changed meanwhile, and is "
-                        f"{now} by now. Save again to put what stands here in its place."
-                    )
+            if len(states) == 1 and not one and states[0].read and offered.was != was:
+                now = f"“{offered.before}”" if offered.before else "empty"
+                return {}, (
+                    f"Nothing was sent: {offered.display} has been changed meanwhile, and is "
+                    f"{now} by now. Save again to put what stands here in its place."
+                )
             if mistake := label_mistake(key, value):
                 return {}, f"Nothing was sent: {mistake}."
             if value and offered.values and value not in offered.values:
@@ -507,6 +553,11 @@ def _typed(form: Mapping[str, str]) -> dict[str, str]:
 def _as_sent(field: LabelField, form: Mapping[str, str]) -> LabelField:
     """A field with what a form held, so that nobody has to type it again."""
     return replace(field, typed=form.get(_TYPED + field.key), cleared=_CLEAR + field.key in form)
+
+
+def _comes_back(text: str) -> bool:
+    """Whether a field of a page can send a text back as it is, but for its line ends."""
+    return not (text.startswith(_DIGEST) or _UNSEEN.search(text))
 
 
 def _page_of(action: Action, jobs: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -166,6 +166,19 @@ def hider(
     settings = settings or Settings()
     redaction = Redaction.of(_with_own(settings, *_own_tokens(settings, environ or {})))
     return lambda text: redaction.text(text)[0]
+
+
+def cleaner(
+    settings: Settings, environ: Mapping[str, str], *, salt: bytes
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What takes secrets out of a job as a server shows it now, as they are out of the snapshots.
+
+    `salt` is theirs, so that what is hashed is hashed alike.
+    """
+    from jmreport.snapshots import Redaction
+
+    redaction = Redaction.of(_with_own(settings, *_own_tokens(settings, environ)))
+    return redaction.salted(salt).row
 
 
 def _own_tokens(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +16,9 @@ from urllib.parse import urlsplit
 
 from jmreport import __version__
 from jmreport.deeds import JobState
-from jmreport.errors import UsageError
+from jmreport.errors import JmreportError, UsageError
 from jmreport.pipeline.acting import listed, state
-from jmreport.pipeline.asking import client_for, credentials_for, hider
+from jmreport.pipeline.asking import cleaner, client_for, credentials_for
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Source
 from jmreport.settings import Actions, Settings
@@ -97,7 +99,7 @@ def actions_server(
     site, let_go = _site(settings, environ)
     has_report = site.find("index.html") is not None
     known = Snapshots(settings)
-    hide = hider(settings, environ)
+    clean = cleaner(settings, environ, salt=known.salt())
     listening = serving.bound(actions.listen, actions.port)
     port = listening.getsockname()[1]
     client = client_for(
@@ -106,7 +108,7 @@ def actions_server(
         now=now(),
         source=source,
     )
-    audit = Audit(Path(actions.audit), now=now, hide=hide)
+    audit = Audit(Path(actions.audit), now=now, clean=clean)
     local = readers.Local(user) if actions.mode == "local" else None
     does = work.Work(
         allowed=Allowed(actions.allow, open_to_all=local is not None),
@@ -118,6 +120,7 @@ def actions_server(
         most=actions.bulk,
         mode=actions.mode or "",
         now=now,
+        clean=clean,
     )
     origins = _origins(actions, port)
     app = server.App(
@@ -254,6 +257,14 @@ class Snapshots:
     def close(self) -> None:
         with self._lock:
             self._store.close()
+
+    def salt(self) -> bytes:
+        """The key of their hashes; where there is none, or it is somebody else's to read, another
+        one, with which what is hashed tells as little."""
+        with self._lock, suppress(JmreportError):
+            if self._store.has_salt():
+                return self._store.salt().strip()
+        return secrets.token_bytes(32)
 
     def job(self, job: str) -> JobState | None:
         with self._lock:

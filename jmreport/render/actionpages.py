@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.deeds import Action, Ask, Deed, JobState, LabelField, Pick, Told, Turned
+from jmreport.deeds import Action, Ask, Deed, JobState, LabelField, Pick, Told, Turned, one_line
 from jmreport.render import addresses, words
 from jmreport.render.theme import Theme
 from jmreport.settings import Settings
@@ -51,10 +51,14 @@ class FieldView(Struct, frozen=True, kw_only=True):
     key: str
     display: str
     before: str
+    #: What it was, for the form of one job to bring back.
+    was: str
     #: What stands in it: what it is now, or what was typed into a form that came back.
     value: str
     cleared: bool
     differs: bool
+    #: Left empty, it changes nothing: of several jobs, or where it cannot hold what there is.
+    apart: bool
     choices: tuple[tuple[str, bool], ...]
     dom: str
 
@@ -89,8 +93,8 @@ class DeedLine(Struct, frozen=True, kw_only=True):
     icon: str
     said: str
     done: bool
-    #: Labels with what they were and what was asked for.
-    changes: tuple[tuple[str, str, str], ...]
+    #: Labels with what they were, what was asked for, and whether that is something else.
+    changes: tuple[tuple[str, str, str, bool], ...]
 
 
 class ToldView(Struct, frozen=True, kw_only=True):
@@ -284,8 +288,10 @@ class ActionPages:
     def _deed(self, deed: Deed, here: str, page: Told, short: Mapping[str, str]) -> DeedLine:
         key, text = _CAME[deed.came]
         before = page.before.get(deed.job, {})
+        changed = page.changed.get(deed.job, frozenset())
         changes = tuple(
-            (name, before.get(name, ""), value) for name, value in deed.wish.labels.items()
+            (name, before.get(name, ""), value, name in changed)
+            for name, value in deed.wish.labels.items()
         )
         return DeedLine(
             id=deed.job,
@@ -343,17 +349,20 @@ def _button(action: Action, left: int, *, single: bool) -> str:
 
 def _field(each: LabelField, at: int, *, single: bool) -> FieldView:
     before = each.before or ""
-    value = each.typed if each.typed is not None else (before if single else "")
+    apart = not single or each.write_only
+    value = each.typed if each.typed is not None else ("" if apart else each.was)
     known: Sequence[str] = each.values
-    if known and before and before not in known:
+    if known and before and before not in known and not each.write_only:
         known = (before, *known)
     return FieldView(
         key=each.key,
         display=each.display or each.key,
         before=before,
+        was=each.was,
         value=value,
         cleared=each.cleared,
+        apart=apart,
         differs=each.before is None,
-        choices=tuple((choice, choice == value) for choice in known),
+        choices=tuple((choice, one_line(choice) == one_line(value)) for choice in known),
         dom=addresses.anchor("label", at),
     )
