@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jmreport.analysis import causes
 from jmreport.analysis.causes import (
     cause_of,
     classify,
@@ -24,6 +25,8 @@ from jmreport.report.causes import CauseClass
             "Job X.Task:<shard>:<attempt> exited with return code 137",
         ),
         ("Job X.Task:NA:1 failed", "Job X.Task:<shard>:<attempt> failed"),
+        ("...2.X.Task:0:1, X..Y:0:1", "...<n>.X.Task:<shard>:<attempt>, X..Y:<shard>:<attempt>"),
+        ("Task:17:2 of 1.2:17:2 and X.:1:2", "Task:<n>:<n> of <n>:<n>:<n> and X.:<n>:<n>"),
         ("Could not read gs://b/o/x.bam: gone", "Could not read <path>: gone"),
         ("mv /tmp/a.bam failed", "mv <path> failed"),
         ("wf 03a7491c-76c1-40f4-93d5-222d0ac2be70 died", "wf <id> died"),
@@ -52,6 +55,8 @@ def test_varying_parts_are_replaced_and_codes_are_kept(message: str, expected: s
         ("a (Caused by [reason 1 of 1]: )", "a (Caused by [reason 1 of 1]: )"),
         ("java.X: a\n  at b\nCaused by: java.io: No space\n  at c", "java.io: No space"),
         ("\n\n first\nsecond", "first"),
+        ("a\n\n \t Caused by: b", "b"),
+        ("a) (Caused by [reason 1 of 1]: b (c", "b (c"),
         ("", ""),
     ],
 )
@@ -154,6 +159,14 @@ def test_any_text_has_a_cause(message: str) -> None:
 def test_hostile_text_is_read_quickly(text: str) -> None:
     """No pattern backtracks without end: the suite itself would hang here."""
     assert cause_of(_failed(text)) is not None
+    assert is_preemption(f"preempted {text}")
+
+
+def test_a_text_twice_as_long_takes_twice_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts so long would take for ever if each letter were read once for each before it."""
+    monkeypatch.setattr(causes, "READ_LENGTH", 1_000_000)
+    assert deepest("\n" * 1_000_000) == ""
+    assert normalise("a." * 75_000).startswith("a.a.")
 
 
 @pytest.mark.parametrize(
@@ -173,3 +186,18 @@ def test_a_preemption_is_counted_where_its_cause_is_one(
     """A job's attempts and what they cost go by the same words as its cause."""
     assert classify(normalise(message))[0] == cause_class
     assert is_preemption(message) == (cause_class == "preempted")
+
+
+@pytest.mark.parametrize(
+    ("message", "title"),
+    [
+        ("VM was preempted (Caused by [reason 1 of 1]: Connection reset)", "Connection reset"),
+        ("Connection reset\nThe worker was preempted", "Connection reset"),
+        ("x" * 4_000 + " (Caused by [reason 1 of 1]: preempted)", "preempted"),
+    ],
+)
+def test_an_attempt_was_preempted_whichever_reason_says_so(message: str, title: str) -> None:
+    """What lies beneath broke with the machine."""
+    told = failure(message)
+    assert told.message == title
+    assert is_preemption(message)

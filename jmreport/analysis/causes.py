@@ -23,6 +23,8 @@ MESSAGE_LENGTH = 300
 TITLE_LENGTH = 500
 #: No more of a message is read: it may hold a whole log.
 READ_LENGTH = 20_000
+#: No more of that is masked.
+_MASKED_LENGTH = 10 * MESSAGE_LENGTH
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -113,7 +115,9 @@ CLASSES: tuple[Rule, ...] = (
 )
 
 _REASON = re.compile(r"\(Caused by \[reason \d+ of \d+\]: ?")
-_CAUSED_BY = re.compile(r"^\s*Caused by: ", re.MULTILINE)
+_PARENTHESIS = re.compile(r"[()]")
+# Never over the end of a line: of many empty ones, each would be read to the last.
+_CAUSED_BY = re.compile(r"^[^\S\n]*+Caused by: ", re.MULTILINE)
 _E_LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d E: .*$", re.MULTILINE)
 
 
@@ -124,25 +128,34 @@ def deepest(message: str) -> str:
     'No input (x)'
     """
     text = message[:READ_LENGTH]
+    closed = _closed(text) if _REASON.search(text) else {}
+    start, end = 0, len(text)
     # Each round ends within a shorter text, and nobody nests reasons fifty deep.
     for _ in range(50):
-        found = _REASON.search(text)
-        inner = _until_closed(text, found.end()).strip() if found else ""
-        if not inner:
+        found = _REASON.search(text, start, end)
+        until = closed.get(found.start(), end) if found else start
+        if not found or not text[found.end() : until].strip():
             break
-        text = inner
+        start, end = found.end(), until
+    text = text[start:end].strip() if start else text
     *_, last = (0, *(found.end() for found in _CAUSED_BY.finditer(text)))
     return next((line.strip() for line in text[last:].splitlines() if line.strip()), "")
 
 
-def _until_closed(text: str, start: int) -> str:
-    """What stands between an open parenthesis and the one that closes it; all where none does."""
-    depth = 1
-    for found in re.compile(r"[()]").finditer(text, start):
-        depth += 1 if found.group() == "(" else -1
-        if depth == 0:
-            return text[start : found.start()]
-    return text[start:]
+def _closed(text: str) -> dict[int, int]:
+    """Where each parenthesis closes; one that never does has no place, as what is around it.
+
+    >>> _closed("a) (b (c) (d)")
+    {6: 8, 10: 12}
+    """
+    opened: list[int] = []
+    closed = {}
+    for found in _PARENTHESIS.finditer(text):
+        if found.group() == "(":
+            opened.append(found.start())
+        elif opened:
+            closed[opened.pop()] = found.start()
+    return closed
 
 
 def last_error_line(status_detail: str) -> str:
@@ -153,7 +166,14 @@ def last_error_line(status_detail: str) -> str:
 
 _PLACES = (
     # Cromwell's own address of a call: workflow.task:shard:attempt, NA where it isn't scattered.
-    (re.compile(r"\b([A-Za-z][\w.]*\.\w+):(?:\d+|NA):\d+\b"), r"\1:<shard>:<attempt>"),
+    # Whatever is joined to it by points is read with it, once: a text may be points for pages.
+    (
+        re.compile(
+            r"(?<![\w.])(\.*+(?:(?![A-Za-z])\w++\.++)*+[A-Za-z]\w*+(?:\.++\w++)++)"
+            r":(?:\d+|NA):\d+\b"
+        ),
+        r"\1:<shard>:<attempt>",
+    ),
     (
         re.compile(
             r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?Z\b| ?[+-]\d\d:?\d\d)?)?"
@@ -217,10 +237,17 @@ def classify(title: str) -> tuple[CauseClass, str]:
 
 @lru_cache(maxsize=4096)
 def is_preemption(message: str) -> bool:
-    """Whether a message tells of a machine that was taken away, as its class would."""
+    """Whether a message tells of a machine that was taken away, as its class would.
+
+    A cause is named by the deepest reason alone. That a machine was taken away may stand in an
+    outer one, or in another line: what lies beneath is then what broke with the machine. So the
+    message counts as well as its deepest reason.
+    """
     rule, text = CLASSES[0].pattern, message[:READ_LENGTH]
     # Most messages say nothing of the kind, masked or not.
-    return rule.search(text) is not None and rule.search(_masked(text)) is not None
+    if not rule.search(text):
+        return False
+    return any(rule.search(_masked(part[:_MASKED_LENGTH])) for part in (text, deepest(message)))
 
 
 def failure(message: str, *, task: str | None = None, shard: int | None = None) -> Failure:
@@ -230,7 +257,7 @@ def failure(message: str, *, task: str | None = None, shard: int | None = None) 
     one is taken before the cut.
     """
     first = deepest(message)
-    title = normalise(first[: 10 * MESSAGE_LENGTH]) if len(first) > MESSAGE_LENGTH else ""
+    title = normalise(first[:_MASKED_LENGTH]) if len(first) > MESSAGE_LENGTH else ""
     return Failure(message=first[:MESSAGE_LENGTH], task=task, shard=shard, cause=title)
 
 
