@@ -489,11 +489,60 @@ def test_a_gzip_that_was_cut_is_no_empty_answer_and_is_asked_for_again(kept: int
 
 @pytest.mark.parametrize(
     "body",
-    [gzip.compress(b'{"a": ') + gzip.compress(b"1}"), gzip.compress(b'{"a": 1}') + b"\0" * 9],
+    [
+        gzip.compress(b'{"a": ') + gzip.compress(b"1}"),
+        gzip.compress(b'{"a": 1}') + b"\0" * 9,
+    ],
     ids=["two parts", "a tail of zeros"],
 )
 def test_a_gzip_of_several_parts_or_with_a_tail_is_whole(body: bytes) -> None:
     with served(always(200, body, GZIP)) as server, client(server.url) as session:
+        assert session.job("a") == {"a": 1}
+
+
+def test_what_follows_a_gzip_is_not_waited_for() -> None:
+    """It could be of any size; the next request goes over another connection."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 999999999\r\n\r\n"
+    answer = head + gzip.compress(b'{"a": 1}') + b"tail"
+    with raw(answer, answer, answer) as url, client(url) as session:
+        assert [session.job("a"), session.job("a")] == [{"a": 1}, {"a": 1}]
+
+
+@pytest.mark.parametrize("cut", [1, 2, -21, -20, -19, -10])
+def test_a_gzip_may_come_in_any_pieces(cut: int) -> None:
+    """Where its second part begins, too."""
+    packed = gzip.compress(b'{"a": ') + gzip.compress(b"1}")
+    pieces = (packed[:cut], packed[cut:])
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in pieces) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with raw(*[head + chunks] * 3) as url, client(url) as session:
+        assert session.job("a") == {"a": 1}
+
+
+def test_a_gzip_of_endless_empty_parts_cannot_be_unpacked() -> None:
+    """None of them would ever make it too large."""
+    with served(always(200, gzip.compress(b"") * 1001, GZIP)) as server:
+        with client(server.url) as session:
+            with pytest.raises(UnreadableError, match="answer cannot be unpacked"):
+                session.job("a")
+
+
+@pytest.mark.parametrize("packing", ["gzip, gzip", "deflate", "identity, BR", "deflate,gzip"])
+def test_an_answer_is_unpacked_only_as_it_was_asked_for(packing: str) -> None:
+    """A gzip within a gzip of 3 KB holds gigabytes, which nothing unpacks piece by piece."""
+    twice = gzip.compress(gzip.compress(b'{"a": "' + b"x" * 3_000_000 + b'"}'))
+    headers = {**JSON, "Content-Encoding": packing}
+    with served(always(200, twice, headers)) as server, client(server.url) as session:
+        words = f"answer is packed in a way that was not asked for: {packing}"
+        with pytest.raises(UnreadableError, match=f"^{words}$"):
+            session.job("a")
+
+
+@pytest.mark.parametrize("packing", ["identity", "utf-8", "", "none"])
+def test_an_answer_that_is_not_packed_is_read_as_it_is(packing: str) -> None:
+    """Whatever its header calls that."""
+    headers = {**JSON, "Content-Encoding": packing}
+    with served(always(200, {"a": 1}, headers)) as server, client(server.url) as session:
         assert session.job("a") == {"a": 1}
 
 

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jmreport.client.answers import Answer, Respond, Trouble
+from jmreport.client.answers import Answer, Respond, Trouble, plain
 from jmreport.client.lean import httpx
 from jmreport.client.patience import STOPPED, TIME_UP, Deadline, Patience
 from jmreport.errors import UnreadableError, UsageError
@@ -29,6 +29,12 @@ from jmreport.errors import UnreadableError, UsageError
 _WATCH = 0.5
 #: zlib's number for gzip with its header and checksum.
 _GZIP = 16 + zlib.MAX_WBITS
+#: What each part of a gzip begins with.
+_MAGIC = b"\x1f\x8b"
+#: Parts of a gzip, at most: empty ones would take time without end and never grow too large.
+_MOST_PARTS = 1000
+#: Words for packed answers. We ask for gzip, once.
+_PACKINGS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"))
 #: Bytes that are unpacked at once: a small answer may hide a large one.
 _PIECE = 1024 * 1024
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1)
@@ -309,32 +315,46 @@ def _headers(sent: httpx.Headers) -> dict[str, str]:
 def _unpacked(response: httpx.Response) -> Iterator[bytes]:
     """The body as it comes, out of its gzip where it is in one; a Trouble where that was cut.
 
-    httpx takes a gzip that ends too early for a whole one, so that a cut answer looked empty.
+    httpx takes a gzip that ends too early for a whole one, so that a cut answer looked empty; and
+    it unpacks a gzip within a gzip all at once, so that a small answer took all memory.
     """
-    packing = response.headers.get("content-encoding", "").strip().lower()
-    if packing not in ("gzip", "x-gzip"):
-        yield from response.iter_bytes() if packing else response.iter_raw()
-        return
+    said = response.headers.get("content-encoding", "")
+    # What else stands there packs nothing: "identity", or the name of a character set.
+    packings = [word for word in said.lower().replace(",", " ").split() if word in _PACKINGS]
+    if not packings:
+        yield from response.iter_raw()
+    elif packings in (["gzip"], ["x-gzip"]):
+        yield from _out_of_gzip(response.iter_raw())
+    elif any(response.iter_raw()):
+        raise Trouble("answer is packed in a way that was not asked for", text=plain(said))
+
+
+def _out_of_gzip(raws: Iterator[bytes]) -> Iterator[bytes]:
+    """What a gzip holds, which may be of several parts; what else follows them is not read."""
     packed = zlib.decompressobj(_GZIP)
-    begun = False
+    begun, between, parts = False, b"", 1
     try:
-        for raw in response.iter_raw():
+        for raw in raws:
             begun = begun or bool(raw)
-            yield packed.decompress(raw, _PIECE)
-            while rest := packed.unconsumed_tail or _another(packed):
+            rest = between + raw
+            between = b""
+            while rest:
                 if packed.eof:
-                    packed = zlib.decompressobj(_GZIP)
+                    if len(rest) < len(_MAGIC):
+                        between = rest
+                        break
+                    if not rest.startswith(_MAGIC):
+                        return
+                    packed, parts = zlib.decompressobj(_GZIP), parts + 1
+                    if parts > _MOST_PARTS:
+                        raise Trouble("answer cannot be unpacked")
                 yield packed.decompress(rest, _PIECE)
+                rest = packed.unused_data if packed.eof else packed.unconsumed_tail
         yield packed.flush()
     except zlib.error:
         raise Trouble("answer cannot be unpacked") from None
     if begun and not packed.eof:
         raise Trouble("answer was cut short", again="as often as allowed")
-
-
-def _another(packed: "zlib._Decompress") -> bytes:
-    """The next part of a gzip, which may hold several; what else follows the last is ignored."""
-    return packed.unused_data if packed.unused_data.startswith(b"\x1f\x8b") else b""
 
 
 def trouble(error: Exception, timeout: float) -> Trouble:
