@@ -36,6 +36,7 @@ from jmreport.errors import (
     StoppedError,
     UsageError,
 )
+from jmreport.pipeline.asking import asked_of
 from jmreport.pipeline.keeping import open_folder
 from jmreport.progress import Progress, SilentProgress, Step
 from jmreport.records import Operation, Record, Run
@@ -368,6 +369,7 @@ def test_a_missing_part_is_refused(two: Settings) -> None:
     with pytest.raises(UsageError, match="part 2/2 of run 20261123T021400Z is missing") as caught:
         merge(two)
     assert "--shard 2/2 --now 2026-11-23T02:14:00+00:00" in caught.value.hint
+    assert "with the same options as the others" in caught.value.hint
     assert pipeline.runs(two)[0] == ()
 
 
@@ -403,12 +405,75 @@ def test_parts_of_two_runs_are_refused(
     assert "was collected from http://127.0.0.1" in told(caught) or words in told(caught)
 
 
-def test_parts_of_other_numbers_are_refused(two: Settings) -> None:
+@pytest.mark.parametrize(
+    ("wish", "would", "was"),
+    [
+        ({"status": ("Failed", "Aborted")}, "--status Failed --status Aborted", "out --status"),
+        ({"labels": {"owner": "ana", "batch": "7"}}, "--label batch=7 --label owner=ana", "out --"),
+        ({"hide_archived": True}, "--hide-archived", "out --hide-archived"),
+        ({"submission": "2026-11-20T00:00:00Z"}, "--submission 2026-11-20T00:00:00", "out --sub"),
+        ({"timeframe": "DAYS_7"}, "--timeframe DAYS_7", " --timeframe ALL_TIME"),
+    ],
+)
+def test_what_tells_parts_apart_is_named_with_both_its_values(
+    two: Settings, wish: dict[str, Any], would: str, was: str
+) -> None:
+    """Where they are merged, and where one is to be collected again with other options."""
+    there = parts.read(folder(two, "1/2"))
+    assert there
+    url = there.asked.server
+    other = replace(two, collect=replace(two.collect, **wish))
+    with pytest.raises(UsageError) as caught:
+        collect(other, url, "1/2")
+    assert f"was collected with{was}" in caught.value.message
+    assert f"; now it would be with {would}" in caught.value.message
+    part = parts.read(folder(two, "2/2"))
+    assert part
+    filters = asked_of(other, now=NOW, source=pipeline.Source(url=url))
+    parts.write(folder(two, "2/2"), replace(part, asked=filters))
+    with pytest.raises(UsageError) as caught:
+        merge(two)
+    assert f"2-of-2 was collected with {would}" in caught.value.message
+    assert f"1-of-2 with{was}" in caught.value.message
+
+
+def test_a_night_that_was_begun_again_in_another_number_of_parts_is_merged(two: Settings) -> None:
+    """Those that are whole in number are taken, and the others are told of."""
     with serve(a_demo(), port=0) as server:
         server.start()
         collect(two, server.url, "3/3")
     with pytest.raises(UsageError, match=r"is part 1/2 and .* is part 3/3"):
+        merge(two, folder(two, "1/2"), folder(two, "3/3"))
+    aside = folder(two, "3/3").with_name("aside")
+    folder(two, "2/2").rename(aside)
+    with pytest.raises(UsageError, match="whole in no number of parts: 1/2, 3/3 are") as caught:
         merge(two)
+    assert "--shard 2/2 --now 2026-11-23T02:14:00+00:00` collects" in caught.value.hint
+    aside.rename(folder(two, "2/2"))
+    left_out, merged = merge(two).summary
+    assert left_out == f"left out, since run {NIGHT} is whole in 2 parts: 3/3"
+    assert merged.startswith("merged 2 parts")
+
+
+def test_of_two_numbers_of_parts_those_on_top_of_the_newest_run_are_merged(
+    two: Settings, tmp_path: Path
+) -> None:
+    """The others were merged before. Where nothing tells, it is said which to remove."""
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        collect(two, server.url, "1/1")
+        twin = replace(two.snapshots, mirror=f"{tmp_path}/twin/")
+        with pytest.raises(UsageError, match=f"{NIGHT} is there in 1 part and in 2") as caught:
+            merge(replace(two, snapshots=twin))
+        for place in (folder(two, "1/1").parent, tmp_path / "twin/parts" / NIGHT):
+            assert f"{place}/*-of-1" in caught.value.hint
+        shutil.rmtree(folder(two, "1/1"))
+        merge(two)
+        collect(two, server.url, "1/1")
+    again = merge(two)
+    assert again.summary[0] == f"left out, since run {NIGHT} is whole in 1 part: 1/2, 2/2"
+    assert [run.id for run in pipeline.runs(two)[0]] == [NIGHT, f"{NIGHT}-0002"]
+    assert merge(two).summary[-1] == f"the parts of run {NIGHT}-0002 were merged before"
 
 
 def test_parts_are_merged_only_where_they_were_read_for(two: Settings) -> None:
@@ -707,10 +772,13 @@ def test_what_cannot_be_is_refused(
 def test_parts_of_a_night_before_the_newest_were_not_merged_as_far_as_anybody_knows(
     tmp_path: Path,
 ) -> None:
+    """Of the newest it is said that it is there, since it may never have been in parts."""
     of = settings(tmp_path)
-    with serve(a_demo(), port=0) as server:
+    with serve(a_demo(jobs=8), port=0) as server:
         server.start()
         collect(of, server.url)
+        told = f"run {NIGHT} is there, and there are no parts of it to merge"
+        assert merge(of).summary == (told,)
         collect(of, server.url, days=1)
     with pytest.raises(UsageError, match="no parts in"):
         merge(of)

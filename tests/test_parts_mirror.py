@@ -143,6 +143,20 @@ def test_half_a_part_is_missing(tmp_path: Path) -> None:
     assert merge(mirrored(tmp_path / "merging", twin)).run is not None
 
 
+def test_what_was_pushed_of_another_number_of_parts_is_left_out(tmp_path: Path) -> None:
+    """A machine of the first try was lost, and the night was begun again; all goes thereafter."""
+    twin = tmp_path / "mirror"
+    with serve(a_demo(jobs=8), port=0) as server:
+        server.start()
+        for shard in ("1/2", "1/1"):
+            collect_on(tmp_path / "worker", twin, server.url, shard)
+    merged = merge(mirrored(tmp_path / "merging", twin))
+    assert f"left out, since run {NIGHT} is whole in 1 part: 1/2" in merged.summary
+    assert merged.run is not None
+    assert merged.run.counts.listed == 8
+    assert not [name for name in names(twin) if name.startswith("parts/")]
+
+
 def test_what_a_killed_machine_pushed_of_its_part_is_replaced(tmp_path: Path) -> None:
     """Started again, on a new disk, it is answered otherwise: jobs have moved on meanwhile."""
     twin = tmp_path / "mirror"
@@ -178,7 +192,8 @@ def test_a_merge_that_was_killed_when_it_dropped_the_parts_is_completed(
     there = mirrored(tmp_path / "again", twin)
     again = merge(there)
     assert (again.exit, again.run) == (merged.exit, merged.run)
-    assert f"the parts of run {NIGHT} were merged before" in again.summary
+    there_is = f"run {NIGHT} is there, and there are no parts of it to merge"
+    assert (f"the parts of run {NIGHT} were merged before" if left else there_is) in again.summary
     assert not [name for name in names(twin) if name.startswith("parts/")]
     with pytest.raises(UsageError, match="no parts in"):
         merge(there, days=1)

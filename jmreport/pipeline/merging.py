@@ -24,7 +24,7 @@ from jmreport.pipeline.keeping import open_folder, open_store
 from jmreport.pipeline.parting import difference, named_as, told_by
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
-from jmreport.records import Counts, Gap, Offer, Operation, Record, Run
+from jmreport.records import Counts, Gap, Offer, Operation, Record, Run, run_id
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,20 +68,21 @@ def merge(
     written; SnapshotError where one lacks a file; NothingUsableError where all of them failed.
     """
     if now is None or folders:
-        found = all_parts(settings, folders, now)
+        before, found = None, all_parts(folders)
         at = found[0][0].now
         steps = [mirroring.pull(settings, now=at, environ=environ, progress=progress)]
-        before = None
     else:
         at = now
         steps = [
             mirroring.pull(settings, now=at, environ=environ, progress=progress),
             mirroring.pull_parts(settings, now=at, environ=environ, progress=progress),
         ]
-        before = _merged_and_dropped(settings, now)
-        found = [] if before else all_parts(settings, folders, now)
+        before, found = _merged_and_dropped(settings, now), []
+        if before is None:
+            chosen, left_out = _of_one_number(settings, now)
+            found, steps = all_parts(chosen), [*steps, left_out]
     try:
-        merged = _as_before(before) if before else _into_the_store(settings, found, progress)
+        merged = before or _into_the_store(settings, found, progress)
     except NothingUsableError:
         # Why it failed is kept, and other machines' next pages and mails tell of it.
         pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
@@ -99,19 +100,10 @@ def merge(
     )
 
 
-def all_parts(
-    settings: Settings, folders: Sequence[Path], now: datetime | None
-) -> list[tuple[Part, Path]]:
+def all_parts(folders: Sequence[Path]) -> list[tuple[Part, Path]]:
     """Every part of one run, by number, and its folder. Raises UsageError where they are not."""
     from jmreport.snapshots import parts
 
-    if not folders and now is not None:
-        place = parts.places(Path(settings.snapshots.dir), now)
-        folders = sorted(place.glob("*-of-*"))
-        if not folders:
-            raise UsageError(
-                f"no parts in {place}", hint="`jmreport collect --shard 1/4 --now …` makes them"
-            )
     if not folders:
         raise UsageError(
             "no parts to merge are named",
@@ -135,6 +127,85 @@ def all_parts(
     return [found[number] for number in sorted(found)]
 
 
+def _of_one_number(settings: Settings, now: datetime) -> tuple[list[Path], Outcome]:
+    """The folders of a run's parts beside the snapshots, and what is said of those left out.
+
+    Where somebody began the run in another number of parts, those that are whole in number are
+    taken. Of two such numbers it is the one that was collected on top of the newest run: the other
+    was merged before. Raises UsageError where that tells nothing either.
+    """
+    found = _beside(settings, now)
+    if not found:
+        raise UsageError(
+            f"no parts in {_place(settings, now)}",
+            hint="`jmreport collect --shard 1/4 --now …` makes them",
+        )
+    whole = [of for of in found if len(found[of]) == of]
+    if len(whole) > 1:
+        before = _runs_here(settings)
+        newest = [of for of in whole if found[of][0][0].base == told_by(before)]
+        merged = [of for of in whole if _merged_before(before, found[of][0][0])]
+        whole = newest or merged[:1] or whole
+    if len(whole) > 1:
+        raise UsageError(
+            f"run {run_id(now)} is there in {' and in '.join(map(_parts, whole))}",
+            hint=f"remove those that are not meant: {_where(settings, now, whole[0])}",
+        )
+    if not whole and len(found) > 1:
+        nearest = min(found, key=lambda of: (of - len(found[of]), of))
+        there = [part for part, _ in found[nearest]]
+        one = _collecting(_lacking(nearest, there)[0], there[0])
+        all_there = ", ".join(str(part.shard) for of in found for part, _ in found[of])
+        raise UsageError(
+            f"run {run_id(now)} is whole in no number of parts: {all_there} are there",
+            hint=f"`{one}` collects what is missing, with the same options as the others",
+        )
+    (of,) = whole or found
+    others = [str(part.shard) for each in found if each != of for part, _ in found[each]]
+    lines = (f"left out, since run {run_id(now)} is whole in {_parts(of)}: {', '.join(others)}",)
+    return [folder for _, folder in found[of]], Outcome(summary=lines if others else ())
+
+
+def _beside(settings: Settings, now: datetime) -> dict[int, list[tuple[Part, Path]]]:
+    """The parts of a run beside the snapshots, by the number of parts that they are of."""
+    from jmreport.snapshots import parts
+
+    found: dict[int, list[tuple[Part, Path]]] = {}
+    for folder in sorted(_place(settings, now).glob("*-of-*")):
+        # Of one that was killed before it had begun there is no part.
+        if (part := parts.read(folder)) is not None:
+            found.setdefault(part.shard.of, []).append((part, folder))
+    return dict(sorted(found.items()))
+
+
+def _place(settings: Settings, now: datetime) -> Path:
+    from jmreport.snapshots import parts
+
+    return parts.places(Path(settings.snapshots.dir), now)
+
+
+def _runs_here(settings: Settings) -> tuple[Run, ...]:
+    if not Path(settings.snapshots.dir).is_dir():
+        return ()
+    with open_store(settings, create=False) as store:
+        return store.runs()
+
+
+def _parts(of: int) -> str:
+    return "1 part" if of == 1 else f"{of} parts"
+
+
+def _where(settings: Settings, now: datetime, of: int) -> str:
+    """Where all parts of one number lie, as a shell names them."""
+    from jmreport.snapshots.mirror import PARTS
+
+    places = [f"{_place(settings, now)}/*-of-{of}"]
+    if settings.snapshots.mirror is not None:
+        mirror = settings.snapshots.mirror.rstrip("/")
+        places.append(f"{mirror}/{PARTS}/{run_id(now)}/*-of-{of}")
+    return " and ".join(places)
+
+
 def _same_run(first_part: Part, first_folder: Path, part: Part, folder: Path) -> None:
     if first_part.shard.of != part.shard.of:
         raise UsageError(
@@ -143,23 +214,37 @@ def _same_run(first_part: Part, first_folder: Path, part: Part, folder: Path) ->
         )
     same = replace(named_as(part, first_part), shard=first_part.shard)
     if same != first_part:
+        one, other = difference(same, first_part), difference(first_part, same)
         raise UsageError(
-            f"{folder} was collected {difference(same, first_part)}, "
-            f"and {first_folder} {difference(first_part, same)}",
-            hint="merge the parts of one run",
+            f"{folder} was collected {one}, and {first_folder} {other}"
+            if one != other
+            else f"{folder} was collected {one} than {first_folder}",
+            hint="merge the parts of one run; one that is to be collected anew is removed first",
         )
 
 
 def _none_missing(found: list[Part]) -> None:
     some = found[0]
-    lacking = sorted(set(range(1, some.shard.of + 1)) - {part.shard.number for part in found})
+    lacking = _lacking(some.shard.of, found)
     if lacking:
         one = replace(some.shard, number=lacking[0])
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise UsageError(
             f"part {one}{more} of run {some.run} is missing",
-            hint=f"`jmreport collect --shard {one} --now {some.now.isoformat()}` collects it",
+            hint=f"`{_collecting(lacking[0], some)}` collects it, with the same options as the "
+            "others",
         )
+
+
+def _lacking(of: int, found: list[Part]) -> list[int]:
+    """The numbers of parts that are missing."""
+    return sorted({*range(1, of + 1)} - {part.shard.number for part in found})
+
+
+def _collecting(number: int, some: Part) -> str:
+    """The command that collects another part of the same run."""
+    shard = replace(some.shard, number=number)
+    return f"jmreport collect --shard {shard} --now {some.now.isoformat()}"
 
 
 def _into_the_store(
@@ -224,21 +309,21 @@ def _merged_before(before: tuple[Run, ...], part: Part) -> Run | None:
     return newest if (newest.now, newest.asked) == (part.now, part.asked) else None
 
 
-def _merged_and_dropped(settings: Settings, now: datetime) -> Run | None:
+def _merged_and_dropped(settings: Settings, now: datetime) -> Outcome | None:
     """The run of `now` where it is there, and its parts, or some of them, are not any more."""
-    from jmreport.snapshots import parts
-
-    snapshots = Path(settings.snapshots.dir)
-    folders = sorted(parts.places(snapshots, now).glob("*-of-*"))
-    there = [part for folder in folders if (part := parts.read(folder))]
-    if not snapshots.is_dir() or (there and len(there) >= there[0].shard.of):
+    found = _beside(settings, now)
+    if any(len(each) == of for of, each in found.items()):
         return None
-    with open_store(settings, create=False) as store:
-        before = store.runs()
-    if there:
-        return _merged_before(before, there[0])
+    before = _runs_here(settings)
+    for each in found.values():
+        if merged := _merged_before(before, each[0][0]):
+            return _as_before(merged)
     newest = next((run for run in before if run.id == told_by(before)), None)
-    return newest if newest and newest.now == now else None
+    if found or newest is None or newest.now != now:
+        return None
+    # Whether it ever was in parts nobody can say.
+    line = f"run {newest.id} is there, and there are no parts of it to merge"
+    return Outcome(exit=_code(newest), summary=(line,), run=newest)
 
 
 def _as_before(merged: Run) -> Outcome:

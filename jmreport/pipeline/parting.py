@@ -6,12 +6,12 @@ every machine lists all jobs, and reads those whose ids fall to it; `merging` jo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -39,7 +39,7 @@ from jmreport.pipeline.crawling import PartOf
 from jmreport.pipeline.keeping import open_folder, open_store
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Run
+from jmreport.records import Run, utc_text
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -188,8 +188,10 @@ def _claim(own: Store, part: Part) -> None:
             )
         parts.write(own.root, part)
     elif named_as(there, part) != part:
+        was, would = difference(there, part), difference(part, there)
+        now = f"; now it would be {would}" if would != was else ""
         raise UsageError(
-            f"{own.root} was collected {difference(there, part)}",
+            f"{own.root} was collected {was}{now}",
             hint="remove the folder to collect this part anew",
         )
 
@@ -201,14 +203,39 @@ def named_as(part: Part, other: Part) -> Part:
 
 def difference(one: Part, other: Part) -> str:
     """How one part was collected otherwise than another: the first thing that tells them apart."""
-    told = {
-        "now": f"for {one.now.isoformat()}",
-        "shard": f"as part {one.shard}",
-        "asked": f"from {one.asked.server} with another window or other filters",
-        "settings": "with other settings of [collect] or [redact]",
-        "base": f"on top of run {one.base}" if one.base else "on top of no run",
-        "version": f"by jmreport {one.version}",
-    }
-    if one.asked.server != other.asked.server:
-        told["asked"] = f"from {one.asked.server}"
-    return next(words for key, words in told.items() if getattr(one, key) != getattr(other, key))
+    pairs = zip(_told(one), _told(other), strict=True)
+    return next(words for (value, words), (theirs, _) in pairs if value != theirs)
+
+
+def _told(part: Part) -> Iterator[tuple[Any, str]]:
+    """All that may tell a part from another, each with how it is said."""
+    asked = part.asked
+    yield part.now, f"for {part.now.isoformat()}"
+    yield part.shard, f"as part {part.shard}"
+    yield asked.server, f"from {asked.server}"
+    yield asked.timeframe, f"with --timeframe {asked.timeframe}"
+    for name in asked.filters.__struct_fields__:
+        value = getattr(asked.filters, name)
+        yield value, _flag(name, value)
+    # What was there before moves the window too, so it is said first.
+    yield part.base, f"on top of run {part.base}" if part.base else "on top of no run"
+    since = f"from {utc_text(asked.since)} on" if asked.since else "of any time"
+    yield asked.since, f"for jobs {since}"
+    yield part.settings, "with other settings of [collect] or [redact]"
+    yield part.version, f"by jmreport {part.version}"
+    yield part.format, f"in format {part.format}"
+
+
+def _flag(name: str, value: Any) -> str:
+    """A filter as its flag, for settings are named alike."""
+    flag = "--label" if name == "labels" else f"--{name.replace('_', '-')}"
+    if not value:
+        return f"without {flag}"
+    if value is True:
+        return f"with {flag}"
+    if isinstance(value, dict):
+        value = [f"{key}={each}" for key, each in sorted(value.items())]
+    elif isinstance(value, datetime):
+        value = utc_text(value)
+    values = value if isinstance(value, list | tuple) else (value,)
+    return f"with {' '.join(f'{flag} {each}' for each in values)}"
