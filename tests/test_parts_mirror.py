@@ -260,6 +260,7 @@ def test_pages_of_machines_without_a_disk_meet_in_the_mirror(tmp_path: Path, spo
     raw = {name.split("/", 3)[3] for name in sent if name.endswith(".json")}
     assert raw == {name for name in expected if name.startswith("jobs/") and name.endswith(".json")}
     if spoilt:
+        (twin / sent[9]).unlink()
         for name in sent[:9]:
             (twin / name).write_bytes((twin / name).read_bytes() + b"x")
     there = tmp_path / "last"
@@ -291,6 +292,17 @@ def test_parts_and_pages_of_nights_that_were_not_merged_go_with_the_next(tmp_pat
     assert len(left(twin, "pages")) == 4
     render(mirrored(here, twin), here)
     assert left(twin, "pages") == {"20261124T021400Z", "notes"}
+
+
+def test_pages_that_the_site_has_taken_are_pushed_by_no_part(tmp_path: Path) -> None:
+    """A part that is told again on the same disk ends well."""
+    here, twin = tmp_path / "one", tmp_path / "mirror"
+    with serve(a_demo(jobs=8), port=0) as server:
+        server.start()
+        collect(mirrored(here, twin), server.url)
+    for shard in ("1/1", None, "1/1"):
+        assert render(mirrored(here, twin), here, shard).exit == Exit.DONE
+    assert names(twin / "pages") == [f"{NIGHT}/1-of-1/ledger"]
 
 
 def left(twin: Path, kind: str) -> set[str]:

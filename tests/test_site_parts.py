@@ -189,6 +189,32 @@ def test_a_part_on_another_disk_is_copied(
     assert contents(site) == contents(built)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_pages_of_a_part_may_be_read_as_those_that_are_made_here(
+    tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    """A machine whose umask is tighter made them, as the same user or another."""
+    site, folder = tmp_path / "site", tmp_path / "parts"
+    before = os.umask(0o077)
+    try:
+        write(site, JOBS, OVER, share=share(folder, 1, 1))
+        os.umask(0o022)
+        if not own:
+            monkeypatch.setattr(Path, "chmod", not_ours)
+        parts = Share(parts=(folder / "1-of-1",))
+        write(site, JOBS, OVER, share=parts, reader=nobody_reads)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in (site / "jobs").iterdir() if path.is_file()}
+    assert modes == {0o644}
+    assert contents(site) == contents(built)
+
+
+def not_ours(*_: object, **__: object) -> None:
+    """The system's answer to who does not own a file."""
+    raise PermissionError(1, "Operation not permitted")
+
+
 @pytest.mark.parametrize("address", ["../outside.html", "jobs/../../outside.html", "index.html"])
 def test_no_part_names_files_elsewhere(tmp_path: Path, built: Path, address: str) -> None:
     site, part = tmp_path / "site", tmp_path / "parts/1-of-1"

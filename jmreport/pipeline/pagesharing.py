@@ -93,7 +93,10 @@ def _push(
         ):
 
             def send(file: WrittenFile) -> None:
-                data = made.place(file).read_bytes()
+                try:
+                    data = made.place(file).read_bytes()
+                except FileNotFoundError:
+                    return  # it was moved into a site: who needs another makes it
                 bucket.write(f"{below}/{file.address}", data, generation=None)
                 step.advance()
 

@@ -10,6 +10,7 @@ sizes are, so the next run makes them again, or takes away what belongs to no pa
 import errno
 import hashlib
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -44,6 +45,8 @@ class Files:
         self._journal: int | None = None
         self._journals = False
         self._opening = Lock()
+        #: What anybody may do with a file that this process makes here, by its umask.
+        self._mode: int | None = None
         #: Addresses of files of which nobody knows what they hold, since a run was killed.
         self.unsure: set[str] = set()
 
@@ -54,6 +57,7 @@ class Files:
             # Every write needs it, so a directory that takes no file is found before any work.
             probe = self._temporary / f"probe-{os.getpid()}"
             probe.touch()
+            self._mode = probe.stat().st_mode
             probe.unlink(missing_ok=True)  # whoever has the site may clear it away
         except OSError as error:
             raise cannot_write(self.root, error) from error
@@ -141,16 +145,22 @@ class Files:
         return WrittenFile(address=address, size=len(data), sum=sum_of(data))
 
     def take(self, address: str, source: Path) -> None:
-        """Moves a whole file in from another folder; JmreportError where that can't be done."""
+        """Moves a whole file in from another folder; JmreportError where that can't be done.
+
+        Whoever made it may have had another umask: it may be read as a file that is written here.
+        """
         try:
             self._folder(address)
             self.note(address)
+            if self._mode is not None and source.stat().st_mode != self._mode:
+                source.chmod(stat.S_IMODE(self._mode))
             os.replace(source, f"{self.root}/{address}")  # noqa: PTH105
             self.unsure.discard(address)
         except OSError as error:
-            if error.errno != errno.EXDEV:
+            if error.errno not in (errno.EXDEV, errno.EPERM):
                 raise cannot_write(self.root / address, error) from error
-            self.write(address, source.read_bytes())  # it lies on another disk
+            # It lies on another disk, or belongs to somebody else.
+            self.write(address, source.read_bytes())
 
     def _folder(self, address: str) -> None:
         folder = address.rpartition("/")[0]
