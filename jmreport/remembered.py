@@ -24,6 +24,8 @@ from jmreport.history import History
 from jmreport.records import Entry, run_order
 from jmreport.report.jobs import JobContext
 
+#: The tables by their names.
+TABLES = ("jobs", "links", "words")
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY, id TEXT NOT NULL, "
     "first INTEGER, workflow INTEGER, asked REAL, ends REAL, seconds REAL, "
@@ -177,7 +179,7 @@ class Memory:
 
     def begin(self) -> None:
         """Forgets everything: all jobs are to be put again, each once, and then `end` is called."""
-        for table in ("jobs", "links", "words"):
+        for table in TABLES:
             self._database.execute(f"DROP TABLE {table}")
         for table in _TABLES:
             self._database.execute(table)

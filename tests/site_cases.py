@@ -1,6 +1,8 @@
 """A store's worth of jobs for the tests of pages: entries, runs, and records to read."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -28,6 +30,7 @@ from jmreport.records import (
 )
 from jmreport.render import site
 from jmreport.render.account import Written
+from jmreport.render.ledger import unpacked
 from jmreport.render.sharing import WHOLE, Share
 from jmreport.report import Report
 from jmreport.settings import Settings
@@ -200,3 +203,20 @@ def contents(where: Path) -> dict[str, bytes]:
         for path in sorted(where.rglob("*"))
         if path.is_file() and ".jmreport" not in path.parts
     }
+
+
+def of_former_times(path: Path) -> None:
+    """Makes a ledger one that has a line a file."""
+    with closing(sqlite3.connect(path)) as database, database:
+        rows = database.execute("SELECT owner, content, kept, files FROM pages").fetchall()
+        database.execute("DROP TABLE pages")
+        database.execute(
+            "CREATE TABLE files (address TEXT PRIMARY KEY, owner TEXT NOT NULL, "
+            "content TEXT NOT NULL, size INTEGER NOT NULL, sum TEXT NOT NULL, "
+            "kept INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        for owner, content, put, files in rows:
+            for one in unpacked(owner, files):
+                line = (one.address, owner, content, one.size, one.sum, put)
+                database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", line)
+        database.execute("PRAGMA user_version = 1")

@@ -1,4 +1,4 @@
-"""A ledger that is damaged somewhere is mended, and the render that meets it goes on."""
+"""A ledger that is damaged, or of another version, is mended, and its render goes on."""
 
 import shutil
 import sqlite3
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from mail_cases import collect, job, settings, store
 from msgspec.structs import replace
-from site_cases import contents
+from site_cases import contents, of_former_times
 
 from jmreport import pipeline
 from jmreport.errors import DamagedError
 from jmreport.progress import SilentProgress
 from jmreport.render import linkcheck, mending
-from jmreport.render.ledger import Ledger, night_bodies
+from jmreport.render.ledger import Ledger, all_files, night_bodies
 from jmreport.settings import Settings
 
 #: So many bytes SQLite reads and writes together.
@@ -66,6 +66,33 @@ def made(folder: Path) -> dict[str, bytes]:
     return {name: body.replace(str(folder).encode(), b"") for name, body in found.items()}
 
 
+def of_a_later_version(path: Path) -> None:
+    """Makes a ledger one of a version that is not known yet."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA user_version = 3")
+
+
+def written_by_a_former_version(path: Path) -> None:
+    """Pages as somebody left them who went back to a former version: it knows but its own tables.
+
+    They name a style sheet that went with it.
+    """
+    site = path.parent.parent
+    of_former_times(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        for page in site.glob("jobs/germline-*.html"):
+            page.write_bytes(page.read_bytes().replace(b"assets/site-", b"assets/former-"))
+            told = page.stat().st_size, page.relative_to(site).as_posix()
+            database.execute("UPDATE files SET size = ? WHERE address = ?", told)
+        database.execute("UPDATE files SET content = 'former'")
+
+
+def later(folder: Path) -> dict[str, bytes]:
+    """A site that is rendered after one more night."""
+    collect(folder, -2, job("a2", 0, "Failed"))
+    return made(folder)
+
+
 def ledger_of(folder: Path) -> Path:
     return folder / "site/.jmreport/pages"
 
@@ -90,6 +117,71 @@ def test_a_render_goes_on_wherever_its_ledger_is_damaged(
     collect(folder, -2, job("a1", 0, "Failed"))
     render(settings_of(folder))
     assert linkcheck.check(folder / "site") == ()
+
+
+def test_a_site_that_a_former_version_wrote_has_everything_looked_at_again(
+    nights: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """What its ledger says of pages that need no look is of other pages; and so is its seal."""
+    folder = Path(shutil.copytree(nights, tmp_path / "former"))
+    made(folder)
+    written_by_a_former_version(ledger_of(folder))
+    assert made(folder) == whole
+    assert {address for address, _, _ in all_files(ledger_of(folder))} == whole.keys()
+    assert linkcheck.check(folder / "site") == ()
+
+
+def test_no_page_is_forgotten_that_a_later_version_knew(
+    nights: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(nights, tmp_path / "later"))
+    of_a_later_version(ledger_of(folder))
+    assert made(folder) == whole
+    assert {address for address, _, _ in all_files(ledger_of(folder))} == whole.keys()
+
+
+def test_nights_behind_a_site_of_a_former_version_are_as_if_it_had_been_of_this_one(
+    nights: Path, tmp_path: Path
+) -> None:
+    """Also the one after that: what was counted of jobs that settled is counted again whole."""
+    here, there = (Path(shutil.copytree(nights, tmp_path / name)) for name in ("here", "there"))
+    made(there)
+    written_by_a_former_version(ledger_of(here))
+    assert made(here) == made(there)
+    night = later(here)
+    assert night == later(there)
+    assert {address for address, _, _ in all_files(ledger_of(here))} == night.keys()
+
+
+def test_a_line_a_page_of_another_shape_is_not_read(
+    nights: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """All pages are made again, and none is forgotten but those that nobody plans any more."""
+    folder = Path(shutil.copytree(nights, tmp_path / "other"))
+    of_a_later_version(ledger_of(folder))
+    with closing(sqlite3.connect(ledger_of(folder))) as database, database:
+        database.execute("ALTER TABLE pages ADD COLUMN made REAL")
+    assert made(folder).items() >= whole.items()
+    assert {address for address, _, _ in all_files(ledger_of(folder))} == whole.keys()
+
+
+def test_a_ledger_of_a_former_version_that_is_damaged_is_mended_too(
+    nights: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "pages"
+    shutil.copy(ledger_of(nights), path)
+    of_former_times(path)
+    known = {*all_files(path)}
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("VACUUM")
+    damage(path, 0.5)
+    mending.mend(path)
+    with Ledger(path) as ledger:
+        ledger.commit()
+    found = {*all_files(path)}
+    assert found <= known
+    assert len(found) > len(known) / 4
+    assert [*night_bodies(path)]
 
 
 def test_what_can_be_read_of_a_damaged_ledger_is_kept(nights: Path, tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 import site_cases
 from msgspec.structs import replace
-from site_cases import NOW, contents, entries, runs, write
+from site_cases import NOW, contents, entries, of_former_times, runs, write
 
 from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck, seal
 from jmreport.render.files import Files, Sum, is_sum_of, sum_of
-from jmreport.render.ledger import Ledger, all_files, sizes, unpacked
+from jmreport.render.ledger import Ledger, all_files, sizes
 
 OVER = runs(2)
 JOBS = entries(160, OVER)
@@ -188,31 +188,18 @@ def test_a_line_of_the_ledger_that_tells_nothing_costs_its_page(
     assert linkcheck.check(site) == ()
 
 
-def _of_former_times(path: Path) -> None:
-    """Makes a ledger one that has a line a file."""
-    with closing(sqlite3.connect(path)) as database, database:
-        rows = database.execute("SELECT owner, content, kept, files FROM pages").fetchall()
-        database.execute("DROP TABLE pages")
-        database.execute(
-            "CREATE TABLE files (address TEXT PRIMARY KEY, owner TEXT NOT NULL, "
-            "content TEXT NOT NULL, size INTEGER NOT NULL, sum TEXT NOT NULL, "
-            "kept INTEGER NOT NULL) WITHOUT ROWID"
-        )
-        for owner, content, put, files in rows:
-            for one in unpacked(owner, files):
-                line = (one.address, owner, content, one.size, one.sum, put)
-                database.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", line)
-        database.execute("PRAGMA user_version = 1")
-
-
 def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: Path) -> None:
     """So an older site is known whole, pages of jobs that were long forgotten too."""
     path = Path(shutil.copy(built / ".jmreport/pages", tmp_path / "pages"))
     known, taken = tuple(all_files(path)), tuple(sizes(path))
     lines = "SELECT owner, content, kept FROM pages"
-    with closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         before = database.execute(lines).fetchall()
-    _of_former_times(path)
+        owner = next(owner for owner, _, _ in before if owner.startswith("jobs/"))
+        ids = [(owner, "as it was"), ("jobs/gone-1f9a3c77.html", "gone")]
+        database.execute("DELETE FROM ids")
+        database.executemany("INSERT INTO ids VALUES (?, ?)", ids)
+    of_former_times(path)
     # Whoever only reads it needs no render first.
     assert sorted(all_files(path)) == sorted(known)
     assert sorted(sizes(path)) == sorted(taken)
@@ -222,6 +209,8 @@ def test_a_ledger_with_a_line_a_file_is_brought_forward(tmp_path: Path, built: P
     assert sorted(all_files(path)) == sorted(known)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute(lines).fetchall() == before
+        # Of jobs that have a page: of one that no snapshot tells of, its id is told nowhere else.
+        assert database.execute("SELECT * FROM ids").fetchall() == ids[:1]
 
 
 def test_a_sum_tells_of_whole_files_of_files_in_pieces_and_of_those_of_former_ledgers() -> None:
@@ -243,7 +232,7 @@ def test_what_a_later_version_left_beside_an_older_ledger_is_not_taken_for_it(
     """Who went back to an older jmreport for a while has a table that nobody kept up."""
     path = Path(shutil.copy(built / ".jmreport/pages", tmp_path / "pages"))
     known = tuple(all_files(path))
-    _of_former_times(path)
+    of_former_times(path)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE pages (owner TEXT PRIMARY KEY, content, kept, files)")
         database.execute("INSERT INTO pages VALUES ('diffs/gone.html', 'x', 1, x'90')")

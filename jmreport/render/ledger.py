@@ -26,6 +26,10 @@ pages of jobs that no snapshot tells of any more. `settled` is what was counted 
 no more (analysis/settled.py): 0 says as of which state, 1 is its head, and its batches follow.
 One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
 the run before.
+
+Of a ledger of another version only that is kept which nobody could make again: `nights`, `diffs`,
+and the lines of pages, as far as they can be read, with their ids. All else tells of pages that
+another program may have written since, and would have them left as they are.
 """
 
 import sqlite3
@@ -40,7 +44,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from jmreport.errors import DamagedError, JmreportError, LockedError
-from jmreport.remembered import After, Memory, Unsettled, instant_of
+from jmreport.remembered import TABLES, After, Memory, Unsettled, instant_of
 from jmreport.render import mending, spelled
 from jmreport.render.files import WrittenFile
 
@@ -84,6 +88,8 @@ _CACHE = "PRAGMA cache_size = -8192"
 _VERSION = 2
 #: The version that had a line a file.
 _OLD = 1
+#: What saves time, as long as the pages are those that it was told with.
+_SAVING = ("seals", "briefs", "lists", "strangers", "seen", "settled", *TABLES)
 #: Its name within the site's own folder.
 NAME = "pages"
 
@@ -147,6 +153,27 @@ def _bring_forward(database: sqlite3.Connection) -> None:
     database.execute("DROP TABLE files")
 
 
+def _forget_but_told(database: sqlite3.Connection, version: int) -> None:
+    """Leaves of a ledger of another version what nobody could make again."""
+    for table in _SAVING:
+        database.execute(f"DROP TABLE IF EXISTS {table}")
+    # Beside a line a file, what a later version left there; and no line of which nobody knows what
+    # it says. Whatever else a line may say, a page that is not as it was is made again.
+    if version == _OLD or _columns(database, "pages") != ["owner", "content", "kept", "files"]:
+        database.execute("DROP TABLE IF EXISTS pages")
+    database.execute(_TABLE)
+    database.execute(spelled.TABLE)
+    if version == _OLD and _columns(database, "files"):  # none of one that was mended
+        _bring_forward(database)
+    # A page's address says whose it is: what was remembered of its id holds as long as the page.
+    database.execute("DELETE FROM ids WHERE owner NOT IN (SELECT owner FROM pages)")
+
+
+def _columns(database: sqlite3.Connection, table: str) -> list[str]:
+    """The names of a table's columns; none where there is no such table."""
+    return [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+
+
 def _files_of(database: sqlite3.Connection) -> Iterator[tuple[str, WrittenFile]]:
     """(owner, file) of every file that a ledger of either version tells of, sorted by owners."""
     rows: Iterable[tuple[str, bytes]]
@@ -207,10 +234,8 @@ class Ledger:
             database.execute("BEGIN IMMEDIATE")
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version != _VERSION:
-                database.execute("DROP TABLE IF EXISTS pages")
+                _forget_but_told(database, version)
             database.execute(_TABLE)
-            if version == _OLD:
-                _bring_forward(database)
             database.execute(f"PRAGMA user_version = {_VERSION}")
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
@@ -532,9 +557,14 @@ class Past:
         self._database.close()
 
     def settled(self) -> tuple[bytes, bytes] | None:
-        """What is remembered of jobs that settled: as of which state, and its head."""
+        """What is remembered of jobs that settled: as of which state, and its head.
+
+        None for a ledger of another version: whoever writes it next forgets that.
+        """
         query = "SELECT body FROM settled WHERE number < 2 ORDER BY number"
         try:
+            if self._database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                return None
             rows = self._database.execute(query).fetchall()
         except sqlite3.DatabaseError:
             return None

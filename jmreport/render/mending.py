@@ -13,8 +13,8 @@ from typing import Any
 
 from jmreport.errors import JmreportError
 
-#: What is kept, by its first column.
-_KEPT = {"pages": "owner", "nights": "run", "diffs": "name"}
+#: What is kept, by its first column; `files` are those of a former version's pages.
+_KEPT = {"pages": "owner", "files": "address", "nights": "run", "diffs": "name"}
 
 
 def is_damaged(path: Path) -> bool:
