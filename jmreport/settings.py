@@ -23,8 +23,9 @@ ATTACHMENTS = ("csv", "json")
 #: Who the readers of `jmreport serve` are, and what they can be allowed.
 MODES = ("local", "iap", "google")
 DEEDS = ("read", "abort", "labels")
-#: A path: one in a settings file is relative to that file.
+#: A path: one in a settings file is relative to that file. A place is one, or is in a bucket.
 PATH = {"path": True}
+PLACE = {"path": True, "bucket": True}
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,7 +121,7 @@ class Snapshots(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="A bucket that the snapshots are pulled from before a run, and pushed to.",
             examples=["gs://team-snapshots/jobs"],
-            extra=PATH,
+            extra=PLACE,
         ),
     ] = None
 
@@ -464,7 +465,7 @@ class Publish(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="A bucket and a prefix in it, or a folder.",
             examples=["gs://team-reports/nightly"],
-            extra=PATH,
+            extra=PLACE,
         ),
     ] = None
     public: Annotated[
@@ -572,7 +573,7 @@ class Actions(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Where its pages lie: a folder or a bucket. Default: site.dir.",
             examples=["gs://team-reports/nightly"],
-            extra=PATH,
+            extra=PLACE,
         ),
     ] = None
     audit: Annotated[
@@ -641,7 +642,12 @@ class Key(Struct, frozen=True, kw_only=True):
 
     @property
     def is_path(self) -> bool:
-        return self.meta.extra is PATH
+        return self.meta.extra in (PATH, PLACE)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a path, and nothing else."""
+        return self.meta.extra == PATH
 
     @property
     def scalar(self) -> bool:

@@ -69,6 +69,13 @@ BUCKETS = "gs://"
 #: What looks like an address: of any scheme, also one that is misspelt.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
+#: What to say of a bucket that a key cannot name.
+_NO_BUCKET = "this is a path on this machine"
+_NOT_THERE = {
+    "snapshots.dir": "snapshots lie in a folder, and snapshots.mirror names their twin in a bucket",
+    "site.dir": "pages are written to a folder, and publish.to names where they go in a bucket",
+}
+
 #: Names under which people look for a place to write a secret down.
 SECRETS = ("token", "password", "secret", "bearer", "authorization")
 
@@ -406,7 +413,7 @@ def _check(key: Key, given: Value) -> None:
     for text in _texts(value):
         if "\0" in text:
             raise UsageError(f"{given.place}: holds a NUL character", hint=key.meaning)
-    wrong = CHECKS.get(key.path, _fine)(value) if value is not None else None
+    wrong = _wrong(key, value) if value is not None else None
     if wrong:
         raise UsageError(f"{given.place}: {wrong}", hint=key.meaning)
 
@@ -456,7 +463,19 @@ def _texts(value: object) -> Iterable[str]:
 # What a type cannot say. Each gives words for what is wrong, or None.
 
 
-def _fine(_value: object) -> None:
+def _wrong(key: Key, value: Any) -> str | None:
+    if key.is_local:
+        return _on_this_machine(key, value)
+    check = CHECKS.get(key.path)
+    return check(value) if check else None
+
+
+def _on_this_machine(key: Key, path: str) -> str | None:
+    """An address would be a folder called `gs:`, on a disk that may go with the machine."""
+    if path.startswith(BUCKETS):
+        return f"{path} is a bucket; {_NOT_THERE.get(key.path, _NO_BUCKET)}"
+    if _SCHEME.match(path):
+        return f"expected a path, not the address {_shown(path)}"
     return None
 
 

@@ -89,6 +89,37 @@ def test_paths_in_a_file_are_relative_to_it(folder: Path) -> None:
     assert settings.snapshots.dir == "kept"
 
 
+LOCAL = [key for key in KEYS.values() if key.is_local]
+
+
+@pytest.mark.parametrize("key", LOCAL, ids=lambda key: key.path)
+def test_a_bucket_is_no_folder_of_this_machine(key: Any) -> None:
+    """It would be a folder called `gs:`, and what is kept there gone with a machine's disk."""
+    bucket = "gs://team-reports/x"
+    text = f"[{key.section}]\n{key.name} = {toml(bucket)}"
+    errors = {
+        f"jmreport.toml: {key.path}": mistake(text),
+        key.variable: mistake(**{key.variable: bucket}),
+    }
+    with pytest.raises(UsageError) as caught:
+        load(environ={}, flags={key.path: Value("--flag", bucket)})
+    errors["--flag"] = caught.value
+    for place, error in errors.items():
+        assert error.message.startswith(f"{place}: {bucket} is a bucket; ")
+    said = errors["--flag"].message
+    assert ("snapshots.mirror" in said) == (key.path == "snapshots.dir")
+    assert ("publish.to" in said) == (key.path == "site.dir")
+
+
+def test_an_address_is_no_path_either() -> None:
+    """Nor is one with a slash too few. A folder of such a name has a path that says so."""
+    assert len(LOCAL) == 9
+    assert load(environ={"JMREPORT_SITE_DIR": "./gs:/x"}).site.dir == "./gs:/x"
+    message = mistake(JMREPORT_SITE_DIR="https://reports.example.org").message
+    assert message.endswith("expected a path, not the address 'https://reports.example.org'")
+    assert "not the address 'gs:/x'" in mistake('[nightly]\nheartbeat = "gs:/x"').message
+
+
 def test_the_environment_can_name_the_file(folder: Path) -> None:
     other = folder / "other.toml"
     other.write_text('[site]\ntitle = "Other"\n')
