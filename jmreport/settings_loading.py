@@ -112,14 +112,16 @@ def load_told(
     No other file says it: who copies a command knows of none, and it would not be read.
     """
     if path is None and (named := environ.get("JMREPORT_CONFIG")):
-        path = Path(named)
+        path = Path(_at_home(named, "JMREPORT_CONFIG"))
+    elif path is not None:
+        path = Path(_at_home(str(path), "--config"))
     values: dict[str, Value] = {}
     if path is not None or Path(DEFAULT_FILE).exists():
         file = path or Path(DEFAULT_FILE)
         values |= from_text(_read(file), file=file)
     file_says = {} if path else {key: given.value for key, given in values.items()}
-    values |= from_environment(environ)
-    values |= flags or {}
+    for key, given in {**from_environment(environ), **(flags or {})}.items():
+        values[key] = _not_from_a_file(KEYS[key], given)
     settings = checked(values)
     return settings, frozenset(key for key, said in file_says.items() if values[key].value == said)
 
@@ -174,7 +176,8 @@ def from_text(text: str, *, file: Path) -> dict[str, Value]:
             key = KEYS.get(path)
             if key is None:
                 raise _unknown(file, f"{section}.{name}", value)
-            values[key.path] = Value(f"{file}: {key.path}", _in_file(key, value, file.parent))
+            place = f"{file}: {key.path}"
+            values[key.path] = Value(place, _in_file(key, value, file.parent, place))
     return values
 
 
@@ -196,8 +199,12 @@ def _tables(file: Path, name: str, tables: object) -> list[dict[str, Any]]:
                     f"{file}: {name}: table {number} has no {info.name}",
                     hint=KEYS[f"{name}.{info.name}"].meaning,
                 )
+        place = f"{file}: {name}: table {number}"
         found.append(
-            {key: _in_file(KEYS[f"{name}.{key}"], held, file.parent) for key, held in table.items()}
+            {
+                key: _in_file(KEYS[f"{name}.{key}"], held, file.parent, place)
+                for key, held in table.items()
+            }
         )
     return found
 
@@ -225,12 +232,31 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
     )
 
 
-def _in_file(key: Key, value: Any, folder: Path) -> Any:
+def _in_file(key: Key, value: Any, folder: Path, place: str) -> Any:
     if key.is_path and isinstance(value, str) and value and not _SCHEME.match(value):
-        return str(folder / Path(value).expanduser())
+        return str(folder / _at_home(value, place))
     if isinstance(value, datetime | date):  # TOML has dates of its own; the API wants text
         return value.isoformat()
     return value
+
+
+def _at_home(path: str, place: str) -> str:
+    """A path that begins with ~ or ~ana, from the root on: where no shell did it, we do."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise UsageError(
+            f"{place}: nobody knows the home folder that {_shown(path)} begins with",
+            hint="write the path from the root on; a folder of that name is ./~name",
+        ) from error
+
+
+def _not_from_a_file(key: Key, given: Value) -> Value:
+    if key.is_path and isinstance(given.value, str):
+        return replace(given, value=_at_home(given.value, given.place))
+    return given
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
@@ -389,9 +415,10 @@ def _check_mail(settings: Settings, site: Path) -> None:
 
 def with_value(settings: Settings, path: str, value: Any, place: str) -> Settings:
     """Settings with one value in place of theirs, checked as one from a file is."""
-    _check(KEYS[path], Value(place, value))
+    given = _not_from_a_file(KEYS[path], Value(place, value))
+    _check(KEYS[path], given)
     section, name = path.split(".")
-    changed = replace(getattr(settings, section), **{name: value})
+    changed = replace(getattr(settings, section), **{name: given.value})
     return replace(settings, **{section: changed})
 
 

@@ -15,7 +15,14 @@ from jmreport.errors import Exit, UsageError
 from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.settings import KEYS, LISTS, SECTIONS, Allow, Settings, Slo
 from jmreport.settings_example import commented, toml
-from jmreport.settings_loading import Value, from_environment, from_text, load, load_told
+from jmreport.settings_loading import (
+    Value,
+    from_environment,
+    from_text,
+    load,
+    load_told,
+    with_value,
+)
 
 FILE = Path("jmreport.toml")
 
@@ -118,6 +125,33 @@ def test_an_address_is_no_path_either() -> None:
     message = mistake(JMREPORT_SITE_DIR="https://reports.example.org").message
     assert message.endswith("expected a path, not the address 'https://reports.example.org'")
     assert "not the address 'gs:/x'" in mistake('[nightly]\nheartbeat = "gs:/x"').message
+
+
+def test_a_path_may_begin_with_a_home_folder_wherever_it_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No shell reads what systemd or a pod sets, nor `--site=~/site`."""
+    monkeypatch.setenv("HOME", str(folder))
+    (folder / "own.toml").write_text('[site]\ntitle = "~/title"\n[api]\ntoken_file = "~/token"\n')
+    settings = load(
+        environ={"JMREPORT_CONFIG": "~/own.toml", "JMREPORT_SNAPSHOTS_DIR": "~/kept"},
+        flags={"site.dir": Value("--site", "~/site")},
+    )
+    assert settings.api.token_file == str(folder / "token")
+    assert settings.snapshots.dir == str(folder / "kept")
+    assert settings.site.dir == str(folder / "site")
+    assert settings.site.title == "~/title"
+    assert load(path=Path("~/own.toml"), environ={}).site.title == "~/title"
+    published = with_value(settings, "publish.to", "~/www", "TO")
+    assert published.publish.to == str(folder / "www")
+
+
+def test_a_home_folder_of_nobody_is_named_with_its_place() -> None:
+    said = "nobody knows the home folder that '~nouser/x' begins with"
+    text = '[site]\ndir = "~nouser/x"'
+    assert mistake(text).message == f"jmreport.toml: site.dir: {said}"
+    assert mistake(JMREPORT_SITE_DIR="~nouser/x").message == f"JMREPORT_SITE_DIR: {said}"
+    assert mistake(JMREPORT_CONFIG="~nouser/x").message == f"JMREPORT_CONFIG: {said}"
 
 
 def test_the_environment_can_name_the_file(folder: Path) -> None:
