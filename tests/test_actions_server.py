@@ -72,6 +72,18 @@ def test_the_cookie_is_strict_and_no_script_reads_it(day: Path, tmp_path: Path) 
         assert "; SameSite=Strict" in at.started
 
 
+@pytest.mark.parametrize("other", ['prefs={"a":1}', "theme=dark blue", "foo", "=", "a=é", 'b="c'])
+def test_a_cookie_of_another_program_on_this_host_keeps_nobody_out(
+    local: Bench, other: str
+) -> None:
+    """Browsers send cookies to every port of a host."""
+    for sent in (f"{other}; {local.cookie}", f"{local.cookie};{other}"):
+        assert local.get("/", as_="", Cookie=sent).status == 200
+    name = local.cookie.partition("=")[0]
+    for forged in (f"{name}=x; {other}", name, f"x{local.cookie}", f"a={local.cookie}"):
+        assert local.get("/", as_="", Cookie=forged).status == 401
+
+
 def test_a_link_from_elsewhere_leads_to_a_page_that_leads_on(local: Bench) -> None:
     """It brings no strict cookie; the click on it does."""
     job = local.jobs("Running")[0]

@@ -8,7 +8,6 @@ google  an ID token of Google's in `Authorization: Bearer …`
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Protocol
 
 from jmreport.actions.forms import Person
@@ -38,11 +37,10 @@ class Local:
         self.cookie = f"jmreport-{secrets.token_hex(4)}"
 
     def person(self, headers: Mapping[str, str]) -> Person:
-        try:
-            sent = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        except CookieError:
-            sent = None
-        if sent is None or not _same(sent.value, self._session):
+        # Any program of this host sets cookies for all its ports, in whatever form it likes.
+        pairs = (pair.partition("=") for pair in headers.get("cookie", "").split(";"))
+        sent = [value.strip() for name, _, value in pairs if name.strip() == self.cookie]
+        if not any(_same(value, self._session) for value in sent):
             raise UnprovenError("no cookie of this server came along")
         return Person(self._who, session=self._session)
 
