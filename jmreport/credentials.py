@@ -2,12 +2,13 @@
 
     JMREPORT_API_TOKEN        first, where it is set
     [api] token_file          then; read again when the server refuses what it held
-    [api] google_auth = true  then; with the scopes that the server's capabilities name
+    [api] google_auth = true  then; with [api] google_scopes, or the scopes that the server names
 
 google-auth talks through a callable that is handed in, so nothing here knows an HTTP library.
 A token is in no repr, no error and no log.
 """
 
+import ipaddress
 import logging
 import re
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -33,6 +34,25 @@ Send = Callable[
 ]
 #: What a bearer token may hold: visible ASCII, as a header can carry it.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+#: What the real servers name (Cromwell's the first three; dsub's genomics, storage and projects).
+#: Nobody asks for more at a server's word: it is told without proof, and the token is sent there.
+NAMED_AT_MOST = frozenset(
+    [
+        *("openid", "email", "profile"),
+        *(
+            f"https://www.googleapis.com/auth/{name}"
+            for name in (
+                "userinfo.email",
+                "userinfo.profile",
+                "genomics",
+                "devstorage.read_only",
+                "cloudplatformprojects.readonly",
+            )
+        ),
+    ]
+)
+#: Asked for where the server names nothing: a machine's account would give all that it may do.
+WHO_ALONE = ("openid", "https://www.googleapis.com/auth/userinfo.email")
 #: google-auth leaves most of its timeouts to whoever sends, in seconds.
 _TIMEOUT = 30.0
 
@@ -52,7 +72,7 @@ def find(
 ) -> Credentials | None:
     """The credentials that are configured; None where none are.
 
-    `scopes` are those that the server names; only google-auth needs them. Raises UsageError naming
+    `scopes` are what Google's token is good for; nothing else needs them. Raises UsageError naming
     the variable, file or setting that holds no token.
     """
     if held := environ.get(VARIABLE, "").strip():
@@ -62,6 +82,48 @@ def find(
     if api.google_auth:
         return _Google(tuple(scopes), send, environ)
     return None
+
+
+def asks_google(api: Api, environ: Mapping[str, str]) -> bool:
+    """Whether the token is Google's, since nothing that goes before it is configured.
+
+    Raises UsageError where it would be sent for everybody on the way to read.
+    """
+    if environ.get(VARIABLE, "").strip() or api.token_file or not api.google_auth:
+        return False
+    parts = urlsplit((api.url or "").strip())
+    if parts.scheme == "http" and not _is_here(parts.hostname or ""):
+        raise UsageError(
+            f"api.google_auth: {parts.hostname} is asked by http:, and a token of Google's can be "
+            "read on the way",
+            hint="name the server by https:",
+        )
+    return True
+
+
+def scopes_of(named: Sequence[str]) -> tuple[str, ...]:
+    """What to ask Google for, of a server that names these scopes.
+
+    Raises RefusedError for any beyond what the real servers name.
+    """
+    beyond = sorted(set(named) - NAMED_AT_MOST)
+    if beyond:
+        others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
+        raise RefusedError(
+            f"Google is asked for no token: the server names the scope {beyond[0][:200]}{others}, "
+            "which is more than it needs to know who asks",
+            hint="if it may have a token of such power, set api.google_scopes; else ask whoever "
+            "runs the server",
+        )
+    return tuple(dict.fromkeys(named)) or WHO_ALONE
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is this machine, so that nobody is on the way."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _Fixed:

@@ -62,6 +62,13 @@ class Api(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The project, for servers that ask for one.", examples=["my-project"]),
     ] = None
     google_auth: Annotated[bool, Meta(description="Use google-auth's default credentials.")] = False
+    google_scopes: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What google-auth's token is good for, whatever the server names.",
+            examples=[["openid", "https://www.googleapis.com/auth/userinfo.email"]],
+        ),
+    ] = ()
     concurrency: Annotated[int, Meta(ge=1, le=64, description="Requests at a time.")] = 6
     rate: Annotated[
         float, Meta(ge=0, le=10_000, description="Requests a second, at most; 0 is no limit.")

@@ -674,6 +674,12 @@ def _keys_address(url: str) -> str | None:
     return wrong
 
 
+def _scopes(given: tuple[str, ...]) -> str | None:
+    """Each becomes one word of a request."""
+    wrong = next((each for each in given if not re.fullmatch(r"[!#-+\--\[\]-~]+", each)), None)
+    return None if wrong is None else f"{_shown(wrong)} is no scope: it is one word, without commas"
+
+
 def _mode(given: str) -> str | None:
     return None if given in MODES else f"{_shown(given)} is not one of {', '.join(MODES)}"
 
@@ -687,6 +693,7 @@ def _who(given: str) -> str | None:
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "api.url": _address,
     "api.headers": _headers,
+    "api.google_scopes": _scopes,
     "site.url": _folder_address,
     "collect.status": _statuses,
     "collect.start": _instant,

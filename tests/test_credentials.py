@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jmreport.client import send
 from jmreport.credentials import Credentials, find
 from jmreport.errors import RefusedError, UnreadableError, UsageError
-from jmreport.settings import Api
+from jmreport.pipeline import Source
+from jmreport.pipeline.asking import credentials_for
+from jmreport.settings import Api, Settings
 
 CANARY = "ya29.canary"
 SCOPES = ("openid", "https://www.googleapis.com/auth/genomics")
@@ -300,6 +302,86 @@ def test_a_key_that_is_none_is_a_usage_error(
     with pytest.raises(UsageError, match=r"api\.google_auth: ") as caught:
         google(environ={"NO_GCE_CHECK": "true"}).token()
     assert "\n" not in caught.value.message
+
+
+# What a server may have a token for
+
+
+PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+
+
+def asked_of_google(
+    key_file: Callable[[str], Path], named: Any, *, pinned: tuple[str, ...] = ()
+) -> tuple[list[str], list[str]]:
+    """The scopes that Google is asked for when a server names these, and what the server saw."""
+    grant = granting(3600)
+
+    def answer(seen: Seen) -> Reply:
+        if seen.target == "/token":
+            return grant(seen)
+        said = {"authentication": {"isRequired": True, "scopes": named}} if named else {}
+        return 200, {"Content-Type": "application/json"}, json.dumps(said).encode()
+
+    with issuing(answer) as issuer:
+        key_file(issuer.host)
+        url = f"http://{issuer.host}"
+        settings = Settings(api=Api(url=url, google_auth=True, google_scopes=pinned))
+        credentials = credentials_for(settings, source=Source(url=url), environ={})
+        assert credentials is not None
+        credentials.token()
+    *seen, token = issuer.seen
+    return claims(token)["scope"].split(), [each.target for each in seen]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("openid", "email", "profile"),  # Cromwell's
+        (
+            "https://www.googleapis.com/auth/genomics",  # dsub's
+            "https://www.googleapis.com/auth/devstorage.read_only",
+            "https://www.googleapis.com/auth/cloudplatformprojects.readonly",
+        ),
+    ],
+)
+def test_what_the_real_servers_name_is_asked_for(
+    key_file: Callable[[str], Path], named: tuple[str, ...]
+) -> None:
+    assert asked_of_google(key_file, named)[0] == list(named)
+
+
+def test_a_server_that_names_nothing_is_told_who_asks_and_no_more(
+    key_file: Callable[[str], Path],
+) -> None:
+    """A machine's account, asked for no scope, gives a token for all that it may do."""
+    asked, _ = asked_of_google(key_file, ())
+    assert asked == ["openid", "https://www.googleapis.com/auth/userinfo.email"]
+
+
+def test_no_token_of_more_power_is_asked_for_at_a_servers_word(
+    key_file: Callable[[str], Path],
+) -> None:
+    """It says so without proof, and is sent the token."""
+    with pytest.raises(RefusedError, match=f"names the scope {PLATFORM}, which") as caught:
+        asked_of_google(key_file, ("openid", PLATFORM))
+    assert "api.google_scopes" in caught.value.hint
+
+
+def test_scopes_of_the_settings_are_asked_for_whatever_the_server_names(
+    key_file: Callable[[str], Path],
+) -> None:
+    asked, seen = asked_of_google(key_file, ("openid",), pinned=(PLATFORM,))
+    assert (asked, seen) == ([PLATFORM], [])
+
+
+@pytest.mark.parametrize("url", ["http://jobs.example.org", "HTTP://10.0.0.1:8190/api/v1"])
+def test_no_token_of_googles_is_sent_for_others_to_read(url: str) -> None:
+    settings = Settings(api=Api(url=url, google_auth=True, google_scopes=("openid",)))
+    with pytest.raises(UsageError, match=r"api\.google_auth: .* is asked by http:"):
+        credentials_for(settings, source=Source(url=url), environ={})
+    # Another token is its owner's to send where they like; then nothing of Google's is.
+    environ = {"JMREPORT_API_TOKEN": CANARY}
+    assert credentials_for(settings, source=Source(url=url), environ=environ) is not None
 
 
 # The machine's own account. google-auth reads these variables when it is imported, so each runs in

@@ -195,6 +195,10 @@ def test_a_date_may_be_a_date_of_toml() -> None:
             "jmreport.toml: api.rate: expected a number from 0 to 10000, not nan",
         ),
         (
+            '[api]\ngoogle_scopes = ["openid", "a,b"]',
+            "jmreport.toml: api.google_scopes: 'a,b' is no scope: it is one word, without commas",
+        ),
+        (
             "[api]\ngoogle_auth = 1",
             "jmreport.toml: api.google_auth: expected true or false, not 1",
         ),

@@ -138,14 +138,18 @@ def client_for(
 def credentials_for(
     settings: Settings, *, source: Source, environ: Mapping[str, str]
 ) -> Credentials | None:
-    """What the server is shown; the built-in one in process asks for nothing."""
+    """What the server is shown; the built-in one in process asks for nothing.
+
+    Raises RefusedError where the server names scopes of too much power, UsageError where Google's
+    token would be sent in the open.
+    """
     from jmreport import credentials
     from jmreport.client import send
 
     if source.demo is not None:
         return None
     api = replace(settings.api, url=source.url)
-    scopes = _scopes(api) if api.google_auth else ()
+    scopes = _scopes(api) if credentials.asks_google(api, environ) else ()
     return credentials.find(api, environ, scopes=scopes, send=send)
 
 
@@ -200,11 +204,15 @@ def _with_own(settings: Settings, *tokens: str) -> Redact:
 
 
 def _scopes(api: Api) -> tuple[str, ...]:
-    """The scopes that the server's capabilities name; they are given without a token."""
+    """The scopes of the settings; else those that the server's capabilities name, which are given
+    without a token."""
+    if api.google_scopes:
+        return api.google_scopes
+    from jmreport import credentials
     from jmreport.client import Client
     from jmreport.collectors import capabilities
 
     with Client(api) as client:
         client.probe()
         wanted = capabilities.read(client).view.authentication
-    return wanted.scopes if wanted else ()
+    return credentials.scopes_of(wanted.scopes if wanted else ())
