@@ -260,16 +260,17 @@ def read(sent: Sent) -> Any:
     if sent.status != 200 or "html" in sent.headers.get("Content-Type", ""):
         return None
 
-    def refuse(word: str) -> None:
-        raise ValueError(word)
+    def finite(digits: str) -> float | str:
+        return digits if abs(number := float(digits)) == float("inf") else number
 
-    def finite(digits: str) -> float:
-        if (number := float(digits)) in (float("inf"), float("-inf")):
-            raise ValueError(digits)
-        return number
+    def whole(digits: str) -> int | str:
+        return int(digits) if len(digits.lstrip("-")) <= 4_300 else digits
 
     try:
-        tree = json.loads(sent.body.decode("utf-8"), parse_constant=refuse, parse_float=finite)
+        tree = json.loads(
+            sent.body.decode("utf-8"),
+            parse_constant=lambda _: None, parse_float=finite, parse_int=whole,
+        )  # fmt: skip
         tree = _mended(tree)
     except (ValueError, RecursionError):
         return None

@@ -418,8 +418,8 @@ def why(answer: Callable[[Seen], Reply], **api: Any) -> str:
         ((200, {}, b"hello"), "answer is not JSON (no type)"),
         ((200, JSON, b"[1]"), "answer is JSON, but not an object"),
         ((200, JSON, b"null"), "answer is JSON, but not an object"),
-        ((200, JSON, b'{"a": NaN}'), "answer is not valid JSON at byte 6"),
-        ((200, JSON, b'{"a": 1e400}'), "answer is not usable JSON: number out of range"),
+        ((200, JSON, b'{"a": NaN'), "answer is not valid JSON at byte 6"),
+        ((200, JSON, b'{"a": 1e400'), "answer is not usable JSON: number out of range"),
         ((200, JSON, b'{"a": "\xff"}'), "answer is not UTF-8 (byte 7)"),
         ((200, JSON, b'{"a":1'), "answer was cut short"),
         ((200, JSON, b'{"a":' + b"[" * 200 + b"]" * 200 + b"}"), "nested more than 100 deep"),
@@ -469,6 +469,31 @@ def test_half_a_character_costs_no_more_than_itself(sent: bytes, read: str) -> N
     """Python's servers write half of a cut emoji as an escape; the page is still read."""
     with served(always(200, sent, JSON)) as server, client(server.url) as session:
         assert session.job("a") == {"a": read}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("1e400", "1e400"),
+        ("-1e400", "-1e400"),
+        ("9" * 400 + ".5", "9" * 400 + ".5"),
+        ("9" * 5_000, "9" * 5_000),
+        ("NaN", None),
+        ("-Infinity", None),
+        ('[NaN, "\\ud83e", 2, 0.5, NaN]', [None, "\ufffd", 2, 0.5, None]),
+    ],
+    ids=["large", "negative", "with a point", "long", "none", "endless", "with half a character"],
+)
+def test_a_number_that_is_none_costs_no_more_than_itself(sent: str, read: object) -> None:
+    """One in a label's value would else take the whole page of the list along."""
+    body = f'{{"a": {sent}, "b": [1, 1.5, "NaN"]}}'.encode()
+    with served(always(200, body, JSON)) as server, client(server.url) as session:
+        assert session.job("a") == {"a": read, "b": [1, 1.5, "NaN"]}
+
+
+@pytest.mark.parametrize("body", [b"{'a': NaN}", b'{"a": NaN}}', b'{"a": nan}', b'{"a": NaN,}'])
+def test_what_is_no_json_is_none_because_of_its_numbers_either(body: bytes) -> None:
+    assert "answer is not valid JSON" in why(always(200, body, JSON))
 
 
 GZIP = {**JSON, "Content-Encoding": "gzip"}

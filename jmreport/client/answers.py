@@ -4,6 +4,8 @@ Job Managers answer errors as problem+json, text, nothing, or a proxy's HTML; an
 login page. Either there is a JSON object, or a Trouble that says why not in words for readers.
 """
 
+import json
+import math
 import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -168,20 +170,42 @@ def _decoded(answer: Answer) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    """A body's tree; half a character becomes a replacement mark.
+    """A body's tree; half a character becomes a replacement mark, and an odd number a text or null.
 
-    Python's servers cut texts in the middle of an emoji and send the first half as an escape, which
-    no strict reader takes: the jobs beside it on the page would be lost with it.
+    Python's servers cut texts in the middle of an emoji and send the first half as an escape, and
+    they write NaN; neither is taken by a strict reader, nor is a number that no computer's holds:
+    the jobs beside it on the page would be lost with it.
     """
     try:
         return msgspec.json.decode(body)
-    except msgspec.ValidationError:
-        raise
     except msgspec.DecodeError:
         mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
-        if mended == body:
-            raise
+    try:
         return msgspec.json.decode(mended)
+    except msgspec.DecodeError as error:
+        try:
+            return json.loads(
+                mended.decode(), parse_constant=_none, parse_float=_float, parse_int=_int
+            )
+        except ValueError:
+            raise error from None
+
+
+def _none(_constant: str) -> None:
+    """What NaN and Infinity are: JSON's own word for no number."""
+
+
+def _float(text: str) -> float | str:
+    """A number that is too large is kept as the server wrote it."""
+    return number if math.isfinite(number := float(text)) else text
+
+
+def _int(text: str) -> int | str:
+    """The same of a whole one: Python reads none of more than 4,300 digits."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def _not_json(answer: Answer, message: str) -> Trouble:
