@@ -5,6 +5,7 @@ They are written piece by piece: a file's text is never in memory as a whole.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -39,6 +40,9 @@ COLUMNS = (
 
 #: A cell that begins with one of these is run as a formula by spreadsheets.
 _FORMULA = frozenset("=+-@\t\r")
+#: Where a cell begins for those that separate by semicolons, as spreadsheets in most of Europe do,
+#: or by tabs. They take our quotes for letters, and so end a line within them.
+_WITHIN = re.compile(r"([;\t\r\n]\"*)(?=[=+\-@])")
 #: Jobs that are written together.
 _AT_ONCE = 200
 
@@ -93,12 +97,15 @@ def _taken(out: io.StringIO) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _safe(cells: Iterable[str]) -> list[str]:
+def _safe(cells: Sequence[str]) -> list[str]:
     """Texts that no spreadsheet takes for formulas.
 
-    >>> _safe(["=1+1", "ana", "\\tx", ""])
-    ["'=1+1", 'ana', "'\\tx", '']
+    >>> _safe(["=1+1", "ana", "\\tx", "", "x;=1"])
+    ["'=1+1", 'ana', "'\\tx", '', "x;'=1"]
     """
+    # Nearly no line needs more than one look.
+    if _WITHIN.search("".join(cells)):
+        cells = [_WITHIN.sub(r"\1'", cell) for cell in cells]
     return [f"'{cell}" if cell[:1] in _FORMULA else cell for cell in cells]
 
 
