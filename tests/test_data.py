@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given
@@ -37,6 +38,38 @@ def test_csv_has_a_column_for_each_label() -> None:
     for row, entry in zip(rows, JOBS, strict=True):
         assert row["label:batch"] == entry.row.labels.get("batch", "")
     assert text.count("\r\n") == len(JOBS) + 1
+
+
+def test_csv_has_columns_for_what_most_jobs_have_and_one_for_the_rest() -> None:
+    """Each job's own keys would make the file grow with the square of the jobs."""
+    many = [
+        replace(entry, row=replace(entry.row, labels=labels, extra={**labels, "x": "y"}))
+        for number, entry in enumerate(JOBS[:3])
+        for labels in [{f"{number}-{key:03}": "=v;=" for key in range(200)} | {"owner": "ana"}]
+    ]
+    text = b"".join(data.table(many, addresses.job)).decode()
+    head, *lines = csv.reader(io.StringIO(text, newline=""))
+    assert len(head) == len(data.COLUMNS) + 2 * data.MOST_COLUMNS + 2
+    assert head[-2:] == ["more labels", "more fields"]
+    assert {len(line) for line in lines} == {len(head)}
+    owners = [dict(zip(head, line, strict=True))["label:owner"] for line in lines]
+    assert owners == ["ana"] * 3
+    for line, entry in zip(lines, many, strict=True):
+        told = dict(zip(head, line, strict=True))
+        own = {name.removeprefix("label:"): told[name] for name in head if name[:6] == "label:"}
+        rest = json.loads(told["more labels"] or "{}")
+        assert {*rest, *filter(own.get, own)} == {*entry.row.labels}
+        assert rest.keys().isdisjoint(own)
+
+
+def test_no_more_of_a_file_is_made_than_may_be_sent() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"ab"
+        yield b"c"
+        pytest.fail("it was too large already")
+
+    assert data.whole(pieces(), most=2) is None
+    assert data.whole([b"ab", b"c"], most=3) == b"abc"
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 80, 81])

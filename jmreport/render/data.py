@@ -5,8 +5,10 @@ They are written piece by piece: a file's text is never in memory as a whole.
 
 import csv
 import io
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -14,7 +16,7 @@ import msgspec
 from jmreport.records import Entry, JobRow, utc_text
 
 #: Columns of jobs.csv before its labels, named `label:<key>`, and a server's own fields, named
-#: `field:extensions.lastUpdate`.
+#: `field:extensions.lastUpdate`; behind them `more labels` and `more fields` where there are more.
 COLUMNS = (
     "id",
     "name",
@@ -43,6 +45,9 @@ _FORMULA = frozenset("=+-@\t\r")
 #: Where a cell begins for those that separate by semicolons, as spreadsheets in most of Europe do,
 #: or by tabs. They take our quotes for letters, and so end a line within them.
 _WITHIN = re.compile(r"([;\t\r\n]\"*)(?=[=+\-@])")
+#: Columns of labels at most, and of a server's own fields. Every job has a cell in each: where each
+#: had a key of its own, a file would grow with the square of its jobs.
+MOST_COLUMNS = 200
 #: Jobs that are written together.
 _AT_ONCE = 200
 
@@ -69,16 +74,49 @@ def table(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byte
     `entries` is read twice: for the names of labels and of a server's own fields, then for lines.
     """
     entries = tuple(entries)
-    labels = sorted({key for entry in entries for key in entry.row.labels})
-    fields = sorted({key for entry in entries for key in entry.row.extra})
+    labels = _Columns("label", [entry.row.labels for entry in entries])
+    fields = _Columns("field", [entry.row.extra for entry in entries])
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    named = (*(f"label:{key}" for key in labels), *(f"field:{key}" for key in fields))
-    writer.writerow(_safe((*COLUMNS, *named)))
+    names = (*COLUMNS, *labels.names, *fields.names, *labels.more, *fields.more)
+    writer.writerow(_safe(names))
     yield _taken(out)
     for some in _together(entries):
         writer.writerows(_line(entry.row, page(entry.row.id), labels, fields) for entry in some)
         yield _taken(out)
+
+
+class _Columns:
+    """A column for each key that most jobs have, by name; one for what else they have, as JSON."""
+
+    def __init__(self, what: str, told: Iterable[Mapping[str, str]]) -> None:
+        counts = Counter(key for each in told for key in each)
+        often = sorted(counts, key=lambda key: (-counts[key], key))
+        self._keys = sorted(often[:MOST_COLUMNS])
+        self._known = frozenset(self._keys)
+        self.names = [f"{what}:{key}" for key in self._keys]
+        self.more = [f"more {what}s"] if len(often) > MOST_COLUMNS else []
+
+    def cells(self, own: Mapping[str, str]) -> list[str]:
+        return [own.get(key, "") for key in self._keys]
+
+    def rest(self, own: Mapping[str, str]) -> list[str]:
+        """The cell of all others, "" where there are none; no cell where no job has any."""
+        if not self.more:
+            return []
+        others = {key: own[key] for key in sorted(own.keys() - self._known)}
+        return [json.dumps(others, ensure_ascii=False) if others else ""]
+
+
+def whole(pieces: Iterable[bytes], *, most: int) -> bytes | None:
+    """All pieces together; None, and no more of them are made, once they are too large."""
+    held, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        if size > most:
+            return None
+        held.append(piece)
+    return b"".join(held)
 
 
 def _together(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -109,7 +147,7 @@ def _safe(cells: Sequence[str]) -> list[str]:
     return [f"'{cell}" if cell[:1] in _FORMULA else cell for cell in cells]
 
 
-def _line(row: JobRow, page: str, labels: Sequence[str], fields: Sequence[str]) -> list[str]:
+def _line(row: JobRow, page: str, labels: _Columns, fields: _Columns) -> list[str]:
     failure, took, own, extra = row.failure, row.took, row.labels, row.extra
     said = (
         row.id,
@@ -132,7 +170,9 @@ def _line(row: JobRow, page: str, labels: Sequence[str], fields: Sequence[str]) 
         "yes" if row.readable else "no",
         row.retried_by,
         page,
-        *[own.get(key, "") for key in labels],
-        *[extra.get(key, "") for key in fields],
+        *labels.cells(own),
+        *fields.cells(extra),
+        *labels.rest(own),
+        *fields.rest(extra),
     )
     return _safe(said)

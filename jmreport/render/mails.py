@@ -91,22 +91,16 @@ def _attachments(
         return (), ()
     made, left_out = [], []
     for what in dict.fromkeys(team.attach):
-        if what == "csv":
-            file = Attachment(
-                name="jobs.csv",
-                type="text/csv",
-                data=b"".join(data.table(report.jobs, _page(places))),
-            )
-        else:
-            file = Attachment(
-                name="report.json",
-                type="application/json",
-                data=reportjson.report_json(report, guides),
-            )
-        if len(file.data) > LARGEST_FILE:
+        name, kind, pieces = (
+            ("jobs.csv", "text/csv", data.table(report.jobs, _page(places)))
+            if what == "csv"
+            else ("report.json", "application/json", [reportjson.report_json(report, guides)])
+        )
+        body = data.whole(pieces, most=LARGEST_FILE)
+        if body is None:
             left_out.append(what)
         else:
-            made.append(file)
+            made.append(Attachment(name=name, type=kind, data=body))
     return tuple(made), tuple(left_out)
 
 
