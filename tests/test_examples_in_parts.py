@@ -2,11 +2,13 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import lacking
 from site_cases import contents
 
 from jmreport.errors import Exit
@@ -119,10 +121,12 @@ def test_a_night_on_cloud_run(tmp_path: Path, root: Path, one: dict[str, bytes])
     whole = tmp_path / "whole"
     whole.mkdir()
     to = {"JMREPORT_PUBLISH_TO": str(tmp_path / "www")}
-    done = run(whole, examples / "whole", "publish", **mirror, **to)
+    keep = {"JMREPORT_PRUNE_KEEP": "90d"}
+    done = run(whole, examples / "whole", "publish", "prune", **mirror, **to, **keep)
     assert done.returncode == Exit.DONE, done.stderr
     assert without_costs(whole) == one
     assert (tmp_path / "www/index.html").is_file()
+    assert "nothing to prune" in done.stdout + done.stderr
 
 
 #: jmreport as far as scripts see it: it notes what it is asked to do, and ends as is said of that.
@@ -187,6 +191,67 @@ def test_a_night_with_xargs_tells_of_a_server_that_is_dead(
     night = root / "examples/parallel/night"
     ended, asked, _ = stubbed(tmp_path, night, ends=ends)
     assert (ended, asked.count("render")) == (code, 3 if rendered else 0)
+
+
+def commands(readme: Path) -> str:
+    """The commands of a README that are of several steps, as a shell reads them."""
+    blocks: list[str] = re.findall(r"(?:^ {4}.*\n)+", readme.read_text(), re.MULTILINE)
+    return max(blocks, key=len)
+
+
+def test_the_jobs_of_a_night_in_parts_on_cloud_run_are_as_large_as_the_one_of_a_whole(
+    tmp_path: Path, root: Path
+) -> None:
+    """The same image, account and memory; what they would be beside is paused, and old jobs go."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/gcloud").write_text('#!/bin/sh\necho "gcloud $*"\n')
+    (tmp_path / "bin/gcloud").chmod(0o755)
+    cloud = root / "examples/cloud-run"
+    said = run(tmp_path, "sh", "-euc", commands(cloud / "README.md")).stdout.splitlines()
+    names = {"PROJECT": "my-project", "REGION": "europe-west1", "DRY_RUN": "1"}
+    names |= {"SITE": "example-reports-site", "SNAPSHOTS": "example-reports-snapshots"}
+    deployed = run(root, "examples/cloud-run/deploy", **names).stdout.splitlines()
+
+    def flags(lines: list[str], job: str) -> dict[str, str]:
+        [line] = [line for line in lines if f"run jobs deploy {job} " in line]
+        return dict(re.findall(r"--(\S+) (\S+)", line))
+
+    wanted = flags(deployed, "jmreport")
+    parts, whole = (flags(said, f"jmreport-{name}") for name in ("parts", "whole"))
+    for name in ("project", "region", "image", "service-account", "cpu", "memory"):
+        assert wanted[name] == parts[name] == whole[name]
+    assert whole["args"] == "publish,mail,prune"
+    made = " ".join(deployed)
+    [paused] = [line for line in said if " pause " in line]
+    assert f"scheduler jobs create http {paused.split()[4]} " in made
+
+
+def test_gnu_parallel_finds_the_settings_on_other_machines(tmp_path: Path, root: Path) -> None:
+    """A login there begins elsewhere, with nothing of this environment."""
+    gnu_parallel = shutil.which("parallel") or lacking("GNU parallel", "apt-get install parallel")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "login").mkdir()
+    (tmp_path / "hosts").write_text("1/node-1\n1/node-2\n")
+    asked = tmp_path / "asked"
+    path = f"{tmp_path / 'bin'}:{Path(gnu_parallel).parent}:/usr/bin:/bin"
+    for name, does in (
+        (
+            "ssh",
+            f'shift 2; cd "{tmp_path}/login" && exec env -i SHELL=/bin/sh HOME="$PWD" '
+            f'PATH="{path}" sh -c "$*"',
+        ),
+        ("jmreport", f'echo "$PWD $JMREPORT_CONFIG $*" >>"{asked}"'),
+    ):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    text = commands(root / "examples/parallel/README.md").replace("$(date", "$(echo 2026 || date")
+    home = {"HOME": str(tmp_path / "login"), "JMREPORT_CONFIG": "here.toml"}
+    done = run(tmp_path, "sh", "-euc", text, **home)
+    lines = [line.removeprefix(f"{tmp_path} here.toml ") for line in asked.read_text().splitlines()]
+    assert sorted(lines[:8]) == [f"collect -q --shard {n}/8 --now 2026" for n in range(1, 9)], done
+    assert lines[8] == "merge -q --now 2026"
+    assert sorted(lines[9:17]) == [f"render -q --shard {n}/8" for n in range(1, 9)]
+    assert lines[17:] == ["render --parts"]
 
 
 def test_the_image_holds_the_scripts(root: Path) -> None:
