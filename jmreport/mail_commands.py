@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from jmreport.errors import UsageError
 from jmreport.flags import SITE, SNAPSHOTS
 from jmreport.options import Given, Now, command, contradict, now_from
 
@@ -35,6 +36,14 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option("--team", metavar="NAME", help="Only to this one. May be given again."),
         ] = None,
+        failed: Annotated[
+            str | None,
+            typer.Option(
+                "--failed",
+                metavar="WHY",
+                help="Say that tonight brought no run, and why, in place of the newest.",
+            ),
+        ] = None,
         now: Now = None,
     ) -> None:
         """Send each team a mail on the newest run: what changed, why, and what is missing."""
@@ -44,6 +53,10 @@ def register(app: typer.Typer) -> None:
             contradict("--dry-run", "--write", "one writes nothing, the other .eml files")
         if again and write:
             contradict("--again", "--write", "all mails are written, also those that were sent")
+        if failed is not None and not failed.strip():
+            raise UsageError(
+                "--failed: no reason is given", hint="say it to the teams in a few words"
+            )
         outcome = pipeline.mail(
             given.settings,
             now=now_from(now),
@@ -51,6 +64,7 @@ def register(app: typer.Typer) -> None:
             write=write,
             again=again,
             teams=tuple(team or ()),
+            failed=failed or "",
             environ=os.environ,
             progress=given.console.progress(),
         )

@@ -166,13 +166,14 @@ def test_whole_does_every_step_and_ends_with_the_first_bad_code(
     assert found == (code, ["merge", "render", "publish", "mail"], "")
 
 
-def test_whole_says_that_nobody_gets_a_mail_where_parts_could_not_be_merged(
+def test_whole_mails_that_a_night_brought_nothing_where_parts_could_not_be_merged(
     tmp_path: Path, root: Path
 ) -> None:
     whole = root / "examples/cloud-run/whole"
-    code, asked, said = stubbed(tmp_path, whole, "publish", "mail", ends="merge=2 mail=1")
-    assert (code, asked) == (2, ["merge"])
-    assert "nobody gets a mail" in said
+    code, asked, said = stubbed(tmp_path, whole, "publish", "mail", "prune", ends="merge=2 mail=5")
+    assert (code, asked) == (2, ["merge", "mail"])
+    assert "nothing is rendered or published" in said
+    assert 'jmreport mail --log-format json --failed "the parts of $NIGHT' in whole.read_text()
 
 
 @pytest.mark.parametrize(

@@ -575,3 +575,22 @@ def test_what_is_missing_is_named_before_anything_is_done(
     with pytest.raises(UsageError, match=message):
         send(settings(tmp_path, **change))
     assert not (tmp_path / "snapshots-mail").exists()
+
+
+def test_the_command_tells_that_a_night_brought_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not without a reason: a script whose variable is empty means no other mail."""
+    file = tmp_path / "jmreport.toml"
+    with Mailboxes() as boxes:
+        file.write_text(
+            f'[snapshots]\ndir = "snapshots"\n[mail]\nsmtp = "127.0.0.1:{boxes.port}"\n'
+            'starttls = false\nsender = "r@example.org"\n'
+            '[[teams]]\nname = "g"\nto = ["ana@example.org"]\n'
+        )
+        command = ["mail", "-q", "--config", str(file), "--failed"]
+        assert main([*command, "a part is missing"]) == Exit.DONE
+        assert main([*command, ""]) == Exit.USAGE
+    assert "--failed: no reason is given" in capsys.readouterr().err
+    [arrived] = boxes.arrived
+    assert "a part is missing" in text(arrived.mail)

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from counting_server import Counting
+from mail_cases import Mailboxes, text
 from msgspec.structs import replace
 from test_parts import (
     NIGHT,
@@ -25,7 +27,7 @@ from jmreport import pipeline
 from jmreport.collectors.demo import serve
 from jmreport.errors import DeliveryError, Exit, NothingUsableError, UsageError
 from jmreport.progress import SilentProgress
-from jmreport.settings import Settings
+from jmreport.settings import Mail, Settings, Team
 
 
 def mirrored(machine: Path, twin: Path | str, *, hashed: tuple[str, ...] = ()) -> Settings:
@@ -127,6 +129,40 @@ def test_a_machine_that_is_started_again_asks_for_nothing(tmp_path: Path) -> Non
         again = collect_on(tmp_path / "one", twin, server.url, "1/2")
     assert dict(counting.details) == before
     assert "was collected before" in " ".join(again.summary)
+
+
+def test_teams_hear_of_a_night_whose_parts_could_not_be_merged_and_of_its_run(
+    tmp_path: Path,
+) -> None:
+    """The mail says so, and nothing is kept that would make the run another when it comes."""
+    twin, there = tmp_path / "mirror", tmp_path / "merging"
+    with serve(a_demo(jobs=8), port=0) as server, Mailboxes() as boxes:
+        server.start()
+        told = replace(
+            mirrored(there, twin),
+            mail=Mail(smtp=f"127.0.0.1:{boxes.port}", starttls=False, sender="r@example.org"),
+            teams=(Team(name="germline", to=("ana@example.org",)),),
+        )
+        collect_on(tmp_path / "worker", twin, server.url, "1/2")
+        with pytest.raises(UsageError, match="part 2/2"):
+            merge(told)
+        mail(told, failed="a part is missing")
+        collect_on(tmp_path / "worker", twin, server.url, "2/2")
+        merged = merge(told).run
+        mail(told)
+        lost, came = (each.mail for each in boxes.arrived)
+    assert merged
+    assert merged.id == NIGHT
+    assert [run.id for run in pipeline.runs(told)[0]] == [NIGHT]
+    assert "REPORT FAILED" in lost["Subject"]
+    assert "a part is missing" in text(lost)
+    assert "REPORT FAILED" not in came["Subject"]
+
+
+def mail(told: Settings, failed: str = "") -> pipeline.Outcome:
+    """As much later as a merge comes behind its parts."""
+    now = NOW + timedelta(hours=2)
+    return pipeline.mail(told, now=now, failed=failed, environ={}, progress=SilentProgress())
 
 
 def test_half_a_part_is_missing(tmp_path: Path) -> None:
