@@ -1,9 +1,12 @@
 """Parts of a run from machines that share no disk: they meet in the snapshots' mirror."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Lock
+from typing import Any, cast
 
 import pytest
 from counting_server import Counting
@@ -14,6 +17,7 @@ from test_parts import (
     NOW,
     a_demo,
     collect,
+    folder,
     merge,
     newest,
     pages,
@@ -24,10 +28,13 @@ from test_parts import (
 )
 
 from jmreport import pipeline
+from jmreport.bucket import Bucket, open_bucket
 from jmreport.collectors.demo import serve
-from jmreport.errors import DeliveryError, Exit, NothingUsableError, UsageError
+from jmreport.errors import ChangedError, DeliveryError, Exit, NothingUsableError, UsageError
+from jmreport.pipeline.keeping import open_folder
 from jmreport.progress import SilentProgress
 from jmreport.settings import Mail, Settings, Team
+from jmreport.snapshots import mirror, partmirror
 
 
 def mirrored(machine: Path, twin: Path | str, *, hashed: tuple[str, ...] = ()) -> Settings:
@@ -208,6 +215,67 @@ def test_what_a_killed_machine_pushed_of_its_part_is_replaced(tmp_path: Path) ->
     assert again.exit == Exit.DONE, again
     assert not (part / f"runs/{NIGHT}/jobs-0009.jsonl.zst").exists()
     assert merge(mirrored(tmp_path / "merging", twin)).exit == Exit.DONE
+
+
+class Pausing:
+    """A folder in the place of a bucket, in which something happens when all of a run was sent but
+    what makes it whole."""
+
+    def __init__(self, twin: Path, part: Path, happens: Callable[[], object]) -> None:
+        self._bucket, self._happens, self._lock = (
+            open_bucket(str(twin), environ={}),
+            happens,
+            Lock(),
+        )
+        self._left = len(mirror.before_last(part, f"runs/{NIGHT}"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def write(self, name: str, data: bytes, **more: Any) -> int:
+        written = self._bucket.write(name, data, **more)
+        with self._lock:
+            self._left -= "/runs/" in name
+            if not self._left:
+                self._left = -1
+                self._happens()
+        return written
+
+
+def test_of_two_machines_that_push_one_part_at_once_one_does(tmp_path: Path) -> None:
+    """The first was taken for dead, and goes on when its files were replaced: it ends there."""
+    twin, ready, replaced = tmp_path / "mirror", Event(), Event()
+    twin.mkdir()
+    places = []
+    with serve(a_demo("cromwell", jobs=8), port=0) as server:  # other answers each time
+        server.start()
+        for machine in ("first", "second"):
+            of = settings(tmp_path / machine)
+            collect(of, server.url, "1/1")
+            places.append(folder(of, "1/1"))
+
+    def wait() -> None:
+        ready.set()
+        assert replaced.wait(60)
+
+    def pushed(place: Path, happens: Callable[[], object]) -> None:
+        partmirror.push(place, cast("Bucket", Pausing(twin, place, happens)), now=NOW)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(pushed, places[0], wait)
+        assert ready.wait(60)
+
+        def go_on() -> None:
+            replaced.set()
+            first.exception(60)
+
+        pushed(places[1], go_on)
+        with pytest.raises(ChangedError, match="is being pushed by another machine too"):
+            first.result()
+    there = mirrored(tmp_path / "merging", twin)
+    assert merge(there).exit == Exit.DONE
+    with open_folder(places[1], create=False) as store:
+        assert {record.id: record for record in store.records()} == records(there)
 
 
 @pytest.mark.parametrize("left", [0, 1])

@@ -236,11 +236,19 @@ def folder_in(bucket: Bucket, folder: str, place: Path, *, below: str = "") -> M
 
 
 def folder_out(
-    root: Path, bucket: Bucket, folder: str, *, below: str = "", there: Collection[str] = ()
+    root: Path,
+    bucket: Bucket,
+    folder: str,
+    *,
+    below: str = "",
+    there: Collection[str] = (),
+    sure: Callable[[], None] = lambda: None,
 ) -> Mirrored:
     """Sends a folder, the file that makes it whole last, to its place or `below` another.
 
     Files that are `there` already come first: where one is another's, nothing is put beside it.
+    `sure` is asked before the last one, and raises ChangedError where that would make nothing
+    whole.
     """
     last = _last(folder)
     to = f"{below}/{folder}" if below else folder
@@ -250,11 +258,19 @@ def folder_out(
         put(bucket, f"{to}/{path.name}", data)
         return len(data)
 
-    others = [path for path in sorted((root / folder).iterdir()) if _belongs(path, last)]
+    others = before_last(root, folder)
     begun = [path for path in others if path.name in there]
     rest = [path for path in others if path not in begun]
-    sizes = [*_at_once(send, begun), *_at_once(send, rest), send(root / folder / last)]
+    sizes = [*_at_once(send, begun), *_at_once(send, rest)]
+    sure()
+    sizes.append(send(root / folder / last))
     return Mirrored(runs=1, files=len(sizes), bytes=sum(sizes))
+
+
+def before_last(root: Path, folder: str) -> list[Path]:
+    """The files of a folder that are sent before the one that makes it whole."""
+    last = _last(folder)
+    return [path for path in sorted((root / folder).iterdir()) if _belongs(path, last)]
 
 
 def _belongs(path: Path, last: str) -> bool:

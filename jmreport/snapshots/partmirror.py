@@ -8,12 +8,14 @@ made is in the mirror. A run's `run.json` goes behind its files and `part.json` 
 nobody sees half a part.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from jmreport.bucket import Bucket
+from jmreport.bucket import Bucket, Held
 from jmreport.errors import ChangedError, DeliveryError
 from jmreport.snapshots import files, mirror, parts, runs
 from jmreport.snapshots.check import FORMAT, INCOMING, SALT
@@ -33,7 +35,7 @@ def push(root: Path, bucket: Bucket, *, now: datetime) -> Mirrored:
     killed had sent of one, and not made whole, is replaced.
 
     Raises LockedError while somebody writes it, DeliveryError for a bucket that cannot be written,
-    or in which somebody else's part lies in the same place.
+    or in which somebody else's part lies in the same place, or is being put there at this moment.
     """
     part = parts.read(root)
     if part is None:
@@ -51,11 +53,41 @@ def push(root: Path, bucket: Bucket, *, now: datetime) -> Mirrored:
                 for name in sorted(there):
                     if name.startswith(f"{below}/{to}/"):
                         bucket.delete(name, generation=None)
-                came.append(mirror.folder_out(root, bucket, to, below=below))
+                sure = partial(_only_ours, root, bucket, to, below=below)
+                came.append(mirror.folder_out(root, bucket, to, below=below, sure=sure))
         mirror.put(bucket, f"{below}/{parts.PART}", files.read(root / parts.PART))
     finally:
         lock.release()
     return mirror.total(came)
+
+
+def _only_ours(root: Path, bucket: Bucket, folder: str, *, below: str) -> None:
+    """Makes sure that what was sent is what lies there, before it is made whole.
+
+    A machine that was taken for dead may be pushing the same part, from other answers: each has
+    replaced what it found of the other. Raises ChangedError where this one's was replaced. Where
+    the other has made that whole which is gone since, its `run.json` goes.
+    """
+    held = {each.name: each for each in bucket.objects(f"{below}/{folder}/")}
+    for path in mirror.before_last(root, folder):
+        if not _is(bucket, held.get(f"{below}/{folder}/{path.name}"), files.read(path)):
+            raise ChangedError(
+                f"{bucket.place}/{below} is being pushed by another machine too",
+                hint="one at a time collects a part: start this one again if it is missing then",
+            )
+    last = held.get(f"{below}/{folder}/{runs.RUN}")
+    if last is not None and not _is(bucket, last, files.read(root / folder / runs.RUN)):
+        bucket.delete(last.name, generation=last.generation)
+
+
+def _is(bucket: Bucket, held: Held | None, data: bytes) -> bool:
+    """Whether an object holds these bytes."""
+    if held is None or held.size != len(data):
+        return False
+    if held.md5:
+        return held.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    found = bucket.read(held.name)
+    return found is not None and found.data == data
 
 
 def pull(
