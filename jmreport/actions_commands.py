@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jmreport.console import plain
+from jmreport.console import is_terminal, plain
 from jmreport.deeds import STOPPED, Deed, JobState, Wish, label_mistake
 from jmreport.errors import Exit, StoppedError, UsageError
 from jmreport.flags import API_URL, SERVING, SNAPSHOTS
@@ -178,7 +178,7 @@ def _ids(ids: Sequence[str], file: Path | None) -> list[str]:
     """The jobs that are named, each once and in their order."""
     lines: list[str] = []
     if file is not None:
-        text = sys.stdin.read() if str(file) == "-" else _text_of(file)
+        text = _text_of(file) if str(file) != "-" else sys.stdin.read() if sys.stdin else ""
         lines = [line.strip() for line in text.splitlines()]
     named = (line for line in lines if not line.startswith("#"))
     return list(dict.fromkeys(job for job in (*ids, *named) if job))
@@ -231,7 +231,7 @@ def _read(given: Given, source: "Source", jobs: Sequence[str]) -> tuple[JobState
 
 
 def _may_ask() -> bool:
-    return sys.stdin.isatty()
+    return is_terminal(sys.stdin)
 
 
 def _asked(what: str, given: Given, states: Sequence[JobState]) -> None:

@@ -21,6 +21,7 @@ from jmreport import (
     publish_commands,
     snapshots_commands,
 )
+from jmreport.console import is_terminal
 from jmreport.errors import Exit, UsageError
 from jmreport.flags import ASKING, CHOOSING, KEEP, LIMITS, SITE, SNAPSHOTS
 from jmreport.options import (
@@ -384,7 +385,7 @@ def init(
         )
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="--force writes over it")
-    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    asks = is_terminal(sys.stdin) and is_terminal(sys.stdout)
     values: dict[str, Any] = dict(_asked()) if asks else {}
     if (labels := _proposed(file, values)) and asks:
         question = "Labels that tell work apart from night to night"

@@ -157,7 +157,7 @@ class Console:
         """Who listens to the steps of this command."""
         if self.verbosity < 0:
             return SilentProgress()
-        if self.log_format == "text" and sys.stderr.isatty():
+        if self.log_format == "text" and is_terminal(sys.stderr):
             return Bars(self)
         return Lines(self)
 
@@ -184,14 +184,24 @@ class Console:
             self.hide = hider()
         return self.hide(text)
 
-    def _json(self, stream: TextIO, **fields: Any) -> None:
+    def _json(self, stream: TextIO | None, **fields: Any) -> None:
         at = self._now().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
         # ASCII only: no control character and no line separator survives JSON's escapes.
         write(stream, json.dumps({"at": f"{at}Z", **fields}))
 
 
-def write(stream: TextIO, line: str) -> None:
-    """A line on a stream; a reader that has gone away is no mistake of the command."""
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits at a stream; one that was closed before the command began is None."""
+    return stream is not None and stream.isatty()
+
+
+def write(stream: TextIO | None, line: str) -> None:
+    """A line on a stream; a reader that has gone away is no mistake of the command.
+
+    Nor is a stream that was closed before the command began.
+    """
+    if stream is None:
+        return
     try:
         stream.write(line + "\n")
         stream.flush()

@@ -69,6 +69,9 @@ BUCKETS = "gs://"
 #: What looks like an address: of any scheme, also one that is misspelt.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
+#: What no UTF-8 can hold.
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 #: What to say of a bucket that a key cannot name.
 _NO_BUCKET = "this is a path on this machine"
 _NOT_THERE = {
@@ -128,7 +131,7 @@ def load_told(
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # some editors put a mark before it
     except FileNotFoundError:
         raise UsageError(
             f"no settings file {file}", hint=f"`jmreport init --config {file}` writes one"
@@ -322,8 +325,8 @@ def _typed(key: Key, text: str) -> Any:
         return text
     try:
         return msgspec.convert(text, get_args(key.type)[0], strict=False)
-    except msgspec.ValidationError:
-        return text  # of the wrong type, which `checked` says in words
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        return text  # of the wrong type, or no text at all, which `checked` says in words
 
 
 def checked(values: Mapping[str, Value]) -> Settings:
@@ -429,6 +432,9 @@ def _put(tree: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _check(key: Key, given: Value) -> None:
+    # Names of files are whatever bytes they are. Python holds those that are no text as surrogates.
+    if not key.is_path and any(map(_SURROGATES.search, _texts(given.value))):
+        raise UsageError(f"{given.place}: not UTF-8 text", hint=key.meaning)
     try:
         value = msgspec.convert(given.value, key.type)
     except msgspec.ValidationError as error:
@@ -483,8 +489,10 @@ def _texts(value: object) -> Iterable[str]:
     if isinstance(value, str):
         return (value,)
     if isinstance(value, dict):
-        return (*value.keys(), *(held for held in value.values() if isinstance(held, str)))
-    return value if isinstance(value, tuple) else ()
+        held = (*value.keys(), *value.values())
+        return tuple(each for each in held if isinstance(each, str))
+    items = value if isinstance(value, tuple | list) else ()
+    return tuple(item for item in items if isinstance(item, str))
 
 
 # What a type cannot say. Each gives words for what is wrong, or None.

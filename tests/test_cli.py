@@ -351,6 +351,20 @@ def test_a_reader_that_goes_away_is_no_mistake(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "args",
+    ["init", "init --log-format json", "abort --from-file - --api-url http://127.0.0.1:9"],
+)
+def test_streams_that_were_closed_beforehand_are_no_bug(folder: Path, args: str) -> None:
+    """As by `jmreport init >&-`: what would be said there is said to nobody."""
+    line = f"exec {sys.executable} -m jmreport {args} <&- >&- 2>said"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=folder, check=False)  # noqa: S603 - ours
+    said = (folder / "said").read_text()
+    assert "bug" not in said
+    wanted = (0, "") if args.startswith("init") else (2, "jmreport: no job is named\n")
+    assert (done.returncode, said.partition("  hint")[0]) == wanted
+
+
 # What is said, and how
 
 

@@ -154,6 +154,39 @@ def test_a_home_folder_of_nobody_is_named_with_its_place() -> None:
     assert mistake(JMREPORT_CONFIG="~nouser/x").message == f"JMREPORT_CONFIG: {said}"
 
 
+#: As Python holds the bytes ff fe of the environment, or of an argument.
+NO_TEXT = "\udcff\udcfe"
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.scalar], ids=lambda k: k.path)
+def test_bytes_that_are_no_text_name_files_and_nothing_else(key: Any) -> None:
+    if key.is_path:
+        [given] = from_environment({key.variable: NO_TEXT}).values()
+        assert given.value == NO_TEXT
+        return
+    message = f"{key.variable}: not UTF-8 text"
+    assert mistake(**{key.variable: NO_TEXT}).message == message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("api.url", f"http://127.0.0.1/{NO_TEXT}"),
+        ("collect.status", [NO_TEXT]),
+        ("collect.labels", {"owner": NO_TEXT}),
+        ("collect.labels", {NO_TEXT: "ana"}),
+    ],
+)
+def test_bytes_that_are_no_text_are_named_with_their_flag(key: str, value: object) -> None:
+    with pytest.raises(UsageError, match=r"^--flag: not UTF-8 text$"):
+        load(environ={}, flags={key: Value("--flag", value)})
+
+
+def test_a_file_may_begin_with_a_mark_of_its_order_of_bytes() -> None:
+    """As some editors write it."""
+    assert loaded('\ufeff[site]\ntitle = "Other"\n').site.title == "Other"
+
+
 def test_the_environment_can_name_the_file(folder: Path) -> None:
     other = folder / "other.toml"
     other.write_text('[site]\ntitle = "Other"\n')
