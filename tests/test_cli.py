@@ -611,6 +611,20 @@ def test_a_demo_report_is_built_checked_and_rendered_again(
     assert "jobs/index.html" in capsys.readouterr().out
 
 
+def test_folders_may_have_names_that_are_no_text(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As disks have them that are older than UTF-8."""
+    name = os.fsdecode(b"gr\xfc\xdfe")
+    for key in ("SNAPSHOTS_DIR", "SITE_DIR", "REPORT_NOTES"):
+        (folder / name / key).mkdir(parents=True)
+        monkeypatch.setenv(f"JMREPORT_{key}", f"{name}/{key}")
+    assert main(["build", "--demo", "--jobs", "3", "--now", NOW, "--workers", "1"]) == Exit.DONE
+    assert main(["check"]) == Exit.DONE
+    assert main(["render", "--workers", "1"]) == Exit.DONE
+    assert " 0 rewritten" in capsys.readouterr().out
+
+
 def test_bars_are_drawn_on_a_terminal(folder: Path) -> None:
     args = ["collect", "--demo", "--jobs", "10", "--now", NOW]
     code, shown = on_a_terminal(folder, args, b"")

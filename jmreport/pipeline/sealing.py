@@ -25,7 +25,7 @@ _UNSEEN = frozenset(("api", "collect", "nightly", "mail", "publish", "prune", "t
 def made_of(stamp: str, settings: Settings, guidance: Guidance) -> str:
     """Changes when the code, a setting, a note or the snapshots do, of which `stamp` tells."""
     made = (made_with(settings), _places(settings), guidance, stamp)
-    return hashlib.blake2b(msgspec.msgpack.encode(made), digest_size=16).hexdigest()
+    return hashlib.blake2b(_told(made), digest_size=16).hexdigest()
 
 
 def made_with(settings: Settings) -> str:
@@ -38,11 +38,16 @@ def made_with(settings: Settings) -> str:
     }
     shown["site"] = replace(settings.site, dir=Site().dir)
     whole = hashlib.blake2b(digest_size=16)
-    whole.update(msgspec.msgpack.encode((__version__, shown)))
+    whole.update(_told((__version__, shown)))
     for name, body in _code():
         whole.update(f"{name} {len(body)}\n".encode())
         whole.update(body)
     return whole.hexdigest()
+
+
+def _told(made: object) -> bytes:
+    """All of it as bytes, names of files too that are no text."""
+    return repr(msgspec.to_builtins(made)).encode("utf-8", "surrogatepass")
 
 
 def _places(settings: Settings) -> tuple[str, Snapshots]:

@@ -63,7 +63,11 @@ class Page(Struct, frozen=True, kw_only=True):
 
 def digest(*parts: Any) -> str:
     """What tells two contents apart: Structs, texts, numbers and collections of them."""
-    packed = msgspec.msgpack.encode(parts, enc_hook=_text_of)
+    try:
+        packed = msgspec.msgpack.encode(parts, enc_hook=_text_of)
+    except UnicodeEncodeError:  # the name of a folder that is no text
+        told = msgspec.to_builtins(parts, enc_hook=_text_of)
+        packed = repr(told).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(packed, digest_size=16).hexdigest()
 
 

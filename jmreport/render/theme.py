@@ -33,10 +33,11 @@ from jinja2.compiler import CodeGenerator, Frame, MacroRef, optimizeconst
 from jinja2.runtime import Macro
 from jinja2.utils import missing
 from markupsafe import Markup
-from msgspec import Struct, json
+from msgspec import Struct
 
 from jmreport.render import addresses, words
 from jmreport.render.compiled import Compiled
+from jmreport.render.page import digest
 from jmreport.settings import Settings
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -452,7 +453,7 @@ def _digest_of(settings: Settings, version: str) -> str:
         settings.actions.url,
         settings.report,
     )
-    whole = sha256(json.encode(shown))
+    whole = sha256(digest(shown).encode())
     for path in sorted(TEMPLATES.rglob("*")):
         if path.is_file():
             whole.update(path.relative_to(TEMPLATES).as_posix().encode())
