@@ -55,6 +55,14 @@ def test_killed_at_a_random_moment_the_store_is_whole_and_the_next_run_completes
     assert kills.mended(tmp_path / "store") == []
 
 
+def test_a_path_that_is_too_long_for_the_index_is_no_lack_of_space(tmp_path: Path) -> None:
+    root = tmp_path.joinpath(*["x" * 200] * 3)
+    with pytest.raises(JmreportError, match=r"index\.sqlite: unable to open") as caught:
+        a_night(root)
+    assert "choose a shorter path" in caught.value.hint
+    assert "space" not in caught.value.hint
+
+
 @pytest.mark.parametrize("stays_full", [False, True])
 def test_every_write_may_fail_and_the_store_stays_whole(tmp_path: Path, stays_full: bool) -> None:
     """The Nth write fails, for every N: an error that names a file, no half file, all readable."""

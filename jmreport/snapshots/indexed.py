@@ -538,7 +538,10 @@ def _by_the_hundred(values: Sequence[str]) -> Iterator[tuple[Sequence[str], str]
 
 def broken(place: Path, error: sqlite3.Error) -> JmreportError:
     """The index could not be written, in one line."""
+    # SQLite says so of a path that is too long for it, 512 bytes, as of one that is forbidden.
+    unopened = "unable to open" in str(error)
+    mend = "let this user write there, or choose a shorter path," if unopened else "free some space"
     return JmreportError(
         f"cannot write {place}: {error}",
-        hint="free some space and run again; the index is only a cache, the runs are whole",
+        hint=f"{mend} and run again; the index is only a cache, the runs are whole",
     )
