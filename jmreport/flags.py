@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from jmreport.errors import UsageError
 from jmreport.models import TIME_FRAMES
-from jmreport.settings import KEYS
+from jmreport.settings_keys import KEYS
 from jmreport.settings_loading import Value
 
 #: How a flag is given: once with text or a number, without a value, or again and again.

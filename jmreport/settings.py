@@ -2,14 +2,14 @@
 
 `jmreport.settings_loading` reads them from `jmreport.toml`, `JMREPORT_*` and flags. The help, the
 file that `jmreport init` writes and the test of docs/settings.md all take a key's meaning from
-here. Secrets are never settings: they come from the environment, a file, or google-auth.
+here, by the table of `jmreport.settings_keys`. Secrets are never settings: they come from the
+environment, a file, or google-auth.
 """
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal
 
-from msgspec import NODEFAULT, Meta, Struct, field
-from msgspec.structs import FieldInfo, fields
+from msgspec import Meta, Struct, field
 
 from jmreport import durations
 from jmreport.models import TimeFrame
@@ -616,93 +616,3 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     actions: Actions = field(default_factory=Actions)
     slo: tuple[Slo, ...] = ()
     teams: tuple[Team, ...] = ()
-
-
-class Key(Struct, frozen=True, kw_only=True):
-    """What is known of one key: `api.url`."""
-
-    path: str
-    type: Any
-    default: Any
-    meta: Meta
-    #: Whether it belongs to a table that may be given again: `[[slo]]`, `[[actions.allow]]`.
-    listed: bool = False
-
-    @property
-    def section(self) -> str:
-        """The table it stands in: "api", "actions.allow"."""
-        return self.path.rpartition(".")[0]
-
-    @property
-    def name(self) -> str:
-        """Its own name in that table."""
-        return self.path.rpartition(".")[2]
-
-    @property
-    def meaning(self) -> str:
-        return self.meta.description or ""
-
-    @property
-    def example(self) -> Any:
-        """A value worth showing: the default, or one made up where that says nothing."""
-        return self.meta.examples[0] if self.meta.examples else self.default
-
-    @property
-    def is_path(self) -> bool:
-        return self.meta.extra in (PATH, PLACE)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is a path, and nothing else."""
-        return self.meta.extra == PATH
-
-    @property
-    def scalar(self) -> bool:
-        """Whether the environment can hold it: text, a number, or true and false."""
-        return get_origin(get_args(self.type)[0]) not in (tuple, dict) and not self.listed
-
-    @property
-    def variable(self) -> str:
-        """Its name in the environment: `JMREPORT_API_URL`."""
-        return "JMREPORT_" + self.path.upper().replace(".", "_")
-
-
-def _key(section: str, info: FieldInfo, *, listed: bool = False) -> Key:
-    if info.default is not NODEFAULT:
-        default = info.default
-    else:
-        default = None if info.default_factory is NODEFAULT else info.default_factory()
-    meta = next(part for part in info.type.__metadata__ if isinstance(part, Meta))
-    path = f"{section}.{info.name}"
-    return Key(path=path, type=info.type, default=default, meta=meta, listed=listed)
-
-
-def _is_list(info: FieldInfo) -> bool:
-    """Whether a field holds tables that may be given again, rather than values."""
-    item = next(iter(get_args(info.type)), None) if get_origin(info.type) is tuple else None
-    return isinstance(item, type) and issubclass(item, Section)
-
-
-#: The tables by name, in the order in which they are shown.
-SECTIONS: dict[str, type[Section]] = {
-    info.name: info.type for info in fields(Settings) if get_origin(info.type) is None
-}
-#: The tables that may be given again: `[[slo]]`, and those within a table: `[[actions.allow]]`.
-LISTS: dict[str, type[Section]] = {
-    info.name: get_args(info.type)[0] for info in fields(Settings) if _is_list(info)
-} | {
-    f"{section}.{info.name}": get_args(info.type)[0]
-    for section, struct in SECTIONS.items()
-    for info in fields(struct)
-    if _is_list(info)
-}
-#: Every key by its path.
-KEYS: dict[str, Key] = {
-    key.path: key
-    for section, struct in (SECTIONS | LISTS).items()
-    for key in (
-        _key(section, info, listed=section in LISTS)
-        for info in fields(struct)
-        if not _is_list(info)
-    )
-}

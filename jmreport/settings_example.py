@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jmreport.settings import KEYS, LISTS, SECTIONS, Key
+from jmreport.settings_keys import KEYS, LISTS, SECTIONS, Key
 
 HEAD = """\
 # The settings of jmreport. A line that begins with "#" and a key shows the default, or an example

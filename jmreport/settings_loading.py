@@ -29,13 +29,10 @@ from jmreport.settings import (
     DEEDS,
     FORMATS,
     GATES,
-    KEYS,
-    LISTS,
     MODES,
-    SECTIONS,
-    Key,
     Settings,
 )
+from jmreport.settings_keys import KEYS, LISTS, SECTIONS, Key
 
 #: The file that is read where no other is named.
 DEFAULT_FILE = "jmreport.toml"

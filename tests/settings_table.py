@@ -3,8 +3,8 @@
 `python tests/settings_table.py` prints them.
 """
 
-from jmreport.settings import KEYS, LISTS, SECTIONS
 from jmreport.settings_example import toml
+from jmreport.settings_keys import KEYS, LISTS, SECTIONS
 
 
 def table(section: str) -> str:

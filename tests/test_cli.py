@@ -28,7 +28,8 @@ from jmreport.estimate import Estimate
 from jmreport.flags import ASKING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.options import now_from
-from jmreport.settings import KEYS, Settings
+from jmreport.settings import Settings
+from jmreport.settings_keys import KEYS
 
 COMMANDS = (
     "build", "collect", "render", "merge", "publish", "mail", "nightly", "diff", "check", "prune",

@@ -15,8 +15,8 @@ from jmreport.errors import PRECEDENCE, Exit
 from jmreport.flags import ASKING, PUBLISHING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
 from jmreport.render.reportjson import REPORT_FORMAT
-from jmreport.settings import LISTS, SECTIONS
 from jmreport.settings_example import commented
+from jmreport.settings_keys import LISTS, SECTIONS
 from jmreport.settings_loading import OTHER_VARIABLES, load
 
 HERE = Path(__file__).parent.parent

@@ -56,6 +56,7 @@ PARTS = {
         "report",
         "settings",
         "settings_example",
+        "settings_keys",
         "settings_loading",
         "sharing",
         "short_ids",

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from jmreport.errors import Exit, UsageError
 from jmreport.mailboxes import Mailbox, mailbox
-from jmreport.settings import KEYS, LISTS, SECTIONS, Allow, Settings, Slo
+from jmreport.settings import Allow, Settings, Slo
 from jmreport.settings_example import commented, toml
+from jmreport.settings_keys import KEYS, LISTS, SECTIONS
 from jmreport.settings_loading import (
     Value,
     from_environment,
