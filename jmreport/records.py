@@ -343,7 +343,8 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     `last_run` was the last to find it on the server. `row_digest` is the list row's content, by
     which an unchanged finished job is recognised. `told_run` is the run since which its outcome is
     known as it stands now, which is later than `first_run` for a job that still ran, or could not
-    be read, when it was seen first.
+    be read, when it was seen first. `ended_run` is the first that found it ended, of a job that an
+    earlier run had found active; "" for others.
     """
 
     row: JobRow
@@ -355,6 +356,7 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     first_run: str
     last_run: str
     told_run: str = ""
+    ended_run: str = ""
 
 
 Offer = Literal["offered", "not offered", "not asked"]

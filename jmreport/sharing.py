@@ -45,6 +45,7 @@ class Sharing:
             first_run=self.one(entry.first_run),
             last_run=self.one(entry.last_run),
             told_run=self.one(entry.told_run),
+            ended_run=self.one(entry.ended_run),
         )
 
     def row(self, row: JobRow) -> JobRow:

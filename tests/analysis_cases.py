@@ -50,12 +50,14 @@ def job(
     last: int | None = None,
     first: int | None = None,
     told: int | None = None,
+    behind: int | None = None,
     took: timedelta = HOUR,
     **row: Any,
 ) -> Entry:
     """A job's entry: written in night `found`, on the server from `first` until `last`.
 
-    `told` is the night since which its outcome is known; `first` unless given.
+    `told` is the night since which its outcome is known; `first` unless given. `behind` is the one
+    that found it ended, of a job that nights before had seen active.
     """
     values: dict[str, Any] = {"name": "wf", "key": "k", **row}
     if ended is not None:
@@ -70,4 +72,5 @@ def job(
         first_run=run_id(night(found if first is None else first)),
         last_run=run_id(night(found if last is None else last)),
         told_run="" if told is None else run_id(night(told)),
+        ended_run="" if behind is None else run_id(night(behind)),
     )

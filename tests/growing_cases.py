@@ -173,6 +173,9 @@ class Growing:
         told = run.id
         if before is not None and outcome(before.row) == outcome(row):
             told = before.told_run
+        ended = before.ended_run if before is not None else ""
+        if row.active or (before is not None and before.row.active):
+            ended = "" if row.active else run.id
         return Entry(
             row=row,
             run=run.id,
@@ -183,6 +186,7 @@ class Growing:
             first_run=before.first_run if before else run.id,
             last_run=run.id if before is None or run.usable else before.last_run,
             told_run=told,
+            ended_run=ended,
         )
 
     def _row(self, job: str, run: Run, before: JobRow | None, *, ends: bool) -> JobRow:

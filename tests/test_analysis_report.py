@@ -154,6 +154,33 @@ def test_what_a_filter_left_out_the_night_before_is_news_when_it_is_read(
     assert verdict(later) == (0, now == "Failed", 0, now == "Failed")
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [("Succeeded", "Failed", (1, 0, 0, 1)), ("Failed", "Succeeded", (0, 0, 1, 0))],
+)
+def test_what_a_night_saw_run_ended_behind_it_though_its_server_tells_no_end(
+    before: str, now: str, told: tuple[int, ...]
+) -> None:
+    """Not when it started: other jobs of its work had ended since, and would tell instead."""
+    since: dict[str, Any] = {"submission": night(1) - 4 * HOUR, "start": night(1) - 3 * HOUR}
+    late = job("late", None, now, found=2, first=1, told=2, behind=2, **since)
+    found = report([ended(1, before), late], runs(3))
+    assert verdict(found) == told
+    assert found.nights[-1].split.counts == {now: 1}
+    assert [group.first_seen for group in found.attention] == [night(2)] * (now == "Failed")
+    # A night has it for good, whatever is learned of the job later.
+    later = replace(late, run=run(3).id, told_run=run(3).id, last_run=run(3).id)
+    assert report([ended(1, before), later], runs(4)).nights[-1].split.counts == {}
+
+
+def test_a_job_that_no_night_saw_run_and_that_tells_no_end_ended_when_it_started() -> None:
+    """Also one that could not be read at first: it may have ended long before it was."""
+    started = night(1) - 3 * HOUR
+    unread = job("unread", None, found=2, first=1, told=2, start=started)
+    failed = ended(1, "Failed")
+    assert verdict(report([failed, unread], runs(3))) == (0, 1, 0, 1)
+
+
 HALF = Filters(status=("Succeeded",))
 OF_LI = Filters(labels={"owner": "li"})
 

@@ -102,6 +102,18 @@ def test_a_job_tells_since_which_run_its_outcome_is_known(unknown: Record, tmp_p
     assert only(tmp_path).run == made[2]
 
 
+def test_a_job_tells_which_run_found_it_ended_that_others_had_found_active(tmp_path: Path) -> None:
+    """That it could not be read then, or is read again later, changes nothing."""
+    unread = record(1, detail=None, gaps=(GAP,))
+    made = []
+    for day, of_night in enumerate([record(1, "Running"), unread, record(1), record(1, "Running")]):
+        made.append(write_run(tmp_path, [of_night, record(2)], days=day).id)
+        for _ in ("the index that grew", "one that is made anew"):
+            assert only(tmp_path).ended_run == (made[1] if day in (1, 2) else "")
+            assert only(tmp_path, "job-2").ended_run == ""
+            (tmp_path / index.NAME).unlink()
+
+
 def test_a_list_row_is_recognised_by_its_digest(tmp_path: Path) -> None:
     """The order of keys does not count, nor do secrets; a change of the row does."""
     write_run(tmp_path, [record(1, row={**row(1), "token": "canary"})])

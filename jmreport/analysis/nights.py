@@ -69,11 +69,14 @@ class Nights:
 
         Never after the run that first told how it ended, whatever the server's clock says, and
         however often its record was written since: a night has it for good. A server that gives no
-        end is taken to mean its latest other time.
+        end is taken to mean its latest other time; of a job that a run saw active, the run that
+        found it ended, since it had not before.
         """
         row = entry.row
         if row.active:
             return None
+        if row.end is None and entry.ended_run:
+            return self._told_at(entry.ended_run)
         told = self._told_at(entry.told_run or entry.run)
         return min(row.end or row.start or row.submission or told, told)
 

@@ -46,7 +46,8 @@ DEFINITIONS = (
     Definition(
         word="Night",
         meaning="The time between two runs of jmreport. A job belongs to the night in which it "
-        "ended; on the first run, to the whole time frame.",
+        "ended; on the first run, to the whole time frame. One that was seen active, and of which "
+        "the server tells no end, ended when a run first found it ended.",
     ),
     Definition(
         word="Key",

@@ -35,7 +35,7 @@ from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
 
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 9
+NIGHT_FORMAT = 10
 
 
 def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:

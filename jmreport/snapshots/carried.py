@@ -45,7 +45,7 @@ class Prune(Struct, frozen=True, kw_only=True):
     files: dict[str, Written] = field(default_factory=dict)
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class Origin(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was known of a job beside its record: an Entry's words, as of the last run that went."""
 
     id: str
@@ -53,6 +53,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     first_run: str
     last_run: str
     told_run: str
+    ended_run: str = ""
 
 
 class Carried(NamedTuple):

@@ -18,7 +18,7 @@ import msgspec
 from jmreport.errors import JmreportError
 from jmreport.records import run_order
 from jmreport.snapshots import carried, files, index, runs
-from jmreport.snapshots.indexed import Index
+from jmreport.snapshots.indexed import Index, ended_since
 from jmreport.snapshots.measured import Measuring, unmeasured
 from jmreport.snapshots.summaries import Kept, Line, Records, Source, Summarise
 
@@ -166,7 +166,8 @@ class _Filling:
             entries, seen = [], []
             for at, (origin, line) in enumerate(lines):
                 told = (number(origin.run), place, at, number(origin.told_run))
-                entries.append(_entry(line, *told))
+                ended = number(origin.ended_run) if origin.ended_run else 0
+                entries.append(_entry(line, *told, ended=ended))
                 seen.append((number(origin.first_run), number(origin.last_run)))
             self._append(entries, seen, [line for _, line in lines])
 
@@ -221,7 +222,8 @@ class _Filling:
     ) -> None:
         first = self._states + 1
         self._connection.executemany(
-            "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", entries
+            "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            entries,
         )
         self._connection.executemany("INSERT INTO seen VALUES (NULL, ?, ?)", seen)
         self._connection.executemany(
@@ -253,7 +255,7 @@ class _Filling:
         gone = 0
         for (job,) in self._connection.execute("SELECT id FROM again"):
             states = self._connection.execute(
-                "SELECT number, outcome, told_run, first_run, last_run "
+                "SELECT number, outcome, told_run, first_run, last_run, run, active, ended_run "
                 "FROM entries JOIN seen USING (number) WHERE id = ? ORDER BY number",
                 (job,),
             ).fetchall()
@@ -263,11 +265,12 @@ class _Filling:
             self._connection.commit()
             self._connection.execute("VACUUM")
 
-    def _join(self, states: Sequence[tuple[int, str, int, int, int]]) -> None:
-        _, outcome, since, first, last = states[0]
-        for _, then, told, _, found in states[1:]:
+    def _join(self, states: Sequence[tuple[int, str, int, int, int, int, bool, int]]) -> None:
+        _, outcome, since, first, last, _, was_active, ended = states[0]
+        for _, then, told, _, found, run, active, _ in states[1:]:
             since = since if then == outcome else told
-            outcome, last = then, max(last, found)
+            ended = ended_since(active, run, was_active=was_active, before=ended)
+            outcome, last, was_active = then, max(last, found), active
         *older, (newest, *_) = states
         for table in ("entries", "seen", "measures"):
             self._connection.executemany(
@@ -275,7 +278,8 @@ class _Filling:
                 [(number,) for number, *_ in older],
             )
         self._connection.execute(
-            "UPDATE entries SET told_run = ? WHERE number = ?", (since, newest)
+            "UPDATE entries SET told_run = ?, ended_run = ? WHERE number = ?",
+            (since, ended, newest),
         )
         self._connection.execute(
             "UPDATE seen SET first_run = ?, last_run = ? WHERE number = ?",
@@ -283,5 +287,7 @@ class _Filling:
         )
 
 
-def _entry(line: Line, run: int, shard: int, at: int, told: int) -> tuple[object, ...]:
-    return (line.id, run, shard, at, *line[1:7], told, *line[7:10])
+def _entry(
+    line: Line, run: int, shard: int, at: int, told: int, *, ended: int = 0
+) -> tuple[object, ...]:
+    return (line.id, run, shard, at, *line[1:7], told, ended, *line[7:10])

@@ -8,6 +8,8 @@ state from beginning to end, no lock is needed, and a kill leaves the old file. 
     runs(id, stamp, body)                 run.json as it is; which runs the index knows
     names(number, name)                   runs and shards, which the others name by number
     entries(number, id, run, shard, line, digest, row_digest, active, parts, row, outcome, told_run,
+            ended_run,                    the run that found it ended after others had found it
+                                          active, 0 where none had
             submitted, above, form)       when, in seconds since 1970; the parent of a job that no
                                           list names; the shortest form of the id
     seen(number, first_run, last_run)     apart, since every run touches nearly all of it
@@ -36,7 +38,7 @@ from jmreport.snapshots.summaries import Summarise
 NAME = "index.sqlite"
 #: What the database itself raises.
 Error = sqlite3.Error
-SCHEMA = 7
+SCHEMA = 8
 #: What rows are made with beside the summariser's own room.
 _MAKING = (nouns, models, attempts, calltimes, regrouping, forms, contents, summaries)
 
@@ -47,7 +49,7 @@ CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE entries (
     number INTEGER PRIMARY KEY, id TEXT, run INTEGER, shard INTEGER, line INTEGER,
     digest BLOB, row_digest BLOB, active INTEGER, parts BLOB, row BLOB, outcome TEXT,
-    told_run INTEGER, submitted REAL, above TEXT, form TEXT
+    told_run INTEGER, ended_run INTEGER, submitted REAL, above TEXT, form TEXT
 );
 CREATE TABLE seen (number INTEGER PRIMARY KEY, first_run INTEGER, last_run INTEGER);
 """

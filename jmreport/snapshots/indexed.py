@@ -30,8 +30,8 @@ _ROWS = 500
 
 # The cross join has SQLite go through the entries in the order that is asked for.
 _ENTRY = (
-    "SELECT run, shard, line, digest, row_digest, row, first_run, last_run, told_run "
-    "FROM entries CROSS JOIN seen USING (number) "
+    "SELECT run, shard, line, digest, row_digest, row, first_run, last_run, told_run, "
+    "ended_run FROM entries CROSS JOIN seen USING (number) "
 )
 _decode_row = msgspec.msgpack.Decoder(JobRow).decode
 _decode_parts = msgspec.msgpack.Decoder(frozenset[str]).decode
@@ -256,8 +256,8 @@ class Index:
         found = self.connection.execute("SELECT value FROM meta WHERE key = 'gone'").fetchone()
         return [] if found is None else str(found[0]).split()
 
-    def _entry(self, row: tuple[int, int, int, bytes, bytes, bytes, int, int, int]) -> Entry:
-        run, shard, line, digest, row_digest, body, first_run, last_run, told_run = row
+    def _entry(self, row: tuple[int, int, int, bytes, bytes, bytes, int, int, int, int]) -> Entry:
+        run, shard, line, digest, row_digest, body, first_run, last_run, told_run, ended_run = row
         names = self._names
         return Entry(
             row=_decode_row(body),
@@ -269,6 +269,7 @@ class Index:
             first_run=names[first_run],
             last_run=names[last_run],
             told_run=names[told_run],
+            ended_run=names[ended_run] if ended_run else "",
         )
 
     def name(self, number: int) -> str:
@@ -304,9 +305,10 @@ class Index:
         for query in (
             "SELECT id, body FROM runs ORDER BY id",
             "SELECT id, run.name, shard.name, line, digest, row_digest, active, parts, row, "
-            "outcome, told.name, submitted, above, form FROM entries "
+            "outcome, told.name, ended.name, submitted, above, form FROM entries "
             "JOIN names AS run ON run.number = run JOIN names AS shard ON shard.number = shard "
-            "JOIN names AS told ON told.number = told_run ORDER BY id",
+            "JOIN names AS told ON told.number = told_run "
+            "LEFT JOIN names AS ended ON ended.number = ended_run ORDER BY id",
             "SELECT id, first.name, last.name FROM entries JOIN seen USING (number) "
             "JOIN names AS first ON first.number = first_run "
             "JOIN names AS last ON last.number = last_run ORDER BY id",
@@ -318,24 +320,28 @@ class Index:
     def put(self, told: Line, *, run: str, shard: str, line: int) -> None:
         """Take in a record that was written."""
         wrote = self.numbered(run)
-        number, since = self._told_since(told.id, told.outcome)
+        number, since, was_active, ended = self._known_of(told.id, told.outcome)
+        ended = ended_since(told.active, wrote, was_active=was_active, before=ended)
         values = (number, told.id, wrote, self.numbered(shard), line, *told[1:7], since or wrote)
         cursor = self.connection.execute(
-            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, told.submitted, told.above, told.form),
+            "INSERT OR REPLACE INTO entries "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, ended, told.submitted, told.above, told.form),
         )
         if number is None:
             number = int(cursor.lastrowid or 0)
             self.connection.execute("INSERT INTO seen VALUES (?, ?, ?)", (number, wrote, wrote))
         measured.put(self.connection, number, told.measures)
 
-    def _told_since(self, job: str, told: str) -> tuple[int | None, int]:
-        """A job's number, and the run since which its outcome is this; None and 0 where new."""
+    def _known_of(self, job: str, told: str) -> tuple[int | None, int, bool, int]:
+        """A job's number, the run since which its outcome is this, whether it was active, and the
+        run that found it ended; None, zeros and False where it is new."""
         found = self.connection.execute(
-            "SELECT number, CASE outcome WHEN ? THEN told_run ELSE 0 END FROM entries WHERE id = ?",
+            "SELECT number, CASE outcome WHEN ? THEN told_run ELSE 0 END, active, ended_run "
+            "FROM entries WHERE id = ?",
             (told, job),
         ).fetchone()
-        return (None, 0) if found is None else found
+        return (None, 0, False, 0) if found is None else found
 
     def expect_found(self) -> None:
         """Make room for the jobs that a run finds. On disk if many, and for this process only."""
@@ -436,15 +442,22 @@ class Index:
     def origins(self, shard: str) -> Iterator[tuple[int, Origin]]:
         """(line, what is known beside it) of the jobs whose newest record lies in a shard."""
         rows = self.connection.execute(
-            "SELECT line, entries.id, run, first_run, last_run, told_run "
+            "SELECT line, entries.id, run, first_run, last_run, told_run, ended_run "
             "FROM entries JOIN seen USING (number) WHERE shard = ? ORDER BY line",
             (self.number(shard),),
         )
-        for line, job, *numbers in rows:
+        for line, job, *numbers, ended in rows:
             run, first_run, last_run, told_run = map(self.name, numbers)
             yield (
                 line,
-                Origin(id=job, run=run, first_run=first_run, last_run=last_run, told_run=told_run),
+                Origin(
+                    id=job,
+                    run=run,
+                    first_run=first_run,
+                    last_run=last_run,
+                    told_run=told_run,
+                    ended_run=self.name(ended) if ended else "",
+                ),
             )
 
     def ids(self) -> Iterator[str]:
@@ -523,6 +536,16 @@ class _Names(dict[int, str]):
     def __missing__(self, number: int) -> str:
         self.update(self._connection.execute("SELECT number, name FROM names"))
         return self.get(number, "")
+
+
+def ended_since(active: bool, run: int, *, was_active: bool, before: int) -> int:
+    """The run that found a job ended after another had found it active; 0 where none did.
+
+    `run` wrote its newest record, `before` is what was known by the one before that.
+    """
+    if active:
+        return 0
+    return run if was_active else before
 
 
 def _digest(body: bytes) -> str:
