@@ -20,7 +20,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report built from a server in which every text is an attack."""
     root = tmp_path_factory.mktemp("hostile")
     settings = settings_of(root)
-    build(settings, Hostile(Demo(now=NOW, jobs=100)), now=NOW)
+    build(settings, Hostile(Demo(now=NOW, jobs=40)), now=NOW)
     assert pipeline.check(settings) == ()
     return root / "site"
 
