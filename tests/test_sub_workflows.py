@@ -98,13 +98,13 @@ def test_a_thousand_levels_are_followed_to_the_limit_and_the_rest_is_told(tmp_pa
     assert "max_depth" in (tmp_path / "site/quality.html").read_text()
 
 
-def test_a_hundred_thousand_children_are_read_to_the_limit_and_the_rest_is_told(
+def test_very_many_children_are_read_to_the_limit_and_the_rest_is_told(
     tmp_path: Path,
 ) -> None:
     def wide(name: str) -> Any:
         if name != "top":
             return calling(name)
-        shards = [{"shardIndex": n, "jobId": f"s{n}"} for n in range(100_000)]
+        shards = [{"shardIndex": n, "jobId": f"s{n}"} for n in range(3_000)]
         return job("top", tasks=[{"name": "t", "shards": shards}], **WHEN)
 
     jobs = Jobs("top", wide)
