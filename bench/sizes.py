@@ -26,12 +26,12 @@ SMALL = Size(
     jobs=60,
     few=30,
     many=120,
-    nights=14,
+    nights=12,
     a_night=10,
     asked=40,
     parts=40,
     listed=150,
-    million=150,
+    million=60,
     runs=1,
 )
 USUAL = Size(
