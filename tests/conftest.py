@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from doses import dose
 from hypothesis import settings
 
 # Single times are noise: on a busy machine a law that holds must not fail for being slow.
-settings.register_profile("jmreport", deadline=None)
+settings.register_profile("jmreport", deadline=None, max_examples=dose(100))
 settings.load_profile("jmreport")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
