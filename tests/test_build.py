@@ -98,7 +98,7 @@ def listed_ids(demo: Demo, since: datetime) -> set[str]:
 
 def test_every_listed_job_has_its_page_and_no_link_is_dead(settings: Settings, like: Like) -> None:
     """Pages for all jobs of the window and all active ones, on each kind of server."""
-    demo = Demo(now=NOW, jobs=120, like=like)
+    demo = Demo(now=NOW, jobs=70, like=like)
     with serve(demo, port=0) as server:
         server.start()
         outcome = build(settings, server.url)
@@ -118,7 +118,7 @@ def test_a_second_run_asks_for_the_list_and_for_what_is_active(
     settings: Settings, like: Like
 ) -> None:
     """Finished jobs whose row is unchanged are never fetched again."""
-    demo = Demo(now=NOW, jobs=120, like=like, archived=0.0)
+    demo = Demo(now=NOW, jobs=70, like=like, archived=0.0)
     with serve(demo, port=0) as server:
         server.start()
         build(settings, server.url)
@@ -386,7 +386,7 @@ def test_a_server_that_lists_other_jobs_than_the_filter_lets_through_is_not_empt
 
 def test_a_job_whose_detail_is_gone_is_still_listed(settings: Settings) -> None:
     """The Cromwell shim lists archived workflows and answers 500 in detail; the run exits 3."""
-    demo = Demo(now=NOW, jobs=150, like="cromwell", archived=0.2)
+    demo = Demo(now=NOW, jobs=90, like="cromwell", archived=0.2)
     with serve(demo, port=0) as server:
         server.start()
         outcome = build(settings, server.url)

@@ -135,7 +135,7 @@ def test_a_command_makes_the_same_bytes_with_a_cluster(
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
         if not executor:
-            asked = ["--demo", "--jobs", "120", "--now", "2026-11-23T02:14:00Z"]
+            asked = ["--demo", "--jobs", "60", "--now", "2026-11-23T02:14:00Z"]
             assert main(["build", *asked, *common, "--workers", "1"]) == Exit.DONE
         else:
             assert main(["render", *common, "--executor", executor]) == Exit.DONE

@@ -154,10 +154,10 @@ def test_9_dates_of_requests_are_in_utc_with_a_z(tmp_path: Path, like: Like) -> 
 
 def test_10_end_is_sent_only_when_asked_for_so_what_runs_is_listed(tmp_path: Path) -> None:
     """A report of the week holds what still runs; one of what ended does not."""
-    whole = built(tmp_path / "whole", "cromwell", jobs=200)
+    whole = built(tmp_path / "whole", "cromwell", jobs=100)
     assert all("end" not in body for body in whole.ear.queries())
     assert any(row["status"] == "Running" for row in whole.rows.values())
-    ended = built(tmp_path / "ended", "cromwell", jobs=200, end="2026-11-23T00:00:00Z")
+    ended = built(tmp_path / "ended", "cromwell", jobs=100, end="2026-11-23T00:00:00Z")
     assert ended.rows
     assert all(row["end"] for row in ended.rows.values())
 
@@ -169,7 +169,7 @@ def test_11_a_name_with_a_dash_never_meets_cromwells_refusal(tmp_path: Path) -> 
     assert not any("-" in body.get("name", "") for body in dashed.ear.queries())
     assert dashed.outcome.run is not None
     assert dashed.outcome.run.gaps == ()
-    plain = built(tmp_path / "plain", "cromwell", jobs=200, name="sv_merge")
+    plain = built(tmp_path / "plain", "cromwell", jobs=100, name="sv_merge")
     assert {row["name"] for row in plain.rows.values()} == {"sv_merge"}
 
 
@@ -196,7 +196,7 @@ def test_36_attempts_of_dsub_are_jobs_each_with_a_page_that_names_its_group(
     tmp_path: Path,
 ) -> None:
     """They share a label, which has a page of its own for them."""
-    found = built(tmp_path, "dsub", jobs=200)
+    found = built(tmp_path, "dsub", jobs=100)
     groups: dict[str, list[str]] = {}
     for job, row in found.rows.items():
         groups.setdefault(row["labels"].get("job-id", job), []).append(job)

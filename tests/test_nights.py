@@ -41,7 +41,7 @@ FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
 def _build(folder: Path, nights: int, *, start: int = 0) -> None:
     for number in range(start, nights):
         now = (FIRST + timedelta(days=number)).isoformat()
-        _run(folder, "build", "--demo", "--jobs", "100", "--now", now)
+        _run(folder, "build", "--demo", "--jobs", "50", "--now", now)
 
 
 def _run(folder: Path, *args: str) -> None:
