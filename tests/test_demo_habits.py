@@ -601,8 +601,8 @@ def test_25_dsub_labels_and_aggregations_hold_integers(dsub: Demo) -> None:
 
 
 def test_25_a_refused_workflow_has_no_name_on_cromwell() -> None:
-    demo = Demo(now=NOW, jobs=6000, like="cromwell", archived=0.0)
-    unnamed = [row for row in rows(demo, pageSize=6000) if "name" not in row]
+    demo = Demo(now=NOW, jobs=2000, like="cromwell", archived=0.0)
+    unnamed = [row for row in rows(demo, pageSize=2000) if "name" not in row]
     assert unnamed
     assert all("name" not in detail(demo, row["id"]) for row in unnamed)
 
@@ -727,7 +727,7 @@ def test_34_statuses_that_no_enum_names_and_tasks_that_were_passed_over() -> Non
     """A Succeeded job can hold Submitted tasks, with an end; and words of the engine's own."""
     words: set[str] = set()
     passed_over = 0
-    for hours in range(0, 14 * 24, 8):
+    for hours in range(0, 14 * 24, 16):
         demo = Demo(now=NOW - timedelta(hours=hours), like="cromwell", archived=0.0)
         for _, task in tasks_of(demo, status=["Running"]):
             words |= {shard["executionStatus"] for shard in task.get("shards", ())}

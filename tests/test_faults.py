@@ -10,7 +10,7 @@ def test_a_failing_wire_is_healed_or_told_and_loses_nothing_silently(kind: str) 
     """Refusals, resets, cut and late answers; then the same jobs as over a sound wire."""
     tally = faults.Tally()
     with accounting.hurried():
-        found = list(faults.round_of(5, kind, jobs=24, share=0.3, tally=tally))
+        found = list(faults.round_of(5, kind, jobs=14, share=0.3, tally=tally))
     assert found == []
     assert sum(n for fault, n in tally.answers.items() if fault) > 10
 
