@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from snapshot_cases import NOW, opened, record, row, run_of
 
 from jmreport.errors import Exit, UsageError
+from jmreport.pipeline.asking import hider
 from jmreport.records import Asked, Filters, Gap, Record
-from jmreport.settings import Redact
+from jmreport.settings import Redact, Settings
 from jmreport.snapshots import Redaction
 from jmreport.snapshots.rules import Fragments
 
@@ -457,6 +458,15 @@ def test_no_text_makes_it_slow(text: str) -> None:
     began = time.process_time()
     Redaction().text(text + "@ bearer token sig= private key-----")
     assert time.process_time() - began < 5
+
+
+def test_hashes_in_what_is_said_cannot_be_tried_out() -> None:
+    """Logs go further than the salt of the snapshots."""
+    hashing = Settings(redact=Redact(hash=("sample",)))
+    said = "cannot read sample=NA12878"
+    once, again, empty = hider(hashing)(said), hider(hashing)(said), hider(Settings())(said)
+    assert once.startswith("cannot read sample=hash:")
+    assert len({once, again, Redaction(hashing.redact).text(said)[0], empty}) == 4
 
 
 def test_its_files_are_private_to_nobody_but_the_salt() -> None:

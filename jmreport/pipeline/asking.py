@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -169,7 +170,9 @@ def hider(
 
     settings = settings or Settings()
     redaction = Redaction.of(_with_own(settings, *_own_tokens(settings, environ or {})))
-    return lambda text: redaction.text(text)[0]
+    # What is said may reach a log that many read; without a key of its own, names could be tried.
+    salted = redaction.salted(secrets.token_bytes(32))
+    return lambda text: salted.text(text)[0]
 
 
 def cleaner(
