@@ -25,7 +25,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same where every text is an attack, and some are words of 3,000 letters."""
-    return _site(tmp_path_factory.mktemp("hostile"), Hostile(Demo(now=NOW, jobs=40)))
+    return _site(tmp_path_factory.mktemp("hostile"), Hostile(Demo(now=NOW, jobs=100)))
 
 
 def _site(root: Path, api: Demo | Hostile) -> Path:
