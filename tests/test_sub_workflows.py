@@ -113,7 +113,7 @@ def test_very_many_children_are_read_to_the_limit_and_the_rest_is_told(
     assert len(jobs.asked) == 21
     quality = (tmp_path / "site/quality.html").read_text()
     assert "max_sub_workflows" in quality
-    assert len(page(tmp_path, "top")) < 1_000_000
+    assert len(page(tmp_path, "top")) < 250_000
 
 
 def failing(name: str) -> Any:
