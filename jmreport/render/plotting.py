@@ -21,6 +21,7 @@ from jmreport.render.svgs import finished
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
 
 #: Inches at 72 to the inch. The narrow drawing is for phones, where the wide one's text shrinks;
 #: that of mails is for both.
@@ -28,6 +29,8 @@ _WIDTHS: dict[Width, float] = {"wide": 11.6, "narrow": 5.2, "mail": 5.8}
 #: Dots to the inch of a picture: twice those that it is shown with.
 _DOTS = 190
 
+#: Points between axes and what is written beside them.
+_APART = 3.5
 #: Waits that are so many times the usual ones are drawn as an arrow.
 _FAR = 5
 
@@ -165,7 +168,6 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
             _unreported(above, below, place, bar, labels)
     for axes in (above, below):
         axes.set_xlim(-0.6, max(len(bars), 1) - 0.4)
-    above.set_xticks([])
     _name_days(below, [bar.label for bar in bars], 6 if chart.width == "wide" else 3)
     return labels
 
@@ -210,13 +212,14 @@ def _unreported(above: "Axes", below: "Axes", place: int, bar: Bar, labels: dict
 
 def _name_days(axes: "Axes", days: Sequence[str], most: int) -> None:
     """Names under some of the days; the outermost ones keep inside the drawing."""
-    ticks = _some(range(len(days)), most)
-    axes.set_xticks(ticks, [days[place] for place in ticks])
-    labels = axes.get_xticklabels()
-    if len(labels) > 1:
-        labels[-1].set_horizontalalignment("right")
-        if ticks[0] == 0:
-            labels[0].set_horizontalalignment("left")
+    places = _some(range(len(days)), most)
+    sides = ["center"] * len(places)
+    if len(places) > 1:
+        sides[-1] = "right"
+        if places[0] == 0:
+            sides[0] = "left"
+    for place, side in zip(places, sides, strict=True):
+        _below(axes, place, days[place], side)
 
 
 def _stack(
@@ -355,13 +358,13 @@ def _flow(figure: "Figure", chart: Flow) -> dict[str, str]:
         axes.stairs(numbers, range(steps + 1), fill=True, color=INK[colour], linewidth=0)
         _dress(axes, title, max(numbers, default=0))
         axes.set_xlim(0, steps)
-        axes.set_xticks([])
         _rule(axes, chart.ticks)
     last = figure.add_axes((left, 0.056, 1 - left - right, 0.155))
     _waits(last, chart.waits)
     last.set_xlim(0, steps)
     _rule(last, chart.ticks)
-    last.set_xticks([at for at, _ in chart.ticks], [text for _, text in chart.ticks], ha="left")
+    for at, text in chart.ticks:
+        _below(last, at, text, "left")
     return {}
 
 
@@ -404,19 +407,57 @@ def _dress(axes: "Axes", title: str, highest: float, *, unit: str = "", least: f
     step = _step(max(highest, least))
     ticks = [step * place for place in range(int(top // step) + 1)]
     axes.set_ylim(0, top)
-    axes.set_yticks(ticks, [_count(tick) + unit for tick in ticks])
+    # What an axis makes for each of its marks takes as long as all the rest of a chart.
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
+    _grid(axes, ticks)
+    for tick in ticks:
+        _before(axes, tick, _count(tick) + unit)
     # Where titles and the names of axes stand is said, or all words beside them would be measured
     # to find it out.
     font: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK["text"]}
     axes.set_title(title, font, loc="left", y=1, pad=12)
-    axes.xaxis.set_label_coords(0.5, 0)
-    axes.yaxis.set_label_coords(0, 0.5)
-    axes.grid(axis="y", color=INK["band"], linewidth=0.9)
-    axes.tick_params(length=0, labelsize=11, labelcolor=INK["muted"])
     axes.patch.set_visible(False)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(INK["line"])
+
+
+def _grid(axes: "Axes", heights: Sequence[float]) -> None:
+    """Lines across, below all that is drawn."""
+    from matplotlib.collections import LineCollection
+
+    across = axes.get_yaxis_transform()
+    lines = [((0, height), (1, height)) for height in heights]
+    axes.add_artist(
+        LineCollection(lines, colors=INK["band"], linewidths=0.9, transform=across, zorder=0.5)
+    )
+
+
+def _before(axes: "Axes", at: float, text: str) -> None:
+    """What a height is called, before the axes."""
+    _say(axes, (0, at), text, axes.get_yaxis_transform(), (-_APART, 0), "right", "center_baseline")
+
+
+def _below(axes: "Axes", at: float, text: str, side: str) -> None:
+    """What a place is called, below the axes."""
+    _say(axes, (at, 0), text, axes.get_xaxis_transform(), (0, -_APART), side, "top")
+
+
+def _say(
+    axes: "Axes",
+    at: tuple[float, float],
+    text: str,
+    transform: "Transform",
+    moved: tuple[float, float],
+    across: str,
+    upright: str,
+) -> None:
+    from matplotlib.transforms import ScaledTranslation
+
+    x, y = moved
+    shifted = transform + ScaledTranslation(x / 72, y / 72, axes.figure.dpi_scale_trans)
+    axes.text(*at, text, transform=shifted, fontsize=11, color=INK["muted"], ha=across, va=upright)
 
 
 def _step(highest: float) -> float:
