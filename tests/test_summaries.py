@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -223,7 +223,7 @@ def _spoilt(how: str, whole: bytes, other: bytes, chance: random.Random) -> byte
 
 
 def _told(body: bytes) -> list[bytes | None]:
-    return [files.unpacked(block[12:]) for block in _blocks(body)]
+    return [files.unpacked(block[12:], most=summaries.LARGEST) for block in _blocks(body)]
 
 
 def _blocks(body: bytes) -> list[bytes]:
@@ -411,6 +411,46 @@ def test_what_cannot_be_read_of_the_index_is_made_anew_from_the_records(tmp_path
     (tmp_path / index.NAME).unlink()
     with opened(tmp_path) as store:
         assert [entry.row.id for entry in store.entries()] == ["job-1"]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"id": "another"}, {"form": "another"}, {"row": msgspec.msgpack.encode({"id": "another"})}],
+    ids=["id", "form", "row"],
+)
+def test_what_is_at_odds_with_itself_is_passed_over_and_made_anew(
+    tmp_path: Path, lie: dict[str, Any]
+) -> None:
+    """Whoever may write a mirror could else end every night that begins with it."""
+    wanted = _lied(tmp_path, lambda line: line._replace(**lie))
+    assert from_what_is_kept(tmp_path) == from_records(tmp_path)
+    from_what_is_kept(tmp_path)
+    assert [path.read_bytes() for path in kept(tmp_path)] == wanted
+
+
+def test_no_more_is_unpacked_than_a_shard_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file may be packed from any number of bytes; the records are read instead."""
+    monkeypatch.setattr(summaries, "LARGEST", 1_000_000)
+    wanted = _lied(tmp_path, lambda line: line._replace(measures=bytes(1_000_000)))
+    assert kept(tmp_path)[0].stat().st_size < 10_000
+    assert from_what_is_kept(tmp_path) == from_records(tmp_path)
+    from_what_is_kept(tmp_path)
+    assert [path.read_bytes() for path in kept(tmp_path)] == wanted
+
+
+def _lied(root: Path, change: Callable[[summaries.Line], summaries.Line]) -> list[bytes]:
+    """A store of one run whose kept lines were changed; what was kept before."""
+    run = write_run(root, [record(1), record(2)])
+    from_what_is_kept(root)
+    before = [path.read_bytes() for path in kept(root)]
+    folder, name = root / "runs" / run.id, "jobs-0000.jsonl.zst"
+    lines = Records(summarise, measure).of(folder / name)
+    lie = summaries.Writing(root, folder, MAKER)
+    lie.add(name, summaries.manifest(folder)[name].sha256, [change(lines[0]), *lines[1:]])
+    lie.commit()
+    return before
 
 
 # --- a night's own copy ----------------------------------------------------------------------

@@ -357,12 +357,14 @@ def packed(body: bytes) -> bytes:
     return zstd.compress(body, options=_PARAMETERS)
 
 
-def unpacked(frame: bytes) -> bytes | None:
-    """What a frame holds; None where it is damaged."""
+def unpacked(frame: bytes, *, most: int) -> bytes | None:
+    """What a frame holds; None where it is damaged, or holds more than `most` bytes."""
+    reader = zstd.ZstdDecompressor()
     try:
-        return zstd.decompress(frame)
+        text = reader.decompress(frame, max_length=most)
     except zstd.ZstdError:
         return None
+    return text if reader.eof and not reader.unused_data else None
 
 
 def sha256(path: Path) -> str:

@@ -6,7 +6,8 @@ summaries/runs.20261123T021400Z.3f9c01d2a4b5c6d7.zst    kind, run, what made it
 
 It is a cache beside the runs, which stay the only truth. What is missing, damaged, made by another
 version, or about another shard than the one that run.json names, is passed over, and the records
-are read instead; so the files are made where they are missing, whoever reads the runs.
+are read instead; so is what is at odds with itself, lest nonsense end every night. So the
+files are made where they are missing, whoever reads the runs.
 """
 
 import itertools
@@ -32,6 +33,8 @@ _SKIPPED = b"\x50\x2a\x4d\x18\x04\x00\x00\x00"
 _HEAD = len(_SKIPPED) + 4
 #: How much of what made it stands in a file's name.
 _MARK = 16
+#: Bytes that a frame may hold: a shard is of 64 MB, and its lines are a small part of it.
+LARGEST = 128 * 1024 * 1024
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -65,6 +68,15 @@ class _Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _decode = msgspec.msgpack.Decoder(_Block).decode
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """No more of a row than whose it is."""
+
+    id: str
+
+
+_row = msgspec.msgpack.Decoder(_Named).decode
 
 
 def line_of(record: Record, row: JobRow, digest: str, measures: tuple[Measure, ...] = ()) -> Line:
@@ -160,6 +172,7 @@ class Kept(msgspec.Struct, frozen=True):
             and (block.made_by, block.shard) == (self.made_by, shard.name)
             and (block.sha256, len(block.lines)) == (written.sha256, written.lines)
             and _size(shard) == written.bytes
+            and all(map(_is_one_jobs, block.lines))
         )
 
 
@@ -184,6 +197,14 @@ def manifest(folder: Path) -> Mapping[str, Written]:
         with suppress(SnapshotError, msgspec.DecodeError, RecursionError):
             return msgspec.json.decode(files.read(folder / name), type=_Manifest).files
     return {}
+
+
+def _is_one_jobs(line: Line) -> bool:
+    """Whether a line's id, its short form and its row are of one job."""
+    try:
+        return line.id == _row(line.row).id and line.form == form(line.id)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -219,7 +240,7 @@ def _next(file: BinaryIO, left: int) -> bytes | None:
 
 
 def _block(body: bytes) -> _Block | None:
-    text = files.unpacked(body)
+    text = files.unpacked(body, most=LARGEST)
     try:
         return None if text is None else _decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
