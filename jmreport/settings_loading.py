@@ -9,29 +9,21 @@ Every mistake names the place it was made in (`jmreport.toml: api.url`, `JMREPOR
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
+from typing import Any, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import fields, replace
 
-from jmreport import durations
 from jmreport.errors import UsageError
-from jmreport.mailboxes import mailbox, server
-from jmreport.models import JOB_STATUSES
 from jmreport.settings import (
-    ATTACHMENTS,
-    DEEDS,
-    FORMATS,
-    GATES,
-    MODES,
     Settings,
 )
+from jmreport.settings_checks import BUCKETS, SCHEME, expected, shown, wrong_with
 from jmreport.settings_keys import KEYS, LISTS, SECTIONS, Key
 
 #: The file that is read where no other is named.
@@ -61,20 +53,8 @@ _OF_A_SERVICE = tuple(
     )
 )
 
-#: What begins so is in a bucket, and no path.
-BUCKETS = "gs://"
-#: What looks like an address: of any scheme, also one that is misspelt.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
 #: What no UTF-8 can hold.
 _SURROGATES = re.compile("[\ud800-\udfff]")
-
-#: What to say of a bucket that a key cannot name.
-_NO_BUCKET = "this is a path on this machine"
-_NOT_THERE = {
-    "snapshots.dir": "snapshots lie in a folder, and snapshots.mirror names their twin in a bucket",
-    "site.dir": "pages are written to a folder, and publish.to names where they go in a bucket",
-}
 
 #: Names under which people look for a place to write a secret down.
 SECRETS = ("token", "password", "secret", "bearer", "authorization")
@@ -233,7 +213,7 @@ def _unknown(file: Path, path: str, value: object) -> UsageError:
 
 
 def _in_file(key: Key, value: Any, folder: Path, place: str) -> Any:
-    if key.is_path and isinstance(value, str) and value and not _SCHEME.match(value):
+    if key.is_path and isinstance(value, str) and value and not SCHEME.match(value):
         return str(folder / _at_home(value, place))
     if isinstance(value, datetime | date):  # TOML has dates of its own; the API wants text
         return value.isoformat()
@@ -248,7 +228,7 @@ def _at_home(path: str, place: str) -> str:
         return str(Path(path).expanduser())
     except RuntimeError as error:
         raise UsageError(
-            f"{place}: nobody knows the home folder that {_shown(path)} begins with",
+            f"{place}: nobody knows the home folder that {shown(path)} begins with",
             hint="write the path from the root on; a folder of that name is ./~name",
         ) from error
 
@@ -409,7 +389,7 @@ def _check_mail(settings: Settings, site: Path) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(
-            f"teams: two are called {_shown(twice)}", hint="give each a name of its own"
+            f"teams: two are called {shown(twice)}", hint="give each a name of its own"
         )
 
 
@@ -436,50 +416,16 @@ def _check(key: Key, given: Value) -> None:
         value = msgspec.convert(given.value, key.type)
     except msgspec.ValidationError as error:
         # A header may carry a password, so its value is never shown.
-        found = "" if key.path == "api.headers" else f", not {_shown(given.value)}"
+        found = "" if key.path == "api.headers" else f", not {shown(given.value)}"
         raise UsageError(
-            f"{given.place}: expected {_expected(key)}{found}", hint=key.meaning
+            f"{given.place}: expected {expected(key)}{found}", hint=key.meaning
         ) from error
     for text in _texts(value):
         if "\0" in text:
             raise UsageError(f"{given.place}: holds a NUL character", hint=key.meaning)
-    wrong = _wrong(key, value) if value is not None else None
+    wrong = wrong_with(key, value) if value is not None else None
     if wrong:
         raise UsageError(f"{given.place}: {wrong}", hint=key.meaning)
-
-
-def _expected(key: Key) -> str:
-    """A key's type and limits in words: "a whole number from 1 to 64"."""
-    base, meta = get_args(key.type)[0], key.meta
-    for part in get_args(base):
-        if get_origin(part) is Annotated:  # a number that may be left out
-            base, meta = get_args(part)
-    if get_origin(base) is Literal:
-        return "one of " + ", ".join(get_args(base))
-    words = {int: "a whole number", float: "a number", bool: "true or false"}
-    origin = get_origin(base)
-    if origin is tuple:
-        return "a list of texts" + (f", {meta.min_length} at least" if meta.min_length else "")
-    if origin is dict:
-        return "a table of numbers" if float in get_args(base) else "a table of texts"
-    if base not in words:
-        return "text" + (f" of 1 to {meta.max_length} characters" if meta.max_length else "")
-    return words[base] + _limits(meta)
-
-
-def _limits(meta: Meta) -> str:
-    if meta.gt is not None:
-        return f" above {meta.gt} and up to {meta.le}"
-    if meta.ge is None:
-        return ""
-    return f" of at least {meta.ge}" if meta.le is None else f" from {meta.ge} to {meta.le}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _texts(value: object) -> Iterable[str]:
@@ -490,238 +436,3 @@ def _texts(value: object) -> Iterable[str]:
         return tuple(each for each in held if isinstance(each, str))
     items = value if isinstance(value, tuple | list) else ()
     return tuple(item for item in items if isinstance(item, str))
-
-
-# What a type cannot say. Each gives words for what is wrong, or None.
-
-
-def _wrong(key: Key, value: Any) -> str | None:
-    if key.is_local:
-        return _on_this_machine(key, value)
-    check = CHECKS.get(key.path)
-    return check(value) if check else None
-
-
-def _on_this_machine(key: Key, path: str) -> str | None:
-    """An address would be a folder called `gs:`, on a disk that may go with the machine."""
-    if path.startswith(BUCKETS):
-        return f"{path} is a bucket; {_NOT_THERE.get(key.path, _NO_BUCKET)}"
-    if _SCHEME.match(path):
-        return f"expected a path, not the address {_shown(path)}"
-    return None
-
-
-def _address(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return f"not an address: {error}"
-    if parts.username is not None or parts.password is not None:
-        return "holds a user or a password; secrets are never settings"
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return f"not an address with http:// or https://: {_shown(url)}"
-    if parts.query or parts.fragment or re.search(r"\s", url):
-        return f"an address without spaces, ? and #, not {_shown(url)}"
-    return None
-
-
-def _instant(text: str) -> str | None:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        return f"{_shown(text)} is not a date with an offset, like 2026-11-23T02:14:00Z"
-    try:
-        at.astimezone(UTC)
-    except OverflowError:
-        return f"{_shown(text)} is out of the calendar's range: its year in UTC is not 1 to 9999"
-    return None
-
-
-def _duration(text: str) -> str | None:
-    if durations.read(text) is None:
-        return f"{_shown(text)} is no length of time; {durations.HOW}"
-    return None
-
-
-def _zone(name: str) -> str | None:
-    from zoneinfo import ZoneInfo, available_timezones
-
-    try:
-        ZoneInfo(name)
-        return None
-    except (KeyError, ValueError, OSError):  # not known, not a name, a folder of zones
-        pass
-    zones, wanted = sorted(available_timezones()), name.lower()
-    near = [zone for zone in zones if zone.lower().rpartition("/")[2] == wanted]
-    if not near and "/" in name:  # short names look alike and are hours apart: CEST, EST
-        near = get_close_matches(name, zones, n=1)
-    guess = f"; did you mean {near[0]}?" if near else ", such as UTC or Europe/Berlin"
-    return f"no time zone is called {_shown(name)}{guess}"
-
-
-def _length(text: str) -> str | None:
-    if durations.long(text) is None:
-        return f"{_shown(text)} is no length of time, such as 400d, 13w or 2y (100 years at most)"
-    return None
-
-
-def _patterns(patterns: tuple[str, ...]) -> str | None:
-    for pattern in patterns:
-        try:
-            matches_nothing = re.compile(pattern).match("") is not None
-        except re.error as error:
-            return f"not a regular expression: {_shown(pattern)} ({error})"
-        if matches_nothing:
-            return f"{_shown(pattern)} matches the empty text, so it would match everywhere"
-    return None
-
-
-def _headers(headers: dict[str, str]) -> str | None:
-    for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            return f"{_shown(name)} is not a header's name"
-        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            return f"the value of {name} holds characters that a header cannot carry"
-    return None
-
-
-def _bucket(to: str) -> str | None:
-    """A folder may be called anything; of other schemes none is known."""
-    if to.startswith(BUCKETS):
-        name = to.removeprefix(BUCKETS).partition("/")[0]
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", name):
-            return f"no bucket can be called {_shown(name)}"
-    elif not to:
-        return "names neither a bucket nor a folder"
-    elif _SCHEME.match(to):
-        return f"only gs:// and folders are known, not {_shown(to)}"
-    return None
-
-
-def _one_of(known: tuple[str, ...]) -> Callable[[tuple[str, ...]], str | None]:
-    def check(given: tuple[str, ...]) -> str | None:
-        wrong = next((word for word in given if word not in known), None)
-        return None if wrong is None else f"{_shown(wrong)} is not one of {', '.join(known)}"
-
-    return check
-
-
-def _statuses(given: tuple[str, ...]) -> str | None:
-    """A word that the API doesn't have would be an error at the server, or an empty list."""
-    wrong = next((word for word in given if word not in JOB_STATUSES), None)
-    return None if wrong is None else no_status(wrong)
-
-
-def no_status(word: str) -> str:
-    """What to say of a word that is none of the API's statuses."""
-    near = get_close_matches(word.title(), JOB_STATUSES, n=1)
-    guess = f"; did you mean {near[0]}?" if near else "."
-    return f"{_shown(word)} is no status of the API{guess} There are {', '.join(JOB_STATUSES)}"
-
-
-def _prices(given: dict[str, float]) -> str | None:
-    """Each is held to the limits of the price of everybody's hour: no page can tell of nan USD."""
-    hour = KEYS["prices.hour"]
-    for task, price in given.items():
-        try:
-            msgspec.convert(price, hour.type)
-        except msgspec.ValidationError:
-            return f"{_shown(task)}: expected {_expected(hour)}, not {_shown(price)}"
-    return None
-
-
-def _mailbox(text: str) -> str | None:
-    try:
-        mailbox(text)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def _mailboxes(texts: tuple[str, ...]) -> str | None:
-    return next((wrong for text in texts if (wrong := _mailbox(text))), None)
-
-
-def _server(text: str) -> str | None:
-    try:
-        server(text)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def _folder_address(url: str) -> str | None:
-    """Where a folder of pages is hosted: a page's address would make every link of mails dead."""
-    wrong = _address(url)
-    page = urlsplit(url).path.rpartition("/")[2] if wrong is None else ""
-    if page.lower().endswith((".html", ".htm")):
-        return f"the folder's address, without {page}, not {_shown(url)}"
-    return wrong
-
-
-def _origin(url: str) -> str | None:
-    """An address of a server of ours: nothing behind its host and port."""
-    wrong = _address(url)
-    if wrong is None and urlsplit(url).path not in ("", "/"):
-        return f"an address without a path, not {_shown(url)}"
-    return wrong
-
-
-def _keys_address(url: str) -> str | None:
-    """Where keys are read that decide who somebody is: nobody on the way may change them."""
-    wrong = _address(url)
-    parts = urlsplit(url)
-    if wrong is None and parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1"):
-        return f"an https:// address, not {_shown(url)}"
-    return wrong
-
-
-def _scopes(given: tuple[str, ...]) -> str | None:
-    """Each becomes one word of a request."""
-    wrong = next((each for each in given if not re.fullmatch(r"[!#-+\--\[\]-~]+", each)), None)
-    return None if wrong is None else f"{_shown(wrong)} is no scope: it is one word, without commas"
-
-
-def _mode(given: str) -> str | None:
-    return None if given in MODES else f"{_shown(given)} is not one of {', '.join(MODES)}"
-
-
-def _who(given: str) -> str | None:
-    if re.fullmatch(r"(\*|[^\s@*]+)@[^\s@*]+|[^\s@*]+", given):
-        return None
-    return f"{_shown(given)} is neither an address nor *@ and a domain"
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "api.url": _address,
-    "api.headers": _headers,
-    "api.google_scopes": _scopes,
-    "site.url": _folder_address,
-    "collect.status": _statuses,
-    "collect.start": _instant,
-    "collect.end": _instant,
-    "collect.submission": _instant,
-    "report.timezone": _zone,
-    "nightly.deadline": _duration,
-    "prices.tasks": _prices,
-    "redact.patterns": _patterns,
-    "gate.fail_on": _one_of(GATES),
-    "prune.keep": _length,
-    "site.formats": _one_of(FORMATS),
-    "mail.reply_to": _mailbox,
-    "mail.sender": _mailbox,
-    "mail.smtp": _server,
-    "publish.to": _bucket,
-    "actions.site": _bucket,
-    "snapshots.mirror": _bucket,
-    "teams.attach": _one_of(ATTACHMENTS),
-    "teams.to": _mailboxes,
-    "actions.url": _origin,
-    "actions.mode": _mode,
-    "actions.keys_url": _keys_address,
-    "actions.allow.who": _who,
-    "actions.allow.actions": _one_of(DEEDS),
-}

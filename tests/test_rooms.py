@@ -55,6 +55,7 @@ PARTS = {
         "remembered",
         "report",
         "settings",
+        "settings_checks",
         "settings_example",
         "settings_keys",
         "settings_loading",

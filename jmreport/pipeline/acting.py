@@ -15,7 +15,7 @@ from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Source
 from jmreport.records import JobRow
 from jmreport.settings import Settings
-from jmreport.settings_loading import no_status
+from jmreport.settings_checks import no_status
 
 if TYPE_CHECKING:
     from jmreport.snapshots import Store
