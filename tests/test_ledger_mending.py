@@ -161,6 +161,7 @@ def test_a_line_a_page_of_another_shape_is_not_read(
     of_a_later_version(ledger_of(folder))
     with closing(sqlite3.connect(ledger_of(folder))) as database, database:
         database.execute("ALTER TABLE pages ADD COLUMN made REAL")
+        database.execute("ALTER TABLE ids RENAME COLUMN owner TO page")
     assert made(folder).items() >= whole.items()
     assert {address for address, _, _ in all_files(ledger_of(folder))} == whole.keys()
 

@@ -88,6 +88,8 @@ _CACHE = "PRAGMA cache_size = -8192"
 _VERSION = 2
 #: The version that had a line a file.
 _OLD = 1
+#: What tells of pages, with its columns.
+_OF_PAGES = {"pages": ["owner", "content", "kept", "files"], "ids": ["owner", "id"]}
 #: What saves time, as long as the pages are those that it was told with.
 _SAVING = ("seals", "briefs", "lists", "strangers", "seen", "settled", *TABLES)
 #: Its name within the site's own folder.
@@ -155,12 +157,13 @@ def _bring_forward(database: sqlite3.Connection) -> None:
 
 def _forget_but_told(database: sqlite3.Connection, version: int) -> None:
     """Leaves of a ledger of another version what nobody could make again."""
-    for table in _SAVING:
+    # No line of which nobody knows what it says. Whatever else a line of a page may say, a page
+    # that is not as it was is made again.
+    going = {table for table, columns in _OF_PAGES.items() if _columns(database, table) != columns}
+    if version == _OLD:  # beside a line a file, it is what a later version left there
+        going.add("pages")
+    for table in (*going, *_SAVING):
         database.execute(f"DROP TABLE IF EXISTS {table}")
-    # Beside a line a file, what a later version left there; and no line of which nobody knows what
-    # it says. Whatever else a line may say, a page that is not as it was is made again.
-    if version == _OLD or _columns(database, "pages") != ["owner", "content", "kept", "files"]:
-        database.execute("DROP TABLE IF EXISTS pages")
     database.execute(_TABLE)
     database.execute(spelled.TABLE)
     if version == _OLD and _columns(database, "files"):  # none of one that was mended
