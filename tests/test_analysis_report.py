@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from jmreport.analysis import analyse, contexts
 from jmreport.analysis.coverage import listed_until
 from jmreport.analysis.nights import Nights
+from jmreport.analysis.rows import NO_INPUTS
 from jmreport.errors import SnapshotError, UsageError
 from jmreport.history import Held
 from jmreport.placed import ByValue
@@ -432,6 +433,45 @@ def test_a_key_of_five_of_the_last_seven_nights_is_missed(nights: int, missing: 
     assert found.counts.missing == missing == len(found.missing)
     again = job("now", None, "Running", found=8, submission=night(8) - HOUR)
     assert report([*entries, again], runs(9)).counts.missing == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "key", "known"),
+    [
+        ({"sample": "b", "lane": "1"}, "", True),
+        ({}, "inputs that were read", True),
+        ({}, "", False),
+        ({}, NO_INPUTS, False),
+        ({"sample": "b"}, "", False),  # its detail may tell the lane
+    ],
+)
+@pytest.mark.parametrize("status", ["Succeeded", "Running"])
+def test_an_unread_job_is_no_other_works_where_it_is_known_whose_it_is(
+    labels: dict[str, str], key: str, known: bool, status: str
+) -> None:
+    """Else it may be that work's, and nobody knows."""
+    a = {"sample": "a", "lane": "1"}
+    steady = [ended(number, "Succeeded", labels=a) for number in range(1, 8)]
+    failing = ended(6, "Failed", labels={"sample": "f", "lane": "1"})
+    end = None if status == "Running" else night(8) - HOUR
+    row: dict[str, Any] = {"labels": labels, "key": key, "readable": False}
+    other = job("other", end, status, found=8, **row)
+    counts = report([*steady, failing, other], runs(9), identity_labels=("sample", "lane")).counts
+    assert (counts.missing, counts.not_run, counts.maybe_missing) == (
+        (1, 1, 0) if known else (0, 0, 1)
+    )
+
+
+def test_a_job_that_was_lost_unread_long_ago_is_nobodys_of_tonight() -> None:
+    """For as long as states are kept it may be."""
+
+    def missed(lost: int) -> tuple[int, int]:
+        steady = [ended(number, "Succeeded") for number in range(10, 17)]
+        gone = job("gone", None, "Running", found=lost, readable=False, key="")
+        counts = report([*steady, gone], runs(18)).counts
+        return counts.missing, counts.maybe_missing
+
+    assert (missed(9), missed(10)) == ((1, 0), (0, 1))
 
 
 def test_work_that_a_filter_may_have_kept_out_is_not_missed() -> None:

@@ -342,6 +342,16 @@ def test_too_few_nights_say_nothing_about_what_is_missing() -> None:
     assert {row.missing.text for row in _rows([*map(_summary, range(1, 4))])} == {"0"}
 
 
+def test_what_may_be_missing_is_no_0_in_the_calendar() -> None:
+    """Nobody knows of which work the job is that could not be read."""
+    nights = [_summary(number) for number in range(8)]
+    unsure = replace(nights[6], counts=ReportCounts(maybe_missing=2))
+    some = replace(nights[7], counts=ReportCounts(maybe_missing=2, missing=1))
+    *_, told, besides = _rows([*nights[:6], unsure, some])
+    assert (told.missing.text, told.missing.why) == ("", "a job could not be read")
+    assert besides.missing.text == "1"
+
+
 def test_a_count_that_a_nights_filter_hid_is_no_0_in_the_calendar() -> None:
     hidden = replace(_summary(1), filters=Filters(status=("Succeeded",)))
     row = _rows([_summary(0), hidden])[-1]
@@ -356,7 +366,7 @@ def test_a_night_of_before_that_did_not_note_its_filter_or_what_is_stuck_is_stil
     whole = replace(_summary(1), flows=(flow,), filters=Filters(name="wf"), left_out=3)
     kept_then = msgspec.to_builtins(whole)
     del kept_then["filters"], kept_then["left_out"], kept_then["flows"][0]["stuck"]
-    for count in ("not_run", "lapsed", "unjudged"):
+    for count in ("not_run", "lapsed", "unjudged", "maybe_missing"):
         del kept_then["counts"][count]
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(kept_then), type=NightSummary)
     assert (read.filters, read.left_out, read.flows[0].stuck) == (None, None, None)
@@ -522,7 +532,7 @@ def test_every_count_has_a_usual_night_once_there_are_five() -> None:
     """But for those that older nights did not note."""
     nights = [_summary(number, new=number % 3) for number in range(8)]
     usual = night.usual_counts(nights, UTC)
-    unnoted = {"not_run", "lapsed", "unjudged", "hidden"}
+    unnoted = {"not_run", "lapsed", "unjudged", "hidden", "maybe_missing"}
     assert set(usual) == set(ReportCounts.__struct_fields__) - unnoted
     assert (usual["new"].median, usual["new"].nights, usual["fixed"].median) == (1, 6, 0)
     assert night.usual_counts(nights[:5], UTC) == {}

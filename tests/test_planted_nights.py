@@ -249,6 +249,7 @@ def test_the_last_nights_data_says_the_same_as_its_page(site: Site, keys: Keys) 
         "not_run": 0,
         "lapsed": 0,
         "unjudged": 0,
+        "maybe_missing": 0,
     }
 
 

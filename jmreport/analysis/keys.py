@@ -19,6 +19,7 @@ from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.analysis.hiding import Hiding
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import KEPT_NIGHTS, Nights
+from jmreport.analysis.rows import NO_INPUTS
 from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
@@ -39,6 +40,18 @@ def key_of(row: JobRow, identity: Sequence[str]) -> Key:
     if identity and any(label in row.labels for label in identity):
         return (row.name, *(row.labels.get(label, "") for label in identity))
     return (row.name, row.key) if row.key else (row.name, "", row.id)
+
+
+def knows_key(row: JobRow, identity: Sequence[str]) -> bool:
+    """Whether it is known of which piece of work a job is, be its detail readable or not.
+
+    The labels that its list has may say so, or the inputs that an earlier run read. Where one label
+    of several is not in the list the detail may have it.
+    """
+    if row.readable or (identity and all(label in row.labels for label in identity)):
+        return True
+    told_by_labels = any(label in row.labels for label in identity)
+    return not told_by_labels and row.key not in ("", NO_INPUTS)
 
 
 def digest_of(key: Key) -> bytes:
@@ -82,7 +95,8 @@ class Verdicts(NamedTuple):
     `not_run` are those of `failing` that keep their state from before, for nothing of them ran
     tonight. `lapsed` failed as the previous run told, and have no state any more: nobody can say
     that they are mended. `hidden` are jobs that failed and that a success of other work hides
-    (hiding.py).
+    (hiding.py). `maybe_missing` would be missing, and a job of their workflow may be theirs of
+    which nobody knows the key.
     """
 
     failing: list[KeyState]
@@ -93,6 +107,7 @@ class Verdicts(NamedTuple):
     not_run: frozenset[Key] = frozenset()
     lapsed: Sequence[Entry] = ()
     hidden: Sequence[Entry] = ()
+    maybe_missing: Sequence[Entry] = ()
 
     def of(self, has: Callable[[Entry], bool]) -> "Verdicts":
         """The part of those who have some of the jobs: a key is theirs whose newest job is.
@@ -115,13 +130,15 @@ class Verdicts(NamedTuple):
             flaky=[state for state in self.flaky if has(state.entry)],
             lapsed=[entry for entry in self.lapsed if has(entry)],
             hidden=[entry for entry in self.hidden if has(entry)],
+            maybe_missing=[entry for entry in self.maybe_missing if has(entry)],
         )
 
 
 class Standings(NamedTuple):
     """How keys stand after a run: their states, and the newest job of each that ran in its night.
 
-    `unkeyed` are workflows with a job in that night of which nobody knows the key.
+    `unkeyed` are workflows with a job in that night, or one that may still run, of which nobody
+    knows the key.
     """
 
     states: dict[Key, KeyState]
@@ -256,8 +273,15 @@ class Keys:
                 whole.active = row.id
         if self._hiding and ended is not None and (says := verdict(row)):
             self._hiding.take(key, entry, ended, failed=says == "Failed")
-        if not row.readable and (ended is None or nights.index(ended) == nights.tonight):
+        if not knows_key(row, self._identity) and self._may_be_of_tonight(entry, ended):
             self._unkeyed.add(row.name)
+
+    def _may_be_of_tonight(self, entry: Entry, ended: datetime | None) -> bool:
+        """Whether a job ended tonight, or may still run: not one that was lost long ago."""
+        nights = self._nights
+        if ended is None:
+            return nights.keeps(nights.seen(entry))
+        return nights.index(ended) == nights.tonight
 
     def remember(self, before: Before, others: Container[str]) -> None:
         """Tells of the jobs that did the same work and were not taken, as far as they say anything.
@@ -303,7 +327,7 @@ class Keys:
     def verdicts(self, history: History) -> Verdicts:
         """What became of every key up to now, and compared with the previous run."""
         nights = self._nights
-        states, missing, lapsed = [], [], list[str]()
+        states, missing, maybe_missing, lapsed = [], list[str](), list[str](), list[str]()
         before: dict[Key, Together[_Told] | None] = {}
         for key, known in self._sorted():
             state, told_before = _state(key, known, nights), _before(known, nights)
@@ -312,8 +336,8 @@ class Keys:
                 before[key] = told_before
             if state is None and _lapsed(known, nights):
                 lapsed.append(together(known.told)[-1].newest.id)
-            if nights.can_miss and known.latest and key[0] not in self._unkeyed and _missing(known):
-                missing.append(known.latest)
+            if nights.can_miss and known.latest and _missing(known):
+                (maybe_missing if key[0] in self._unkeyed else missing).append(known.latest)
         failed = {
             key: told.newest.id for key, told in before.items() if told is not None and told.failed
         }
@@ -335,6 +359,7 @@ class Keys:
             ),
             lapsed=sorted(history.of(lapsed).values(), key=_by_workflow),
             hidden=sorted(history.of(hidden).values(), key=_by_workflow),
+            maybe_missing=sorted(history.of(maybe_missing).values(), key=_by_workflow),
         )
 
     def _not_run(self, state: KeyState) -> bool:

@@ -340,6 +340,7 @@ class _Making:
             fixed=len(verdicts.fixed),
             failing=len(verdicts.failing),
             missing=len(verdicts.missing),
+            maybe_missing=len(verdicts.maybe_missing),
             not_run=len(verdicts.not_run),
             lapsed=len(verdicts.lapsed),
             unjudged=len(unjudged),

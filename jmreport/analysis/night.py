@@ -27,7 +27,7 @@ SAME_KIND_OF_DAY = 28
 FEWEST_NIGHTS = 5
 _SATURDAY = 5
 #: Counts that nights of the past may not have noted.
-_NOT_COMPARED = ("not_run", "lapsed", "unjudged", "hidden")
+_NOT_COMPARED = ("not_run", "lapsed", "unjudged", "hidden", "maybe_missing")
 #: Nights whose jobs are named.
 NAMED_NIGHTS = 31
 

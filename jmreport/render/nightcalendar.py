@@ -28,6 +28,8 @@ class Counted(Struct, frozen=True):
 _FIRST = Counted("", why="nothing to compare with")
 #: What is said of missing work where it was too early to miss any.
 _EARLY = Counted("", why="too few nights before")
+#: And where what seems missing may be a job that nobody knows again.
+_UNREAD = Counted("", why="a job could not be read")
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -131,6 +133,11 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo, *, e
             return Counted("", why=filtered.UNSEEN)
         return Counted(words.number(count), href)
 
+    def missing() -> Counted:
+        if not counts.missing and (early or counts.maybe_missing):
+            return _EARLY if early else _UNREAD
+        return on_page("missing")
+
     def on_page(name: str) -> Counted:
         count = getattr(counts, name)
         return counted(name, count, f"{page}#{name.replace('_', '-')}" if count else "")
@@ -147,7 +154,7 @@ def _row(summary: NightSummary, report: Report, lists: Lists, zone: tzinfo, *, e
         fixed=_FIRST if first else on_page("fixed"),
         still_failing=_FIRST if first else on_page("still_failing"),
         stuck=on_page("stuck"),
-        missing=_EARLY if early and not counts.missing else on_page("missing"),
+        missing=missing(),
     )
 
 

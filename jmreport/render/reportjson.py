@@ -39,7 +39,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     `not_run` are some of still_failing: nothing of them ran in this night. `lapsed` failed in the
     report before, and did not run for so long that nobody can say how they stand. `unjudged` run
     for over 12 hours, and no baseline says whether they are stuck. `hidden` failed, and a success
-    of other work with the same identity labels hides them.
+    of other work with the same identity labels hides them. `maybe_missing` ran on most nights and
+    not on this one, but for a job of the same workflow that may be theirs: it could not be read.
     """
 
     new: Count
@@ -55,6 +56,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     lapsed: Count = 0
     unjudged: Count = 0
     hidden: Count = 0
+    maybe_missing: Count = 0
 
 
 class KnownJson(Struct, frozen=True, kw_only=True):

@@ -105,7 +105,8 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     `not_run` are some of `still_failing`: nothing of them ran in this night. `lapsed` failed in the
     report before, and did not run for so long that nobody can say how they stand. `unjudged` run
     for long, and no baseline says whether they are stuck. `hidden` failed, and a success of other
-    work with the same identity labels hides them. Nights that did not note them have 0.
+    work with the same identity labels hides them. `maybe_missing` would be missing, and a job of
+    their workflow may be theirs that could not be read. Nights that did not note them have 0.
     """
 
     new: int = 0
@@ -121,6 +122,7 @@ class ReportCounts(Struct, frozen=True, kw_only=True):
     lapsed: int = 0
     unjudged: int = 0
     hidden: int = 0
+    maybe_missing: int = 0
 
 
 class SloReport(Struct, frozen=True, kw_only=True):
