@@ -167,7 +167,7 @@ def test_a_job_that_says_no_more_than_that_it_failed_blames_its_failed_sub_workf
 
 
 def test_the_sub_workflow_that_a_failure_names_is_blamed_first() -> None:
-    """By its id, else by the call that started it, whole or by its last part, and its shard."""
+    """By its id, else by the call that started it, whole or by a part of it, and its shard."""
     shards = [{"shardIndex": n, "jobId": f"s{n}", "executionStatus": "Failed"} for n in range(9)]
     calls = (
         {"name": "one", "jobId": "a", "executionStatus": "Failed"},
@@ -178,6 +178,9 @@ def test_the_sub_workflow_that_a_failure_names_is_blamed_first() -> None:
     assert blames(*calls, failures=[{**told, "taskName": "x", "jobId": "s5"}])[0] == "s5"
     assert blames(*calls, failures=[{**told, "taskName": "many"}])[0] == "s0"
     assert blames(*calls, failures=[{**told, "taskName": "wf.many", "shardIndex": 8}])[0] == "s8"
+    own = {"name": "Align", "executionStatus": "Failed"}
+    for task in ("one.Sort", "wf.one.Sort"):
+        assert blames(own, *calls, failures=[{**told, "taskName": task}])[0] == "a"
 
 
 def test_a_job_that_failed_in_a_task_of_its_own_or_did_not_fail_blames_nobody() -> None:

@@ -344,8 +344,11 @@ def _blames(job: str, failure: Failure | None, detail: Tree, calls: _Calls) -> I
 
 
 def _is_of(task: str, started: _Started) -> bool:
-    """Whether the task that a failure names, whole or by its last part, started a sub-workflow."""
-    return started.task in (task, task.rpartition(".")[2])
+    """Whether the task that a failure names, whole or by a part of it, started a sub-workflow.
+
+    Some name the workflow before it (wf.Aligning), some the task below it (Aligning.Sort).
+    """
+    return started.task in (task, *task.split("."))
 
 
 def _failed_tasks(detail: Tree, calls: _Calls) -> tuple[str, ...]:
