@@ -78,8 +78,8 @@ DEFINITIONS = (
     ),
     Definition(
         word="Missing",
-        meaning="A key that ran on at least 5 of the last 7 nights and not in this one. Where a job "
-        "of its workflow could not be read that may be this key's, nobody knows.",
+        meaning="A key that ran on at least 5 of the last 7 nights and not in this one. Where a "
+        "job of its workflow could not be read that may be this key's, nobody knows.",
     ),
     Definition(
         word="Stuck",
