@@ -10,6 +10,7 @@ Its class is read from the second form too, so that all its jobs have one. Chang
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -164,16 +165,21 @@ def last_error_line(status_detail: str) -> str:
     return lines[-1] if lines else ""
 
 
-_PLACES = (
+#: What may begin a name of several parts.
+_NAME_BEGINS = re.compile(r"(?:^|\.)[A-Za-z]")
+
+
+def _address(found: re.Match[str]) -> str:
+    name = found[1]
+    if not _NAME_BEGINS.search(name[: max(name.rfind("."), 0)]):
+        return found[0]
+    return f"{name}:<shard>:<attempt>"
+
+
+_PLACES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # Cromwell's own address of a call: workflow.task:shard:attempt, NA where it isn't scattered.
     # Whatever is joined to it by points is read with it, once: a text may be points for pages.
-    (
-        re.compile(
-            r"(?<![\w.])(\.*+(?:(?![A-Za-z])\w++\.++)*+[A-Za-z]\w*+(?:\.++\w++)++)"
-            r":(?:\d+|NA):\d+\b"
-        ),
-        r"\1:<shard>:<attempt>",
-    ),
+    (re.compile(r"(?<![\w.])([\w.]*\w):(?:\d+|NA):\d+\b"), _address),
     (
         re.compile(
             r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?Z\b| ?[+-]\d\d:?\d\d)?)?"
