@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import permutations
 from typing import Any
@@ -168,10 +168,44 @@ def test_what_a_night_saw_run_ended_behind_it_though_its_server_tells_no_end(
     found = report([ended(1, before), late], runs(3))
     assert verdict(found) == told
     assert found.nights[-1].split.counts == {now: 1}
-    assert [group.first_seen for group in found.attention] == [night(2)] * (now == "Failed")
+    seen = [group.first_seen for group in found.attention]
+    assert len(seen) == (now == "Failed")
+    assert all(at and night(1) < at <= night(2) for at in seen)
     # A night has it for good, whatever is learned of the job later.
     later = replace(late, run=run(3).id, told_run=run(3).id, last_run=run(3).id)
     assert report([ended(1, before), later], runs(4)).nights[-1].split.counts == {}
+
+
+@pytest.mark.parametrize("end", [None, night(1) + 10 * HOUR])
+@pytest.mark.parametrize(
+    ("late", "again", "told"),
+    [("Succeeded", "Failed", (1, 0, 0, 1)), ("Failed", "Succeeded", (0, 0, 0, 0))],
+)
+def test_what_was_run_again_since_comes_behind_a_job_whose_server_tells_no_end(
+    late: str, again: str, told: tuple[int, ...], end: datetime | None
+) -> None:
+    """Also the night after: a night has it for good."""
+    since: dict[str, Any] = {"submission": night(1) - 4 * HOUR, "start": night(1) - 3 * HOUR}
+    since |= {"first": 1, "told": 2, "behind": 2}
+    then: dict[str, Any] = {"submission": night(1) + 8 * HOUR, "start": night(1) + 9 * HOUR}
+    jobs = [
+        job("z-late", None, late, found=2, **since),
+        job("again", end, again, found=2, first=2, told=2, **then),
+    ]
+    assert verdict(report(jobs, runs(3))) == told
+    assert verdict(report(jobs, runs(4))) == (0, told[0], 0, told[3])
+
+
+@pytest.mark.parametrize("failed", ["a", "b"])
+def test_of_jobs_that_were_seen_running_and_tell_no_end_none_hides_one_that_failed(
+    failed: str,
+) -> None:
+    since: dict[str, Any] = {"start": night(1) - HOUR, "first": 1, "told": 2, "behind": 2}
+    jobs = [
+        job(name, None, "Failed" if name == failed else "Succeeded", found=2, **since)
+        for name in ("a", "b")
+    ]
+    assert verdict(report(jobs, runs(3))) == (1, 0, 0, 1)
 
 
 def test_a_job_that_no_night_saw_run_and_that_tells_no_end_ended_when_it_started() -> None:

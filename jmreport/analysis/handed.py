@@ -13,7 +13,7 @@ from jmreport.analysis.nights import KEPT
 from jmreport.analysis.rows import labels_of
 from jmreport.analysis.teams import has
 from jmreport.history import History
-from jmreport.records import JobRow
+from jmreport.records import Entry
 from jmreport.report import Report
 from jmreport.report.jobs import Handed
 
@@ -21,7 +21,7 @@ from jmreport.report.jobs import Handed
 class Relabelled(NamedTuple):
     """A failed job, and the labels that two lists gave it, one after the other."""
 
-    row: JobRow
+    entry: Entry
     before: Mapping[str, str]
     now: Mapping[str, str]
 
@@ -36,7 +36,7 @@ def relabelled(
     known = dict(_failed(before))
     others = {job: labels for job, labels in _failed(now) if job in known and labels != known[job]}
     return tuple(
-        Relabelled(entry.row, known[job], others[job])
+        Relabelled(entry, known[job], others[job])
         for job, entry in sorted(history.of(sorted(others)).items())
         if entry.row.status == "Failed"
     )
@@ -58,8 +58,10 @@ def handed(
         was, has_now = (has(one.row.labels, labels) for one in (state.failed_before, state.entry))
         if was != has_now:
             (came if has_now else went).append(state.entry.row.id)
-    for row, before, now in found:
-        was, ended = has(before, labels), row.end or row.start or row.submission
+    nows = {run.id: run.now for run in report.runs}
+    for entry, before, now in found:
+        row, was = entry.row, has(before, labels)
+        ended = row.end or nows.get(entry.ended_run) or row.start or row.submission
         if row.id in failing and not was:
             came.append(row.id)
         elif was and not has(now, labels) and ended and report.now - ended <= KEPT:

@@ -43,7 +43,8 @@ class Nights:
         #: The same of all that are listed, by which states are kept: whoever compares with the
         #: report of last week keeps what those between keep, and no more.
         self._every_now = list(accumulate((run.now for run in self.listed), max))
-        self._places = {run.id: place for place, run in enumerate(self.listed)}
+        self._listed_ids = [run.id for run in self.listed]
+        self._places = {run: place for place, run in enumerate(self._listed_ids)}
         #: When each run's report told of what it found.
         self._told_by = dict(zip(self._ids, self._nows, strict=True))
         self._now_of_all = {run.id: run.now for run in runs}
@@ -69,16 +70,32 @@ class Nights:
 
         Never after the run that first told how it ended, whatever the server's clock says, and
         however often its record was written since: a night has it for good. A server that gives no
-        end is taken to mean its latest other time; of a job that a run saw active, the run that
-        found it ended, since it had not before.
+        end is taken to mean its latest other time; of a job that a run saw active, what follows
+        upon the last run that may have seen it so.
         """
         row = entry.row
         if row.active:
             return None
         if row.end is None and entry.ended_run:
-            return self._told_at(entry.ended_run)
+            return self._soonest(entry)
         told = self._told_at(entry.told_run or entry.run)
         return min(row.end or row.start or row.submission or told, told)
+
+    def _soonest(self, entry: Entry) -> datetime:
+        """When a job may have ended at the soonest that a run found ended, and others active.
+
+        So it is of the night of that run, and what began since, as the work run again, came behind
+        it. Of several that a run found so a failure is the later one: none is hidden by a success
+        of which nobody knows whether it came before.
+        """
+        told = self._told_at(entry.ended_run)
+        place = self._places.get(entry.ended_run)
+        if place is None:
+            place = bisect_left(self._listed_ids, entry.ended_run)
+        if place == 0:
+            return told
+        behind = 2 if entry.row.status == "Failed" else 1
+        return min(told, self._every_now[place - 1] + behind * timedelta.resolution)
 
     def _told_at(self, run: str) -> datetime:
         """When a run told of something: one that was stopped, by the first usable one behind it.

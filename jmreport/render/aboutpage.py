@@ -47,7 +47,7 @@ DEFINITIONS = (
         word="Night",
         meaning="The time between two runs of jmreport. A job belongs to the night in which it "
         "ended; on the first run, to the whole time frame. One that was seen active, and of which "
-        "the server tells no end, ended when a run first found it ended.",
+        "the server tells no end, belongs to the night whose run found it ended.",
     ),
     Definition(
         word="Key",
