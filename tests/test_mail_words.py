@@ -343,6 +343,21 @@ def test_a_failed_job_that_is_handed_over_is_told_to_both_teams(
     assert mail["Subject"].endswith("1 still failing of 2" if team == "li" else "1 job")
 
 
+def test_a_job_that_ran_for_long_is_handed_over_too_where_its_server_tells_no_end(
+    tmp_path: Path,
+) -> None:
+    """Its failure is as old as the run that found it, and not as its start."""
+    began = job("a1", 10).submission
+    failed = replace(job("a1", 1, "Failed"), submission=began, start=began, end=None)
+    ran = replace(failed, status="Running", failure=None, failed_tasks=())
+    over = replace(failed, labels={**failed.labels, "owner": "li"})
+    fine = [job("a2", 2), job("l2", 2, owner="li", name="other")]
+    nights = ([*own, *fine] for own in ([ran], [failed], [over]))
+    store(tmp_path / "snapshots", *nights, timeframe="ALL_TIME")
+    assert "on-change" in sent_to(tmp_path, {"owner": "ana"})
+    assert "No longer this team’s: 1 job" in seen(one(tmp_path))
+
+
 def test_a_job_that_keeps_its_team_is_not_handed_over(tmp_path: Path) -> None:
     """Whatever else is told of it: triage, or a sample's new name."""
     failed = job("a1", 1, "Failed")
