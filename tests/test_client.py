@@ -6,8 +6,10 @@
 import gzip
 import ipaddress
 import json
+import os
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +32,8 @@ from jmreport.client import Client, Patience, send
 from jmreport.client.answers import retry_after
 from jmreport.errors import (
     ActionError,
+    Exit,
+    JmreportError,
     NotOfferedError,
     RefusedError,
     ServerError,
@@ -1297,8 +1301,30 @@ def test_certificates_that_cannot_be_read_are_named(
 ) -> None:
     (tmp_path / "empty.pem").write_text("none yet\n")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / name))
-    with pytest.raises(UsageError, match=f"SSL_CERT_FILE names cannot be read: .*{why}"):
+    words = f"SSL_CERT_FILE names cannot be read: .*{why}"
+    with pytest.raises(JmreportError, match=words) as caught:
         client("http://127.0.0.1:9")
+    assert caught.value.code == Exit.FAILED
+
+
+def test_of_several_folders_of_certificates_those_that_are_there_are_trusted(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = tmp_path / "none", tmp_path / "some"
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(map(str, folders)))
+    folders[1].mkdir()
+    with served(always(200, {"id": "a"})) as server:
+        address = secured(server, certificate)
+        with client(address, tries=1) as session:
+            with pytest.raises(UnreadableError, match="its certificate is not trusted"):
+                session.job("a")
+        # By the name that OpenSSL looks for.
+        asked = ["openssl", "x509", "-noout", "-hash", "-in", str(certificate)]
+        name = subprocess.check_output(asked, text=True).strip()  # noqa: S603
+        (folders[1] / f"{name}.0").write_bytes(certificate.read_bytes())
+        with client(address) as session:
+            assert session.job("a") == {"id": "a"}
 
 
 def test_an_https_address_of_a_plain_server_says_so() -> None:

@@ -136,6 +136,19 @@ def test_a_dead_server_still_makes_a_mail_and_leaves_the_site(
     assert beat(tmp_path)["exit"] == Exit.NOTHING_USABLE
 
 
+def test_certificates_that_cannot_be_read_still_make_a_mail(
+    server: tuple[Counting, str],
+    post: Mailboxes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    outcome = night(settings(tmp_path, post.port), server[1])
+    assert outcome.exit == Exit.FAILED
+    assert "SSL_CERT_FILE names cannot be read" in outcome.summary[0]
+    assert "REPORT FAILED" in post.arrived[-1].mail["Subject"]
+
+
 def test_a_bucket_that_refuses_still_makes_a_mail(
     server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
 ) -> None:

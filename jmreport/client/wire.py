@@ -23,7 +23,7 @@ from typing import Any
 from jmreport.client.answers import Answer, Respond, Trouble, plain
 from jmreport.client.lean import httpx
 from jmreport.client.patience import STOPPED, TIME_UP, Deadline, Patience
-from jmreport.errors import UnreadableError, UsageError
+from jmreport.errors import JmreportError, UnreadableError, UsageError
 
 #: How often answers are looked at for having taken too long, in seconds.
 _WATCH = 0.5
@@ -67,20 +67,31 @@ class _InProcess(httpx.BaseTransport):
 
 def _trust() -> ssl.SSLContext:
     """Whom secure connections trust, as the environment says."""
-    name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
-    place = os.environ.get(name) or ""
+    file = os.environ.get("SSL_CERT_FILE") or ""
+    if not file:
+        folders = os.environ.get("SSL_CERT_DIR") or ""
+        return _trusted(folders, *map(_changed, folders.split(os.pathsep)))
     try:
-        return _trusted(place, Path(place).stat().st_mtime_ns if place else 0)
+        return _trusted(file, Path(file).stat().st_mtime_ns)
     except OSError as error:
         why = "no certificate is in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise UsageError(
-            f"the certificates that {name} names cannot be read: {place}: {why}",
+        # No mistake of whoever asks: a night that fails by it is told of.
+        raise JmreportError(
+            f"the certificates that SSL_CERT_FILE names cannot be read: {file}: {why}",
             hint="it names a file of trusted certificates (SSL_CERT_FILE), or a folder of them",
         ) from error
 
 
+def _changed(folder: str) -> int:
+    """When it changed; 0 for one that is not there, which OpenSSL passes over."""
+    try:
+        return Path(folder).stat().st_mtime_ns if folder else 0
+    except OSError:
+        return 0
+
+
 @lru_cache(maxsize=1)
-def _trusted(_place: str, _changed: int) -> ssl.SSLContext:
+def _trusted(_place: str, *_changes: int) -> ssl.SSLContext:
     """The same of what lies there since a change. To read it takes longer than one request."""
     return httpx.create_ssl_context()
 
