@@ -521,8 +521,9 @@ def test_a_gzip_that_was_cut_is_no_empty_answer_and_is_asked_for_again(kept: int
     [
         gzip.compress(b'{"a": ') + gzip.compress(b"1}"),
         gzip.compress(b'{"a": 1}') + b"\0" * 9,
+        gzip.compress(b'{"a": 1') + gzip.compress(b" ") * 1200 + gzip.compress(b"}"),
     ],
-    ids=["two parts", "a tail of zeros"],
+    ids=["two parts", "a tail of zeros", "many parts"],
 )
 def test_a_gzip_of_several_parts_or_with_a_tail_is_whole(body: bytes) -> None:
     with served(always(200, body, GZIP)) as server, client(server.url) as session:
@@ -548,11 +549,11 @@ def test_a_gzip_may_come_in_any_pieces(cut: int) -> None:
         assert session.job("a") == {"a": 1}
 
 
-def test_a_gzip_of_endless_empty_parts_cannot_be_unpacked() -> None:
+def test_a_gzip_of_endless_empty_parts_is_refused() -> None:
     """None of them would ever make it too large."""
-    with served(always(200, gzip.compress(b"") * 1001, GZIP)) as server:
+    with served(always(200, gzip.compress(b"") * 1002, GZIP)) as server:
         with client(server.url) as session:
-            with pytest.raises(UnreadableError, match="answer cannot be unpacked"):
+            with pytest.raises(UnreadableError, match="answer is of too many parts"):
                 session.job("a")
 
 
@@ -565,6 +566,15 @@ def test_an_answer_is_unpacked_only_as_it_was_asked_for(packing: str) -> None:
         words = f"answer is packed in a way that was not asked for: {packing}"
         with pytest.raises(UnreadableError, match=f"^{words}$"):
             session.job("a")
+
+
+def test_what_is_no_success_is_told_by_its_status_however_it_is_packed() -> None:
+    replies = in_turn((503, {"Content-Encoding": "br"}, b"x"), (200, JSON, b"{}"))
+    with served(replies) as server, client(server.url) as session:
+        assert session.job("a") == {}
+    with served(always(401, b"x", {"Content-Encoding": "deflate"})) as server:
+        with client(server.url) as session, pytest.raises(RefusedError, match="token refused"):
+            session.query(QueryJobsRequest())
 
 
 @pytest.mark.parametrize("packing", ["identity", "utf-8", "", "none"])

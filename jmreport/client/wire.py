@@ -31,8 +31,8 @@ _WATCH = 0.5
 _GZIP = 16 + zlib.MAX_WBITS
 #: What each part of a gzip begins with.
 _MAGIC = b"\x1f\x8b"
-#: Parts of a gzip, at most: empty ones would take time without end and never grow too large.
-_MOST_PARTS = 1000
+#: Empty parts of a gzip in a row, at most: they would take time without end and never be too large.
+_MOST_EMPTY = 1000
 #: Words for packed answers. We ask for gzip, once.
 _PACKINGS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"))
 #: Bytes that are unpacked at once: a small answer may hide a large one.
@@ -336,14 +336,19 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
         yield from response.iter_raw()
     elif packings in (["gzip"], ["x-gzip"]):
         yield from _out_of_gzip(response.iter_raw())
-    elif any(response.iter_raw()):
-        raise Trouble("answer is packed in a way that was not asked for", text=plain(said))
+    # What is no success is told by its status, whatever stands in it.
+    elif response.status_code < 300 and any(response.iter_raw()):
+        raise Trouble(
+            "answer is packed in a way that was not asked for",
+            status=response.status_code,
+            text=plain(said),
+        )
 
 
 def _out_of_gzip(raws: Iterator[bytes]) -> Iterator[bytes]:
     """What a gzip holds, which may be of several parts; what else follows them is not read."""
     packed = zlib.decompressobj(_GZIP)
-    begun, between, parts = False, b"", 1
+    begun, between, empty = False, b"", 0
     try:
         for raw in raws:
             begun = begun or bool(raw)
@@ -356,10 +361,12 @@ def _out_of_gzip(raws: Iterator[bytes]) -> Iterator[bytes]:
                         break
                     if not rest.startswith(_MAGIC):
                         return
-                    packed, parts = zlib.decompressobj(_GZIP), parts + 1
-                    if parts > _MOST_PARTS:
-                        raise Trouble("answer cannot be unpacked")
-                yield packed.decompress(rest, _PIECE)
+                    packed, empty = zlib.decompressobj(_GZIP), empty + 1
+                    if empty > _MOST_EMPTY:
+                        raise Trouble("answer is of too many parts")
+                if piece := packed.decompress(rest, _PIECE):
+                    empty = 0
+                    yield piece
                 rest = packed.unused_data if packed.eof else packed.unconsumed_tail
         yield packed.flush()
     except zlib.error:
