@@ -87,16 +87,19 @@ def find(
 def asks_google(api: Api, environ: Mapping[str, str]) -> bool:
     """Whether the token is Google's, since nothing that goes before it is configured.
 
-    Raises UsageError where it would be sent for everybody on the way to read.
+    Raises RefusedError where it would be sent for everybody on the way to read, unless the settings
+    say what it may do.
     """
     if environ.get(VARIABLE, "").strip() or api.token_file or not api.google_auth:
         return False
     parts = urlsplit((api.url or "").strip())
-    if parts.scheme == "http" and not _is_here(parts.hostname or ""):
-        raise UsageError(
-            f"api.google_auth: {parts.hostname} is asked by http:, and a token of Google's can be "
+    open_to_all = parts.scheme == "http" and not _is_here(parts.hostname or "")
+    if open_to_all and not api.google_scopes:
+        raise RefusedError(
+            f"Google's token is not sent to http://{parts.netloc.rpartition('@')[2]}: it could be "
             "read on the way",
-            hint="name the server by https:",
+            hint="name the server by https:, or, where the way to it is your own, say by "
+            "api.google_scopes what the token may do",
         )
     return True
 
@@ -193,7 +196,7 @@ class _Google:
     """google-auth's default credentials, refreshed some minutes before they expire."""
 
     def __init__(self, scopes: tuple[str, ...], send: Send, environ: Mapping[str, str]) -> None:
-        self._scopes = scopes
+        self.scopes = scopes
         self._send = send
         self._environ = environ
         self._lock = threading.Lock()
@@ -224,7 +227,7 @@ class _Google:
         logging.getLogger("google.auth").addHandler(logging.NullHandler())
         try:
             self._found, _ = google.auth.default(
-                scopes=self._scopes or None, request=_transport(self._send)
+                scopes=self.scopes or None, request=_transport(self._send)
             )
         except DefaultCredentialsError as error:
             self._found = self._machine() or _missing(error)
@@ -239,7 +242,7 @@ class _Google:
         if self._environ.get("NO_GCE_CHECK", "").lower() == "true":
             return None
         found: GoogleCredentials = _metadata_credentials(
-            self._environ.get("GCE_METADATA_HOST", ""), self._scopes
+            self._environ.get("GCE_METADATA_HOST", ""), self.scopes
         )
         try:
             found.refresh(_transport(self._send))  # type: ignore[no-untyped-call] # google-auth's
@@ -258,7 +261,7 @@ class _Google:
             raise RefusedError(
                 f"Google gives no token: {_said(error)}",
                 hint="run `gcloud auth application-default login` again, or check the key and "
-                f"the scopes {', '.join(self._scopes) or '(none)'}",
+                f"the scopes {', '.join(self.scopes) or '(none)'}",
             ) from error
         except GoogleAuthError as error:
             raise UnreadableError(f"no token from Google: {_said(error)}") from error

@@ -17,11 +17,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from jmreport.client import send
+from jmreport.client import Client, send
 from jmreport.credentials import Credentials, find
 from jmreport.errors import RefusedError, UnreadableError, UsageError
+from jmreport.models import QueryJobsRequest
 from jmreport.pipeline import Source
-from jmreport.pipeline.asking import credentials_for
+from jmreport.pipeline.asking import credentials_for, hider
 from jmreport.settings import Api, Settings
 
 CANARY = "ya29.canary"
@@ -367,6 +368,23 @@ def test_no_token_of_more_power_is_asked_for_at_a_servers_word(
     assert "api.google_scopes" in caught.value.hint
 
 
+def test_a_refusal_says_what_google_was_asked_for(key_file: Callable[[str], Path]) -> None:
+    """The server may need more than it named."""
+    grant = granting(3600)
+
+    def answer(seen: Seen) -> Reply:
+        return grant(seen) if seen.target == "/token" else (403, {}, b"")
+
+    with issuing(answer) as issuer:
+        key_file(issuer.host)
+        api = Api(url=f"http://{issuer.host}", google_auth=True)
+        for held, said in ((google(), ", ".join(SCOPES)), (None, "asks for a token")):
+            with Client(api, credentials=held) as session, pytest.raises(RefusedError) as caught:
+                session.query(QueryJobsRequest())
+            assert said in hider()(caught.value.message)
+            assert hider()(caught.value.hint).endswith("set api.google_scopes")
+
+
 def test_scopes_of_the_settings_are_asked_for_whatever_the_server_names(
     key_file: Callable[[str], Path],
 ) -> None:
@@ -376,9 +394,16 @@ def test_scopes_of_the_settings_are_asked_for_whatever_the_server_names(
 
 @pytest.mark.parametrize("url", ["http://jobs.example.org", "HTTP://10.0.0.1:8190/api/v1"])
 def test_no_token_of_googles_is_sent_for_others_to_read(url: str) -> None:
-    settings = Settings(api=Api(url=url, google_auth=True, google_scopes=("openid",)))
-    with pytest.raises(UsageError, match=r"api\.google_auth: .* is asked by http:"):
+    settings = Settings(api=Api(url=url, google_auth=True))
+    with pytest.raises(RefusedError) as caught:
         credentials_for(settings, source=Source(url=url), environ={})
+    host = url.split("/")[2]
+    said = f"Google's token is not sent to http://{host}: it could be read on the way"
+    assert hider(settings)(caught.value.message) == said
+    assert "api.google_scopes" in hider(settings)(caught.value.hint)
+    # Whoever says what it may do has said that it may go there.
+    pinned = Settings(api=Api(url=url, google_auth=True, google_scopes=("openid",)))
+    assert credentials_for(pinned, source=Source(url=url), environ={}) is not None
     # Another token is its owner's to send where they like; then nothing of Google's is.
     environ = {"JMREPORT_API_TOKEN": CANARY}
     assert credentials_for(settings, source=Source(url=url), environ=environ) is not None

@@ -105,6 +105,10 @@ class Authority:
         names += sorted(name.title() for name in self._extra if name.title() not in names)
         return " and ".join(names)
 
+    def scopes(self) -> tuple[str, ...]:
+        """What Google's token was asked for; nothing of any other token."""
+        return tuple(getattr(self._credentials, "scopes", ()))
+
     def _secrets(self, token: str) -> list[str]:
         values = [token, self._basic, *self._extra.values()]
         values += [value.partition(" ")[2] for value in values]

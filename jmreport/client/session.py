@@ -332,9 +332,18 @@ class Client:
         if self._authentication().get("outsideAuth") is True:
             scopes += "; it leaves some of the signing in to a service of its own"
         if not sent:
-            return RefusedError(f"the server asks for a token: {said}{scopes}", hint=HOW_TO_SIGN_IN)
+            hint = HOW_TO_SIGN_IN
+            if self._api.google_auth:
+                hint = "it says to nobody without a token which scopes it wants: set "
+                hint += "api.google_scopes"
+            return RefusedError(f"the server asks for a token: {said}{scopes}", hint=hint)
+        hint = HOW_TO_SIGN_IN
+        if asked := self._authority.scopes():
+            scopes += f"; Google was asked for {', '.join(asked)}"
+            hint = "ask whoever runs the server which scopes it wants; if it needs more, set "
+            hint += "api.google_scopes"
         return RefusedError(
-            f"the server refuses the token: {said}; sent in {sent}{scopes}", hint=HOW_TO_SIGN_IN
+            f"the server refuses the token: {said}; sent in {sent}{scopes}", hint=hint
         )
 
 

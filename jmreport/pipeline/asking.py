@@ -141,8 +141,8 @@ def credentials_for(
 ) -> Credentials | None:
     """What the server is shown; the built-in one in process asks for nothing.
 
-    Raises RefusedError where the server names scopes of too much power, UsageError where Google's
-    token would be sent in the open.
+    Raises RefusedError where the server names scopes of too much power, or where Google's token
+    would be sent in the open.
     """
     from jmreport import credentials
     from jmreport.client import send
