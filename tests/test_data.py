@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from site_cases import HOSTILE, entries, report, runs
 
 from jmreport.render import addresses, data, reportjson
+from jmreport.settings import Settings, Slo
 
 OVER = runs(2)
 JOBS = entries(80, OVER)
@@ -47,11 +48,13 @@ def test_csv_has_columns_for_what_most_jobs_have_and_one_for_the_rest() -> None:
         for number, entry in enumerate(JOBS[:3])
         for labels in [{f"{number}-{key:03}": "=v;=" for key in range(200)} | {"owner": "ana"}]
     ]
-    text = b"".join(data.table(many, addresses.job)).decode()
+    first = data.named(Settings(slo=(Slo(label="2-199=x", target=0.9),)))
+    text = b"".join(data.table(many, addresses.job, first)).decode()
     head, *lines = csv.reader(io.StringIO(text, newline=""))
     assert len(head) == len(data.COLUMNS) + 2 * data.MOST_COLUMNS + 2
     assert head[-2:] == ["more labels", "more fields"]
     assert {len(line) for line in lines} == {len(head)}
+    assert "label:2-199" in head
     owners = [dict(zip(head, line, strict=True))["label:owner"] for line in lines]
     assert owners == ["ana"] * 3
     for line, entry in zip(lines, many, strict=True):

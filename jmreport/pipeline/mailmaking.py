@@ -107,7 +107,7 @@ class Making:
 
     def letter(self, told: Told) -> Letter:
         """What the team reads."""
-        from jmreport.render import mails
+        from jmreport.render import data, mails
         from jmreport.render.guides import Guides
         from jmreport.render.theme import Theme
 
@@ -123,6 +123,7 @@ class Making:
             title=settings.site.title,
             zone=self.zone,
             version=__version__,
+            labels=data.named(settings),
         )
 
     def message(self, told: Told) -> tuple[Letter, bytes]:

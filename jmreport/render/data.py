@@ -8,12 +8,13 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
 
 from jmreport.records import Entry, JobRow, utc_text
+from jmreport.settings import Settings
 
 #: Columns of jobs.csv before its labels, named `label:<key>`, and a server's own fields, named
 #: `field:extensions.lastUpdate`; behind them `more labels` and `more fields` where there are more.
@@ -68,13 +69,28 @@ def ndjson(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byt
         )
 
 
-def table(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[bytes]:
+def named(settings: Settings) -> frozenset[str]:
+    """The labels that settings name: they have a column wherever any job has them."""
+    return frozenset(
+        [
+            *settings.report.identity_labels,
+            *settings.report.labels,
+            *(slo.label.partition("=")[0] for slo in settings.slo),
+            *(key for team in settings.teams for key in team.labels),
+        ]
+    )
+
+
+def table(
+    entries: Iterable[Entry], page: Callable[[str], str], first: Collection[str] = ()
+) -> Iterator[bytes]:
     """The same jobs as CSV (RFC 4180, UTF-8, a header line), safe to open in a spreadsheet.
 
     `entries` is read twice: for the names of labels and of a server's own fields, then for lines.
+    Labels in `first` have a column before those that more jobs have.
     """
     entries = tuple(entries)
-    labels = _Columns("label", [entry.row.labels for entry in entries])
+    labels = _Columns("label", [entry.row.labels for entry in entries], first)
     fields = _Columns("field", [entry.row.extra for entry in entries])
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
@@ -89,9 +105,11 @@ def table(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byte
 class _Columns:
     """A column for each key that most jobs have, by name; one for what else they have, as JSON."""
 
-    def __init__(self, what: str, told: Iterable[Mapping[str, str]]) -> None:
+    def __init__(
+        self, what: str, told: Iterable[Mapping[str, str]], first: Collection[str] = ()
+    ) -> None:
         counts = Counter(key for each in told for key in each)
-        often = sorted(counts, key=lambda key: (-counts[key], key))
+        often = sorted(counts, key=lambda key: (key not in first, -counts[key], key))
         self._keys = sorted(often[:MOST_COLUMNS])
         self._known = frozenset(self._keys)
         self.names = [f"{what}:{key}" for key in self._keys]

@@ -6,7 +6,7 @@ HTML and text are made of one view (mailtold.py), so that neither says what the 
 Whatever a server calls its jobs stands on one line, and the HTML stays below `LARGEST` bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import tzinfo
 from typing import Any, TypeVar
 
@@ -42,9 +42,10 @@ def letter(
     title: str,
     zone: tzinfo,
     version: str,
+    labels: Collection[str] = (),
 ) -> Letter:
-    """What a team is told of a night."""
-    attachments, left_out = _attachments(night, team, guides, places)
+    """What a team is told of a night; `labels` have a column of their own in its jobs.csv."""
+    attachments, left_out = _attachments(night, team, guides, places, labels)
     making = Telling(night, team, guides, prices, places, title, zone, version, left_out)
     pictures: tuple[Picture, ...] = ()
     chart = making.chart()
@@ -83,7 +84,7 @@ def cleaned(value: T) -> T:
 
 
 def _attachments(
-    night: Night, team: Team, guides: Guides, places: Places
+    night: Night, team: Team, guides: Guides, places: Places, labels: Collection[str]
 ) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
     """The files that a team asked for, and which of them are too large."""
     report = night.report
@@ -92,7 +93,7 @@ def _attachments(
     made, left_out = [], []
     for what in dict.fromkeys(team.attach):
         name, kind, pieces = (
-            ("jobs.csv", "text/csv", data.table(report.jobs, _page(places)))
+            ("jobs.csv", "text/csv", data.table(report.jobs, _page(places), labels))
             if what == "csv"
             else ("report.json", "application/json", [reportjson.report_json(report, guides)])
         )

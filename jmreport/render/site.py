@@ -346,7 +346,8 @@ class _Site:
     def _data(self) -> None:
         report = self.report
         self.account.stream("data/jobs.ndjson", data.ndjson(report.jobs, addresses.job))
-        self.account.stream("data/jobs.csv", data.table(report.jobs, addresses.job))
+        first = data.named(self.maker.settings)
+        self.account.stream("data/jobs.csv", data.table(report.jobs, addresses.job, first))
         self.account.file("data/report.json", reportjson.report_json(report, self.guides))
         self.account.file("data/report.schema.json", reportjson.schema())
         settings = self.maker.settings
