@@ -465,8 +465,10 @@ def test_of_two_numbers_of_parts_those_on_top_of_the_newest_run_are_merged(
         twin = replace(two.snapshots, mirror=f"{tmp_path}/twin/")
         with pytest.raises(UsageError, match=f"{NIGHT} is there in 1 part and in 2") as caught:
             merge(replace(two, snapshots=twin))
-        for place in (folder(two, "1/1").parent, tmp_path / "twin/parts" / NIGHT):
-            assert f"{place}/*-of-1" in caught.value.hint
+        here, there = folder(two, "1/1").parent, tmp_path / "twin/parts" / NIGHT
+        for of, state in ((1, "1 part"), (2, "2 parts")):
+            named = f"{here}/*-of-{of} and {there}/*-of-{of} ({state}: collected)"
+            assert named in caught.value.hint
         shutil.rmtree(folder(two, "1/1"))
         merge(two)
         collect(two, server.url, "1/1")
@@ -474,6 +476,45 @@ def test_of_two_numbers_of_parts_those_on_top_of_the_newest_run_are_merged(
     assert again.summary[0] == f"left out, since run {NIGHT} is whole in 1 part: 1/2, 2/2"
     assert [run.id for run in pipeline.runs(two)[0]] == [NIGHT, f"{NIGHT}-0002"]
     assert merge(two).summary[-1] == f"the parts of run {NIGHT}-0002 were merged before"
+
+
+@pytest.mark.parametrize(("lost", "state"), [(("1/3", "2/3", "3/3"), "failed"), (("3/3",), "")])
+def test_of_two_numbers_of_parts_those_that_brought_something_are_merged(
+    two: Settings, lost: tuple[str, ...], state: str
+) -> None:
+    """Parts that failed, or of which one was killed, stand in the way of none that are whole."""
+    with serve(a_demo(), port=0) as server:
+        server.start()
+        for shard in {"1/3", "2/3", "3/3"}.difference(lost):
+            collect(two, server.url, shard)
+        if not state:
+            killed(two, server.url, *lost)
+    for shard in lost if state else ():
+        with pytest.raises(NothingUsableError):
+            collect(two, server.url, shard)
+    aside = spoilt(folder(two, "2/2"))
+    with pytest.raises(UsageError, match=f"{NIGHT} is there in 2 parts and in 3") as caught:
+        merge(two)
+    assert "*-of-2 (2 parts: 1 collected, 1 damaged); " in caught.value.hint
+    said = f"3 parts: {state or '2 collected, 1 interrupted'}"
+    assert f"*-of-3 ({said})" in caught.value.hint
+    aside.rename(aside.with_name("query.jsonl.zst"))
+    left_out, merged = merge(two).summary
+    assert left_out == f"left out, since run {NIGHT} is whole in 2 parts: 1/3, 2/3, 3/3"
+    assert merged.startswith("merged 2 parts")
+
+
+def killed(of: Settings, url: str, shard: str) -> None:
+    """A part whose machine went away, with all of it read but what ends its run."""
+    collect(of, url, shard)
+    part = folder(of, shard)
+    (part / f"runs/{NIGHT}/run.json").unlink()
+    (part / "index.sqlite").unlink()
+
+
+def spoilt(part: Path) -> Path:
+    """A part of which a file went away; where that is."""
+    return (part / f"runs/{NIGHT}/query.jsonl.zst").rename(part / f"runs/{NIGHT}/aside")
 
 
 def test_parts_are_merged_only_where_they_were_read_for(two: Settings) -> None:

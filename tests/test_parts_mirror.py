@@ -200,6 +200,21 @@ def test_what_was_pushed_of_another_number_of_parts_is_left_out(tmp_path: Path) 
     assert not [name for name in names(twin) if name.startswith("parts/")]
 
 
+def test_what_failed_in_another_number_of_parts_is_left_out(tmp_path: Path) -> None:
+    """All of it was pushed, by machines that found no server."""
+    twin = tmp_path / "mirror"
+    for shard in ("1/2", "2/2"):
+        with pytest.raises(NothingUsableError):
+            collect(mirrored(tmp_path / shard, twin), "http://127.0.0.1:9", shard)
+    with serve(a_demo(jobs=8), port=0) as server:
+        server.start()
+        collect_on(tmp_path / "worker", twin, server.url, "1/1")
+    merged = merge(mirrored(tmp_path / "merging", twin))
+    assert f"left out, since run {NIGHT} is whole in 1 part: 1/2, 2/2" in merged.summary
+    assert merged.run is not None
+    assert merged.run.counts.listed == 8
+
+
 def test_what_a_killed_machine_pushed_of_its_part_is_replaced(tmp_path: Path) -> None:
     """Started again, on a new disk, it is answered otherwise: jobs have moved on meanwhile."""
     twin = tmp_path / "mirror"

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 #: Behind every row whose place in the list is not known.
 _LAST = 1 << 62
 
+#: What is said of a part that has a usable run.
+_COLLECTED = "collected"
+
 
 class Joined(Struct, frozen=True):
     """A part that takes part: what it is of, its store, and the run that says what it brought.
@@ -132,7 +135,8 @@ def _of_one_number(settings: Settings, now: datetime) -> tuple[list[Path], Outco
 
     Where somebody began the run in another number of parts, those that are whole in number are
     taken. Of two such numbers it is the one that was collected on top of the newest run: the other
-    was merged before. Raises UsageError where that tells nothing either.
+    was merged before. Of two of these it is the one whose every part brought something. Raises
+    UsageError where that tells nothing either.
     """
     found = _beside(settings, now)
     if not found:
@@ -147,9 +151,13 @@ def _of_one_number(settings: Settings, now: datetime) -> tuple[list[Path], Outco
         merged = [of for of in whole if _merged_before(before, found[of][0][0])]
         whole = newest or merged[:1] or whole
     if len(whole) > 1:
+        states = {of: Counter(_state(folder) for _, folder in found[of]) for of in whole}
+        whole = [of for of in whole if states[of][_COLLECTED] == of] or whole
+    if len(whole) > 1:
+        places = (f"{_where(settings, now, of)} ({_said_of(of, states[of])})" for of in whole)
         raise UsageError(
             f"run {run_id(now)} is there in {' and in '.join(map(_parts, whole))}",
-            hint=f"remove those that are not meant: {_where(settings, now, whole[0])}",
+            hint=f"remove those that are not meant: {'; '.join(places)}",
         )
     if not whole and len(found) > 1:
         nearest = min(found, key=lambda of: (of - len(found[of]), of))
@@ -193,6 +201,25 @@ def _runs_here(settings: Settings) -> tuple[Run, ...]:
 
 def _parts(of: int) -> str:
     return "1 part" if of == 1 else f"{of} parts"
+
+
+def _state(folder: Path) -> str:
+    """What came of a part so far, as the merge of it would find it."""
+    try:
+        with open_folder(folder, create=False) as store:
+            ended = (*store.runs(), *store.killed())
+            store.whole()
+    except SnapshotError:
+        return "damaged"
+    if any(run.usable for run in ended):
+        return _COLLECTED
+    return ended[-1].state if ended else "without a run"
+
+
+def _said_of(of: int, states: Counter[str]) -> str:
+    """How many parts there are, and what came of them: "2 parts: 1 collected, 1 failed"."""
+    each = states if len(states) == 1 else [f"{count} {state}" for state, count in states.items()]
+    return f"{_parts(of)}: {', '.join(each)}"
 
 
 def _where(settings: Settings, now: datetime, of: int) -> str:
