@@ -131,17 +131,21 @@ def test_a_night_on_cloud_run(tmp_path: Path, root: Path, one: dict[str, bytes])
 
 #: jmreport as far as scripts see it: it notes what it is asked to do, and ends as is said of that.
 STUB = """#!/bin/sh
-echo "$1" >>"$ASKED"
+if [ "$1" = snapshots ]; then echo "$RUNS"; exit; fi
+case "$*" in *" --failed "*) echo "$1--failed" ;; *) echo "$1" ;; esac >>"$ASKED"
 for end in $ENDS; do [ "${end%=*}" != "$1" ] || exit "${end#*=}"; done
 """
 
 
-def stubbed(folder: Path, *command: object, ends: str) -> tuple[int, list[str], str]:
-    """How a script ended with these ends of jmreport's commands, what it asked for, and said."""
+def stubbed(
+    folder: Path, *command: object, ends: str, runs: str = "20261123T021400Z  failed"
+) -> tuple[int, list[str], str]:
+    """How a script ended with these ends of jmreport's commands and these runs, what it asked for,
+    and said."""
     (folder / "bin").mkdir()
     (folder / "bin/jmreport").write_text(STUB)
     (folder / "bin/jmreport").chmod(0o755)
-    done = run(folder, *command, ASKED=str(folder / "asked"), ENDS=ends)
+    done = run(folder, *command, ASKED=str(folder / "asked"), ENDS=ends, RUNS=runs)
     return done.returncode, (folder / "asked").read_text().split(), done.stderr
 
 
@@ -166,12 +170,19 @@ def test_whole_does_every_step_and_ends_with_the_first_bad_code(
     assert found == (code, ["merge", "render", "publish", "mail"], "")
 
 
+#: Of the night before, and of one that was begun in the same minute.
+OTHERS = "20261122T021400Z  complete\n20261123T021459Z  complete"
+
+
+@pytest.mark.parametrize("merge", [1, 2, 4, 5, 137])
 def test_whole_mails_that_a_night_brought_nothing_where_parts_could_not_be_merged(
-    tmp_path: Path, root: Path
+    tmp_path: Path, root: Path, merge: int
 ) -> None:
+    """Whatever the code: a run of the night is what there would be to tell of."""
     whole = root / "examples/cloud-run/whole"
-    code, asked, said = stubbed(tmp_path, whole, "publish", "mail", "prune", ends="merge=2 mail=5")
-    assert (code, asked) == (2, ["merge", "mail"])
+    steps, ends = ("publish", "mail", "prune"), f"merge={merge} mail=5"
+    code, asked, said = stubbed(tmp_path, whole, *steps, ends=ends, runs=OTHERS)
+    assert (code, asked) == (merge, ["merge", "mail--failed"])
     assert "nothing is rendered or published" in said
     assert 'jmreport mail --log-format json --failed "the parts of $NIGHT' in whole.read_text()
 
@@ -182,7 +193,10 @@ def test_whole_mails_that_a_night_brought_nothing_where_parts_could_not_be_merge
         ("collect=4 merge=4", 4, True),
         ("merge=5 render=3", 5, True),
         ("merge=3 render=3", 3, True),
+        ("merge=1", 1, False),
         ("merge=2", 2, False),
+        ("merge=4", 4, False),
+        ("merge=5", 5, False),
     ],
 )
 def test_a_night_with_xargs_tells_of_a_server_that_is_dead(
@@ -190,8 +204,22 @@ def test_a_night_with_xargs_tells_of_a_server_that_is_dead(
 ) -> None:
     """Pages say so too, and the code is that of the merge where it is bad."""
     night = root / "examples/parallel/night"
-    ended, asked, _ = stubbed(tmp_path, night, ends=ends)
+    there = {} if rendered else {"runs": OTHERS}
+    ended, asked, _ = stubbed(tmp_path, night, ends=ends, **there)
     assert (ended, asked.count("render")) == (code, 3 if rendered else 0)
+
+
+@pytest.mark.parametrize("example", ["parallel", "slurm"])
+@pytest.mark.parametrize("made", [True, False])
+def test_what_readmes_say_mails_of_every_night(
+    tmp_path: Path, root: Path, example: str, made: bool
+) -> None:
+    [text] = re.findall(
+        r"^ +at=.*\n(?: +\S.*\n)+", (root / f"examples/{example}/README.md").read_text(), re.M
+    )
+    runs = {} if made else {"runs": OTHERS}
+    found = stubbed(tmp_path, "sh", "-euc", text, ends="", **runs)
+    assert found == (0, ["mail" if made else "mail--failed"], "")
 
 
 def commands(readme: Path) -> str:
