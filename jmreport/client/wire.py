@@ -78,7 +78,7 @@ def _trust() -> ssl.SSLContext:
         # No mistake of whoever asks: a night that fails by it is told of.
         raise JmreportError(
             f"the certificates that SSL_CERT_FILE names cannot be read: {file}: {why}",
-            hint="it names a file of trusted certificates (SSL_CERT_FILE), or a folder of them",
+            hint="it names a file of trusted certificates; folders of them are for SSL_CERT_DIR",
         ) from error
 
 
