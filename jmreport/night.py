@@ -9,7 +9,8 @@ from typing import Self, TypeAlias
 
 from msgspec import Struct
 
-from jmreport.records import Asked, Filters, Gap, JobRow
+from jmreport.gaps import Gap
+from jmreport.records import Asked, Filters, JobRow
 from jmreport.report import Report, Totals
 from jmreport.report.causes import CauseGroup, FlakyKey
 from jmreport.report.costs import SlowerTask, Waste

@@ -7,7 +7,6 @@ A Record is what is stored of a job: JSON trees as a server sent them, secrets t
 is what counts, lists and charts need of it, small enough that a hundred thousand fit in memory.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from jmreport.gaps import Gap
 from jmreport.models import TERMINAL_STATUSES, TimeFrame
 
 #: The snapshots' format; a newer one is refused, an older one is read.
@@ -25,8 +25,6 @@ LONGEST_NAME = 120
 
 #: What an attempt counts as that failed and was followed by another one.
 RETRIED = "Retried"
-
-_LIMIT = re.compile(r"\[collect\] (\w+)(?: = \d+)? is the limit")
 
 FRAME_LENGTHS: dict[TimeFrame, timedelta | None] = {
     "HOURS_1": timedelta(hours=1),
@@ -87,51 +85,6 @@ def utc_text(at: datetime) -> str:
 def is_terminal(status: str) -> bool:
     """Whether a job of this status will not change any more; an unknown word may still change."""
     return status in TERMINAL_STATUSES
-
-
-#: Why a body that came whole counts as unread; asking again would bring it again.
-MISFIT = "the answer does not fit the API"
-#: How the reasons begin for which a job is not asked for again: its server does not know it.
-_NO_SUCH_JOB = ("not found (404)", "unexpected status 410", "bad request (400)")
-
-
-class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that could not be read, and why: a report says what it lacks.
-
-    `what` names the thing in the field's words ("job", "attempts of AlignBwa", "page 3 of the
-    list", "aggregation DAYS_7"); `why` is a reason for readers ("server error 500"). `operation` is
-    the API's that would have brought it and `status` what it answered, where that is known.
-    """
-
-    what: str
-    why: str
-    job: str | None = None
-    operation: str = ""
-    status: int | None = None
-
-    @property
-    def is_silence(self) -> bool:
-        """Whether a job was asked for and nothing was said of it: no word that there is none.
-
-        >>> [Gap(what="job", why=why).is_silence for why in ("server error 500", "not found (404)")]
-        [True, False]
-        """
-        return self.what == "job" and not self.why.startswith((MISFIT, *_NO_SUCH_JOB))
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether the server said that there is no such job, so that nobody need ask again."""
-        return self.what == "job" and self.why.startswith(_NO_SUCH_JOB)
-
-    @property
-    def limit(self) -> str:
-        """The setting of `[collect]` that left something out; "" where none did.
-
-        >>> Gap(what="logs", why="only 1 was asked for; [collect] log_tails is the limit").limit
-        'log_tails'
-        """
-        found = _LIMIT.search(self.why)
-        return found[1] if found else ""
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -498,7 +451,7 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def whole_list(self) -> bool:
         """Whether every page of the list came: else that a job is not in it says nothing."""
-        return not any(gap.job is None and "the list" in gap.what for gap in self.gaps)
+        return not any(gap.kind == "list" for gap in self.gaps)
 
 
 def run_id(now: datetime) -> str:

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jmreport.records import Asked, Entry, Filters, Gap, JobRow, Run, RunState, run_id
+from jmreport.gaps import Gap
+from jmreport.records import Asked, Entry, Filters, JobRow, Run, RunState, run_id
 
 FIRST = datetime(2026, 11, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -15,13 +15,13 @@ import msgspec
 from analysis_cases import DAY, HOUR, night
 from msgspec.structs import replace
 
+from jmreport.gaps import Gap
 from jmreport.history import Held
 from jmreport.records import (
     Asked,
     Entry,
     Failure,
     Filters,
-    Gap,
     JobRow,
     Record,
     Run,

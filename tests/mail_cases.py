@@ -26,6 +26,7 @@ from site_cases import record
 
 from jmreport import pipeline
 from jmreport.analysis import measure, summarise
+from jmreport.gaps import Gap
 from jmreport.models import TimeFrame
 from jmreport.progress import SilentProgress
 from jmreport.records import (
@@ -34,7 +35,6 @@ from jmreport.records import (
     Counts,
     Failure,
     Filters,
-    Gap,
     JobRow,
     Run,
     RunState,

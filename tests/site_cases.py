@@ -14,13 +14,13 @@ from uuid import UUID
 import msgspec
 
 from jmreport.analysis import GrowingBeneath, analyse, contexts
+from jmreport.gaps import Gap
 from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import (
     Asked,
     Entry,
     Failure,
-    Gap,
     JobRow,
     Operation,
     Record,

@@ -17,8 +17,9 @@ from jmreport.analysis import analyse
 from jmreport.analysis.aggregate import Frames
 from jmreport.analysis.beside import Known, why, why_not
 from jmreport.cli import main
+from jmreport.gaps import Gap
 from jmreport.history import Held
-from jmreport.records import Entry, Filters, Gap, Operation, Run
+from jmreport.records import Entry, Filters, Operation, Run
 from jmreport.render import addresses
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.labelpages import VALUES, pages

@@ -13,7 +13,8 @@ from jmreport.analysis.causes import (
     is_preemption,
     normalise,
 )
-from jmreport.records import Gap, JobRow
+from jmreport.gaps import Gap
+from jmreport.records import JobRow
 from jmreport.report.causes import CauseClass
 
 

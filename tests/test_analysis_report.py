@@ -20,9 +20,10 @@ from jmreport.analysis.coverage import listed_until
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.rows import NO_INPUTS
 from jmreport.errors import SnapshotError, UsageError
+from jmreport.gaps import Gap
 from jmreport.history import Held
 from jmreport.placed import ByValue
-from jmreport.records import Entry, Failure, Filters, Gap, Run
+from jmreport.records import Entry, Failure, Filters, Run
 from jmreport.report import Report
 from jmreport.report.labels import FrameReport
 from jmreport.settings import ReportSettings, Slo

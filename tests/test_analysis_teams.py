@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from site_cases import entries, runs
 
 from jmreport.analysis import OfTeam, analyse, runs_of_team
+from jmreport.gaps import Gap
 from jmreport.history import Held
-from jmreport.records import Gap
 from jmreport.settings import ReportSettings
 
 ANA = {"owner": "ana"}

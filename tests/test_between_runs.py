@@ -15,9 +15,10 @@ from jmreport.analysis.coverage import FARTHEST, PATIENCE, leaves_out, reach
 from jmreport.analysis.nights import Nights
 from jmreport.collectors.demo import serve
 from jmreport.errors import Exit, ServerError
+from jmreport.gaps import Gap
 from jmreport.pipeline import Source
 from jmreport.progress import SilentProgress
-from jmreport.records import Asked, Filters, Gap, Run, RunState, run_id
+from jmreport.records import Asked, Filters, Run, RunState, run_id
 from jmreport.settings import Api, Collect, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

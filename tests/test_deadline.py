@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from jmreport import pipeline
 from jmreport.analysis import summarise
-from jmreport.client import TIME_UP, Client
+from jmreport.client import Client
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit, ServerError, UnreadableError
+from jmreport.gaps import TIME_UP
 from jmreport.progress import SilentProgress
 from jmreport.settings import Api, Collect, Settings, Site, Snapshots
 from jmreport.snapshots import Store

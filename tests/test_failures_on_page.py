@@ -15,8 +15,8 @@ from test_jobpage import JOB, detail, page, record, text
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit
+from jmreport.gaps import Gap
 from jmreport.progress import SilentProgress
-from jmreport.records import Gap
 from jmreport.render import reasons
 from jmreport.render.links import Links
 from jmreport.settings import Collect, Settings, Site, Snapshots

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from jmreport import models
 from jmreport.analysis.rows import summarise
-from jmreport.records import Entry, Gap, Record
+from jmreport.gaps import Gap
+from jmreport.records import Entry, Record
 from jmreport.render import addresses, jobpage, reading
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.links import Links

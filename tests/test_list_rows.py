@@ -12,8 +12,9 @@ from markupsafe import Markup, escape
 from msgspec.structs import replace
 from site_cases import NOW, contents, entries, report, runs, write
 
+from jmreport.gaps import Gap
 from jmreport.models import DisplayField
-from jmreport.records import Entry, Failure, Gap, JobRow
+from jmreport.records import Entry, Failure, JobRow
 from jmreport.render import charts, jobcells, planwriting, plotting
 from jmreport.render.drawings import Charts
 from jmreport.render.jobcells import Cell, Jobs, Lent

@@ -16,7 +16,8 @@ from jmreport.cli import main
 from jmreport.client import Client
 from jmreport.collectors import logs, metadata
 from jmreport.collectors.doubts import MOST_HELD, Settling
-from jmreport.records import Gap, Record
+from jmreport.gaps import Gap
+from jmreport.records import Record
 from jmreport.settings import Api, Redact
 from jmreport.snapshots import Redaction
 

@@ -41,8 +41,9 @@ from msgspec.structs import replace
 from jmreport import pipeline
 from jmreport.analysis import measure, relabelled, summarise
 from jmreport.errors import Exit, SnapshotError, UsageError
+from jmreport.gaps import Gap
 from jmreport.progress import SilentProgress
-from jmreport.records import Filters, Gap, JobRow
+from jmreport.records import Filters, JobRow
 from jmreport.render import addresses, reportjson
 from jmreport.render.mails import LARGEST
 from jmreport.settings import Publish, Settings, Slo, Team

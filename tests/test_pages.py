@@ -15,7 +15,7 @@ from site_cases import HOSTILE, entries, report, runs, write
 from site_numbers import jobs_behind, numbers_checked
 from targets import TOO_SMALL
 
-from jmreport.records import Gap
+from jmreport.gaps import Gap
 from jmreport.render import addresses, listpages
 from jmreport.render.labelpages import whole
 

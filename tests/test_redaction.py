@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from snapshot_cases import NOW, opened, record, row, run_of
 
 from jmreport.errors import Exit, UsageError
+from jmreport.gaps import Gap
 from jmreport.pipeline.asking import hider
-from jmreport.records import Asked, Filters, Gap, Record
+from jmreport.records import Asked, Filters, Record
 from jmreport.settings import Redact, Settings
 from jmreport.snapshots import Redaction
 from jmreport.snapshots.rules import Fragments

@@ -42,6 +42,7 @@ PARTS = {
         "deeds",
         "durations",
         "errors",
+        "gaps",
         "guidance",
         "history",
         "letters",

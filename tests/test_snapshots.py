@@ -29,7 +29,8 @@ from snapshot_cases import (
 )
 
 from jmreport.errors import SnapshotError
-from jmreport.records import Entry, Gap, Record
+from jmreport.gaps import Gap
+from jmreport.records import Entry, Record
 from jmreport.snapshots import check, files, filling, index, read_records, runs
 from jmreport.snapshots.check import INCOMING, OF_ROOT, same
 from jmreport.snapshots.summaries import Records

@@ -26,7 +26,8 @@ from jmreport import calltimes
 from jmreport.analysis import measure, measures, rows, summarise
 from jmreport.bucket.folder import Folder
 from jmreport.errors import SnapshotError
-from jmreport.records import Gap, JobRow, Record
+from jmreport.gaps import Gap
+from jmreport.records import JobRow, Record
 from jmreport.snapshots import Store, check, files, filling, index, mirror, summaries
 from jmreport.snapshots.summaries import Records, Source
 

@@ -18,6 +18,7 @@ from jmreport.analysis import beside, fields
 from jmreport.analysis.coverage import frame_start
 from jmreport.analysis.offered import NOT_LABELS, common_labels, label_key
 from jmreport.analysis.rows import label_text
+from jmreport.gaps import Gap, does_not_fit, server_counts
 from jmreport.models import (
     TIME_FRAMES,
     AggregationResponse,
@@ -27,7 +28,7 @@ from jmreport.models import (
     TimeFrame,
 )
 from jmreport.placed import ByValue, Order, Places, added, inserted, joined
-from jmreport.records import FRAME_LENGTHS, Entry, Gap, JobRow
+from jmreport.records import FRAME_LENGTHS, Entry, JobRow
 from jmreport.report import TOP_VALUES
 from jmreport.report.counts import StatusSplit
 from jmreport.report.labels import FrameDifference, FrameReport, LabelReport, LabelValue, ShownLabel
@@ -57,8 +58,8 @@ def answers(trees: Mapping[str, Any]) -> Answers:
         try:
             frames[frame] = msgspec.convert(trees[frame], AggregationResponse)
         except (msgspec.ValidationError, RecursionError, OverflowError) as error:
-            why = f"the answer does not fit the API: {error}"
-            gaps.append(Gap(what=f"aggregation {frame}", why=why))
+            what = server_counts(frame)
+            gaps.append(Gap(what=what, why=does_not_fit(error)))
     return Answers(frames, tuple(gaps), fields.of_aggregations(trees))
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from jmreport.gaps import server_counts
 from jmreport.models import ACTIVE_STATUSES
 from jmreport.records import FRAME_LENGTHS, Filters, Run
 from jmreport.report.counts import StatusSplit
@@ -72,7 +73,7 @@ _Reason = tuple[int | None, Callable[[int], str]]
 def _more(frame: str, known: Known) -> list[_Reason]:
     """What the server may count and we may not."""
     run = known.run
-    missing = sum(gap.job is None and "the list" in gap.what for gap in run.gaps)
+    missing = sum(gap.kind == "list" for gap in run.gaps)
     start = _start(frame, known.now)
     reasons: list[_Reason] = []
     if narrowed(run.asked.filters):
@@ -158,7 +159,7 @@ def _have(number: int) -> str:
 
 def why_not(frame: str, run: Run, named: tuple[str, ...] | None) -> str:
     """Why a run has no numbers of the server for a frame, in a sentence."""
-    gap = next((gap for gap in run.gaps if gap.what == f"aggregation {frame}"), None)
+    gap = next((gap for gap in run.gaps if gap.what == server_counts(frame)), None)
     if gap:
         return f"The server's own numbers could not be read: {gap.why}."
     if named is not None and frame not in named:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from jmreport.records import MISFIT, Failure, JobRow
+from jmreport.records import Failure, JobRow
 from jmreport.report.causes import CauseClass
 
 #: Longest message and longest cause that lists show.
@@ -283,9 +283,7 @@ def cause_said(row: JobRow) -> Cause | None:
 
 def _is_unread(row: JobRow) -> bool:
     """Whether its detail did not come: one that does not fit the API was read all the same."""
-    return not row.readable and not any(
-        gap.what == "job" and gap.why.startswith(MISFIT) for gap in row.gaps
-    )
+    return not row.readable and not any(gap.is_misfit for gap in row.gaps)
 
 
 @lru_cache(maxsize=4096)

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from jmreport.gaps import Gap
 from jmreport.models import JOB_STATUSES
-from jmreport.records import Entry, Gap, JobRow, Run
+from jmreport.records import Entry, JobRow, Run
 from jmreport.report.quality import Quality
 
 #: Nights that the page of data quality looks back for runs that brought nothing.

@@ -24,12 +24,11 @@ from jmreport.analysis.trees import text as _text
 from jmreport.analysis.trees import tree as _tree
 from jmreport.analysis.trees import trees as _trees
 from jmreport.calltimes import JobSpan
+from jmreport.gaps import JOB, Gap, are_unread, does_not_fit
 from jmreport.models import ACTIVE_STATUSES, JobMetadataResponse, is_failure
 from jmreport.records import (
     LONGEST_NAME,
-    MISFIT,
     Failure,
-    Gap,
     JobRow,
     Record,
     TaskSpan,
@@ -187,9 +186,9 @@ def _misfit(detail: Any) -> str:
 
 
 def _gap(record: Record, misfit: str) -> tuple[Gap, ...]:
-    if not misfit or any(gap.what == "job" for gap in record.gaps):
+    if not misfit or are_unread(record.gaps):
         return ()
-    return (Gap(what="job", why=f"{MISFIT}: {misfit}", job=record.id),)
+    return (Gap(what=JOB, why=does_not_fit(misfit), job=record.id),)
 
 
 def _labels(newest: Tree, other: Tree) -> dict[str, str]:

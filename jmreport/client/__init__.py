@@ -14,7 +14,7 @@ Importing this package loads no network library; making a Client, or calling `se
 """
 
 from jmreport.client.answers import Respond
-from jmreport.client.patience import TIME_UP, Patience
+from jmreport.client.patience import Patience
 from jmreport.client.session import Client, send
 
-__all__ = ["TIME_UP", "Client", "Patience", "Respond", "send"]
+__all__ = ["Client", "Patience", "Respond", "send"]

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from jmreport.gaps import BAD_REQUEST, NOT_FOUND, UNEXPECTED
+
 #: A tree nested deeper is refused: nothing of the API is, and readers of trees recurse.
 DEEPEST = 100
 #: At most this much of a server's own text is repeated.
@@ -66,10 +68,10 @@ class Trouble(Exception):  # noqa: N818 - never leaves this package: it is turne
 
 _WORDS = {
     204: "the server answered nothing (204)",
-    400: "bad request (400)",
+    400: BAD_REQUEST,
     401: "token refused (401)",
     403: "access refused (403)",
-    404: "not found (404)",
+    404: NOT_FOUND,
     405: "method not allowed (405)",
     408: "request timed out at the server (408)",
     412: "precondition failed (412)",
@@ -122,7 +124,7 @@ def refused(answer: Answer) -> Trouble:
     if 300 <= status < 400:
         return Trouble(f"redirected ({status})", status=status, text=_location(answer))
     why = _WORDS.get(status) or (
-        f"server error {status}" if status >= 500 else f"unexpected status {status}"
+        f"server error {status}" if status >= 500 else f"{UNEXPECTED} {status}"
     )
     return Trouble(
         why,

@@ -13,7 +13,8 @@ from jmreport.client import answers
 from jmreport.client.answers import Answer, Respond, Trouble
 from jmreport.client.authority import Authority
 from jmreport.client.offers import Name, Offers
-from jmreport.client.patience import PUT_OFF, Deadline, Outage, Pace, Patience, persist
+from jmreport.client.patience import Deadline, Outage, Pace, Patience, persist
+from jmreport.gaps import PUT_OFF
 
 _log = logging.getLogger("jmreport.client")
 

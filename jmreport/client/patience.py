@@ -9,15 +9,11 @@ from msgspec import Struct
 
 from jmreport.client.answers import Trouble
 from jmreport.errors import UnreadableError
+from jmreport.gaps import SILENT, TIME_UP
 
 T = TypeVar("T")
 #: Why nothing more is asked once a session is closed.
 STOPPED = "the run was stopped"
-#: Why most requests are not sent while a server is away.
-SILENT = "the server has stopped answering"
-PUT_OFF = "the server asks to be left alone for longer than is waited"
-#: Why nothing more is asked once the time that a run was given is over.
-TIME_UP = "time was up"
 
 
 class Patience(Struct, frozen=True, kw_only=True):

@@ -22,8 +22,9 @@ from typing import Any
 
 from jmreport.client.answers import Answer, Respond, Trouble, plain
 from jmreport.client.lean import httpx
-from jmreport.client.patience import STOPPED, TIME_UP, Deadline, Patience
+from jmreport.client.patience import STOPPED, Deadline, Patience
 from jmreport.errors import JmreportError, UnreadableError, UsageError
+from jmreport.gaps import CONNECTION, NO_HOST, TIME_UP, UNREACHED
 
 #: How often answers are looked at for having taken too long, in seconds.
 _WATCH = 0.5
@@ -379,7 +380,7 @@ def trouble(error: Exception, timeout: float) -> Trouble:
     """Why no answer came, in words, and whether it may pass."""
     match error:
         case httpx.ConnectTimeout():
-            return Trouble(f"no connection within {timeout:g} s", again="as often as allowed")
+            return Trouble(f"{UNREACHED} within {timeout:g} s", again="as often as allowed")
         case httpx.TimeoutException():
             # It may have been the work itself that took too long; then it does so every time.
             return Trouble(f"no answer within {timeout:g} s", again="once")
@@ -388,7 +389,7 @@ def trouble(error: Exception, timeout: float) -> Trouble:
         case httpx.RemoteProtocolError():
             return Trouble(_broken(str(error)), again="as often as allowed")
         case httpx.NetworkError():
-            return Trouble("connection was reset", again="as often as allowed")
+            return Trouble(f"{CONNECTION} was reset", again="as often as allowed")
         case httpx.DecodingError():
             return Trouble("answer cannot be unpacked")
         case httpx.ProxyError():
@@ -403,7 +404,7 @@ def trouble(error: Exception, timeout: float) -> Trouble:
 
 def _broken(message: str) -> str:
     if "without sending a response" in message:
-        return "connection was closed without an answer"
+        return f"{CONNECTION} was closed without an answer"
     if "without sending complete message" in message or "incomplete" in message:
         return "answer was cut short"
     return "answer is not HTTP"
@@ -420,12 +421,12 @@ def _unconnected(error: BaseException) -> Trouble:
             case ssl.SSLError():
                 return Trouble("no secure connection (is it an https address?)")
             case socket.gaierror():
-                return Trouble("host not found", again="as often as allowed")
+                return Trouble(NO_HOST, again="as often as allowed")
             case ConnectionRefusedError():
-                return Trouble("connection refused", again="as often as allowed")
+                return Trouble(f"{CONNECTION} refused", again="as often as allowed")
             case ConnectionResetError():
-                return Trouble("connection was reset", again="as often as allowed")
-    return Trouble("no connection", again="as often as allowed")
+                return Trouble(f"{CONNECTION} was reset", again="as often as allowed")
+    return Trouble(UNREACHED, again="as often as allowed")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,8 +4,8 @@ from typing import Any
 
 from jmreport.client import Client
 from jmreport.errors import NotOfferedError, UnreadableError
+from jmreport.gaps import Gap, server_counts
 from jmreport.models import TIME_FRAMES, CapabilitiesResponse
-from jmreport.records import Gap
 
 
 def read(
@@ -27,5 +27,5 @@ def read(
             # What failed on the way to learning this was the same lack, so it is no gap either.
             return bodies, () if not bodies else tuple(gaps)
         except UnreadableError as error:
-            gaps.append(Gap(what=f"aggregation {frame}", why=error.message))
+            gaps.append(Gap(what=server_counts(frame), why=error.message))
     return bodies, tuple(gaps)

@@ -15,8 +15,8 @@ from msgspec import Struct
 from jmreport import regrouping
 from jmreport.client import Client
 from jmreport.errors import NotOfferedError, UnreadableError
+from jmreport.gaps import ATTEMPTS, Gap, attempts_of, not_offered
 from jmreport.models import is_failure
-from jmreport.records import Gap
 from jmreport.regrouping import Scattered, Tried
 
 
@@ -60,7 +60,7 @@ class _Asking:
     def task(self, task: dict[str, Any]) -> bool:
         """Ask for a task's attempts; False where this server offers none."""
         name: str = task["name"]
-        what = f"attempts of {name}"
+        what = attempts_of(name)
         body, offered = self._one(
             partial(self._client.task_attempts, self._job, name), what, "GetTaskAttempts"
         )
@@ -78,12 +78,12 @@ class _Asking:
                     f"{len(indexes) - at} retried shards were not asked for one by one; "
                     f"[collect] shard_attempts = {self._limit} is the limit"
                 )
-                self.notes.append(Gap(what=f"attempts of {name}", why=why, job=self._job))
+                self.notes.append(Gap(what=attempts_of(name), why=why, job=self._job))
                 return
             self._left -= 1
             body, offered = self._one(
                 partial(self._client.shard_attempts, self._job, name, index),
-                f"attempts of {name}, shard {index}",
+                attempts_of(name, index),
                 "GetShardAttempts",
             )
             if body is not None:
@@ -96,8 +96,8 @@ class _Asking:
         try:
             return ask(), True
         except NotOfferedError as error:
-            why = f"this server does not offer them: {error.message}"
-            self.notes.append(Gap(what="attempts", why=why, job=self._job))
+            why = not_offered(error.message)
+            self.notes.append(Gap(what=ATTEMPTS, why=why, job=self._job))
             return None, False
         except UnreadableError as error:
             self.gaps.append(

@@ -8,8 +8,8 @@ from msgspec.structs import fields
 
 from jmreport.client import Client
 from jmreport.errors import UnreadableError
+from jmreport.gaps import Gap
 from jmreport.models import CapabilitiesResponse, HealthResponse
-from jmreport.records import Gap
 
 
 class Server(Struct, frozen=True, kw_only=True):

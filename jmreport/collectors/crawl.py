@@ -16,7 +16,8 @@ from msgspec import Struct
 from jmreport.client import Client
 from jmreport.collectors import metadata
 from jmreport.errors import JmreportError
-from jmreport.records import Gap, Record
+from jmreport.gaps import Gap
+from jmreport.records import Record
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

@@ -9,18 +9,18 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from jmreport.collectors.logs import not_offered
-from jmreport.records import Gap, Offer, Operation, Record
+from jmreport.gaps import ATTEMPTS, LOGS, OPERATIONS, Gap, not_offered
+from jmreport.records import Offer, Operation, Record
 
 #: Records that wait, at most: operations that are neither refused nor proven are rare.
 MOST_HELD = 64
 _DOUBTFUL = (404, 500)
 #: What a record calls that which an operation brings.
 _BRINGS = {
-    "TailFileContents": "logs",
-    "GetOperationDetails": "operations",
-    "GetTaskAttempts": "attempts",
-    "GetShardAttempts": "attempts",
+    "TailFileContents": LOGS,
+    "GetOperationDetails": OPERATIONS,
+    "GetTaskAttempts": ATTEMPTS,
+    "GetShardAttempts": ATTEMPTS,
 }
 
 

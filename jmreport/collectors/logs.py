@@ -15,8 +15,8 @@ from msgspec import Struct
 from jmreport.client import Client
 from jmreport.collectors.attempts import shards_of, tasks_of
 from jmreport.errors import NotOfferedError, UnreadableError
+from jmreport.gaps import LOGS, OPERATIONS, Gap, log_of, not_offered, operation_of
 from jmreport.models import is_failure
-from jmreport.records import Gap
 
 #: Names under which servers give the files of a call; the two last are no words of the API.
 _FILES = ("backendLog", "stderr", "stdout")
@@ -69,7 +69,8 @@ def tails(
         addresses,
         job,
         limit=limit,
-        what="log",
+        one=log_of,
+        all_of=LOGS,
         operation="TailFileContents",
         setting="log_tails",
     )
@@ -85,7 +86,8 @@ def operations(
         _named(("operationId",), detail, attempts, own=()),
         job,
         limit=limit,
-        what="operation",
+        one=operation_of,
+        all_of=OPERATIONS,
         operation="GetOperationDetails",
         setting="operation_details",
     )
@@ -97,7 +99,8 @@ def _read(
     job: str,
     *,
     limit: int,
-    what: str,
+    one: Callable[[str], str],
+    all_of: str,
     operation: str,
     setting: str,
 ) -> Found:
@@ -110,12 +113,12 @@ def _read(
         try:
             bodies[name] = ask(name)
         except NotOfferedError as error:
-            notes.append(Gap(what=f"{what}s", why=not_offered(error.message), job=job))
+            notes.append(Gap(what=all_of, why=not_offered(error.message), job=job))
             return Found(bodies=bodies, gaps=tuple(gaps), notes=tuple(notes))
         except UnreadableError as error:
             gaps.append(
                 Gap(
-                    what=f"{what} {name}",
+                    what=one(name),
                     why=error.message,
                     job=job,
                     operation=operation,
@@ -123,19 +126,14 @@ def _read(
                 )
             )
     if left := len(wanted) - limit:
-        notes += _over(left, limit, job, what, setting) if left > 0 else ()
+        notes += _over(left, limit, job, all_of, setting) if left > 0 else ()
     return Found(bodies=bodies, gaps=tuple(gaps), notes=tuple(notes))
 
 
-def not_offered(why: str) -> str:
-    """Why there is nothing where the server has no such operation."""
-    return f"this server does not offer them: {why}"
-
-
-def _over(left: int, limit: int, job: str, what: str, setting: str) -> Iterator[Gap]:
+def _over(left: int, limit: int, job: str, all_of: str, setting: str) -> Iterator[Gap]:
     why = f"only {limit} {_was(limit)} asked for, {left} more {_was(left)} not"
     why = f"{why if limit else 'none was asked for'}; [collect] {setting} is the limit"
-    yield Gap(what=f"{what}s", why=why, job=job)
+    yield Gap(what=all_of, why=why, job=job)
 
 
 def _was(number: int) -> str:
@@ -158,7 +156,7 @@ def _cut(found: Found, job: str, most_bytes: int) -> Found:
             f"{len(raw) - len(end)} bytes at its beginning were not kept; "
             f"[collect] log_bytes = {most_bytes} is the limit"
         )
-        notes.append(Gap(what=f"log {address}", why=why, job=job))
+        notes.append(Gap(what=log_of(address), why=why, job=job))
     return Found(bodies=bodies, gaps=found.gaps, notes=tuple(notes))
 
 

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from jmreport.client import Client
 from jmreport.collectors import attempts, logs
 from jmreport.errors import UnreadableError
+from jmreport.gaps import JOB, Gap, does_not_fit
 from jmreport.models import JobMetadataResponse
-from jmreport.records import MISFIT, Gap, Record
+from jmreport.records import Record
 
 # msgspec learns a Struct's fields when they are first needed, and two threads that do so at once
 # crash the interpreter (seen with 0.22 on Python 3.11): so it is done here, before any thread.
@@ -33,15 +34,15 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
     try:
         detail = client.job(job)
     except UnreadableError as error:
-        gap = Gap(what="job", why=error.message, job=job)
+        gap = Gap(what=JOB, why=error.message, job=job)
         return Record(id=job, row=row, parent=parent, gaps=(gap,))
     if not isinstance(detail, dict):
-        gap = Gap(what="job", why="the answer is not an object", job=job)
+        gap = Gap(what=JOB, why="the answer is not an object", job=job)
         return Record(id=job, row=row, detail=detail, parent=parent, gaps=(gap,))
     own = detail.get("id")
     if isinstance(own, str) and own.casefold() != job.casefold():
         # A proxy that mixes answers up must not put another job's failures on this job's page.
-        gap = Gap(what="job", why="the answer is about another job", job=job)
+        gap = Gap(what=JOB, why="the answer is about another job", job=job)
         return Record(id=job, row=row, parent=parent, gaps=(gap,))
     tried = attempts.read(client, job, detail, shard_limit=depth.shard_attempts)
     record = Record(
@@ -62,7 +63,7 @@ def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
     try:
         msgspec.convert(detail, JobMetadataResponse)
     except (msgspec.ValidationError, RecursionError, OverflowError) as error:
-        return (Gap(what="job", why=f"{MISFIT}: {error}", job=job),)
+        return (Gap(what=JOB, why=does_not_fit(error), job=job),)
     return ()
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from jmreport.gaps import Gap, page_of_list, row_of_list
 from jmreport.models import QueryJobsRequest
-from jmreport.records import Gap
 
 #: A walk has jammed after this many full pages in a row that brought nothing new.
 BARREN_PAGES = 2
@@ -124,9 +124,7 @@ def _results(answer: dict[str, Any], end: End) -> list[Any]:
     results = answer.get("results")
     if isinstance(results, list):
         return results
-    end.bad.append(
-        Gap(what=f"page {end.pages} of the list", why="the answer holds no list of results")
-    )
+    end.bad.append(Gap(what=page_of_list(end.pages), why="the answer holds no list of results"))
     return []
 
 
@@ -135,9 +133,7 @@ def _fresh(results: list[Any], end: End) -> Generator[dict[str, Any], None, None
     for row in results:
         job = job_id(row)
         if job is None:
-            end.bad.append(
-                Gap(what=f"a row on page {end.pages} of the list", why="it has no job id")
-            )
+            end.bad.append(Gap(what=row_of_list(end.pages), why="it has no job id"))
             continue
         submission = row.get("submission")
         if isinstance(submission, str) and submission:

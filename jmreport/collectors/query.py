@@ -18,13 +18,14 @@ from jmreport.collectors.filters import wanted
 from jmreport.collectors.paging import End, job_id
 from jmreport.collectors.slices import Slicer
 from jmreport.errors import UnreadableError
+from jmreport.gaps import LIST, PAGES, Gap, page_of_list
 from jmreport.models import (
     ACTIVE_STATUSES,
     CapabilitiesResponse,
     QueryJobsRequest,
     QueryJobsResponse,
 )
-from jmreport.records import Asked, Filters, Gap
+from jmreport.records import Asked, Filters
 
 __all__ = ["Listing", "job_id", "wanted"]
 
@@ -186,7 +187,7 @@ class Listing:
                     self.notes.append(note)
                 return
         self._lacks(
-            "the list of jobs",
+            LIST,
             "the server's tokens hold whole seconds and drop jobs between pages, and it gives no "
             "total: jobs that share a second may be missing"
             + (f"; reading it again in other pages broke off ({unread})" if unread else ""),
@@ -203,7 +204,7 @@ class Listing:
         stuck = [(asking.status or ("",))[0] for asking, _ in slicer.stuck]
         seconds = [second for _, second in slicer.stuck if second]
         self._lacks(
-            "pages of the list",
+            PAGES,
             "the server returned the same page token again, so jobs that are "
             + " or ".join(dict.fromkeys(stuck))
             + (f" and were submitted at {max(seconds)} or earlier" if seconds else "")
@@ -229,23 +230,23 @@ class Listing:
     def _judge(self, end: End) -> None:
         """Say what a walk leaves in doubt."""
         if end.how == "unread":
-            self._lacks(f"page {end.pages} of the list", end.why)
+            self._lacks(page_of_list(end.pages), end.why)
         elif end.how == "endless":
             self._lacks(
-                "pages of the list",
+                PAGES,
                 f"the server's pages do not end: left after {end.pages} of them and "
                 f"{len(end.distinct)} jobs; the oldest that was reached is of {end.oldest[:19]}",
             )
         elif end.missing:
             self._lacks(
-                "the list of jobs",
+                LIST,
                 f"the server counts {len(end.distinct) + end.missing} and its pages brought "
                 f"{len(end.distinct)}: "
                 f"{end.missing} never came",
             )
         elif end.how == "empty" and end.total is None:
             self._lacks(
-                "pages of the list",
+                PAGES,
                 f"the server said {paging.EMPTY_PAGES} times in a row that more follows, and sent "
                 "empty pages; how many jobs are missing is not known",
             )

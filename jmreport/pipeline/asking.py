@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from jmreport.errors import UsageError
+from jmreport.gaps import Gap
 from jmreport.pipeline.demo import demo_from
 from jmreport.pipeline.values import Source
-from jmreport.records import FRAME_LENGTHS, Asked, Filters, Gap, Run, utc_text
+from jmreport.records import FRAME_LENGTHS, Asked, Filters, Run, utc_text
 from jmreport.settings import Api, Redact, Settings
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from jmreport.errors import (
     UsageError,
     first,
 )
+from jmreport.gaps import Gap
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import (
     asked_of,
@@ -35,7 +36,7 @@ from jmreport.pipeline.crawling import PartOf, crawl
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import BUILT_IN, PLANTED, Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Asked, Gap, Run
+from jmreport.records import Asked, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 GO_ON = "run the same command again to go on from there"
 #: What to do where a real server's jobs would go among invented ones.
 APART = "remove it and the site that was made of it, or give --snapshots and --site"
-#: How the client's words begin for a server that is gone, or cannot be reached.
-SILENCE = ("the server has stopped answering", "connection", "no connection", "host not found")
 
 
 def collect(
@@ -160,10 +159,7 @@ def _safe(settings: Settings, going: list[RunWriter]) -> str:
 
 def cut_short(run: Run, settings: Settings) -> tuple[str, ...]:
     """What to say of a run during which the server went away, or whose time was up."""
-    from jmreport.client import TIME_UP
-
-    silence = (*SILENCE, TIME_UP)
-    if not any(gap.what.startswith("page ") or gap.why.startswith(silence) for gap in run.gaps):
+    if not any(gap.is_cut_short for gap in run.gaps):
         return ()
     read = run.counts.fetched - run.counts.unreadable + run.counts.unchanged
     return (f"{_jobs(read)} safe in {settings.snapshots.dir}: {GO_ON}",)

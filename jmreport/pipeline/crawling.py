@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from msgspec import Struct
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
-from jmreport.pipeline.following import Following, as_row, worth_another_try
+from jmreport.gaps import Gap, are_unread
+from jmreport.pipeline.following import Following, as_row
 from jmreport.pipeline.sublisted import Sublisted
 from jmreport.progress import Progress
-from jmreport.records import Asked, Counts, Entry, Filters, Gap, JobRow, Run
+from jmreport.records import Asked, Counts, Entry, Filters, JobRow, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def crawl(
         try:
             for record in reading:
                 fetched += 1
-                unreadable += any(gap.what == "job" for gap in record.gaps)
+                unreadable += are_unread(record.gaps)
                 gaps.extend(following.untold(record.id, writer.add(record)))
                 step.advance()
         except (KeyboardInterrupt, NothingUsableError, UnreadableError) as stop:
@@ -184,13 +185,13 @@ class Resumed:
         """This one is not read again."""
         self.fetched += 1
         self.listed += entry.row.listed
-        self.unreadable += any(gap.what == "job" for gap in entry.row.gaps)
+        self.unreadable += are_unread(entry.row.gaps)
         self.gaps.extend(entry.row.gaps)
 
 
 def _is_known(entry: Entry | None, row: Any, writer: RunWriter) -> TypeGuard[Entry]:
     """Whether a job need not be read again; `row` is None where no list named it."""
-    if entry is None or entry.row.active or any(map(worth_another_try, entry.row.gaps)):
+    if entry is None or entry.row.active or any(gap.may_come for gap in entry.row.gaps):
         return False
     return row is None or entry.row_digest == writer.row_digest(row)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from jmreport.records import MISFIT, Asked, Entry, Gap, JobRow
+from jmreport.gaps import Gap
+from jmreport.records import Asked, Entry, JobRow
 
 if TYPE_CHECKING:
     from jmreport.collectors.crawl import Wanted
@@ -53,11 +54,9 @@ class Following:
     def untold(self, job: str, gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
         """The gaps of a record that are this run's: one that a job which ended long ago still has
         was told by the run that met it first, but for what there was no time to ask for."""
-        from jmreport.client import TIME_UP
-
         if job not in self._again:
             return gaps
-        return tuple(gap for gap in gaps if gap.why.startswith(TIME_UP))
+        return tuple(gap for gap in gaps if gap.is_unasked)
 
     def _goes_on(self, entry: Entry) -> bool:
         """Whether a job that was active may tell more.
@@ -79,11 +78,11 @@ class Following:
             for run in self._runs
             if run.usable and run.asked.server == self._asked.server and self._now - run.now <= KEPT
             for gap in run.gaps
-            if gap.job and gap.job not in met and worth_another_try(gap)
+            if gap.job and gap.job not in met and gap.may_come
         }
         for entry in self._store.of(sorted(named)).values():
             row = entry.row
-            lacks = any(map(worth_another_try, row.gaps))
+            lacks = any(gap.may_come for gap in row.gaps)
             # Of a sub-workflow that was never read nobody knows whether it has ended.
             if lacks and not (row.active and row.listed) and self._is_late(entry):
                 yield entry
@@ -112,19 +111,6 @@ class Following:
             met.add(above.row.id)
             entry = above
         return entry, len(met) - 1
-
-
-def worth_another_try(gap: Gap) -> bool:
-    """A log that could not be read stays unread; a job or its attempts may come next time.
-
-    What there was no time for was never asked for.
-    """
-    from jmreport.client import TIME_UP
-
-    if gap.why.startswith(TIME_UP):
-        return True
-    unread = gap.what == "job" and not gap.why.startswith(MISFIT)
-    return unread or gap.what.startswith("attempts of ")
 
 
 def as_row(row: JobRow) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from jmreport.errors import JmreportError, UsageError
+from jmreport.gaps import Gap
 from jmreport.pipeline.naming import beginning, chosen, counted_back
 from jmreport.pipeline.values import Checked, Outcome, Stored
 from jmreport.progress import Progress
-from jmreport.records import Gap, Run, run_order
+from jmreport.records import Run, run_order
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:

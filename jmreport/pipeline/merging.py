@@ -18,13 +18,14 @@ from msgspec.structs import replace
 
 from jmreport import __version__
 from jmreport.errors import Exit, NothingUsableError, SnapshotError, UsageError, first
+from jmreport.gaps import PART, Gap
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.collecting import summary
 from jmreport.pipeline.keeping import open_folder, open_store
 from jmreport.pipeline.parting import difference, named_as, told_by
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
-from jmreport.records import Counts, Gap, Offer, Operation, Record, Run, run_id
+from jmreport.records import Counts, Offer, Operation, Record, Run, run_id
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -412,7 +413,7 @@ def _join(joined: list[Joined], writer: RunWriter, progress: Progress) -> Run:
     for each in joined:
         if each.failed:
             why = f"part {each.part.shard} of the collecting failed: {each.failed}"
-            gaps.add((Gap(what="a part of the list of jobs", why=why),))
+            gaps.add((Gap(what=PART, why=why),))
     if joined[0].run and not joined[0].failed:  # it asked for all
         writer.aggregations(joined[0].store.aggregations(joined[0].run.id))
     all_gaps = gaps.in_order()
@@ -484,7 +485,7 @@ class _Gaps:
         """As a run has them: of the list, of jobs by their ids, of the server's own counts."""
         gaps = [*self._found.elements()]
         own = [gap for gap in gaps if gap.job is None]
-        counts = [gap for gap in own if gap.what.startswith("aggregation ")]
+        counts = [gap for gap in own if gap.kind == "counts"]
         of_jobs = sorted((gap for gap in gaps if gap.job), key=lambda gap: gap.job or "")
         return (*(gap for gap in own if gap not in counts), *of_jobs, *counts)
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from jmreport import __version__
 from jmreport.errors import Exit, UnreadableError, UsageError
+from jmreport.gaps import Gap
 from jmreport.pipeline.asking import client_for, credentials_for, without_own_secrets
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Asked, Counts, Filters, Gap, Run
+from jmreport.records import Asked, Counts, Filters, Run
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def refresh(
             run = writer.finish(
                 _read(settings, jobs, client, store=store, writer=writer, progress=progress)
             )
-    unread = [gap for gap in run.gaps if gap.what == "job"]
+    unread = [gap for gap in run.gaps if gap.kind == "job"]
     count = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
     line = f"read {count} again into run {run.id}: {run.counts.stored} changed"
     return Outcome(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from jmreport.gaps import OPERATIONS
 from jmreport.models import (
     FailureMessage,
     IndividualAttempt,
@@ -158,12 +159,8 @@ class _Page:
         self._failed = failed
         self._names = {task.name: at for at, task in enumerate(tasks, 1) if task.name}
         self._logs = Logs(reading.logs, record.gaps, record.notes)
-        self._unread = {
-            gap.what.removeprefix("operation "): gap.why
-            for gap in record.gaps
-            if gap.what.startswith("operation ")
-        }
-        self._left = next((one.why for one in record.notes if one.what == "operations"), "")
+        self._unread = {gap.of: gap.why for gap in record.gaps if gap.kind == "operation"}
+        self._left = next((one.why for one in record.notes if one.what == OPERATIONS), "")
 
     def failure(self, at: int, failure: FailureMessage) -> FailureView:
         making = self._making

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from jmreport.gaps import LOGS, OPERATIONS, Gap
 from jmreport.models import FileContents
-from jmreport.records import Gap
 from jmreport.render import words
 from jmreport.render.jobfacts import Making
 
@@ -49,9 +49,9 @@ class Logs:
         self, read: Mapping[str, FileContents], gaps: Iterable[Gap], notes: Sequence[Gap]
     ) -> None:
         self._read = read
-        self._gaps = _about("log ", gaps)
-        self._notes = _about("log ", notes)
-        self._left = next((note.why for note in notes if note.what == "logs"), "")
+        self._gaps = {gap.of: gap.why for gap in gaps if gap.kind == "log"}
+        self._notes = {note.of: note.why for note in notes if note.kind == "log"}
+        self._left = next((note.why for note in notes if note.what == LOGS), "")
         self._shown: set[str] = set()
         self._told: set[str] = set()
 
@@ -107,15 +107,11 @@ class Logs:
 
 def operations_not_asked(notes: Iterable[Gap]) -> str:
     """The same of a job's operations."""
-    return _not_asked("operations", next((n.why for n in notes if n.what == "operations"), ""))
+    return _not_asked("operations", next((n.why for n in notes if n.what == OPERATIONS), ""))
 
 
 def _not_asked(what: str, left: str) -> str:
     return f"Of this job's {what} {left}." if left.startswith(_LIMITED) else ""
-
-
-def _about(prefix: str, gaps: Iterable[Gap]) -> dict[str, str]:
-    return {gap.what.removeprefix(prefix): gap.why for gap in gaps if gap.what.startswith(prefix)}
 
 
 def tail(body: FileContents, making: Making, note: str = "") -> LogTail:

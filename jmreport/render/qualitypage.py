@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jmreport.records import Gap, Operation, Run
+from jmreport.gaps import Gap
+from jmreport.records import Operation, Run
 from jmreport.render import addresses, filtered, following, serverfacts, verdict, words
 from jmreport.render.joblists import Lists
 from jmreport.render.leads import Link

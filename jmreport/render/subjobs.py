@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from jmreport.gaps import are_unread
 from jmreport.models import JobMetadataResponse, TaskMetadata
-from jmreport.records import MISFIT, JobRow
+from jmreport.records import JobRow
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.report.jobs import JobContext
@@ -63,7 +64,7 @@ def unread(row: JobRow, detail: JobMetadataResponse | None, context: JobContext)
 
 def is_unread(row: JobRow) -> bool:
     """Whether a job's detail could not be read."""
-    return any(gap.what == "job" and not gap.why.startswith(MISFIT) for gap in row.gaps)
+    return any(gap.is_unread for gap in row.gaps)
 
 
 def _rank(child: JobRow) -> int:
@@ -97,13 +98,13 @@ def _message(child: JobRow) -> str:
     """Why it failed, or why it could not be read."""
     if child.failure:
         return child.failure.message
-    return why_unread(child) if any(gap.what == "job" for gap in child.gaps) else ""
+    return why_unread(child) if are_unread(child.gaps) else ""
 
 
 def why_unread(child: JobRow | None) -> str:
     """Why a sub-job could not be read; None is one without a record."""
     gaps = child.gaps if child else ()
-    return next((f"Not read: {gap.why}" for gap in gaps if gap.what == "job"), NOT_READ)
+    return next((f"Not read: {gap.why}" for gap in gaps if gap.kind == "job"), NOT_READ)
 
 
 def _not_read(job: str) -> SubJob:

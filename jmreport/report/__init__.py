@@ -8,8 +8,9 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
+from jmreport.gaps import Gap
 from jmreport.models import DisplayField
-from jmreport.records import Asked, Entry, Filters, Gap, Run
+from jmreport.records import Asked, Entry, Filters, Run
 from jmreport.report.causes import CauseGroup, CauseReport, FlakyKey
 from jmreport.report.costs import SlowerTask, Waste
 from jmreport.report.counts import (

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from jmreport.records import Gap, Operation, Run
+from jmreport.gaps import Gap
+from jmreport.records import Operation, Run
 from jmreport.report.labels import FrameDifference
 
 
@@ -44,15 +45,15 @@ _MOST_HOLES = 5
 def holes_of(gaps: Iterable[Gap]) -> tuple[Hole, ...]:
     """The reasons behind gaps, the most frequent first.
 
-    "attempts of AlignBwa" and "attempts of Phase" are one; what follows a reason's first colon
-    names the one thing.
+    "attempts of AlignBwa" and "attempts of Phase" are one, and so are two logs; what follows a
+    reason's first colon names the one thing.
     """
-    counted = Counter((_kind(gap.what), gap.why.split(": ", 1)[0]) for gap in gaps)
+    counted = Counter((_kind(gap), gap.why.split(": ", 1)[0]) for gap in gaps)
     return tuple(Hole(what, why, times) for (what, why), times in counted.most_common(_MOST_HOLES))
 
 
-def _kind(what: str) -> str:
-    return what.split(" of ", 1)[0] if what.startswith(("attempts of", "log of")) else what
+def _kind(gap: Gap) -> str:
+    return gap.kind if gap.kind in ("attempts", "log", "operation") else gap.what
 
 
 class Quality(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from jmreport.records import Gap
+from jmreport.gaps import Gap
 from jmreport.snapshots.rules import MAX_DEPTH, Fate, Rules, Suspect, is_hashed, whole
 from jmreport.snapshots.shapes import TAKEN_OUT, Shape, is_harmless_value, is_secret_number
 

@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from msgspec.structs import replace
 
-from jmreport.records import Asked, Gap, Record, Run
+from jmreport.gaps import Gap
+from jmreport.records import Asked, Record, Run
 from jmreport.settings import Redact
 from jmreport.snapshots.cleaning import Cleaning
 from jmreport.snapshots.hashing import elsewhere

@@ -12,7 +12,8 @@ from typing import Any, Self
 import msgspec
 
 from jmreport.errors import JmreportError
-from jmreport.records import Asked, Counts, Gap, Record, Run, RunState
+from jmreport.gaps import Gap
+from jmreport.records import Asked, Counts, Record, Run, RunState
 from jmreport.snapshots import contents, files, index, indexed, runs, summaries
 from jmreport.snapshots.files import LineFile, Written
 from jmreport.snapshots.indexed import Index, Known
