@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit, LockedError
 from jmreport.pipeline.heartbeat import EVERY, Beating, Heartbeat
 from jmreport.progress import SilentProgress
+from jmreport.records import run_id
 from jmreport.settings import (
     Api,
     Collect,
@@ -134,6 +135,76 @@ def test_a_dead_server_still_makes_a_mail_and_leaves_the_site(
     assert "REPORT FAILED" in post.arrived[-1].mail["Subject"]
     assert (tmp_path / "www/index.html").read_bytes() == page
     assert beat(tmp_path)["exit"] == Exit.NOTHING_USABLE
+
+
+def newer(run: Path) -> None:
+    (run.parent.parent / "format.json").write_text('{"format": 99}')
+
+
+def cut_short(run: Path) -> None:
+    (run / "run.json").write_bytes((run / "run.json").read_bytes()[:100])
+
+
+def half_copied(run: Path) -> None:
+    """As a copy that broke off leaves it: the index is not there either."""
+    (run / "jobs-0000.jsonl.zst").unlink()
+    (run.parent.parent / "index.sqlite").unlink()
+
+
+def read_only(run: Path) -> None:
+    """Snapshots under a lock that no other night holds and nobody may take."""
+    lock = run.parent.parent / "nightly.lock"
+    lock.unlink()
+    lock.mkdir()
+
+
+@pytest.mark.parametrize("damaged", [newer, cut_short, half_copied, read_only])
+def test_snapshots_that_cannot_be_opened_are_mailed_and_found_by_the_doctor(
+    server: tuple[Counting, str],
+    post: Mailboxes,
+    tmp_path: Path,
+    damaged: Callable[[Path], None],
+) -> None:
+    """Each night: a team that hears of failures alone takes silence for good news."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    of = replace(of, teams=(replace(of.teams[0], send="on-failure"),))
+    first = night(of, url)
+    page = (tmp_path / "www/index.html").read_bytes()
+    sent = len(post.arrived)
+    damaged(tmp_path / "snapshots/runs" / run_id(NOW))
+    outcome = night(of, url, days=1)
+    assert first.exit == Exit.DONE
+    assert outcome.exit == (Exit.FAILED if damaged is read_only else Exit.NOTHING_USABLE)
+    assert len(post.arrived) == sent + 1
+    mail = post.arrived[-1].mail
+    assert "REPORT FAILED" in mail["Subject"]
+    said = "stands" if damaged is read_only else "the snapshots cannot be read"
+    assert said in mail["Subject"]
+    assert "No run has brought a report yet" not in text(mail)
+    assert (tmp_path / "www/index.html").read_bytes() == page
+    assert beat(tmp_path)["state"] == "ended"
+    assert beat(tmp_path)["exit"] == outcome.exit
+    assert night(of, url, days=2).exit == outcome.exit
+    assert len(post.arrived) == sent + 2
+    if damaged is not read_only:
+        found = looked(of, url)["snapshots"]
+        assert (found.state, found.code) == ("wrong", Exit.NOTHING_USABLE)
+
+
+def test_a_night_whose_news_cannot_be_told_from_the_last_is_mailed_as_a_failed_one(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Here the list of the run before is damaged: who was handed what is not known."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    night(of, url)
+    rows = tmp_path / "snapshots/runs" / run_id(NOW) / "query.jsonl.zst"
+    rows.write_bytes(b"0" * rows.stat().st_size)
+    outcome = night(of, url, days=1)
+    assert outcome.exit == Exit.NOTHING_USABLE
+    assert any(line.startswith("mail: cannot read ") for line in outcome.summary)
+    assert "REPORT FAILED" in post.arrived[-1].mail["Subject"]
 
 
 def test_certificates_that_cannot_be_read_still_make_a_mail(

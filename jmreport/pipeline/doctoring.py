@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from jmreport.errors import Exit, JmreportError, UnreadableError, UsageError, first
+from jmreport.errors import Exit, JmreportError, UnreadableError, first
 from jmreport.pipeline.asking import client_for, credentials_for
 from jmreport.pipeline.collecting import keep_invented_jobs_apart
 from jmreport.pipeline.values import Source
@@ -53,7 +53,7 @@ def doctor(
         ("mail", lambda: _mail(settings)),
         ("watchdog", lambda: _watchdog(settings)),
         ("notes", lambda: _notes(settings)),
-        ("snapshots", lambda: _invented(settings)),
+        ("snapshots", lambda: _snapshots(settings)),
         ("snapshots", lambda: _identity(settings)),
     )
     for name, look in looks:
@@ -293,19 +293,21 @@ def _notes(settings: Settings) -> Iterator[Finding]:
         yield Finding(what="notes", state="warning", said=mistake)
 
 
-def _invented(settings: Settings) -> Iterator[Finding]:
-    """Whether the snapshots hold what --demo left there, which no real night goes on."""
+def _snapshots(settings: Settings) -> Iterator[Finding]:
+    """Whether they can be read, where there are any, and hold nothing that --demo left there:
+    on either no real night goes on."""
     from jmreport.pipeline import keeping
+    from jmreport.snapshots import FORMAT
 
-    if settings.api.url is None or not Path(settings.snapshots.dir).is_dir():
-        return
+    if not Path(settings.snapshots.dir, FORMAT).exists():
+        return  # the next run makes it
     try:
         with keeping.open_store(settings, create=False) as store:
-            keep_invented_jobs_apart(store.runs(), Source(url=settings.api.url), settings)
-    except UsageError as error:
+            store.look()
+            if settings.api.url is not None:
+                keep_invented_jobs_apart(store.runs(), Source(url=settings.api.url), settings)
+    except JmreportError as error:
         yield _wrong("snapshots", error)
-    except JmreportError:
-        return  # what cannot be read ends a night, which says why
 
 
 def _identity(settings: Settings) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from jmreport.errors import DeliveryError, Exit, JmreportError, UsageError, first
-from jmreport.mailboxes import mailbox
+from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.pipeline.hearing import Hearing
 from jmreport.pipeline.keeping import open_store, refuse_in_ours
 from jmreport.pipeline.mailmaking import Making
@@ -56,16 +57,44 @@ def mail(
     sender = sender_of(settings)
     server = None if dry_run or write else mail_server(settings)
     hearing = Hearing(settings, spool_of(settings), environ or {}, progress)
-    with open_store(settings, create=bool(failed)) as store:
-        making = Making(
-            settings, store, chosen, now=now, failed=failed, pages_lack=pages_lack, sender=sender
-        )
+    with _making(
+        settings, chosen, now=now, failed=failed, pages_lack=pages_lack, sender=sender
+    ) as making:
         if dry_run:
             return hearing.also(_told(making, hearing, again=again))
         if write:
             return hearing.also(_written(making, hearing, write, progress))
         assert server is not None  # it is needed from here on
         return _sent(making, hearing, server, again=again, unattended=unattended, progress=progress)
+
+
+@contextmanager
+def _making(
+    settings: Settings,
+    teams: Sequence[Team],
+    *,
+    now: datetime,
+    failed: str,
+    pages_lack: str,
+    sender: Mailbox,
+) -> Iterator[Making]:
+    """The night's mails. Where a night failed, snapshots that cannot be read keep none back: teams
+    that are told of failures alone take silence for good news."""
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(open_store(settings, create=bool(failed)))
+            making = Making(
+                settings, store, teams, now=now, failed=failed, pages_lack=pages_lack, sender=sender
+            )
+        except UsageError:
+            raise
+        except JmreportError:
+            if not failed:
+                raise
+            making = Making(
+                settings, None, teams, now=now, failed=failed, pages_lack=pages_lack, sender=sender
+            )
+        yield making
 
 
 def spool_of(settings: Settings) -> Path:

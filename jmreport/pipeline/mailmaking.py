@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport import __version__
 from jmreport.errors import SnapshotError
@@ -41,12 +42,15 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Making:
-    """One night's mails: the store is read once for all teams."""
+    """One night's mails: the store is read once for all teams.
+
+    None is one that cannot be opened: of a night that failed each team is told all the same.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        store: Store | None,
         teams: Sequence[Team],
         *,
         now: datetime,
@@ -58,9 +62,10 @@ class Making:
 
         self.settings, self.teams, self.now, self.sender = settings, teams, now, sender
         # One that read a few jobs again made no night, and nobody waits for its mail.
-        self.runs = tuple(run for run in told_runs(store) if run.state != "refreshed")
+        told = told_runs(store) if store else ()
+        self.runs = tuple(run for run in told if run.state != "refreshed")
         usable = [run for run in self.runs if run.usable]
-        self.failed = _failed(self.runs, failed, now)
+        self.failed = _failed(self.runs, failed, now, unopened=store is None)
         if not self.runs and not self.failed:
             raise SnapshotError(
                 f"no run in {settings.snapshots.dir}", hint="run `jmreport collect` first"
@@ -71,7 +76,9 @@ class Making:
         self.previous = before[-1].id if before else ""
         self.zone = words.zone(settings.report.timezone)
         # What was pruned is part of the past all the same: the first night that stays is no first.
-        self.reports = _Reports(settings, store, (*store.pruned(), *self.runs)) if usable else None
+        self.reports = (
+            _Reports(settings, store, (*store.pruned(), *self.runs)) if store and usable else None
+        )
         self.pages_lack = pages_lack
         self.places = _places(settings, self.runs, lacking=bool(pages_lack))
 
@@ -92,7 +99,7 @@ class Making:
     ) -> Told:
         from jmreport.render import mailsubjects, mailviews
 
-        of = self.reports.of(team, heard) if self.reports else _OfTeam()
+        of = self._of(team, heard)
         night = mailviews.Night(
             report=of.report,
             named=of.named,
@@ -104,6 +111,16 @@ class Making:
             unheard=of.unheard,
         )
         return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
+
+    def _of(self, team: Team, heard: Sequence[str]) -> _OfTeam:
+        """What there is of a team's jobs; nothing where a night failed and that cannot be read."""
+        try:
+            return self.reports.of(team, heard) if self.reports else _OfTeam()
+        except SnapshotError:
+            if self.failed is None:
+                raise
+            self.reports, self.failed = None, replace(self.failed, unopened=True)
+            return _OfTeam()
 
     def letter(self, told: Told) -> Letter:
         """What the team reads."""
@@ -263,12 +280,14 @@ def _unheard(runs: Sequence[Run], heard: Sequence[str]) -> frozenset[str]:
     return frozenset(run.id for run in usable[last + 1 : -1])
 
 
-def _failed(runs: Sequence[Run], failed: str, now: datetime) -> mailviews.Failed | None:
+def _failed(
+    runs: Sequence[Run], failed: str, now: datetime, *, unopened: bool
+) -> mailviews.Failed | None:
     """The newest run, where it brought nothing."""
     from jmreport.render import mailviews
 
     if failed:
-        return mailviews.Failed(at=now, why=failed)
+        return mailviews.Failed(at=now, why=failed, unopened=unopened)
     if not runs or runs[-1].usable:
         return None
     return mailviews.Failed(at=runs[-1].now, why=runs[-1].reason)

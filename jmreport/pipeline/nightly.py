@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, UsageError, first
+from jmreport.errors import (
+    Exit,
+    JmreportError,
+    LockedError,
+    SnapshotError,
+    StoppedError,
+    UsageError,
+    first,
+)
 from jmreport.pipeline.heartbeat import Beating, Heartbeat
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.rendering import check_executor
@@ -54,33 +62,65 @@ def nightly(
         _check_demo(settings)
     until = None if within is None else time.monotonic() + within.total_seconds()
     heart = Heartbeat(_path(settings.nightly.heartbeat), clock)
-    with open_store(settings, create=True) as store:
-        root = store.root
-    with account(root, now) as kept:
-        heart.beat("running", step="begin")
-        night = _Night(
-            settings, kept, now, environ, Beating(progress, heart), workers, executor, clock
-        )
-        try:
+    ours, why = False, ""
+    try:
+        with open_store(settings, create=True) as store:
+            root = store.root
+        with account(root, now) as kept:
+            ours = True
+            heart.beat("running", step="begin")
+            night = _Night(
+                settings, kept, now, environ, Beating(progress, heart), workers, executor, clock
+            )
             outcome = night.whole(source, until)
-        except KeyboardInterrupt as stop:
-            heart.beat("ended", exit=int(Exit.INTERRUPTED))
-            raise StoppedError(
-                "stopped", hint="run it again: what was built is delivered first"
-            ) from stop
-        except JmreportError as error:
+            if night.told:
+                kept.end()
+            if kept.trouble:
+                outcome = _also(outcome, kept.trouble.message, kept.trouble.hint)
+    except KeyboardInterrupt as stop:
+        heart.beat("ended", exit=int(Exit.INTERRUPTED))
+        raise StoppedError(
+            "stopped", hint="run it again: what was built is delivered first"
+        ) from stop
+    except (UsageError, LockedError, StoppedError) as error:
+        if ours:  # else another night is at work, and it beats
             heart.beat("ended", exit=int(error.code), why=error.message)
-            raise
-        if night.told:
-            kept.end()
-        if kept.trouble:
-            outcome = _also(outcome, kept.trouble.message, kept.trouble.hint)
-        run = outcome.run.id if outcome.run else ""
-        heart.beat("ended", exit=int(outcome.exit), run=run)
-        if heart.trouble:
-            # The watchdog will bark; the report is where it belongs.
-            outcome = _also(outcome, f"heartbeat: {heart.trouble}", "nightly.heartbeat names it")
-        return outcome
+        raise
+    except JmreportError as error:
+        why, outcome = error.message, _untold(settings, error, now, environ, progress)
+    more = {"why": why} if why else {"run": outcome.run.id if outcome.run else ""}
+    heart.beat("ended", exit=int(outcome.exit), **more)
+    if heart.trouble:
+        # The watchdog will bark; the report is where it belongs.
+        outcome = _also(outcome, f"heartbeat: {heart.trouble}", "nightly.heartbeat names it")
+    return outcome
+
+
+def _untold(
+    settings: Settings,
+    error: JmreportError,
+    now: datetime,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """A night that could not even begin, since the snapshots cannot be opened: teams hear of it."""
+    from jmreport.pipeline import mail
+
+    lack = _lacking("snapshots", error)
+    if not settings.teams:
+        return lack
+    try:
+        mailed = mail(
+            settings,
+            now=now,
+            failed=error.message,
+            unattended=True,
+            environ=environ,
+            progress=progress,
+        )
+    except JmreportError as failed:
+        mailed = _lacking("mail", failed)
+    return Outcome(exit=first(lack.exit, mailed.exit), summary=(*lack.summary, *mailed.summary))
 
 
 def _check_demo(settings: Settings) -> None:
@@ -220,15 +260,25 @@ class _Night:
     def _mail(self, failed: str) -> Outcome:
         from jmreport.pipeline import mail
 
-        return mail(
-            self._settings,
-            now=self._now,
-            failed=failed,
-            pages_lack=self._pages_lack,
-            unattended=True,
-            environ=self._environ,
-            progress=self._progress,
-        )
+        def of(failed: str) -> Outcome:
+            return mail(
+                self._settings,
+                now=self._now,
+                failed=failed,
+                pages_lack=self._pages_lack,
+                unattended=True,
+                environ=self._environ,
+                progress=self._progress,
+            )
+
+        try:
+            return of(failed)
+        except SnapshotError as error:
+            if failed:
+                raise
+            # What was read cannot be told of, as a file of an earlier run is damaged.
+            lack, told = _lacking("mail", error), of(error.message)
+        return Outcome(exit=first(lack.exit, told.exit), summary=(*lack.summary, *told.summary))
 
     def _prune(self) -> Outcome:
         from jmreport.pipeline import prune

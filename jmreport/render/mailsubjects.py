@@ -42,6 +42,8 @@ def subject(night: Night, team: Team, zone: tzinfo) -> str:
     report = night.report
     if night.failed:
         after = f"the report of {day(report.now, zone)} stands" if report else "no report yet"
+        if night.failed.unopened:
+            after = "the snapshots cannot be read"
         return f"[jm] REPORT FAILED · {name} · {date}: {after}"
     assert report is not None  # a night has one or the other
     first = "" if report.complete else "INCOMPLETE · "

@@ -113,7 +113,12 @@ class Telling:
         failed, report = self.night.failed, self.report
         if failed:
             yield f"Reason: {words.cut_middle(failed.why, 300) or 'not known'}"
-            if report is None:
+            if failed.unopened:
+                yield (
+                    "What was reported before cannot be read now; pages that are there still "
+                    "stand. What happened since then is not known."
+                )
+            elif report is None:
                 yield "No run has brought a report yet."
             else:
                 yield (

@@ -1,7 +1,7 @@
 """The snapshot store: what was read of a Job Manager, run by run (docs/snapshots.md)."""
 
 from jmreport.snapshots import parts
-from jmreport.snapshots.check import Fault, check
+from jmreport.snapshots.check import FORMAT, Fault, check
 from jmreport.snapshots.parts import Part, Shard
 from jmreport.snapshots.pruning import Pruned
 from jmreport.snapshots.redaction import Nothing, Redaction
@@ -11,6 +11,7 @@ from jmreport.snapshots.store import Store
 from jmreport.snapshots.writing import RunWriter
 
 __all__ = [
+    "FORMAT",
     "Fault",
     "Nothing",
     "Part",

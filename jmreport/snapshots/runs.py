@@ -225,7 +225,8 @@ def ended(folder: Path) -> tuple[StoredRun, bytes]:
 def _not_whole(path: Path, why: str) -> SnapshotError:
     return SnapshotError(
         f"{path} {why}",
-        hint="run `jmreport check` to see what else is damaged; restore the file from a copy",
+        hint="run `jmreport check` to see what else is damaged; restore the file from a copy, or "
+        "move the run's folder away: what only it held is read again where the server still has it",
     )
 
 
