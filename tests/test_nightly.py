@@ -207,6 +207,24 @@ def test_a_night_whose_news_cannot_be_told_from_the_last_is_mailed_as_a_failed_o
     assert "REPORT FAILED" in post.arrived[-1].mail["Subject"]
 
 
+def test_nights_that_a_restored_copy_lacks_are_named_once(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """Their pages go from the site at once, and from the published one a day later."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    night(of, url)
+    shutil.copytree(tmp_path / "snapshots", tmp_path / "copy")
+    night(of, url, days=1)
+    shutil.rmtree(tmp_path / "snapshots")
+    (tmp_path / "copy").rename(tmp_path / "snapshots")
+    outcome = night(of, url, days=2)
+    [said] = [line for line in outcome.summary if "not in the snapshots any more" in line]
+    assert said.startswith("1 night that this site told is")
+    assert run_id(NOW + timedelta(days=1)) in said
+    assert not any("not in the snapshots" in line for line in night(of, url, days=3).summary)
+
+
 def test_certificates_that_cannot_be_read_still_make_a_mail(
     server: tuple[Counting, str],
     post: Mailboxes,

@@ -103,6 +103,7 @@ def _render(
             wanted = [run.id for run in runs if run.usable and (over or run is not newest)]
             past, told = _nights(settings, wanted, store, guidance)
             runs, state = (*store.pruned(), *runs), store.told()
+            unknown = _unknown(settings, runs)
             history = analysis.GrowingBeneath(store)
             made_with = sealing.made_with(settings)
             with kept.settled(Path(settings.site.dir), made_with, state, history) as before:
@@ -139,6 +140,7 @@ def _render(
             *guidance.mistakes,
             *promises.mistakes(settings.slo, report),
             *following.advice(report),
+            *unknown,
             *stopped,
         )
         share = _share(settings, newest, shard, parts=parts)
@@ -184,6 +186,21 @@ def _lacking(settings: Settings, holes: Sequence[str]) -> Iterator[str]:
         more = "; and more" if len(holes) > MOST_HOLES else ""
         told = "; ".join(holes[:MOST_HOLES])
         yield f"incomplete: {told}{more} (see {settings.site.dir}/quality.html)"
+
+
+def _unknown(settings: Settings, runs: Sequence[Run]) -> Iterator[str]:
+    """Nights that this site told and that the snapshots know no more, nor that they were pruned: an
+    older copy of them was put back, perhaps. It is said once, since their pages go."""
+    from jmreport.render import kept
+
+    if lost := kept.nights_beyond(Path(settings.site.dir), [run.id for run in runs]):
+        named = ", ".join(lost[:MOST_HOLES]) + (", …" if len(lost) > MOST_HOLES else "")
+        count, verb = ("1 night", "is") if len(lost) == 1 else (f"{len(lost)} nights", "are")
+        yield (
+            f"{count} that this site told {verb} not in the snapshots any more "
+            f"({named}): the pages go too; put those runs back from a newer copy and render again, "
+            "before the next publish takes them away"
+        )
 
 
 def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:

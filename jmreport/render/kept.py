@@ -4,7 +4,7 @@ A night is told once. A difference that somebody asked for has a page for good, 
 later of its runs.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import msgspec
 
 from jmreport.compared import Difference, DiffJob
 from jmreport.night import Night
+from jmreport.records import run_order
 from jmreport.remembered import Growing, StoreState
 from jmreport.render import addresses, diffpages, words
 from jmreport.render.drawings import Charts
@@ -176,6 +177,18 @@ def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
             if one.before.run in runs or one.after.run in runs:
                 found.update(job.id for jobs in _jobs_of(one) for job in jobs)
     return frozenset(found)
+
+
+def nights_beyond(site_dir: Path, runs: Sequence[str]) -> tuple[str, ...]:
+    """Runs whose nights the site told, that are none of these and were not pruned before them."""
+    told = [run for run, _ in night_bodies(Files(site_dir).own / NAME)]
+    return beyond(told, runs)
+
+
+def beyond(told: Iterable[str], runs: Sequence[str]) -> tuple[str, ...]:
+    """The runs of nights that were told, but for these `runs` and those before the oldest."""
+    known, oldest = frozenset(runs), min(map(run_order, runs))
+    return tuple(run for run in told if run not in known and run_order(run) > oldest)
 
 
 def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:

@@ -47,9 +47,10 @@ class Night(Struct, frozen=True, kw_only=True):
     It is None where no run ever brought one, or none can be read now. `named` are the jobs that its
     numbers name, also those from before its window. `failed` is the newest run, where it brought
     nothing; `pages_lack` says why its pages are not where the mail leads to, "" where they are.
-    `unsent` are mails of nights before that did not reach the team. `known` says whether any job that is known is the team's,
-    and `handed` which were handed to it, or to others. `unheard` is the run with which the page of
-    this night compares, where no mail told the team of it: the report compares with one before it.
+    `unsent` are mails of nights before that did not reach the team. `known` says whether any job
+    that is known is the team's, and `handed` which were handed to it, or to others. `unheard` is
+    the run with which the page of this night compares, where no mail told the team of it: the
+    report compares with one before it.
     """
 
     report: Report | None
