@@ -275,6 +275,58 @@ def test_retries_and_preemptions_of_a_job_are_those_that_the_measures_of_its_tas
     assert row.preempted == sum(one.preempted for one in measured)
 
 
+#: What Cromwell tells of a call: all of one from its cache, and what a run has before and behind.
+_BEFORE = ("Pending", "RequestingExecutionToken", "WaitingForValueStore", "PreparingJob")
+_FOUND = (*_BEFORE, "CallCacheReading", "UpdatingCallCache", "UpdatingJobStore")
+_OLD = (*_BEFORE, "CheckingCallCache", "FetchingCachedOutputsFromDatabase",
+        "BackendIsCopyingCachedOutputs", "UpdatingJobStore")  # fmt: skip
+
+
+def _scatter(names: tuple[str, ...], **shard: Any) -> Record:
+    """A job with a scatter of one shard that ended after 8 seconds, with such events."""
+    events = [
+        {"name": name, "attemptNumber": 1, "shardIndex": 0,
+         "start": f"2026-11-23T12:00:0{at}+00:00", "end": f"2026-11-23T12:00:0{at + 1}+00:00"}
+        for at, name in enumerate(names)
+    ]  # fmt: skip
+    told = {"executionStatus": "Succeeded", "shardIndex": 0, "attempts": 1, **shard}
+    told |= {"start": NOON, "end": "2026-11-23T12:00:08+00:00"}
+    task = {"name": "s", "attempts": 1, "callCached": False, "shards": [told]}
+    tree = detail(status="Succeeded", extensions={"tasks": [{**task, "executionEvents": events}]})
+    return Record(id="j", row={"id": "j"}, detail=tree)
+
+
+@pytest.mark.parametrize("names", [_FOUND, _OLD])
+def test_a_shard_whose_events_are_those_of_the_call_cache_did_not_run(
+    names: tuple[str, ...],
+) -> None:
+    """The Cromwell shim never says so itself, and its 8 seconds say nothing of how long it runs."""
+    read = _scatter(names)
+    (told,) = measure(read)
+    assert (told.attempts, told.cached, told.took.count) == (1, 1, 0)
+    assert summarise(read).cached == 1
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        _scatter((*_BEFORE, "CallCacheReading", "RunningJob", "UpdatingJobStore")),
+        # A backend's own words are of a run, whatever they are.
+        _scatter((*_BEFORE, "CallCacheReading", "Pulling image", "UpdatingJobStore")),
+        _scatter(_FOUND[:4]),
+        _scatter(()),
+        # After a restart Cromwell finds what the call itself had left in the cache.
+        _scatter(("CheckingJobStore", "CallCacheReading", "UpdatingJobStore"), operationId="9"),
+        _scatter(_FOUND, callCached=False),
+    ],
+    ids=["a run", "a backend's words", "no cache", "no events", "a restart", "it says so"],
+)
+def test_a_shard_of_which_anything_says_that_it_ran_did_run(read: Record) -> None:
+    (told,) = measure(read)
+    assert (told.cached, told.took.count) == (0, 1)
+    assert summarise(read).cached == 0
+
+
 def test_unknown_properties_are_named_and_the_users_own_are_not() -> None:
     task = {"name": "t", "cost": 1, "inputs": {"x": 1}}
     tree = detail(region="eu", inputs={"y": 1}, labels={"z": "1"}, extensions={"tasks": [task]})

@@ -8,10 +8,11 @@ quantiles of many jobs are put together without their durations.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import astuple
 
@@ -32,6 +33,18 @@ LONGEST_NAME = 300
 _MANY = 4_000
 
 _COUNTS = ("calls", "attempts", "retried", "preempted", "failed", "aborted", "cached")
+
+#: What Cromwell itself does with a call. All names that its backends tell beside them are of a run.
+_OWN_STEPS = frozenset(
+    (
+        *("Pending", "RequestingExecutionToken", "CheckingJobStore", "WaitingForValueStore"),
+        *("PreparingJob", "CallCacheReading", "UpdatingCallCache", "UpdatingJobStore"),
+        # Before Cromwell told all that it does with its cache as one.
+        *("CheckingCallCache", "FetchingCachedOutputsFromDatabase", "InvalidatingCacheEntry"),
+        *("BackendIsCopyingCachedOutputs", "CheckingCacheEntryExistence"),
+    )
+)
+_READING = frozenset(("CallCacheReading", "BackendIsCopyingCachedOutputs"))
 
 Outcome = Literal["succeeded", "preempted", "retried", "failed", "aborted", "unknown"]
 _OUTCOMES: dict[str, Outcome] = {
@@ -181,6 +194,10 @@ class _Try(NamedTuple):
 #: Shard -> attempt -> its first event's start and its last one's end.
 _Events = Mapping[int | None, Mapping[int, tuple[datetime, datetime | None]]]
 
+#: Shard -> its attempts that by their events read the call cache and did not run.
+_Read = Mapping[int | None, Collection[int]]
+_NONE: Mapping[int | None, Any] = MappingProxyType({})
+
 
 class _Call(NamedTuple):
     """A task that is not scattered, or a shard: its row, its attempts, and its events' spans."""
@@ -188,6 +205,7 @@ class _Call(NamedTuple):
     row: Tree
     known: list[Tree]
     events: Mapping[int, tuple[datetime, datetime | None]]
+    read: Collection[int] = ()
 
 
 def _measured(task: str, calls: Sequence[Sequence[_Try]]) -> Measure:
@@ -234,7 +252,7 @@ def _tries(task: Tree, record: Record, job: JobSpan) -> list[list[_Try]]:
     """The attempts of each call of a task; none of sub-workflows, whose own records tell."""
     if trees.text(task, "jobId"):
         return []
-    calls = _calls(task, record, _events(task))
+    calls = _calls(task, record, _events(task), _read(task))
     return [list(_of_call(call, job)) for call in calls if not trees.text(call.row, "jobId")]
 
 
@@ -244,7 +262,16 @@ def retried(task: Tree, record: Record) -> int:
     As its measure counts them, and those of calls of sub-workflows. Events are not looked at: they
     name no attempt that the server does not count.
     """
-    return sum(map(_retried, _calls(task, record, {})))
+    return sum(map(_retried, _calls(task, record)))
+
+
+def reused(task: Tree, record: Record) -> int:
+    """How many attempts of a scatter came from the call cache, as its measure counts them."""
+    return sum(
+        _from_cache(call, number, told)
+        for call in _calls(task, record, read=_read(task))
+        for number, told in (_by_number(call) or {_latest(call.row): call.row}).items()
+    )
 
 
 def _retried(call: _Call) -> int:
@@ -263,14 +290,16 @@ def _retried(call: _Call) -> int:
     return tried_again + max(0, told - len(known))
 
 
-def _calls(task: Tree, record: Record, events: _Events) -> Iterator[_Call]:
+def _calls(
+    task: Tree, record: Record, events: _Events = _NONE, read: _Read = _NONE
+) -> Iterator[_Call]:
     name = trees.text(task, "name") or ""
     shards = trees.trees(task.get("shards"))
     if not shards:
         known = list(trees.attempts(task, [], name, record))
         # A call without shards may have events that name one all the same.
         every = {at: own for held in events.values() for at, own in held.items()}
-        yield _Call(task, known, every)
+        yield _Call(task, known, every, read.get(None, ()))
         return
     flat = _regrouped(trees.trees(trees.tree(record.attempts.get(name)).get("attempts")), shards)
     asked = record.shard_attempts.get(name, {})
@@ -278,7 +307,7 @@ def _calls(task: Tree, record: Record, events: _Events) -> Iterator[_Call]:
         index = trees.shard(shard)
         answered = trees.trees(trees.tree(asked.get(str(index))).get("attempts"))
         known = trees.trees(shard.get("attemptsData")) or answered or flat.get(index, [])
-        yield _Call(shard, known, events.get(index, {}))
+        yield _Call(shard, known, events.get(index, {}), read.get(index, ()))
 
 
 def _regrouped(attempts: list[Tree], shards: list[Tree]) -> dict[int | None, list[Tree]]:
@@ -312,8 +341,28 @@ def _events(task: Tree) -> _Events:
     return found
 
 
+def _read(task: Tree) -> _Read:
+    """Shard -> its attempts whose events are all Cromwell's own, the cache's among them."""
+    events = trees.trees(task.get("executionEvents"))
+    read = {_place(one) for one in events if trees.text(one, "name") in _READING}
+    if read:
+        read -= {_place(one) for one in events if trees.text(one, "name") not in _OWN_STEPS}
+    found: dict[int | None, set[int]] = {}
+    for shard, number in read:
+        found.setdefault(shard, set()).add(number)
+    return found
+
+
+def _place(event: Tree) -> tuple[int | None, int]:
+    return trees.shard(event), _number(event) or 1
+
+
 def _number(attempt: Tree) -> int | None:
     return trees.count(attempt.get("attemptNumber")) or None
+
+
+def _latest(row: Tree) -> int:
+    return max(1, trees.count(row.get("attempts")))
 
 
 def _by_number(call: _Call) -> dict[int, Tree]:
@@ -325,7 +374,7 @@ def _of_call(call: _Call, job: JobSpan) -> Iterator[_Try]:
     numbers = sorted({*by_number, *call.events})
     told = trees.count(call.row.get("attempts"))
     if not numbers:
-        numbers = [max(1, told)]
+        numbers = [_latest(call.row)]
     for number in numbers:
         data = by_number.get(number)
         yield _try(call, number, data, job, last=number == numbers[-1])
@@ -343,9 +392,23 @@ def _try(call: _Call, number: int, data: Tree | None, job: JobSpan, *, last: boo
         or ""
     )
     outcome = _outcome(status, told, last=last)
-    cached = told.get("callCached") is True or (row is not None and row.get("callCached") is True)
+    cached = row is not None and row.get("callCached") is True
     event = call.events.get(number)
-    return _Try(outcome, _took(status, told, event, job), cached)
+    took = _took(status, told, event, job)
+    return _Try(outcome, took, cached or _from_cache(call, number, told))
+
+
+def _from_cache(call: _Call, number: int, told: Tree) -> bool:
+    """Whether an attempt's result came from the call cache; events tell where nothing else does.
+
+    The Cromwell shim does not say it of shards, whose attempts are read only where one was tried
+    again (backends.md, 29). What has an operation did run, be it that Cromwell was started again
+    and tells of no run.
+    """
+    if isinstance(said := told.get("callCached"), bool):
+        return said
+    succeeded = trees.text(told, "executionStatus") == "Succeeded"
+    return succeeded and number in call.read and not told.get("operationId")
 
 
 def _outcome(status: str, told: Tree, *, last: bool) -> Outcome | None:

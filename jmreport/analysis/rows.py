@@ -281,7 +281,7 @@ class _Calls:
         if task.get("callCached") is True:
             self.cached += 1
         elif shards:
-            self.cached += sum(1 for attempt in attempts if attempt.get("callCached") is True)
+            self.cached += measures.reused(task, record)
 
     def _judge(self, call: Tree, name: str | None) -> None:
         status = call.get("executionStatus")

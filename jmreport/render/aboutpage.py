@@ -104,7 +104,8 @@ DEFINITIONS = (
         word="Slower",
         meaning="A task whose median last night is at least 1.5 times, and at least 5 minutes "
         "above, that of the last 14 nights, with at least 5 successful attempts that did not come "
-        "from the cache on both sides.",
+        "from the cache on both sides. Cromwell’s server does not say which shards came from "
+        "there: their events do, and a shard without events counts as one that ran.",
     ),
     Definition(
         word="Waste",

@@ -36,7 +36,7 @@ from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
 
 #: Raised when nights must be told anew, since what they keep has changed its meaning.
-NIGHT_FORMAT = 10
+NIGHT_FORMAT = 11
 
 
 def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
