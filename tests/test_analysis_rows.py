@@ -275,6 +275,25 @@ def test_retries_and_preemptions_of_a_job_are_those_that_the_measures_of_its_tas
     assert row.preempted == sum(one.preempted for one in measured)
 
 
+@pytest.mark.parametrize("word", ["Running", "Aborting"])
+def test_a_call_that_runs_by_its_word_in_a_job_that_is_over_is_counted_without_hours(
+    word: str,
+) -> None:
+    """Cromwell leaves the word for good. Of an aborted job it is waste, of others nobody knows.
+
+    What waits by its word never ran.
+    """
+    tasks = [
+        {"name": "t", "executionStatus": word, "start": NOON, "operationId": "9"},
+        {"name": "w", "executionStatus": "Submitted", "start": NOON},
+    ]
+    over = {"start": NOON, "end": "2026-11-23T17:00:00+00:00", "extensions": {"tasks": tasks}}
+    for status, aborted in (("Aborted", 1), ("Failed", 0), ("Running", 0)):
+        ran, waits = measure(Record(id="j", detail=detail(status=status, **over)))
+        assert (ran.attempts, ran.aborted, ran.lost, ran.spent.total) == (1, aborted, aborted, 0)
+        assert waits.lost == 0
+
+
 #: What Cromwell tells of a call: all of one from its cache, and what a run has before and behind.
 _BEFORE = ("Pending", "RequestingExecutionToken", "WaitingForValueStore", "PreparingJob")
 _FOUND = (*_BEFORE, "CallCacheReading", "UpdatingCallCache", "UpdatingJobStore")

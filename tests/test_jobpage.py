@@ -333,6 +333,27 @@ def test_what_runs_is_told_so_far_as_the_job_itself_is() -> None:
     assert shown.count("so far") == 9
 
 
+def test_a_scatter_goes_on_while_a_shard_runs_though_another_failed() -> None:
+    """The Cromwell shim calls it Failed then; its row says so far, as its diagram does."""
+    tree = running()
+    (task,) = tree["extensions"]["tasks"]
+    task["executionStatus"] = task["shards"][0]["executionStatus"] = "Failed"
+    shown = text(page(record(tree), active_for=timedelta(hours=3)))
+    assert "Sort 2 h so far · 2 shards" in shown
+    assert (shown.count("so far"), "end unknown" in shown) == (9, False)
+
+
+def test_what_runs_by_its_word_in_a_job_that_is_over_has_an_unknown_end() -> None:
+    """Cromwell leaves calls so for good that were aborted with their job."""
+    tree = running() | {"status": "Aborted", "end": "2026-11-23T00:19:00+00:00"}
+    tree["extensions"]["tasks"][0]["executionStatus"] = "Aborting"
+    shown = text(page(record(tree)))
+    assert "still active" not in shown
+    # Its lane, what that says aloud, its row and its part.
+    assert shown.count("2 shards · end unknown") == 4
+    assert shown.count("end unknown") == 7  # and its shard, that one's attempt and row of times
+
+
 def test_nothing_is_told_so_far_of_tasks_of_an_earlier_reading() -> None:
     """Nobody knows whether they still ran when the job itself was seen."""
     shown = text(page(record(running(), detail_from=RUN), active_for=timedelta(hours=3)))

@@ -241,7 +241,7 @@ SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "cromwell-job_special6": (
         RETRIED,
         (
-            "Aborted", "2 shards: 1 aborting, 1 submitted", "waiting for quota",
+            "Aborted", "2 shards · end unknown: 1 aborting, 1 submitted", "waiting for quota",
             "google-pipelines-worker-1195c791b8f92034", "9781319673628583762",
         ),
     ),

@@ -90,8 +90,7 @@ def test_an_end_before_its_start_is_marked_and_never_dropped() -> None:
     diagram = drawn(task(call(20, -400, status="Failed")))
     assert looks(diagram) == ["f-failed t-open"]
     assert diagram is not None
-    assert "end unknown" in diagram.lanes[0].note
-    assert diagram.spells[0].note == "end unknown"
+    assert (diagram.lanes[0].note, diagram.spells[0].note) == ("end unknown", "end unknown")
 
 
 def test_a_running_attempt_goes_on_to_when_it_was_read() -> None:
@@ -131,14 +130,16 @@ def test_what_goes_on_is_told_so_far_and_ends_the_critical_path() -> None:
 
 
 def test_no_critical_path_is_told_where_nobody_knows_what_goes_on() -> None:
-    """Of tasks of an earlier reading; where the job is over, nothing goes on."""
+    """Of tasks of an earlier reading; where the job is over, nothing goes on, by whatever word."""
     own = task(call(0, 20)), task(call(20, 60)), task(call(60, None, status="Running"))
     unknown, over = drawn(*own, end=None), drawn(*own, end=90)
     assert unknown is not None
     assert over is not None
     assert "ritical" not in unknown.caption
     assert over.caption.endswith("by dependency: 1 h.")
-    assert [diagram.lanes[2].note for diagram in (unknown, over)] == ["still active"] * 2
+    assert unknown.lanes[2].note == "still active"
+    assert (over.lanes[2].note, over.spells[2].note) == ("end unknown", "end unknown")
+    assert looks(over)[-1] == "f-running t-open"
 
 
 def test_a_tick_at_midnight_says_the_day() -> None:

@@ -65,12 +65,15 @@ def measure(record: Record) -> tuple[Measure, ...]:
     if not detail:
         return ()
     status = trees.text(detail, "status") or "Unknown"
-    job = JobSpan(
-        timing.believed_start(status, detail.get("start")),
-        timing.believed_end(status, detail.get("end")),
+    job = _Job(
+        JobSpan(
+            timing.believed_start(status, detail.get("start")),
+            timing.believed_end(status, detail.get("end")),
+        ),
+        status,
     )
     if "tasks" not in own:
-        return _itself(detail, status, job)
+        return _itself(detail, job)
     found: dict[str, list[Measure]] = {}
     for task in trees.trees(own.get("tasks")):
         name = (trees.text(task, "name") or "")[:LONGEST_NAME]
@@ -179,6 +182,20 @@ def _between(points: Sequence[tuple[float, float]], middles: Sequence[float], at
 # --- attempts ----------------------------------------------------------------------------------
 
 
+class _Job(NamedTuple):
+    """The job itself."""
+
+    span: JobSpan
+    status: str
+
+    @property
+    def left(self) -> Outcome | None:
+        """What became of a call that runs by its own word; None as long as the job goes on."""
+        if self.span.end is None:
+            return None
+        return "aborted" if self.status == "Aborted" else "unknown"
+
+
 class _Try(NamedTuple):
     """An attempt: what became of it (None while it is active), and for how long it ran.
 
@@ -234,12 +251,13 @@ def _measured(task: str, calls: Sequence[Sequence[_Try]]) -> Measure:
     )
 
 
-def _itself(detail: Tree, status: str, job: JobSpan) -> tuple[Measure, ...]:
+def _itself(detail: Tree, job: _Job) -> tuple[Measure, ...]:
     """A job of a server without tasks (dsub), where each attempt is a job of its own."""
-    if not is_terminal(status):
+    if not is_terminal(job.status):
         return ()
-    seconds = (job.end - job.start).total_seconds() if job.start and job.end else None
-    outcome = _OUTCOMES.get(status, "unknown")
+    start, end = job.span.start, job.span.end
+    seconds = (end - start).total_seconds() if start and end else None
+    outcome = _OUTCOMES.get(job.status, "unknown")
     failures = trees.trees(detail.get("failures"))
     told = [str(one["failure"]) for one in failures if trees.text(one, "failure")]
     told.append(trees.text(trees.tree(detail.get("extensions")), "statusDetail") or "")
@@ -248,7 +266,7 @@ def _itself(detail: Tree, status: str, job: JobSpan) -> tuple[Measure, ...]:
     return (_measured("", [[_Try(outcome, seconds if seconds is None else max(seconds, 0.0))]]),)
 
 
-def _tries(task: Tree, record: Record, job: JobSpan) -> list[list[_Try]]:
+def _tries(task: Tree, record: Record, job: _Job) -> list[list[_Try]]:
     """The attempts of each call of a task; none of sub-workflows, whose own records tell."""
     if trees.text(task, "jobId"):
         return []
@@ -369,7 +387,7 @@ def _by_number(call: _Call) -> dict[int, Tree]:
     return {_number(one) or at: one for at, one in enumerate(call.known, 1)}
 
 
-def _of_call(call: _Call, job: JobSpan) -> Iterator[_Try]:
+def _of_call(call: _Call, job: _Job) -> Iterator[_Try]:
     by_number = _by_number(call)
     numbers = sorted({*by_number, *call.events})
     told = trees.count(call.row.get("attempts"))
@@ -383,7 +401,7 @@ def _of_call(call: _Call, job: JobSpan) -> Iterator[_Try]:
         yield _Try("retried", times=missing)
 
 
-def _try(call: _Call, number: int, data: Tree | None, job: JobSpan, *, last: bool) -> _Try:
+def _try(call: _Call, number: int, data: Tree | None, job: _Job, *, last: bool) -> _Try:
     row = call.row if last else None
     told: Tree = data or row or {}
     status = (
@@ -392,9 +410,12 @@ def _try(call: _Call, number: int, data: Tree | None, job: JobSpan, *, last: boo
         or ""
     )
     outcome = _outcome(status, told, last=last)
+    if outcome is None and status in ("Running", "Aborting"):
+        # Cromwell leaves calls so that it was not told the end of, for good.
+        outcome = job.left
     cached = row is not None and row.get("callCached") is True
     event = call.events.get(number)
-    took = _took(status, told, event, job)
+    took = _took(status, told, event, job.span)
     return _Try(outcome, took, cached or _from_cache(call, number, told))
 
 

@@ -110,7 +110,8 @@ DEFINITIONS = (
     Definition(
         word="Waste",
         meaning="Hours in attempts that led to no success: preempted, failed and tried again, "
-        "failed, or aborted.",
+        "failed, or aborted. What was still running by its word when an aborted job ended is "
+        "among the aborted, without hours: nobody knows when it ended.",
     ),
     Definition(
         word="Critical path",

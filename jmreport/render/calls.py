@@ -62,11 +62,13 @@ class Call(Struct, frozen=True, kw_only=True, gc=False):
     preempted: bool = False
     cached: bool = False
     data: IndividualAttempt | None = None
+    #: Whether the job has ended, and with it all that still runs by its own word.
+    ended: bool = False
 
     @property
     def over(self) -> bool:
-        """Whether it has ended by its status, known or not when."""
-        return self.status not in ACTIVE_STATUSES
+        """Whether it has ended, by its status or with its job, known or not when."""
+        return self.ended or self.status not in ACTIVE_STATUSES
 
 
 def of_task(task: TaskMetadata, reading: Reading, job: JobSpan | None = None) -> tuple[Call, ...]:
@@ -251,6 +253,7 @@ def _call(
         preempted="preempt" in status.lower() or any(map(_PREEMPTED.search, messages)),
         cached=bool(data.call_cached if data else getattr(own, "call_cached", False)),
         data=data,
+        ended=job.end is not None,
     )
 
 

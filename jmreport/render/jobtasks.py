@@ -158,10 +158,10 @@ def _task(
         anchor=anchor,
         name=making.budget.name(task.name or "(no name)", 200),
         status=words.status(task.execution_status),
-        note=_note(task, found, start, end),
+        note=_note(task, found, job, start, end),
         started=making.short(start),
         ended=making.short(end),
-        took=making.took(start, end, task.execution_status),
+        took=making.took(start, end, _status(task, found)),
         attempts=_attempts(task, found),
         code="" if task.return_code is None else words.number(task.return_code),
         links=links,
@@ -228,8 +228,19 @@ def _tables(anchor: str, task: TaskMetadata, making: Making) -> tuple[Values, ..
     return tuple(table for table in (inputs, outputs) if table)
 
 
+def _status(task: TaskMetadata, found: Sequence[Call]) -> str:
+    """A task's status, by which it may go on: the Cromwell shim calls a scatter Failed as soon as
+    one of its shards is, though others run."""
+    going = (call.status for call in found if not call.over)
+    return next(going, task.execution_status or "")
+
+
 def _note(
-    task: TaskMetadata, found: Sequence[Call], start: datetime | None, end: datetime | None
+    task: TaskMetadata,
+    found: Sequence[Call],
+    job: JobSpan,
+    start: datetime | None,
+    end: datetime | None,
 ) -> str:
     said = []
     if task.shards:
@@ -244,7 +255,7 @@ def _note(
     status = task.execution_status or ""
     if status in calltimes.WAITING_STATUSES and end:
         said.append("passed over")
-    elif start and end is None and status not in ACTIVE_STATUSES:
+    elif start and end is None and (job.end or _status(task, found) not in ACTIVE_STATUSES):
         said.append("end unknown")
     return " · ".join(said)
 

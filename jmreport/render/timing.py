@@ -114,19 +114,20 @@ class TaskCalls(Struct, frozen=True, kw_only=True, gc=False):
 class _Span(Struct, frozen=True, gc=False):
     """A call with both its ends: `sure` is False where the end was not known.
 
-    One that is `going` ran until its end, and goes on.
+    One that is `active` may go on; one that is `going` ran until its end, and does.
     """
 
     call: Call
     start: datetime
     end: datetime
     sure: bool
+    active: bool
     going: bool
 
     @property
-    def open(self) -> bool:
-        """Whether it has not ended by its status."""
-        return not self.sure and self.call.status in ACTIVE_STATUSES
+    def unknown(self) -> bool:
+        """Whether it has ended, and nobody knows when."""
+        return not self.sure and not self.active
 
 
 class _Scale:
@@ -168,10 +169,9 @@ def timing(
     scale = _window(tasks, starts, start, end, read_at)
     if scale is None:
         return None
-    spans = [_spans(task, scale, going=going) for task in tasks]
+    spans = [_spans(task, scale, over=end is not None, going=going) for task in tasks]
     critical = _critical(
-        [span for task, own in zip(tasks, spans, strict=True) if not task.below for span in own],
-        over=end is not None,
+        [span for task, own in zip(tasks, spans, strict=True) if not task.below for span in own]
     )
     shown = list(zip(tasks, spans, strict=True))[:MOST_ROWS]
     split = _split(shown)
@@ -206,8 +206,11 @@ def _window(
     return _Scale(first, last)
 
 
-def _spans(task: TaskCalls, scale: _Scale, *, going: bool) -> list[_Span]:
-    """The task's calls with both ends inside the window, in the order given."""
+def _spans(task: TaskCalls, scale: _Scale, *, over: bool, going: bool) -> list[_Span]:
+    """The task's calls with both ends inside the window, in the order given.
+
+    Nothing is active where the job is over: Cromwell leaves the word with calls for good.
+    """
     found = []
     for call in task.calls:
         if call.start is None:
@@ -215,19 +218,20 @@ def _spans(task: TaskCalls, scale: _Scale, *, going: bool) -> list[_Span]:
         begin = min(max(call.start, scale.start), scale.end)
         sure = call.end is not None and call.end >= call.start
         finish = call.end if call.end is not None and sure else scale.end
-        goes_on = going and not sure and call.status in ACTIVE_STATUSES
-        found.append(_Span(call, begin, min(max(finish, begin), scale.end), sure, goes_on))
+        finish = min(max(finish, begin), scale.end)
+        active = not sure and not over and call.status in ACTIVE_STATUSES
+        found.append(_Span(call, begin, finish, sure, active, active and going))
     return found
 
 
-def _critical(spans: Sequence[_Span], *, over: bool) -> dict[int, timedelta]:
+def _critical(spans: Sequence[_Span]) -> dict[int, timedelta]:
     """The chain of calls in which each ends last before the next starts, by identity, the first of
     them first; and how long nothing of it ran before each.
 
     Of those that go on it ends with the one that started first. There is none where one may go on
     of which that is not known.
     """
-    if not over and any(span.open and not span.going for span in spans):
+    if any(span.active and not span.going for span in spans):
         return {}
     ordered = sorted((s for s in spans if s.sure), key=lambda s: s.end)
     ordered += sorted((s for s in spans if s.going), key=lambda s: s.start, reverse=True)
@@ -347,7 +351,7 @@ def _look(span: _Span) -> str:
     if span.call.preempted:
         return "t-preempted"
     look = f"f-{words.status(span.call.status).key}"
-    return look if span.sure or span.call.status in ACTIVE_STATUSES else f"{look} t-open"
+    return f"{look} t-open" if span.unknown else look
 
 
 def _whole(task: TaskCalls, spans: list[_Span], scale: _Scale) -> Bar:
@@ -384,19 +388,20 @@ def _note(task: TaskCalls, spans: list[_Span]) -> str:
     # Also shards without a time that can be believed, which have no bar.
     shards = len({call.shard for call in task.calls})
     attempts = max(span.call.attempt for span in spans)
-    running = any(span.call.status in ACTIVE_STATUSES for span in spans)
+    unknown = any(span.unknown for span in spans)
     if any(span.going for span in spans):
         said.append(words.so_far(words.duration(last - first)))
-    else:
-        said.append("still active" if running else words.duration(last - first))
+    elif any(span.active for span in spans):
+        said.append("still active")
+    elif not unknown:
+        said.append(words.duration(last - first))
     if shards > 1:
         said.append(words.plural(shards, "shard"))
     elif attempts > 1:
         said.append(f"attempt {attempts}")
     if task.cached:
         said.append("cached")
-    unsure = any(not s.sure and s.call.status not in ACTIVE_STATUSES for s in spans)
-    if unsure:
+    if unknown:
         said.append("end unknown")
     return " · ".join([*said, task.more] if task.more else said)
 
@@ -524,8 +529,7 @@ def _spell(
     if call.preempted:
         notes.append("preempted")
     if not span.sure:
-        active = call.status in ACTIVE_STATUSES
-        notes.append("still active when read" if active else "end unknown")
+        notes.append("still active when read" if span.active else "end unknown")
     if id(call) in critical:
         gap = critical[id(call)]
         after = f", {words.duration(gap)} after what was before" if gap >= _GAP else ""
