@@ -301,6 +301,21 @@ def test_a_task_and_the_call_of_its_sub_workflow_fail_now_while_the_job_does(
     assert all(HEAP in row for row in rows.values())
 
 
+def test_a_task_has_no_cause_of_another_in_which_the_same_job_failed(tmp_path: Path) -> None:
+    """A job has one cause; that of its other tasks is not known, and their rows say so."""
+
+    def broad(name: str) -> Any:
+        told = [{"taskName": f"T{n}", "failure": f"broke as only {n} can"} for n in "abc"]
+        own = [{"name": f"T{n}", "executionStatus": "Failed"} for n in "abc"]
+        return job(name, tasks=own, failures=told, status="Failed", **WHEN)
+
+    build(tmp_path, Jobs("top1", broad))
+    rows = failed_tasks(tmp_path)
+    assert [("as only" in row, "another task" in row) for row in rows.values()] == [
+        (True, False), (False, True), (False, True),
+    ]  # fmt: skip
+
+
 def test_a_call_whose_sub_workflow_was_not_read_fails_now_while_the_job_does(
     tmp_path: Path,
 ) -> None:

@@ -43,6 +43,8 @@ class FailedRow(Struct, frozen=True, kw_only=True):
     new: str
     cause: str
     cause_class: str
+    #: Where the cause is told of jobs that fail in it now, if it is not this task's.
+    elsewhere: str
 
 
 class SlowerRow(Struct, frozen=True, kw_only=True):
@@ -241,17 +243,29 @@ def _more(count: int, noun: str) -> str:
     return f"and {words.plural(count, f'more {noun}')}" if count > 0 else ""
 
 
-def _cause_now(flow: WorkflowReport, task: str, jobs: frozenset[str]) -> CauseGroup | None:
+def _cause_now(flow: WorkflowReport, task: str, alone: set[str]) -> CauseGroup | None:
     """Why a task fails now: the cause that most jobs have which fail of it.
 
-    Else the one of the jobs that failed in it and fail now, though another task is told of: as of
-    the call of a sub-workflow, whose own task says why. None where none of them fails.
+    Else the one of the jobs that failed in it `alone` and fail now, though another task is told of:
+    as of the call of a sub-workflow, whose own task says why.
     """
     told = [group for group in flow.causes if task in group.tasks]
     if told:
         return max(told, key=lambda group: len(group.jobs))
-    most = max(flow.causes, key=lambda group: len(jobs.intersection(group.jobs)), default=None)
-    return most if most and not jobs.isdisjoint(most.jobs) else None
+    most = max(flow.causes, key=lambda group: len(alone.intersection(group.jobs)), default=None)
+    return most if most and not alone.isdisjoint(most.jobs) else None
+
+
+def _elsewhere(told: Sequence[CauseGroup]) -> str:
+    """Where the causes of jobs are told that also failed in another task; "" where none fails."""
+    if any(group.tasks for group in told):
+        return "Told of under another task"
+    return "Told of the jobs as a whole" if told else ""
+
+
+def _own(tasks: Sequence[str]) -> Sequence[str]:
+    """The failed tasks of a job itself: those of its sub-workflows are behind the calls' names."""
+    return [task for task in tasks if "." not in task] or tasks
 
 
 def _slower(one: SlowerTask, leads: Leads) -> SlowerRow:
@@ -321,19 +335,30 @@ class _Tasks:
     def _failed(self) -> Iterator[tuple[int, FailedRow]]:
         new = {job for group in self.report.attention for job in group.new_jobs}
         failed: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        alone: set[str] = set()
         for entry in self.report.jobs:
             if entry.row.status == "Failed":
                 for task in entry.row.failed_tasks:
                     failed[entry.row.name, task].append(entry.row.id)
+                if len(_own(entry.row.failed_tasks)) == 1:
+                    alone.add(entry.row.id)
         for flow in self.report.workflows:
+            told = {job: group for group in flow.causes for job in group.jobs}
             for task, _ in flow.failed_tasks:
                 jobs = failed[flow.name, task]
-                yield len(jobs), self._failed_row(flow, task, jobs, new)
+                cause = _cause_now(flow, task, alone.intersection(jobs))
+                elsewhere = "" if cause else _elsewhere([told[job] for job in jobs if job in told])
+                yield len(jobs), self._failed_row(flow, task, jobs, new, cause, elsewhere)
 
     def _failed_row(
-        self, flow: WorkflowReport, task: str, jobs: Sequence[str], new: set[str]
+        self,
+        flow: WorkflowReport,
+        task: str,
+        jobs: Sequence[str],
+        new: set[str],
+        cause: CauseGroup | None,
+        elsewhere: str,
     ) -> FailedRow:
-        cause = _cause_now(flow, task, frozenset(jobs))
         fresh = sum(job in new for job in jobs)
         return FailedRow(
             task=words.breakable_task(task_name(task)),
@@ -348,6 +373,7 @@ class _Tasks:
             new=f"{words.number(fresh)} new" if fresh else "",
             cause=words.cut_middle(cause.title, 200) if cause else "",
             cause_class=causewords.class_words(cause.cause_class) if cause else "",
+            elsewhere=elsewhere,
         )
 
     # --- waste ---
