@@ -361,6 +361,25 @@ def test_nothing_is_told_so_far_of_tasks_of_an_earlier_reading() -> None:
     assert shown.count("so far") == 1
 
 
+@pytest.mark.parametrize("late", ["Aborted", "Failed"])
+def test_a_job_of_more_tasks_than_have_parts_links_to_those_that_do(late: str) -> None:
+    """Its diagram, its first sentence and its failures; the others have names all the same."""
+    tasks = [
+        {"name": f"T{n}", "executionStatus": "Succeeded" if n < 40 else late,
+         "start": f"2026-11-22T22:{n // 60:02}:{n % 60:02}+00:00",
+         "end": "2026-11-23T00:19:00+00:00", "operationId": str(n)}
+        for n in range(260)
+    ]  # fmt: skip
+    failures = [{"taskName": "T259", "failure": "no disk"}]
+    shown = page(record(detail(failures=failures, extensions={"tasks": tasks})))
+    led = set(re.findall(r'href="#(task-\d+)"', shown))
+    assert led <= set(re.findall(r'id="(task-\d+)"', shown))
+    lanes = re.findall(r'class="what"(?: href="#task-\d+")?>(T\d+)<', shown)
+    # None that succeeded is drawn, as all that did not have no room.
+    assert lanes == [f"T{n}" for n in range(40, 190)]
+    assert "T259" in text(shown)
+
+
 def test_a_task_that_has_not_started_shows_no_invented_start() -> None:
     """The Cromwell shim sends its own start time where there is none."""
     assert "1 Jan" not in text(page(record()))

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jmreport.models import IndividualAttempt, Shard, TaskMetadata
 from jmreport.records import Record
@@ -175,6 +176,20 @@ def test_a_task_that_never_started_has_its_row() -> None:
     diagram = drawn(task(call(0, 60)), waiting)
     assert diagram is not None
     assert (diagram.lanes[1].bars, diagram.lanes[1].note) == ((), "not started")
+
+
+def test_where_not_all_tasks_have_room_failed_ones_come_first_in_their_order() -> None:
+    """Then what is active, each with the tasks of the sub-workflows that it started."""
+    lanes = [TaskCalls(name=f"T{n}", href="", status="Succeeded", calls=(call(n, n + 1),))
+             for n in range(300)]  # fmt: skip
+    lanes[250] = replace(lanes[250], status="Failed")
+    lanes[251] = replace(lanes[251], below=True)
+    lanes[299] = replace(lanes[299], status="Running")
+    diagram = drawn(*lanes, end=300)
+    assert diagram is not None
+    shown = [lane.name for lane in diagram.lanes]
+    assert shown == [f"T{n}" for n in (*range(147), 250, 251, 299)]
+    assert diagram.lanes_left_out == 150
 
 
 def test_the_critical_path_is_outlined() -> None:

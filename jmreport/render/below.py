@@ -132,7 +132,7 @@ def drawn(
         found.append(
             TaskCalls(
                 name=task.name or "(no name)",
-                href=f"#{anchor}",
+                href=f"#{anchor}" if anchor else "",
                 status=task.execution_status or "",
                 calls=own,
                 cached=task.call_cached,

@@ -23,6 +23,7 @@ from jmreport.models import (
     JobAttemptsResponse,
     Shard,
     TaskMetadata,
+    is_failure,
 )
 from jmreport.records import instant, is_terminal
 from jmreport.regrouping import Scattered, Tried, places
@@ -92,6 +93,13 @@ def of_task(task: TaskMetadata, reading: Reading, job: JobSpan | None = None) ->
     unplaced = _unplaced(flat, task, reading)
     found.extend(_call(task, None, a.attempt_number or 1, a, (), job, last=False) for a in unplaced)
     return tuple(found)
+
+
+def rank(status: str | None) -> int:
+    """By which tasks are shown first: failed ones, what is active or was aborted, then the rest."""
+    if is_failure(status):
+        return 0
+    return 1 if status in ("Running", "Aborting", "Aborted") else 2
 
 
 def span(found: Sequence[Call]) -> Span:

@@ -18,7 +18,7 @@ from jmreport.models import (
     is_failure,
 )
 from jmreport.records import Record, moment
-from jmreport.render import addresses, reasons, words
+from jmreport.render import addresses, jobtasks, reasons, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.joblogs import Logs, LogTail
 from jmreport.render.reading import Reading
@@ -158,6 +158,7 @@ class _Page:
         self._making = making
         self._failed = failed
         self._names = {task.name: at for at, task in enumerate(tasks, 1) if task.name}
+        self._parts = jobtasks.parts(tasks)
         self._logs = Logs(reading.logs, record.gaps, record.notes)
         self._unread = {gap.of: gap.why for gap in record.gaps if gap.kind == "operation"}
         self._left = next((one.why for one in record.notes if one.what == OPERATIONS), "")
@@ -172,7 +173,7 @@ class _Page:
         name = making.budget.name(failure.task_name or "", 200)
         return FailureView(
             anchor=addresses.anchor("failure", at),
-            task=Link(name, f"#task-{place}" if place else None) if name else None,
+            task=self._task(name, place) if name else None,
             where=_where(failure.shard_index, *_attempt(failure, task)),
             at=words.when(moment(failure.timestamp), making.facts.zone),
             facts=_facts(failure, task),
@@ -207,12 +208,16 @@ class _Page:
             task = None
             name = self._making.budget.name(names.get(address) or address, 200)
             if place:
-                task = Link(self._making.budget.name(place.name, 200), f"#task-{place.task}")
+                task = self._task(self._making.budget.name(place.name, 200), place.task)
                 name = _where(place.shard, place.attempt, None)
             log = self._logs.of(address, self._making, failed=True)
             links = self._making.places(address, None, None)
             found.append(LogView(task=task, name=name, log=log, links=links))
         return tuple(found)
+
+    def _task(self, name: str, place: int | None) -> Link:
+        """A task, linked where it has a part of its own."""
+        return Link(name, f"#task-{place}" if place in self._parts else None)
 
     def _place_of(self, name: str | None) -> int | None:
         """The task a failure names, whole or by its last part; servers match by suffix too."""

@@ -145,7 +145,12 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
     misfits = jobdetails.misfits(read, making)
     events = jobdetails.events(read, making)
     tasks = jobtasks.read(job_tasks, read, making)
-    own = {task.name: f"#task-{at}" for at, task in enumerate(job_tasks, 1) if task.name}
+    parts = jobtasks.parts(job_tasks)
+    own = {
+        task.name: f"#task-{at}"
+        for at, task in enumerate(job_tasks, 1)
+        if task.name and at in parts
+    }
     anchors = below.began(context, making) | own
     name = words.cut_middle(row.name or row.id, jobdetails.LONG_NAME)
     status = words.status(row.counts_as)

@@ -73,7 +73,10 @@ class TaskView(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Tasks(Struct, frozen=True, kw_only=True):
-    """All tasks of a job, failed ones first, with the calls their timing is drawn from."""
+    """All tasks of a job, failed ones first, with the calls their timing is drawn from.
+
+    `ordered` has each with its anchor, "" where it has no part of its own.
+    """
 
     rows: tuple[TaskView, ...]
     left_out: int
@@ -83,8 +86,7 @@ class Tasks(Struct, frozen=True, kw_only=True):
 
 def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tasks:
     """The tasks of a job in words. Anchors follow the server's order: `task-1`, `task-2` …"""
-    placed = list(enumerate(tasks, 1))
-    placed.sort(key=lambda pair: (_rank(pair[1]), pair[1].start or "~"))
+    placed = _placed(tasks)
     room = MOST_SHARDS_TOGETHER
     rows: list[TaskView] = []
     scatters: list[Scatter] = []
@@ -97,9 +99,10 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
     ]
     for position, task in placed:
         found = calls.of_task(task, reading, job)
-        ordered.append((task, addresses.anchor("task", position), found))
         if len(rows) >= MOST_TASKS:
+            ordered.append((task, "", found))
             continue
+        ordered.append((task, addresses.anchor("task", position), found))
         own_pages = len(task.shards) > min(MOST_SHARDS, room, making.budget.rows_left)
         most = min(FIRST_SHARDS, max(room, 0)) if own_pages else MOST_SHARDS
         if own_pages:
@@ -125,11 +128,16 @@ def read(tasks: Sequence[TaskMetadata], reading: Reading, making: Making) -> Tas
     )
 
 
-def _rank(part: TaskMetadata) -> int:
-    """Failed first, then what is active, then the rest."""
-    if is_failure(part.execution_status):
-        return 0
-    return 1 if part.execution_status in ("Running", "Aborting", "Aborted") else 2
+def parts(tasks: Sequence[TaskMetadata]) -> frozenset[int]:
+    """Which tasks have a part of their own to link to, by their places in the server's order."""
+    return frozenset(at for at, _ in _placed(tasks)[:MOST_TASKS])
+
+
+def _placed(tasks: Sequence[TaskMetadata]) -> list[tuple[int, TaskMetadata]]:
+    """Tasks with their places, failed ones first."""
+    placed = list(enumerate(tasks, 1))
+    placed.sort(key=lambda pair: (calls.rank(pair[1].execution_status), pair[1].start or "~"))
+    return placed
 
 
 def _task(

@@ -4,8 +4,9 @@
 
 A row a task, its attempts left to right; up to 20 shards each have a thin line of their own; a
 larger scatter is one band as dense as shards were running, with its failed and its slowest shards
-below. At most 400 bars. A bar with a bad or missing end is drawn to where the job was last known,
-and says so. Positions across are percentages, so the diagram fits any screen and any paper.
+below. At most 400 bars; where not all tasks have room, failed ones come before others. A bar with a
+bad or missing end is drawn to where the job was last known, and says so. Positions across are
+percentages, so the diagram fits any screen and any paper.
 """
 
 from bisect import bisect_right
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from jmreport.models import ACTIVE_STATUSES, TERMINAL_STATUSES
 from jmreport.render import words
-from jmreport.render.calls import Call, Kind
+from jmreport.render.calls import Call, Kind, rank
 
 MOST_BARS = 400
 MOST_LANES = 20
@@ -173,7 +174,7 @@ def timing(
     critical = _critical(
         [span for task, own in zip(tasks, spans, strict=True) if not task.below for span in own]
     )
-    shown = list(zip(tasks, spans, strict=True))[:MOST_ROWS]
+    shown = [(tasks[at], spans[at]) for at in _shown(tasks)]
     split = _split(shown)
     lanes = tuple(_lane(task, own, scale, critical, split) for task, own in shown)
     spells = _spells(tasks, spans, zone, scale.start, critical, most_spells)
@@ -186,6 +187,21 @@ def timing(
         spells_left_out=sum(map(len, spans)) - len(spells),
         lanes_left_out=max(0, len(tasks) - MOST_ROWS),
     )
+
+
+def _shown(tasks: Sequence[TaskCalls]) -> list[int]:
+    """The tasks with a row of their own: failed ones before others, in the order that they have.
+
+    Those of sub-workflows stay below the one that started them.
+    """
+    groups: list[list[int]] = []
+    for at, task in enumerate(tasks):
+        if task.below and groups:
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    groups.sort(key=lambda group: rank(tasks[group[0]].status))
+    return sorted([at for group in groups for at in group][:MOST_ROWS])
 
 
 def _window(
