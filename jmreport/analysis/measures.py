@@ -411,7 +411,7 @@ def _try(call: _Call, number: int, data: Tree | None, job: _Job, *, last: bool) 
     )
     outcome = _outcome(status, told, last=last)
     if outcome is None and status in ("Running", "Aborting"):
-        # Cromwell leaves calls so that it was not told the end of, for good.
+        # Cromwell leaves these words for good where it was not told of an end.
         outcome = job.left
     cached = row is not None and row.get("callCached") is True
     event = call.events.get(number)
