@@ -9,7 +9,7 @@ from analysis_cases import HOUR, job, night, runs
 from jmreport.analysis import Beneath, GrowingBeneath, analyse
 from jmreport.analysis.beneath import MOST_FOLLOWED
 from jmreport.history import Held
-from jmreport.records import Entry, Failure, JobRow
+from jmreport.records import Entry, Failure, JobRow, Measure, Spent
 from jmreport.settings import ReportSettings
 
 HEAP = "java.lang.OutOfMemoryError: Java heap space"
@@ -148,3 +148,32 @@ def test_jobs_that_died_alike_in_sub_workflows_are_one_cause() -> None:
     assert group.tasks == ("inner.Sort", "Align")
     (cause,) = report.causes
     assert (len(cause.failing), cause.tasks) == (41, (("inner.Sort", 40), ("Align", 1)))
+
+
+@pytest.mark.parametrize("lacking", ["unread", "unrecorded"])
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_job_is_not_all_counted_until_all_below_it_is(lacking: str, measured: bool) -> None:
+    """What one sub-workflow cost tells nothing of another, and nothing at all is not no waste."""
+    unread: dict[str, Any] = {"parent": "mid", "listed": False, "readable": False}
+    entries = [
+        top("mid", "read", children=("mid", "read")),
+        below("mid", "top", children=("deep",)),
+        below("read", "top"),
+        top(name="sound"),
+        job("lost", night(0) - HOUR, "Failed", found=0, name="wf", key="l", readable=False),
+        job("runs", None, "Running", found=0, name="wf", key="r", children=("later",)),
+    ]
+    if lacking == "unread":
+        entries.append(job("deep", None, "Unknown", found=0, **unread))
+    one = Measure("Sort", calls=1, attempts=1, spent=Spent(succeeded=3600.0))
+    costs = {name: (one,) for name in ("mid", "read", "sound", "runs") if measured}
+    waste = analyse(
+        Held(entries),
+        runs(1),
+        {},
+        settings=ReportSettings(),
+        measures=lambda ids: ((name, costs[name]) for name in ids if name in costs),
+    ).waste
+    assert waste is not None
+    assert sorted(waste.unmeasured) == ["lost", "top"]
+    assert (waste.total.unread, waste.tonight.unread) == (2, 2)

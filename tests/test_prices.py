@@ -79,6 +79,23 @@ def test_attempts_without_a_time_that_is_known_cost_no_zero() -> None:
     assert taskpages.tonight_words(found, Prices()) == "1 attempt with no time known"
 
 
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (Cost(unread=2), "not known: {}"),
+        (Cost(spent=Spent(succeeded=60.0), unread=2), "none that is known: {}"),
+        (Cost(aborted=1, unread=2), "1 attempt with no time known; {}"),
+        (
+            Cost(failed=1, spent=Spent(failed=60.0), unread=2),
+            "1 min (100 % of all hours), all of it failed; {}",
+        ),
+    ],
+)
+def test_waste_is_never_none_where_attempts_could_not_be_read(cost: Cost, said: str) -> None:
+    unread = "the attempts of 2 jobs could not all be read"
+    assert taskpages.waste_words(cost, Prices()) == said.format(unread)
+
+
 def test_where_only_some_tasks_have_a_price_the_sum_is_at_least_that(folder: Path) -> None:
     waste, page = rendered(folder, "[prices]\ntasks = { StarFusion = 2.0 }\n")
     assert 0 < waste["report"]["money"] < waste["report"]["lost_seconds"] / 3600 * 2

@@ -184,6 +184,25 @@ def test_failed_sub_workflows_come_first_then_those_not_read_then_the_others(
     assert "Not read; the data quality page says why." in rows
 
 
+def test_waste_is_not_told_as_none_where_a_sub_workflow_could_not_be_read(tmp_path: Path) -> None:
+    """On the page of tasks, on the overview and in report.json."""
+
+    def detail(name: str) -> Any:
+        ran = {"executionStatus": "Succeeded", "start": WHEN["start"], "end": WHEN["end"]}
+        call = {"name": "call", "jobId": f"{name}-below"} if name == "top" else {"name": "Sort"}
+        return 500 if name == "top-below" else job(name, tasks=[call | ran], **WHEN)
+
+    build(tmp_path, Jobs("top", detail, "sound"))
+    tasks = (tmp_path / "site/tasks/index.html").read_text()
+    assert "every one of 1 h that could be read led to a success." in tasks
+    said = r"<b>Not all is counted.</b> The attempts of <a [^>]*>1 job</a> could not all be read."
+    assert re.search(said, tasks)
+    unread = "none that is known: the attempts of 1 job could not all be read"
+    assert unread in (tmp_path / "site/index.html").read_text()
+    waste = report_of(tmp_path)["waste"]
+    assert [waste[part]["unread_jobs"] for part in ("night", "report")] == [1, 1]
+
+
 HEAP = "java.lang.OutOfMemoryError: Java heap space"
 TOPS = ("top1", "top2", "top3")
 

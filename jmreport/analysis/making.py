@@ -255,7 +255,15 @@ class _Making:
         labels = aggregate.labels(
             self.keys, tallies.frames, self.server, offered=self.offered, known=self.known
         )
-        costs = waste.Costs(self.jobs, scope.below, scope.tonight, scope.above, labels, prices)
+        costs = waste.Costs(
+            self.jobs,
+            scope.below,
+            scope.tonight,
+            scope.above,
+            labels,
+            prices,
+            unrecorded=scope.unrecorded,
+        )
         costs.read(self.measures)
         failed, tries = failed_nights(self.runs, self.zone)
         return replace(

@@ -60,6 +60,8 @@ class Scope:
         self.touching.sort(key=lambda row: row.id)
         #: Everything below the report's jobs.
         self.below = tuple(sorted(_below(self.jobs, history), key=lambda entry: entry.row.id))
+        #: Their sub-workflows of which there is no record, each with the job that names it.
+        self.unrecorded = _unrecorded((*self.jobs, *self.below), history)
         self.above = Above({entry.row.id: entry for entry in self._with_parents(history)}.values())
 
     def _taken(
@@ -106,6 +108,13 @@ class Scope:
             found = history.of(sorted(above)).values()
             yield from found
             waiting = [entry for entry in found if not entry.row.listed]
+
+
+def _unrecorded(jobs: Sequence[Entry], history: History) -> dict[str, str]:
+    named = {child: entry.row.id for entry in jobs for child in entry.row.children}
+    lacking = named.keys() - {entry.row.id for entry in jobs}
+    known = history.of(sorted(lacking))
+    return {job: named[job] for job in sorted(lacking) if job not in known}
 
 
 def _below(jobs: Iterable[Entry], history: History) -> Iterator[Entry]:

@@ -6,7 +6,7 @@ night, of the report's jobs and all below them for its pages, and never of all t
 
 import math
 import operator
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import TypeVar
@@ -113,8 +113,13 @@ class Costs:
         above: Above,
         labels: Sequence[LabelReport],
         prices: Prices,
+        *,
+        unrecorded: Mapping[str, str] | None = None,
     ) -> None:
-        """`jobs` are the report's and `below` their sub-workflows; `tonight` ended in its night."""
+        """`jobs` are the report's and `below` their sub-workflows; `tonight` ended in its night.
+
+        `unrecorded` are sub-workflows of which there is no record, each with the job that names it.
+        """
         self._above = above
         self._prices = prices
         self._labels = [label for label in labels if not label.distinct and label.key != "name"]
@@ -123,10 +128,9 @@ class Costs:
             entry.row.id for entry in (*jobs, *below) if above.root(entry.row).id in self._order
         )
         self._tonight = frozenset(entry.row.id for entry in tonight)
-        #: Jobs that ended and could not be read, until something tells what they cost.
-        self._unmeasured = {
-            entry.row.id: None for entry in jobs if not entry.row.active and not entry.row.readable
-        }
+        #: Jobs that could not be read, with the listed job that is over to which each belongs,
+        #: until something tells what they cost.
+        self._unmeasured = dict(self._unread((*jobs, *below), unrecorded or {}))
         self._total = _Adding()
         self._tasks: defaultdict[tuple[str, str], _Adding] = defaultdict(_Adding)
         self._flows: defaultdict[str, _Adding] = defaultdict(_Adding)
@@ -135,12 +139,22 @@ class Costs:
         }
         self._ran_tonight: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
 
+    def _unread(
+        self, entries: Iterable[Entry], unrecorded: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        lacking = {entry.row.id: entry.row for entry in entries if not entry.row.readable}
+        lacking |= {job: self._above.row(parent) for job, parent in unrecorded.items()}
+        for job, row in lacking.items():
+            root = self._above.root(row)
+            if root.id in self._order and not root.active:
+                yield job, root.id
+
     def read(self, read: ReadMeasures) -> None:
         """Adds what the report's jobs cost, and all below them."""
         for job, measures in read(self._wanted):
             row = self._above.row(job)
             root = self._above.root(row)
-            self._unmeasured.pop(root.id, None)
+            self._unmeasured.pop(job, None)
             whole = self._of_tasks(measures, row, root, tonight=job in self._tonight)
             self._total.join(whole)
             self._flows[root.name].join(whole)
@@ -175,28 +189,35 @@ class Costs:
         return tuple(replace(one, jobs=jobs, ran_in=len(jobs)) for one, jobs in ran)
 
     def waste(self, nights: Sequence[NightSummary], zone: tzinfo) -> Waste | None:
-        """What came of it, the newest of the nights by itself too; None where nothing was read.
+        """What came of it, the newest of the nights by itself too; None where nothing ran.
 
         By the days of `zone` a night is compared with others of its kind.
         """
         night = _Adding()
         for one in nights[-1].tasks:
             night.add(one.measure, "", self._price(one.measure.task))
-        if not self._total.attempts and not night.attempts:
+        unmeasured = self._ordered(set(self._unmeasured.values()))
+        unread = Counter(self._above.row(job).name for job in unmeasured)
+        if not self._total.attempts and not night.attempts and not unmeasured:
             return None
         return Waste(
-            total=self._cost(self._total),
-            tonight=replace(self._cost(night), jobs=()),
+            total=replace(self._cost(self._total), unread=len(unmeasured)),
+            tonight=replace(
+                self._cost(night),
+                jobs=(),
+                unread=sum(job in self._tonight for job in unmeasured),
+            ),
             usual=usual_night(nights, lost, zone),
             tasks=tuple(
                 TaskCost(workflow=flow, task=task, cost=self._cost(adding))
                 for (flow, task), adding in _most_first(self._tasks)
             ),
             workflows=tuple(
-                (name, self._cost(adding)) for name, adding in _most_first(self._flows)
+                (name, replace(self._cost(adding), unread=unread[name]))
+                for name, adding in _most_first(self._flows)
             ),
             labels=tuple(self._label(label) for label in self._labels),
-            unmeasured=tuple(self._unmeasured),
+            unmeasured=unmeasured,
         )
 
     def _label(self, label: LabelReport) -> LabelCost:

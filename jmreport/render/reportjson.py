@@ -195,6 +195,7 @@ class WasteJson(Struct, frozen=True, kw_only=True):
     aborted_seconds: float
     share: float | None
     money: float | None
+    unread_jobs: Count = 0
 
 
 class WastesJson(Struct, frozen=True, kw_only=True):
@@ -388,4 +389,5 @@ def _waste(cost: Cost) -> WasteJson:
         aborted_seconds=spent.aborted,
         share=spent.share,
         money=cost.lost_money,
+        unread_jobs=cost.unread,
     )

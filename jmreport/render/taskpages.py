@@ -169,12 +169,24 @@ def tonight_words(told: Told, prices: Prices) -> str:
     """Last night's waste in a line; "" where nobody knows of any, or failed jobs were left out."""
     if told.waste is None:
         return ""
-    said = waste_words(told.waste.tonight, prices)
-    return "" if told.filters.hides_failures and not told.waste.tonight.spent.lost else said
+    tonight = told.waste.tonight
+    if told.filters.hides_failures and not tonight.spent.lost and not tonight.unread:
+        return ""
+    return waste_words(tonight, prices)
 
 
 def waste_words(cost: Cost, prices: Prices) -> str:
     """Waste in a line: "31 h (4 % of all hours), of it 20 h preempted"."""
+    said = _lost_words(cost, prices)
+    if not cost.unread:
+        return said
+    unread = f"the attempts of {words.plural(cost.unread, 'job')} could not all be read"
+    if cost.lost:
+        return f"{said}; {unread}"
+    return f"{'none that is known' if said else 'not known'}: {unread}"
+
+
+def _lost_words(cost: Cost, prices: Prices) -> str:
     spent = cost.spent
     if not spent.lost:
         untimed = f"{words.plural(cost.lost, 'attempt')} with no time known" if cost.lost else ""
@@ -381,12 +393,14 @@ class _Tasks:
     def _waste_said(self, waste: Waste) -> Iterator[str]:
         total, tonight = waste.total, waste.tonight
         if total.spent.lost:
-            yield f"In this report: {waste_words(total, self.prices)}."
+            yield f"In this report: {_lost_words(total, self.prices)}."
         elif total.spent.total:
             of = " that the filter let through" if filtered.narrows(self.filters) else ""
-            yield f"In this report every one of {hours(total.spent.total)}{of} led to a success."
+            read = " that could be read" if total.unread else ""
+            spent = hours(total.spent.total)
+            yield f"In this report every one of {spent}{of}{read} led to a success."
         night = tonight_words(self.report, self.prices)
-        if self.report.previous is not None and tonight.spent.total and night:
+        if self.report.previous is not None and night and (tonight.spent.total or tonight.unread):
             usual = usual_words(waste)
             said = f"Last night: {night}"
             yield f"{said} ({usual})." if usual else f"{said}."
@@ -511,7 +525,7 @@ class _Tasks:
     def _unmeasured(self, waste: Waste) -> Link | None:
         if not waste.unmeasured:
             return None
-        what = "jobs whose attempts could not be read"
+        what = "jobs whose attempts could not all be read"
         link = _jobs("unmeasured", what, waste.unmeasured, self.leads)
         return Link(text=words.plural(len(waste.unmeasured), "job"), href=link.href)
 

@@ -38,7 +38,7 @@ class Cost(Struct, frozen=True, kw_only=True):
     """What attempts came to. `jobs` are the listed jobs in which some led to no success.
 
     `lost_money` is what those hours cost, None where no price is known of any of them; `unpriced`
-    says that some have none.
+    says that some have none. `unread` is of how many jobs attempts could not be read.
     """
 
     attempts: int = 0
@@ -50,6 +50,7 @@ class Cost(Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...] = ()
     lost_money: float | None = None
     unpriced: bool = False
+    unread: int = 0
 
     @property
     def lost(self) -> int:
@@ -76,9 +77,10 @@ class LabelCost(Struct, frozen=True, kw_only=True):
 class Waste(Struct, frozen=True, kw_only=True):
     """Hours in attempts that led to no success: of the report's jobs and all below them.
 
-    Only what was lost is listed, the most first. `unmeasured` are listed jobs that ended and of
-    which nothing could be read. `tonight` is the newest night alone, and `usual` what such a night
-    loses, in seconds.
+    Only what was lost is listed, the most first. `unmeasured` are listed jobs that ended and could
+    not be read, themselves or a sub-workflow of theirs; the total's `unread` is their number, and
+    tonight's of those that ended then. `tonight` is the newest night alone, and `usual` what such
+    a night loses, in seconds.
     """
 
     total: Cost
