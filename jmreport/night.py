@@ -95,6 +95,7 @@ class Night(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str = ""
     unrepeated: Unrepeated | None = None
     unreadable: int = 0
+    unreadable_below: int = 0
     gaps: tuple[Gap, ...] = ()
     holes: tuple[Hole, ...] = ()
     failed_runs: tuple[tuple[datetime, str], ...] = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import built_sites
+import mail_cases
 import pytest
 import site_cases
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from test_collectors_crawl import job
 from jmreport import pipeline
 from jmreport.errors import Exit
 from jmreport.progress import SilentProgress
-from jmreport.records import Failure
+from jmreport.records import Failure, run_id
 from jmreport.render import addresses, jobpage
 from jmreport.render.jobfacts import site_facts
 from jmreport.report.jobs import JobContext
@@ -201,6 +202,29 @@ def test_waste_is_not_told_as_none_where_a_sub_workflow_could_not_be_read(tmp_pa
     assert unread in (tmp_path / "site/index.html").read_text()
     waste = report_of(tmp_path)["waste"]
     assert [waste[part]["unread_jobs"] for part in ("night", "report")] == [1, 1]
+
+
+def test_sub_workflows_that_could_not_be_read_are_counted_apart_from_the_jobs(
+    tmp_path: Path,
+) -> None:
+    """On the overview and its night's page, in mails, and on the page of data quality: there a
+    list of them says whose they are."""
+
+    def detail(name: str) -> Any:
+        return 500 if name != "top" else calling("top", *(f"lost{n}" for n in range(5)))
+
+    build(tmp_path, Jobs("top", detail))
+    site, said = tmp_path / "site", "0 of 1 job and 5 of its sub-workflows could not be read whole."
+    for place in ("index.html", "quality.html", addresses.night(run_id(NOW))):
+        assert said in (site / place).read_text()
+    mail = mail_cases.text(mail_cases.one(tmp_path, replace(mail_cases.ANA, labels={})))
+    assert said in mail
+    assert "not known: the attempts of 1 job could not all be read" in mail
+    quality = (site / "quality.html").read_text()
+    (href,) = re.findall(r'href="(jobs/unreadable[^"]*)"', quality)
+    listed = (site / href).read_text()
+    assert "<h1>5 sub-workflows that could not be read whole</h1>" in listed
+    assert listed.count("sub-workflow of top") == 5
 
 
 HEAP = "java.lang.OutOfMemoryError: Java heap space"

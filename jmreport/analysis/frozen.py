@@ -64,6 +64,7 @@ def frozen(
         currency=currency,
         unrepeated=report.unrepeated,
         unreadable=report.unreadable,
+        unreadable_below=report.unreadable_below,
         gaps=report.gaps[:MOST_GAPS],
         holes=report.holes,
         # What failed behind it is told of by the next night.

@@ -361,7 +361,8 @@ class _Making:
         found = attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first)
         failed = self.overall.failures.since({group.id for group in found})
         groups = attention.told_before(found, self.past, failed)
-        complete = nights.run.state == "complete" and not quality.unreadable
+        unread = quality.unreadable or quality.unreadable_below
+        complete = nights.run.state == "complete" and not unread
         tonight = night.summary(
             nights,
             (entry.row for entry in scope.tonight if entry.row.listed),

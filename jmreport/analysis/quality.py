@@ -32,6 +32,7 @@ def quality(
     What all that is known says beside it, the caller adds.
     """
     rows = [entry.row for entry in jobs]
+    unread = [row for row in rows if not row.readable]
     unknown_fields = Counter(path for row in rows for path in row.unknown_fields)
     # A job of which nothing came has no status: that is a gap, and no word of the server's.
     unknown_statuses = Counter(
@@ -46,7 +47,8 @@ def quality(
         operations=run.operations,
         # A gap of tonight's is in the run and in the job's row: it is told once.
         gaps=tuple(dict.fromkeys((*run.gaps, *gaps, *own))),
-        unreadable=tuple(sorted(row.id for row in rows if not row.readable)),
+        unreadable=tuple(sorted(row.id for row in unread if row.listed)),
+        unreadable_below=tuple(sorted(row.id for row in unread if not row.listed)),
         lost=tuple(sorted(lost)),
         unknown_fields=_most_first(unknown_fields),
         beyond=beyond,

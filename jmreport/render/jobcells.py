@@ -33,6 +33,7 @@ from jmreport.render.columns import (
 )
 from jmreport.render.page import digest
 from jmreport.report import Report
+from jmreport.short_ids import form
 
 NO_NAME = "(no name)"
 
@@ -477,13 +478,15 @@ class Jobs:
         )
 
     def below(self, row: JobRow) -> str:
-        """What stands below a job's name: fields that few jobs have, and why it failed."""
+        """What stands below a job's name: whose sub-workflow it is, fields that few jobs have, and
+        why it failed."""
+        above = "" if row.listed or not row.parent else f"sub-workflow of {form(row.parent)}"
         said = [
             f"{column.title}: {words.cut_end(text, 60)}"
             for column in self._sparse
             if (text := " ".join(field_text(row, column.key).split()))
         ]
-        return " · ".join([*said, *filter(None, [failure_words(row)])])
+        return " · ".join(filter(None, [above, *said, failure_words(row)]))
 
     def workflow_href(self, name: str, at: str) -> str:
         """The link to a workflow's page, "" where it has none."""

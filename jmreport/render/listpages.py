@@ -7,6 +7,7 @@ jobs/label-….html, jobs/label-…-oldest.html          of a time frame: its ne
 jobs/label-…-archived.html …                         those that somebody has put aside
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -409,6 +410,10 @@ def _filter_href(part: _Part, at: str) -> str:
     return f"{addresses.relative(at, addresses.JOBS)}#{part.found.filter}{shown}"
 
 
+#: What a list is of, with the letter that one of them lacks.
+_MANY = re.compile("jobs|sub-workflows")
+
+
 def chunked(jobs: Sequence[str]) -> list[Sequence[str]]:
     """A list's jobs by page; an empty list has one empty page."""
     return [jobs[start : start + ROWS] for start in range(0, len(jobs), ROWS)] or [()]
@@ -421,7 +426,7 @@ def headline(count: int, title: str) -> str:
     '1 failed job with owner ana'
     """
     if count == 1:
-        title = title.replace("jobs", "job", 1)
+        title = _MANY.sub(lambda many: many[0][:-1], title, count=1)
     return f"{words.number(count)} {title}"
 
 

@@ -126,9 +126,8 @@ class Telling:
                     "since then is not known."
                 )
         elif report and not report.complete:
-            lacking = len(report.quality.unreadable) if report.quality else 0
-            if lacking:
-                yield verdict.unreadable(lacking, report.counts)
+            if lacking := verdict.unreadable(report):
+                yield lacking
             elif report.quality and any(gap.job for gap in report.quality.gaps):
                 yield "Something that was asked for about these jobs could not be read."
             elif self.team.labels:

@@ -169,6 +169,6 @@ def told_of(report: Report) -> set[str]:
     if report.timeline:
         found.update(report.timeline.jobs())
     if report.quality:
-        found.update(report.quality.unreadable)
+        found.update(report.quality.unreadable, report.quality.unreadable_below)
         found.update(gap.job for gap in report.quality.gaps if gap.job)
     return found

@@ -261,6 +261,13 @@ def _odd(quality: Quality, lists: Lists) -> Iterator[Fact]:
             "unreadable", "jobs that could not be read whole", quality.unreadable, back=back
         ),
     )
+    if below := quality.unreadable_below:
+        what = "sub-workflows that could not be read whole"
+        yield Fact(
+            name=f"Their {what}",
+            text=words.number(len(below)),
+            href=lists.link("unreadable-below", what, below, back=back),
+        )
     yield Fact(
         name="Jobs that the server no longer has",
         text=words.number(len(quality.gone)),

@@ -204,16 +204,18 @@ def incomplete(told: Told) -> str:
     """What is missing, in a sentence for banners: "" where everything asked for was read."""
     if told.complete:
         return ""
-    return unreadable(told.unreadable, told.counts)
+    return unreadable(told) or "Something that was asked for could not be read."
 
 
-def unreadable(jobs: int, counts: ReportCounts) -> str:
-    """How much could not be read, in a sentence."""
-    if jobs:
-        return (
-            f"{words.number(jobs)} of {words.plural(counts.total, 'job')} could not be read whole."
-        )
-    return "Something that was asked for could not be read."
+def unreadable(told: Told) -> str:
+    """How many jobs could not be read whole, in a sentence; "" where all could."""
+    jobs, below, total = told.unreadable, told.unreadable_below, told.counts.total
+    if not jobs and not below:
+        return ""
+    said = f"{words.number(jobs)} of {words.plural(total, 'job')}"
+    if below:
+        said += f" and {words.number(below)} of {'its' if total == 1 else 'their'} sub-workflows"
+    return f"{said} could not be read whole."
 
 
 def holes(told: Told) -> tuple[str, ...]:

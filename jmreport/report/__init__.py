@@ -156,8 +156,13 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def unreadable(self) -> int:
-        """How many jobs could not be read whole."""
+        """How many of the jobs could not be read whole."""
         return len(self.quality.unreadable) if self.quality else 0
+
+    @property
+    def unreadable_below(self) -> int:
+        """The same of their sub-workflows."""
+        return len(self.quality.unreadable_below) if self.quality else 0
 
     @property
     def unrepeated(self) -> Unrepeated | None:

@@ -62,7 +62,9 @@ class Quality(Struct, frozen=True, kw_only=True):
     run: Run
     operations: tuple[Operation, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    #: Listed jobs that could not be read whole, and sub-workflows of the report's jobs.
     unreadable: tuple[str, ...] = ()
+    unreadable_below: tuple[str, ...] = ()
     #: The report's jobs that the server no longer has; `gone` are all, also from before its window.
     lost: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
