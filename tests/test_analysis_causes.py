@@ -4,16 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jmreport.analysis import causes
-from jmreport.analysis.causes import (
-    cause_of,
-    classify,
-    deepest,
-    failure,
-    is_preemption,
-    normalise,
-)
+from jmreport import messages
+from jmreport.analysis.causes import cause_of, classify, failure, normalise
 from jmreport.gaps import Gap
+from jmreport.messages import deepest, is_preemption
 from jmreport.records import JobRow
 from jmreport.report.causes import CauseClass
 
@@ -165,7 +159,7 @@ def test_hostile_text_is_read_quickly(text: str) -> None:
 
 def test_a_text_twice_as_long_takes_twice_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts so long would take for ever if each letter were read once for each before it."""
-    monkeypatch.setattr(causes, "READ_LENGTH", 1_000_000)
+    monkeypatch.setattr(messages, "READ_LENGTH", 1_000_000)
     assert deepest("\n" * 1_000_000) == ""
     assert normalise("a." * 75_000).startswith("a.a.")
 

@@ -140,6 +140,28 @@ def test_a_failure_is_of_all_attempts_only_where_each_says_so(
     assert f"shard 3, ran out of memory on {said}" in shown
 
 
+@pytest.mark.parametrize(
+    ("message", "taken"),
+    [
+        ("PAPI error code 10. 14: VM ggp-1 stopped unexpectedly.", True),
+        ("worker was terminated, exit code 50001", True),
+        ("return code 1: gs://b/preemptible-scratch/x/stderr", False),
+    ],
+)
+def test_all_of_a_page_agrees_on_which_attempts_were_preempted(message: str, taken: bool) -> None:
+    """The verdict, the task, its attempts, the diagram and what is said of the failure."""
+    ran = {"start": "2026-11-22T23:23:00+00:00", "end": "2026-11-22T23:30:00+00:00"}
+    told = {"executionStatus": "Failed", "failureMessages": [message], "backendLog": "x", **ran}
+    tried = [{"attemptNumber": number, **told} for number in (1, 2)]
+    tree = detail(failures=[{"taskName": "T", "failure": message}])
+    tree["extensions"]["tasks"] = [{"name": "T", "attempts": 2, "attemptsData": tried, **told}]
+    html = page(record(tree))
+    assert summarise(record(tree)).preempted == (2 if taken else 0)
+    places = ("T attempt 2 · 2 preemptions", "preempted on its last attempt", "Preempted attempt 1")
+    assert [place in text(html) for place in places] == [taken] * 3
+    assert ("t-preempted" in html) == taken
+
+
 def test_a_cause_that_no_rule_knows_is_quoted() -> None:
     shown = text(page(record()))
     assert (

@@ -118,11 +118,16 @@ def test_failures_come_first_then_failed_calls_then_the_jobs_logs_then_earlier_a
 
 
 def test_a_preempted_attempt_is_no_failure_and_its_log_is_not_asked_for() -> None:
-    taken = {"executionStatus": "Failed", "failureMessages": ["VM was preempted"],
-             "backendLog": "gs://bucket/taken"}  # fmt: skip
+    """By the words of all causes of that class: a path in a message tells nothing."""
+    said = ["VM was preempted", "PAPI error code 10. 14: VM x stopped unexpectedly.", "code 50001"]
+    failed = {"executionStatus": "Failed", "failureMessages": ["gs://b/preemptible-x/stderr: 1"]}
+    attempts = [
+        failed | {"failureMessages": [each], "backendLog": "gs://bucket/taken"} for each in said
+    ]
     server = Server()
-    tails(server, job("failure"), {"attempts": [taken]})
-    assert server.names() == ["failure"]
+    answered = {"attempts": [*attempts, failed | {"backendLog": "gs://bucket/failed"}]}
+    tails(server, job("failure"), answered)
+    assert server.names() == ["failure", "failed"]
 
 
 def test_files_beside_the_log_are_asked_for_where_the_server_names_them() -> None:

@@ -47,6 +47,7 @@ PARTS = {
         "history",
         "letters",
         "mailboxes",
+        "messages",
         "models",
         "night",
         "placed",

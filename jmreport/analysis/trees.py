@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jmreport.analysis import causes
+from jmreport.messages import was_preempted
 from jmreport.records import Record
 
 #: Counts and indexes beyond this are a server's mistake, and no column or chart could show them.
@@ -52,9 +52,7 @@ def messages(call: Tree) -> list[str]:
 
 def preempted(call: Tree) -> bool:
     """Whether a call or an attempt ended because its machine was taken away."""
-    return call.get("executionStatus") == "Preempted" or any(
-        causes.is_preemption(message) for message in messages(call)
-    )
+    return was_preempted(text(call, "executionStatus"), messages(call))
 
 
 def attempts(task: Tree, shards: list[Tree], name: str | None, record: Record) -> Iterator[Tree]:

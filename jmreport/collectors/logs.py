@@ -16,6 +16,7 @@ from jmreport.client import Client
 from jmreport.collectors.attempts import shards_of, tasks_of
 from jmreport.errors import NotOfferedError, UnreadableError
 from jmreport.gaps import LOGS, OPERATIONS, Gap, log_of, not_offered, operation_of
+from jmreport.messages import was_preempted
 from jmreport.models import is_failure
 
 #: Names under which servers give the files of a call; the two last are no words of the API.
@@ -24,7 +25,6 @@ _FILES = ("backendLog", "stderr", "stdout")
 _ADDRESS = re.compile(r"gs://([A-Za-z0-9][A-Za-z0-9._-]{0,221})/(.+)", re.DOTALL)
 _KEY_BEGINS = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 #: Addresses of one job that are told apart at all: a scatter may have ten thousand failed shards.
 _MOST = 20_000
 
@@ -239,9 +239,9 @@ def _failed(part: dict[str, Any]) -> bool:
 
 
 def _preempted(attempt: dict[str, Any]) -> bool:
-    messages = attempt.get("failureMessages")
+    status, messages = attempt.get("executionStatus"), attempt.get("failureMessages")
     texts = messages if isinstance(messages, list) else ()
-    return any(isinstance(text, str) and _PREEMPTED.search(text) for text in texts)
+    return was_preempted(status, (text for text in texts if isinstance(text, str)))
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.calltimes import WAITING_STATUSES, JobSpan, Span, believed
+from jmreport.messages import was_preempted
 from jmreport.models import (
     ACTIVE_STATUSES,
     TERMINAL_STATUSES,
@@ -31,7 +32,6 @@ from jmreport.render.reading import Reading
 
 Kind = Literal["waiting", "preparing", "running", "finishing"]
 
-_PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 #: Which part of a run an event is, by the words backends use; the first that matches.
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("finishing", re.compile(r"delocali|updating|upload|complete|cleanup|release|poll", re.I)),
@@ -258,7 +258,7 @@ def _call(
         start=start,
         end=end,
         parts=parts,
-        preempted="preempt" in status.lower() or any(map(_PREEMPTED.search, messages)),
+        preempted=was_preempted(status, messages),
         cached=bool(data.call_cached if data else getattr(own, "call_cached", False)),
         data=data,
         ended=job.end is not None,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from jmreport.gaps import OPERATIONS
+from jmreport.messages import is_preemption
 from jmreport.models import (
     FailureMessage,
     IndividualAttempt,
@@ -33,7 +34,6 @@ WHOLE_MESSAGE = 60_000
 NONE_REPORTED = "No failure was reported, though the job failed."
 _WORKFLOW = "Workflow Error"
 _ATTEMPT = re.compile(r"/attempt-(\d{1,6})(?:/|$)")
-_PREEMPTED = re.compile(r"preempt", re.IGNORECASE)
 
 
 class FailureView(Struct, frozen=True, kw_only=True, gc=False):
@@ -306,6 +306,6 @@ def _facts(failure: FailureMessage, task: TaskMetadata | None) -> str:
     said = []
     if task is not None and task.return_code is not None:
         said.append(f"return code {task.return_code}")
-    if _PREEMPTED.search(failure.failure):
+    if is_preemption(failure.failure):
         said.append("preempted on its last attempt")
     return " · ".join(said)
