@@ -227,6 +227,26 @@ def test_sub_workflows_that_could_not_be_read_are_counted_apart_from_the_jobs(
     assert listed.count("sub-workflow of top") == 5
 
 
+@pytest.mark.parametrize("why", ["Not read: server error 500", "Not read; the data quality page"])
+def test_a_failure_that_may_have_begun_deeper_says_what_was_not_read_there(
+    tmp_path: Path, why: str
+) -> None:
+    """Though all that lies right below the job was read."""
+
+    def detail(name: str) -> Any:
+        return 500 if name == "top1-inner" else heaps(name)
+
+    limits: dict[str, Any] = {} if "500" in why else {"max_depth": 1}
+    build(tmp_path, Jobs("top1", detail), **limits)
+    html = page(tmp_path, "top1")
+    assert "<b>Not everything could be read.</b> 1 sub-job of its failed sub-workflows was" in html
+    below = html[html.index('id="failed-below"') :]
+    link = re.search(r"<p>It may have begun in its sub-job (.*?)\. (.*?)</p>", below)
+    assert link is not None
+    assert ("href" in link[1]) == ("500" in why)
+    assert link[2].startswith(why)
+
+
 HEAP = "java.lang.OutOfMemoryError: Java heap space"
 TOPS = ("top1", "top2", "top3")
 

@@ -227,12 +227,14 @@ class _Making:
             lost = self._window.lost(top)
             active_for = attention.time_active(row, nights.seen(entry))
             usual = self._answering.usual(entry)
+            failed_below = near.failed_below(row)
             yield JobContext(
                 entry=entry,
                 usual=usual,
                 parent=_above(near.row(row.parent)) if row.parent else None,
                 children=near.children(row),
-                failed_below=near.failed_below(row),
+                failed_below=failed_below,
+                blamed_below=near.blamed_below(failed_below),
                 last_seen=nights.seen(entry) if lost else None,
                 silent=lost and top.row.is_silent,
                 cause=cause.id if cause else None,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from jmreport.history import History
 from jmreport.records import Entry, JobRow
+from jmreport.report.jobs import BlamedBelow
 
 #: How many of the sub-workflows in which a failure began a job's page tells of.
 MOST_FAILED_BELOW = 30
@@ -69,3 +70,12 @@ class Near:
             if not below:
                 found.append(job)
         return tuple(found)
+
+    def blamed_below(self, failed: Iterable[JobRow]) -> tuple[BlamedBelow, ...]:
+        """The sub-workflows that these jobs may have failed in, and that could not be read."""
+        return tuple(
+            BlamedBelow(id=job, above=row.id, row=known)
+            for row in failed
+            for job in row.blames
+            if (known := self.row(job)) is None or known.is_unread
+        )

@@ -12,7 +12,7 @@ from jmreport.render import addresses, subjobs, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.timing import TaskCalls
-from jmreport.report.jobs import JobContext
+from jmreport.report.jobs import BlamedBelow, JobContext
 
 #: Sub-workflows drawn below one call, and tasks of sub-workflows drawn on a page.
 MOST_DRAWN = 3
@@ -25,7 +25,8 @@ _MESSAGE = 1_500
 class FailureBelow(Struct, frozen=True, kw_only=True):
     """A sub-workflow in which a failure began: its page, the task there, and what it said.
 
-    `unread` is why nothing is known of it but that the call which started it failed.
+    `unread` is why nothing is known of it but that the call which started it failed. `blamed` are
+    sub-workflows of its own in which it may have begun, each with why it was not read.
     """
 
     workflow: str
@@ -34,6 +35,7 @@ class FailureBelow(Struct, frozen=True, kw_only=True):
     where: str
     message: str
     unread: str = ""
+    blamed: tuple[tuple[Link, str], ...] = ()
 
 
 def failures(
@@ -43,11 +45,14 @@ def failures(
 
     After them those of failed calls that could not be read: it may have begun there as well.
     """
-    read = tuple(_failure(row, making) for row in context.failed_below)
+    read = tuple(
+        _failure(row, [each for each in context.blamed_below if each.above == row.id], making)
+        for row in context.failed_below
+    )
     return (*read, *islice(_unread(tasks, context, making), MOST_UNREAD))
 
 
-def _failure(row: JobRow, making: Making) -> FailureBelow:
+def _failure(row: JobRow, blamed: Iterable[BlamedBelow], making: Making) -> FailureBelow:
     told = row.failure
     task = making.budget.name(told.task, 200) if told and told.task else ""
     return FailureBelow(
@@ -56,7 +61,20 @@ def _failure(row: JobRow, making: Making) -> FailureBelow:
         task=Link(task, _failures_of(row, making)) if task else None,
         where=f"shard {told.shard}" if told and told.shard is not None else "",
         message=making.budget.take(told.message, _MESSAGE) if told else "",
+        blamed=tuple(
+            (_page_of(each.id, each.row, making), _why_unread(each.row, making)) for each in blamed
+        ),
     )
+
+
+def _page_of(job: str, row: JobRow | None, making: Making) -> Link:
+    """The page of a job that could not be read; one without a record has none."""
+    href = making.link(addresses.job(job)) if row else None
+    return Link(making.budget.name(job[:8], 80), href)
+
+
+def _why_unread(row: JobRow | None, making: Making) -> str:
+    return making.budget.take(subjobs.why_unread(row), _MESSAGE)
 
 
 def began(context: JobContext, making: Making) -> dict[str, str]:
@@ -93,14 +111,11 @@ def _unread(
         shard = call.shard_index if isinstance(call, Shard) else None
         yield FailureBelow(
             workflow=making.budget.name(task.name or "(no name)", 120),
-            job=Link(
-                making.budget.name(job[:8], 80),
-                making.link(addresses.job(job)) if job in rows else None,
-            ),
+            job=_page_of(job, rows.get(job), making),
             task=None,
             where=f"shard {shard}" if shard is not None and shard >= 0 else "",
             message="",
-            unread=making.budget.take(subjobs.why_unread(rows.get(job)), _MESSAGE),
+            unread=_why_unread(rows.get(job), making),
         )
 
 

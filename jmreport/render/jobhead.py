@@ -80,6 +80,11 @@ def notices(record: Record, context: JobContext, making: Making) -> tuple[str, .
         said.append("The job's detail could not be read; what is shown comes from the list.")
     if making.unread:
         said.append(_not_read(making.unread, context))
+    if lacking := len({each.id for each in context.blamed_below}):
+        were = "was" if lacking == 1 else "were"
+        said.append(
+            f"{words.plural(lacking, 'sub-job')} of its failed sub-workflows {were} not read."
+        )
     if record.detail_from:
         said.append(
             "The job's detail could not be read again; tasks, inputs and outputs are those of an "

@@ -58,20 +58,15 @@ def unread(row: JobRow, detail: JobMetadataResponse | None, context: JobContext)
     known = {child.id: child for child in context.children}
     tasks = detail.extensions.tasks if detail else ()
     for name in dict.fromkeys((*row.children, *_named(tasks), *known)):
-        if name not in known or is_unread(known[name]):
+        if name not in known or known[name].is_unread:
             yield name
-
-
-def is_unread(row: JobRow) -> bool:
-    """Whether a job's detail could not be read."""
-    return any(gap.is_unread for gap in row.gaps)
 
 
 def _rank(child: JobRow) -> int:
     """Failed ones before those that could not be read, and both before the others."""
     if child.status == "Failed":
         return 0
-    return 1 if is_unread(child) else _SOUND
+    return 1 if child.is_unread else _SOUND
 
 
 def _named(tasks: Iterable[TaskMetadata]) -> Iterator[str]:
@@ -88,7 +83,7 @@ def _row(child: JobRow, making: Making) -> SubJob:
         status=words.status(child.status),
         started=making.short(child.start),
         took=words.duration(child.took)
-        if child.end or is_unread(child)
+        if child.end or child.is_unread
         else making.took(child.start, None, child.status),
         message=words.cut_middle(_message(child), 200),
     )

@@ -57,6 +57,17 @@ class Array(Struct, frozen=True, kw_only=True):
     shown: tuple[Sibling, ...]
 
 
+class BlamedBelow(Struct, frozen=True, kw_only=True):
+    """A sub-workflow that could not be read, and that a job `above` may have failed in.
+
+    `row` is None for one without a record.
+    """
+
+    id: str
+    above: str
+    row: JobRow | None = None
+
+
 class JobContext(Struct, frozen=True, kw_only=True):
     """What a job's page shows beside its record: only what belongs to the job.
 
@@ -77,6 +88,8 @@ class JobContext(Struct, frozen=True, kw_only=True):
     children: tuple[JobRow, ...] = ()
     #: The deepest failed sub-workflows below it, where its failure began; at most 30.
     failed_below: tuple[JobRow, ...] = ()
+    #: What lies below those and was not read: it may have begun there.
+    blamed_below: tuple[BlamedBelow, ...] = ()
     last_seen: datetime | None = None
     silent: bool = False
     cause: str | None = None
