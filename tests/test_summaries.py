@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from snapshot_cases import NOW, begun, record, run_of, small_shards, write_run
 
 from jmreport import calltimes
-from jmreport.analysis import measure, measures, rows, summarise
+from jmreport.analysis import measure, measures, rows, summarise, trees
 from jmreport.bucket.folder import Folder
 from jmreport.errors import SnapshotError
 from jmreport.gaps import Gap
@@ -286,7 +286,7 @@ def test_what_is_kept_can_be_read_with_zstd_and_msgpack_alone(tmp_path: Path) ->
     assert b"hunter2" not in body
 
 
-@pytest.mark.parametrize("module", [rows, measures, calltimes])
+@pytest.mark.parametrize("module", [rows, measures, trees, calltimes])
 def test_every_module_that_rows_are_made_with_makes_them_another_version(
     module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

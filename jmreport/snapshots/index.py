@@ -26,7 +26,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from jmreport import attempts, calltimes, gaps, models, regrouping
+from jmreport import attempts, calltimes, gaps, messages, models, regrouping
 from jmreport import records as nouns
 from jmreport import short_ids as forms
 from jmreport.records import JobRow
@@ -40,7 +40,18 @@ NAME = "index.sqlite"
 Error = sqlite3.Error
 SCHEMA = 8
 #: What rows are made with beside the summariser's own room.
-_MAKING = (nouns, models, attempts, calltimes, gaps, regrouping, forms, contents, summaries)
+_MAKING = (
+    nouns,
+    models,
+    attempts,
+    calltimes,
+    gaps,
+    messages,
+    regrouping,
+    forms,
+    contents,
+    summaries,
+)
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
