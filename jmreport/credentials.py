@@ -60,6 +60,10 @@ _TIMEOUT = 30.0
 class Credentials(Protocol):
     """A source of bearer tokens. Thread-safe."""
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What Google's token is asked for; nothing of any other token."""
+
     def token(self) -> str:
         """The token to send now; UnreadableError while it cannot be had, RefusedError for good."""
 
@@ -132,6 +136,8 @@ def _is_here(host: str) -> bool:
 class _Fixed:
     """A token that stays as it is for the whole run."""
 
+    scopes = ()
+
     def __init__(self, token: str) -> None:
         self._token = token
 
@@ -144,6 +150,8 @@ class _Fixed:
 
 class _InFile:
     """A token in a file, which something else may rewrite while a run lasts."""
+
+    scopes = ()
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -156,6 +156,8 @@ def client(url: str, *, token: str = "", patience: Patience = HASTE, **api: Any)
 class Fixed:
     """Credentials with tokens in a row; `renew` goes to the next."""
 
+    scopes = ()
+
     def __init__(self, *tokens: str) -> None:
         self._tokens = list(tokens)
         self.renewals = 0

@@ -28,6 +28,9 @@ _SHORTEST_SECRET = 6
 class Credentials(Protocol):
     """Where a bearer token comes from."""
 
+    @property
+    def scopes(self) -> tuple[str, ...]: ...
+
     def token(self) -> str: ...
 
     def renew(self) -> bool: ...
@@ -107,7 +110,7 @@ class Authority:
 
     def scopes(self) -> tuple[str, ...]:
         """What Google's token was asked for; nothing of any other token."""
-        return tuple(getattr(self._credentials, "scopes", ()))
+        return self._credentials.scopes if self._credentials else ()
 
     def _secrets(self, token: str) -> list[str]:
         values = [token, self._basic, *self._extra.values()]
