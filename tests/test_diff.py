@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from contextlib import chdir
+import sqlite3
+from contextlib import chdir, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -394,6 +395,46 @@ def test_a_kept_page_stays_as_it_is_when_the_next_night_is_rendered(
     assert read(site, addresses.diff(FIRST, THIRD)) == page
     assert read(site, addresses.DIFFS) == listed
     assert main(["check"]) == Exit.DONE
+
+
+def test_a_page_that_another_jmreport_kept_in_its_own_way_is_told_of_and_made_anew(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = f"diffs/{FIRST}-{SECOND}.html"
+    diff(capsys, FIRST, SECOND, "-q")
+    assert main(["render", "-q", "--workers", "1"]) == Exit.DONE
+    whole = read(site, "diffs/index.html")
+    with closing(sqlite3.connect(site / ".jmreport/pages")) as database, database:
+        database.execute("UPDATE diffs SET body = x'80'")
+        database.execute("DELETE FROM seals")
+    capsys.readouterr()
+    assert main(["render", "--workers", "1"]) == Exit.DONE
+    told = f"site/{page} was kept by another jmreport, and no list leads to it: `jmreport diff"
+    assert f"{told} {FIRST} {SECOND}` makes it anew\n" in capsys.readouterr().out
+    assert (site / page).exists()
+    assert read(site, "diffs/index.html") != whole
+    diff(capsys, FIRST, SECOND, "-q")
+    assert main(["render", "--workers", "1"]) == Exit.DONE
+    assert told not in capsys.readouterr().out
+    assert read(site, "diffs/index.html") == whole
+
+
+def test_a_page_of_another_jmreports_goes_with_the_later_of_its_runs(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for page in ((FIRST, SECOND), (SECOND, THIRD)):
+        diff(capsys, *page, "-q")
+    with closing(sqlite3.connect(site / ".jmreport/pages")) as database, database:
+        database.execute("UPDATE diffs SET body = x'80'")
+    assert main(["prune", "-q", "--keep", "1d", "--now", "2026-11-26T02:00:00Z"]) == Exit.DONE
+    capsys.readouterr()
+    assert main(["render", "--workers", "1"]) == Exit.DONE
+    assert not (site / f"diffs/{FIRST}-{SECOND}.html").exists()
+    assert (site / f"diffs/{SECOND}-{THIRD}.html").exists()
+    told = [line for line in capsys.readouterr().out.splitlines() if "no list leads" in line]
+    assert len(told) == 1
+    assert told[0].endswith("it cannot be made anew, since one of its runs is gone")
+    assert f"{SECOND}-{THIRD}.html" in told[0]
 
 
 def test_a_run_that_was_not_rendered_yet_has_no_dead_links(site: Path, folder: Path) -> None:

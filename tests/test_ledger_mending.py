@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mail_cases import collect, job, settings, store
+from mail_cases import collect, job, night, settings, store
 from msgspec.structs import replace
 from site_cases import contents, of_former_times
 
@@ -164,6 +164,41 @@ def test_a_line_a_page_of_another_shape_is_not_read(
         database.execute("ALTER TABLE ids RENAME COLUMN owner TO page")
     assert made(folder).items() >= whole.items()
     assert {address for address, _, _ in all_files(ledger_of(folder))} == whole.keys()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["ALTER TABLE {} ADD COLUMN cost REAL NOT NULL DEFAULT 0", "ALTER TABLE {} DROP COLUMN body"],
+)
+def test_nights_and_differences_of_a_later_version_are_read_as_far_as_they_can_be(
+    nights: Path, whole: dict[str, bytes], tmp_path: Path, change: str
+) -> None:
+    """A night of which too little is left is told again."""
+    folder = Path(shutil.copytree(nights, tmp_path / "later"))
+    path = ledger_of(folder)
+    of_a_later_version(path)
+    before = dict(night_bodies(path))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO diffs VALUES ('diff', x'01')")
+        for table in ("nights", "diffs"):
+            database.execute(change.format(table))
+    assert made(folder) == whole
+    assert dict(night_bodies(path)).items() >= before.items()
+    with Ledger(path) as ledger:
+        assert [*ledger.diffs()] == [b"\x01"] * ("ADD" in change)
+
+
+def test_a_night_that_is_damaged_is_told_again(
+    nights: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The page of the last one is made again, since another night came behind it."""
+    folder = Path(shutil.copytree(nights, tmp_path / "damaged"))
+    path = ledger_of(folder)
+    before = dict(night_bodies(path))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE nights SET body = x'81a372756e01' WHERE run = ?", (night(0),))
+    assert made(folder) == whole
+    assert dict(night_bodies(path)).items() >= before.items()
 
 
 def test_a_ledger_of_a_former_version_that_is_damaged_is_mended_too(

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -32,7 +34,7 @@ from jmreport.render.ledger import Ledger
 from jmreport.report.counts import ReportCounts, StatusSplit
 from jmreport.report.nights import FailedNight, NightFlow, NightSummary, NightTask
 from jmreport.report.usual import Range
-from jmreport.settings import ReportSettings
+from jmreport.settings import ReportSettings, Settings
 from jmreport.snapshots import Redaction, Store
 
 FIRST = datetime(2026, 11, 19, 2, 14, tzinfo=UTC)
@@ -371,6 +373,38 @@ def test_a_night_of_before_that_did_not_note_its_filter_or_what_is_stuck_is_stil
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(kept_then), type=NightSummary)
     assert (read.filters, read.left_out, read.flows[0].stuck) == (None, None, None)
     assert "filter" not in nightpages.view(nightpages.lost(read), UTC).filtered
+
+
+def test_how_a_night_is_kept_is_told_alike_by_every_process() -> None:
+    """Else each render would tell all nights again."""
+    code = "from jmreport.render import kept; from jmreport.settings import Settings; "
+    code += "print(kept.told_under(Settings()))"
+    other = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert other.stdout.strip() == kept.told_under(Settings())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [("lost", float), ("spent", float)],
+        [("spent", float), ("much", bool), ("lost", float)],
+        [("spent", float), ("lost", int)],
+        [("spent", float), ("lost", float, 1.0)],
+    ],
+)
+def test_what_is_kept_in_another_shape_is_told_apart(other: Any) -> None:
+    """Also where it would be read without an error, as rows of numbers are."""
+    shapes = {
+        kept.shape(msgspec.defstruct("Row", fields, array_like=True, namespace={"__doc__": doc}))
+        for fields, doc in (
+            ([("spent", float), ("lost", float)], "Some."),
+            ([("spent", float), ("lost", float)], "The same."),
+            (other, "Some."),
+        )
+    }
+    assert len(shapes) == 2
 
 
 def test_the_calendars_page_has_a_dash_where_nothing_is_known(site: Path) -> None:

@@ -141,6 +141,7 @@ def _render(
             *promises.mistakes(settings.slo, report),
             *following.advice(report),
             *unknown,
+            *_unlisted(Path(settings.site.dir), runs),
             *stopped,
         )
         share = _share(settings, newest, shard, parts=parts)
@@ -201,6 +202,24 @@ def _unknown(settings: Settings, runs: Sequence[Run]) -> Iterator[str]:
             f"({named}): the pages go too; put those runs back from a newer copy and render again, "
             "before the next publish takes them away"
         )
+
+
+def _unlisted(site_dir: Path, runs: Sequence[Run]) -> Iterator[str]:
+    """Which kept pages of differences stand in no list, and how each is made anew."""
+    from jmreport.render import addresses, kept
+
+    gone = {run.id for run in runs if run.pruned}
+    usable = {run.id for run in runs if run.usable} - gone
+    for before, after in kept.unlisted(site_dir):
+        if {before, after} <= gone:
+            continue  # its page goes with this render
+        how = (
+            f"`jmreport diff {before} {after}` makes it anew"
+            if {before, after} <= usable
+            else "it cannot be made anew, since one of its runs is gone"
+        )
+        page = f"{site_dir}/{addresses.diff(before, after)}"
+        yield f"{page} was kept by another jmreport, and no list leads to it: {how}"
 
 
 def _share(settings: Settings, run: Run, shard: str, *, parts: bool) -> Share:

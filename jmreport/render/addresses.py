@@ -33,6 +33,8 @@ NOT_FOUND = "404.html"
 ROBOTS = "robots.txt"
 
 _OTHERS = re.compile(r"[^a-z0-9]+")
+_RUN = r"[0-9]{8}T[0-9]{6}Z(?:-[0-9]+)?"
+_DIFF = re.compile(rf"diffs/({_RUN})-({_RUN})\.html")
 
 
 def slug(text: str, longest: int = 40) -> str:
@@ -146,6 +148,16 @@ def list_page(name: str, page: int = 1) -> str:
 def diff(before: str, after: str) -> str:
     """The page of what differs between two runs, by their ids."""
     return f"diffs/{before}-{after}.html"
+
+
+def runs_of(diff: str) -> tuple[str, str] | None:
+    """The two runs by which the page of a difference is named; None of what is none.
+
+    >>> runs_of(diff("20261122T021400Z", "20261123T021400Z-0002"))
+    ('20261122T021400Z', '20261123T021400Z-0002')
+    """
+    found = _DIFF.fullmatch(diff)
+    return (found[1], found[2]) if found else None
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ later of its runs.
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,10 +25,11 @@ from jmreport.render.ledger import (
     Ledger,
     Past,
     diff_bodies,
+    diff_pages,
     night_bodies,
     night_body,
     sizes,
-    summaries,
+    told_nights,
 )
 from jmreport.render.making import base_of, encoded
 from jmreport.render.page import digest
@@ -35,29 +37,48 @@ from jmreport.render.theme import Theme
 from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
 
-#: Raised when nights must be told anew, since what they keep has changed its meaning.
+#: Raised when nights must be told anew, since what they keep has changed its meaning. Where it has
+#: changed its shape they are without that.
 NIGHT_FORMAT = 11
+#: What is raised by a body that is none.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, TypeError)
+_decode_night = msgspec.msgpack.Decoder(Night).decode
+_decode_summary = msgspec.msgpack.Decoder(NightSummary).decode
+_decode_difference = msgspec.msgpack.Decoder(Difference).decode
 
 
 def remembered(site_dir: Path, settings: Settings) -> dict[str, NightSummary]:
-    """Run -> summary of each night whose page this site has, told under the same settings."""
-    found = summaries(Files(site_dir).own / NAME, told_under(settings))
-    try:
-        return {
-            run: msgspec.msgpack.decode(summary, type=NightSummary)
-            for run, summary in found.items()
-        }
-    except msgspec.DecodeError:
-        # Of another version: then the nights are told again from the snapshots.
-        return {}
+    """Run -> summary of each night whose page this site has, told under the same settings.
+
+    One that is damaged is left out, so that it is told again from the snapshots.
+    """
+    found = {}
+    for run, summary, body in told_nights(ledger_of(site_dir), told_under(settings)):
+        with suppress(*UNREADABLE):
+            _decode_night(body)
+            found[run] = _decode_summary(summary)
+    return found
 
 
 def told_before(site_dir: Path, run: str) -> Night | None:
     """What the page of a night is made of that this site has; None where it has none."""
-    for body in night_body(ledger_of(site_dir), run):
-        with suppress(msgspec.DecodeError):
-            return msgspec.msgpack.decode(body, type=Night)
-    return None
+    bodies = night_body(ledger_of(site_dir), run)
+    return _night(bodies[0]) if bodies else None
+
+
+def _night(body: bytes) -> Night | None:
+    """What the page of a night is made of; None of what is damaged, or of another shape."""
+    try:
+        return _decode_night(body)
+    except UNREADABLE:
+        return None
+
+
+def _difference(body: bytes) -> Difference | None:
+    try:
+        return _decode_difference(body)
+    except UNREADABLE:
+        return None
 
 
 class Settled(NamedTuple):
@@ -166,16 +187,14 @@ def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
     A difference stays while one of its two runs does.
     """
     found: set[str] = set()
-    path = Files(site_dir).own / NAME
+    path = ledger_of(site_dir)
     for run, body in night_bodies(path):
-        if run in runs:
-            with suppress(msgspec.DecodeError):
-                found.update(job.id for job in msgspec.msgpack.decode(body, type=Night).jobs)
-    for body in diff_bodies(path):
-        with suppress(msgspec.DecodeError):
-            one = msgspec.msgpack.decode(body, type=Difference)
-            if one.before.run in runs or one.after.run in runs:
-                found.update(job.id for jobs in _jobs_of(one) for job in jobs)
+        if run in runs and (told := _night(body)):
+            found.update(job.id for job in told.jobs)
+    for _, body in diff_bodies(path):
+        one = _difference(body)
+        if one and (one.before.run in runs or one.after.run in runs):
+            found.update(job.id for jobs in _jobs_of(one) for job in jobs)
     return frozenset(found)
 
 
@@ -198,13 +217,12 @@ def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tu
     which none is left: of none later than the last of these. Which lists of days, labels and tasks
     lose their last job too, and which causes, only the next report tells.
     """
-    path = Files(site_dir).own / NAME
+    path = ledger_of(site_dir)
     owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
-    for body in diff_bodies(path):
-        with suppress(msgspec.DecodeError):
-            one = msgspec.msgpack.decode(body, type=Difference)
-            if max(one.before.run, one.after.run) <= max(runs, default=""):
-                owners.add(addresses.diff(one.before.run, one.after.run))
+    for page in diff_pages(path):
+        of = addresses.runs_of(page)
+        if of and max(of) <= max(runs, default=""):
+            owners.add(page)
     lists = tuple(
         f"{addresses.night_list(run, kind)}{archived}"
         for run in runs
@@ -234,12 +252,16 @@ def _jobs_of(one: Difference) -> tuple[tuple[DiffJob, ...], ...]:
 
 
 def differences(ledger: Ledger) -> list[Difference]:
-    """What is kept of differences that were asked for; those of another version are left out."""
-    found = []
-    for body in ledger.diffs():
-        with suppress(msgspec.DecodeError):
-            found.append(msgspec.msgpack.decode(body, type=Difference))
-    return found
+    """What is kept of differences that were asked for; those of another shape are left out."""
+    return [one for body in ledger.diffs() if (one := _difference(body))]
+
+
+def unlisted(site_dir: Path) -> list[tuple[str, str]]:
+    """The two runs of each difference of which a page is there, and no more can be read."""
+    path = ledger_of(site_dir)
+    listed = {name for name, body in diff_bodies(path) if _difference(body)}
+    of = (addresses.runs_of(page) for page in diff_pages(path) if page not in listed)
+    return [runs for runs in of if runs]
 
 
 def _is_there(files: Files) -> Callable[[str], bool]:
@@ -249,12 +271,24 @@ def _is_there(files: Files) -> Callable[[str], bool]:
 def night(ledger: Ledger, run: str) -> Night | None:
     """What the page of a night is made of; None where it is not known."""
     body = ledger.night(run)
-    return None if body is None else msgspec.msgpack.decode(body, type=Night)
+    return None if body is None else _night(body)
 
 
 def told_under(settings: Settings) -> str:
-    """What a night depends on beside the snapshots: how work is known again, and its days.
+    """What a night depends on beside the snapshots: how work is known again, its days, and how it
+    is kept.
 
-    What it told of promises, prices and known issues stays as it was told.
+    With other settings of promises, prices and known issues it stays as it was told. One that is
+    told again, as another jmreport keeps it otherwise, is told with those of today.
     """
-    return digest(NIGHT_FORMAT, settings.report.identity_labels, settings.report.timezone)
+    labels, timezone = settings.report.identity_labels, settings.report.timezone
+    return digest(NIGHT_FORMAT, shape(Night), labels, timezone)
+
+
+@cache  # of a night it takes some 20 ms
+def shape(of: type) -> str:
+    """Every field of a noun, and of all that is in it: whether it is read as it was meant.
+
+    Some are rows of numbers without names, which a field in their middle would shift.
+    """
+    return repr(msgspec.inspect.type_info(of))

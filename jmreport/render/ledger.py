@@ -28,8 +28,9 @@ One transaction a run: its end is the commit point, and a run that is killed lea
 the run before.
 
 Of a ledger of another version only that is kept which nobody could make again: `nights`, `diffs`,
-and the lines of pages, as far as they can be read, with their ids. All else tells of pages that
-another program may have written since, and would have them left as they are.
+and the lines of pages, as far as they can be read, with their ids. Columns that are not known here
+are left out of `nights` and `diffs`. All else tells of pages that another program may have written
+since, and would have them left as they are.
 """
 
 import sqlite3
@@ -90,6 +91,11 @@ _VERSION = 2
 _OLD = 1
 #: What tells of pages, with its columns.
 _OF_PAGES = {"pages": ["owner", "content", "kept", "files"], "ids": ["owner", "id"]}
+#: What was told once, with its columns.
+_TOLD = {
+    "nights": (_NIGHTS, ["run", "settings", "summary", "body"]),
+    "diffs": (_DIFFS, ["name", "body"]),
+}
 #: What saves time, as long as the pages are those that it was told with.
 _SAVING = ("seals", "briefs", "lists", "strangers", "seen", "settled", *TABLES)
 #: Its name within the site's own folder.
@@ -168,8 +174,23 @@ def _forget_but_told(database: sqlite3.Connection, version: int) -> None:
     database.execute(spelled.TABLE)
     if version == _OLD and _columns(database, "files"):  # none of one that was mended
         _bring_forward(database)
+    for table, (made, columns) in _TOLD.items():
+        _take_over(database, table, made, columns)
     # A page's address says whose it is: what was remembered of its id holds as long as the page.
     database.execute("DELETE FROM ids WHERE owner NOT IN (SELECT owner FROM pages)")
+
+
+def _take_over(database: sqlite3.Connection, table: str, made: str, columns: Sequence[str]) -> None:
+    """What can be read of a table that another version made, in a table of this one's."""
+    there = _columns(database, table)
+    if there in ([], columns):
+        return
+    database.execute(f"ALTER TABLE {table} RENAME TO former")
+    database.execute(made)
+    if {*columns} <= {*there}:
+        names = ", ".join(columns)
+        database.execute(f"INSERT OR IGNORE INTO {table} SELECT {names} FROM former")  # noqa: S608 - names of ours
+    database.execute("DROP TABLE former")
 
 
 def _columns(database: sqlite3.Connection, table: str) -> list[str]:
@@ -499,6 +520,10 @@ class Ledger:
         rows = self._database.execute("SELECT body FROM diffs ORDER BY name").fetchall()
         yield from (body for (body,) in rows)
 
+    def diff_names(self) -> list[str]:
+        """The pages of which `diffs` tells."""
+        return [name for (name,) in self._database.execute("SELECT name FROM diffs")]
+
     def all_sizes(self) -> Iterator[tuple[str, int]]:
         """(address, size) of every file; -1 for a page of which the files cannot be told."""
         for owner, files in self._database.execute("SELECT owner, files FROM pages"):
@@ -530,9 +555,9 @@ class Ledger:
             ) from error
 
 
-def summaries(path: Path, settings: str) -> dict[str, bytes]:
-    """Run -> summary of each night that was told under these settings; nothing is locked."""
-    return dict(_rows(path, "SELECT run, summary FROM nights WHERE settings = ?", settings))
+def told_nights(path: Path, settings: str) -> Iterator[tuple[str, bytes, bytes]]:
+    """(run, summary, body) of each night that was told under these settings; nothing is locked."""
+    yield from _rows(path, "SELECT run, summary, body FROM nights WHERE settings = ?", settings)
 
 
 def _rows(path: Path, query: str, *values: str) -> list[Any]:
@@ -615,9 +640,15 @@ def night_body(path: Path, run: str) -> list[bytes]:
     return [body for (body,) in _rows(path, "SELECT body FROM nights WHERE run = ?", run)]
 
 
-def diff_bodies(path: Path) -> Iterator[bytes]:
-    """What each page of a difference is made of; nothing is locked."""
-    return (body for (body,) in _rows(path, "SELECT body FROM diffs ORDER BY name"))
+def diff_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, what it is made of) of each page of a difference; nothing is locked."""
+    yield from _rows(path, "SELECT name, body FROM diffs ORDER BY name")
+
+
+def diff_pages(path: Path) -> Iterator[str]:
+    """The pages of differences that are kept; nothing is locked."""
+    query = "SELECT owner FROM pages WHERE kept AND owner >= 'diffs/' AND owner < 'diffs0'"
+    return (owner for (owner,) in _rows(path, query))
 
 
 def sizes(path: Path) -> Iterator[tuple[str, int]]:

@@ -269,10 +269,11 @@ class _Site:
         nights = {run: addresses.night(run) for run in self.ledger.nights() if run < oldest}
         for run in nights:
             self.ledger.forget_night(run)
+        # By their names: what they are made of may be of a shape that cannot be read any more.
         diffs = {
-            addresses.diff(one.before.run, one.after.run)
-            for one in kept.differences(self.ledger)
-            if max(one.before.run, one.after.run) < oldest
+            page
+            for page in {*self.ledger.lasting("diffs/"), *self.ledger.diff_names()}
+            if (of := addresses.runs_of(page)) and max(of) < oldest
         }
         for address in diffs:
             self.ledger.forget_diff(address)
