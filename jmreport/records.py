@@ -277,6 +277,11 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         return self.active and any(gap.is_refusal for gap in self.gaps)
 
     @property
+    def unread(self) -> bool:
+        """Whether its detail did not come: one that does not fit the API was read all the same."""
+        return not self.readable and not any(gap.is_misfit for gap in self.gaps)
+
+    @property
     def archived(self) -> bool:
         return self.labels.get("flag") == "archive"
 

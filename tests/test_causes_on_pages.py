@@ -374,7 +374,7 @@ def test_a_changed_note_changes_only_its_own_pages(folder: Path) -> None:
 
 
 def test_a_failed_jobs_page_leads_to_its_cause(folder: Path) -> None:
-    link = f'<a href="../{swap(folder)}">Same cause</a>'
+    link = f'<a href="../{swap(folder)}">Jobs with the same cause</a>'
     pages = (folder / "site/jobs").glob("*-????????.html")
     assert sum(link in path.read_text() for path in pages) == 7
 

@@ -206,7 +206,11 @@ def test_the_overview_counts_the_nights_and_names_the_last_success(site: Path) -
 
 def test_a_failed_jobs_page_leads_to_its_last_success_and_the_run_before(site: Path) -> None:
     pages = [path.read_text() for path in (site / "jobs").glob("*-????????.html")]
-    told = [page for page in pages if ">Same cause</a>. 7 failures in a row, since " in page]
+    told = [
+        page
+        for page in pages
+        if ">Jobs with the same cause</a>. 7 failures in a row, since " in page
+    ]
     assert len(told) == 1
     assert '">Last success</a>: ' in told[0]
     assert '" rel="prev">Run before</a>' in told[0]

@@ -100,6 +100,36 @@ def text(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
 
 
+@pytest.mark.parametrize(
+    ("of", "why", "others"),
+    [
+        (record(detail(failures=[])), "the server gave no reason", "without a reason"),
+        (
+            Record(
+                id=JOB,
+                row={"id": JOB, "status": "Failed"},
+                gaps=(Gap(what="job", why="status 500", job=JOB),),
+            ),
+            "why could not be read",
+            "that could not be read",
+        ),
+    ],
+)
+def test_a_failed_job_of_which_no_reason_came_says_so_and_that_none_is_the_same_cause(
+    of: Record, why: str, others: str
+) -> None:
+    shown = text(page(of, cause="c0ffee"))
+    assert re.search(rf"Failed[^.:]*: {why}\. Others {others} \. ", shown)
+    assert "same cause" not in shown
+    assert "Jobs with the same cause ." in text(page(record(), cause="c0ffee"))
+
+
+def test_what_the_server_says_of_a_job_without_a_failure_is_a_reason() -> None:
+    tree = detail(failures=[])
+    tree["extensions"]["statusDetail"] = "the worker never came back"
+    assert "gave no reason" not in text(page(record(tree)))
+
+
 def test_the_title_is_the_verdict() -> None:
     assert "<title>Failed: germline_joint_calling a3f9c21e · Batch report</title>" in page(record())
 

@@ -16,7 +16,7 @@ from jmreport.history import Held
 from jmreport.records import Counts, Filters, run_id
 from jmreport.render import addresses, causewords, verdict
 from jmreport.report import Report
-from jmreport.report.causes import CauseClass, CauseGroup
+from jmreport.report.causes import NO_MESSAGE, NOT_READ, CauseClass, CauseGroup
 from jmreport.report.counts import ReportCounts, StatusSplit
 from jmreport.report.nights import NightSummary
 from jmreport.settings import ReportSettings
@@ -272,15 +272,17 @@ def test_the_overview_counts_jobs_of_which_nobody_knows_how_they_stand(tmp_path:
     assert 'class="what">Unknown' not in (tmp_path / "index.html").read_text()
 
 
-def the_largest(jobs: Sequence[int], cause: CauseClass, **more: Any) -> str:
+def the_largest(
+    jobs: Sequence[int], cause: CauseClass, *, title: str = "", rule: str = "", **more: Any
+) -> str:
     """The sentence of a report of new failures, so many of each cause."""
     groups = [
         CauseGroup(
             id=str(number),
             state="new",
             cause_class=cause,
-            title="",
-            rule="",
+            title=title,
+            rule=rule,
             jobs=tuple(f"{number}-{job}" for job in range(some)),
             new_jobs=tuple(f"{number}-{job}" for job in range(some)),
             workflows=("wf",),
@@ -305,6 +307,17 @@ def test_of_one_failure_is_spoken_as_of_one(cause: CauseClass) -> None:
     assert said.startswith("It ")
     assert not set(said.split()) & {"were", "their", "one"}
     assert the_largest([2], cause).startswith(f"All of them {causewords.CLASS_VERBS[cause]} ")
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [(NO_MESSAGE, "the server gave no reason"), (NOT_READ, "why could not be read")],
+)
+def test_no_message_is_told_of_where_nobody_read_one(rule: str, why: str) -> None:
+    assert the_largest([1], "unknown", rule=rule) == f"It failed wf , and {why}."
+    shared = the_largest([2], "unknown", rule=rule, shared=(("batch", "b17"),))
+    assert shared == f"All of them failed wf , all with batch b17, and {why}."
+    assert "with one message" in the_largest([2], "unknown", title="Segfault", rule="other")
 
 
 def test_the_largest_cause_is_told_by_its_share_and_only_where_one_stands_out() -> None:

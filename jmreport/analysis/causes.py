@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from jmreport.messages import MASKED_LENGTH, PREEMPTED, READ_LENGTH, deepest, masked
 from jmreport.records import Failure, JobRow
-from jmreport.report.causes import CauseClass
+from jmreport.report.causes import NO_MESSAGE, NOT_READ, CauseClass
 
 #: Longest message and longest cause that lists show.
 MESSAGE_LENGTH = 300
@@ -153,13 +153,8 @@ def cause_said(row: JobRow) -> Cause | None:
     if row.status != "Failed":
         return None
     if row.failure is None:
-        return _UNREADABLE if _is_unread(row) else _SILENT
+        return _UNREADABLE if row.unread else _SILENT
     return _cause(row.failure.message, row.failure.cause)
-
-
-def _is_unread(row: JobRow) -> bool:
-    """Whether its detail did not come: one that does not fit the API was read all the same."""
-    return not row.readable and not any(gap.is_misfit for gap in row.gaps)
 
 
 @lru_cache(maxsize=4096)
@@ -173,7 +168,5 @@ def _digest(title: str) -> str:
     return hashlib.sha256(title.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-_SILENT = Cause(id=_digest("no message"), title="", cause_class="unknown", rule="no message")
-_UNREADABLE = Cause(
-    id=_digest("detail not readable"), title="", cause_class="unknown", rule="detail not readable"
-)
+_SILENT = Cause(id=_digest(NO_MESSAGE), title="", cause_class="unknown", rule=NO_MESSAGE)
+_UNREADABLE = Cause(id=_digest(NOT_READ), title="", cause_class="unknown", rule=NOT_READ)

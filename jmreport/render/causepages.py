@@ -19,7 +19,7 @@ from jmreport.render.guides import Guides, Known
 from jmreport.render.joblists import NO_NAME, Column, Jobs, Lines, Lists
 from jmreport.render.page import Page, digest
 from jmreport.report import Report
-from jmreport.report.causes import CauseReport, Shared
+from jmreport.report.causes import NOT_READ, CauseReport, Shared
 from jmreport.report.nights import NightSummary
 
 #: Causes on the list, jobs and nights on a cause's page, names in a row.
@@ -87,6 +87,7 @@ class CauseView(Struct, frozen=True, kw_only=True):
     shared_of: str
     nights: tuple[NightCell, ...]
     example: str
+    no_example: str
     example_job: Link | None
     columns: tuple[Column, ...]
     listed: str
@@ -243,6 +244,9 @@ class _Causes:
                 self._night(night, causes.get(cause.id, 0), at) for night, causes in self.told
             ),
             example=cause.example,
+            no_example="What its jobs say could not be read."
+            if cause.rule == NOT_READ
+            else "The server gave no message.",
             example_job=self._job(example, at),
             columns=self.jobs.columns,
             listed=f"The newest {JOBS} of {words.number(len(cause.jobs))}"

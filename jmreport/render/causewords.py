@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from jmreport.render import words
-from jmreport.report.causes import CauseGroup
+from jmreport.report.causes import NO_MESSAGE, NOT_READ, CauseGroup
 from jmreport.report.counts import ReportCounts
 from jmreport.report.usual import Usual
 
@@ -31,6 +31,11 @@ _VERBS_OF_ONE = {
     "aborted": "was aborted",
     "unknown": "failed with a message of its own",
 }
+#: What is said where the cause has no title, by the rule that names it: nobody read a message.
+WITHOUT_REASON = {
+    NO_MESSAGE: "the server gave no reason",
+    NOT_READ: "why could not be read",
+}
 
 
 def largest(attention: Sequence[CauseGroup], counts: ReportCounts) -> tuple[str, str, str] | None:
@@ -47,14 +52,18 @@ def largest(attention: Sequence[CauseGroup], counts: ReportCounts) -> tuple[str,
     if count == 1 < total:  # no cause stands out where each has one job
         return None
     flow = group.workflows[0] if len(group.workflows) == 1 else ""
-    verb = CLASS_VERBS[group.cause_class]
-    if total == 1:
-        verb = _VERBS_OF_ONE.get(group.cause_class, verb)
-    start = f"{_share(count, total)} {verb}"
+    why = "" if group.title else WITHOUT_REASON.get(group.rule, "")
+    start = f"{_share(count, total)} {'failed' if why else _verb(group, total)}"
     if not flow and len(group.workflows) > 1:
         start += f" in {words.plural(len(group.workflows), 'workflow')}"
     shared = shared_words(group)
-    return start, flow, f", all with {shared}." if shared and count > 1 else "."
+    end = f", all with {shared}" if shared and count > 1 else ""
+    return start, flow, f"{end}, and {why}." if why else f"{end}."
+
+
+def _verb(group: CauseGroup, total: int) -> str:
+    verb = CLASS_VERBS[group.cause_class]
+    return _VERBS_OF_ONE.get(group.cause_class, verb) if total == 1 else verb
 
 
 def _share(count: int, total: int) -> str:

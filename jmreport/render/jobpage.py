@@ -76,6 +76,7 @@ class JobPage(Struct, frozen=True, kw_only=True):
     attempts: jobattempts.Attempts | None
     history: History | None
     cause_href: str
+    cause_said: str
     notices: tuple[str, ...]
     gaps: Gaps
     facts: tuple[Fact, ...]
@@ -161,12 +162,19 @@ def view(record: Record, context: JobContext, facts: SiteFacts) -> JobPage:
         short_id=making.short_id,
         status=status,
         crumbs=jobhead.crumbs(context, making),
-        verdict=jobverdict.verdict(context, tasks.ordered, anchors, readable=detail is not None),
+        verdict=jobverdict.verdict(
+            context,
+            tasks.ordered,
+            anchors,
+            readable=detail is not None,
+            status_detail=bool(failures.status_detail),
+        ),
         attempts=jobattempts.attempts(context, making),
         history=jobhistory.history(context, making),
         cause_href=making.link(addresses.cause(context.cause))
         if context.cause and row.listed
         else "",
+        cause_said=jobverdict.same_cause(row),
         notices=jobhead.notices(record, context, making),
         gaps=jobhead.gaps(record),
         facts=jobhead.facts(record, context, read, making),

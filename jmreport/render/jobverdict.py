@@ -10,6 +10,8 @@ from jmreport.models import Shard, TaskMetadata, is_failure
 from jmreport.records import JobRow
 from jmreport.render import words
 from jmreport.render.calls import Call
+from jmreport.render.causewords import WITHOUT_REASON
+from jmreport.report.causes import NO_MESSAGE, NOT_READ
 from jmreport.report.jobs import JobContext
 
 _CAUSES = {
@@ -41,12 +43,20 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 def verdict(
-    context: JobContext, tasks: Sequence[Task], anchors: dict[str, str], *, readable: bool
+    context: JobContext,
+    tasks: Sequence[Task],
+    anchors: dict[str, str],
+    *,
+    readable: bool,
+    status_detail: bool = False,
 ) -> Verdict:
-    """How the job stands; `anchors` maps a task's name to where it is told of."""
+    """How the job stands; `anchors` maps a task's name to where it is told of.
+
+    `status_detail` says that the page shows a word of the server's on a job without a failure.
+    """
     row = context.entry.row
     if row.status == "Failed":
-        return _failed(context, tasks, anchors)
+        return _failed(context, tasks, anchors, status_detail=status_detail)
     done = f"{_tasks(row)}." if readable and row.tasks else ""
     if row.status == "Succeeded":
         return Verdict(before=f"Succeeded{_after(row.took, 'in')}. {done}".rstrip())
@@ -68,6 +78,13 @@ def verdict(
     if row.status == "Unknown":
         return Verdict(before="Nobody can say how it stands: the server gave no status.")
     return Verdict(before="The server gave a status that this report does not know.")
+
+
+def same_cause(row: JobRow) -> str:
+    """What a failed job calls the page of its cause: no cause is the same where none was told."""
+    if row.failure:
+        return "Jobs with the same cause"
+    return "Others that could not be read" if row.unread else "Others without a reason"
 
 
 def _stuck(context: JobContext, said: str) -> str:
@@ -93,11 +110,14 @@ def _usually(context: JobContext) -> str:
     return f"; such jobs usually take {words.duration(context.usual.median)}"
 
 
-def _failed(context: JobContext, tasks: Sequence[Task], anchors: dict[str, str]) -> Verdict:
+def _failed(
+    context: JobContext, tasks: Sequence[Task], anchors: dict[str, str], *, status_detail: bool
+) -> Verdict:
     row, failure = context.entry.row, context.entry.row.failure
     lead = f"Failed{_after(row.took, 'after')}"
     if failure is None:
-        return Verdict(before=f"{lead}.")
+        why = "" if status_detail else f": {WITHOUT_REASON[NOT_READ if row.unread else NO_MESSAGE]}"
+        return Verdict(before=f"{lead}{why}.")
     name = failure.task or ""
     where = f", shard {failure.shard}," if failure.shard is not None and failure.shard >= 0 else ""
     tries = _tries(name, failure.shard, tasks)

@@ -19,6 +19,11 @@ CauseClass = Literal[
 ]
 
 
+#: What names a cause that has no title: no message came, or the job's detail was not read.
+NO_MESSAGE = "no message"
+NOT_READ = "detail not readable"
+
+
 State = Literal["new", "still failing", "failing", "fixed"]
 
 
