@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mail_cases import HEAP, job, settings, store
+from mail_cases import HEAP, job, night, one, settings, store, text
 from msgspec.structs import replace
 
 from jmreport import pipeline
@@ -42,6 +42,38 @@ def test_the_list_tells_how_many_of_the_failing_workflows_did_not_run(tmp_path: 
     store(tmp_path / "snapshots", *nights, timeframe="HOURS_24")
     page = rendered(tmp_path, "workflows/index.html")
     assert title(page) == "1 workflow, 2 still failing (1 not in this report)"
+
+
+def test_a_workflow_of_which_nothing_fails_says_what_else_is_wrong(tmp_path: Path) -> None:
+    """Stuck, missing and unknown jobs are no failures, and no good news: they come first."""
+    before = [[job("m", ago, name="lost")] for ago in range(6, 0, -1)]
+    waiting = job("s", 1, "Submitted", name="slow")
+    last = [job("p", 0, "Paused", name="odd"), job("a", 0, name="aaa"), waiting]
+    store(tmp_path / "snapshots", *before, [*before[-1], *last])
+    page = rendered(tmp_path, "workflows/index.html")
+    said = "4 workflows, 1 with missing jobs, 1 with stuck jobs, 1 with unknown jobs"
+    assert title(page) == said
+    assert re.findall(r">(\w+)</a> (No [\w, ]+?) <", page) == [
+        ("lost", "No failures, 1 missing"),
+        ("odd", "No failures, 1 unknown"),
+        ("slow", "No failures, 1 stuck"),
+        ("aaa", "No failures"),
+    ]
+    own = (tmp_path / "site" / addresses.workflow("slow")).read_text()
+    assert "No failures, 1 stuck. 1 job in this report." in own
+
+
+def test_of_a_cause_that_is_older_than_what_fails_of_it_rows_say_so(tmp_path: Path) -> None:
+    """Work that fails newly may fail of what others failed of for weeks."""
+    nights = [[job("a", 3, "Failed")], [job("a", 2)], [job("b", 1)], [job("b", 0, "Failed")]]
+    store(tmp_path / "snapshots", *nights)
+    said = "last success 22 Nov 00:14 cause first seen 20 Nov 00:14"
+    assert said in rendered(tmp_path, PAGE)
+    for page in ("index.html", f"nights/{night(0)}/index.html"):
+        assert said in " ".join(
+            re.sub("<.*?>", " ", (tmp_path / "site" / page).read_text()).split()
+        )
+    assert "cause first seen 20 Nov 00:14" in text(one(tmp_path))
 
 
 def test_a_task_leads_to_the_jobs_that_failed_in_it_whatever_others_do(tmp_path: Path) -> None:

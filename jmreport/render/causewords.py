@@ -75,11 +75,16 @@ def _share(count: int, total: int) -> str:
 
 
 def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
-    """For how many nights the oldest of a group fails, and when it succeeded last."""
+    """For how many nights the oldest of a group fails, when it succeeded last, and since when its
+    cause is known where that is a day before: what is new of the work may be old of the cause."""
     if group.state == "still failing" and group.nights:
         yield words.plural(group.nights, "night")
     success = words.short_when(group.last_success, zone, near=now)
     yield f"last success {success.text}" if success else "no success known"
+    first, since = group.first_seen, group.since
+    if first and since and first.astimezone(zone).date() < since.astimezone(zone).date():
+        seen = words.short_when(first, zone, near=now)
+        yield f"cause first seen {seen.text if seen else ''}"
 
 
 def not_run(group: CauseGroup, when: str = "tonight") -> str:

@@ -1,6 +1,6 @@
 """The pages of workflows: the list of them, and each one's history."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -124,20 +124,28 @@ class WorkflowsView(Struct, frozen=True, kw_only=True):
     none: str
 
 
+#: Workflow -> what is wrong beside its failures -> how many jobs, in the newest night.
+Lacking = defaultdict[str, Counter[str]]
+_LACKING = ("missing", "stuck", "unknown")
+
+
 def pages(
     report: Report, lists: Lists, prices: Prices, guides: Guides, *, as_of: words.Moment | None
 ) -> Iterator[Page]:
     """The list of workflows, and a page for each, also for those of earlier reports."""
-    by_name, filters = _window(report), report.run.asked.filters
+    by_name, filters, lacking = _window(report), report.run.asked.filters, _lacking(report)
     shown = [flow for flow in report.workflows if flow.split.total]
     earlier = [flow for flow in report.workflows if not flow.split.total]
 
     def lines(flows: Sequence[WorkflowReport]) -> tuple[WorkflowLine, ...]:
-        ordered = sorted(flows, key=_worst_first)
-        return tuple(_line(flow, by_name.get(flow.name, {}), filters, lists) for flow in ordered)
+        ordered = sorted(flows, key=lambda flow: _worst_first(flow, lacking))
+        return tuple(
+            _line(flow, by_name.get(flow.name, {}), filters, lists, lacking[flow.name])
+            for flow in ordered
+        )
 
     view = WorkflowsView(
-        title=_title(shown, earlier, first=report.previous is None),
+        title=_title(shown, earlier, lacking, first=report.previous is None),
         lines=lines(shown),
         earlier=lines(earlier),
         none=f"No job of any workflow in this time frame.{filtered.maybe(filters)}",
@@ -149,22 +157,51 @@ def pages(
         view=lambda _charts: view,
         as_of=as_of,
     )
+    # What its page tells of a cause is known of all workflows, as on the overview.
+    first_seen = {cause.id: cause.first_seen for cause in report.causes}
     for flow in report.workflows:
         leads = ToLists(report, lists, addresses.workflow(flow.name))
         work = taskpages.of_flow(flow.name, report, leads, prices)
         flaky = flakypages.of_flow(flow.name, report.flaky, leads)
-        one = _view(flow, by_name.get(flow.name, {}), report, lists, work, flaky, guides)
+        causes = tuple(
+            replace(group, first_seen=first_seen.get(group.id, group.first_seen))
+            for group in flow.causes
+        )
+        one = _view(
+            replace(flow, causes=causes),
+            by_name.get(flow.name, {}),
+            report,
+            lists,
+            work,
+            flaky,
+            guides,
+            lacking[flow.name],
+        )
         yield _page(one, flow.jobs, lists.jobs)
 
 
-def _worst_first(flow: WorkflowReport) -> tuple[int, int, str]:
-    """What is new first, then what still fails, then the rest by name."""
+def _lacking(report: Report) -> Lacking:
+    found: Lacking = defaultdict(Counter)
+    for flow in chain.from_iterable(night.flows for night in report.nights[-1:]):
+        found[flow.name].update(missing=flow.missing, stuck=flow.stuck or 0)
+    lost = frozenset(report.unknown)
+    for entry in report.jobs:
+        found[entry.row.name]["unknown"] += entry.row.id in lost
+    return found
+
+
+def _worst_first(flow: WorkflowReport, lacking: Lacking) -> tuple[int, int, int, str]:
+    """What is new first, then what still fails, then what lacks otherwise, the rest by name."""
     new, failing = _failing(flow)
-    return -new, -failing, flow.name
+    return -new, -failing, -lacking[flow.name].total(), flow.name
 
 
 def _title(
-    shown: Sequence[WorkflowReport], earlier: Sequence[WorkflowReport], *, first: bool
+    shown: Sequence[WorkflowReport],
+    earlier: Sequence[WorkflowReport],
+    lacking: Lacking,
+    *,
+    first: bool,
 ) -> str:
     """How many workflows the report has, and how many need somebody, be they of earlier ones."""
     new, failing = _needing(shown)
@@ -173,6 +210,7 @@ def _title(
     said = (
         _needing_words(new, new_earlier, "with new failures"),
         _needing_words(failing, failing_earlier, still),
+        *_quiet_words(shown, earlier, lacking),
     )
     return ", ".join((words.plural(len(shown), "workflow"), *filter(None, said)))
 
@@ -182,6 +220,18 @@ def _needing(flows: Sequence[WorkflowReport]) -> tuple[int, int]:
     counts = [_failing(flow) for flow in flows]
     new = sum(fresh > 0 for fresh, _ in counts)
     return new, sum(fresh == 0 and old > 0 for fresh, old in counts)
+
+
+def _quiet_words(
+    shown: Sequence[WorkflowReport], earlier: Sequence[WorkflowReport], lacking: Lacking
+) -> Iterator[str]:
+    """How many workflows of which nothing fails need somebody all the same, by what it is."""
+    for what in _LACKING:
+        of, of_earlier = (
+            sum(_failing(flow) == (0, 0) and lacking[flow.name][what] > 0 for flow in flows)
+            for flows in (shown, earlier)
+        )
+        yield _needing_words(of, of_earlier, f"with {what} jobs")
 
 
 def _needing_words(shown: int, earlier: int, what: str) -> str:
@@ -249,7 +299,9 @@ def _link(flow: WorkflowReport, by_status: Window, status: str, lists: Lists, at
     return addresses.relative(at, address) if address else ""
 
 
-def _line(flow: WorkflowReport, by_status: Window, filters: Filters, lists: Lists) -> WorkflowLine:
+def _line(
+    flow: WorkflowReport, by_status: Window, filters: Filters, lists: Lists, lacks: Counter[str]
+) -> WorkflowLine:
     at = addresses.WORKFLOWS
     split = flow.split
     return WorkflowLine(
@@ -272,12 +324,17 @@ def _line(flow: WorkflowReport, by_status: Window, filters: Filters, lists: List
         usual=words.duration(flow.usual.median) if flow.usual else "",
         segments=labelpages.bar(split),
         split=labelpages.split_words(split.counts),
-        verdict=_verdict(flow, filters),
+        verdict=_verdict(flow, filters, lacks),
     )
 
 
-def _verdict(flow: WorkflowReport, filters: Filters) -> str:
-    """A workflow in a sentence: what is new, what still fails, or that nothing does."""
+def _verdict(flow: WorkflowReport, filters: Filters, lacks: Counter[str]) -> str:
+    """A workflow in a sentence: what fails, or that nothing does, and what else is wrong."""
+    more = (f"{words.number(lacks[what])} {what}" for what in _LACKING if lacks[what])
+    return ", ".join((_failures_said(flow, filters), *more))
+
+
+def _failures_said(flow: WorkflowReport, filters: Filters) -> str:
     new, failing = _failing(flow)
     if new:
         after = f", {words.number(failing)} still failing" if failing else ""
@@ -299,6 +356,7 @@ def _view(
     work: taskpages.Summary,
     flaky: flakypages.Flaky,
     guides: Guides,
+    lacks: Counter[str],
 ) -> WorkflowView:
     at = addresses.workflow(flow.name)
     jobs = lists.jobs
@@ -306,7 +364,7 @@ def _view(
     return WorkflowView(
         name=flow.name,
         title=words.cut_middle(flow.name, 120) or NO_NAME,
-        lede=_lede(flow, report.run.asked.filters),
+        lede=_lede(flow, report.run.asked.filters, lacks),
         runbook=guides.workflow(flow.name),
         workflows=addresses.relative(at, addresses.WORKFLOWS),
         usual=_usual(flow),
@@ -393,8 +451,8 @@ def _counts(
             )
 
 
-def _lede(flow: WorkflowReport, filters: Filters) -> str:
-    start = f"{_verdict(flow, filters)}."
+def _lede(flow: WorkflowReport, filters: Filters, lacks: Counter[str]) -> str:
+    start = f"{_verdict(flow, filters, lacks)}."
     if flow.split.total:
         start += f" {words.plural(flow.split.total, 'job')} in this report."
     return start
