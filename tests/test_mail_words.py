@@ -171,7 +171,8 @@ def test_a_night_in_which_all_went_well_says_ok(tmp_path: Path) -> None:
     mail = one(tmp_path)
     assert mail["Subject"] == "[jm] ok · germline · Mon 23 Nov: 2 jobs"
     assert "No new failures" in seen(mail)
-    assert "Everything that was asked for was read." in seen(mail)
+    assert "All that was asked for about this team’s jobs was read. " in seen(mail)
+    assert "Everything that was asked for was read." in seen(one(tmp_path, ALL))
 
 
 def test_a_first_report_has_nothing_to_compare_with(tmp_path: Path) -> None:
@@ -211,6 +212,8 @@ def test_a_job_of_another_team_that_could_not_be_read_makes_no_mail_of_this_one(
     mails = written(settings(tmp_path, silent, other), tmp_path / "out")
     [subject] = [mail["Subject"] for mail in mails.values()]
     assert subject.startswith("[jm] INCOMPLETE · li · Mon 23 Nov: ")
+    told = "about this team’s jobs was read; something about other jobs was not."
+    assert told in seen(one(tmp_path))
 
 
 def test_a_failed_run_says_so_first_and_that_the_old_report_stands(tmp_path: Path) -> None:
@@ -318,6 +321,7 @@ def test_a_team_that_never_had_a_job_is_told_that(tmp_path: Path) -> None:
     mail = one(tmp_path, replace(ANA, labels={"owner": "anna"}))
     assert mail["Subject"] == "[jm] germline · Mon 23 Nov: no job is this team's"
     assert "No job is known with owner = anna." in seen(mail)
+    assert "was read" not in seen(mail)
 
 
 @pytest.mark.parametrize(

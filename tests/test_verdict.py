@@ -246,6 +246,15 @@ def test_a_night_that_noted_no_filter_says_nothing_of_one() -> None:
     assert verdict.night_words(summary()) == "No new failures"
 
 
+def test_that_nothing_fails_is_said_only_of_what_could_be_read() -> None:
+    assert verdict.nothing_failing(report({})) == "Nothing is failing."
+    said = "Nothing that could be read is failing; of 3 jobs that is not known."
+    assert verdict.nothing_failing(report({"unknown": 3})) == said
+    lacks = replace(report({}, filters=BATCH), complete=False)
+    said = "Nothing that the filter let through and that could be read is failing."
+    assert verdict.nothing_failing(lacks) == said
+
+
 def test_the_overview_counts_jobs_of_which_nobody_knows_how_they_stand(tmp_path: Path) -> None:
     """One that the server lost while it ran is no running job; its tile leads to it."""
     over = site_cases.runs(2)
@@ -267,6 +276,8 @@ def test_the_overview_counts_jobs_of_which_nobody_knows_how_they_stand(tmp_path:
     listed = (tmp_path / at).read_text()
     for job in (lost, unread):
         assert addresses.job(job.row.id).rpartition("/")[2] in listed
+    assert "; the status is the one that the list told" in listed
+    assert "By the list it succeeded" in (tmp_path / addresses.job(unread.row.id)).read_text()
     assert re.search(r'"n">0</span> <span class="what">Running now', page)
     site_cases.write(tmp_path, known, over)
     assert 'class="what">Unknown' not in (tmp_path / "index.html").read_text()

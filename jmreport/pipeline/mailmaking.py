@@ -109,6 +109,7 @@ class Making:
             known=of.known,
             handed=of.handed,
             unheard=of.unheard,
+            others_lack=of.others_lack,
         )
         return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 
@@ -172,7 +173,8 @@ class Making:
 
 class _OfTeam(NamedTuple):
     """A team's report, the jobs that are named, whether any job that is known is the team's, what
-    was handed to it or to others, and the run with which pages compare where the report does not.
+    was handed to it or to others, the run with which pages compare where the report does not, and
+    whether something could not be read, be it of others' jobs alone.
     """
 
     report: Report | None = None
@@ -180,6 +182,7 @@ class _OfTeam(NamedTuple):
     known: bool = True
     handed: Handed = Handed()
     unheard: Run | None = None
+    others_lack: bool = False
 
 
 class _Reports:
@@ -239,6 +242,7 @@ class _Reports:
             bool(report.workflows) or not team.labels,
             handed,
             next((run for run in before if run.id in unheard), None),
+            others_lack=self._runs[-1].state == "incomplete",
         )
 
     def _relabelled(self, runs: Sequence[Run]) -> tuple[Relabelled, ...]:

@@ -57,6 +57,8 @@ def verdict(
     row = context.entry.row
     if row.status == "Failed":
         return _failed(context, tasks, anchors, status_detail=status_detail)
+    if not row.readable and row.status in ("Succeeded", "Aborted"):
+        return Verdict(before=_listed(row))
     done = f"{_tasks(row)}." if readable and row.tasks else ""
     if row.status == "Succeeded":
         return Verdict(before=f"Succeeded{_after(row.took, 'in')}. {done}".rstrip())
@@ -78,6 +80,14 @@ def verdict(
     if row.status == "Unknown":
         return Verdict(before="Nobody can say how it stands: the server gave no status.")
     return Verdict(before="The server gave a status that this report does not know.")
+
+
+def _listed(row: JobRow) -> str:
+    """How a job ended by the list alone: it counts as unknown."""
+    ended = {"Succeeded": "succeeded", "Aborted": "was aborted"}[row.status]
+    after = _after(row.took, "in" if row.status == "Succeeded" else "after")
+    why = "could not be read" if row.unread else "do not fit the API"
+    return f"By the list it {ended}{after}; its details {why}."
 
 
 def same_cause(row: JobRow) -> str:

@@ -96,7 +96,7 @@ class Telling:
             more=self._more_causes(shown, size.causes),
             parts=tuple(self._parts(shown, size.rows)) if shown else (),
             waste=self._waste(shown) if shown else "",
-            complete="Everything that was asked for was read." if shown and shown.complete else "",
+            complete=self._complete(shown) if shown else "",
             holes=verdict.holes(shown) if shown else (),
             attached=self._attached(),
             foot=tuple(self._foot()),
@@ -170,6 +170,15 @@ class Telling:
         start, flow, end = found or ("", "", "")
         sentence = f"{start} in {words.cut_middle(flow, 80)}{end}" if flow else start + end
         return f"{sentence} {verdict.rest(report)}".strip()
+
+    def _complete(self, report: Report) -> str:
+        """That all was read; "" where something was not, or where no job is the team's."""
+        if not report.complete or not self.night.known:
+            return ""
+        if not self.team.labels:
+            return "Everything that was asked for was read."
+        more = "; something about other jobs was not" if self.night.others_lack else ""
+        return f"All that was asked for about this team’s jobs was read{more}."
 
     def _total(self, report: Report) -> str:
         """What ended in the night, and how many jobs the report is about."""
@@ -334,7 +343,8 @@ class Telling:
             ),
             (
                 "Unknown",
-                "nobody can say how they stand",
+                "could not be read, or were lost while active; the status is the one that the list "
+                "told",
                 report.unknown,
                 {job: self._status(job) for job in report.unknown[:rows]},
             ),
@@ -372,7 +382,7 @@ class Telling:
 
     def _status(self, job: str) -> str:
         known = self.named.get(job)
-        return words.status(known.status if known else None).text
+        return f"listed as {words.status(known.status if known else None).text}"
 
     def _job(self, job: str) -> Link:
         assert self.report is not None  # whose job it is

@@ -50,7 +50,8 @@ class Night(Struct, frozen=True, kw_only=True):
     `unsent` are mails of nights before that did not reach the team. `known` says whether any job
     that is known is the team's, and `handed` which were handed to it, or to others. `unheard` is
     the run with which the page of this night compares, where no mail told the team of it: the
-    report compares with one before it.
+    report compares with one before it. `others_lack` says that something could not be read, be it
+    of other teams' jobs alone.
     """
 
     report: Report | None
@@ -61,6 +62,7 @@ class Night(Struct, frozen=True, kw_only=True):
     known: bool = True
     handed: Handed = Handed()
     unheard: Run | None = None
+    others_lack: bool = False
 
     @property
     def at(self) -> datetime:

@@ -45,7 +45,8 @@ def tiles(told: Told, leads: Leads) -> Iterator[Tile]:
             "unread, or lost while active",
             "aborted",
             "unknown",
-            "jobs of which nobody knows how they stand",
+            "jobs that could not be read, or were lost while active; the status is the one that "
+            "the list told",
             told.unknown,
         )
     yield making.running()

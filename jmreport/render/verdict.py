@@ -165,11 +165,17 @@ def night_filter_note(summary: NightSummary) -> str:
 
 
 def nothing_failing(told: Told) -> str:
-    """The sentence where no failing work is to be shown: as much as the filter lets one know."""
+    """The sentence where no failing work is to be shown: as much as is known of it."""
     if filtered.hides_failures(told.filters):
         return "Failed jobs were not asked for."
     of = " that the filter let through" if filtered.narrows(told.filters) else ""
-    return f"Nothing{of} {'counts as' if told.counts.hidden else 'is'} failing."
+    unknown = told.counts.unknown
+    if unknown or not told.complete:
+        of += f"{' and' if of else ''} that could be read"
+    said = f"Nothing{of} {'counts as' if told.counts.hidden else 'is'} failing"
+    return (
+        f"{said}; of {words.plural(unknown, 'job')} that is not known." if unknown else f"{said}."
+    )
 
 
 def _span(told: Told) -> str:
