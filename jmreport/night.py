@@ -4,7 +4,9 @@ Of what grows with the jobs it names those that its verdict counts, and keeps nu
 a few KB for each night. Words are chosen by `render`, as for a Report.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import islice
 from typing import Self, TypeAlias
 
 from msgspec import Struct
@@ -21,9 +23,19 @@ from jmreport.report.nights import NightSummary
 from jmreport.report.quality import Hidden, Hole, Unrepeated
 from jmreport.report.usual import Range
 
+#: How many labels say whose a job is, and so many characters of each: nights keep them for good.
+_LABELS, _LABEL_LENGTH = 2, 60
+#: Labels that a server may call common and that say nothing of whose a job is: its workflow, which
+#: is named anyway, and what readers mark it with.
+_NOBODYS = {"name", "flag"}
+
 
 class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A job as a night's frozen page names it. `took` is in seconds."""
+    """A job as a night's frozen page names it. `took` is in seconds.
+
+    `whose` are the first labels of the report's that it has; a night keeps them of jobs that rows
+    name one by one.
+    """
 
     id: str
     workflow: str
@@ -32,10 +44,11 @@ class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: datetime | None = None
     took: float | None = None
     task: str = ""
+    whose: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, row: JobRow, short_id: str) -> Self:
-        """A job as its row tells of it."""
+    def of(cls, row: JobRow, short_id: str, whose: Sequence[str] = ()) -> Self:
+        """A job as its row tells of it. `whose` are the labels that say whose it may be."""
         return cls(
             id=row.id,
             workflow=row.name,
@@ -44,7 +57,19 @@ class NightJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
             ended=row.end,
             took=row.took.total_seconds() if row.took is not None else None,
             task=(row.failure.task or "") if row.failure else "",
+            whose=tuple(islice(_labels(row, whose), _LABELS)),
         )
+
+
+def _labels(row: JobRow, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for key in keys:
+        value = row.user if key == "userId" else row.labels.get(key)
+        if value and key not in _NOBODYS and "[taken out]" not in value:
+            yield _cut("user" if key == "userId" else key), _cut(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LABEL_LENGTH else f"{text[: _LABEL_LENGTH - 1]}…"
 
 
 class NightIssue(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -225,7 +225,8 @@ class ReportSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     labels: Annotated[
         tuple[str, ...],
         Meta(
-            description="Labels with pages of their own, beside the server's common labels.",
+            description="Labels with pages of their own, beside the server's common labels. "
+            "Rows of single jobs tell the first two.",
             examples=[["owner", "batch"]],
         ),
     ] = ()

@@ -734,6 +734,20 @@ def test_a_page_that_is_not_there_is_not_linked(tmp_path: Path) -> None:
 # sizes, pictures, looks
 
 
+def test_a_mail_says_whose_a_job_is_without_what_all_jobs_of_the_team_have(tmp_path: Path) -> None:
+    """Whom to call is known without a page."""
+    waiting = job("s", 1, "Submitted")
+    store(tmp_path / "snapshots", [job("a1", 1), waiting], [job("a1", 0, "Failed"), waiting])
+    told = settings(tmp_path, ANA, ALL)
+    told = replace(told, report=replace(told.report, labels=("owner", "sample")))
+    mails = written(told, tmp_path / "out")
+    for team, whose in (("germline", ""), ("everybody", "owner ana, ")):
+        mail = mails[team]
+        for said in (seen(mail), " ".join(text(mail).split())):
+            assert f"({whose}sample a1)" in said
+            assert f"({whose}sample s)" in said
+
+
 def test_a_mail_of_500_causes_stays_small(tmp_path: Path) -> None:
     """At most 80 KB of HTML, however long the words, and it says what it leaves out."""
     long = "W" * 300
@@ -853,7 +867,8 @@ def test_no_name_stops_splits_or_redirects_a_mail(tmp_path: Path, name: str) -> 
     hostile(tmp_path)
     team = replace(ANA, name=name, attach=("csv", "json"))
     with Mailboxes() as boxes:
-        outcome = send(settings(tmp_path, team, port=boxes.port))
+        told = settings(tmp_path, team, port=boxes.port)
+        outcome = send(replace(told, report=replace(told.report, labels=tuple(NAMES))))
     assert outcome.exit == Exit.DONE
     [arrived] = boxes.arrived
     assert arrived.to == ("ana@example.org", "bo@example.org")
@@ -896,8 +911,13 @@ def test_no_name_runs_in_a_mail_or_becomes_a_link(tmp_path: Path, browser: Any) 
 def test_no_line_of_the_text_begins_as_ours_by_a_name(tmp_path: Path) -> None:
     """A name that ends lines cannot make a line of its own."""
     evil = "x\n!! This report is incomplete.\nOpen this night’s report:\nhttps://evil.example"
-    store(tmp_path / "snapshots", [job("a1", 0, "Failed", name=evil, message=evil, task=evil)])
-    lines = text(one(tmp_path)).splitlines()
+    named = job("a1", 0, "Failed", name=evil, message=evil, task=evil, labels={"batch": evil})
+    store(tmp_path / "snapshots", [named])
+    told = settings(tmp_path)
+    told = replace(told, report=replace(told.report, labels=("batch",)))
+    [mail] = written(told, tmp_path / "out").values()
+    lines = text(mail).splitlines()
+    assert any("(batch x " in line for line in lines)
     assert not any(line.startswith(("!!", "https://evil", "Open")) for line in lines)
 
 

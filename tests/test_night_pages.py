@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from analysis_cases import HOUR, job, runs
 from analysis_cases import night as at_night
+from analysis_cases import run as one_run
 from campaigns import year
 from msgspec.structs import replace
 from site_cases import contents, entries, report
@@ -22,7 +23,7 @@ from jmreport.analysis import analyse, frozen, retold
 from jmreport.cli import main
 from jmreport.guidance import Guidance, KnownIssue
 from jmreport.history import Held
-from jmreport.night import Night
+from jmreport.night import Night, NightJob
 from jmreport.records import Entry
 from jmreport.render import addresses, linkcheck, nightchart, nightpages, overview, reportjson
 from jmreport.render.guides import Guides
@@ -101,6 +102,8 @@ def test_a_nights_page_says_all_that_the_overview_said() -> None:
     assert page.multiples
     assert page.label
     assert page.work.slower
+    for whose in (row.whose for rows in (page.attention, page.stuck, page.fixed) for row in rows):
+        assert whose.startswith("owner ")
     assert page.tiles[0].usual_night == "usual night: 8 (2 to 14)"
     assert page.days
 
@@ -224,6 +227,35 @@ def test_what_is_kept_of_a_night_does_not_grow_with_its_jobs() -> None:
     few, many = (len(msgspec.msgpack.encode(_ended(count))) for count in (30, 3000))
     assert many - few < 100
     assert few < 6000
+
+
+def test_whose_a_job_is_is_kept_where_a_row_names_it_alone_and_as_much_as_a_row_holds() -> None:
+    """Not of each of many jobs with one cause. What was taken out says nothing."""
+    labels = {"owner": "o" * 5000, "secret": "[taken out]", "batch": "b17", "site": "x"}
+    jobs = [
+        job(f"j{n}", at_night(1) - HOUR, "Failed", found=1, key=f"k{n}", labels=labels)
+        for n in range(30)
+    ]
+    history, settings = Held(jobs), ReportSettings(labels=("secret", "labels.owner", "batch"))
+    night = frozen(analyse(history, runs(2), {}, settings=settings), history)
+    (told,) = [each.whose for each in night.jobs if each.whose]
+    assert told == (("owner", "o" * 59 + "…"), ("batch", "b17"))
+    (row,) = nightpages.view(night, UTC).attention
+    assert row.whose.startswith("owner ooo")
+    assert row.whose.endswith(", batch b17")
+
+
+def test_a_job_is_whose_the_settings_or_else_the_servers_common_labels_say() -> None:
+    labels = {"owner": "li", "sample": "NA12829", "flag": "archive"}
+    one = job("j", at_night(1) - HOUR, found=1, labels=labels, user="li@x").row
+    common = ("labels.flag", "name", "owner")
+    server = one_run(1, capabilities={"displayFields": [], "commonLabels": list(common)})
+    for settings, whose in (
+        (ReportSettings(), (("owner", "li"), ("user", "li@x"))),
+        (ReportSettings(labels=("owner", "sample")), (("owner", "li"), ("sample", "NA12829"))),
+    ):
+        found = analyse(Held([]), [one_run(0), server], {}, settings=settings)
+        assert NightJob.of(one, "j", found.whose).whose == whose
 
 
 def test_of_many_promises_gaps_and_workflows_as_many_are_kept_as_are_shown() -> None:

@@ -382,7 +382,8 @@ def test_the_job_that_hangs_is_told_with_its_usual_time_and_its_task(
 ) -> None:
     told = words(site.page("index.html"))
     assert re.search(
-        r"Running sv_merge \w+ 32 h \d+ min 1 h \d+ min \(longest 1 h \d+ min\) MergeVcfs",
+        r"Running sv_merge \w+ owner omar, batch \w+ 32 h \d+ min 1 h \d+ min "
+        r"\(longest 1 h \d+ min\) MergeVcfs",
         told,
     )
     assert "1 stuck" in told

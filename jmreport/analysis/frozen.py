@@ -4,7 +4,7 @@ It is made once, when the night's run is rendered first, and stands for what was
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -15,7 +15,7 @@ from jmreport.guidance import Guidance
 from jmreport.history import History
 from jmreport.night import Night, NightIssue, NightJob
 from jmreport.records import run_order
-from jmreport.report import FEW, MOST_GAPS, MOST_PROMISES, MULTIPLES, Report
+from jmreport.report import FEW, MOST_GAPS, MOST_PROMISES, MULTIPLES, ROWS, Report
 from jmreport.report.causes import CauseGroup, FlakyKey
 from jmreport.report.costs import SlowerTask, Waste
 from jmreport.report.counts import SloReport
@@ -49,7 +49,7 @@ def frozen(
         lapsed=report.lapsed,
         hidden=report.hidden,
         unknown=report.unknown,
-        jobs=named(report, history),
+        jobs=_kept(named(report, history), report),
         active=report.active,
         not_asked=report.not_asked,
         oldest_failing=report.oldest_failing,
@@ -112,6 +112,14 @@ def _known(group: CauseGroup, today: date, guidance: Guidance) -> NightIssue | N
     return NightIssue(name=issue.name, owner=issue.owner, link=issue.link, until=issue.until)
 
 
+def _kept(jobs: Iterable[NightJob], report: Report) -> tuple[NightJob, ...]:
+    """The jobs, with whose they are where a row names one by itself: of others it is not shown."""
+    alone = {group.shown for group in report.attention}
+    alone.update(each.job for each in report.stuck[:ROWS])
+    alone.update(report.fixed[:ROWS])
+    return tuple(job if job.id in alone else replace(job, whose=()) for job in jobs)
+
+
 def _labels(report: Report) -> tuple[str, ...]:
     """The labels whose pages its overview leads to."""
     shown = (report.label.key,) if report.label else ()
@@ -158,15 +166,20 @@ def names(report: Report) -> set[str]:
 
 def named(report: Report, history: History) -> tuple[NightJob, ...]:
     """The jobs that its overview names, also those from before the report's window."""
-    return jobs_named(names(report), history, report.short_ids)
+    return jobs_named(names(report), history, report.short_ids, whose=report.whose)
 
 
 def jobs_named(
-    jobs: Iterable[str], history: History, short_ids: Mapping[str, str] | None = None
+    jobs: Iterable[str],
+    history: History,
+    short_ids: Mapping[str, str] | None = None,
+    *,
+    whose: Sequence[str] = (),
 ) -> tuple[NightJob, ...]:
     """Some jobs as a night names them. Short ids are looked up where they are not given."""
     wanted = sorted(jobs)
     short = history.short_ids(wanted) if short_ids is None else short_ids
     return tuple(
-        NightJob.of(entry.row, short.get(job, job[:8])) for job, entry in history.of(wanted).items()
+        NightJob.of(entry.row, short.get(job, job[:8]), whose)
+        for job, entry in history.of(wanted).items()
     )

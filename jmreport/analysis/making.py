@@ -407,6 +407,13 @@ class _Making:
             quality=quality,
             columns=self.offered.display_fields,
             common_labels=offered.common_labels(self.offered),
+            whose=(
+                *(
+                    tuple(map(offered.label_key, self.settings.labels))
+                    or offered.common_labels(self.offered)
+                ),
+                "userId",
+            ),
             complete=complete,
             nights=nights_told,
             usual=night.usual_counts(nights_told, self.zone),

@@ -237,7 +237,10 @@ class _Reports:
         return _OfTeam(
             report,
             # Some of them may be from before the report's window, and some are others' by now.
-            (*analysis.named(report, everything), *analysis.jobs_named(handed.went, everything)),
+            (
+                *analysis.named(report, everything),
+                *analysis.jobs_named(handed.went, everything, whose=report.whose),
+            ),
             # Those are of all time: a team of which no job was ever listed has none.
             bool(report.workflows) or not team.labels,
             handed,

@@ -1,8 +1,9 @@
 """Causes in words: a sentence on the largest, how long it lasts, what its jobs have in common."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 
+from jmreport.night import NightJob
 from jmreport.render import words
 from jmreport.report.causes import NO_MESSAGE, NOT_READ, CauseGroup
 from jmreport.report.counts import ReportCounts
@@ -114,10 +115,17 @@ def class_words(of: str) -> str:
 
 def shared_words(group: CauseGroup) -> str:
     """Labels that all jobs of a cause have and others don't: "batch b17"."""
-    pairs = [
-        f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in group.shared
-    ]
-    return words.listed(pairs[:NAMED])
+    return words.listed(_pairs(group.shared[:NAMED]))
+
+
+def whose_words(job: NightJob | None, without: Container[str] = ()) -> str:
+    """Whose a job is, by its labels: "owner li, sample NA12829"; "" where none says."""
+    pairs = job.whose if job else ()
+    return ", ".join(_pairs([pair for pair in pairs if pair[0] not in without]))
+
+
+def _pairs(labels: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{words.cut_middle(key, 40)} {words.cut_middle(value, 40)}" for key, value in labels]
 
 
 def task_words(tasks: Sequence[str]) -> str:

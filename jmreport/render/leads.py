@@ -117,7 +117,7 @@ class ToLists:
 
     def row(self, job: str) -> NightJob | None:
         row = self._lists.jobs.row(job)
-        return NightJob.of(row, self.short(job)) if row else None
+        return NightJob.of(row, self.short(job), self._report.whose) if row else None
 
     def short(self, job: str) -> str:
         return self._lists.jobs.short(job)

@@ -364,6 +364,10 @@ class Telling:
             workflow=words.cut_middle(name, 60) or "(no name)", job=self._job(job), said=said
         )
 
+    def _whose(self, job: str) -> str:
+        """Whose a job is, without what all jobs of the team have."""
+        return causewords.whose_words(self.named.get(job), self.team.labels)
+
     def _stuck(self, each: StuckJob) -> str:
         where = words.cut_middle(each.where, 60) or ("waiting" if each.waiting else "")
         said = f"for {words.duration(each.active_for)}, {causewords.usual_duration(each.usual)}"
@@ -389,7 +393,7 @@ class Telling:
         named = self.named.get(job)
         known = self.report.short_ids.get(job) or (named.short_id if named else job[:8])
         short = words.cut_end(known, 60)
-        return Link(short, self.places.href(addresses.job(job)))
+        return Link(short, self.places.href(addresses.job(job)), self._whose(job))
 
     # --- the rest ---
 

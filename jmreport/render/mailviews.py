@@ -89,10 +89,11 @@ class Places(Struct, frozen=True, kw_only=True):
 
 
 class Link(Struct, frozen=True):
-    """A text, and where it leads ("" nowhere)."""
+    """A text, and where it leads ("" nowhere); of a job, `note` says whose it is."""
 
     text: str
     href: str = ""
+    note: str = ""
 
 
 class Tile(Struct, frozen=True):

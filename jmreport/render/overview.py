@@ -28,12 +28,9 @@ from jmreport.render.guides import Guides
 from jmreport.render.joblists import Lists
 from jmreport.render.leads import Leads, Lede, Link, ToLists, more
 from jmreport.render.page import Page, digest
-from jmreport.report import MULTIPLES, Report
+from jmreport.report import MULTIPLES, ROWS, Report
 from jmreport.report.labels import ShownLabel
 from jmreport.settings import Prices
-
-#: Rows of the tables of stuck and fixed jobs; the whole lists are a link away.
-ROWS = 15
 
 
 class OverviewView(Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ class AttentionRow(Struct, frozen=True, kw_only=True):
     flaky: Link | None
     shared: str
     example: Link
+    whose: str
 
 
 class StuckRow(Struct, frozen=True, kw_only=True):
@@ -45,6 +46,7 @@ class StuckRow(Struct, frozen=True, kw_only=True):
     active_for: str
     usual: str
     where: str
+    whose: str
 
 
 class FixedRow(Struct, frozen=True, kw_only=True):
@@ -54,6 +56,7 @@ class FixedRow(Struct, frozen=True, kw_only=True):
     job: Link
     ended: words.Moment | None
     took: str
+    whose: str
 
 
 def cause_list(group: CauseGroup) -> str:
@@ -100,7 +103,8 @@ def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> Att
         if group.flaky
         else None,
         shared=causewords.shared_words(group),
-        example=job_link((group.new_jobs or group.jobs)[0], leads),
+        example=job_link(group.shown, leads),
+        whose=causewords.whose_words(leads.row(group.shown)),
     )
 
 
@@ -114,6 +118,7 @@ def stuck(each: StuckJob, leads: Leads) -> StuckRow:
         active_for=words.duration(each.active_for),
         usual=causewords.usual_range(each.usual),
         where=each.where or ("waiting" if each.waiting else ""),
+        whose=causewords.whose_words(row),
     )
 
 
@@ -125,4 +130,5 @@ def fixed(job: str, now: datetime, leads: Leads) -> FixedRow:
         job=job_link(job, leads),
         ended=words.short_when(row.ended if row else None, leads.zone, near=now),
         took=words.duration(timedelta(seconds=row.took) if row and row.took is not None else None),
+        whose=causewords.whose_words(row),
     )

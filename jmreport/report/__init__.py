@@ -32,6 +32,8 @@ from jmreport.report.usual import Range
 FEW = 5
 #: How many promises it shows at most, workflows with small charts, and values of its label.
 MOST_PROMISES, MULTIPLES, TOP_VALUES = 100, 12, 10
+#: Rows of its tables of stuck and fixed jobs.
+ROWS = 15
 #: Gaps that a night keeps.
 MOST_GAPS = 50
 
@@ -91,6 +93,8 @@ class Report(Struct, frozen=True, kw_only=True):
     columns: tuple[DisplayField, ...] = ()
     #: Labels that the server calls common, without those that are fields of a job.
     common_labels: tuple[str, ...] = ()
+    #: By what rows say whose a job is: the labels of the settings, or else these, and `userId`.
+    whose: tuple[str, ...] = ()
     #: Whole id -> its first 8 characters, lengthened until unique.
     short_ids: dict[str, str] = field(default_factory=dict)
     #: When another report should have taken this one's place; None where none comes regularly.

@@ -59,6 +59,11 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     first_seen: datetime | None = None
     last_seen: datetime | None = None
 
+    @property
+    def shown(self) -> str:
+        """The job that a row of it names."""
+        return (self.new_jobs or self.jobs)[0]
+
 
 class Shared(Struct, frozen=True, kw_only=True):
     """Something that all jobs of a cause have: a label, the task, or a range of shards.
