@@ -118,9 +118,14 @@ def _settings() -> dict[str, Any]:
 
 def _darken(figure: "Figure") -> None:
     """Every colour of the light drawing as the dark one has it."""
+    from matplotlib.collections import LineCollection
     from matplotlib.colors import to_hex
 
     for part in figure.findobj():
+        if isinstance(part, LineCollection):  # one has as many colours as lines
+            colours: Any = part.get_color()
+            part.set_color([DARK.get(to_hex(colour), colour) for colour in colours])
+            continue
         for name in ("color", "facecolor", "edgecolor"):
             get, set_ = getattr(part, f"get_{name}", None), getattr(part, f"set_{name}", None)
             colour = get() if get else None
