@@ -152,12 +152,31 @@ def test_a_job_that_tells_nothing_shows_its_own_logs_and_the_servers_word() -> N
     tree = failed(logs={"stderr": address, "log": "/local"}, statusDetail="E: it was killed")
     html = page(record(tree, logs={address: tail("first\nKilled\n")}))
     shown = text(html)
-    assert "No failure was reported, though the job failed." in shown
-    assert "E: it was killed" in shown
+    assert "The server lists no failure; it says of the job: E: it was killed" in shown
+    assert "No failure was reported" not in shown
+    assert "could not be read" not in shown
     assert "stderr whole log, 2 lines" in shown
     assert re.search(r'<details class="plain" open><summary><b>stderr</b>', html)
     assert "<mark>Killed</mark>" in html
     assert "bucket/a%20b%231%3F.log" in html
+
+
+def test_the_servers_word_stands_before_the_failed_tasks() -> None:
+    tree = failed(tasks=[{"name": "Mute", "executionStatus": "Failed"}], statusDetail="E: killed")
+    said = text(page(record(tree)))
+    assert "it says of the job: E: killed These are its failed tasks. Mute" in said
+
+
+def test_a_job_that_tells_nothing_says_why_its_own_logs_are_not_there_and_where_they_lie() -> None:
+    """As dsub's on a disk: their table, else closed below all others, stands open."""
+    html = page(record(failed(logs={"stderr": "/srv/x-stderr.log"}, statusDetail="E: killed")))
+    shown = unescape(text(html))
+    assert "it says of the job: E: killed The job's own logs (stderr) could not be read: " in shown
+    assert 'only logs in buckets (gs://) can be asked for. <a href="#logs">' in html
+    assert '<details id="logs" open>' in html
+    assert ">/srv/x-stderr.log<" in html
+    silent = page(record(failed(statusDetail="E: killed")))
+    assert 'href="#logs"' not in silent
 
 
 def test_a_job_that_did_not_fail_has_no_such_words() -> None:

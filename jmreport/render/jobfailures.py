@@ -32,6 +32,9 @@ MOST_LOGS = 20
 OPEN_MESSAGE = 2_000
 WHOLE_MESSAGE = 60_000
 NONE_REPORTED = "No failure was reported, though the job failed."
+#: The same where the server says in another place why: that follows.
+_SAID_OF_THE_JOB = "The server lists no failure; it says of the job:"
+_OF_TASKS = "These are its failed tasks."
 _WORKFLOW = "Workflow Error"
 _ATTEMPT = re.compile(r"/attempt-(\d{1,6})(?:/|$)")
 
@@ -64,20 +67,23 @@ class LogView(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Failures(Struct, frozen=True, kw_only=True):
-    """`said` is what is to be known before them, with the server's `status_detail` where it has
-    no failures; `logs` are those that belong to none of them."""
+    """`said` is what is to be known before them, and `status_detail` what the server says of the
+    job where it has no failures; `of_tasks` is said behind that. `logs` belong to none of them."""
 
     rows: tuple[FailureView, ...]
     count: int
     said: str
     status_detail: str
+    of_tasks: str
     logs: tuple[LogView, ...]
     logs_left_out: int
     #: How many logs were not asked for, where a limit kept some out.
     logs_not_asked: str = ""
+    #: Why none of the job's own logs is shown, where nothing else would say so.
+    no_logs: str = ""
 
 
-_NONE = Failures(rows=(), count=0, said="", status_detail="", logs=(), logs_left_out=0)
+_NONE = Failures(rows=(), count=0, said="", status_detail="", of_tasks="", logs=(), logs_left_out=0)
 
 
 def read(record: Record, reading: Reading, making: Making) -> Failures:
@@ -96,19 +102,22 @@ def read(record: Record, reading: Reading, making: Making) -> Failures:
     page = _Page(record, reading, tasks, making, failed=told_of)
     rows = tuple(page.failure(at, one) for at, one in enumerate(told[:MOST_FAILURES], 1))
     logs = page.other_logs() if told_of else ()
-    said = ""
-    if failed and detail and not reported:
-        said = f"{NONE_REPORTED} These are its failed tasks." if rows else NONE_REPORTED
+    said, silent = "", bool(failed and detail and not reported)
+    status_detail = ""
+    if silent and source:
+        word = source.extensions.status_detail or ""
+        status_detail = making.budget.take(word, OPEN_MESSAGE)
+        said = _SAID_OF_THE_JOB if status_detail else NONE_REPORTED
     return Failures(
         rows=rows,
         count=len(told),
         said=said,
-        status_detail=making.budget.take(source.extensions.status_detail or "", OPEN_MESSAGE)
-        if said and source
-        else "",
+        status_detail=status_detail,
+        of_tasks=_OF_TASKS if silent and rows else "",
         logs=logs[:MOST_LOGS],
         logs_left_out=len(logs[MOST_LOGS:]),
         logs_not_asked=page.logs_not_asked if told_of else "",
+        no_logs=page.no_logs() if silent and not rows and not logs else "",
     )
 
 
@@ -218,6 +227,11 @@ class _Page:
     def _task(self, name: str, place: int | None) -> Link:
         """A task, linked where it has a part of its own."""
         return Link(name, f"#task-{place}" if place in self._parts else None)
+
+    def no_logs(self) -> str:
+        """Why there is nothing of the logs that a job names for itself; "" where it names none."""
+        own = self._own_names()
+        return self._logs.instead(own).why_not if own else ""
 
     def _place_of(self, name: str | None) -> int | None:
         """The task a failure names, whole or by its last part; servers match by suffix too."""
