@@ -18,7 +18,7 @@ from jmreport.render import addresses, promises, reportjson
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
 from jmreport.render.words import zone
-from jmreport.report import FEW, Report
+from jmreport.report import FEW, MOST_PROMISES, Report
 from jmreport.report.counts import SloReport
 from jmreport.settings import Gate, Settings, Slo
 
@@ -61,7 +61,9 @@ def slo(succeeded: int, failed: int, target: float = 0.95, value: str = "ana") -
         (slo(95, 5), ("Kept", "95 % in 28 days", "95.0 %", "used up", "none more may fail")),
         (slo(38, 2), ("Kept", "95 % in 28 days", "95.0 %", "used up", "none more may fail")),
         (slo(94, 6), ("Broken", "95 % in 28 days", "94.0 %", "used up", "1 too many")),
-        (slo(3, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "none more may fail")),
+        (slo(3, 0), ("Kept", "95 % in 28 days", "100 %", "none may fail", "of so few jobs")),
+        (slo(20, 0), ("Kept", "95 % in 28 days", "100 %", "100 %", "1 more may fail")),
+        (slo(100, 0, 1.0), ("Kept", "100 % in 28 days", "100 %", "none may fail", "")),
         (slo(0, 0), ("No job ended", "95 % in 28 days", "", "", "")),
         (slo(0, 2), ("Broken", "95 % in 28 days", "0 %", "used up", "2 too many")),
         (slo(2499, 1, 0.9995), ("Kept", "99.95 % in 28 days", "99.96 %", "20 %",
@@ -149,12 +151,35 @@ def test_broken_ones_come_first_and_all_of_them_are_shown() -> None:
     assert found.left_out == f"{21 - FEW} more promises with more left."
 
 
+def test_of_many_broken_promises_three_are_named_and_the_others_counted() -> None:
+    found = shown(*(slo(n, 60, value=f"b{n}") for n in range(5)), slo(9, 0))
+    assert (found.broken, found.names) == (
+        "5 promises",
+        "owner b0, owner b1, owner b2 and 2 more",
+    )
+    most = [slo(n, 60, value=f"b{n}") for n in range(MOST_PROMISES + 1)]
+    assert shown(*most).broken == "at least 100 promises"
+    assert (shown(slo(9, 0)).broken, shown(slo(9, 0)).names) == ("", "")
+
+
+def test_that_not_all_days_were_read_is_said_once_where_it_is_so_of_all() -> None:
+    """Else beside those promises of which it is so."""
+    part, whole = replace(slo(8, 2), whole=False), slo(9, 0, value="bo")
+    found = shown(part, replace(whole, whole=False))
+    assert (found.partly, [row.whole for row in found.rows]) == (True, [True, True])
+    found = shown(part, whole)
+    assert (found.partly, [row.whole for row in found.rows]) == (False, [False, True])
+
+
 def test_the_pages_say_it_and_each_number_leads_to_its_failed_jobs(tmp_path: Path) -> None:
-    """On the overview and on the label's page; on no other label's."""
+    """On the overview, which names broken ones below its tiles, and on the label's page."""
     settings = Settings(slo=(Slo(label="owner", target=99.9, days=7),))
     write(tmp_path, JOBS, OVER, settings=settings)
     found = {one.value: one for one in report(JOBS, OVER, settings).slos}
     assert sum(one.broken for one in found.values()) > 1
+    top = (tmp_path / "index.html").read_text().partition("<h2")[0].partition('class="tiles"')[2]
+    (named,) = re.findall('Broken</span> <a href="#promises">(.*?)</p>', top)
+    assert named == "3 promises</a>: owner li, owner ana and owner omar"
     rows = [entry.row.id for entry in JOBS]
     for where in (
         "index.html",
@@ -186,7 +211,7 @@ def test_the_pages_say_it_and_each_number_leads_to_its_failed_jobs(tmp_path: Pat
 
 def test_without_promises_nothing_is_said_of_them(tmp_path: Path) -> None:
     write(tmp_path, JOBS, OVER)
-    assert 'id="promises"' not in (tmp_path / "index.html").read_text()
+    assert "promises" not in (tmp_path / "index.html").read_text()
 
 
 def test_a_promise_for_a_label_that_no_job_has_is_a_named_mistake(tmp_path: Path) -> None:

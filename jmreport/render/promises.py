@@ -20,6 +20,8 @@ _ARCHIVED = (
 )
 #: Behind a number of days of which not all were read.
 NOT_WHOLE = " (not all of these days were read)"
+#: Broken promises that are named at the top of the overview.
+_NAMED = 3
 #: More of them nobody reads: the rate is said to be below or above what was promised then.
 _MOST_DECIMALS = 6
 
@@ -41,12 +43,16 @@ class PromiseRow(Struct, frozen=True, kw_only=True):
 
 
 class Promises(Struct, frozen=True, kw_only=True):
-    """The table, broken ones first; `left_out` says how many are kept and not shown, and `archived`
-    that a filter hid jobs that they are not about."""
+    """The table, broken ones first; `left_out` says how many are kept and not shown, `archived`
+    that a filter hid jobs that they are not about, and `partly` that not all days were read of any:
+    rows do not say so then. `broken` are how many are, and `names` the first of them."""
 
     rows: tuple[PromiseRow, ...]
     left_out: str
     archived: str
+    partly: bool
+    broken: str
+    names: str
 
 
 def on_overview(slos: Sequence[SloReport], number: int, told: Told, leads: Leads) -> Promises:
@@ -94,15 +100,28 @@ def of_nobody(slos: Sequence[Slo], report: Report) -> Iterator[Slo]:
 
 def _table(slos: Sequence[SloReport], number: int, told: Told, leads: Leads) -> Promises:
     left = number - len(slos)
+    partly = bool(slos) and not any(one.whole for one in slos)
+    broken = [one for one in slos if one.broken]
+    names = [_name(one) for one in broken[:_NAMED]]
+    more = len(broken) - len(names)
+    # Of so many broken ones that the table holds no other, there may be more.
+    least = "at least " if left > 0 and len(broken) == len(slos) else ""
     return Promises(
-        rows=tuple(_row(one, leads) for one in slos),
+        rows=tuple(_row(one, leads, whole=one.whole or partly) for one in slos),
         left_out=f"{words.plural(left, 'more promise')} with more left." if left > 0 else "",
         archived=_ARCHIVED if told.filters.hide_archived and told.left_out != 0 else "",
+        partly=partly,
+        broken=f"{least}{words.plural(len(broken), 'promise')}" if broken else "",
+        names=words.listed([*names, f"{words.number(more)} more"] if more else names),
     )
 
 
-def _row(one: SloReport, leads: Leads) -> PromiseRow:
-    name = f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
+def _name(one: SloReport) -> str:
+    return f"{words.cut_middle(one.key, 40)} {words.cut_middle(one.value, 60)}"
+
+
+def _row(one: SloReport, leads: Leads, *, whole: bool) -> PromiseRow:
+    name = _name(one)
     page = addresses.label(one.key)
     linked = leads.label(one.key)
     days = words.plural(one.days, "day")
@@ -126,7 +145,7 @@ def _row(one: SloReport, leads: Leads) -> PromiseRow:
         failed=Link(text=words.number(one.failed), href=href),
         left=_left(one),
         more=_more(one),
-        whole=one.whole,
+        whole=whole,
     )
 
 
@@ -166,9 +185,11 @@ def promised(one: SloReport) -> str:
 
 
 def _left(one: SloReport) -> str:
-    """What is left of the budget of failures."""
+    """What is left of the budget of failures; of less than one job no share is told."""
     if one.rate is None:
         return ""
+    if not one.failed and _allowed(one) < 1:
+        return "none may fail"
     return "used up" if one.left <= 0 else words.percent(one.left, 0)
 
 
@@ -176,9 +197,15 @@ def _more(one: SloReport) -> str:
     """How many more may fail of the jobs that have ended, or how many failed too many."""
     if one.rate is None:
         return ""
-    # The budget is a product of fractions: 5 in 100 of 40 jobs must not be 1.9999999.
-    allowed = round(one.allowed, 6)
+    allowed = _allowed(one)
+    if not one.failed and allowed < 1:
+        return "of so few jobs" if allowed else ""
     spare = allowed - one.failed
     if spare < 0:
         return f"{words.number(ceil(-spare))} too many"
     return f"{words.number(floor(spare))} more may fail" if spare >= 1 else "none more may fail"
+
+
+def _allowed(one: SloReport) -> float:
+    """A product of fractions: 5 in 100 of 40 jobs must not be 1.9999999."""
+    return round(one.allowed, 6)
