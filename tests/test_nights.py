@@ -414,6 +414,24 @@ def test_the_calendars_page_has_a_dash_where_nothing_is_known(site: Path) -> Non
     assert calendar.count(dash) == 3
 
 
+def test_on_a_phone_a_nights_numbers_stand_side_by_side_and_only_those_that_are_some(
+    site: Path, browser: Any
+) -> None:
+    """A line for each 0 made a screen of three nights; what nobody knows is no 0, and stays."""
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto((site / "site/nights/index.html").as_uri())
+    cells = page.locator(".nights td.num").all()
+    told = [cell.text_content().split()[0][0] for cell in cells]
+    shown = [cell.bounding_box() for cell in cells]
+    assert {"0", "—"} <= set(told)
+    assert [number for number, box in zip(told, shown, strict=True) if box] == [
+        number for number in told if number != "0"
+    ]
+    lines = {box["y"] // 24 for box in shown if box}
+    assert len(lines) <= len(told) / 3
+    page.close()
+
+
 def _between(text: str, start: str, end: str) -> str:
     return text.partition(start)[2].partition(end)[0]
 
