@@ -137,4 +137,13 @@ def _of_header(node: Node, row: Node) -> "list[Node]":
     place = row.elements().index(node)
     bodies = [part for part in table.elements() if part.tag == "tbody"]
     rows = [tr for body in bodies for tr in body.elements() if tr.tag == "tr"]
-    return [tr.elements()[place] for tr in rows if len(tr.elements()) > place]
+    return [cell for tr in rows for cell in _at(tr.elements(), place)]
+
+
+def _at(cells: "list[Node]", place: int) -> "list[Node]":
+    """The cell of a row that is below a column's header; one may span several."""
+    for cell in cells:
+        place -= int(cell.attrs.get("colspan", "1"))
+        if place < 0:
+            return [cell]
+    return []

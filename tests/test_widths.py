@@ -172,6 +172,20 @@ def test_what_needs_attention_is_printed_as_large_as_all_else(built: Path, brows
         Array.from(document.querySelectorAll(of), each => getComputedStyle(each).fontSize)"""
     (usual,) = set(page.evaluate(sizes, "main table:not(.attention) td"))
     assert set(page.evaluate(sizes, "main table.attention td")) == {usual}
+    # Of 96 to the inch: an overview that was pressed on one sheet had 5.8 points.
+    zoom = float(page.evaluate("getComputedStyle(document.querySelector('main')).zoom"))
+    assert float(usual.removesuffix("px")) * zoom * 72 / 96 >= 8
+    page.close()
+
+
+def test_what_a_shard_said_has_the_width_of_the_paper(built: Path, browser: Any) -> None:
+    """In the last column it stood a word a line."""
+    page = browser.new_page(viewport={"width": PAPER, "height": 800})
+    page.emulate_media(media="print")
+    page.goto(most(built, b'<tr class="own">').as_uri())
+    page.evaluate(OPENED)
+    widths = "Array.from(document.querySelectorAll('.own pre'), each => each.clientWidth)"
+    assert min(page.evaluate(widths)) > PAPER * 3 / 4
     page.close()
 
 

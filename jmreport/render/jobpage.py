@@ -57,7 +57,7 @@ TEMPLATES = (
     "below.html", "jobfailures.html", "joboperations.html", "icons.svg",
 )  # fmt: skip
 #: Bytes of a server's text on a page, as HTML; what is beyond is in the raw JSON.
-PAGE_TEXT = 300_000
+PAGE_TEXT = 290_000
 _RAW_CHARACTERS = 60_000
 #: Bytes of raw JSON beyond which it is one line.
 _LARGEST_INDENTED = 4_000_000
