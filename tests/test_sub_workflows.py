@@ -362,6 +362,9 @@ def test_a_task_and_the_call_of_its_sub_workflow_fail_now_while_the_job_does(
     rows = failed_tasks(tmp_path)
     assert rows.keys() == {"call_middle", "inner.Sort"}
     assert all(HEAP in row for row in rows.values())
+    assert all(
+        'data-label="Cause now" class="long"><a href="../causes/' in row for row in rows.values()
+    )
 
 
 def test_a_task_has_no_cause_of_another_in_which_the_same_job_failed(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class FailedRow(Struct, frozen=True, kw_only=True):
     jobs: Link
     new: str
     cause: str
+    cause_href: str
     cause_class: str
     #: Where the cause is told of jobs that fail in it now, if it is not this task's.
     elsewhere: str
@@ -384,6 +385,7 @@ class _Tasks:
             ),
             new=f"{words.number(fresh)} new" if fresh else "",
             cause=words.cut_middle(cause.title, 200) if cause else "",
+            cause_href=self.leads.cause(cause.id) if cause else "",
             cause_class=causewords.class_words(cause.cause_class) if cause else "",
             elsewhere=elsewhere,
         )
