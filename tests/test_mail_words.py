@@ -228,6 +228,7 @@ def test_a_failed_run_says_so_first_and_that_the_old_report_stands(tmp_path: Pat
     assert "The report of Sun 22 Nov 2026, 02:14 UTC still stands" in said
     assert night(0) in mail["Message-ID"]
     assert causes(mail) == []
+    assert "\nThe last report was read from http" in said
 
 
 def test_where_no_run_ever_brought_a_report_the_mail_says_so(tmp_path: Path) -> None:
@@ -794,6 +795,19 @@ def test_a_mail_loads_nothing_and_runs_nothing(kinds: tuple[Settings, Any]) -> N
     assert "@import" not in body
 
 
+#: As many tiles as a night can have, and on how many lines the words of the last two stand.
+SIX_TILES = """() => {
+    const row = document.querySelector('.tiles tr');
+    while (row.children.length < 6) row.append(row.lastElementChild.cloneNode(true));
+    return ['Missing', 'Unknown'].map((word, at) => {
+        const text = row.children[at + 4].childNodes[1], range = document.createRange();
+        text.data = word;
+        range.selectNodeContents(text);
+        return range.getClientRects().length;
+    });
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [600, 360])
 def test_a_mail_reads_on_a_phone_and_in_the_dark(
@@ -813,6 +827,11 @@ def test_a_mail_reads_on_a_phone_and_in_the_dark(
         "[...document.images].filter(i => i.offsetWidth).map(i => i.src.length > 999)"
     )
     assert pictures == [True]
+    lines = shown.evaluate(SIX_TILES)
+    assert (lines, shown.evaluate("document.documentElement.scrollWidth") <= width) == (
+        [1, 1],
+        True,
+    )
     found = Axe().run(shown).response["violations"]
     # A mail is no page: it has no landmarks.
     assert [each["id"] for each in found if each["id"] not in ("region", "landmark-one-main")] == []

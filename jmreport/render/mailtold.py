@@ -426,15 +426,14 @@ class Telling:
         yield f"{often}{more}, to {words.cut_end(self.team.name, 80)}: {_about(self.team)}."
         report = self.report
         if report:
-            read = (
-                f"Read from {words.cut_middle(report.run.asked.server, 100)}, run {report.run.id}"
-            )
+            read = "The last report was read" if self.night.failed else "Read"
+            server = words.cut_middle(report.run.asked.server, 100)
             compared = (
                 f", compared with {_when(report.previous.now, self.zone)}"
                 if report.previous
                 else ", with nothing to compare with yet"
             )
-            yield f"{read}{compared}."
+            yield f"{read} from {server}, run {report.run.id}{compared}."
         yield f"Made by jmreport {self.version}."
 
     def chart(self) -> tuple[charts.Days, Chart] | None:
