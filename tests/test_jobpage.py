@@ -573,7 +573,25 @@ def test_every_task_leads_to_its_log_whatever_room_the_shards_of_another_take() 
     html = page(record(tree))
     table = html[html.index('<h2 id="tasks">') : html.index("<h3>Each task</h3>")]
     assert re.findall(">(log|folder)</a>", table) == ["folder", "log", "folder"]
-    assert 'class="small muted">log gs://' in html  # of shards, for which no room was left
+    assert 'class="small muted place">log gs://' in html  # of shards, for which no room was left
+
+
+def test_what_leads_nowhere_stands_behind_what_does_without_a_dot_between() -> None:
+    """It is a line of its own: a dot before it hung at the end of the line above."""
+    tree = detail()
+    tree["extensions"]["tasks"][1] |= {
+        "backendLog": "/srv/stderr",
+        "callRoot": "gs://bucket/x",
+        "operationId": "slurm-1387",
+    }
+    table = page(record(tree)).partition('<h2 id="tasks">')[2]
+    cell = table.partition('href="#task-2"')[2].partition('<td class="places">')[2]
+    places = unescape(re.sub("<[^>]+>", "|", cell.partition("</td>")[0]))
+    assert [each.strip() for each in places.split("|") if each.strip()] == [
+        "folder",
+        "log /srv/stderr",
+        "operation slurm-1387",
+    ]
 
 
 def test_a_place_that_leads_nowhere_is_whole_with_the_task_itself() -> None:

@@ -84,7 +84,7 @@ def _most_calls(where: Path) -> str:
     """Of the jobs' pages the one with most operations that have no link: the widest tables."""
 
     def operations(page: Path) -> int:
-        return page.read_bytes().count(b'<span class="small muted">operation')
+        return page.read_bytes().count(b'<span class="small muted place">operation')
 
     pages = sorted(where.glob("jobs/*-[0-9a-f]*[0-9a-f].html"))
     return max(pages, key=operations).relative_to(where).as_posix()

@@ -94,7 +94,7 @@ class Making(Struct, frozen=True, kw_only=True):
     ) -> tuple[Link, ...]:
         """Log, folder and operation of a task, a shard, an attempt or a failure.
 
-        What leads nowhere is shown itself, with at most `longest` characters.
+        What leads nowhere is shown itself, behind the others, with at most `longest` characters.
         """
         links = self.facts.links
         found = []
@@ -106,7 +106,7 @@ class Making(Struct, frozen=True, kw_only=True):
             anchor = self.operations.get(operation)
             href = f"#{anchor}" if anchor else links.operation(operation)
             found.append(self._place("operation", operation, href, longest))
-        return tuple(found)
+        return tuple(sorted(found, key=lambda place: place.href is None))
 
     def _place(self, kind: str, text: str, href: str | None, longest: int) -> Link:
         if href and self.budget.affords(href):
