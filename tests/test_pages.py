@@ -423,7 +423,7 @@ def test_the_script_shows_hostile_rows_as_text(hostile: Path, browser: Any) -> N
     """The filter shows a workflow whose name is markup, letter for letter."""
     page = browser.new_page()
     page.goto((hostile / addresses.JOBS).as_uri())
-    assert page.locator("#found").inner_text().startswith("35 jobs, + 5 archived")
+    assert page.locator("#found").text_content().startswith("35 jobs, + 5 archived")
     assert "onerror=boom()" in page.locator("#jobs tbody").inner_text()
     page.close()
 
@@ -498,7 +498,11 @@ def test_the_form_writes_its_state_into_the_address(list_page: Any) -> None:
     page.get_by_role("button", name="Clear").click()
     archived = sum(entry.row.archived for entry in JOBS)
     said = f"{len(JOBS) - archived} jobs, + {archived} archived"
-    assert page.locator("#found").inner_text() == said
+    assert page.locator("#found").text_content() == said
+    # The heading says the number: it is told again to those alone who hear the page.
+    assert page.locator("#found .vh").text_content() == said.partition("+")[0]
+    page.locator("#f-status").select_option("Succeeded")
+    assert page.locator("#found .vh").count() == 0
 
 
 @pytest.mark.parametrize("script", [True, False])

@@ -131,6 +131,26 @@ def test_on_a_phone_what_stands_below_a_name_begins_where_it_does(
     page.close()
 
 
+def test_on_a_phone_a_cause_reads_as_text_and_is_a_place_for_a_finger(
+    built: Path, browser: Any
+) -> None:
+    """It stood in blue, its lines 24 pixels apart; a number of one digit was 9 pixels wide."""
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto((built / "causes/index.html").as_uri())
+    look = """all => all.map(each => {
+        const look = getComputedStyle(each);
+        return [look.color === getComputedStyle(each.parentElement).color,
+                look.textDecorationLine,
+                parseFloat(look.lineHeight) / parseFloat(look.fontSize) < 1.4,
+                each.offsetHeight >= 24];
+    })"""
+    seen = page.locator(".stack a:has(> code)").evaluate_all(look)
+    assert seen == [[True, "underline", True, True]] * len(seen) != []
+    widths = "all => all.map(each => each.offsetWidth)"
+    assert min(page.locator(".stack td.num a").evaluate_all(widths)) >= 24
+    page.close()
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_on_a_phone_the_header_shows_which_section_a_page_is_of(
     built: Path, browser: Any, script: bool

@@ -318,12 +318,19 @@
     none.hidden = !!shown.length;
     showById();
     var all = data.ids.length - (withArchived() ? 0 : data.archived.length);
-    said.textContent = (shown.length === all
-      ? thousands(all) + (all === 1 ? ' job' : ' jobs')
-      : thousands(shown.length) + ' of ' + thousands(all) + (all === 1 ? ' job' : ' jobs')) +
-      (aside ? ', + ' + thousands(aside) + ' archived' : '');
+    showFound((shown.length === all ? '' : thousands(shown.length) + ' of ') +
+      thousands(all) + (all === 1 ? ' job' : ' jobs'));
     showPager(current, pages);
     showSort();
+  }
+
+  // What the heading says is said again only to those who hear it.
+  var heading = document.querySelector('h1').textContent.trim();
+  function showFound(count) {
+    var span = document.createElement('span');
+    span.textContent = count + (aside ? ', ' : '');
+    if (count === heading) span.className = 'vh';
+    said.replaceChildren(span, aside ? '+ ' + thousands(aside) + ' archived' : '');
   }
 
   // What no job of this list says may be the id of another.
