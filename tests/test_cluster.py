@@ -21,7 +21,9 @@ from jmreport.cli import main
 from jmreport.errors import Exit, JmreportError, UsageError
 from jmreport.records import JobRow, Record
 from jmreport.render import cluster
-from jmreport.settings import ReportSettings, Site
+from jmreport.render.making import base_of
+from jmreport.render.theme import Theme
+from jmreport.settings import ReportSettings, Settings, Site
 
 OVER = runs(2)
 JOBS = entries(400, OVER)
@@ -267,8 +269,10 @@ def test_without_dask_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "jmreport[dask]" in caught.value.hint
 
 
-def test_a_worker_with_another_jmreport_refuses() -> None:
-    """It would make other pages: the digest of its code is not the one that was sent."""
+def test_a_worker_with_another_jmreport_refuses(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would make other pages, though it is of the same version: the digest of its code tells."""
     kit = cluster.Kit(
         site=Site(),
         report=ReportSettings(),
@@ -277,7 +281,9 @@ def test_a_worker_with_another_jmreport_refuses() -> None:
         labels=(),
         workflows=(),
         commands_need="",
-        base="of another",
+        base=base_of(Theme(Settings(), version="0.1.0")),
     )
+    module, read = root / "jmreport/calltimes.py", Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"#" * (path == module) + read(path))
     with pytest.raises(JmreportError, match="another jmreport"):
         cluster.make(msgspec.msgpack.encode(kit), [b""])

@@ -1,5 +1,6 @@
 """Writing the site: only what changed, whole files, and one commit point."""
 
+import ast
 import hashlib
 import json
 import os
@@ -26,6 +27,10 @@ from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck, seal
 from jmreport.render.files import Files, Sum, is_sum_of, sum_of
 from jmreport.render.ledger import Ledger, all_files, sizes
+from jmreport.render.making import base_of
+from jmreport.render.sharing import Share
+from jmreport.render.theme import Theme
+from jmreport.settings import Settings
 
 OVER = runs(2)
 JOBS = entries(160, OVER)
@@ -122,6 +127,67 @@ def test_a_changed_record_rewrites_its_page(tmp_path: Path) -> None:
     write(tmp_path, [ended if entry is running else entry for entry in JOBS], OVER)
     assert page.read_text() != before
     assert "Succeeded" in page.read_text()
+
+
+def made_with(root: Path) -> set[Path]:
+    """The modules that pages are made with: all of their room, and what those import of ours."""
+    found: set[Path] = set()
+    waiting = set((root / "jmreport/render").glob("*.py"))
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        imported = [
+            f"{node.module}.{name.name}".split(".")
+            for node in ast.walk(ast.parse(module.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            for name in node.names
+        ]
+        for *package, last in imported:
+            folder = root.joinpath(*package)
+            places = {folder / f"{last}.py", folder.with_suffix(".py"), folder / "__init__.py"}
+            waiting |= {place for place in places - found if place.is_file()}
+    return found
+
+
+def test_every_module_that_pages_are_made_with_makes_them_others(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change to one that is forgotten would leave the pages of finished jobs as they were."""
+    theme = Theme(Settings(), version="0.1.0")
+    looked_at: set[Path] = set()
+    read = Path.read_bytes
+
+    def noting(path: Path) -> bytes:
+        looked_at.add(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
+    base_of(theme)
+    modules = made_with(root)
+    assert {module.parent.name for module in modules} == {"jmreport", "render", "report"}
+    assert modules <= looked_at
+
+
+def test_pages_that_other_code_made_are_made_again(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only how long a call took is reckoned otherwise, by a noun that pages share."""
+    other: dict[Path, bytes] = {}
+    made: list[int] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + other.get(path, b""))
+
+    def noting(stored: dict[tuple[str, int], JobRow], shard: str, lines: Any) -> Iterator[Record]:
+        made.extend(lines)
+        return site_cases.read(stored, shard, lines)
+
+    share = Share(place=tmp_path / "part", holds=lambda _: True)  # pages of jobs alone
+    write(tmp_path, JOBS[:9], OVER, share=share)
+    write(tmp_path, JOBS[:9], OVER, share=share, reader=noting)
+    assert made == []
+    other[root / "jmreport/calltimes.py"] = b"# another"
+    write(tmp_path, JOBS[:9], OVER, share=share, reader=noting)
+    assert len(made) == 9
 
 
 def test_a_file_that_was_cut_or_lost_is_written_again(tmp_path: Path) -> None:

@@ -141,10 +141,17 @@ class Maker:
 
 
 def base_of(theme: Theme) -> str:
-    """The digest of the theme and of the code that makes pages: another jmreport makes others."""
+    """The digest of the theme and of the code that makes pages: another jmreport makes others.
+
+    That is this room and all of the nouns below it, which it shows and reckons with.
+    """
     code = hashlib.blake2b(digest_size=16)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(path.read_bytes())
+    room = Path(__file__).parent
+    for folder in (room, room.parent, room.parent / "report"):
+        for path in sorted(folder.glob("*.py")):
+            body = path.read_bytes()
+            code.update(f"{folder.name}/{path.name} {len(body)}\n".encode())
+            code.update(body)
     return digest(theme.digest, code.hexdigest())
 
 
