@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from msgspec.structs import replace
 
-from jmreport.gaps import Gap
 from jmreport.records import Asked, Record, Run
 from jmreport.settings import Redact
 from jmreport.snapshots.cleaning import Cleaning
@@ -172,7 +171,7 @@ def _hashed_elsewhere(record: Record, hashes: dict[str, str]) -> Record:
         hashes,
     )
     gaps = tuple(
-        Gap(what=what, why=why, job=gap.job)
+        replace(gap, what=what, why=why)
         for gap, (what, why) in zip(record.gaps, trees.pop("gaps"), strict=True)
     )
     return replace(record, gaps=gaps, **trees)
