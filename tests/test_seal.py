@@ -21,9 +21,10 @@ from jmreport.errors import Exit, LockedError
 from jmreport.pipeline import DemoOptions, Outcome, Source
 from jmreport.progress import SilentProgress, Step
 from jmreport.records import run_id
+from jmreport.render import data
 from jmreport.render.ledger import Ledger
 from jmreport.render.seal import Seal, encoded
-from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo, Snapshots
+from jmreport.settings import Api, Gate, Mail, Settings, Site, Slo, Snapshots, Team
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 DEMO = Source(demo=DemoOptions(jobs=90))
@@ -102,8 +103,21 @@ def test_a_site_that_was_moved_has_no_job_told_of_anew(folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_how_the_server_was_asked_and_who_gets_mail_breaks_no_seal() -> None:
     """No page depends on it."""
-    how = Settings(api=Api(url="https://jobs.example.org"), mail=Mail(smtp="mx.example.org:25"))
-    assert not render(how)[1]
+    api, mail = Api(url="https://jobs.example.org"), Mail(smtp="mx.example.org:25")
+    team = Team(name="night watch", to=("watch@example.org",))
+    assert not render(Settings(api=api, mail=mail, teams=(team,)))[1]
+
+
+def test_a_label_of_a_team_breaks_the_seal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a column in jobs.csv where there are too many for all."""
+    monkeypatch.setattr(data, "MOST_COLUMNS", 1)
+    team = Team(name="night watch", to=("watch@example.org",), labels={"sample": "NA1"})
+    how = Settings(teams=(team,))
+    assert render(how)[1]
+    table = (folder / "site/data/jobs.csv").read_bytes()
+    assert table.partition(b"\r\n")[0].count(b",label:") == 1
+    assert b",label:sample," in table
+    assert not render(replace(how, teams=(replace(team, to=("others@example.org",)),)))[1]
 
 
 def _page_gone(folder: Path) -> None:

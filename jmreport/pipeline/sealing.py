@@ -12,19 +12,21 @@ from msgspec.structs import replace
 
 from jmreport import __version__
 from jmreport.guidance import Guidance
+from jmreport.render import data
 from jmreport.settings import Settings, Site, Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Settings that no page of a job depends on: of whom is asked, what becomes of a site, and where
-#: everything lies.
+#: Settings that no page of a job depends on: of whom is asked, what becomes of a site, who gets
+#: mail, and where everything lies.
 _UNSEEN = frozenset(("api", "collect", "nightly", "mail", "publish", "prune", "teams", "snapshots"))
 
 
 def made_of(stamp: str, settings: Settings, guidance: Guidance) -> str:
     """Changes when the code, a setting, a note or the snapshots do, of which `stamp` tells."""
-    made = (made_with(settings), _places(settings), guidance, stamp)
+    columns = sorted(data.named(settings))  # those of teams are labels, too
+    made = (made_with(settings), _places(settings), columns, guidance, stamp)
     return hashlib.blake2b(_told(made), digest_size=16).hexdigest()
 
 
