@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import attacks
 import pytest
 from actions_cases import ANA, EVE, NOW, OMAR, Answer, Bench, bench, path_of, stored
+from snapshot_cases import record, write_run
 
 from jmreport import pipeline
 from jmreport.collectors.demo import Demo, serve
 from jmreport.deeds import Ask, Deed, JobState, Pick, Told, Wish
 from jmreport.errors import UsageError
-from jmreport.pipeline import Source
+from jmreport.pipeline import Source, serving
 from jmreport.pipeline.serving import Snapshots as Known
 from jmreport.progress import SilentProgress
 from jmreport.render.actionpages import ActionPages
@@ -472,6 +474,20 @@ def test_without_a_salt_that_can_be_read_hashes_still_tell_nothing(
         assert len(known.salt()) == 32
         assert known.salt() != known.salt()
         known.close()
+
+
+def test_a_run_that_ends_meanwhile_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "LOOK_AGAIN", 0.0)
+    write_run(tmp_path, [record(1)])
+    with closing(Known(Settings(snapshots=Snapshots(dir=str(tmp_path))))) as known:
+        before = known.jobs()
+        assert known.job("job-2") is None
+        assert known.jobs() is before
+        write_run(tmp_path, [record(1), record(2)], days=1)
+        found = known.job("job-2")
+        assert found is not None
+        assert found.id == "job-2"
+        assert known.jobs() is not before
 
 
 @pytest.mark.parametrize("comment", ["a\nb", "a\r\nb", "a\x1bb", "a\u202eb"])

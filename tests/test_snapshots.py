@@ -71,6 +71,22 @@ def test_a_store_is_laid_out_as_documented(tmp_path: Path) -> None:
     assert about["counts"]["stored"] == about["files"]["query.jsonl.zst"]["lines"] == 23
 
 
+def test_which_runs_ended_is_seen_while_a_store_is_open(tmp_path: Path) -> None:
+    """Not those that go on, and no folder of somebody's own; another run.json is another store."""
+    first = write_run(tmp_path, [record(1)])
+    shutil.copytree(tmp_path / "runs" / first.id, tmp_path / "runs/copy")
+    with opened(tmp_path) as store:
+        before = store.ended()
+        assert [*before] == [first.id]
+        with opened(tmp_path) as other, begun(other, days=1) as writer:
+            assert store.ended() == before
+            run = writer.finish(run_of(writer))
+        assert [*store.ended()] == [first.id, run.id]
+        about = tmp_path / "runs" / first.id / "run.json"
+        about.write_bytes(about.read_bytes() + b"\n")
+        assert store.ended()[first.id] != before[first.id]
+
+
 def test_an_unchanged_job_is_not_stored_again(tmp_path: Path) -> None:
     """It is seen by the later run, and its record is the earlier's."""
     first = write_run(tmp_path, [record(1)])

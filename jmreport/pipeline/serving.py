@@ -250,7 +250,7 @@ class Snapshots:
         self._settings = settings
         self._lock = threading.Lock()
         self._store = open_store(settings, create=False)
-        self._runs = self._there()
+        self._ended = self._store.ended()
         self._looked = 0.0
         self._listed: tuple[JobState, ...] | None = None
 
@@ -285,14 +285,9 @@ class Snapshots:
         if at - self._looked < LOOK_AGAIN:
             return
         self._looked = at
-        there = self._there()
-        if there != self._runs:
+        ended = self._store.ended()
+        if ended != self._ended:
             # Opened before the other is let go: one that cannot be had leaves what there is.
             newer = open_store(self._settings, create=False)
             self._store.close()
-            self._store, self._runs, self._listed = newer, there, None
-
-    def _there(self) -> frozenset[str]:
-        """The runs that ended, by what their folders hold."""
-        runs = Path(self._settings.snapshots.dir) / "runs"
-        return frozenset(path.parent.name for path in runs.glob("*/run.json"))
+            self._store, self._ended, self._listed = newer, ended, None

@@ -97,6 +97,13 @@ class Store:
         except (sqlite3.DatabaseError, SnapshotError):
             return self._runs_of(self._remade(state))
 
+    def ended(self) -> dict[str, str]:
+        """The runs that ended by now, be it since the store was opened, each with a stamp.
+
+        Looks at files and reads none: another answer is another store, to be opened anew.
+        """
+        return runs.committed(self.root)
+
     def _runs_of(self, state: Index) -> tuple[Run, ...]:
         return tuple(
             runs.plain(runs.decode(body, self._folder(run) / runs.RUN))
