@@ -17,7 +17,7 @@ from jmreport.models import DisplayField
 from jmreport.records import Entry, Failure, JobRow
 from jmreport.render import charts, jobcells, planwriting, plotting
 from jmreport.render.drawings import Charts
-from jmreport.render.jobcells import Cell, Jobs, Lent
+from jmreport.render.jobcells import Cell, Jobs, Lent, Line
 from jmreport.render.joblists import NO_NAME, Lists, index_pages, rows_script
 from jmreport.render.page import LAST
 from jmreport.render.words import zone
@@ -30,6 +30,12 @@ def known(count: int) -> tuple[Jobs, list[str]]:
     return jobs, [entry.row.id for entry in found.jobs]
 
 
+def line(jobs: Jobs, job: str, at: str, *, without: str = "") -> Line:
+    """The row of one job."""
+    (found,) = jobs.lines((job,), at, without=without)
+    return found
+
+
 def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
     jobs, (job, *_) = known(3)
     calls: list[int] = []
@@ -39,7 +45,7 @@ def test_a_row_is_printed_once_for_all_pages_of_a_folder() -> None:
         return Markup("<tr></tr>")
 
     for page in ("jobs/a.html", "jobs/b.html", "jobs/a.html"):
-        assert jobs.line(job, page).printed(macro) == "<tr></tr>"
+        assert line(jobs, job, page).printed(macro) == "<tr></tr>"
     assert calls == [len(jobs.columns)]
 
 
@@ -88,7 +94,7 @@ def marked(
     )
     entry = Entry(row=row, **{**PLACE, "last_run": last_run})
     jobs.lend({row.id: Lent(entry, "a1")})
-    printed = jobs.line(row.id, "jobs/a.html").printed(
+    printed = line(jobs, row.id, "jobs/a.html").printed(
         lambda cells: escape(repr(cells).replace("\\xa0", " ").replace("\\n", " "))
     )
     return jobs.mark_of(entry, "a1"), printed
@@ -209,10 +215,10 @@ def test_a_row_links_from_where_its_page_lies_and_lacks_only_what_is_left_out() 
     def hrefs(cells: tuple[Cell, ...]) -> Markup:
         return Markup(" ").join(cell.href for cell in cells if cell.href)
 
-    assert "../" not in jobs.line(job, "jobs/a.html").printed(hrefs).partition(" ")[0]
-    assert "../jobs/" in jobs.line(job, "causes/a.html").printed(hrefs)
-    assert "../" in jobs.line(job, "workflows/a.html", without="name").printed(hrefs)
-    count = jobs.line(job, "workflows/b.html", without="status").printed(
+    assert "../" not in line(jobs, job, "jobs/a.html").printed(hrefs).partition(" ")[0]
+    assert "../jobs/" in line(jobs, job, "causes/a.html").printed(hrefs)
+    assert "../" in line(jobs, job, "workflows/a.html", without="name").printed(hrefs)
+    count = line(jobs, job, "workflows/b.html", without="status").printed(
         lambda cells: Markup("x") * len(cells)
     )
     assert count == "x" * (len(jobs.columns) - 1)
@@ -249,8 +255,8 @@ def test_a_page_of_a_list_is_another_in_a_new_year_and_not_when_the_clocks_chang
 def test_no_more_rows_are_kept_than_a_number_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobcells, "LINES", 4)
     jobs, ids = known(6)
-    made = [jobs.line(job, "jobs/a.html") for job in ids]
-    again = [jobs.line(job, "jobs/b.html") for job in reversed(ids)]
+    made = [line(jobs, job, "jobs/a.html") for job in ids]
+    again = [line(jobs, job, "jobs/b.html") for job in reversed(ids)]
     assert [one is other for one, other in zip(made, reversed(again), strict=True)] == [
         False, False, True, True, True, True,
     ]  # fmt: skip
@@ -340,9 +346,9 @@ def test_rows_put_aside_are_the_same(tmp_path: Path) -> None:
     with again.put_aside(tmp_path / "rows"):
         (tmp_path / "rows").unlink()  # an open file is enough
         for job in (*ids, "unknown"):
-            mine = again.line(job, "jobs/a.html").printed(said)
-            assert mine == jobs.line(job, "jobs/a.html").printed(said)
-    assert again.line(ids[0], "causes/a.html").printed(said)
+            mine = line(again, job, "jobs/a.html").printed(said)
+            assert mine == line(jobs, job, "jobs/a.html").printed(said)
+    assert line(again, ids[0], "causes/a.html").printed(said)
 
 
 @pytest.mark.parametrize("few", [0, planwriting.FEW_PAGES])

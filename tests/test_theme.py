@@ -127,7 +127,7 @@ def test_pages_of_one_folder_share_what_stands_above_them_and_no_others_do() -> 
 
     def above(address: str, at: str = "") -> str:
         as_of = words.Moment(at, at) if at else None
-        page = _THEME.render("shards.html", _shards("x"), address=address, as_of=as_of)
+        page = _THEME.file("shards.html", _shards("x"), address=address, as_of=as_of).decode()
         return page[page.index("<header") : page.index("</header>")]
 
     assert (

@@ -66,7 +66,6 @@ def analyse(
     aggregations: Mapping[str, Any],
     *,
     settings: ReportSettings,
-    now: datetime | None = None,
     past: Sequence[NightSummary] = (),
     slos: Sequence[Slo] = (),
     measures: ReadMeasures = waste.nothing,
@@ -78,14 +77,13 @@ def analyse(
     """What the newest usable run found, compared with the usable one before it.
 
     `runs` oldest first, failed and pruned ones too; `aggregations` is the server's answer for each
-    time frame that has one; `now` is the run's own unless given; `past` are the nights before this
-    one, oldest first; `slos` are the promises of the settings, `prices` those of an attempt's hour;
-    `measures` reads what jobs cost by their ids; `listed` are all runs, where `runs` are those that
-    are compared with; `verdicts` say what became of the work, where it has jobs that are not of
-    this history. The history is read twice, and of what lies before
-    the report's window little more is kept than ids; with what is remembered of jobs that settled,
-    and what is to be remembered then, these are not read at all. Raises SnapshotError when no run
-    is usable, UsageError for a time zone that nobody knows.
+    time frame that has one; `past` are the nights before this one, oldest first; `slos` are the
+    promises of the settings, `prices` those of an attempt's hour; `measures` reads what jobs cost
+    by their ids; `listed` are all runs, where `runs` are those that are compared with; `verdicts`
+    say what became of the work, where it has jobs that are not of this history. The history is
+    read twice, and of what lies before the report's window little more is kept than ids; with what
+    is remembered of jobs that settled, and what is to be remembered then, these are not read at
+    all. Raises SnapshotError when no run is usable, UsageError for a time zone that nobody knows.
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
@@ -95,7 +93,6 @@ def analyse(
         runs,
         aggregations,
         settings,
-        now,
         past,
         measures,
         slos,
@@ -117,7 +114,7 @@ def told(
 
     For nights of the past, when what was known then is read again from the snapshots.
     """
-    making = _Making(history, runs, aggregations, settings, None, (), measures, ())
+    making = _Making(history, runs, aggregations, settings, (), measures, ())
     return frozen(making.told(), history)
 
 
@@ -138,7 +135,7 @@ def retold(
 
     With what the night before left of jobs that settled these are not read again.
     """
-    making = partial(_Making, history, runs, aggregations, settings, None, past, measures, slos)
+    making = partial(_Making, history, runs, aggregations, settings, past, measures, slos)
     return frozen(
         _made(making, remembering, lambda making: making.overview(prices)),
         history,
@@ -170,7 +167,6 @@ class _Making:
         runs: Sequence[Run],
         aggregations: Mapping[str, Any],
         settings: ReportSettings,
-        now: datetime | None,
         past: Sequence[NightSummary],
         measures: ReadMeasures,
         slos: Sequence[Slo],
@@ -180,7 +176,7 @@ class _Making:
     ) -> None:
         self.settings, self.runs, self.past = settings, runs, tuple(past)
         self.history, self.measures = history, measures
-        self.nights = Nights(runs, now, listed=listed)
+        self.nights = Nights(runs, listed=listed)
         self.first = self.nights.previous is None
         self.zone = zone(settings.timezone)
         self.covered = covered_since(self.nights.listed)

@@ -22,19 +22,13 @@ KEPT = timedelta(days=7)
 class Nights:
     """The usable runs, oldest first, and the nights between them. At least one run is usable."""
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        now: datetime | None = None,
-        *,
-        listed: Sequence[Run] | None = None,
-    ) -> None:
+    def __init__(self, runs: Sequence[Run], *, listed: Sequence[Run] | None = None) -> None:
         """`listed` are all runs, where some that are not to be compared with are none of `runs`."""
         self.runs = [run for run in runs if run.usable]
         #: Those that say what was asked for.
         self.listed = [run for run in listed or runs if run.usable]
         self.run = self.runs[-1]
-        self.now = now or self.run.now
+        self.now = self.run.now
         self.previous = self.runs[-2] if len(self.runs) > 1 else None
         #: When each ended. One with a clock that was set back found what it found no earlier than
         #: the run before: else what failed since would be older than a success that it came after.

@@ -68,7 +68,7 @@ class Retelling:
         since, self._known = every - self._known, every
         if not self._head:
             return Remembering()
-        self._take(history, Nights(runs, None))
+        self._take(history, Nights(runs))
         return Remembering(_Left(self._database, history, self._head, since))
 
     def keep(self, remembering: Remembering) -> None:

@@ -88,12 +88,12 @@ def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
         yield f"cause first seen {seen.text if seen else ''}"
 
 
-def not_run(group: CauseGroup, when: str = "tonight") -> str:
+def not_run(group: CauseGroup) -> str:
     """How many of a group failed before and did not run in this night; "" where all ran."""
     if not group.not_run:
         return ""
     number = f"{words.number(len(group.not_run))} " if len(group.not_run) < len(group.jobs) else ""
-    return f"{number}not run {when}"
+    return f"{number}not run tonight"
 
 
 def usual_duration(usual: Usual | None) -> str:

@@ -333,14 +333,6 @@ class Jobs:
             self._numbers = {job: number for number, job in enumerate(self.entries)}
             self._in_order = tuple(self.entries.values())
 
-    def line(self, job: str | int, at: str, *, without: str = "") -> Line:
-        """The row of a job, or of a job's number, on the page `at`, but for the column `without`.
-
-        Links from pages of one folder are the same, and a job stands in some twenty lists.
-        """
-        (line,) = self.lines((job,), at, without=without)
-        return line
-
     def lines(
         self,
         jobs: Sequence[str] | Sequence[int] | Sequence[str | int],
@@ -348,7 +340,10 @@ class Jobs:
         *,
         without: str = "",
     ) -> Lines:
-        """The rows of several jobs, or of their numbers, on one page."""
+        """The rows of several jobs, or of their numbers, on the page `at`, less a column.
+
+        Links from pages of one folder are the same, and a job stands in some twenty lists.
+        """
         way = self._ways.setdefault((at.rpartition("/")[0], without), len(self._ways))
         known, numbers = self._lines.get, self._numbers.get
         found = []

@@ -337,16 +337,14 @@ class Theme:
         for name in templates:
             self._environment.get_template(name)
 
-    def render(
-        self, template: str, view: object, *, address: str, as_of: words.Moment | None = None
-    ) -> str:
-        """The page at `address`. `as_of` is when what it shows was read; None leaves it out."""
-        return visible(self._printed(template, view, address, as_of))
+    def render(self, template: str, view: object, *, address: str) -> str:
+        """The page at `address`."""
+        return visible(self._printed(template, view, address, None))
 
     def file(
         self, template: str, view: object, *, address: str, as_of: words.Moment | None = None
     ) -> bytes:
-        """The same as a file holds it."""
+        """The same as a file holds it; `as_of` is when what it shows was read, where it says so."""
         page = self._printed(template, view, address, as_of)
         data = page.encode("utf-8", "surrogatepass")
         return data if _is_visible(data) else _UNSEEN.sub(_visible, page).encode()

@@ -152,13 +152,7 @@ def _escapes(text: str) -> int:
 
 
 def table(
-    anchor: str,
-    title: str,
-    held: Mapping[str, Any],
-    *,
-    links: Links,
-    budget: Budget,
-    noun: str = "value",
+    anchor: str, title: str, held: Mapping[str, Any], *, links: Links, budget: Budget
 ) -> Values | None:
     """The table of a mapping in the server's order; None where it is empty."""
     if not held:
@@ -169,7 +163,7 @@ def table(
         id=anchor,
         title=title,
         rows=tuple(rows),
-        count=words.plural(len(held), noun),
+        count=words.plural(len(held), "value"),
         left_out=len(held) - given,
     )
 

@@ -117,7 +117,7 @@ def _duplicate(place: Path, index: Index, path: Path) -> Index | None:
 
 
 def made_by(summarise: Summarise, measure: Measuring = unmeasured) -> str:
-    """What made the rows: another schema, version or summariser makes them anew.
+    """What made the rows: another schema, summariser or measure makes them anew.
 
     The summariser is known by its source and that of the modules beside it and below it, so that a
     change to it is never forgotten.
