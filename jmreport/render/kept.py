@@ -31,7 +31,7 @@ from jmreport.render.ledger import (
     sizes,
     told_nights,
 )
-from jmreport.render.making import base_of, encoded
+from jmreport.render.making import base_of, put
 from jmreport.render.page import digest
 from jmreport.render.theme import Theme
 from jmreport.report.nights import NightSummary
@@ -165,12 +165,9 @@ def keep_difference(site_dir: Path, found: Difference, *, settings: Settings, ve
         base = base_of(theme)
         for page in diffpages.pages(differences(ledger), _is_there(files), zone):
             if page.address in (address, addresses.DIFFS):
-                text = theme.render(
-                    page.template, page.view(Charts(files.own / "charts")), address=page.address
-                )
-                written = (files.write(page.address, encoded(text)),)
+                made = put(page, page.view(Charts(files.own / "charts")), theme, files)
                 ledger.put(
-                    page.address, f"{base}{page.content}", written, kept=page.address == address
+                    page.address, f"{base}{page.content}", made, kept=page.address == address
                 )
         ledger.set_seal(b"")  # the next render finds another page to link to
         ledger.commit()

@@ -131,13 +131,18 @@ class Maker:
 
     def _other(self, page: Page) -> Done:
         view = page.view(self.charts) if page.sheet is None else self.shown(page.sheet)
-        data = self.theme.file(page.template, view, address=page.address, as_of=page.as_of)
-        made = (self.files.write(page.address, data), *starmap(self.files.write, page.beside()))
+        made = put(page, view, self.theme, self.files)
         return Done(owner=page.address, content=self.content(page), files=made)
 
     def content(self, page: Page) -> str:
         """The digest of all that goes into a page, the theme included."""
         return f"{self.base}{page.content}"
+
+
+def put(page: Page, view: object, theme: Theme, files: Files) -> tuple[WrittenFile, ...]:
+    """A planned page and what stands beside it, made and put in their places."""
+    data = theme.file(page.template, view, address=page.address, as_of=page.as_of)
+    return (files.write(page.address, data), *starmap(files.write, page.beside()))
 
 
 def base_of(theme: Theme) -> str:
