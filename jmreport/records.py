@@ -7,7 +7,7 @@ A Record is what is stored of a job: JSON trees as a server sent them, secrets t
 is what counts, lists and charts need of it, small enough that a hundred thousand fit in memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -462,6 +462,11 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def whole_list(self) -> bool:
         """Whether every page of the list came: else that a job is not in it says nothing."""
         return not any(gap.kind == "list" for gap in self.gaps)
+
+
+def newest_usable(runs: Sequence[Run]) -> Run | None:
+    """The last of these runs, oldest first, that pages may be made from; None where none may."""
+    return next((run for run in reversed(runs) if run.usable), None)
 
 
 def run_id(now: datetime) -> str:

@@ -13,7 +13,7 @@ from jmreport.models import JOB_STATUSES
 from jmreport.pipeline.asking import client_for, credentials_for
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Source
-from jmreport.records import JobRow
+from jmreport.records import JobRow, newest_usable
 from jmreport.settings import Settings
 from jmreport.settings_checks import no_status
 
@@ -85,7 +85,8 @@ def chosen(settings: Settings, where: Sequence[str]) -> tuple[JobState, ...]:
 
 def listed(store: Store) -> list[JobRow]:
     """The jobs of the newest usable run, without sub-workflows, newest first."""
-    last = next((run.id for run in reversed(store.runs()) if run.usable), "")
+    run = newest_usable(store.runs())
+    last = run.id if run else ""
     rows = [e.row for e in store.by_run() if e.row.listed and e.last_run >= last]
     rows.sort(key=_newest_first)
     return rows

@@ -36,7 +36,7 @@ from jmreport.pipeline.crawling import PartOf, crawl
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import BUILT_IN, PLANTED, Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Asked, Run
+from jmreport.records import Asked, Run, newest_usable
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def _is_real(server: str) -> bool:
 
 def moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
     """A note where the runs before were another server's."""
-    last = next((run for run in reversed(before) if run.usable), None)
+    last = newest_usable(before)
     if last is None or last.asked.server == asked.server:
         return ()
     return (f"The runs before were of {last.asked.server}; this one is of {asked.server}.",)

@@ -13,7 +13,7 @@ from jmreport.gaps import Gap, are_unread
 from jmreport.pipeline.following import Following, as_row
 from jmreport.pipeline.sublisted import Sublisted
 from jmreport.progress import Progress
-from jmreport.records import Asked, Counts, Entry, Filters, JobRow, Run
+from jmreport.records import Asked, Counts, Entry, Filters, JobRow, Run, newest_usable
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def crawl(
     from jmreport.collectors.query import job_id
 
     asked = writer.asked
-    last = next((run for run in reversed(store.runs()) if run.usable), None)
+    last = newest_usable(store.runs())
     followed = 0
     listed: set[str] = set()
     #: Those of other parts.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from jmreport.gaps import Gap
-from jmreport.records import Asked, Entry, JobRow
+from jmreport.records import Asked, Entry, JobRow, newest_usable
 
 if TYPE_CHECKING:
     from jmreport.collectors.crawl import Wanted
@@ -29,7 +29,7 @@ class Following:
         self._store, self._now, self._shard = store, now, shard
         self._asked = replace(asked, since=None)
         self._runs = store.runs()
-        self._last = next((run for run in reversed(self._runs) if run.usable), None)
+        self._last = newest_usable(self._runs)
         self._seen = {run.id: run.now for run in (*store.pruned(), *self._runs)}
         #: Jobs that ended and are tried once more.
         self._again: set[str] = set()

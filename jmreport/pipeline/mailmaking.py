@@ -15,7 +15,7 @@ from jmreport.errors import SnapshotError
 from jmreport.mailboxes import Mailbox, mailbox
 from jmreport.pipeline import guiding
 from jmreport.pipeline.keeping import told_runs
-from jmreport.records import Run, run_id
+from jmreport.records import Run, newest_usable, run_id
 from jmreport.report.jobs import Handed
 from jmreport.settings import Settings, Team
 
@@ -305,7 +305,7 @@ def _places(settings: Settings, runs: Sequence[Run], *, lacking: bool) -> mailvi
     from jmreport.render import addresses, mailviews
 
     folder = Path(settings.site.dir)
-    newest = next((run for run in reversed(runs) if run.usable), None)
+    newest = newest_usable(runs)
     page = addresses.night(newest.id) if newest else addresses.OVERVIEW
     if settings.site.url:
         where = f"The report is at {settings.site.url}; it has no page of this night yet."

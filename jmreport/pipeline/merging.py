@@ -25,7 +25,7 @@ from jmreport.pipeline.keeping import open_folder, open_store
 from jmreport.pipeline.parting import difference, named_as, told_by
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
-from jmreport.records import Counts, Offer, Operation, Record, Run, run_id
+from jmreport.records import Counts, Offer, Operation, Record, Run, newest_usable, run_id
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -322,7 +322,7 @@ def _joined(stack: ExitStack, part: Part, folder: Path) -> Joined:
             error.message,
             hint=f"remove {folder}, and collect this part again: --shard {part.shard}",
         ) from error
-    usable = next((run for run in reversed(ended) if run.usable), None)
+    usable = newest_usable(ended)
     if usable:
         return Joined(part, store, usable, "")
     most = max(ended, key=lambda run: run.counts.listed + run.counts.fetched, default=None)

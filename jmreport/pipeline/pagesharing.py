@@ -20,6 +20,7 @@ from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.rendering import check_executor, parts_of, render
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
+from jmreport.records import newest_usable
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def _push(
 def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) -> Outcome:
     """Brings the pages of all parts of the newest run. What does not come is made (and told)."""
     with open_store(settings, create=False) as store:
-        newest = next((run.id for run in reversed(store.runs()) if run.usable), "")
+        run = newest_usable(store.runs())
+    newest = run.id if run else ""
     below, folder = f"{_PAGES}/{newest}/", parts_of(settings, newest)
     try:
         with (

@@ -39,7 +39,7 @@ from jmreport.pipeline.crawling import PartOf
 from jmreport.pipeline.keeping import open_folder, open_store
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Run, utc_text
+from jmreport.records import Run, newest_usable, utc_text
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _into_its_folder(
             version=__version__,
         )
         _claim(own, part)
-        done = next((run for run in reversed(own.runs()) if run.usable), None)
+        done = newest_usable(own.runs())
         if done is not None:
             line = f"part {shard} of run {part.run} was collected before, into {place}"
             return Outcome(exit=_code(done), summary=(line,), run=done)

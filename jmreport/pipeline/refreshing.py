@@ -18,7 +18,7 @@ from jmreport.pipeline.asking import client_for, credentials_for, without_own_se
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
-from jmreport.records import Asked, Counts, Filters, Run
+from jmreport.records import Asked, Counts, Filters, Run, newest_usable
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def refresh(
 
 
 def _known_there(store: Store, jobs: Sequence[str], source: Source, settings: Settings) -> None:
-    last = next((run for run in reversed(store.runs()) if run.usable), None)
+    last = newest_usable(store.runs())
     if last is None:
         raise UsageError(
             f"no run in {settings.snapshots.dir} yet, so there is no job to read again",

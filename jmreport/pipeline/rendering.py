@@ -14,6 +14,7 @@ from jmreport.pipeline import gate, guiding, sealing
 from jmreport.pipeline.keeping import open_store, told_runs
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
+from jmreport.records import newest_usable
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _render(
     with open_store(settings, create=False) as store:
         stamp = store.stamp()  # before anything is read: a run that ends meanwhile breaks the seal
         runs = told_runs(store)
-        newest = next((run for run in reversed(runs) if run.usable), None)
+        newest = newest_usable(runs)
         if newest is None:
             why = f": {runs[-1].reason}" if runs and runs[-1].reason else ""
             raise SnapshotError(
