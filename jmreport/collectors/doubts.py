@@ -9,12 +9,12 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from jmreport.client.offers import DOUBTFUL
 from jmreport.gaps import ATTEMPTS, LOGS, OPERATIONS, Gap, not_offered
 from jmreport.records import Offer, Operation, Record
 
 #: Records that wait, at most: operations that are neither refused nor proven are rare.
 MOST_HELD = 64
-_DOUBTFUL = (404, 500)
 #: What a record calls that which an operation brings.
 _BRINGS = {
     "TailFileContents": LOGS,
@@ -60,7 +60,7 @@ class Settling:
 
     def _in_doubt(self, record: Record) -> bool:
         return any(
-            gap.status in _DOUBTFUL and self._client.offer(gap.operation) == "not asked"
+            gap.status in DOUBTFUL and self._client.offer(gap.operation) == "not asked"
             for gap in record.gaps
             if gap.operation in _BRINGS
         )
@@ -85,7 +85,7 @@ class Settling:
         """Whether a gap is none, since the server does not offer what would fill it."""
         return (
             gap.operation in _BRINGS
-            and gap.status in _DOUBTFUL
+            and gap.status in DOUBTFUL
             and self._client.offer(gap.operation) == "not offered"
         )
 
