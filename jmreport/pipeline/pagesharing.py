@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 #: Files copied at a time.
 THREADS = 16
-_PAGES, _LEDGER = "pages", "ledger"
 
 
 def render_part(
@@ -84,8 +83,9 @@ def _push(
 ) -> Outcome:
     """Sends the pages of a part. What the mirror does not take is told (exit 5)."""
     from jmreport.render.sharing import Made
+    from jmreport.snapshots.mirror import LEDGER, PAGES
 
-    below = f"{_PAGES}/{run}/{place.name}"
+    below = f"{PAGES}/{run}/{place.name}"
     made = Made(place)
     try:
         with (
@@ -102,7 +102,7 @@ def _push(
                 step.advance()
 
             _at_once(send, made.files())
-            bucket.write(f"{below}/{_LEDGER}", made.ledger.read_bytes(), generation=None)
+            bucket.write(f"{below}/{LEDGER}", made.ledger.read_bytes(), generation=None)
     except DeliveryError as error:
         return mirroring.lacking("could not be pushed", error)
     finally:
@@ -112,16 +112,18 @@ def _push(
 
 def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) -> Outcome:
     """Brings the pages of all parts of the newest run. What does not come is made (and told)."""
+    from jmreport.snapshots.mirror import LEDGER, PAGES
+
     with open_store(settings, create=False) as store:
         run = newest_usable(store.runs())
     newest = run.id if run else ""
-    below, folder = f"{_PAGES}/{newest}/", parts_of(settings, newest)
+    below, folder = f"{PAGES}/{newest}/", parts_of(settings, newest)
     try:
         with (
             mirroring.bucket_of(settings, environ, progress) as bucket,
             progress.step("pull pages", None) as step,
         ):
-            ledgers = [name for name in bucket.names(below) if name.endswith(f"/{_LEDGER}")]
+            ledgers = [name for name in bucket.names(below) if name.endswith(f"/{LEDGER}")]
             for name in ledgers:
                 _part_in(bucket, name, folder, step.advance)
     except DeliveryError as error:
@@ -132,6 +134,7 @@ def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) ->
 def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None]) -> None:
     from jmreport.render.files import Files, is_sum_of
     from jmreport.render.sharing import Made
+    from jmreport.snapshots.mirror import LEDGER
     from jmreport.snapshots.partmirror import is_part
 
     *_, part, _ = name.split("/")
@@ -148,7 +151,7 @@ def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None
     def fetch(file: WrittenFile) -> None:
         if files.size(file.address) == file.size:
             return
-        page = bucket.read(f"{name.removesuffix(_LEDGER)}{file.address}")
+        page = bucket.read(f"{name.removesuffix(LEDGER)}{file.address}")
         # One that is gone, or is not what was pushed, is made.
         if page is not None and is_sum_of(file.sum, page.data):
             files.write(file.address, page.data)

@@ -30,6 +30,7 @@ from jmreport.records import run_order
 from jmreport.snapshots import files, runs, summaries
 from jmreport.snapshots.check import FORMAT, INCOMING, SALT
 from jmreport.snapshots.lock import WritersLock
+from jmreport.snapshots.parts import PART
 
 _T = TypeVar("_T")
 #: Files copied at a time.
@@ -37,8 +38,9 @@ THREADS = 8
 #: What machines that share no disk keep here of a run until one of them joins it: parts of the run
 #: itself, and of its pages (parts/20261123T021400Z/2-of-4/…).
 PARTS, PAGES = "parts", "pages"
-#: What makes one of those whole.
-_WHOLE = ("part.json", "ledger")
+#: What makes one of those whole: of pages what each was made of, written last.
+LEDGER = "ledger"
+_WHOLE = (PART, LEDGER)
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]+)?")
 _FILE = re.compile(r"[a-z0-9-]+(\.[a-z]+)+")
 JSON = Headers(content_type="application/json", cache="no-store")
