@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from jmreport import __version__
 from jmreport.errors import (
-    Exit,
     JmreportError,
     NothingUsableError,
     ServerError,
@@ -34,7 +33,7 @@ from jmreport.pipeline.asking import (
 )
 from jmreport.pipeline.crawling import PartOf, crawl
 from jmreport.pipeline.keeping import open_store
-from jmreport.pipeline.values import BUILT_IN, PLANTED, Outcome, Source
+from jmreport.pipeline.values import BUILT_IN, PLANTED, Outcome, Source, exit_of
 from jmreport.progress import Progress
 from jmreport.records import Asked, Run, newest_usable
 from jmreport.settings import Settings
@@ -130,9 +129,8 @@ def _into_the_store(
                 progress=progress,
             )
             run = writer.finish(replace(run, notes=(*notes, *run.notes)))
-    code = Exit.INCOMPLETE if run.gaps else Exit.DONE
     lines = (summary(run), *cut_short(run, settings))
-    return Outcome(exit=code, summary=lines, run=run)
+    return Outcome(exit=exit_of(run), summary=lines, run=run)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from jmreport.pipeline import mirroring
 from jmreport.pipeline.collecting import summary
 from jmreport.pipeline.keeping import open_folder, open_store
 from jmreport.pipeline.parting import difference, named_as, told_by
-from jmreport.pipeline.values import Outcome
+from jmreport.pipeline.values import Outcome, exit_of
 from jmreport.progress import Progress
 from jmreport.records import Counts, Offer, Operation, Record, Run, newest_usable, run_id
 from jmreport.settings import Settings
@@ -302,11 +302,7 @@ def _into_the_store(
     failed = tuple(
         f"part {each.part.shard} failed: {each.failed}" for each in all_of_them if each.failed
     )
-    return Outcome(exit=_code(run), summary=(summary(run, did), *failed), run=run)
-
-
-def _code(run: Run) -> Exit:
-    return Exit.INCOMPLETE if run.gaps else Exit.DONE
+    return Outcome(exit=exit_of(run), summary=(summary(run, did), *failed), run=run)
 
 
 def _joined(stack: ExitStack, part: Part, folder: Path) -> Joined:
@@ -351,12 +347,12 @@ def _merged_and_dropped(settings: Settings, now: datetime) -> Outcome | None:
         return None
     # Whether it ever was in parts nobody can say.
     line = f"run {newest.id} is there, and there are no parts of it to merge"
-    return Outcome(exit=_code(newest), summary=(line,), run=newest)
+    return Outcome(exit=exit_of(newest), summary=(line,), run=newest)
 
 
 def _as_before(merged: Run) -> Outcome:
     line = f"the parts of run {merged.id} were merged before"
-    return Outcome(exit=_code(merged), summary=(line,), run=merged)
+    return Outcome(exit=exit_of(merged), summary=(line,), run=merged)
 
 
 def _agree_on_hashes(store: Store, joined: list[Joined]) -> None:

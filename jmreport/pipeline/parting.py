@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import Exit, NothingUsableError, UsageError, first
+from jmreport.errors import NothingUsableError, UsageError, first
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import (
     asked_of,
@@ -37,7 +37,7 @@ from jmreport.pipeline.collecting import (
 )
 from jmreport.pipeline.crawling import PartOf
 from jmreport.pipeline.keeping import open_folder, open_store
-from jmreport.pipeline.values import Outcome, Source
+from jmreport.pipeline.values import Outcome, Source, exit_of
 from jmreport.progress import Progress
 from jmreport.records import Run, newest_usable, utc_text
 from jmreport.settings import Settings
@@ -131,7 +131,7 @@ def _into_its_folder(
         done = newest_usable(own.runs())
         if done is not None:
             line = f"part {shard} of run {part.run} was collected before, into {place}"
-            return Outcome(exit=_code(done), summary=(line,), run=done)
+            return Outcome(exit=exit_of(done), summary=(line,), run=done)
         client = stack.enter_context(client_for(settings, found, now=now, source=source))
         with (
             going_on(at_home) as going,
@@ -150,7 +150,9 @@ def _into_its_folder(
             )
             run = writer.finish(replace(run, notes=(*moved(before, asked), *run.notes)))
     did = f"collected part {shard} of {run.asked.timeframe} into {place}"
-    return Outcome(exit=_code(run), summary=(summary(run, did), *cut_short(run, at_home)), run=run)
+    return Outcome(
+        exit=exit_of(run), summary=(summary(run, did), *cut_short(run, at_home)), run=run
+    )
 
 
 def told_by(runs: tuple[Run, ...]) -> str:
@@ -162,10 +164,6 @@ def digest(settings: Settings) -> str:
     """Of the settings that decide what is read of a job, and what of it is kept."""
     told = msgspec.json.encode((settings.collect, settings.redact), order="sorted")
     return hashlib.blake2b(told, digest_size=16).hexdigest()
-
-
-def _code(run: Run) -> Exit:
-    return Exit.INCOMPLETE if run.gaps else Exit.DONE
 
 
 def _salted(redaction: Redaction, store: Store, own: Store) -> Redaction:

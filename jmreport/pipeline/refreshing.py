@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jmreport import __version__
-from jmreport.errors import Exit, UnreadableError, UsageError
+from jmreport.errors import UnreadableError, UsageError
 from jmreport.gaps import Gap
 from jmreport.pipeline.asking import client_for, credentials_for, without_own_secrets
 from jmreport.pipeline.keeping import open_store
-from jmreport.pipeline.values import Outcome, Source
+from jmreport.pipeline.values import Outcome, Source, exit_of
 from jmreport.progress import Progress
 from jmreport.records import Asked, Counts, Filters, Run, newest_usable
 from jmreport.settings import Settings
@@ -65,7 +65,7 @@ def refresh(
     count = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
     line = f"read {count} again into run {run.id}: {run.counts.stored} changed"
     return Outcome(
-        exit=Exit.INCOMPLETE if run.gaps else Exit.DONE,
+        exit=exit_of(run),
         summary=(line, *(f"job {gap.job} could not be read: {gap.why}" for gap in unread)),
         run=run,
     )

@@ -51,6 +51,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     run: Run | None = None
 
 
+def exit_of(run: Run) -> Exit:
+    """What a command ends with that made a run: whether anything is lacking in it."""
+    return Exit.INCOMPLETE if run.gaps else Exit.DONE
+
+
 class Stored(Struct, frozen=True, kw_only=True):
     """A job's record, and the run that stored it."""
 
