@@ -84,9 +84,7 @@ def plan(
     zone, prices = words.zone(settings.report.timezone), settings.prices
     as_of = _as_of(report, zone)
     lists = joblists.Lists(jobs)
-    told = {addresses.night(night.run) for night in report.nights}
-    told |= {addresses.cause(cause.id) for cause in report.causes}
-    told |= {addresses.workflow(flow.name) for flow in report.workflows}
+    told = has_pages(report)
 
     def known(address: str) -> bool:
         # The page of a night that nothing tells of any more goes when all others are written.
@@ -149,6 +147,14 @@ def _mistakes(report: Report, settings: Settings, guides: Guides) -> tuple[str, 
     promised = promises.mistakes(settings.slo, report)
     priced = taskpages.mistakes(settings.prices, report)
     return (*guides.mistakes, *unused, *promised, *priced)
+
+
+def has_pages(report: Report) -> set[str]:
+    """Addresses of the nights, causes and workflows of a report."""
+    told = {addresses.night(night.run) for night in report.nights}
+    told |= {addresses.cause(cause.id) for cause in report.causes}
+    told |= {addresses.workflow(flow.name) for flow in report.workflows}
+    return told
 
 
 def told_of(report: Report) -> set[str]:

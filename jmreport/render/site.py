@@ -50,7 +50,7 @@ from jmreport.render.ledger import NAME, Ledger
 from jmreport.render.looking import Looking, Seen
 from jmreport.render.making import Maker, ReadRecords, base_of
 from jmreport.render.page import digest
-from jmreport.render.plan import There, plan, told_of
+from jmreport.render.plan import There, has_pages, plan, told_of
 from jmreport.render.planwriting import PlannedPages
 from jmreport.render.seal import Seal
 from jmreport.render.sharing import WHOLE, Others, Share
@@ -258,9 +258,7 @@ class _Site:
     def _forget_pruned(self) -> None:
         """Finds the pages of what only runs told of that are gone, and forgets those runs."""
         report, oldest = self.report, self.report.runs[0].id
-        told = {addresses.night(night.run) for night in report.nights}
-        told |= {addresses.cause(cause.id) for cause in report.causes}
-        told |= {addresses.workflow(flow.name) for flow in report.workflows}
+        told = has_pages(report)
         for night in report.nights:
             told.update(addresses.cause(cause.id) for cause in night.causes)
             told.update(addresses.workflow(flow.name) for flow in night.flows)
