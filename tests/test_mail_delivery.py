@@ -17,9 +17,11 @@ import pytest
 from mail_cases import (
     ALL,
     ANA,
+    DAY,
     NOW,
     Mailboxes,
     certified,
+    collect,
     fine,
     free_port,
     job,
@@ -39,6 +41,7 @@ from jmreport.errors import DeliveryError, Exit, LockedError, UsageError
 from jmreport.mail import Server as MailboxServer
 from jmreport.mail import Spool, probe
 from jmreport.mailboxes import MailServer
+from jmreport.progress import SilentProgress
 from jmreport.settings import Settings
 from jmreport.snapshots import Store
 
@@ -540,6 +543,7 @@ def test_mails_are_written_as_files_and_not_sent(tmp_path: Path) -> None:
 
 
 def test_what_was_sent_is_kept_for_a_month(tmp_path: Path) -> None:
+    """Also where the clock of one night is ahead by a year."""
     fine(tmp_path / "snapshots")
     with Mailboxes() as boxes:
         told = settings(tmp_path, port=boxes.port)
@@ -549,9 +553,12 @@ def test_what_was_sent_is_kept_for_a_month(tmp_path: Path) -> None:
             old = replace(parcel, night=night(40), made=NOW - timedelta(days=40))
             spool.put(old, b"x")
         send(told)
-    left = {path.name for path in (tmp_path / "snapshots-mail").glob("*.eml")}
-    assert len(left) == 1
-    assert left.pop().startswith(night(0))
+        left = {path.name for path in (tmp_path / "snapshots-mail").glob("*.eml")}
+        assert len(left) == 1
+        assert left.pop().startswith(night(0))
+        collect(tmp_path, -365, job("a1", 0))
+        pipeline.mail(told, now=NOW + 365 * DAY, progress=SilentProgress())
+    assert len([*(tmp_path / "snapshots-mail").glob("*.eml")]) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """A store's twin in a bucket: machines without a disk go on where others stopped."""
 
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from snapshot_cases import opened, record, write_run
 
 from jmreport import pipeline
 from jmreport.bucket import open_bucket
@@ -14,6 +16,7 @@ from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import DeliveryError, Exit, UsageError
 from jmreport.pipeline import mirroring
 from jmreport.progress import SilentProgress
+from jmreport.records import run_id
 from jmreport.settings import Api, Collect, Redact, Settings, Site, Snapshots
 from jmreport.settings_loading import Value, checked, from_text
 from jmreport.snapshots import mirror
@@ -268,6 +271,25 @@ def test_a_prune_takes_the_same_runs_from_the_mirror(tmp_path: Path) -> None:
     assert pipeline.check(new) == ()
     assert {run.id for run in pipeline.runs(new)[0] if not run.pruned} == set(kept)
     assert pipeline.runs(new)[1] == pipeline.runs(last)[1]
+
+
+def test_a_prune_behind_a_run_from_the_future_leaves_the_parts_of_tonight(tmp_path: Path) -> None:
+    """Runs behind it are called as though they were of its time; those that go are of their own."""
+    root, twin = tmp_path / "snapshots", tmp_path / "mirror"
+    for day in (0, 365, 1, 2):
+        write_run(root, [record(day)], days=day)
+    gone, stays = (
+        twin / f"parts/{run}/1-of-2/run.json" for run in (run_id(NOW), "20261126T021400Z")
+    )
+    for path in (gone, stays):
+        path.parent.mkdir(parents=True)
+        path.write_text("a part")
+    now = NOW + timedelta(days=3)
+    with opened(root) as snapshots:
+        snapshots.prune(NOW + timedelta(days=2), now=now, leaning=lambda _: ())
+    with closing(Folder(twin)) as bucket:
+        mirror.push(root, bucket, now=now)
+    assert ([gone.exists(), stays.exists()]) == [False, True]
 
 
 def test_a_mirror_that_everybody_can_read_is_refused(tmp_path: Path) -> None:

@@ -519,15 +519,26 @@ def test_a_deadline_delivers_what_there_is_and_says_what_is_missing(
 def test_a_night_prunes_what_is_old(
     server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
 ) -> None:
-    """The night after, its page is gone from the site; a day later from where it is published."""
+    """The night after, its page is gone from the site; a day later from where it is published.
+
+    A clock that is ahead by a year lets go of no more than the last three runs before it would.
+    """
     _, url = server
     of = settings(tmp_path, post.port, prune=Prune(keep="3d"))
     first = "nights/20261113T021400Z/index.html"
     night(of, url, days=-10)
     assert first in published(tmp_path)
-    outcome = night(of, url)
-    assert any("pruned 1 run" in line for line in outcome.summary)
-    for day in (1, 2, 3):
+    for day in range(3):
+        pipeline.collect(
+            of,
+            now=NOW + timedelta(days=day),
+            source=pipeline.Source(url=url),
+            environ={},
+            progress=SilentProgress(),
+        )
+    ahead = night(of, url, days=365)
+    assert any("pruned 1 run" in line for line in ahead.summary), ahead.summary
+    for day in (3, 4, 5):
         assert night(of, url, days=day).exit == Exit.DONE
     assert "first report" not in text(post.arrived[1].mail).lower()
     kept = [run.id for run in pipeline.runs(of)[0] if not run.pruned]

@@ -55,10 +55,14 @@ def no_more(_: tuple[Run, ...]) -> Iterable[str]:
     return ()
 
 
-def pruned(root: Path, *, days: int, leaning: pruning.Leaning = no_more) -> pruning.Pruned:
-    """The runs from before so many days after the first go."""
+def pruned(
+    root: Path, *, days: int, now: int = 30, leaning: pruning.Leaning = no_more
+) -> pruning.Pruned:
+    """The runs from before so many days after the first go, `now` days after it."""
     with opened(root) as store:
-        return store.prune(NOW + timedelta(days=days), now=NOW, leaning=leaning)
+        return store.prune(
+            NOW + timedelta(days=days), now=NOW + timedelta(days=now), leaning=leaning
+        )
 
 
 class Known(NamedTuple):
@@ -190,7 +194,9 @@ def test_what_a_run_that_stays_knew_is_known_with_the_same_record_and_no_more_is
             with opened(root) as store:
                 all_runs = [run.id for run in store.runs()]
                 usable = [run.id for run in store.runs() if run.usable]
-                weighed = store.would_prune(NOW + timedelta(days=days), leaning=lambda _: leaning)
+                weighed = store.would_prune(
+                    NOW + timedelta(days=days), now=NOW, leaning=lambda _: leaning
+                )
             if not cached:
                 (root / index.NAME).unlink()
             done = pruned(root, days=days, leaning=lambda _: leaning)
@@ -403,6 +409,18 @@ def test_a_run_is_as_old_as_its_own_now_and_stays_behind_one_that_stays(tmp_path
     with opened(root) as store:
         assert [run.now - NOW for run in store.runs()] == [timedelta(days=d) for d in (5, 1, 6)]
     assert len(pruned(root, days=6).runs) == 2
+
+
+def test_a_run_from_the_future_keeps_nothing_behind_it(tmp_path: Path) -> None:
+    """A clock was ahead for a night: the run goes with the first old one behind it, not before."""
+    root = tmp_path / "snapshots"
+    for day in (0, 365, 1, 2, 3):
+        write_run(root, [record(day)], days=day)
+    assert len(pruned(root, days=1, now=3).runs) == 1
+    assert len(pruned(root, days=2, now=3).runs) == 2
+    with opened(root) as store:
+        assert [run.now - NOW for run in store.runs()] == [timedelta(days=d) for d in (2, 3)]
+    assert check(root, summarise) == ()
 
 
 def test_what_differs_from_what_is_carried_is_named(store: Path, tmp_path: Path) -> None:

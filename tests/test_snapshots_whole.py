@@ -297,7 +297,7 @@ def test_a_spoilt_index_is_made_anew_in_silence(tmp_path: Path, spoil: object) -
         lambda store, _: store.like("job-29"),
         lambda store, _: [one.id for one in store.records()],
         lambda store, to: (store.export(to).jobs, to.rename(f"{to}-{time.monotonic_ns()}"))[0],
-        lambda store, _: store.would_prune(NOW, leaning=lambda *_: ()),
+        lambda store, _: store.would_prune(NOW, now=NOW, leaning=lambda *_: ()),
     ],
     ids=["entries", "runs", "count", "like", "records", "export", "prune"],
 )

@@ -283,7 +283,13 @@ class _Night:
     def _prune(self) -> Outcome:
         from jmreport.pipeline import prune
 
-        return prune(self._settings, now=self._now, environ=self._environ, progress=self._progress)
+        return prune(
+            self._settings,
+            now=self._now,
+            unattended=True,
+            environ=self._environ,
+            progress=self._progress,
+        )
 
     def _pages(self, name: str, does: Callable[[], Outcome]) -> Outcome:
         """A step without which this night's pages are not where mails lead to."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from jmreport.errors import DeliveryError, Exit, JmreportError
 from jmreport.mailboxes import mailbox
+from jmreport.pipeline import clocks
 from jmreport.pipeline.mailmaking import Making, Told
 from jmreport.pipeline.values import Outcome
 from jmreport.records import run_order
@@ -152,8 +153,9 @@ class Sending:
         """Note what is told of now, and forget mails that were done with long ago."""
         for parcel in self._settled:
             self._spool.record(replace(parcel, told=True))
+        now = clocks.proven(self._making.runs, self._making.now)
         for parcel in self._spool.parcels():
-            old = self._making.now - parcel.made > KEPT and parcel.night != self._making.night
+            old = now - parcel.made > KEPT and parcel.night != self._making.night
             if old and not parcel.waits:
                 self._spool.forget(parcel)
 

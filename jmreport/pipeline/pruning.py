@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jmreport import __version__, sizes
 from jmreport.errors import UsageError
-from jmreport.pipeline import mirroring
+from jmreport.pipeline import clocks, mirroring
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -26,14 +26,17 @@ def prune(
     now: datetime,
     keep: timedelta | None = None,
     dry_run: bool = False,
+    unattended: bool = False,
     environ: Mapping[str, str] | None = None,
     progress: Progress,
 ) -> Outcome:
     """Let the runs go that are older than `keep`, but for what later ones lean on.
 
     They go from the store's mirror too, which `environ` is for.
-    `keep` is that of the settings unless given. A dry run only says what would go. Raises
-    UsageError where nothing says how long runs are kept, LockedError while another run writes.
+    `keep` is that of the settings unless given. A dry run only says what would go.
+    `unattended` counts it from what the clock told for some runs (clocks.py): nobody is there to
+    see that it is wrong. Raises UsageError where nothing says how long runs are kept, LockedError
+    while another run writes.
     """
     keep = settings.prune.kept if keep is None else keep
     if keep is None:
@@ -41,14 +44,15 @@ def prune(
             "nothing says how long to keep runs: neither --keep nor prune.keep is given",
             hint="give --keep 400d, or set prune.keep in jmreport.toml",
         )
-    before = _long_before(now, keep)
     with open_store(settings, create=False) as store, progress.step("prune", None):
+        usable = [run for run in store.runs() if run.usable]
+        before = _long_before(clocks.proven(usable, now) if unattended else now, keep)
 
         def leaning(gone: tuple[Run, ...]) -> Iterable[str]:
             return _leaned_on(settings, store, gone)
 
         if dry_run:
-            found = store.would_prune(before, leaning=leaning)
+            found = store.would_prune(before, now=now, leaning=leaning)
         else:
             found = store.prune(before, now=now, leaning=leaning, version=__version__)
     summary = tuple(_summary(settings, found, before, dry_run=dry_run))

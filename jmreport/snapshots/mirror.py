@@ -26,8 +26,8 @@ from msgspec import Struct
 
 from jmreport.bucket import Bucket, Headers
 from jmreport.errors import ChangedError, DeliveryError
-from jmreport.records import run_order
-from jmreport.snapshots import files, runs, summaries
+from jmreport.records import run_id, run_order
+from jmreport.snapshots import carried, files, runs, summaries
 from jmreport.snapshots.check import FORMAT, INCOMING, SALT
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.parts import PART
@@ -297,12 +297,14 @@ def drop(bucket: Bucket, kind: str, run: str) -> None:
 
 
 def _drop_pruned(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> None:
-    """The same for runs from before the last one that a prune took away here."""
-    pruned = runs.pruned_folder(root)
-    if pruned is not None:
+    """The same for runs from before the last one that a prune took away here, by its own now:
+    behind a run of a clock that was ahead it is called as though it were of that time."""
+    gone = carried.gone(root)
+    if gone:
         names = [f"{folder}/{name}" for folder in there for name in there[folder]]
+        upto = min((gone[-1].id, run_id(gone[-1].now)), key=run_order)
         for kind in (PARTS, PAGES):
-            _drop(bucket, kind, pruned.name, names)
+            _drop(bucket, kind, upto, names)
 
 
 def _drop(bucket: Bucket, kind: str, run: str, names: Iterable[str]) -> None:

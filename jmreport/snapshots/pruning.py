@@ -53,17 +53,21 @@ class Cut(NamedTuple):
     staying: frozenset[str]
 
 
-def cut(known: Index, before: datetime) -> Cut | None:
+def cut(known: Index, before: datetime, *, now: datetime) -> Cut | None:
     """Where the runs are cut in two; None where none is from before that instant.
 
     The newest usable run stays however old it is, and so does what came behind a run that stays:
-    what is left of the runs that go is what was known after the last of them.
+    what is left of the runs that go is what was known after the last of them. One from after `now`
+    is of a clock that was wrong, and keeps nothing that is old behind it.
     """
     told = [runs.plain(runs.decode(body, Path(run))) for run, body in known.runs()]
-    usable = [place for place, run in enumerate(told) if run.usable]
+    newest = max((place for place, run in enumerate(told) if run.usable), default=0)
     going = 0
-    while usable and going < usable[-1] and told[going].now < before:
-        going += 1
+    for place, run in enumerate(told[:newest], 1):
+        if run.now < before:
+            going = place
+        elif run.now <= now:
+            break
     if not going:
         return None
     return Cut(tuple(told[:going]), frozenset(run.id for run in told[going:]))

@@ -423,7 +423,7 @@ class Store:
         try:
             self._tidy()
             self._renew()
-            cut = pruning.cut(self._sound(), before)
+            cut = pruning.cut(self._sound(), before, now=now)
             if cut is None:
                 return Pruned()
             with pruning.Pruning(self.root, self._current(), cut, leaning, self._kept()) as found:
@@ -434,9 +434,9 @@ class Store:
         finally:
             lock.release()
 
-    def would_prune(self, before: datetime, *, leaning: Leaning) -> Pruned:
+    def would_prune(self, before: datetime, *, now: datetime, leaning: Leaning) -> Pruned:
         """What `prune` would come to. Reads what it reads and writes nothing."""
-        cut = pruning.cut(self._sound(), before)
+        cut = pruning.cut(self._sound(), before, now=now)
         if cut is None:
             return Pruned()
         with pruning.Pruning(self.root, self._current(), cut, leaning, self._kept()) as found:
