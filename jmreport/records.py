@@ -18,6 +18,8 @@ from msgspec.structs import replace
 from jmreport.gaps import Gap
 from jmreport.models import TERMINAL_STATUSES, TimeFrame
 
+#: Where the API lies below a server's address, unless the address says it already.
+API_PREFIX = "/api/v1"
 #: The snapshots' format; a newer one is refused, an older one is read.
 SNAPSHOT_FORMAT = 1
 #: Characters of the name of a workflow, or of a task, where another job tells of it.
@@ -378,6 +380,20 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return not self.status or {"Failed", "Succeeded"} <= {*self.status}
 
 
+@lru_cache(maxsize=256)
+def plain_address(server: str) -> str:
+    """A server's address as it is compared (`Asked.address`); the built-in server's name as it is.
+
+    The client finds the API below an address with or without /api/v1.
+    """
+    scheme, there, rest = server.strip().partition("://")
+    path = rest.rstrip("/").removesuffix(API_PREFIX).rstrip("/")
+    host, slash, below = path.partition("/")
+    return (
+        f"{scheme.lower()}://{host.rpartition('@')[2].lower()}{slash}{below}" if there else server
+    )
+
+
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run asked for: of whom, which window (by submission), which jobs.
 
@@ -389,6 +405,16 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime | None = None
     filters: Filters = field(default_factory=Filters)
     in_file: bool = False
+
+    @property
+    def address(self) -> str:
+        """The server's address as it is compared, so that one server stays one however it is
+        written: nothing in it may be left out, or says who asks.
+
+        >>> Asked(server="https://Ana@Jobs.example.org/api/v1/", timeframe="DAYS_7").address
+        'https://jobs.example.org'
+        """
+        return plain_address(self.server)
 
     @property
     def built_in(self) -> bool:

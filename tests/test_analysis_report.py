@@ -667,8 +667,10 @@ def test_a_job_the_server_no_longer_lists_is_lost_and_stays() -> None:
     assert found.quality is not None
     assert found.quality.lost == ("gone",)
     assert {entry.row.id for entry in found.jobs} == {"gone", "here"}
-    seen = {c.entry.row.id: c.last_seen for c in contexts(Held([gone, here]), runs(2))}
-    assert seen == {"gone": night(0), "here": None}
+    for server in ("http://jm", "http://ana@JM/api/v1/"):
+        history = [run(0), run(1, server=server)]
+        seen = {c.entry.row.id: c.last_seen for c in contexts(Held([gone, here]), history)}
+        assert seen == {"gone": night(0), "here": None}
 
 
 @pytest.mark.parametrize(
@@ -721,6 +723,12 @@ def test_runs_that_nobody_compares_with_listed_jobs_all_the_same() -> None:
 def test_a_run_of_a_clock_that_was_set_back_takes_nothing_from_what_was_listed() -> None:
     early = replace(run(5), now=night(-60))
     assert listed_until([*runs(5), early], run(6).asked, night(6)) == night(4)
+
+
+def test_invented_jobs_say_nothing_of_what_a_real_server_listed() -> None:
+    real, invented = (replace(run(6).asked, server=each) for each in ("http://moved", "the demo"))
+    assert listed_until(runs(5), real, night(6)) == night(4)
+    assert listed_until(runs(5), invented, night(6)) is None
 
 
 def test_a_sub_workflow_is_lost_with_the_job_above_it() -> None:

@@ -95,6 +95,49 @@ def test_a_job_that_could_not_be_read_once_is_told_of_when_it_can(
     assert told(settings)["new"] == 1
 
 
+def test_a_server_whose_address_is_written_otherwise_behind_nights_off_is_the_same(
+    server: tuple[Jobs, str], settings: Settings
+) -> None:
+    """What failed meanwhile is told of, and what could not be read before is asked for again."""
+    jobs, url = server
+    _fails_while_off(jobs, settings, url)
+    outcome = collect(settings, url.replace("/api/v1", "/"), 4)
+    assert outcome.run is not None
+    assert outcome.run.notes == ()
+    assert "late" in jobs.details
+    assert told(settings)["new"] == 1
+
+
+def test_what_failed_before_a_server_moved_is_told_of_behind_it(
+    server: tuple[Jobs, str], settings: Settings
+) -> None:
+    """It may be another one, of which more is read then. Behind a month some of it is a gap."""
+    jobs, url = server
+    _fails_while_off(jobs, settings, url)
+    with serve(jobs, port=0) as elsewhere:
+        elsewhere.start()
+        outcome = collect(settings, elsewhere.url, 4)
+        assert outcome.run is not None
+        assert outcome.run.notes == (
+            f"The runs before were of {url}; this one is of {elsewhere.url}.",
+        )
+        assert told(settings)["new"] == 1
+    with serve(jobs, port=0) as again:
+        again.start()
+        assert collect(settings, again.url, 44).exit == Exit.INCOMPLETE
+
+
+def _fails_while_off(jobs: Jobs, settings: Settings, url: str) -> None:
+    """A job that cannot be read in the last night, and one that fails in one that is left out."""
+    at = NOW + DAY
+    jobs.put("late", "Succeeded", _text(at - 3 * HOUR), _text(at - 2 * HOUR))
+    jobs.refused["late"] = 500
+    collect(settings, url, 1)
+    jobs.put("bad", "Failed", _text(at + 21 * HOUR), _text(at + 22 * HOUR))
+    del jobs.refused["late"]
+    jobs.details.clear()
+
+
 def test_a_job_that_its_server_does_not_know_is_asked_for_no_more(
     server: tuple[Jobs, str], settings: Settings
 ) -> None:

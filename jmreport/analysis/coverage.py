@@ -37,7 +37,7 @@ def _reach(runs: Sequence[Run], counts: Callable[[Filters], bool]) -> datetime:
     for run in reversed(runs[:-1]):
         if run.now < reach or run.pruned:
             break
-        same = run.asked.server == newest.asked.server
+        same = run.asked.address == newest.asked.address
         if same and run.whole_list and counts(run.asked.filters):
             reach = min(reach, run.asked.since or _BEGINNING)
     return reach
@@ -46,8 +46,8 @@ def _reach(runs: Sequence[Run], counts: Callable[[Filters], bool]) -> datetime:
 def listed_until(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime | None:
     """Up to when usable runs listed every job that is asked for; None where none of them says.
 
-    The last that had all pages of its list, of the same server, with the same filters or none. One
-    from behind `now` is of a clock that was set back, and says nothing.
+    The last that had all pages of its list, with the same filters or none. One from behind `now` is
+    of a clock that was set back, and says nothing.
     """
     return max((run.now for run in _telling(runs, asked, now) if run.whole_list), default=None)
 
@@ -77,10 +77,15 @@ def leaves_out(runs: Sequence[Run], asked: Asked, now: datetime) -> datetime | N
 
 
 def _telling(runs: Sequence[Run], asked: Asked, now: datetime) -> Iterator[Run]:
-    """The usable runs that asked for these jobs at least, newest first."""
+    """The usable runs that asked for these jobs at least, newest first.
+
+    Of whichever server: most often it is the same that is reached by another name, and another one
+    that is asked for more has only more to tell. Invented jobs say nothing of real ones.
+    """
     for run in reversed(runs):
         counts = run.asked.filters in (Filters(), asked.filters)
-        if run.usable and run.asked.server == asked.server and counts and run.now <= now:
+        alike = run.asked.built_in == asked.built_in
+        if run.usable and alike and counts and run.now <= now:
             yield run
 
 

@@ -113,7 +113,7 @@ class Calendar:
                 run
                 for wall, run in zip(self._walls, self._nights.runs, strict=True)
                 if wall.date() > day
-                and run.asked.server == self._nights.run.asked.server
+                and run.asked.address == self._nights.run.asked.address
                 and run.whole_list
             ]
             first = own or (later[0] if later else self._nights.run)

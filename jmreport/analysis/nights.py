@@ -181,7 +181,7 @@ class Nights:
         """Whether a run asked for such a job, of which it could not know everything yet."""
         asked, newest, submitted = run.asked, self.run.asked, row.submission
         return (
-            asked.server == newest.server
+            asked.address == newest.address
             and asked.filters.project_id in (None, newest.filters.project_id)
             and (asked.since is None or (submitted is not None and submitted >= asked.since))
             and may_match(row, asked.filters)

@@ -84,7 +84,7 @@ def _asked_after(runs: Sequence[Run]) -> list[_Earliest]:
     for position in range(len(runs), -1, -1):
         if position < len(runs):
             _add(of_server, runs[position])
-        server = runs[position - 1].asked.server
+        server = runs[position - 1].asked.address
         after.append(dict(of_server.get(server, {})))
     return after[::-1]
 
@@ -94,7 +94,7 @@ def _add(of_server: dict[str, _Earliest], run: Run) -> None:
     asked = run.asked
     if not run.whole_list or _may_change(asked.filters):
         return
-    earliest = of_server.setdefault(asked.server, {})
+    earliest = of_server.setdefault(asked.address, {})
     code = msgspec.json.encode(asked.filters, order="sorted")
     since = asked.since or _BEGINNING
     if code in earliest:

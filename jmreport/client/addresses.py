@@ -11,9 +11,8 @@ from urllib.request import getproxies, proxy_bypass
 from msgspec import Struct
 
 from jmreport.errors import UnreadableError, UsageError
+from jmreport.records import API_PREFIX
 
-#: Where the API lies below a server's address, unless the address says it already.
-PREFIX = "/api/v1"
 _HINT = "write it like https://jobs.example.org or https://jobs.example.org/api/v1"
 
 
@@ -30,9 +29,9 @@ class Address(Struct, frozen=True, kw_only=True):
     @property
     def candidates(self) -> tuple[str, ...]:
         """Where the API may lie: at the address as given, and below /api/v1."""
-        if self.base.endswith(PREFIX):
+        if self.base.endswith(API_PREFIX):
             return (self.base,)
-        return (self.base, self.base + PREFIX)
+        return (self.base, self.base + API_PREFIX)
 
 
 def read(url: str | None) -> Address:

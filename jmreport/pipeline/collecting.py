@@ -290,7 +290,7 @@ def _is_real(server: str) -> bool:
 def moved(before: tuple[Run, ...], asked: Asked) -> tuple[str, ...]:
     """A note where the runs before were another server's."""
     last = newest_usable(before)
-    if last is None or last.asked.server == asked.server:
+    if last is None or last.asked.address == asked.address:
         return ()
     return (f"The runs before were of {last.asked.server}; this one is of {asked.server}.",)
 

@@ -76,7 +76,9 @@ class Following:
         named = {
             gap.job
             for run in self._runs
-            if run.usable and run.asked.server == self._asked.server and self._now - run.now <= KEPT
+            if run.usable
+            and run.asked.address == self._asked.address
+            and self._now - run.now <= KEPT
             for gap in run.gaps
             if gap.job and gap.job not in met and gap.may_come
         }

@@ -18,7 +18,7 @@ from jmreport.pipeline.asking import client_for, credentials_for, without_own_se
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome, Source, exit_of
 from jmreport.progress import Progress
-from jmreport.records import Asked, Counts, Filters, Run, newest_usable
+from jmreport.records import Asked, Counts, Filters, Run, newest_usable, plain_address
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _known_there(store: Store, jobs: Sequence[str], source: Source, settings: Se
             f"no run in {settings.snapshots.dir} yet, so there is no job to read again",
             hint="run the same command without --job first",
         )
-    if last.asked.server != source.name:
+    if last.asked.address != plain_address(source.name):
         raise UsageError(
             f"{settings.snapshots.dir} holds the jobs of {last.asked.server}",
             hint="--job reads a job again where it was read before",
