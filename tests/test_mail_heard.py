@@ -24,7 +24,7 @@ from mail_cases import (
 from msgspec.structs import replace
 
 from jmreport import pipeline
-from jmreport.errors import DeliveryError
+from jmreport.errors import DeliveryError, Exit
 from jmreport.mail import heard
 from jmreport.progress import SilentProgress
 from jmreport.settings import Settings, Team
@@ -257,6 +257,45 @@ def test_a_team_that_heard_of_nothing_for_weeks_is_told_what_pages_tell(tmp_path
             collect(tmp_path, ago, long_ago, job("a2", ago))
         send(told)
         assert subjects(boxes)[1:] == ["8 jobs"]
+
+
+def test_a_new_team_is_told_once_what_fails_already(tmp_path: Path) -> None:
+    """One that hears of changes alone; where nothing of it fails it waits for something to."""
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, ALL, port=boxes.port)
+        old = job("a1", 2, "Failed"), job("l1", 2, owner="li")
+        for ago in (2, 1):
+            collect(tmp_path, ago, *old)
+            send(told)
+        boxes.arrived.clear()
+        li = Team(name="li", to=("li@example.org",), labels={"owner": "li"}, send="on-change")
+        told = replace(told, teams=(CHANGE, li))
+        collect(tmp_path, 0, *old)
+        again = [send(told).exit, send(told, again=True).exit]
+        assert again == [Exit.DONE, Exit.DONE]
+        assert subjects(boxes) == ["0 new, 1 still failing of 1"] * 2
+        assert boxes.arrived[0].raw == boxes.arrived[1].raw
+        assert "This is the first mail to this team" in last(boxes)
+        collect(tmp_path, -1, *old)
+        send(told)
+        assert len(boxes.arrived) == 2
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_no_team_is_new_where_nobody_knows_what_any_heard(tmp_path: Path, *, lost: bool) -> None:
+    """Behind an update from before that was noted, and in a night that is told again."""
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, CHANGE, ALL, port=boxes.port)
+        for ago in (1, 0):
+            collect(tmp_path, ago, job("a1", 2, "Failed"))
+            if ago:
+                send(told)
+        if lost:
+            (tmp_path / "snapshots-mail/heard").unlink()
+        boxes.arrived.clear()
+        send(told)
+        send(told, again=True)
+        assert {arrived.to for arrived in boxes.arrived} == {ALL.to}
 
 
 def test_a_build_by_hand_does_not_take_the_news_from_pages_either(tmp_path: Path) -> None:

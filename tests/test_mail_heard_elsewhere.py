@@ -166,6 +166,17 @@ def test_a_task_sends_no_second_mail_of_a_run_that_another_one_told_of(tmp_path:
         assert len(boxes.arrived) == 2
 
 
+def test_a_new_team_is_told_once_what_fails_already_whichever_machine_tells_it(
+    tmp_path: Path,
+) -> None:
+    old = job("a1", 3, "Failed")
+    with Mailboxes() as boxes:
+        send(task(tmp_path, 2, old, port=boxes.port, team=ALL))
+        for ago in (1, 0):
+            send(task(tmp_path, ago, old, port=boxes.port))
+        assert subjects(boxes)[1:] == ["0 new, 1 still failing of 1"]
+
+
 def test_a_spool_that_knows_a_team_goes_by_its_own_word(tmp_path: Path) -> None:
     """Two machines with readers of their own share a mirror."""
     with Mailboxes() as boxes:

@@ -177,11 +177,12 @@ def test_a_job_that_no_snapshot_knows_cannot_be_read_again(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """However the server's address is written."""
     monkeypatch.chdir(tmp_path)
     with serve(Demo(now=NOW, jobs=50), port=0) as server:
-        common = ["--api-url", server.url, "--now", at(NOW)]
         if known:
-            assert main(["collect", "-q", *common]) == 0
+            assert main(["collect", "-q", "--api-url", server.url, "--now", at(NOW)]) == 0
+        common = ["--api-url", server.url.removesuffix("/api/v1"), "--now", at(NOW)]
         assert main(["build", "-q", "--job", "nobody", *common]) == (2 if known else 4)
     assert ("no job 'nobody' in snapshots" if known else "no snapshot") in capsys.readouterr().err
 

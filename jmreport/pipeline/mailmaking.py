@@ -89,13 +89,25 @@ class Making:
     ) -> tuple[Told, ...]:
         """What each team is told, and whether it is. By the team's name, `unsent` are mails, and
         `heard` the last runs of which it heard."""
+        before = {name for name, runs in heard.items() if {*runs} - {self.night}}
         return tuple(
-            self._night(team, unsent.get(team.name, ()), heard.get(team.name, ()))
+            self._night(
+                team,
+                unsent.get(team.name, ()),
+                heard.get(team.name, ()),
+                # Where nobody is known to have heard of anything, what they heard is not known.
+                untold=bool(before) and team.name not in before,
+            )
             for team in self.teams
         )
 
     def _night(
-        self, team: Team, unsent: tuple[mailviews.Unsent, ...], heard: Sequence[str]
+        self,
+        team: Team,
+        unsent: tuple[mailviews.Unsent, ...],
+        heard: Sequence[str],
+        *,
+        untold: bool,
     ) -> Told:
         from jmreport.render import mailsubjects, mailviews
 
@@ -110,6 +122,7 @@ class Making:
             handed=of.handed,
             unheard=of.unheard,
             others_lack=of.others_lack,
+            untold=untold,
         )
         return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 

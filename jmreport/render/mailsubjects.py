@@ -31,8 +31,16 @@ def wanted(night: Night, team: Team) -> bool:
         return True
     either = counts.missing + counts.stuck + counts.lapsed + counts.hidden + bool(night.handed)
     if team.send == "on-change":
-        return bool(counts.new + counts.fixed + either or report.previous is None)
+        first = report.previous is None or tells_what_fails(night, team)
+        return bool(counts.new + counts.fixed + either or first)
     return bool(counts.failing + either)
+
+
+def tells_what_fails(night: Night, team: Team) -> bool:
+    """Whether a team that hears of changes alone is told once what failed before it was there."""
+    report = night.report
+    failing = bool(report and report.previous and report.counts.failing)
+    return team.send == "on-change" and night.untold and failing
 
 
 def subject(night: Night, team: Team, zone: tzinfo) -> str:

@@ -19,7 +19,7 @@ from jmreport.render import (
     words,
 )
 from jmreport.render.guides import Guides
-from jmreport.render.mailsubjects import day
+from jmreport.render.mailsubjects import day, tells_what_fails
 from jmreport.render.mailviews import (
     Cause,
     Chart,
@@ -213,6 +213,11 @@ class Telling:
             yield f"This night’s pages are not there yet ({why}); what was there before still is."
         if report and not self.night.failed:
             yield from _broken(report, self.team)
+        if not self.night.failed and tells_what_fails(self.night, self.team):
+            yield (
+                "This is the first mail to this team, so that it knows what fails already. "
+                "The next comes when something changes."
+            )
         unheard = None if self.night.failed else self.night.unheard
         if report and report.previous and unheard:
             yield (

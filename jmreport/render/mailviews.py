@@ -51,7 +51,8 @@ class Night(Struct, frozen=True, kw_only=True):
     that is known is the team's, and `handed` which were handed to it, or to others. `unheard` is
     the run with which the page of this night compares, where no mail told the team of it: the
     report compares with one before it. `others_lack` says that something could not be read, be it
-    of other teams' jobs alone.
+    of other teams' jobs alone. `untold` says that the team heard of no night before, while
+    others did.
     """
 
     report: Report | None
@@ -63,6 +64,7 @@ class Night(Struct, frozen=True, kw_only=True):
     handed: Handed = Handed()
     unheard: Run | None = None
     others_lack: bool = False
+    untold: bool = False
 
     @property
     def at(self) -> datetime:
