@@ -55,7 +55,8 @@ class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A mail in the spool. `told` says that its end was told of and that nothing more is done."""
+    """A mail in the spool. `told` says that its end was told of and that nothing more is done;
+    `failed` that it tells of no run, since none came or none could be read."""
 
     team: str
     night: str
@@ -65,6 +66,7 @@ class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     made: datetime
     tries: int = 0
     told: bool = False
+    failed: bool = False
 
     @property
     def name(self) -> str:
@@ -195,7 +197,8 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
     """The last runs of which each team has heard, oldest first, or that were no news to it.
 
     None of a team that never did, and of no team where that cannot be read: a mail then compares
-    with the run before. Where a mail was kept and its maker was killed, the mail itself says so.
+    with the run before. Where a mail was kept and its maker was killed, the mail itself says so;
+    one that tells of no run leaves all news to the next.
     """
     known = _heard(root)
     if not known:
@@ -203,7 +206,7 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
     # What cannot be read of the mails is for those to say who send them.
     with suppress(JmreportError):
         for parcel in parcels(root):
-            before = known.get(parcel.team)
+            before = None if parcel.failed else known.get(parcel.team)
             if before and run_order(parcel.night) > run_order(before[-1]):
                 known[parcel.team] = (*before, parcel.night)
     return known

@@ -297,11 +297,15 @@ def _snapshots(settings: Settings) -> Iterator[Finding]:
     """Whether they can be read, where there are any, and hold nothing that --demo left there:
     on either no real night goes on."""
     from jmreport.pipeline import keeping
-    from jmreport.snapshots import FORMAT
+    from jmreport.snapshots import FORMAT, check_place
 
-    if not Path(settings.snapshots.dir, FORMAT).exists():
-        return  # the next run makes it
+    place = Path(settings.snapshots.dir)
+    if place.exists() and not place.is_dir():
+        return  # said of its folder
     try:
+        check_place(place)
+        if not (place / FORMAT).exists():
+            return  # the next run makes it
         with keeping.open_store(settings, create=False) as store:
             store.look()
             if settings.api.url is not None:

@@ -70,7 +70,8 @@ class Making:
             raise SnapshotError(
                 f"no run in {settings.snapshots.dir}", hint="run `jmreport collect` first"
             )
-        self.night = run_id(now) if failed else self.runs[-1].id
+        # A run of this very moment may still come, tried once more: its mail is another.
+        self.night = f"{run_id(now)}-failed" if failed else self.runs[-1].id
         # A night that failed has a run where it was begun, and only its end could not be kept.
         before = [run for run in self.runs if run.id != self.night]
         self.previous = before[-1].id if before else ""
@@ -123,6 +124,7 @@ class Making:
             unheard=of.unheard,
             others_lack=of.others_lack,
             untold=untold,
+            unhanded=self.reports.damaged if self.reports else "",
         )
         return Told(team=team, night=night, due=mailsubjects.wanted(night, team))
 
@@ -211,6 +213,8 @@ class _Reports:
         self._runs = tuple(runs[: newest + 1])
         self._made: dict[tuple[frozenset[str], tuple[tuple[str, str], ...]], _OfTeam] = {}
         self._handed: dict[tuple[str, str], tuple[Relabelled, ...]] = {}
+        #: Why nobody knows which jobs were handed to other teams; "" where that is known.
+        self.damaged = ""
         self._verdicts: dict[frozenset[str], Verdicts] = {}
 
     def of(self, team: Team, heard: Sequence[str]) -> _OfTeam:
@@ -270,11 +274,14 @@ class _Reports:
             return ()
         before, now = (run.id for run in usable)
         if (before, now) not in self._handed:
-            self._handed[before, now] = analysis.relabelled(
-                (row for _, row in self._store.rows(before)),
-                (row for _, row in self._store.rows(now)),
-                self._store,
-            )
+            try:
+                self._handed[before, now] = analysis.relabelled(
+                    (row for _, row in self._store.rows(before)),
+                    (row for _, row in self._store.rows(now)),
+                    self._store,
+                )
+            except SnapshotError as error:  # a list is damaged, and only this is told by it
+                self._handed[before, now], self.damaged = (), error.message
         return self._handed[before, now]
 
     def _past(self, runs: Sequence[Run]) -> tuple[NightSummary, ...]:

@@ -9,22 +9,15 @@ delivered by the next one, before that asks for anything new.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from jmreport.errors import (
-    Exit,
-    JmreportError,
-    LockedError,
-    SnapshotError,
-    StoppedError,
-    UsageError,
-    first,
-)
+from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, UsageError, first
 from jmreport.pipeline.heartbeat import Beating, Heartbeat
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.rendering import check_executor
@@ -62,38 +55,46 @@ def nightly(
         _check_demo(settings)
     until = None if within is None else time.monotonic() + within.total_seconds()
     heart = Heartbeat(_path(settings.nightly.heartbeat), clock)
-    ours, why = False, ""
+    beating = Beating(progress, heart)
+    why = ""
     try:
         with open_store(settings, create=True) as store:
             root = store.root
-        with account(root, now) as kept:
-            ours = True
+        with account(root, now) as kept, _told_if_it_stops(heart):
             heart.beat("running", step="begin")
-            night = _Night(
-                settings, kept, now, environ, Beating(progress, heart), workers, executor, clock
-            )
+            night = _Night(settings, kept, now, environ, beating, workers, executor, clock)
             outcome = night.whole(source, until)
             if night.told:
                 kept.end()
             if kept.trouble:
                 outcome = _also(outcome, kept.trouble.message, kept.trouble.hint)
-    except KeyboardInterrupt as stop:
-        heart.beat("ended", exit=int(Exit.INTERRUPTED))
-        raise StoppedError(
-            "stopped", hint="run it again: what was built is delivered first"
-        ) from stop
-    except (UsageError, LockedError, StoppedError) as error:
-        if ours:  # else another night is at work, and it beats
-            heart.beat("ended", exit=int(error.code), why=error.message)
+    except (UsageError, LockedError, StoppedError):
         raise
     except JmreportError as error:
-        why, outcome = error.message, _untold(settings, error, now, environ, progress)
+        why = error.message
+        with _told_if_it_stops(heart):
+            outcome = _untold(settings, error, now, environ, beating)
     more = {"why": why} if why else {"run": outcome.run.id if outcome.run else ""}
     heart.beat("ended", exit=int(outcome.exit), **more)
     if heart.trouble:
         # The watchdog will bark; the report is where it belongs.
         outcome = _also(outcome, f"heartbeat: {heart.trouble}", "nightly.heartbeat names it")
     return outcome
+
+
+@contextmanager
+def _told_if_it_stops(heart: Heartbeat) -> Iterator[None]:
+    """A night that somebody stops, or that cannot go on, says so to its watchdog."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        heart.beat("ended", exit=int(Exit.INTERRUPTED))
+        raise StoppedError(
+            "stopped", hint="run it again: what was built is delivered first"
+        ) from stop
+    except JmreportError as error:
+        heart.beat("ended", exit=int(error.code), why=error.message)
+        raise
 
 
 def _untold(
@@ -260,25 +261,15 @@ class _Night:
     def _mail(self, failed: str) -> Outcome:
         from jmreport.pipeline import mail
 
-        def of(failed: str) -> Outcome:
-            return mail(
-                self._settings,
-                now=self._now,
-                failed=failed,
-                pages_lack=self._pages_lack,
-                unattended=True,
-                environ=self._environ,
-                progress=self._progress,
-            )
-
-        try:
-            return of(failed)
-        except SnapshotError as error:
-            if failed:
-                raise
-            # What was read cannot be told of, as a file of an earlier run is damaged.
-            lack, told = _lacking("mail", error), of(error.message)
-        return Outcome(exit=first(lack.exit, told.exit), summary=(*lack.summary, *told.summary))
+        return mail(
+            self._settings,
+            now=self._now,
+            failed=failed,
+            pages_lack=self._pages_lack,
+            unattended=True,
+            environ=self._environ,
+            progress=self._progress,
+        )
 
     def _prune(self) -> Outcome:
         from jmreport.pipeline import prune

@@ -97,6 +97,7 @@ class Sending:
         parcel = post.Parcel(
             team=team.name,
             night=making.night,
+            failed=making.failed is not None,
             sender=making.sender.address,
             subject=letter.subject,
             recipients=tuple(

@@ -104,7 +104,7 @@ def _render(
             wanted = [run.id for run in runs if run.usable and (over or run is not newest)]
             past, told = _nights(settings, wanted, store, guidance)
             runs, state = (*store.pruned(), *runs), store.told()
-            unknown = _unknown(settings, runs)
+            unknown = tuple(_unknown(settings, runs))
             history = analysis.GrowingBeneath(store)
             made_with = sealing.made_with(settings)
             with kept.settled(Path(settings.site.dir), made_with, state, history) as before:
@@ -141,7 +141,6 @@ def _render(
             *guidance.mistakes,
             *promises.mistakes(settings.slo, report),
             *following.advice(report),
-            *unknown,
             *_unlisted(Path(settings.site.dir), runs),
             *stopped,
         )
@@ -171,7 +170,7 @@ def _render(
         line = f"{made}: {written.rewritten} files written, {written.unchanged} were there"
         return Outcome(summary=(line,), run=newest)
     line = _line(settings, pages=written.pages, rewritten=written.rewritten)
-    return Outcome(exit=code, summary=(line, *lines), run=newest)
+    return Outcome(exit=code, summary=(line, *unknown, *lines), run=newest)
 
 
 def _line(settings: Settings, *, pages: int, rewritten: int) -> str:

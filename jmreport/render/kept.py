@@ -196,15 +196,19 @@ def named(site_dir: Path, runs: Collection[str]) -> frozenset[str]:
 
 
 def nights_beyond(site_dir: Path, runs: Sequence[str]) -> tuple[str, ...]:
-    """Runs whose nights the site told, that are none of these and were not pruned before them."""
-    told = [run for run, _ in night_bodies(Files(site_dir).own / NAME)]
-    return beyond(told, runs)
+    """The runs of nights that have a page, but for these `runs` and those before the oldest.
 
-
-def beyond(told: Iterable[str], runs: Sequence[str]) -> tuple[str, ...]:
-    """The runs of nights that were told, but for these `runs` and those before the oldest."""
+    What a night told stays kept: should its run come back, it is told as it was.
+    """
+    files = Files(site_dir)
     known, oldest = frozenset(runs), min(map(run_order, runs))
-    return tuple(run for run in told if run not in known and run_order(run) > oldest)
+    return tuple(
+        run
+        for run, _ in night_bodies(files.own / NAME)
+        if run not in known
+        and run_order(run) > oldest
+        and files.size(addresses.night(run)) is not None
+    )
 
 
 def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tuple[int, int]:

@@ -226,6 +226,9 @@ class Telling:
                 f"compares with that of {_when(unheard.now, self.zone)}, of which this team was "
                 "not told."
             )
+        if self.night.unhanded and not self.night.failed:
+            why = words.cut_middle(self.night.unhanded, 200)
+            yield f"Which failed jobs were handed to other teams is not known ({why})."
         for mail in self.night.unsent:
             # What was new then is new to whoever reads this.
             said = words.cut_end(mail.subject.partition(": ")[2], 160)

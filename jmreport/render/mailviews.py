@@ -52,7 +52,7 @@ class Night(Struct, frozen=True, kw_only=True):
     the run with which the page of this night compares, where no mail told the team of it: the
     report compares with one before it. `others_lack` says that something could not be read, be it
     of other teams' jobs alone. `untold` says that the team heard of no night before, while
-    others did.
+    others did, and `unhanded` why nobody knows which jobs were handed to other teams.
     """
 
     report: Report | None
@@ -65,6 +65,7 @@ class Night(Struct, frozen=True, kw_only=True):
     unheard: Run | None = None
     others_lack: bool = False
     untold: bool = False
+    unhanded: str = ""
 
     @property
     def at(self) -> datetime:

@@ -214,7 +214,6 @@ class _Site:
             self.job_pages.new(self.looking.contexts(contexts), wanted, step)
         if self.report.pruned:
             self._forget_pruned()
-        self._forget_unknown()
         self._plan()
         new, old = self._to_make()
         with (
@@ -278,11 +277,6 @@ class _Site:
         # Jobs go with a prune, behind which each is looked at.
         jobs = self.ledger.jobs_gone() if self.looking.whole else frozenset[str]()
         self.going = jobs.union(lasting, nights.values(), diffs)
-
-    def _forget_unknown(self) -> None:
-        """Forgets nights whose runs are not there any more, and were not pruned either."""
-        for run in kept.beyond(self.ledger.nights(), [run.id for run in self.report.runs]):
-            self.ledger.forget_night(run)
 
     def _is_there(self, address: str) -> bool:
         return address not in self.going and self.files.size(address) is not None

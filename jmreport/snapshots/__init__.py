@@ -7,7 +7,7 @@ from jmreport.snapshots.pruning import Pruned
 from jmreport.snapshots.redaction import Nothing, Redaction
 from jmreport.snapshots.replay import replay
 from jmreport.snapshots.runs import read_records
-from jmreport.snapshots.store import Store
+from jmreport.snapshots.store import Store, check_place
 from jmreport.snapshots.writing import RunWriter
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Shard",
     "Store",
     "check",
+    "check_place",
     "parts",
     "read_records",
     "replay",

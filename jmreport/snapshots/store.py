@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from jmreport.errors import JmreportError, SnapshotError
+from jmreport.errors import JmreportError, SnapshotError, UsageError
 from jmreport.records import SNAPSHOT_FORMAT, Asked, Entry, Measure, Record, Run, RunState, run_id
 from jmreport.remembered import StoreState
 from jmreport.snapshots import (
@@ -544,22 +544,29 @@ class Store:
         lock.release()
 
 
-def _create(root: Path) -> None:
-    """Make a store where there is none, in a folder that is new, empty, or half made."""
+def check_place(root: Path) -> None:
+    """Raises UsageError for a folder in which no store can be made, since it holds other files."""
     if root.exists() and not root.is_dir():
-        raise JmreportError(f"{root} is not a folder", hint="name a folder with --snapshots")
-    files.make_directory(root, parents=True)
-    if (root / FORMAT).exists():
+        raise UsageError(f"{root} is not a folder", hint="name a folder with --snapshots")
+    if not root.exists() or (root / FORMAT).exists():
         return
     try:
         others = [path for path in root.iterdir() if not _of_a_store(path)]
     except OSError as error:
         raise files.failed(root, error) from error
     if others:
-        raise JmreportError(
+        raise UsageError(
             f"{root} holds other files ({others[0].name}) and no snapshots",
             hint="name a new or empty folder with --snapshots",
         )
+
+
+def _create(root: Path) -> None:
+    """Make a store where there is none, in a folder that is new, empty, or half made."""
+    check_place(root)
+    files.make_directory(root, parents=True)
+    if (root / FORMAT).exists():
+        return
     try:
         files.make_directory(root / runs.RUNS)
         files.write(root / FORMAT, msgspec.json.encode(Format(SNAPSHOT_FORMAT, _ABOUT)) + b"\n")
