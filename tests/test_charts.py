@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
@@ -199,6 +200,27 @@ def test_what_draws_is_loaded_without_its_help_and_left_as_it_was() -> None:
         [sys.executable, "-c", asked], check=True, capture_output=True, text=True
     ).stdout
     assert said.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
+def test_no_mark_is_made_that_nobody_sees(
+    monkeypatch: pytest.MonkeyPatch, chart: charts.Chart
+) -> None:
+    """The library makes four for each axes, in a quarter of a chart's time; others have them."""
+    from matplotlib.axis import Tick
+    from matplotlib.figure import Figure
+
+    made: list[Tick] = []
+    make = Tick.__init__
+
+    def counted(self: Tick, *given: Any, **options: Any) -> None:
+        made.append(self)
+        make(self, *given, **options)
+
+    monkeypatch.setattr(Tick, "__init__", counted)
+    plotting.draw(chart)
+    assert not made
+    assert len(Figure().add_axes((0, 0, 1, 1)).xaxis.majorTicks) == 1
 
 
 def test_a_drawing_is_kept_until_nobody_wants_it(tmp_path: Path) -> None:

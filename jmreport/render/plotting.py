@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jmreport.render.bands import outside
@@ -46,7 +45,7 @@ def load() -> None:
 
 
 @contextmanager
-def _replaced(module: ModuleType, name: str, by: Any) -> Iterator[None]:
+def _replaced(module: object, name: str, by: Any) -> Iterator[None]:
     before = getattr(module, name)
     setattr(module, name, by)
     try:
@@ -153,8 +152,8 @@ def _days(figure: "Figure", chart: Days) -> dict[str, str]:
     figure.set_size_inches(width, 3.3)
     left, right = 46 / (72 * width), 74 / (72 * width)
     bars = chart.bars
-    above = figure.add_axes((left, 0.57, 1 - left - right, 0.33))
-    below = figure.add_axes((left, 0.11, 1 - left - right, 0.24))
+    above = _axes(figure, (left, 0.57, 1 - left - right, 0.33))
+    below = _axes(figure, (left, 0.11, 1 - left - right, 0.24))
     failed = [bar.failed for bar in bars]
     aborted = [bar.aborted for bar in bars]
     labels: dict[str, str] = {}
@@ -294,7 +293,7 @@ def _say_highest(axes: "Axes", values: Sequence[int]) -> None:
 
 def _rates(figure: "Figure", chart: Rates) -> dict[str, str]:
     figure.set_size_inches(5.4, 2.5)
-    axes = figure.add_axes((0.115, 0.13, 0.84, 0.68))
+    axes = _axes(figure, (0.115, 0.13, 0.84, 0.68))
     percents = [None if rate is None else 100 * rate for rate in chart.rates]
     highest = max((rate for rate in percents if rate is not None), default=0.0)
     if chart.band:
@@ -320,7 +319,7 @@ def _last_dot(axes: "Axes", place: float, value: float, unusual: bool) -> None:
 
 def _durations(figure: "Figure", chart: Durations) -> dict[str, str]:
     figure.set_size_inches(5.4, 2.5)
-    axes = figure.add_axes((0.115, 0.13, 0.84, 0.68))
+    axes = _axes(figure, (0.115, 0.13, 0.84, 0.68))
     longest = max((run.seconds for run in chart.runs), default=0.0)
     size, unit = _unit(max(longest, chart.band[1] if chart.band else 0.0))
     if chart.band:
@@ -349,6 +348,8 @@ def _durations(figure: "Figure", chart: Durations) -> dict[str, str]:
 
 
 def _flow(figure: "Figure", chart: Flow) -> dict[str, str]:
+    from matplotlib.patches import StepPatch
+
     width = _WIDTHS[chart.width]
     figure.set_size_inches(width, 6.2)
     left, right = 46 / (72 * width), 10 / (72 * width)
@@ -359,12 +360,14 @@ def _flow(figure: "Figure", chart: Flow) -> dict[str, str]:
     ]
     steps = len(chart.running)
     for place, (title, numbers, colour) in enumerate(levels):
-        axes = figure.add_axes((left, 0.785 - 0.243 * place, 1 - left - right, 0.155))
-        axes.stairs(numbers, range(steps + 1), fill=True, color=INK[colour], linewidth=0)
+        axes = _axes(figure, (left, 0.785 - 0.243 * place, 1 - left - right, 0.155))
+        # What `axes.stairs` does, but for looking how far each step makes its axes reach.
+        edges = range(steps + 1)
+        axes.add_artist(StepPatch(numbers, edges, fill=True, facecolor=INK[colour], linewidth=0))
         _dress(axes, title, max(numbers, default=0))
         axes.set_xlim(0, steps)
         _rule(axes, chart.ticks)
-    last = figure.add_axes((left, 0.056, 1 - left - right, 0.155))
+    last = _axes(figure, (left, 0.056, 1 - left - right, 0.155))
     _waits(last, chart.waits)
     last.set_xlim(0, steps)
     _rule(last, chart.ticks)
@@ -405,6 +408,17 @@ def _waits(axes: "Axes", waits: Sequence[tuple[float, float] | None]) -> None:
 
 
 # --- what all share ----------------------------------------------------------------------------
+
+
+def _axes(figure: "Figure", place: tuple[float, float, float, float]) -> "Axes":
+    """Axes at a place of the figure, without the library's marks.
+
+    To make four marks that nobody sees takes the greater part of what axes take.
+    """
+    from matplotlib.axis import Axis
+
+    with _replaced(Axis, "majorTicks", ()), _replaced(Axis, "minorTicks", ()):
+        return figure.add_axes(place)
 
 
 def _dress(axes: "Axes", title: str, highest: float, *, unit: str = "", least: float = 4) -> None:
