@@ -4,6 +4,7 @@ A test that needs what this machine lacks says so in a plain line and is skipped
 JMREPORT_TESTS_COMPLETE=1, as in CI, it fails instead.
 """
 
+import fcntl
 import ipaddress
 import os
 import shutil
@@ -11,7 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -99,6 +100,26 @@ def in_memory() -> None:
 
 if "TMPDIR" not in os.environ:
     in_memory()
+
+# Modules are kept compiled, as they are for who installs jmreport: where that is switched off, each
+# start of the program compiles all of it, and each worker all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """One worker compiles the tests, which the others then find compiled: all would begin at once
+    with the same."""
+    folder = os.open(Path(__file__).parent, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(folder, fcntl.LOCK_SH)
+        return (yield)
+    finally:
+        os.close(folder)
 
 
 @pytest.hookimpl(optionalhook=True)
