@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import pytest
 from doses import dose
 from hypothesis import settings
+from planted import Planted
 
 # Single times are noise: on a busy machine a law that holds must not fail for being slow.
 settings.register_profile("jmreport", deadline=None, max_examples=dose(100))
@@ -179,6 +180,12 @@ def drawings(session_folder: Path) -> Iterator[None]:
 
     with drawn_once(session_folder / "drawings"):
         yield
+
+
+@pytest.fixture(scope="session")
+def planted(session_folder: Path) -> Planted:
+    """Stores of planted nights."""
+    return Planted(session_folder / "planted")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""Causes: a page for each that lasts, what its jobs share, and what is known of it."""
+"""Causes: a page for each that lasts, what its jobs share, what is known of it, and how long it is
+there already."""
 
 import json
 import re
@@ -377,6 +378,23 @@ def test_a_failed_jobs_page_leads_to_its_cause(folder: Path) -> None:
     link = f'<a href="../{swap(folder)}">Jobs with the same cause</a>'
     pages = (folder / "site/jobs").glob("*-????????.html")
     assert sum(link in path.read_text() for path in pages) == 7
+
+
+def test_the_overview_counts_the_nights_and_names_the_last_success(folder: Path) -> None:
+    overview = read(folder, "index.html")
+    assert '7 nights</span><span class="sub">last success 3 Nov 18:19</span>' in overview
+
+
+def test_a_failed_jobs_page_leads_to_its_last_success_and_the_run_before(folder: Path) -> None:
+    pages = [path.read_text() for path in (folder / "site/jobs").glob("*-????????.html")]
+    told = [
+        page
+        for page in pages
+        if ">Jobs with the same cause</a>. 7 failures in a row, since " in page
+    ]
+    assert len(told) == 1
+    assert '">Last success</a>: ' in told[0]
+    assert '" rel="prev">Run before</a>' in told[0]
 
 
 def test_failures_without_a_message_are_called_so_on_every_list(tmp_path: Path) -> None:

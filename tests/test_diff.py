@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from planted import Planted
 from snapshot_cases import NOW, opened, record, write_run
 
 from jmreport import analysis, differing
@@ -488,13 +489,11 @@ def test_long_lists_name_the_first_and_say_how_many_more() -> None:
 
 
 def test_a_task_that_became_slow_is_named_with_both_medians(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, planted: Planted, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The planted nights' slow task; read backwards it became faster."""
+    planted.into(tmp_path / "snapshots", 10)
     with chdir(tmp_path):
-        args = ["collect", "-q", "--demo", "--nights", "10", "--now", "2026-11-12T02:14:00Z"]
-        assert main(args) == Exit.DONE
-        shutil.rmtree("site", ignore_errors=True)
         forth = diff(capsys, "latest~2", "latest~1", "-q")
         back = diff(capsys, "latest~1", "latest~2", "-q")
     assert "slower tasks: 1 (medians A -> B)\n" in forth

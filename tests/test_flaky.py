@@ -1,7 +1,6 @@
-"""Flaky work, and how long work fails already: as numbers, on the overview and on a job's page."""
+"""Flaky work, and how long work fails already, as numbers."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from analysis_cases import HOUR, job, night, runs
@@ -10,8 +9,6 @@ from hypothesis import strategies as st
 
 from jmreport import analysis
 from jmreport.analysis.flaky import Flakiness, flakiness
-from jmreport.cli import main
-from jmreport.errors import Exit
 from jmreport.history import Held
 from jmreport.records import Entry, Run
 from jmreport.report import Report
@@ -183,34 +180,3 @@ def test_failures_in_a_row_are_those_up_to_the_job_itself(letters: str) -> None:
         assert other
         assert not (other.mended and other.failures)
         assert other.mended in (0, one.failures)
-
-
-# Pages.
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine nights with planted stories."""
-    folder = tmp_path_factory.mktemp("flaky")
-    args = ["build", "-q", "--demo", "--nights", "9", "--now", "2026-11-11T02:14:00Z"]
-    args += ["--timeframe", "HOURS_24"]
-    places = ["--site", str(folder / "site"), "--snapshots", str(folder / "snapshots")]
-    assert main([*args, *places]) == Exit.DONE
-    return folder / "site"
-
-
-def test_the_overview_counts_the_nights_and_names_the_last_success(site: Path) -> None:
-    overview = (site / "index.html").read_text()
-    assert '7 nights</span><span class="sub">last success 3 Nov 18:19</span>' in overview
-
-
-def test_a_failed_jobs_page_leads_to_its_last_success_and_the_run_before(site: Path) -> None:
-    pages = [path.read_text() for path in (site / "jobs").glob("*-????????.html")]
-    told = [
-        page
-        for page in pages
-        if ">Jobs with the same cause</a>. 7 failures in a row, since " in page
-    ]
-    assert len(told) == 1
-    assert '">Last success</a>: ' in told[0]
-    assert '" rel="prev">Run before</a>' in told[0]

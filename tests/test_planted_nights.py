@@ -10,13 +10,14 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import pytest
+from planted import LAST, NIGHTS, OUTAGE, PARTIAL, Planted, end_of
 
 from jmreport.analysis import measure, summarise
 from jmreport.cli import main
@@ -26,9 +27,7 @@ from jmreport.records import JobRow, Measure
 from jmreport.render import addresses
 from jmreport.snapshots import Store
 
-LAST = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-NIGHTS = 21
-OUTAGE, WAVE, PARTIAL = 6, 11, 12
+WAVE = 11
 WORKFLOWS = {
     "ancestry_pca",
     "cnv_somatic",
@@ -81,10 +80,6 @@ def planted() -> set[tuple[int, Key, str]]:
     return told
 
 
-def end_of(night: int) -> datetime:
-    return LAST + timedelta(days=night - NIGHTS)
-
-
 def run_of(night: int) -> str:
     return f"{end_of(night):%Y%m%dT%H%M%SZ}"
 
@@ -118,14 +113,16 @@ def build(folder: Path, command: str, nights: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Built as far as the partial night, and then on to the last."""
+def site(tmp_path_factory: pytest.TempPathFactory, planted: Planted) -> Site:
+    """Made as far as the partial night, and then on to the last."""
     folder = tmp_path_factory.mktemp("planted")
-    assert build(folder, "build", PARTIAL) == Exit.INCOMPLETE
-    shutil.copytree(
-        folder / "site", folder / "partial", ignore=shutil.ignore_patterns("jobs", ".jmreport")
-    )
-    assert build(folder, "build", NIGHTS) == Exit.DONE
+    for nights, done in ((PARTIAL, Exit.INCOMPLETE), (NIGHTS, Exit.DONE)):
+        planted.into(folder / "snapshots", nights)
+        with chdir(folder):
+            assert main(["render", "-q"]) == done
+        if nights == PARTIAL:
+            without = shutil.ignore_patterns("jobs", ".jmreport")
+            shutil.copytree(folder / "site", folder / "partial", ignore=without)
     with Store(folder / "snapshots", summarise=summarise) as store:
         rows = {entry.row.id: entry.row for entry in store.entries()}
     return Site(folder, rows)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from planted import OUTAGE, Planted
 from site_cases import entries, report, runs
 
 from jmreport.cli import main
@@ -22,12 +23,10 @@ from jmreport.settings import Prices, Settings
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, planted: Planted) -> Path:
     """Six planted nights: the last is that of the outage, in which many tasks failed."""
     folder = tmp_path_factory.mktemp("prices")
-    with chdir(folder):
-        args = ["--demo", "--nights", "6", "--now", "2026-11-08T02:14:00Z"]
-        assert main(["collect", "-q", *args]) == Exit.DONE
+    planted.into(folder / "snapshots", OUTAGE)
     return folder
 
 
