@@ -60,8 +60,8 @@ from jmreport.settings import Publish, Settings
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two nights of one site: `0` and `1`."""
-    return publishing.sites(tmp_path_factory.mktemp("sites"))
+    """Two nights of one site: `0` and `1`, as small as that three files of the first go."""
+    return publishing.sites(tmp_path_factory.mktemp("sites"), jobs=1, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -314,11 +314,13 @@ def test_another_order_would_be_found(
     assert reader.dead
 
 
-@pytest.mark.parametrize("changes", [1, 2, 20, 50])
+@pytest.mark.parametrize("changes", [1, 2, 20, 40])
 def test_a_network_that_is_gone_ends_with_5_and_the_next_run_goes_on(
     sites: Path, changes: int
 ) -> None:
-    assert publishing.stops(sites, [changes]).faults == []
+    tally = publishing.stops(sites, [changes])
+    assert tally.faults == []
+    assert tally.numbers["ended with 5"] == 1
 
 
 def test_a_dry_run_takes_what_a_first_publishing_had_made_for_ours(gcs: Gcs, sites: Path) -> None:
@@ -347,7 +349,7 @@ def test_of_eight_at_once_one_publishes_and_seven_say_so(sites: Path) -> None:
     assert (tally.numbers["won"], tally.numbers["locked out"]) == (1, 7)
 
 
-@pytest.mark.parametrize("changes", [3, 40])
+@pytest.mark.parametrize("changes", [3, 30])
 def test_a_killed_run_is_taken_over_and_finished(sites: Path, changes: int) -> None:
     tally = publishing.kills(sites, [changes])
     assert tally.faults == []
@@ -423,7 +425,7 @@ def test_atomically_readers_see_one_build_or_the_other(gcs: Gcs, sites: Path) ->
     publish(gcs, sites / "0", atomic=True)
     [first] = builds(gcs)
     said = publish(gcs, sites / "1", hours=24, atomic=True).summary[0]
-    assert int(re.findall(r"(\d+) copied", said)[0]) > 20
+    assert int(re.findall(r"(\d+) copied", said)[0]) > 10
     assert list(faults_of(gcs, sites / "0", build=first)) == []
     [second] = builds(gcs) - {first}
     assert list(faults_of(gcs, sites / "1", build=second)) == []

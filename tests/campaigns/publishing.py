@@ -47,11 +47,11 @@ class Tally:
         self.faults += other.faults
 
 
-def sites(folder: Path) -> Path:
-    """A folder with two nights of one site, `0` and `1`."""
-    write_night(folder / "0", 0)
+def sites(folder: Path, *, jobs: int = 4, seed: int = 7) -> Path:
+    """A folder with two nights of one site, `0` and `1`; the first is of so many jobs."""
+    write_night(folder / "0", 0, jobs=jobs, seed=seed)
     shutil.copytree(folder / "0", folder / "1")
-    write_night(folder / "1", 1)
+    write_night(folder / "1", 1, jobs=jobs, seed=seed)
     return folder
 
 
