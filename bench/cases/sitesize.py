@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import allure, corpus, programs
-from bench.commands import cold, filled, put_aside, remove_aside
+from bench.commands import cold, filled, put_aside, remove_aside, render
 from bench.measuring import Side, Spent, alternating, ratio, run
 from bench.rows import Row, kb, mb, missing, runs_of, seconds
 from bench.sizes import Size
@@ -22,7 +22,10 @@ def beside_allure(size: Size, work: Path) -> Iterable[Row]:
     where, folder = filled(work / "jobs", size.jobs), work / "allure"
     sides: dict[str, Side] = {"jmreport": lambda weigh: cold(where, weigh=weigh)}
     command = programs.allure()
-    if command:
+    if not command:
+        # Nobody asks how long it takes: what another case made is taken.
+        sides["jmreport"] = lambda weigh: render(where, weigh=weigh)
+    else:
         allure.write(corpus.many(size.jobs), folder / "results", detail=True)
         sides["Allure"] = partial(_allure, command, folder)
     found = alternating(sides, size.runs)
