@@ -139,7 +139,7 @@ def test_the_same_night_rendered_twice_changes_no_byte(settings: Settings) -> No
 
     It need not be told what the collecting was told: whom to ask, for which time frame.
     """
-    demo = Demo(now=NOW, jobs=100)
+    demo = Demo(now=NOW, jobs=40)
     with serve(demo, port=0) as server:
         server.start()
         told = replace(settings, api=Api(url=server.url), collect=Collect(timeframe="HOURS_24"))
@@ -152,7 +152,7 @@ def test_the_same_night_rendered_twice_changes_no_byte(settings: Settings) -> No
 
 def test_one_process_and_two_write_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
     """How the work is divided never shows."""
-    demo = Demo(now=NOW, jobs=100)
+    demo = Demo(now=NOW, jobs=40)
     with serve(demo, port=0) as server:
         server.start()
         build(settings, server.url)
@@ -169,7 +169,7 @@ def test_each_time_frame_builds_and_holds_its_jobs(settings: Settings, frame: An
         site=settings.site, snapshots=settings.snapshots, collect=Collect(timeframe=frame)
     )
     # There are some within an hour where there are 400 in five weeks.
-    demo = Demo(now=NOW, jobs=60 if frame in ("DAYS_7", "DAYS_30", "ALL_TIME") else 400)
+    demo = Demo(now=NOW, jobs=30 if frame in ("DAYS_7", "DAYS_30", "ALL_TIME") else 400)
     with serve(demo, port=0) as server:
         server.start()
         build(wish, server.url)
@@ -181,7 +181,7 @@ def test_each_time_frame_builds_and_holds_its_jobs(settings: Settings, frame: An
 
 def test_a_server_that_is_gone_leaves_the_site_as_it_was(settings: Settings) -> None:
     """Exit 4, nothing touched; the next page tells of the night that brought nothing."""
-    demo = Demo(now=NOW, jobs=100)
+    demo = Demo(now=NOW, jobs=30)
     with serve(demo, port=0) as server:
         server.start()
         url = server.url
@@ -192,7 +192,7 @@ def test_a_server_that_is_gone_leaves_the_site_as_it_was(settings: Settings) -> 
     assert gone.value.code == Exit.NOTHING_USABLE
     assert gone.value.hint
     assert bytes_of(settings.site.dir) == before
-    with serve(Demo(now=NOW + timedelta(days=2), jobs=100), port=0) as server:
+    with serve(Demo(now=NOW + timedelta(days=2), jobs=30), port=0) as server:
         server.start()
         outcome = build(settings, server.url, NOW + timedelta(days=2))
     assert outcome.exit == Exit.DONE
@@ -321,7 +321,7 @@ class Emptied:
 
 def test_a_list_that_is_suddenly_empty_never_replaces_a_good_page(settings: Settings) -> None:
     """Jobs known to be in the window cannot have been unsubmitted."""
-    demo = Demo(now=NOW, jobs=100)
+    demo = Demo(now=NOW, jobs=30)
     with serve(demo, port=0) as server:
         server.start()
         build(settings, server.url)

@@ -51,7 +51,7 @@ def test_one_job_is_read_again_and_the_verdict_stays_that_of_the_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    demo = Demo(now=NOW, jobs=120)
+    demo = Demo(now=NOW, jobs=60)
     with serve(demo, port=0) as server:
         common = ["--api-url", server.url, "--workers", "1"]
         assert main(["build", "-q", "--now", at(NOW), *common]) == 0
@@ -147,7 +147,7 @@ def test_new_labels_of_a_finished_job_are_on_its_page(
 ) -> None:
     """Also where the list is slow to show them, as Cromwell's is."""
     monkeypatch.chdir(tmp_path)
-    with serve(Demo(now=NOW, jobs=200, like="cromwell"), port=0) as server:
+    with serve(Demo(now=NOW, jobs=60, like="cromwell"), port=0) as server:
         common = ["--api-url", server.url, "--workers", "1", "--now", at(NOW)]
         assert main(["build", "-q", *common]) in (0, 3)
         job = next(each for each, row in rows().items() if row["status"] == "Succeeded")
