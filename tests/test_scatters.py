@@ -216,8 +216,8 @@ def test_a_shard_without_a_start_of_its_own_takes_that_of_its_first_event() -> N
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read in /proc")
 def test_a_wide_scatter_is_many_pages_below_a_megabyte(tmp_path: Path) -> None:
     """A small dose of `python -m tests.campaigns.scatter 10187`."""
-    found = scatter.weigh(tmp_path, shards=1_200)
+    found = scatter.weigh(tmp_path, shards=600)
     assert found.code == 0, (tmp_path / "log").read_text()
-    assert found.shard_pages >= 6
+    assert found.shard_pages >= 3
     assert found.largest[1] < scatter.MOST_PAGE
     assert 0 < found.memory < scatter.MOST_MEMORY
