@@ -49,7 +49,14 @@ BROKEN = r"""() => {
     range.setEnd(text, at + 1);
     return range.getClientRects()[0]?.top;
   };
+  // What stands on one line breaks nowhere; only the rest is looked at sign by sign.
+  const oneLine = (text, from, to) => {
+    range.setStart(text, from);
+    range.setEnd(text, to);
+    return range.getClientRects().length < 2;
+  };
   const breaks = (text, from, to, behind) => {
+    if (oneLine(text, from, to)) return false;
     for (let at = from + 1; at < to; at++)
       if (top(text, at) > top(text, at - 1) + 4 && !behind.test(text.data[at - 1])) return true;
     return false;
