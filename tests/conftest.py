@@ -5,6 +5,7 @@ JMREPORT_TESTS_COMPLETE=1, as in CI, it fails instead.
 """
 
 import fcntl
+import gc
 import ipaddress
 import os
 import shutil
@@ -111,7 +112,9 @@ sys.dont_write_bytecode = False
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """One worker compiles the tests, which the others then find compiled: all would begin at once
-    with the same."""
+    with the same. What is there from then on is garbage never, and is not looked through for it.
+    """
+    gc.disable()
     folder = os.open(Path(__file__).parent, os.O_RDONLY)
     try:
         try:
@@ -121,6 +124,8 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         os.close(folder)
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
