@@ -295,7 +295,7 @@ def test_each_of_very_many_files_is_looked_at_within_a_week_while_there_come_to_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking, "MANY_FILES", 20)
-    for first in range(14, 20, 2):
+    for first in (14, 18):
         where = tmp_path / str(first)
         write(where, *nightly(first))
         for entry in nightly(first)[0][::3]:
