@@ -86,6 +86,8 @@ def doctor(
         )
     else:
         for one in found:
+            if one.state == "ok" and given.console.verbosity < 0:
+                continue
             given.console.answer(f"{one.state:<7} {one.what}: {one.said}")
             if one.hint:
                 given.console.answer(f"          hint: {one.hint}")

@@ -444,6 +444,11 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     left_out: int | None = None
     cut: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def read(self) -> int:
+        """Jobs that were asked for and came."""
+        return max(self.fetched - self.unreadable, 0)
+
 
 RunState = Literal["complete", "incomplete", "failed", "interrupted", "refreshed"]
 

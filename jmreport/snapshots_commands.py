@@ -98,7 +98,7 @@ def _row(run: "Run") -> tuple[str, ...]:
         run.state,
         f"{run.asked.timeframe} of {run.asked.server}",
         _listed(run),
-        str(counts.fetched),
+        str(counts.read),
         str(len(run.gaps)) if not run.reason else f"{len(run.gaps)}  {run.reason}",
     )
 

@@ -236,6 +236,8 @@ def test_where_no_run_ever_brought_a_report_the_mail_says_so(tmp_path: Path) -> 
     mail = one(tmp_path)
     assert mail["Subject"] == "[jm] REPORT FAILED · germline · Mon 23 Nov: no report yet"
     assert "No run has brought a report yet." in text(mail)
+    assert "The report will be " in text(mail)
+    assert "has no page of this night yet" not in text(mail)
 
 
 def test_a_run_that_never_began_is_a_failed_one(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from snapshot_cases import small_disk
 
 from jmreport import pipeline
+from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit, LockedError
 from jmreport.pipeline.heartbeat import EVERY, Beating, Heartbeat
@@ -137,6 +138,7 @@ def test_a_dead_server_still_makes_a_mail_and_leaves_the_site(
     assert "REPORT FAILED" in post.arrived[-1].mail["Subject"]
     assert (tmp_path / "www/index.html").read_bytes() == page
     assert beat(tmp_path)["exit"] == Exit.NOTHING_USABLE
+    assert beat(tmp_path)["why"].startswith("collect: ")
 
 
 def newer(run: Path) -> None:
@@ -552,6 +554,9 @@ def test_a_deadline_delivers_what_there_is_and_says_what_is_missing(
     of = replace(of, api=replace(of.api, concurrency=1))
     outcome = night(of, url, within=timedelta(seconds=2))
     assert outcome.exit == Exit.INCOMPLETE
+    counts = pipeline.runs(of)[0][-1].counts
+    assert counts.unreadable > 0
+    assert f" {counts.fetched - counts.unreadable} read, " in outcome.summary[0]
     assert 0 < len(counting.details) < JOBS
     assert "INCOMPLETE" in post.arrived[0].mail["Subject"]
     assert "ncomplete" in (tmp_path / "www/index.html").read_text()
@@ -674,6 +679,22 @@ def test_the_doctor_finds_a_whole_night_well_and_sends_nothing(
     assert not counting.details
     assert list(tmp_path.iterdir()) == []
     assert pipeline.worst(tuple(found.values())) == Exit.DONE
+
+
+def test_a_quiet_doctor_says_only_what_is_wrong(
+    server: tuple[Counting, str],
+    post: Mailboxes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, url = server
+    file = tmp_path / "jmreport.toml"
+    file.write_text(toml(settings(tmp_path, post.port), url))
+    assert main(["doctor", "-q", "--config", str(file)]) == Exit.DONE
+    assert "ok " not in capsys.readouterr().out
+    (tmp_path / "site").write_text("a file")
+    assert main(["doctor", "-q", "--config", str(file)]) == Exit.FAILED
+    assert capsys.readouterr().out.startswith("wrong   site: ")
 
 
 @pytest.mark.parametrize("folder", ["/dev/shm", "/", "/proc"])  # noqa: S108 - nothing is written

@@ -315,7 +315,7 @@ def summary(run: Run, did: str = "") -> str:
     if counts.sub_workflows:
         parts.append(f"{counts.sub_workflows} sub-workflows")
     parts += [
-        f"{counts.fetched} read",
+        f"{counts.read} read",
         f"{max(counts.unchanged, known - counts.fetched)} unchanged",
         f"{counts.requests} requests",
     ]

@@ -81,7 +81,7 @@ class Making:
             _Reports(settings, store, (*store.pruned(), *self.runs)) if store and usable else None
         )
         self.pages_lack = pages_lack
-        self.places = _places(settings, self.runs, lacking=bool(pages_lack))
+        self.places = _places(settings, self.runs, lacking=bool(pages_lack), unopened=store is None)
 
     def nights(
         self,
@@ -320,14 +320,20 @@ def _failed(
     return mailviews.Failed(at=runs[-1].now, why=runs[-1].reason)
 
 
-def _places(settings: Settings, runs: Sequence[Run], *, lacking: bool) -> mailviews.Places:
-    """Where pages are; `lacking` says that those of tonight are not there."""
+def _places(
+    settings: Settings, runs: Sequence[Run], *, lacking: bool, unopened: bool
+) -> mailviews.Places:
+    """Where pages are; `lacking` says that those of tonight are not there, and `unopened` that
+    nobody knows which there were before."""
     from jmreport.render import addresses, mailviews
 
     folder = Path(settings.site.dir)
     newest = newest_usable(runs)
     page = addresses.night(newest.id) if newest else addresses.OVERVIEW
-    if settings.site.url:
+    if newest is None and not unopened:
+        where = f"The report will be {'at' if settings.site.url else 'in'} "
+        where += f"{settings.site.url or folder.absolute()}."
+    elif settings.site.url:
         where = f"The report is at {settings.site.url}; it has no page of this night yet."
     else:
         where = f"The report is in {folder.absolute()}; this night’s page there is {page}."

@@ -74,6 +74,8 @@ def nightly(
         why = error.message
         with _told_if_it_stops(heart):
             outcome = _untold(settings, error, now, environ, beating)
+    if outcome.run is None:
+        why = why or next(iter(outcome.summary), "")
     more = {"why": why} if why else {"run": outcome.run.id if outcome.run else ""}
     heart.beat("ended", exit=int(outcome.exit), **more)
     if heart.trouble:

@@ -378,7 +378,7 @@ def _elapsed() -> float:
 
 
 def _told(place: str, plan: Plan, sent: Sent) -> str:
-    copied = f", {sent.copied} copied" if plan.build else ""
+    copied = f", {sent.copied} copied" if plan.build or sent.copied else ""
     left = f" ({sent.left} left: changed by somebody else)" if sent.left else ""
     return (
         f"published to {place}: {sent.uploaded} uploaded{copied}, "

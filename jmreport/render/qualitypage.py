@@ -209,7 +209,7 @@ def _facts(report: Report, run: Run, lists: Lists) -> Iterator[Fact]:
     yield Fact(name="Jobs listed", text=words.number(counts.listed))
     if counts.by_server is not None:
         yield Fact(name="Jobs by the server’s count", text=words.number(counts.by_server))
-    yield Fact(name="Details read", text=words.number(counts.fetched))
+    yield Fact(name="Details read", text=words.number(counts.read))
     yield Fact(name="Unchanged since the last run", text=words.number(counts.unchanged))
     yield Fact(name="Followed from earlier runs", text=words.number(counts.followed))
     yield Fact(name="Sub-workflows", text=words.number(counts.sub_workflows))
