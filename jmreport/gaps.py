@@ -23,6 +23,11 @@ ATTEMPTS, LOGS, OPERATIONS = "attempts", "logs", "operations"
 LIST, PAGES, PART = "the list of jobs", "pages of the list", "a part of the list of jobs"
 _LOG, _OPERATION, _ATTEMPTS, _COUNTS = "log ", "operation ", "attempts of ", "aggregation "
 _PAGE, _OF_LIST = "page ", "the list"
+_WHAT = re.compile(
+    rf"(?:{'|'.join((JOB, ATTEMPTS, LOGS, OPERATIONS, LIST, PAGES, PART))})\Z"
+    rf"|(?:{'|'.join((_LOG, _OPERATION, _ATTEMPTS, _COUNTS))})"
+    rf"|(?:a row on )?{_PAGE}\d+ of {_OF_LIST}\Z"
+)
 
 
 def attempts_of(task: str, shard: int | None = None) -> str:
@@ -69,9 +74,15 @@ UNREACHED, NO_HOST, CONNECTION = "no connection", "host not found", "connection"
 #: The server does not know the job.
 NOT_FOUND, BAD_REQUEST, UNEXPECTED = "not found (404)", "bad request (400)", "unexpected status"
 _NOT_OFFERED = "this server does not offer them: "
+#: How a note begins that says that a limit kept some out, or all.
+LIMITED = ("only ", "none was asked")
 _NO_SUCH_JOB = (NOT_FOUND, f"{UNEXPECTED} 410", BAD_REQUEST)
 _AWAY = (SILENT, PUT_OFF, UNREACHED, NO_HOST, CONNECTION, TIME_UP)
 _LIMIT = re.compile(r"\[collect\] (\w+)(?: = \d+)? is the limit")
+_BEGINNINGS = (MISFIT, *_AWAY, *_NO_SUCH_JOB, UNEXPECTED, _NOT_OFFERED, *LIMITED)
+_WHY = re.compile(rf"\A(?:{'|'.join(map(re.escape, _BEGINNINGS))})|{_LIMIT.pattern}")
+#: Where something stands in a text: from the first character to behind the last.
+Spans = tuple[tuple[int, int], ...]
 
 
 def not_offered(why: str) -> str:
@@ -180,6 +191,20 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         found = _LIMIT.search(self.why)
         return found[1] if found else ""
+
+    @property
+    def own_words(self) -> tuple[Spans, Spans]:
+        """Where in `what` and in `why` words of this module stand, on which all of this hangs.
+
+        What stands beside them may name things of others: tasks, files, what a server said.
+
+        >>> Gap(what=log_of("gs://b/out"), why=f"{CONNECTION} lost").own_words
+        (((0, 4),), ((0, 10),))
+        """
+        what = _WHAT.match(self.what)
+        return (what.span(),) if what else (), tuple(
+            found.span() for found in _WHY.finditer(self.why)
+        )
 
 
 def are_unread(gaps: Iterable[Gap]) -> bool:

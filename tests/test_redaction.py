@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snapshot_cases import NOW, opened, record, row, run_of
 
+from jmreport import gaps
 from jmreport.errors import Exit, UsageError
 from jmreport.gaps import Gap
 from jmreport.pipeline.asking import hider
@@ -297,6 +298,76 @@ def test_a_value_that_is_hashed_is_hashed_wherever_its_job_names_it() -> None:
         "job-NA12878", "job-NA12878", "Failed",
     )  # fmt: skip
     assert redaction.row({"labels": {"sample": "NA12878"}, "name": "NA12878"})["name"] == hashed
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["detail", "attempts", "logs", "operations", "gaps", "labels", "failures", "failure", "name",
+     "tasks", "contents", "details", "extensions", "inputs"],
+)  # fmt: skip
+def test_a_value_that_is_a_word_of_the_api_is_hidden_and_the_apis_word_is_not(value: str) -> None:
+    """A team may be called operations."""
+
+    def record(said: str) -> Record:
+        body = {"attempts": [{"inputs": {said: said}, "failureMessages": [said]}]}
+        labels = {"team": said, said: "x"}
+        task = {"name": said, "inputs": {said: 1}, "attemptsData": body["attempts"]}
+        own = {"tasks": [task], "logs": {said: "gs://b/x"}, "theirs": {said: {said: 1}}}
+        return Record(
+            id="a",
+            row={"id": "a", "name": f"of {said}", "labels": labels, "extensions": {"userId": "b"}},
+            detail={"labels": labels, "failures": [{"failure": said}], "extensions": own},
+            attempts={said: body},
+            shard_attempts={said: {"0": body}},
+            logs={f"gs://b/{said}": {"contents": f"a {said}", "truncated": False}},
+            operations={said: {"details": said}},
+        )
+
+    found = Redaction(Redact(hash=("team",)), salt=b"x").record(record(value))
+    hashed = found.row["labels"]["team"]
+    assert HASH.fullmatch(hashed)
+    assert msgspec.structs.replace(found, taken_out=0) == record(hashed)
+
+
+GAP_WORDS = ("kind", "limit", "is_misfit", "is_unread", "is_silence", "is_refusal", "is_unasked",
+             "is_cut_short", "may_come")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["job", "attempts", "log", "logs", "operation", "time", "connection", "answer", "not found",
+     "status 410", "limit", "log_tails", "only", "of NA1", "connection to NA1", "log gs"],
+)  # fmt: skip
+def test_what_a_gap_means_stays_whatever_a_value_is(value: str) -> None:
+    """Whether a job is asked for again hangs on these words; what they speak of is hidden."""
+    limit = "only 1 was asked for, 2 more were not; [collect] log_tails is the limit"
+    about = (gaps.JOB, gaps.ATTEMPTS, gaps.LOGS, gaps.OPERATIONS, gaps.attempts_of(f"a {value}"),
+             gaps.log_of(f"gs://b/{value}"), gaps.operation_of(f"b/{value}"))  # fmt: skip
+    said = (gaps.TIME_UP, f"{gaps.CONNECTION} to NA1 lost", gaps.NOT_FOUND, "unexpected status 410",
+            gaps.does_not_fit(value), gaps.not_offered(value), limit)  # fmt: skip
+    given = tuple(Gap(what=what, why=f"{why}: {value}", job="a") for what in about for why in said)
+    row = {"labels": {"team": value}}
+    found = Redaction(Redact(hash=("team",)), salt=b"x").record(
+        Record(id="a", row=row, gaps=given, notes=given)
+    )
+    assert found.notes == found.gaps
+    for one, before in zip(found.gaps, given, strict=True):
+        assert [getattr(one, word) for word in GAP_WORDS] == [
+            getattr(before, word) for word in GAP_WORDS
+        ]
+        assert one.why.endswith(f": {found.row['labels']['team']}")
+        assert value not in one.of.replace("gs://", "")
+
+
+@pytest.mark.parametrize("value", ["of NA1", "NA1", "connection to NA1"])
+def test_a_value_that_begins_in_the_words_of_a_gap_is_hidden_behind_them(value: str) -> None:
+    what, why = gaps.attempts_of("NA1"), f"{gaps.CONNECTION} to NA1 lost"
+    given = (Gap(what=what if value in what else gaps.LOGS, why=why if value in why else "no"),)
+    found = Redaction(Redact(hash=("team",)), salt=b"x").record(
+        Record(id="a", row={"team": value}, gaps=given)
+    )
+    assert "NA1" not in f"{found.gaps}"
+    assert found.gaps[0].kind == given[0].kind
 
 
 def test_what_says_too_little_is_hashed_under_its_own_name_only() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from jmreport.gaps import LOGS, OPERATIONS, Gap
+from jmreport.gaps import LIMITED, LOGS, OPERATIONS, Gap
 from jmreport.models import FileContents
 from jmreport.render import words
 from jmreport.render.jobfacts import Making
@@ -15,8 +15,6 @@ LINES = 12
 CHARACTERS = 20_000
 #: Lines at its end that are shown whole wherever they are read: why a program died is told last.
 _LAST = 3
-#: How a note begins that says that a limit kept logs, or operations, out.
-_LIMITED = ("only ", "none was asked")
 _TELLING = re.compile(
     r"\berror\b|exception|fatal|\bkilled\b|out of memory|no space left|denied|traceback", re.I
 )
@@ -111,7 +109,7 @@ def operations_not_asked(notes: Iterable[Gap]) -> str:
 
 
 def _not_asked(what: str, left: str) -> str:
-    return f"Of this job's {what} {left}." if left.startswith(_LIMITED) else ""
+    return f"Of this job's {what} {left}." if left.startswith(LIMITED) else ""
 
 
 def tail(body: FileContents, making: Making, note: str = "") -> LogTail:

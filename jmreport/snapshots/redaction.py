@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jmreport.records import Asked, Record, Run
 from jmreport.settings import Redact
 from jmreport.snapshots.cleaning import Cleaning
-from jmreport.snapshots.hashing import elsewhere
+from jmreport.snapshots.hashing import elsewhere, in_gaps
 from jmreport.snapshots.rules import Rules, whole
 
 __all__ = ["Redaction", "whole"]
@@ -159,22 +159,16 @@ class Nothing(Redaction):
 
 
 def _hashed_elsewhere(record: Record, hashes: dict[str, str]) -> Record:
-    trees = elsewhere(
-        {
-            "detail": record.detail,
-            "attempts": record.attempts,
-            "shard_attempts": record.shard_attempts,
-            "logs": record.logs,
-            "operations": record.operations,
-            "gaps": [[gap.what, gap.why] for gap in record.gaps],
-        },
-        hashes,
+    return replace(
+        record,
+        detail=elsewhere(record.detail, hashes),
+        attempts=elsewhere(record.attempts, hashes, names=1),
+        shard_attempts=elsewhere(record.shard_attempts, hashes, names=2),
+        logs=elsewhere(record.logs, hashes, names=1),
+        operations=elsewhere(record.operations, hashes, names=1),
+        gaps=in_gaps(record.gaps, hashes),
+        notes=in_gaps(record.notes, hashes),
     )
-    gaps = tuple(
-        replace(gap, what=what, why=why)
-        for gap, (what, why) in zip(record.gaps, trees.pop("gaps"), strict=True)
-    )
-    return replace(record, gaps=gaps, **trees)
 
 
 def _identified(clean: Any, raw: Any) -> Any:
