@@ -268,11 +268,6 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
         return self.active and any(gap.is_silence for gap in self.gaps)
 
     @property
-    def is_unread(self) -> bool:
-        """Whether its detail did not come: one that does not fit the API was read all the same."""
-        return any(gap.is_unread for gap in self.gaps)
-
-    @property
     def is_gone(self) -> bool:
         """Whether it may still change for all that is known, and its server said, when it was asked
         for last, that there is no such job."""
@@ -280,7 +275,8 @@ class JobRow(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def unread(self) -> bool:
-        """Whether its detail did not come: one that does not fit the API was read all the same."""
+        """Whether no detail tells of it as it stands: one that does not fit the API was read all
+        the same, and so was one of an earlier run where the job had ended by then."""
         return not self.readable and not any(gap.is_misfit for gap in self.gaps)
 
     @property

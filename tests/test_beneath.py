@@ -8,6 +8,8 @@ from analysis_cases import HOUR, job, night, runs
 
 from jmreport.analysis import Beneath, GrowingBeneath, analyse
 from jmreport.analysis.beneath import MOST_FOLLOWED
+from jmreport.analysis.near import Near
+from jmreport.gaps import JOB, Gap
 from jmreport.history import Held
 from jmreport.records import Entry, Failure, JobRow, Measure, Spent
 from jmreport.settings import ReportSettings
@@ -67,6 +69,14 @@ def test_what_was_not_read_leaves_what_was() -> None:
     assert said(told(top("a"), middle)) == ("no middle", "middle.call_b", None)
     unread = job("a", None, "Unknown", found=0, parent="top", listed=False, readable=False)
     assert said(told(top("a"), unread)) == ("Workflow failed", None, None)
+
+
+def test_a_sub_workflow_of_which_an_older_reading_tells_is_none_that_was_not_read() -> None:
+    gap = (Gap(what=JOB, why="server error 500", job="a"),)
+    for readable in (True, False):
+        near = Near(Held([top("a"), below("a", "top", gaps=gap, readable=readable)]))
+        blamed = [each.id for each in near.blamed_below([top("a").row])]
+        assert blamed == ([] if readable else ["a"])
 
 
 def test_a_job_that_says_nothing_itself_is_told_with_what_failed_below_it() -> None:

@@ -352,6 +352,18 @@ def test_a_failed_calls_sub_job_that_could_not_be_read_is_named_before_the_failu
     assert "child-0" not in first
 
 
+def test_a_sub_job_that_could_not_be_read_again_since_it_ended_was_read() -> None:
+    """What an earlier run read of it is shown, on its own page and above it."""
+    ended, gap = detail(id="child-1"), Gap(what="job", why="server error 500", job="child-1")
+    read = Record(id="child-1", parent=JOB, detail=ended, detail_from=RUN, gaps=(gap,))
+    called = [{"name": "CallSub", "executionStatus": "Failed", "jobId": "child-1"}]
+    tree = detail(extensions={"tasks": called})
+    shown = text(page(record(tree), children=(summarise(read),)))
+    assert "not read" not in shown.casefold()
+    unread = Record(id="child-1", parent=JOB, gaps=(gap,))
+    assert "not read" in text(page(record(tree), children=(summarise(unread),)))
+
+
 def running() -> dict[str, Any]:
     """A job that goes on in one shard of a scatter, on its second attempt."""
     task = {

@@ -77,5 +77,5 @@ class Near:
             BlamedBelow(id=job, above=row.id, row=known)
             for row in failed
             for job in row.blames
-            if (known := self.row(job)) is None or known.is_unread
+            if (known := self.row(job)) is None or known.unread
         )

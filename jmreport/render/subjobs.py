@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from jmreport.gaps import are_unread
 from jmreport.models import JobMetadataResponse, TaskMetadata
 from jmreport.records import JobRow
 from jmreport.render import addresses, words
@@ -58,7 +57,7 @@ def unread(row: JobRow, detail: JobMetadataResponse | None, context: JobContext)
     known = {child.id: child for child in context.children}
     tasks = detail.extensions.tasks if detail else ()
     for name in dict.fromkeys((*row.children, *_named(tasks), *known)):
-        if name not in known or known[name].is_unread:
+        if name not in known or known[name].unread:
             yield name
 
 
@@ -66,7 +65,7 @@ def _rank(child: JobRow) -> int:
     """Failed ones before those that could not be read, and both before the others."""
     if child.status == "Failed":
         return 0
-    return 1 if child.is_unread else _SOUND
+    return 1 if child.unread else _SOUND
 
 
 def _named(tasks: Iterable[TaskMetadata]) -> Iterator[str]:
@@ -83,7 +82,7 @@ def _row(child: JobRow, making: Making) -> SubJob:
         status=words.status(child.status),
         started=making.short(child.start),
         took=words.duration(child.took)
-        if child.end or child.is_unread
+        if child.end or child.unread
         else making.took(child.start, None, child.status),
         message=words.cut_middle(_message(child), 200),
     )
@@ -93,7 +92,7 @@ def _message(child: JobRow) -> str:
     """Why it failed, or why it could not be read."""
     if child.failure:
         return child.failure.message
-    return why_unread(child) if are_unread(child.gaps) else ""
+    return "" if child.readable else why_unread(child)
 
 
 def why_unread(child: JobRow | None) -> str:
