@@ -207,6 +207,6 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-def are_unread(gaps: Iterable[Gap]) -> bool:
+def tell_of_a_detail(gaps: Iterable[Gap]) -> bool:
     """Whether a job's detail is among them, whatever became of it."""
     return any(gap.what == JOB for gap in gaps)

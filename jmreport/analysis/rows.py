@@ -24,7 +24,7 @@ from jmreport.analysis.trees import text as _text
 from jmreport.analysis.trees import tree as _tree
 from jmreport.analysis.trees import trees as _trees
 from jmreport.calltimes import JobSpan
-from jmreport.gaps import JOB, Gap, are_unread, does_not_fit
+from jmreport.gaps import JOB, Gap, does_not_fit, tell_of_a_detail
 from jmreport.models import ACTIVE_STATUSES, JobMetadataResponse, is_failure
 from jmreport.records import (
     LONGEST_NAME,
@@ -186,7 +186,7 @@ def _misfit(detail: Any) -> str:
 
 
 def _gap(record: Record, misfit: str) -> tuple[Gap, ...]:
-    if not misfit or are_unread(record.gaps):
+    if not misfit or tell_of_a_detail(record.gaps):
         return ()
     return (Gap(what=JOB, why=does_not_fit(misfit), job=record.id),)
 

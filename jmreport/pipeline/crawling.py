@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from msgspec import Struct
 
 from jmreport.errors import NothingUsableError, ServerError, UnreadableError
-from jmreport.gaps import Gap, are_unread
+from jmreport.gaps import Gap, tell_of_a_detail
 from jmreport.pipeline.following import Following, as_row
 from jmreport.pipeline.sublisted import Sublisted
 from jmreport.progress import Progress
@@ -138,7 +138,7 @@ def crawl(
         try:
             for record in reading:
                 fetched += 1
-                unreadable += are_unread(record.gaps)
+                unreadable += tell_of_a_detail(record.gaps)
                 gaps.extend(following.untold(record.id, writer.add(record)))
                 step.advance()
         except (KeyboardInterrupt, NothingUsableError, UnreadableError) as stop:
@@ -185,7 +185,7 @@ class Resumed:
         """This one is not read again."""
         self.fetched += 1
         self.listed += entry.row.listed
-        self.unreadable += are_unread(entry.row.gaps)
+        self.unreadable += tell_of_a_detail(entry.row.gaps)
         self.gaps.extend(entry.row.gaps)
 
 
