@@ -307,7 +307,7 @@ def _snapshots(settings: Settings) -> Iterator[Finding]:
         if not (place / FORMAT).exists():
             return  # the next run makes it
         with keeping.open_store(settings, create=False) as store:
-            store.look()
+            store.whole()
             if settings.api.url is not None:
                 keep_invented_jobs_apart(store.runs(), Source(url=settings.api.url), settings)
     except JmreportError as error:

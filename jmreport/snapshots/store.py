@@ -121,14 +121,6 @@ class Store:
             return ()
         return tuple(interrupted(each) for each in left if not (each / runs.RUN).exists())
 
-    def look(self) -> None:
-        """Looks whether every run's files are there as they were written, by their sizes.
-
-        Raises SnapshotError naming the first that is not: what it held would be missed nowhere.
-        """
-        for run in runs.committed(self.root):
-            runs.ended(self._folder(run))
-
     def entries(self) -> Iterator[Entry]:
         """Every job that is known, sorted by id: one state of the store, streamed."""
         state, last = self._current(), ""
