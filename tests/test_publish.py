@@ -460,7 +460,8 @@ def test_atomic_and_not_follow_each_other(gcs: Gcs, sites: Path) -> None:
     reader.bookmark()
     gcs.after = reader.look
     publish(gcs, sites / "1", hours=24, atomic=True)
-    publish(gcs, sites / "1", hours=30)
+    told = publish(gcs, sites / "1", hours=30).summary[0]
+    assert re.search("published to .*: 0 uploaded, [1-9][0-9]* copied, ", told)
     assert reader.dead == []
     gcs.healthy()
     publish(gcs, sites / "1", hours=72)
