@@ -558,13 +558,13 @@ def test_the_timeline_shows_concurrency_and_waiting(site: Site) -> None:
 
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
-def test_the_overview_is_one_sheet_of_paper(site: Site, browser: Any, paper: str) -> None:
-    """A night with news, a stuck job, a slower task and flaky work: whoever prints it sees all."""
+def test_the_overview_is_two_sheets_of_paper_at_most(site: Site, browser: Any, paper: str) -> None:
+    """A night with news, a stuck job, a slower task and flaky work, in letters of 8 points."""
     page = browser.new_page()
     page.goto((site.folder / "site/index.html").as_uri())
     sheets = re.findall(rb"/Type\s*/Page\b", page.pdf(format=paper))
     page.close()
-    assert len(sheets) == 1
+    assert 1 <= len(sheets) <= 2
 
 
 # The command itself.
