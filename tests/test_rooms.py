@@ -37,6 +37,7 @@ PARTS = {
     "nouns": {
         "__init__",
         "attempts",
+        "callcache",
         "calltimes",
         "compared",
         "deeds",

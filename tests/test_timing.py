@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jmreport.models import IndividualAttempt, Shard, TaskMetadata
+from jmreport.models import ExecutionEvent, IndividualAttempt, Shard, TaskMetadata
 from jmreport.records import Record
 from jmreport.render import calls, reading
 from jmreport.render.calls import Call, Part, regroup
@@ -378,3 +378,30 @@ def test_ticks_are_times_that_clocks_show_where_they_are_changed(
     places = [number(tick.x) for tick in diagram.ticks]
     assert places == sorted(set(places))
     assert diagram.caption.endswith(f"times in {named}.")
+
+
+def scatter_of(*events: str) -> TaskMetadata:
+    """A scatter of two shards: the first has these events, and the cache had the other."""
+    told = [events, ("Pending", "CallCacheReading", "UpdatingJobStore")]
+    return TaskMetadata(
+        name="S",
+        execution_status="Succeeded",
+        shards=tuple(Shard(shard_index=n, execution_status="Succeeded") for n in range(2)),
+        execution_events=tuple(
+            ExecutionEvent(name=name, shard_index=n, start=f"{at(m)}", end=f"{at(m + 1)}")
+            for n, names in enumerate(told)
+            for m, name in enumerate(names)
+        ),
+    )
+
+
+def test_shards_that_came_from_the_call_cache_by_their_events_are_cached() -> None:
+    """As the job's head counts them, for the Cromwell shim says nothing of it with a shard."""
+    nothing = reading.read(Record(id="j"))
+    ran, hit = scatter_of("CallCacheReading", "RunningJob"), scatter_of("CallCacheReading")
+    assert [one.cached for one in calls.of_task(ran, nothing)] == [False, True]
+    assert [one.cached for one in calls.of_task(hit, nothing)] == [True, True]
+    diagram = drawn(task(*calls.of_task(ran, nothing)))
+    assert diagram is not None
+    assert ["cached" in one.note for one in diagram.spells] == [False, True]
+    assert [calls.cached(one, calls.of_task(one, nothing)) for one in (ran, hit)] == [False, True]

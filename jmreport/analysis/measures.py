@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import astuple
 
-from jmreport import calltimes
+from jmreport import callcache, calltimes
 from jmreport.analysis import timing, trees
 from jmreport.analysis.trees import Tree
 from jmreport.analysis.usual import percentile
@@ -33,18 +33,6 @@ LONGEST_NAME = 300
 _MANY = 4_000
 
 _COUNTS = ("calls", "attempts", "retried", "preempted", "failed", "aborted", "cached")
-
-#: What Cromwell itself does with a call. All names that its backends tell beside them are of a run.
-_OWN_STEPS = frozenset(
-    (
-        *("Pending", "RequestingExecutionToken", "CheckingJobStore", "WaitingForValueStore"),
-        *("PreparingJob", "CallCacheReading", "UpdatingCallCache", "UpdatingJobStore"),
-        # Before Cromwell told all that it does with its cache as one.
-        *("CheckingCallCache", "FetchingCachedOutputsFromDatabase", "InvalidatingCacheEntry"),
-        *("BackendIsCopyingCachedOutputs", "CheckingCacheEntryExistence"),
-    )
-)
-_READING = frozenset(("CallCacheReading", "BackendIsCopyingCachedOutputs"))
 
 Outcome = Literal["succeeded", "preempted", "retried", "failed", "aborted", "unknown"]
 _OUTCOMES: dict[str, Outcome] = {
@@ -211,8 +199,6 @@ class _Try(NamedTuple):
 #: Shard -> attempt -> its first event's start and its last one's end.
 _Events = Mapping[int | None, Mapping[int, tuple[datetime, datetime | None]]]
 
-#: Shard -> its attempts that by their events read the call cache and did not run.
-_Read = Mapping[int | None, Collection[int]]
 _NONE: Mapping[int | None, Any] = MappingProxyType({})
 
 
@@ -309,7 +295,7 @@ def _retried(call: _Call) -> int:
 
 
 def _calls(
-    task: Tree, record: Record, events: _Events = _NONE, read: _Read = _NONE
+    task: Tree, record: Record, events: _Events = _NONE, read: callcache.Read = _NONE
 ) -> Iterator[_Call]:
     name = trees.text(task, "name") or ""
     shards = trees.trees(task.get("shards"))
@@ -359,20 +345,12 @@ def _events(task: Tree) -> _Events:
     return found
 
 
-def _read(task: Tree) -> _Read:
-    """Shard -> its attempts whose events are all Cromwell's own, the cache's among them."""
-    events = trees.trees(task.get("executionEvents"))
-    read = {_place(one) for one in events if trees.text(one, "name") in _READING}
-    if read:
-        read -= {_place(one) for one in events if trees.text(one, "name") not in _OWN_STEPS}
-    found: dict[int | None, set[int]] = {}
-    for shard, number in read:
-        found.setdefault(shard, set()).add(number)
-    return found
-
-
-def _place(event: Tree) -> tuple[int | None, int]:
-    return trees.shard(event), _number(event) or 1
+def _read(task: Tree) -> callcache.Read:
+    """Shard -> its attempts that by their events came from the call cache."""
+    return callcache.read(
+        (trees.shard(one), _number(one) or 1, trees.text(one, "name"))
+        for one in trees.trees(task.get("executionEvents"))
+    )
 
 
 def _number(attempt: Tree) -> int | None:
@@ -420,16 +398,12 @@ def _try(call: _Call, number: int, data: Tree | None, job: _Job, *, last: bool) 
 
 
 def _from_cache(call: _Call, number: int, told: Tree) -> bool:
-    """Whether an attempt's result came from the call cache; events tell where nothing else does.
-
-    The Cromwell shim does not say it of shards, whose attempts are read only where one was tried
-    again (backends.md, 29). What has an operation did run, be it that Cromwell was started again
-    and tells of no run.
-    """
-    if isinstance(said := told.get("callCached"), bool):
-        return said
-    succeeded = trees.text(told, "executionStatus") == "Succeeded"
-    return succeeded and number in call.read and not told.get("operationId")
+    return callcache.cached(
+        told.get("callCached"),
+        trees.text(told, "executionStatus"),
+        was_read=number in call.read,
+        operation=told.get("operationId"),
+    )
 
 
 def _outcome(status: str, told: Tree, *, last: bool) -> Outcome | None:

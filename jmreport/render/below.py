@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from jmreport.models import Shard, TaskMetadata, is_failure
 from jmreport.records import JobRow, name_below
-from jmreport.render import addresses, subjobs, words
+from jmreport.render import addresses, calls, subjobs, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.timing import TaskCalls
@@ -150,7 +150,7 @@ def drawn(
                 href=f"#{anchor}" if anchor else "",
                 status=task.execution_status or "",
                 calls=own,
-                cached=task.call_cached,
+                cached=calls.cached(task, own),
                 more=f"{words.plural(left, 'sub-workflow')} not drawn" if left > 0 else "",
             )
         )

@@ -6,7 +6,7 @@ the shard), and the task's or shard's own row (its latest attempt).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from jmreport import callcache
 from jmreport.calltimes import WAITING_STATUSES, JobSpan, Span, believed
 from jmreport.messages import was_preempted
 from jmreport.models import (
@@ -75,24 +76,33 @@ class Call(Struct, frozen=True, kw_only=True, gc=False):
 def of_task(task: TaskMetadata, reading: Reading, job: JobSpan | None = None) -> tuple[Call, ...]:
     """Every attempt known of a task, by shard and then by attempt; `job` is the job's own time."""
     events = _by_attempt(task.execution_events)
+    read = _read(task.execution_events)
     job = job or job_span(reading)
     if not task.shards and (task.attempts_data or set(events) <= {None}):
         known = task.attempts_data or _answered(reading, task.name)
-        return tuple(_attempts(task, None, known, events.get(None, {}), job))
+        return tuple(_attempts(task, None, known, events.get(None, {}), job, read.get(None, ())))
     if not task.shards and (known := _answered(reading, task.name)):
         of_all = {at: parts for own in events.values() for at, parts in own.items()}
         # Its `attempts` may be its number of shards, though it names none.
-        return tuple(_attempts(replace(task, attempts=None), None, known, of_all, job))
+        row = replace(task, attempts=None)
+        return tuple(_attempts(row, None, known, of_all, job, read.get(None, ())))
     flat = regroup(_answered(reading, task.name), task.shards)
     found: list[Call] = []
     for shard in _shards(task, events):
         index = shard.shard_index
         answered = reading.shard_attempts.get((task.name or "", str(index)))
         known = shard.attempts_data or (answered.attempts if answered else flat.get(index, ()))
-        found.extend(_attempts(shard, index, known, events.get(index, {}), job))
+        own = events.get(index, {})
+        found.extend(_attempts(shard, index, known, own, job, read.get(index, ())))
     unplaced = _unplaced(flat, task, reading)
     found.extend(_call(task, None, a.attempt_number or 1, a, (), job, last=False) for a in unplaced)
     return tuple(found)
+
+
+def cached(task: TaskMetadata, found: Sequence[Call]) -> bool:
+    """Whether a task's result came from the call cache: of a scatter, that of each shard."""
+    of_all = bool(task.shards) and bool(found) and all(call.cached for call in found)
+    return task.call_cached or of_all
 
 
 def rank(status: str | None) -> int:
@@ -176,6 +186,18 @@ def _by_attempt(events: Iterable[ExecutionEvent]) -> _Events:
     return found
 
 
+def _read(events: Iterable[ExecutionEvent]) -> callcache.Read:
+    """Shard -> its attempts that by their events came from the call cache."""
+    return callcache.read(
+        (
+            None if one.shard_index is None or one.shard_index < 0 else one.shard_index,
+            one.attempt_number or 1,
+            one.name,
+        )
+        for one in events
+    )
+
+
 @lru_cache(maxsize=1024)
 def kind_of(event: str | None) -> Kind:
     """Which part of a run an event tells of, by its name.
@@ -193,6 +215,7 @@ def _attempts(
     known: tuple[IndividualAttempt, ...],
     events: Mapping[int, list[Part]],
     job: JobSpan,
+    read: Collection[int],
 ) -> Iterable[Call]:
     """The attempts of one shard (or of a task without shards): known ones, and those of events."""
     by_number = _numbered(known) if known else {}
@@ -201,7 +224,8 @@ def _attempts(
     for number in numbers:
         last = number == numbers[-1]
         parts = tuple(sorted(events.get(number, ()), key=lambda part: part.start))
-        yield _call(row, shard, number, by_number.get(number), parts, job, last=last)
+        data, was_read = by_number.get(number), number in read
+        yield _call(row, shard, number, data, parts, job, last=last, was_read=was_read)
 
 
 def _numbered(known: tuple[IndividualAttempt, ...]) -> dict[int, IndividualAttempt]:
@@ -241,6 +265,7 @@ def _call(
     job: JobSpan,
     *,
     last: bool,
+    was_read: bool = False,
 ) -> Call:
     own = row if last else None
     status = _status(data, own)
@@ -259,9 +284,24 @@ def _call(
         end=end,
         parts=parts,
         preempted=was_preempted(status, messages),
-        cached=bool(data.call_cached if data else getattr(own, "call_cached", False)),
+        cached=_cached(data, own, was_read=was_read),
         data=data,
         ended=job.end is not None,
+    )
+
+
+def _cached(
+    data: IndividualAttempt | None, own: TaskMetadata | Shard | None, *, was_read: bool
+) -> bool:
+    row = own.call_cached if isinstance(own, TaskMetadata) else None
+    told = data or own
+    if told is None or row:
+        return row is True
+    return callcache.cached(
+        data.call_cached if data else row,
+        told.execution_status,
+        was_read=was_read,
+        operation=told.operation_id,
     )
 
 

@@ -174,7 +174,7 @@ def _task(
         code="" if task.return_code is None else words.number(task.return_code),
         links=links,
         job=making.job(task.job_id),
-        cached=task.call_cached,
+        cached=calls.cached(task, found),
         messages=tries.messages(task.failure_messages, making),
         summary=shardpages.summary(shards),
         rows=rows[:standing],
@@ -258,7 +258,7 @@ def _note(
     preempted = sum([call.preempted for call in found])
     if preempted:
         said.append(words.plural(preempted, "preemption"))
-    if task.call_cached:
+    if calls.cached(task, found):
         said.append("cached")
     status = task.execution_status or ""
     if status in calltimes.WAITING_STATUSES and end:

@@ -544,6 +544,8 @@ def _spell(
     notes = []
     if call.preempted:
         notes.append("preempted")
+    if call.cached:
+        notes.append("cached")
     if not span.sure:
         notes.append("still active when read" if span.active else "end unknown")
     if id(call) in critical:

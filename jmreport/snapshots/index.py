@@ -26,7 +26,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from jmreport import attempts, calltimes, gaps, messages, models, regrouping
+from jmreport import attempts, callcache, calltimes, gaps, messages, models, regrouping
 from jmreport import records as nouns
 from jmreport import short_ids as forms
 from jmreport.records import JobRow
@@ -44,6 +44,7 @@ _MAKING = (
     nouns,
     models,
     attempts,
+    callcache,
     calltimes,
     gaps,
     messages,
