@@ -187,3 +187,4 @@ def test_a_job_is_not_all_counted_until_all_below_it_is(lacking: str, measured: 
     assert waste is not None
     assert sorted(waste.unmeasured) == ["lost", "top"]
     assert (waste.total.unread, waste.tonight.unread) == (2, 2)
+    assert sum(cost.unread for _, cost in waste.workflows) == 2

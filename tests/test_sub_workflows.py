@@ -186,7 +186,7 @@ def test_failed_sub_workflows_come_first_then_those_not_read_then_the_others(
 
 
 def test_waste_is_not_told_as_none_where_a_sub_workflow_could_not_be_read(tmp_path: Path) -> None:
-    """On the page of tasks, on the overview and in report.json."""
+    """On the pages of tasks and of its workflow, on the overview and in report.json."""
 
     def detail(name: str) -> Any:
         ran = {"executionStatus": "Succeeded", "start": WHEN["start"], "end": WHEN["end"]}
@@ -200,6 +200,8 @@ def test_waste_is_not_told_as_none_where_a_sub_workflow_could_not_be_read(tmp_pa
     assert re.search(said, tasks)
     unread = "none that is known: the attempts of 1 job could not all be read"
     assert unread in (tmp_path / "site/index.html").read_text()
+    assert unread in (tmp_path / "site" / addresses.workflow("top")).read_text()
+    assert "waste-workflows" not in tasks
     waste = report_of(tmp_path)["waste"]
     assert [waste[part]["unread_jobs"] for part in ("night", "report")] == [1, 1]
 

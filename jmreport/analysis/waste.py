@@ -7,7 +7,7 @@ night, of the report's jobs and all below them for its pages, and never of all t
 import math
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import TypeVar
 
@@ -214,7 +214,9 @@ class Costs:
             ),
             workflows=tuple(
                 (name, replace(self._cost(adding), unread=unread[name]))
-                for name, adding in _most_first(self._flows)
+                for name, adding in _most_first(
+                    {name: _Adding() for name in unread} | self._flows, unread
+                )
             ),
             labels=tuple(self._label(label) for label in self._labels),
             unmeasured=unmeasured,
@@ -292,9 +294,9 @@ class _Adding:
         )
 
 
-def _most_first(adding: Mapping[K, _Adding]) -> list[tuple[K, _Adding]]:
-    """Those of which anything was lost, the most first."""
-    some = [(key, each) for key, each in adding.items() if each.jobs]
+def _most_first(adding: Mapping[K, _Adding], also: Container[K] = ()) -> list[tuple[K, _Adding]]:
+    """Those of which anything was lost, the most first, and these others behind them."""
+    some = [(key, each) for key, each in adding.items() if each.jobs or key in also]
     return sorted(some, key=lambda pair: (-pair[1].lost, str(pair[0])))
 
 

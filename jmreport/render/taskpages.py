@@ -419,13 +419,13 @@ class _Tasks:
     def _tables(self, waste: Waste) -> Iterator[CostTable]:
         if waste.tasks:
             yield self.task_table(waste.tasks, flows=True)
-        if waste.workflows:
+        if flows := [(name, cost) for name, cost in waste.workflows if cost.jobs]:
             yield self._table(
                 "Waste by workflow",
                 "Hours of attempts that led to no success, by workflow",
                 "waste-workflows",
-                (self._flow_row(name, cost) for name, cost in waste.workflows[:ROWS]),
-                _more(len(waste.workflows) - ROWS, "workflow"),
+                (self._flow_row(name, cost) for name, cost in flows[:ROWS]),
+                _more(len(flows) - ROWS, "workflow"),
             )
         # A label that none of these jobs has would say of all of them that they lack it.
         told = [

@@ -77,7 +77,8 @@ class LabelCost(Struct, frozen=True, kw_only=True):
 class Waste(Struct, frozen=True, kw_only=True):
     """Hours in attempts that led to no success: of the report's jobs and all below them.
 
-    Only what was lost is listed, the most first. `unmeasured` are listed jobs that ended and could
+    Only what was lost is listed, the most first; of workflows behind them those of which something
+    could not be read. `unmeasured` are listed jobs that ended and could
     not be read, themselves or a sub-workflow of theirs; the total's `unread` is their number, and
     tonight's of those that ended then. `tonight` is the newest night alone, and `usual` what such
     a night loses, in seconds.
