@@ -97,6 +97,13 @@ def test_what_another_team_mended_is_named_in_the_mail(tmp_path: Path) -> None:
     assert theirs("Succeeded").id[:8] in text(one(tmp_path, ANA))
 
 
+def test_a_cause_is_as_old_in_a_mail_as_on_the_pages_it_links_to(tmp_path: Path) -> None:
+    """It may have been another team's for weeks."""
+    old, new = job("l1", 3, "Failed", owner="li"), job("a1", 0, "Failed")
+    store(tmp_path / "snapshots", [old], FINE, [job("l1", 1, owner="li")], [new, *FINE])
+    assert "cause first seen 20 Nov 00:14" in " ".join(text(one(tmp_path, ANA)).split())
+
+
 @trying(deadline=None, max_examples=40)
 @given(
     st.lists(

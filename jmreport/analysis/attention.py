@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from jmreport.analysis.causes import Cause, cause_of
 from jmreport.analysis.keys import Key, KeyState, Verdicts
+from jmreport.analysis.seen import first_told
 from jmreport.analysis.timing import WAITING_STATUSES
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES
 from jmreport.records import Entry, JobRow
@@ -101,10 +102,7 @@ def told_before(
     `failed` says when, as far as is known. Or by the night that told of the cause first, of which
     that job may be told otherwise by now; `past` are those that are known, the oldest first.
     """
-    first: dict[str, datetime] = {}
-    for one in past:
-        for cause in one.causes:
-            first.setdefault(cause.id, one.now)
+    first = first_told(past)
     return tuple(
         replace(
             group,

@@ -8,22 +8,25 @@ of one array that are one piece of work tell together (siblings.py).
 """
 
 import hashlib
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from jmreport.analysis.causes import cause_of
 from jmreport.analysis.flaky import RUNS, Flakiness, flakiness
 from jmreport.analysis.hiding import Hiding
 from jmreport.analysis.matching import may_match
 from jmreport.analysis.nights import KEPT_NIGHTS, Nights
 from jmreport.analysis.rows import NO_INPUTS
+from jmreport.analysis.seen import first_told
 from jmreport.analysis.siblings import Together, array_of, together
 from jmreport.history import History
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Before
+from jmreport.report.nights import NightSummary
 from jmreport.report.quality import Hidden
 
 #: A key is missing when it ran on so many of the last seven nights, and not tonight.
@@ -96,7 +99,8 @@ class Verdicts(NamedTuple):
     tonight. `lapsed` failed as the previous run told, and have no state any more: nobody can say
     that they are mended. `hidden` are jobs that failed and that a success of other work hides
     (hiding.py). `maybe_missing` would be missing, and a job of their workflow may be theirs of
-    which nobody knows the key.
+    which nobody knows the key. `first_failed` is when each cause was first known of all who share
+    the work, None where the report itself is of all.
     """
 
     failing: list[KeyState]
@@ -108,6 +112,7 @@ class Verdicts(NamedTuple):
     lapsed: Sequence[Entry] = ()
     hidden: Sequence[Entry] = ()
     maybe_missing: Sequence[Entry] = ()
+    first_failed: Mapping[str, datetime] | None = None
 
     def of(self, has: Callable[[Entry], bool]) -> "Verdicts":
         """The part of those who have some of the jobs: a key is theirs whose newest job is.
@@ -396,14 +401,18 @@ def verdicts(
     identity: Sequence[str],
     *,
     listed: Sequence[Run] | None = None,
+    past: Iterable[NightSummary] = (),
 ) -> Verdicts:
     """What became of all work that a history knows, by one reading of it; all as in `analyse`."""
     nights = Nights(runs, listed=listed)
-    keys = Keys(nights, identity)
+    keys, first = Keys(nights, identity), first_told(past)
     for entry in history.by_run():
         if entry.row.listed:
-            keys.take(entry, None if nights.is_coming(entry) else nights.ended(entry))
-    return keys.verdicts(history)
+            ended = nights.ended(entry)
+            keys.take(entry, None if nights.is_coming(entry) else ended)
+            if ended is not None and (cause := cause_of(entry.row)):
+                first[cause.id] = min(ended, first.get(cause.id, ended))
+    return keys.verdicts(history)._replace(first_failed=first)
 
 
 def known_hidden(history: History, runs: Sequence[Run], identity: Sequence[str]) -> Hidden | None:

@@ -355,7 +355,9 @@ class _Making:
             total=len(self.jobs),
         )
         found = attention.groups(verdicts.failing, verdicts, self.jobs, first=self.first)
-        failed = self.overall.failures.since({group.id for group in found})
+        failed = verdicts.first_failed
+        if failed is None:
+            failed = self.overall.failures.since({group.id for group in found})
         groups = attention.told_before(found, self.past, failed)
         unread = quality.unreadable or quality.unreadable_below
         complete = nights.run.state == "complete" and not unread

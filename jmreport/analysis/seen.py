@@ -11,6 +11,7 @@ from jmreport.analysis.nights import Nights
 from jmreport.history import History
 from jmreport.records import Entry, JobRow
 from jmreport.report.causes import CauseGroup, CauseReport, Shared
+from jmreport.report.nights import NightSummary
 
 #: What its jobs share is looked for in so many nights up to the last that it was seen in.
 NIGHTS = 7
@@ -87,6 +88,15 @@ class Failures:
     def causes(self, history: History) -> "Causes":
         """What is to be told of each cause; the jobs that it is compared with have to be shown."""
         return Causes(self.known, self.seen, self._nights, history)
+
+
+def first_told(past: Iterable[NightSummary]) -> dict[str, datetime]:
+    """When the first of these nights, the oldest first, told of each cause."""
+    first: dict[str, datetime] = {}
+    for one in past:
+        for cause in one.causes:
+            first.setdefault(cause.id, one.now)
+    return first
 
 
 class Causes:

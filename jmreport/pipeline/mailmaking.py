@@ -234,7 +234,11 @@ class _Reports:
         # A piece of work stands as all its jobs say, be some of them another team's.
         if unheard not in self._verdicts:
             self._verdicts[unheard] = analysis.verdicts(
-                everything, runs, self._settings.report.identity_labels, listed=self._runs
+                everything,
+                runs,
+                self._settings.report.identity_labels,
+                listed=self._runs,
+                past=self._past(runs),
             )
         whole = self._verdicts[unheard]
         report = analysis.analyse(
