@@ -65,7 +65,12 @@ def _labels(row: JobRow, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
     for key in keys:
         value = row.user if key == "userId" else row.labels.get(key)
         if value and key not in _NOBODYS and "[taken out]" not in value:
-            yield _cut("user" if key == "userId" else key), _cut(value)
+            yield kept("user" if key == "userId" else key, value)
+
+
+def kept(key: str, value: str) -> tuple[str, str]:
+    """A label as nights keep it."""
+    return _cut(key), _cut(value)
 
 
 def _cut(text: str) -> str:

@@ -343,11 +343,13 @@ def test_a_failed_job_that_is_handed_over_is_told_to_both_teams(
     fine = [job("a2", 1), job("l2", 1, owner="li", name="other")]
     store(tmp_path / "snapshots", [failed, *fine], [over, *fine])
     assert sent_to(tmp_path, {"owner": team}) == {"always", "on-change", "on-failure"}
-    mail = one(tmp_path, replace(ANA, labels={"owner": team}))
+    own = settings(tmp_path, replace(ANA, labels={"owner": team}))
+    own = replace(own, report=replace(own.report, labels=("owner", "sample")))
+    [mail] = written(own, tmp_path / "out").values()
     for told in (seen(mail), " ".join(text(mail).split())):
         assert heading.lower() in told.lower()
         assert said in told
-        assert failed.id[:8] in told
+        assert f"{failed.id} ({'owner li, ' if team == 'ana' else ''}sample a1)" in told
     assert mail["Subject"].endswith("1 still failing of 2" if team == "li" else "1 job")
 
 

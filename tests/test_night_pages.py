@@ -23,9 +23,10 @@ from jmreport.analysis import analyse, frozen, retold
 from jmreport.cli import main
 from jmreport.guidance import Guidance, KnownIssue
 from jmreport.history import Held
-from jmreport.night import Night, NightJob
+from jmreport.night import Night, NightJob, kept
 from jmreport.records import Entry
 from jmreport.render import addresses, linkcheck, nightchart, nightpages, overview, reportjson
+from jmreport.render.causewords import whose_words
 from jmreport.render.guides import Guides
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.leads import ToLists
@@ -238,8 +239,9 @@ def test_whose_a_job_is_is_kept_where_a_row_names_it_alone_and_as_much_as_a_row_
     ]
     history, settings = Held(jobs), ReportSettings(labels=("secret", "labels.owner", "batch"))
     night = frozen(analyse(history, runs(2), {}, settings=settings), history)
-    (told,) = [each.whose for each in night.jobs if each.whose]
-    assert told == (("owner", "o" * 59 + "…"), ("batch", "b17"))
+    (told,) = [each for each in night.jobs if each.whose]
+    assert told.whose == (("owner", "o" * 59 + "…"), ("batch", "b17"))
+    assert whose_words(told, {kept("owner", "o" * 5000), kept("batch", "b1")}) == "batch b17"
     (row,) = nightpages.view(night, UTC).attention
     assert row.whose.startswith("owner ooo")
     assert row.whose.endswith(", batch b17")

@@ -118,10 +118,13 @@ def shared_words(group: CauseGroup) -> str:
     return words.listed(_pairs(group.shared[:NAMED]))
 
 
-def whose_words(job: NightJob | None, without: Container[str] = ()) -> str:
-    """Whose a job is, by its labels: "owner li, sample NA12829"; "" where none says."""
+def whose_words(job: NightJob | None, without: Container[tuple[str, str]] = ()) -> str:
+    """Whose a job is, by its labels: "owner li, sample NA12829"; "" where none says.
+
+    `without` are labels with their values, as nights keep them.
+    """
     pairs = job.whose if job else ()
-    return ", ".join(_pairs([pair for pair in pairs if pair[0] not in without]))
+    return ", ".join(_pairs([pair for pair in pairs if pair not in without]))
 
 
 def _pairs(labels: Iterable[tuple[str, str]]) -> list[str]:

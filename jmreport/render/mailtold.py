@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from markupsafe import Markup
 
+from jmreport.night import kept
 from jmreport.records import RETRIED
 from jmreport.render import (
     addresses,
@@ -373,8 +374,9 @@ class Telling:
         )
 
     def _whose(self, job: str) -> str:
-        """Whose a job is, without what all jobs of the team have."""
-        return causewords.whose_words(self.named.get(job), self.team.labels)
+        """Whose a job is, without what all jobs of the team have; one handed away has another's."""
+        own = {kept(key, value) for key, value in self.team.labels.items()}
+        return causewords.whose_words(self.named.get(job), own)
 
     def _stuck(self, each: StuckJob) -> str:
         where = words.cut_middle(each.where, 60) or ("waiting" if each.waiting else "")
