@@ -248,14 +248,20 @@ def test_whose_a_job_is_is_kept_where_a_row_names_it_alone_and_as_much_as_a_row_
 
 
 def test_a_job_is_whose_the_settings_or_else_the_servers_common_labels_say() -> None:
-    labels = {"owner": "li", "sample": "NA12829", "flag": "archive"}
+    """Its user once. What dsub's server calls common is its own, and nobody's."""
+    labels = {"owner": "li", "sample": "NA12829", "flag": "archive", "job-id": "x", "attempt": "2"}
     one = job("j", at_night(1) - HOUR, found=1, labels=labels, user="li@x").row
-    common = ("labels.flag", "name", "owner")
-    server = one_run(1, capabilities={"displayFields": [], "commonLabels": list(common)})
-    for settings, whose in (
-        (ReportSettings(), (("owner", "li"), ("user", "li@x"))),
-        (ReportSettings(labels=("owner", "sample")), (("owner", "li"), ("sample", "NA12829"))),
+    owner, user = ("owner", "li"), ("user", "li@x")
+    for common, keys, whose in (
+        (("labels.flag", "name", "owner"), (), (owner, user)),
+        (("owner",), ("owner", "sample"), (owner, ("sample", "NA12829"))),
+        (("owner",), ("userId",), (user,)),
+        (("extensions.userId",), (), (user,)),
+        (("job-id", "task-id", "attempt"), (), (user,)),
+        ((), ("job-id",), (("job-id", "x"), user)),
     ):
+        server = one_run(1, capabilities={"displayFields": [], "commonLabels": list(common)})
+        settings = ReportSettings(labels=keys)
         found = analyse(Held([]), [one_run(0), server], {}, settings=settings)
         assert NightJob.of(one, "j", found.whose).whose == whose
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from jmreport import attempts
 from jmreport.analysis import (
     aggregate,
     attention,
@@ -405,19 +406,21 @@ class _Making:
             quality=quality,
             columns=self.offered.display_fields,
             common_labels=offered.common_labels(self.offered),
-            whose=(
-                *(
-                    tuple(map(offered.label_key, self.settings.labels))
-                    or offered.common_labels(self.offered)
-                ),
-                "userId",
-            ),
+            whose=self._whose(),
             complete=complete,
             nights=nights_told,
             usual=night.usual_counts(nights_told, self.zone),
         )
         shown = {*names(report), *(entry.row.id for entry in self.jobs)}
         return replace(report, short_ids=self.history.short_ids(sorted(shown)))
+
+    def _whose(self) -> tuple[str, ...]:
+        """Labels that say whose a job is: dsub's own, which its server calls common, do not."""
+        common = offered.common_labels(self.offered)
+        keys = tuple(map(offered.label_key, self.settings.labels)) or (
+            key for key in common if key not in attempts.LABELS
+        )
+        return tuple(dict.fromkeys((*keys, "userId")))
 
     def _hidden(self) -> Hidden | None:
         found, nights = self.verdicts.hidden, self.nights
