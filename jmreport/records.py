@@ -185,8 +185,9 @@ class Measure(Struct, frozen=True, array_like=True):
 
     `task` is "" for a job of a server that knows no tasks: it is its own attempt. `calls` counts
     shards, `retried`, `preempted`, `failed` and `aborted` attempts as in Spent. `took` are the
-    attempts that succeeded, without those from the cache. Calls of sub-workflows are not here: the
-    tasks of their own records are.
+    attempts that succeeded, without those from the cache; `untimed` those that led to no success
+    and of which no time is known. Calls of sub-workflows are not here: the tasks of their own
+    records are.
     """
 
     task: str
@@ -199,6 +200,7 @@ class Measure(Struct, frozen=True, array_like=True):
     cached: int = 0
     spent: Spent = Spent()
     took: Sketch = Sketch()
+    untimed: int = 0
 
     @property
     def lost(self) -> int:

@@ -291,6 +291,7 @@ def test_a_call_that_runs_by_its_word_in_a_job_that_is_over_is_counted_without_h
     for status, aborted in (("Aborted", 1), ("Failed", 0), ("Running", 0)):
         ran, waits = measure(Record(id="j", detail=detail(status=status, **over)))
         assert (ran.attempts, ran.aborted, ran.lost, ran.spent.total) == (1, aborted, aborted, 0)
+        assert ran.untimed == aborted
         assert waits.lost == 0
 
 

@@ -74,7 +74,7 @@ def test_attempts_without_a_time_that_is_known_cost_no_zero() -> None:
     made = Theme(Settings(), version="0.1.0").file(
         page.template, view, address=page.address, as_of=None
     )
-    assert made.decode().count("no time known") == 4
+    assert made.decode().count("no time known") == 5
     assert taskpages.tonight_words(found, Prices()) == "1 attempt with no time known"
 
 

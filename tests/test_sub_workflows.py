@@ -206,6 +206,22 @@ def test_waste_is_not_told_as_none_where_a_sub_workflow_could_not_be_read(tmp_pa
     assert [waste[part]["unread_jobs"] for part in ("night", "report")] == [1, 1]
 
 
+def test_no_hours_are_all_of_success_beside_an_attempt_with_no_time_known(tmp_path: Path) -> None:
+    """Such as a call that Cromwell left running in a job that was aborted."""
+
+    def detail(name: str) -> Any:
+        left = {"name": "Cut", "executionStatus": "Running"}
+        ran = {"executionStatus": "Succeeded", "start": WHEN["start"], "end": WHEN["end"]}
+        return job(name, tasks=[left, {"name": "Sort", **ran}], status="Aborted", **WHEN)
+
+    build(tmp_path, Jobs("top", detail))
+    tasks = (tmp_path / "site/tasks/index.html").read_text()
+    assert "<p>In this report: 1 attempt with no time known.</p>" in tasks
+    assert "Cut of top lost 1 attempt with no time known." in tasks
+    waste = report_of(tmp_path)["waste"]
+    assert [waste[part]["untimed_attempts"] for part in ("night", "report")] == [1, 1]
+
+
 def test_sub_workflows_that_could_not_be_read_are_counted_apart_from_the_jobs(
     tmp_path: Path,
 ) -> None:

@@ -32,7 +32,7 @@ LONGEST_NAME = 300
 #: Points from which many sketches are put together before more come.
 _MANY = 4_000
 
-_COUNTS = ("calls", "attempts", "retried", "preempted", "failed", "aborted", "cached")
+_COUNTS = ("calls", "attempts", "retried", "preempted", "failed", "aborted", "cached", "untimed")
 
 Outcome = Literal["succeeded", "preempted", "retried", "failed", "aborted", "unknown"]
 _OUTCOMES: dict[str, Outcome] = {
@@ -41,6 +41,8 @@ _OUTCOMES: dict[str, Outcome] = {
     "Failed": "failed",
     "Aborted": "aborted",
 }
+#: Those that led to no success.
+_LOST = frozenset(("preempted", "retried", "failed", "aborted"))
 
 
 def measure(record: Record) -> tuple[Measure, ...]:
@@ -228,6 +230,7 @@ def _measured(task: str, calls: Sequence[Sequence[_Try]]) -> Measure:
         failed=counted.get("failed", 0),
         aborted=counted.get("aborted", 0),
         cached=sum(one.cached for one in tries),
+        untimed=sum(one.times for one in tries if one.outcome in _LOST and one.seconds is None),
         spent=Spent(**{outcome: round(seconds, 3) for outcome, seconds in spent.items()}),
         took=sketch(
             one.seconds

@@ -243,6 +243,7 @@ class _Adding:
 
     def __init__(self) -> None:
         self.attempts = self.retried = self.preempted = self.failed = self.aborted = 0
+        self.untimed = 0
         self.spent = (0.0,) * len(Spent.__struct_fields__)
         self.jobs: dict[str, None] = {}
         self.money: float | None = None
@@ -254,6 +255,7 @@ class _Adding:
         self.preempted += one.preempted
         self.failed += one.failed
         self.aborted += one.aborted
+        self.untimed += one.untimed
         self.spent = (*map(operator.add, self.spent, astuple(one.spent)),)
         if one.lost:
             self.jobs[job] = None
@@ -270,6 +272,7 @@ class _Adding:
         self.preempted += other.preempted
         self.failed += other.failed
         self.aborted += other.aborted
+        self.untimed += other.untimed
         self.spent = (*map(operator.add, self.spent, other.spent),)
         self.jobs.update(other.jobs)
         self.unpriced |= other.unpriced
@@ -287,6 +290,7 @@ class _Adding:
             preempted=self.preempted,
             failed=self.failed,
             aborted=self.aborted,
+            untimed=self.untimed,
             spent=Spent(*(round(seconds, 3) for seconds in self.spent)),
             jobs=jobs,
             lost_money=None if self.money is None else round(self.money, 6),

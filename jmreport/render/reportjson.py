@@ -184,7 +184,8 @@ class WasteJson(Struct, frozen=True, kw_only=True):
     """Seconds in attempts that led to no success, by what became of them.
 
     `all_seconds` are those of all attempts that ended, `share` the part that was lost (0 to 1);
-    `money` is null where no price is known.
+    `money` is null where no price is known. Of `untimed_attempts` no time is known, so that they
+    are in no seconds.
     """
 
     all_seconds: float
@@ -196,6 +197,7 @@ class WasteJson(Struct, frozen=True, kw_only=True):
     share: float | None
     money: float | None
     unread_jobs: Count = 0
+    untimed_attempts: Count = 0
 
 
 class WastesJson(Struct, frozen=True, kw_only=True):
@@ -390,4 +392,5 @@ def _waste(cost: Cost) -> WasteJson:
         share=spent.share,
         money=cost.lost_money,
         unread_jobs=cost.unread,
+        untimed_attempts=cost.untimed,
     )

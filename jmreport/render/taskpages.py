@@ -171,7 +171,7 @@ def tonight_words(told: Told, prices: Prices) -> str:
     if told.waste is None:
         return ""
     tonight = told.waste.tonight
-    if told.filters.hides_failures and not tonight.spent.lost and not tonight.unread:
+    if told.filters.hides_failures and not tonight.lost and not tonight.unread:
         return ""
     return waste_words(tonight, prices)
 
@@ -394,7 +394,7 @@ class _Tasks:
 
     def _waste_said(self, waste: Waste) -> Iterator[str]:
         total, tonight = waste.total, waste.tonight
-        if total.spent.lost:
+        if total.lost:
             yield f"In this report: {_lost_words(total, self.prices)}."
         elif total.spent.total:
             of = " that the filter let through" if filtered.narrows(self.filters) else ""
@@ -402,7 +402,7 @@ class _Tasks:
             spent = hours(total.spent.total)
             yield f"In this report every one of {spent}{of}{read} led to a success."
         night = tonight_words(self.report, self.prices)
-        if self.report.previous is not None and night and (tonight.spent.total or tonight.unread):
+        if self.report.previous is not None and night:
             usual = usual_words(waste)
             said = f"Last night: {night}"
             yield f"{said} ({usual})." if usual else f"{said}."
@@ -574,9 +574,11 @@ def _lede(report: Report) -> str:
     if report.waste and report.waste.tasks:
         most = report.waste.tasks[0]
         flow = words.cut_middle(most.workflow, 80) or NO_NAME
+        lost = words.plural(most.cost.lost, "attempt")
+        if not most.cost.spent.lost:
+            return f"{task_name(most.task)} of {flow} lost {lost} with no time known."
         return (
-            f"{task_name(most.task)} of {flow} lost most: "
-            f"{hours(most.cost.spent.lost)} in {words.plural(most.cost.lost, 'attempt')}."
+            f"{task_name(most.task)} of {flow} lost most: {hours(most.cost.spent.lost)} in {lost}."
         )
     return ""
 

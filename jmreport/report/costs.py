@@ -38,7 +38,8 @@ class Cost(Struct, frozen=True, kw_only=True):
     """What attempts came to. `jobs` are the listed jobs in which some led to no success.
 
     `lost_money` is what those hours cost, None where no price is known of any of them; `unpriced`
-    says that some have none. `unread` is of how many jobs attempts could not be read.
+    says that some have none. `untimed` are those lost attempts of which no time is known, and
+    `unread` is of how many jobs attempts could not be read.
     """
 
     attempts: int = 0
@@ -46,6 +47,7 @@ class Cost(Struct, frozen=True, kw_only=True):
     preempted: int = 0
     failed: int = 0
     aborted: int = 0
+    untimed: int = 0
     spent: Spent = Spent()
     jobs: tuple[str, ...] = ()
     lost_money: float | None = None
