@@ -400,6 +400,19 @@ def test_a_task_has_no_cause_of_another_in_which_the_same_job_failed(tmp_path: P
     ]  # fmt: skip
 
 
+def test_a_task_that_fails_without_a_message_fails_now(tmp_path: Path) -> None:
+    """Its row leads to the cause of those of which none came."""
+
+    def silent(name: str) -> Any:
+        return job(
+            name, tasks=[{"name": "Cut", "executionStatus": "Failed"}], status="Failed", **WHEN
+        )
+
+    build(tmp_path, Jobs("top", silent))
+    (row,) = failed_tasks(tmp_path).values()
+    assert re.search(r'<a href="\.\./causes/[^"]+"><code>no message</code></a>', row)
+
+
 def test_a_call_whose_sub_workflow_was_not_read_fails_now_while_the_job_does(
     tmp_path: Path,
 ) -> None:

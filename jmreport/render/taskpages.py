@@ -384,7 +384,7 @@ class _Tasks:
                 self.leads,
             ),
             new=f"{words.number(fresh)} new" if fresh else "",
-            cause=words.cut_middle(cause.title, 200) if cause else "",
+            cause=words.cut_middle(cause.title or cause.rule, 200) if cause else "",
             cause_href=self.leads.cause(cause.id) if cause else "",
             cause_class=causewords.class_words(cause.cause_class) if cause else "",
             elsewhere=elsewhere,
