@@ -385,28 +385,6 @@ def test_how_a_night_is_kept_is_told_alike_by_every_process() -> None:
     assert other.stdout.strip() == kept.told_under(Settings())
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        [("lost", float), ("spent", float)],
-        [("spent", float), ("much", bool), ("lost", float)],
-        [("spent", float), ("lost", int)],
-        [("spent", float), ("lost", float, 1.0)],
-    ],
-)
-def test_what_is_kept_in_another_shape_is_told_apart(other: Any) -> None:
-    """Also where it would be read without an error, as rows of numbers are."""
-    shapes = {
-        kept.shape(msgspec.defstruct("Row", fields, array_like=True, namespace={"__doc__": doc}))
-        for fields, doc in (
-            ([("spent", float), ("lost", float)], "Some."),
-            ([("spent", float), ("lost", float)], "The same."),
-            (other, "Some."),
-        )
-    }
-    assert len(shapes) == 2
-
-
 def test_the_calendars_page_has_a_dash_where_nothing_is_known(site: Path) -> None:
     calendar = (site / "site/nights/index.html").read_text()
     assert '<th scope="col" class="num">Stuck</th>' in calendar

@@ -7,7 +7,6 @@ later of its runs.
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,13 +32,14 @@ from jmreport.render.ledger import (
 )
 from jmreport.render.making import base_of, put
 from jmreport.render.page import digest
+from jmreport.render.shapes import shape
 from jmreport.render.theme import Theme
 from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
 
-#: Raised when nights must be told anew, since what they keep has changed its meaning. Where it has
-#: changed its shape they are without that.
-NIGHT_FORMAT = 11
+#: Raised when nights must be told anew, since what they keep has changed its meaning: also where a
+#: default has, as what equals it is not written. Where it has changed its shape they are without.
+NIGHT_FORMAT = 12
 #: What is raised by a body that is none.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, TypeError)
 _decode_night = msgspec.msgpack.Decoder(Night).decode
@@ -284,12 +284,3 @@ def told_under(settings: Settings) -> str:
     """
     labels, timezone = settings.report.identity_labels, settings.report.timezone
     return digest(NIGHT_FORMAT, shape(Night), labels, timezone)
-
-
-@cache  # of a night it takes some 20 ms
-def shape(of: type) -> str:
-    """Every field of a noun, and of all that is in it: whether it is read as it was meant.
-
-    Some are rows of numbers without names, which a field in their middle would shift.
-    """
-    return repr(msgspec.inspect.type_info(of))
