@@ -19,7 +19,7 @@ from jmreport.history import Held
 from jmreport.pipeline import Outcome
 from jmreport.progress import SilentProgress
 from jmreport.render import site
-from jmreport.render.ledger import all_files
+from jmreport.render.past import all_files
 from jmreport.settings import Publish, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)

@@ -16,7 +16,8 @@ from jmreport import pipeline
 from jmreport.errors import DamagedError
 from jmreport.progress import SilentProgress
 from jmreport.render import linkcheck, mending
-from jmreport.render.ledger import Ledger, all_files, night_bodies
+from jmreport.render.ledger import Ledger
+from jmreport.render.past import all_files, night_bodies
 from jmreport.settings import Settings
 
 #: So many bytes SQLite reads and writes together.

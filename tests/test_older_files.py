@@ -18,7 +18,7 @@ from jmreport.errors import Exit
 from jmreport.mail import heard, parcels
 from jmreport.records import run_id
 from jmreport.render import addresses, kept
-from jmreport.render.ledger import diff_pages
+from jmreport.render.past import diff_pages
 from jmreport.snapshots.unattended import account
 
 HERE = Path(__file__).parent / "data/older"

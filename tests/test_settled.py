@@ -33,7 +33,7 @@ from jmreport.placed import ByValue
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Failure, JobRow, Run
 from jmreport.remembered import After, Growing, Memory
-from jmreport.render.ledger import Past
+from jmreport.render.past import Past
 from jmreport.report.nights import NightSummary
 from jmreport.settings import ReportSettings, Settings, Site, Slo, Snapshots
 from jmreport.snapshots import Store

@@ -26,8 +26,9 @@ from jmreport.errors import JmreportError, LockedError
 from jmreport.records import Entry, JobRow, Record, Run
 from jmreport.render import addresses, linkcheck, seal
 from jmreport.render.files import Files, Sum, is_sum_of, sum_of
-from jmreport.render.ledger import Ledger, all_files, sizes
+from jmreport.render.ledger import Ledger
 from jmreport.render.making import base_of
+from jmreport.render.past import all_files, sizes
 from jmreport.render.sharing import Share
 from jmreport.render.theme import Theme
 from jmreport.settings import Settings

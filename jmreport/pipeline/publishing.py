@@ -109,7 +109,7 @@ def _files(site_dir: Path) -> tuple[SiteFile, ...]:
     """The files of the site that the ledger knows."""
     from jmreport.publish import SiteFile
     from jmreport.render import kept
-    from jmreport.render.ledger import all_files
+    from jmreport.render.past import all_files
 
     if not kept.is_there(site_dir):
         raise NothingUsableError(

@@ -19,9 +19,10 @@ from jmreport.remembered import Growing, StoreState
 from jmreport.render import addresses, diffpages, words
 from jmreport.render.drawings import Charts
 from jmreport.render.files import Files, sum_of
-from jmreport.render.ledger import (
-    NAME,
-    Ledger,
+from jmreport.render.ledger import NAME, Ledger
+from jmreport.render.making import base_of, put
+from jmreport.render.page import digest
+from jmreport.render.past import (
     Past,
     diff_bodies,
     diff_pages,
@@ -30,8 +31,6 @@ from jmreport.render.ledger import (
     sizes,
     told_nights,
 )
-from jmreport.render.making import base_of, put
-from jmreport.render.page import digest
 from jmreport.render.shapes import shape
 from jmreport.render.theme import Theme
 from jmreport.report.nights import NightSummary

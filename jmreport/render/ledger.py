@@ -34,18 +34,16 @@ since, and would have them left as they are.
 """
 
 import sqlite3
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from datetime import datetime
-from itertools import groupby, islice, takewhile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, takewhile
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import msgspec
 
 from jmreport.errors import DamagedError, JmreportError, LockedError
-from jmreport.remembered import TABLES, After, Memory, Unsettled, instant_of
+from jmreport.remembered import TABLES, After, Memory
 from jmreport.render import mending, spelled
 from jmreport.render.files import WrittenFile
 
@@ -82,11 +80,10 @@ _BY_JOB = (
     "CREATE UNIQUE INDEX briefs_by_job ON briefs (job)",
     "CREATE INDEX briefs_archived ON briefs (job) WHERE archived",
 )
-#: Works that are asked for together.
-_AT_ONCE = 500
 #: Pages of it that are kept in memory, in KiB: those of 100,000 jobs are written in no order.
 _CACHE = "PRAGMA cache_size = -8192"
-_VERSION = 2
+#: How it is laid out.
+VERSION = 2
 #: The version that had a line a file.
 _OLD = 1
 #: What tells of pages, with its columns.
@@ -198,7 +195,7 @@ def _columns(database: sqlite3.Connection, table: str) -> list[str]:
     return [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
 
 
-def _files_of(database: sqlite3.Connection) -> Iterator[tuple[str, WrittenFile]]:
+def files_of(database: sqlite3.Connection) -> Iterator[tuple[str, WrittenFile]]:
     """(owner, file) of every file that a ledger of either version tells of, sorted by owners."""
     rows: Iterable[tuple[str, bytes]]
     if database.execute("PRAGMA user_version").fetchone()[0] == _OLD:
@@ -257,10 +254,10 @@ class Ledger:
             database.execute(_CACHE)
             database.execute("BEGIN IMMEDIATE")
             (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version != _VERSION:
+            if version != VERSION:
                 _forget_but_told(database, version)
             database.execute(_TABLE)
-            database.execute(f"PRAGMA user_version = {_VERSION}")
+            database.execute(f"PRAGMA user_version = {VERSION}")
             database.execute(_NIGHTS)
             database.execute(_DIFFS)
             for table in (_SEALS, _BRIEFS, _LISTS, _STRANGERS, _SEEN, _SETTLED, spelled.TABLE):
@@ -553,123 +550,3 @@ class Ledger:
             raise JmreportError(
                 f"{self._path} cannot be written: {error}", hint="free some space and run it again"
             ) from error
-
-
-def told_nights(path: Path, settings: str) -> Iterator[tuple[str, bytes, bytes]]:
-    """(run, summary, body) of each night that was told under these settings; nothing is locked."""
-    yield from _rows(path, "SELECT run, summary, body FROM nights WHERE settings = ?", settings)
-
-
-def _rows(path: Path, query: str, *values: str) -> list[Any]:
-    """What a query finds, as far as it can be read; nothing where there is no ledger."""
-    found = list[Any]()
-    if path.exists():
-        with (
-            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database,
-            suppress(sqlite3.DatabaseError),
-        ):
-            found.extend(database.execute(query, values))
-    return found
-
-
-class Past:
-    """A ledger as it was left, to be asked while a report is made; nothing is locked."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
-
-    def settled(self) -> tuple[bytes, bytes] | None:
-        """What is remembered of jobs that settled: as of which state, and its head.
-
-        None for a ledger of another version: whoever writes it next forgets that.
-        """
-        query = "SELECT body FROM settled WHERE number < 2 ORDER BY number"
-        try:
-            if self._database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
-                return None
-            rows = self._database.execute(query).fetchall()
-        except sqlite3.DatabaseError:
-            return None
-        told, head = [body for (body,) in rows] or (b"", b"")
-        return (told, head) if head else None
-
-    def batches(self) -> Iterator[bytes]:
-        """Its batches, in their order: of a year they are larger than all else."""
-        query = "SELECT body FROM settled WHERE number > 1 ORDER BY number"
-        return (body for (body,) in self._read(query))
-
-    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
-        """Those of the works that any job but these others may have done."""
-        waiting = iter(works)
-        while some := [*islice(waiting, _AT_ONCE)]:
-            marks = ", ".join("?" * len(some))
-            rows = self._read(
-                f"SELECT work, count(*), max(id) FROM jobs WHERE work IN ({marks}) GROUP BY 1",  # noqa: S608
-                some,
-            )
-            yield from (work for work, number, job in rows if number > 1 or job not in others)
-
-    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
-        """(ended, id, failed) of the jobs that did a piece of work, the last first."""
-        query = "SELECT ended, id, failed FROM jobs WHERE work = ? ORDER BY ended DESC, id DESC"
-        for ended, job, failed in self._read(query, (work,)):
-            yield instant_of(ended), job, bool(failed)
-
-    def _read(self, query: str, values: Sequence[bytes] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows, one at a time. Raises Unsettled where the ledger is damaged."""
-        try:
-            yield from self._database.execute(query, values)
-        except sqlite3.DatabaseError as error:
-            raise Unsettled from error
-
-
-def night_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(run, what its page is made of) of each night that is remembered; nothing is locked."""
-    for (run,) in _rows(path, "SELECT run FROM nights ORDER BY run"):
-        yield from ((run, body) for body in night_body(path, run))
-
-
-def night_body(path: Path, run: str) -> list[bytes]:
-    """What the page of a night is made of; none where it is not known; nothing is locked."""
-    return [body for (body,) in _rows(path, "SELECT body FROM nights WHERE run = ?", run)]
-
-
-def diff_bodies(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, what it is made of) of each page of a difference; nothing is locked."""
-    yield from _rows(path, "SELECT name, body FROM diffs ORDER BY name")
-
-
-def diff_pages(path: Path) -> Iterator[str]:
-    """The pages of differences that are kept; nothing is locked."""
-    query = "SELECT owner FROM pages WHERE kept AND owner >= 'diffs/' AND owner < 'diffs0'"
-    return (owner for (owner,) in _rows(path, query))
-
-
-def sizes(path: Path) -> Iterator[tuple[str, int]]:
-    """(owner, size) of every remembered file, none where nothing can be read; nothing is locked."""
-    try:
-        yield from [(owner, file.size) for owner, file in _read_files(path)]
-    except sqlite3.DatabaseError:
-        return
-
-
-def all_files(path: Path) -> Iterator[tuple[str, int, str]]:
-    """Every remembered file: its address, size and sum. For checks; nothing is locked.
-
-    Raises sqlite3.DatabaseError where that cannot be told.
-    """
-    for _, file in _read_files(path):
-        yield file.address, file.size, file.sum
-
-
-def _read_files(path: Path) -> Iterator[tuple[str, WrittenFile]]:
-    if not path.exists():
-        return
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-        yield from _files_of(database)

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from jmreport.render.files import OWN, is_sum_of
-from jmreport.render.ledger import all_files
+from jmreport.render.past import all_files
 
 
 class Fault(Struct, frozen=True, kw_only=True):
