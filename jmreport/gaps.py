@@ -45,9 +45,9 @@ def operation_of(name: str) -> str:
     return f"{_OPERATION}{name}"
 
 
-def page_of_list(number: int) -> str:
-    """A page of the list, counted from 1."""
-    return f"{_PAGE}{number} of {_OF_LIST}"
+def page_of_list(number: int, *, active: bool = False) -> str:
+    """A page of the list, counted from 1: of the time frame's, or of that of all active jobs."""
+    return f"{_PAGE}{number} of {_OF_LIST}{' of active jobs' if active else ''}"
 
 
 def row_of_list(number: int) -> str:

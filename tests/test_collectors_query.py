@@ -213,6 +213,36 @@ def test_a_later_page_that_cannot_be_read_is_a_gap_with_its_number() -> None:
     assert found.gaps[0].what == "page 2 of the list"
 
 
+def test_a_list_of_active_jobs_that_cannot_be_read_is_named_as_that() -> None:
+    """All of the time frame came; what has run for longer is not known."""
+    server = Server(lambda q: {"results": [row(0)]} if "submission" in q else 400)
+    found = listing(server)
+    assert ids(found) == ["job-0000"]
+    assert [gap.what for gap in found.gaps] == ["page 1 of the list of active jobs"]
+    assert found.gaps[0].kind == "list"
+
+
+def test_a_last_page_that_cannot_be_read_is_no_gap_where_all_have_come() -> None:
+    """The Cromwell shim's last page has a token, and an empty one behind it."""
+
+    def page(query: dict[str, Any]) -> Any:
+        if query.get("pageToken"):
+            return 400
+        return {"results": [row(0), row(1)], "totalSize": 2, "nextPageToken": "more"}
+
+    found = listing(Server(page), days=None)
+    assert ids(found) == ["job-0000", "job-0001"]
+    assert not found.gaps
+
+
+def test_a_second_look_that_cannot_be_read_leaves_what_the_first_missed() -> None:
+    looks = iter([{"results": [row(0)], "totalSize": 3}, 400])
+    found = listing(Server(lambda _: next(looks)), days=None)
+    assert ids(found) == ["job-0000"]
+    assert [gap.what for gap in found.gaps] == ["the list of jobs"]
+    assert "2 never came" in found.gaps[0].why
+
+
 def test_a_first_page_that_cannot_be_read_stops_the_run() -> None:
     """Without a list there is nothing to report on."""
     with pytest.raises(UnreadableError):

@@ -71,6 +71,8 @@ class Listing:
         self._refused: set[str] = set()
         self._seen: set[str] = set()
         self._pages = 0
+        #: Whether the question is which jobs are active, whenever they were submitted.
+        self._of_active = False
         #: What could not be used of the pages, by question: that of the walk that brought most.
         self._bad: dict[QueryJobsRequest, list[Gap]] = {}
 
@@ -91,6 +93,7 @@ class Listing:
         active = tuple(word for word in ACTIVE_STATUSES if not wish.status or word in wish.status)
         # What is still active has no end, so an end asked for leaves none of it.
         if self.asked.since and active and wish.submission is None and wish.end is None:
+            self._of_active = True
             yield from self._whole(self._request(None, replace(wish, status=active)))
         self.gaps += [gap for bad in self._bad.values() for gap in bad]
         self.notes += self._account.notes()
@@ -126,9 +129,11 @@ class Listing:
             end = yield from self._walk(request)
         if end.how == "ended" and end.missing:
             # Rows move while they are read by offset: those that slipped past come now.
-            first, end = end, (yield from self._walk(request))
-            if end.missing:
-                end.distinct |= first.distinct
+            again = yield from self._walk(request)
+            if again.how != "unread":  # else the first one tells what is missing
+                if again.missing:
+                    again.distinct |= end.distinct
+                end = again
         elif end.how == "ended" and end.doubtful:
             yield from self._otherwise_paged(request)
         if end.how == "jammed" and not self._reached(end):
@@ -230,7 +235,8 @@ class Listing:
     def _judge(self, end: End) -> None:
         """Say what a walk leaves in doubt."""
         if end.how == "unread":
-            self._lacks(page_of_list(end.pages), end.why)
+            if not self._reached(end):
+                self._lacks(page_of_list(end.pages, active=self._of_active), end.why)
         elif end.how == "endless":
             self._lacks(
                 PAGES,
