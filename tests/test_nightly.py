@@ -761,6 +761,23 @@ def test_the_doctor_finds_what_would_end_a_night(
     assert said in found[what].said
 
 
+def test_the_doctor_finds_pages_of_somebody_else_where_a_night_would_publish(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    """The usual root of a host; behind a first night the pages there are ours."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/index.html").write_text("ours")
+    found = looked(of, url)["bucket"]
+    assert (found.state, found.code) == ("wrong", Exit.USAGE)
+    assert "index.html is there already" in found.said
+    assert night(of, url).exit == Exit.USAGE
+    (tmp_path / "www/index.html").unlink()
+    assert night(of, url, days=1).exit == Exit.DONE
+    assert looked(of, url)["bucket"].state == "ok"
+
+
 def test_what_cannot_be_meant_so_is_published_and_mailed_to_nobody(
     server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
 ) -> None:

@@ -145,6 +145,7 @@ def _bucket(
 ) -> Iterator[Finding]:
     from jmreport.bucket import open_bucket
     from jmreport.pipeline.publishing import EVERYBODY, wanted
+    from jmreport.publish import refuse_taken
 
     try:
         if what == "bucket":
@@ -163,6 +164,8 @@ def _bucket(
                 code=Exit.NOT_DELIVERED,
             )
         else:
+            if what == "bucket":
+                refuse_taken(bucket)
             yield Finding(what=what, said=f"{bucket.place} can be read and written")
     except UnreadableError as error:
         yield Finding(what=what, state="warning", said=error.message, hint=error.hint)

@@ -13,7 +13,16 @@ run goes on from there. A claim keeps two publishers from mixing.
 
 from jmreport.publish.claim import Claim, Me, take
 from jmreport.publish.manifest import CLAIM, MANIFEST, MIXED, PENDING, Manifest
-from jmreport.publish.planning import Laid, Plan, Put, SiteFile, lay_out, plan, refuse_foreign
+from jmreport.publish.planning import (
+    Laid,
+    Plan,
+    Put,
+    SiteFile,
+    lay_out,
+    plan,
+    refuse_foreign,
+    refuse_taken,
+)
 from jmreport.publish.serving import body
 from jmreport.publish.uploading import Sending, Sent
 
@@ -35,5 +44,6 @@ __all__ = [
     "lay_out",
     "plan",
     "refuse_foreign",
+    "refuse_taken",
     "take",
 ]

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from jmreport.bucket import Held
+from jmreport.bucket import Bucket, Held
 from jmreport.errors import DeliveryError, UsageError
-from jmreport.publish.manifest import Gone, Manifest, Shown, is_name
+from jmreport.publish.manifest import MANIFEST, PENDING, Gone, Manifest, Shown, is_name
 from jmreport.publish.serving import ASSETS, RULES, cache_of, is_night
 from jmreport.records import run_order
 
+#: Pages that every site has at its root.
+_EVERY_SITE = ("index.html", "404.html", "robots.txt")
 #: Nobody has a page open for longer that links to what is gone.
 KEPT = timedelta(days=1)
 #: Browsers keep pages of nights for a year, and with them the look that those refer to.
@@ -143,11 +145,25 @@ def refuse_foreign(laid: Iterable[Laid], listed: Mapping[str, Held], left: Colle
     """Raises UsageError where a first publishing would write over objects of somebody else."""
     for each in laid:
         if each.name in listed and each.name not in left:
-            raise UsageError(
-                f"{each.name} is there already, and was not published by jmreport",
-                hint="give a prefix or folder of its own; `jmreport publish --relist` writes over "
-                "what is there",
-            )
+            raise _foreign(each.name)
+
+
+def refuse_taken(bucket: Bucket) -> None:
+    """The same where nothing is to be published yet: of the pages that every site has. Asks for
+    these few, and writes nothing."""
+    if any(bucket.read(name) for name in (MANIFEST, PENDING)):
+        return
+    for name in _EVERY_SITE:
+        if bucket.read(name) is not None:
+            raise _foreign(name)
+
+
+def _foreign(name: str) -> UsageError:
+    return UsageError(
+        f"{name} is there already, and was not published by jmreport",
+        hint="give a prefix or folder of its own; `jmreport publish --relist` writes over "
+        "what is there",
+    )
 
 
 def plan(
