@@ -313,7 +313,7 @@ def test_gaps_that_are_none_are_none_in_parts_too(tmp_path: Path, hashed: tuple[
         replace(of, collect=replace(of.collect, log_tails=1))
         for of in (settings(tmp_path / name, hashed=hashed) for name in ("one", "many"))
     )
-    with serve(WithoutLogs(a_demo("spec")), port=0) as server:
+    with serve(WithoutLogs(a_demo("spec", jobs=30)), port=0) as server:
         server.start()
         for shard in ("1/3", "2/3", "3/3"):
             collect(many, server.url, shard)
