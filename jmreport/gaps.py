@@ -22,11 +22,11 @@ ATTEMPTS, LOGS, OPERATIONS = "attempts", "logs", "operations"
 #: The list: all of it, pages of which nobody knows how many are missing, and a part that failed.
 LIST, PAGES, PART = "the list of jobs", "pages of the list", "a part of the list of jobs"
 _LOG, _OPERATION, _ATTEMPTS, _COUNTS = "log ", "operation ", "attempts of ", "aggregation "
-_PAGE, _OF_LIST = "page ", "the list"
+_PAGE, _OF_LIST, _OF_ACTIVE = "page ", "the list", " of active jobs"
 _WHAT = re.compile(
     rf"(?:{'|'.join((JOB, ATTEMPTS, LOGS, OPERATIONS, LIST, PAGES, PART))})\Z"
     rf"|(?:{'|'.join((_LOG, _OPERATION, _ATTEMPTS, _COUNTS))})"
-    rf"|(?:a row on )?{_PAGE}\d+ of {_OF_LIST}\Z"
+    rf"|(?:a row on )?{_PAGE}\d+ of {_OF_LIST}(?:{_OF_ACTIVE})?\Z"
 )
 
 
@@ -47,7 +47,7 @@ def operation_of(name: str) -> str:
 
 def page_of_list(number: int, *, active: bool = False) -> str:
     """A page of the list, counted from 1: of the time frame's, or of that of all active jobs."""
-    return f"{_PAGE}{number} of {_OF_LIST}{' of active jobs' if active else ''}"
+    return f"{_PAGE}{number} of {_OF_LIST}{_OF_ACTIVE if active else ''}"
 
 
 def row_of_list(number: int) -> str:

@@ -84,3 +84,10 @@ def test_logs_that_could_not_be_read_are_counted_together() -> None:
     ]
     (hole,) = holes_of(unread)
     assert (hole.what, hole.times) == ("log", 10)
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_the_name_of_a_page_of_the_list_is_ours_from_end_to_end(active: bool) -> None:
+    """So that no label with such a word for a value has a part of it hashed."""
+    what = gaps.page_of_list(1, active=active)
+    assert Gap(what=what, why="").own_words[0] == ((0, len(what)),)
