@@ -158,6 +158,26 @@ def test_on_a_phone_a_cause_reads_as_text_and_is_a_place_for_a_finger(
     page.close()
 
 
+def test_on_a_wide_screen_each_word_of_since_when_work_fails_stands_on_a_line_of_its_own(
+    built: Path, browser: Any
+) -> None:
+    """They broke before the hour of the last success, and a row was five lines tall."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((built / "index.html").as_uri())
+    # As the template has it: nothing fails in this night.
+    row = """<table class="stack full attention"><tr><td>New</td><td class="num">1</td>
+        <td><b>germline_joint_calling</b></td><td><code>exited with a return code that was not
+        declared as one of a success, which says nothing of why it did</code></td>
+        <td data-label="Failing since">23 Nov 10:33
+        <span class="sub">last success 22 Nov 22:01</span>
+        <span class="sub">cause first seen 22 Nov 22:01</span></td></tr></table>"""
+    page.evaluate("row => document.querySelector('main').insertAdjacentHTML('beforeend', row)", row)
+    said = page.locator(".attention td .sub").evaluate_all("all => all.map(e => e.offsetHeight)")
+    assert [height < 24 for height in said] == [True, True]
+    assert page.evaluate(WIDE) <= 1280
+    page.close()
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_on_a_phone_the_header_shows_which_section_a_page_is_of(
     built: Path, browser: Any, script: bool
