@@ -209,6 +209,59 @@ def test_a_night_with_xargs_tells_of_a_server_that_is_dead(
     assert (ended, asked.count("render")) == (code, 3 if rendered else 0)
 
 
+def test_a_night_with_xargs_waits_for_all_parts_where_one_is_killed(
+    tmp_path: Path, root: Path
+) -> None:
+    """xargs ends at once where a signal ends a command: merge would find parts half done."""
+    (tmp_path / "bin").mkdir()
+    stub = """#!/bin/sh
+    if [ "$1" = snapshots ]; then echo 20261123T021400Z; exit; fi
+    case "$*" in *"--shard 1/"*) kill -9 $$ ;; *--shard*) sleep 0.5 ;; esac
+    echo "$1" >>asked
+    """
+    (tmp_path / "bin/jmreport").write_text(stub)
+    (tmp_path / "bin/jmreport").chmod(0o755)
+    assert run(tmp_path, root / "examples/parallel/night", PARTS="3").returncode == 0
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked == ["collect", "collect", "merge", "render", "render", "render"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ("publish=5", 5),
+        ("render=3", 3),
+        ("render=3 mail=1", 1),
+        ("render=1 publish=5", 1),
+    ],
+)
+def test_a_night_on_slurm_ends_with_the_code_of_the_first_step_that_failed(
+    tmp_path: Path, root: Path, ends: str, code: int
+) -> None:
+    """Steps that are put where the script says so: Slurm tells its owner of nothing else."""
+    text = (root / "examples/slurm/site.sbatch").read_text()
+    steps = re.sub(
+        "^# Here can follow: (.*)$", lambda line: line[1].replace(", ", "\n"), text, flags=re.M
+    )
+    (tmp_path / f"merge-{NIGHT}.code").write_text("0\n")
+    found = stubbed(tmp_path, "sh", "-c", steps, ends=ends)
+    assert found == (code, ["render", "publish", "mail", "prune"], "")
+
+
+@pytest.mark.parametrize(("ends", "code"), [("collect=3", 0), ("collect=4", 4), ("", 0)])
+def test_an_incomplete_part_on_cloud_run_is_no_task_that_failed(
+    tmp_path: Path, root: Path, ends: str, code: int
+) -> None:
+    """Its task would be tried again, and the night's execution fail before it is merged."""
+    part = (
+        "env",
+        "CLOUD_RUN_TASK_INDEX=0",
+        "CLOUD_RUN_TASK_COUNT=2",
+        root / "examples/cloud-run/part",
+    )
+    assert stubbed(tmp_path, *part, ends=ends) == (code, ["collect"], "")
+
+
 @pytest.mark.parametrize("example", ["parallel", "slurm"])
 @pytest.mark.parametrize("made", [True, False])
 def test_what_readmes_say_mails_of_every_night(
@@ -218,7 +271,8 @@ def test_what_readmes_say_mails_of_every_night(
         r"^ +at=.*\n(?: +\S.*\n)+", (root / f"examples/{example}/README.md").read_text(), re.M
     )
     runs = {} if made else {"runs": OTHERS}
-    found = stubbed(tmp_path, "sh", "-euc", text, ends="", **runs)
+    # On Slurm it stands in site.sbatch, which has this function.
+    found = stubbed(tmp_path, "sh", "-euc", 'step() { "$@"; }\n' + text, ends="", **runs)
     assert found == (0, ["mail" if made else "mail--failed"], "")
 
 
