@@ -19,7 +19,8 @@ from bench.cases import CASES
 from bench.machine import load, machine
 from bench.measuring import BrokenError
 from bench.rows import Row
-from bench.sizes import SIZES, Size
+from bench.sizes import SIZES, Size, number
+from jmreport.errors import JmreportError
 
 #: Not a figure: asked for by its name only.
 PROFILES = "profiles"
@@ -66,10 +67,10 @@ def main() -> int:
 
 
 def _measured(case: str, size: Size, work: Path) -> Iterator[Row]:
-    """The rows of a case; where a command fails, one that says so ends them."""
+    """The rows of a case; where it fails, as on a disk that is full, one that says so ends them."""
     try:
         yield from CASES[case](size, work)
-    except BrokenError as error:
+    except (BrokenError, JmreportError, OSError) as error:
         yield Row(what=case, figure=f"broke off: {' '.join(str(error).split())[:400]}", lost=True)
 
 
@@ -77,7 +78,7 @@ def _size(given: argparse.Namespace) -> Size:
     """The named size, but for numbers that were given."""
     size = SIZES[given.size]
     own = {name: getattr(given, name) for name in size.__struct_fields__ if hasattr(given, name)}
-    return replace(size, **{name: number for name, number in own.items() if number})
+    return replace(size, **{name: value for name, value in own.items() if value is not None})
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,13 +87,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=names)
     parser.add_argument("--size", choices=tuple(SIZES), default="usual")
     parser.add_argument("--small", action="store_const", const="small", dest="size")
-    parser.add_argument("--jobs", type=int, help="jobs of a site, where there is one size")
-    parser.add_argument("--few", type=int, help="jobs of the smaller of two sites")
-    parser.add_argument("--many", type=int, help="jobs of the larger one")
-    parser.add_argument("--nights", type=int, help="nights of a history")
-    parser.add_argument("--a-night", type=int, help="jobs of each of them")
-    parser.add_argument("--million", type=int, help="jobs of the built-in server, at most")
-    parser.add_argument("--runs", type=int, help="how often each side is measured")
+    parser.add_argument("--jobs", type=number, help="jobs of a site, where there is one size")
+    parser.add_argument("--few", type=number, help="jobs of the smaller of two sites")
+    parser.add_argument("--many", type=number, help="jobs of the larger one")
+    parser.add_argument("--nights", type=number, help="nights of a history")
+    parser.add_argument("--a-night", type=number, help="jobs of each of them")
+    parser.add_argument("--million", type=number, help="jobs of the built-in server, at most")
+    parser.add_argument("--runs", type=number, help="how often each side is measured")
     parser.add_argument("--keep", metavar="DIR", help="work there, and keep what was made")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="the figures as JSON, and as a table in FILE.md"
@@ -103,6 +104,8 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if unknown := set(given.cases) - CASES.keys() - {PROFILES}:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    if given.out and not given.out.parent.is_dir():
+        parser.error(f"--out: there is no folder {given.out.parent}")
     return given
 
 

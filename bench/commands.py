@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench import corpus
@@ -50,11 +52,26 @@ def folders(where: Path) -> tuple[str, ...]:
 
 
 def filled(where: Path, jobs: int) -> Path:
-    """A folder with a store of so many jobs; one that is there already is taken as it is."""
-    where.mkdir(parents=True, exist_ok=True)
-    if not (where / "snapshots").exists():
-        corpus.fill(where / "snapshots", corpus.many(jobs))
+    """A folder in `where` with a store of so many jobs; one that is there already is taken.
+
+    One of another number has a folder of its own, and one that broke off is made anew.
+    """
+    where = where / str(jobs)
+    with whole(where / "snapshots") as making:
+        if making:
+            corpus.fill(making, corpus.many(jobs))
     return where
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path | None]:
+    """Where a folder is to be made that has its name once it is whole; None where it is there."""
+    making = folder.with_name(f"{folder.name}.making")
+    if folder.exists():
+        yield None
+        return
+    yield empty(making)
+    making.rename(folder)
 
 
 def empty(where: Path) -> Path:

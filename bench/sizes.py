@@ -1,5 +1,7 @@
 """How much is measured: `--size small`, `usual` or `whole`."""
 
+import argparse
+
 from msgspec import Struct
 
 
@@ -59,3 +61,10 @@ WHOLE = Size(
     runs=5,
 )
 SIZES = {"small": SMALL, "usual": USUAL, "whole": WHOLE}
+
+
+def number(text: str) -> int:
+    """A number of jobs, nights or runs that somebody gives: 1 or more."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
+    return int(text)

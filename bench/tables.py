@@ -70,6 +70,8 @@ def _versions(found: dict[str, str]) -> str:
 
 def main(*files: str) -> None:
     """Prints the table of what `--out` wrote."""
+    if not files:
+        sys.exit("usage: python -m bench.tables FIGURES.json [FIGURES.json ...]")
     pieces = [json.decode(Path(name).read_bytes(), type=Figures) for name in files]
     sys.stdout.write(markdown(*pieces))
 

@@ -1,6 +1,6 @@
 """The index of a year made anew: `python -m bench.year DIR [NIGHTS] [JOBS]`.
 
-    DIR/snapshots     a night a run, 2 KB of JSON a job; made where it is missing
+    DIR/NIGHTSxJOBS/snapshots     a night a run, 2 KB of JSON a job; made where it is missing
 
 Nights are made side by side by all processors. Prints seconds, bytes and memory: from what is kept
 beside the runs, from the records alone if asked (`--records`), and what a night's own copy costs.
@@ -20,6 +20,8 @@ from pathlib import Path
 import msgspec
 
 from bench import corpus
+from bench.commands import whole
+from bench.sizes import number
 from jmreport.analysis import measure, summarise
 from jmreport.records import Asked, Counts, Run, run_id
 from jmreport.snapshots import contents, filling, index, runs, summaries
@@ -33,10 +35,11 @@ _MB = 1e6
 def main() -> int:
     """Makes the store where it is missing, and prints a line for each figure."""
     given = _arguments()
-    root = Path(given.folder).absolute() / "snapshots"
+    root = Path(given.folder).absolute() / f"{given.nights}x{given.jobs}" / "snapshots"
     records = given.nights * given.jobs
-    if not root.exists():
-        _make(root, given.nights, given.jobs)
+    with whole(root) as making:
+        if making:
+            _make(making, given.nights, given.jobs)
     kept = sum(path.stat().st_size for path in root.glob(f"{summaries.NAME}/*"))
     stored = sum(path.stat().st_size for path in root.glob("runs/*/*"))
     _say(f"{given.nights} nights of {given.jobs} jobs: {stored / _MB:.1f} MB of runs")
@@ -70,8 +73,8 @@ def _night(root: Path, nights: int, jobs: int, night: int) -> None:
     folder.mkdir()
     told = summaries.Writing(root, folder, index.made_by(summarise, measure))
     query, written = LineFile(folder / runs.QUERY), {}
-    for number, first in enumerate(range(0, jobs, SHARD_RECORDS)):
-        shard, lines = LineFile(folder / runs.name_of_shard(number)), []
+    for shard_number, first in enumerate(range(0, jobs, SHARD_RECORDS)):
+        shard, lines = LineFile(folder / runs.name_of_shard(shard_number)), []
         for at in range(first, min(first + SHARD_RECORDS, jobs)):
             record = corpus.small(night * jobs + at, now=now, spread=corpus.NIGHT)
             query.write(msgspec.json.encode(record.row))
@@ -134,8 +137,8 @@ def _say(line: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.year", description=__doc__)
     parser.add_argument("folder", metavar="DIR")
-    parser.add_argument("nights", nargs="?", type=int, default=365)
-    parser.add_argument("jobs", nargs="?", type=int, default=2_000)
+    parser.add_argument("nights", nargs="?", type=number, default=365)
+    parser.add_argument("jobs", nargs="?", type=number, default=2_000)
     parser.add_argument("--records", action="store_true", help="from the records too")
     return parser.parse_args()
 

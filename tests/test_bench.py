@@ -1,5 +1,6 @@
 """A lost order of magnitude shows: the benchmarks at a small size, which no noise makes fail."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from bench import __main__ as program
 from bench import allure, bare, bareloop, browsing, corpus, onlyjobs, pages, words
 from bench.cases import CASES, nights, rendering
 from bench.cases.sitesize import packed
+from bench.commands import filled
 from bench.machine import machine
 from bench.measuring import Spent, alternating, run, yardstick
 from bench.rows import Row
 from bench.serving import Limited
 from bench.sizes import SMALL, Size
 from bench.tables import Figures, markdown
+from jmreport.errors import JmreportError
 from jmreport.render import jobpage
 
 #: What each group of cases has to say at the small size, where no program of others is.
@@ -285,13 +288,61 @@ def test_nights_that_cost_more_the_more_there_are_are_noticed(
     assert rows["rendered"].holds is True
 
 
-def test_a_command_that_fails_ends_its_case_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_is_kept_of_another_size_or_half_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store of 60 jobs that passed for 2,000 held each goal."""
+    where = filled(tmp_path, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(JmreportError):
+            filled(tmp_path, 2)
+    assert [len(records(filled(tmp_path, jobs))) for jobs in (1, 2)] == [1, 2]
+    assert filled(tmp_path, 1) == where
+
+
+def records(where: Path) -> list[object]:
+    return [*pages.Site(where / "snapshots").records()]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--jobs", "0"), "'0' is not 1 or more"),
+        (("--runs", "-1"), "'-1' is not 1 or more"),
+        (("--out", "nowhere/figures.json"), "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(
+    options: tuple[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "start", *options])
+    with pytest.raises(SystemExit, match="2"):
+        program.main()
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_case_that_fails_ends_and_no_other(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    in_process: bool,
 ) -> None:
     """A run of hours keeps what it had measured, and says what broke."""
 
     def broken(size: Size, work: Path) -> Iterable[Row]:
         yield Row(what=f"{size.jobs} jobs", figure="1 s")
+        if in_process:
+            raise JmreportError("no disk left")
         run((sys.executable, "-c", "raise SystemExit('no disk left')"), where=work)
 
     def whole(_size: Size, _work: Path) -> Iterable[Row]:

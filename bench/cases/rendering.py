@@ -52,10 +52,10 @@ def cold(size: Size, work: Path) -> Iterable[Row]:
     where = filled(work / "jobs", size.jobs)
     site = pages.Site(where / "snapshots")
     sides: dict[str, Side] = {
-        "job pages": partial(_made, work, "onlyjobs", ("--workers", WORKERS)),
-        "bare loop": partial(_made, work, "bareloop", (_frame(site, work), WORKERS)),
+        "job pages": partial(_made, where, "onlyjobs", ("--workers", WORKERS)),
+        "bare loop": partial(_made, where, "bareloop", (_frame(site, work), WORKERS)),
         "job pages as they are": partial(
-            _made, work, "onlyjobs", ("--workers", WORKERS, "--whole")
+            _made, where, "onlyjobs", ("--workers", WORKERS, "--whole")
         ),
         "render": lambda weigh: render_cold(where, "--workers", WORKERS, weigh=weigh),
     }
@@ -144,12 +144,12 @@ def _frame(site: pages.Site, work: Path) -> str:
     return str(path)
 
 
-def _made(work: Path, script: str, options: Sequence[str], weigh: bool) -> Spent:
+def _made(where: Path, script: str, options: Sequence[str], weigh: bool) -> Spent:
     """What one of the commands takes that make the pages of jobs and nothing else."""
-    out = work / "only"
+    out = where / "only"
     put_aside(out)
-    command = (sys.executable, "-m", f"bench.{script}", str(work / "jobs/snapshots"), str(out))
-    return run((*command, *options), where=work, weigh=weigh)
+    command = (sys.executable, "-m", f"bench.{script}", str(where / "snapshots"), str(out))
+    return run((*command, *options), where=where, weigh=weigh)
 
 
 def _hugo(hugo: list[str], folder: Path, weigh: bool) -> Spent:
