@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -50,6 +51,11 @@ class Cluster:
             self.workers.append(self._started("worker", "--scheduler-file", self._file, *options))
         logs = [self._folder / f"worker-{at}.log" for at in range(1, len(self.workers) + 1)]
         until(lambda: all("Registered to" in log.read_text() for log in logs))
+
+    def called(self) -> None:
+        """Waits until somebody has come who wants work done."""
+        log = self._folder / "scheduler.log"
+        until(lambda: "Receive client connection" in log.read_text())
 
     def _started(self, what: str, *options: object) -> "subprocess.Popen[bytes]":
         name = what if what == "scheduler" else f"worker-{len(self.workers) + 1}"
@@ -189,18 +195,19 @@ def test_a_cluster_that_is_slow_slows_the_reading(tmp_path: Path, built: Path) -
     assert contents(where) == contents(built)
 
 
+@pytest.mark.parametrize("ended", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_cluster_that_is_lost_is_told_and_the_next_run_completes(
-    tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch, ended: signal.Signals
 ) -> None:
-    """The scheduler dies in the middle; what was written stays."""
+    """The scheduler dies in the middle, or answers no more; what was written stays."""
     monkeypatch.setattr(cluster, "CONNECTING", 2.0)
     monkeypatch.setattr(cluster, "_LOOK", 0.5)
     where = tmp_path / "site"
     with a_cluster(tmp_path / "dask", 1) as dask:
         dask.workers[0].send_signal(signal.SIGSTOP)
         writing, came = in_the_background(lambda: write(where, JOBS, OVER, executor=dask.address))
-        time.sleep(2.0)
-        dask.scheduler.kill()
+        dask.called()
+        dask.scheduler.send_signal(ended)
         dask.workers[0].send_signal(signal.SIGCONT)
         writing.join(60)
     assert isinstance(came[0], JmreportError)
@@ -228,7 +235,7 @@ def test_workers_that_all_go_are_waited_for_and_then_told(
         writing, came = in_the_background(
             lambda: write(tmp_path / "site", JOBS, OVER, executor=dask.address)
         )
-        time.sleep(2.0)
+        dask.called()
         dask.workers[0].kill()
         writing.join(60)
     assert isinstance(came[0], JmreportError)
@@ -244,6 +251,22 @@ def test_a_scheduler_that_does_not_answer_is_told_and_changes_no_page(
     assert main(["build", "-q", *asked, "--executor", NOBODY]) == Exit.FAILED
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
     assert pages(tmp_path / "site") == 0
+
+
+def test_a_scheduler_that_takes_the_call_and_is_silent_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night that waits for it without end would lock out all others."""
+    monkeypatch.setattr(cluster, "CONNECTING", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        asking, came = in_the_background(
+            lambda: write(tmp_path / "site", JOBS, OVER, executor=f"dask://{address}")
+        )
+        asking.join(30)
+    assert came, "it is still waiting"
+    assert isinstance(came[0], JmreportError)
+    assert came[0].message == f"no dask scheduler answers at tcp://{address}"
 
 
 @pytest.mark.parametrize(

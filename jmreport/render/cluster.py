@@ -10,6 +10,7 @@ other pages are made by this machine: they are made of the report, which is here
 
 import logging
 import re
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
@@ -36,6 +37,8 @@ BATCH, BATCH_BYTES = 40, 4 << 20
 AHEAD, MOST_AHEAD = 2, 64
 #: Seconds to wait for the scheduler, and for a worker where none is left.
 CONNECTING, WITHOUT_WORKERS = 15.0, 60.0
+#: Seconds more for a client that knows by itself that nobody is there.
+_SPARE = 1.0
 #: Seconds between two looks at a cluster that is waited for.
 _LOOK = 5.0
 _ADDRESS = re.compile(r"dask://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
@@ -205,7 +208,7 @@ class ClusterWorkers:
     def _executor(self) -> Executor:
         if self._pool is None:
             self._client = client = self._connected()
-            threads: int = sum(client.nthreads().values())
+            threads = self._threads()
             if not threads:
                 raise self._idle()
             self._most = min(AHEAD * threads, MOST_AHEAD)
@@ -220,13 +223,28 @@ class ClusterWorkers:
         # It logs how it tried; what came of it is said here.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         connect: Any = distributed.Client
-        try:
-            return connect(self._address, timeout=CONNECTING, set_as_default=False, name="jmreport")
-        except (OSError, ValueError) as error:
+        came: list[Any] = []
+
+        def call() -> None:
+            try:
+                came.append(
+                    connect(
+                        self._address, timeout=CONNECTING, set_as_default=False, name="jmreport"
+                    )
+                )
+            except (OSError, ValueError) as error:
+                came.append(error)
+
+        # A client that was taken and hears nothing waits without end, whatever its timeout.
+        calling = threading.Thread(target=call, name="connecting", daemon=True)
+        calling.start()
+        calling.join(CONNECTING + _SPARE)
+        if not came or isinstance(came[0], Exception):
             raise JmreportError(
                 f"no dask scheduler answers at {self._address}",
                 hint="start one with `dask scheduler`, or leave out --executor",
-            ) from error
+            ) from (came[0] if came else None)
+        return came[0]
 
     def _result(self, work: "Future[list[bytes]]") -> list[bytes]:
         from distributed.scheduler import KilledWorker
@@ -236,7 +254,7 @@ class ClusterWorkers:
             try:
                 return work.result(timeout=_LOOK)
             except NotYet:
-                alone = 0.0 if self._anybody() else alone + _LOOK
+                alone = 0.0 if self._threads() else alone + _LOOK
                 if alone >= WITHOUT_WORKERS:
                     raise self._idle() from None
             except CancelledError as error:
@@ -248,11 +266,16 @@ class ClusterWorkers:
                     "much; or leave out --executor",
                 ) from error
 
-    def _anybody(self) -> bool:
+    def _threads(self) -> int:
+        """How many threads the cluster has; Client.nthreads would wait for them without end."""
+        client = self._client
         try:
-            return bool(self._client.nthreads())
+            found: dict[str, int] = client.sync(
+                client.scheduler.ncores, callback_timeout=CONNECTING
+            )
         except (OSError, TimeoutError) as error:
             raise self._lost() from error
+        return sum(found.values())
 
     def _idle(self) -> JmreportError:
         return JmreportError(
