@@ -19,7 +19,9 @@ from jmreport.history import Held
 from jmreport.pipeline import Outcome
 from jmreport.progress import SilentProgress
 from jmreport.render import site
+from jmreport.render.hands import Hands
 from jmreport.render.past import all_files
+from jmreport.render.telling import Telling
 from jmreport.settings import Publish, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
@@ -35,14 +37,16 @@ def write_night(where: Path, night: int, *, jobs: int = 4, seed: int = 7) -> Non
     report = analyse(Held(known), over, {}, settings=settings.report)
     site.write(
         where,
-        report,
-        contexts(Held(known), over),
-        partial(read, {(entry.shard, entry.line): entry.row for entry in known}),
-        history=Held(known),
-        nights=(frozen(report, Held(known)),),
+        Telling(
+            report=report,
+            contexts=contexts(Held(known), over),
+            history=Held(known),
+            read_records=partial(read, {(entry.shard, entry.line): entry.row for entry in known}),
+            nights=(frozen(report, Held(known)),),
+        ),
         settings=settings,
         version="0.1.0",
-        workers=1,
+        hands=Hands(workers=1),
         progress=SilentProgress(),
     )
 

@@ -30,8 +30,10 @@ from jmreport.records import (
 )
 from jmreport.render import site
 from jmreport.render.account import Written
+from jmreport.render.hands import Hands
 from jmreport.render.ledger import unpacked
 from jmreport.render.sharing import WHOLE, Share
+from jmreport.render.telling import Telling
 from jmreport.report import Report
 from jmreport.settings import Settings
 
@@ -182,17 +184,16 @@ def write(
     settings = settings or Settings()
     return site.write(
         where,
-        report(jobs, over, settings),
-        contexts(Held(jobs), over),
-        partial(reader, {(entry.shard, entry.line): entry.row for entry in jobs}),
-        history=Held(jobs),
+        Telling(
+            report=report(jobs, over, settings),
+            contexts=contexts(Held(jobs), over),
+            history=Held(jobs),
+            read_records=partial(reader, {(entry.shard, entry.line): entry.row for entry in jobs}),
+        ),
         settings=settings,
         version="0.1.0",
-        workers=workers,
-        executor=executor,
-        share=share,
+        hands=Hands(workers=workers, executor=executor, share=share, compiled=compiled),
         progress=SilentProgress(),
-        compiled=compiled,
     )
 
 

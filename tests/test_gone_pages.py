@@ -14,6 +14,8 @@ from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, linkcheck, site
 from jmreport.render.account import Written
+from jmreport.render.hands import Hands
+from jmreport.render.telling import Telling
 from jmreport.report.counts import StatusSplit
 from jmreport.report.nights import NightFlow
 from jmreport.settings import Settings
@@ -59,14 +61,16 @@ def _written(
     told = tuple(NightFlow(name=name, split=StatusSplit(), failing=0, missing=0) for name in flows)
     return site.write(
         where,
-        replace(found, nights=(replace(found.nights[-1], flows=told),)),
-        contexts(Held(jobs), over),
-        partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
-        history=Held(jobs),
-        nights=nights,
+        Telling(
+            report=replace(found, nights=(replace(found.nights[-1], flows=told),)),
+            contexts=contexts(Held(jobs), over),
+            history=Held(jobs),
+            read_records=partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
+            nights=nights,
+        ),
         settings=settings,
         version="0.1.0",
-        workers=1,
+        hands=Hands(workers=1),
         progress=SilentProgress(),
     )
 

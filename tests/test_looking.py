@@ -23,6 +23,8 @@ from jmreport.remembered import Contexts, Memory, StoreState
 from jmreport.render import addresses, listpages, looking, site
 from jmreport.render.account import Written
 from jmreport.render.files import Files
+from jmreport.render.hands import Hands
+from jmreport.render.telling import AsOf, Telling
 from jmreport.report.jobs import JobContext
 from jmreport.settings import ReportSettings, Settings, Site
 
@@ -83,17 +85,17 @@ def write(
     )
     written = site.write(
         where,
-        report(jobs, over, settings),
-        counted,
-        partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
-        history=history,
+        Telling(
+            report=report(jobs, over, settings),
+            contexts=counted,
+            history=history,
+            read_records=partial(read, {(entry.shard, entry.line): entry.row for entry in jobs}),
+            as_of=AsOf(made_of=settings.site.title, store=state) if remembers else None,
+        ),
         settings=settings,
         version="0.1.0",
-        workers=1,
-        made_of=settings.site.title,
-        store=state if remembers else None,
+        hands=Hands(workers=1, compiled=COMPILED[-1] if COMPILED else None),
         progress=progress or SilentProgress(),
-        compiled=COMPILED[-1] if COMPILED else None,
     )
     return replace(written, seconds=0.0), counted.looked
 

@@ -8,6 +8,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from jmreport import __version__
 from jmreport.errors import DamagedError, Exit, first
 from jmreport.pipeline import gate, guiding, sealing
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from jmreport.guidance import Guidance
     from jmreport.night import Night
     from jmreport.records import Run
+    from jmreport.render.hands import Hands
     from jmreport.render.sharing import Share
+    from jmreport.render.telling import Telling
     from jmreport.report.nights import NightSummary
     from jmreport.snapshots import Store
 
@@ -49,32 +53,36 @@ def render(
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
-    rendered = partial(
-        _render,
-        settings,
-        progress=progress,
-        workers=workers,
-        executor=executor,
-        shard=shard,
-        parts=parts,
-        environ=environ,
-    )
+    wish = _Wish(workers=workers, executor=executor, shard=shard, parts=parts, environ=environ)
     try:
-        return rendered()
+        return _render(settings, wish, progress)
     except DamagedError:  # and mended: what the site lacks now is made again
-        return rendered()
+        return _render(settings, wish, progress)
 
 
-def _render(
-    settings: Settings,
-    *,
-    progress: Progress,
-    workers: int,
-    executor: str,
-    shard: str,
-    parts: bool,
-    environ: Mapping[str, str] | None,
-) -> Outcome:
+class _Wish(Struct, frozen=True, kw_only=True):
+    """How somebody wants the pages made; all as in `render`."""
+
+    workers: int
+    executor: str
+    shard: str
+    parts: bool
+    environ: Mapping[str, str] | None
+
+    def hands(self, settings: Settings, run: Run) -> Hands:
+        """Who makes those of a run."""
+        from jmreport.render import compiled
+        from jmreport.render.hands import Hands
+
+        return Hands(
+            workers=self.workers,
+            executor=self.executor,
+            share=_share(settings, run, self.shard, parts=self.parts),
+            compiled=compiled.place(self.environ) if self.environ else None,
+        )
+
+
+def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
     from jmreport.errors import SnapshotError
     from jmreport.render import seal
     from jmreport.render.seal import Seal
@@ -90,48 +98,18 @@ def _render(
                 hint=_first_steps(store.count()),
             )
         guidance = guiding.read(settings.report)
-        made_of = sealing.made_of(stamp, settings, guidance) if stamp and not shard else ""
+        made_of = sealing.made_of(stamp, settings, guidance) if stamp and not wish.shard else ""
         if made_of and (found := seal.unbroken(Path(settings.site.dir), made_of)):
             again = _line(settings, pages=found.pages, rewritten=0)
             return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
         # Only now, since they take longer to load than it takes to see that nothing has changed.
-        from jmreport import analysis
-        from jmreport.render import compiled, following, kept, promises, site, verdict
-        from jmreport.snapshots import read_records
+        from jmreport.render import following, promises, site, verdict
 
+        every = (*store.pruned(), *runs)
         with progress.step("analyse", None):
-            over = _is_over(runs)
-            wanted = [run.id for run in runs if run.usable and (over or run is not newest)]
-            past, told = _nights(settings, wanted, store, guidance)
-            runs, state = (*store.pruned(), *runs), store.told()
-            unknown = tuple(_unknown(settings, runs))
-            history = analysis.GrowingBeneath(store)
-            made_with = sealing.made_with(settings)
-            with kept.settled(Path(settings.site.dir), made_with, state, history) as before:
-                remembering = analysis.Remembering(None if shard else before)
-                report = analysis.analyse(
-                    history,
-                    runs,
-                    store.aggregations(newest.id),
-                    settings=settings.report,
-                    past=past[:-1] if over else past,
-                    slos=settings.slo,
-                    measures=store.measures,
-                    prices=settings.prices,
-                    remembering=remembering,
-                )
-            night = _told_already(settings, newest, told) if over else None
-            if night is None:
-                night = analysis.frozen(
-                    report,
-                    history,
-                    guidance=guidance,
-                    timezone=settings.report.timezone,
-                    currency=settings.prices.currency,
-                )
-                told = (*told, night)
-            else:
-                report = analysis.as_told(report, night, history)
+            telling = _telling(settings, store, every, guidance, whole=not wish.shard)
+        unknown = tuple(_unknown(settings, every))
+        report = telling.report
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
         stopped = gate.exceeded(report, settings.gate, settings.slo)
         if stopped:
@@ -141,36 +119,80 @@ def _render(
             *guidance.mistakes,
             *promises.mistakes(settings.slo, report),
             *following.advice(report),
-            *_unlisted(Path(settings.site.dir), runs),
+            *_unlisted(Path(settings.site.dir), every),
             *stopped,
         )
-        share = _share(settings, newest, shard, parts=parts)
+        hands = wish.hands(settings, newest)
         written = site.write(
             Path(settings.site.dir),
-            report,
-            analysis.contexts(history, runs, identity=settings.report.identity_labels),
-            partial(read_records, Path(settings.snapshots.dir)),
-            history=history,
-            nights=told,
-            guidance=guidance,
+            telling,
             settings=settings,
             version=__version__,
-            workers=workers,
-            executor=executor,
-            share=share,
-            made_of=made_with,
-            store=state,
-            settled=remembering.after,
+            hands=hands,
             sealed=Seal(made_of=made_of, exit=code, lines=lines) if made_of else None,
             progress=progress,
-            compiled=compiled.place(environ) if environ else None,
         )
-    if share.place is not None:
-        made = f"part {shard} of the pages of jobs of run {newest.id} is in {share.place}"
-        line = f"{made}: {written.rewritten} files written, {written.unchanged} were there"
-        return Outcome(summary=(line,), run=newest)
+    if hands.share.place is not None:
+        made = f"part {wish.shard} of the pages of jobs of run {newest.id}"
+        counts = f"{written.rewritten} files written, {written.unchanged} were there"
+        return Outcome(summary=(f"{made} is in {hands.share.place}: {counts}",), run=newest)
     line = _line(settings, pages=written.pages, rewritten=written.rewritten)
     return Outcome(exit=code, summary=(line, *unknown, *lines), run=newest)
+
+
+def _telling(
+    settings: Settings, store: Store, runs: Sequence[Run], guidance: Guidance, *, whole: bool
+) -> Telling:
+    """What pages tell of the newest usable one of these runs.
+
+    Of jobs that settled a `whole` site remembers what was counted; a part of one remembers nothing.
+    """
+    from jmreport import analysis
+    from jmreport.render import kept
+    from jmreport.render.telling import AsOf, Telling
+    from jmreport.snapshots import read_records
+
+    over, usable = _is_over(runs), [run for run in runs if run.usable and not run.pruned]
+    newest = usable[-1]
+    wanted = [run.id for run in (usable if over else usable[:-1])]
+    past, told = _nights(settings, wanted, store, guidance)
+    as_of = AsOf(made_of=sealing.made_with(settings), store=store.told())
+    history = analysis.GrowingBeneath(store)
+    with kept.settled(Path(settings.site.dir), as_of, history) as before:
+        remembering = analysis.Remembering(before if whole else None)
+        report = analysis.analyse(
+            history,
+            runs,
+            store.aggregations(newest.id),
+            settings=settings.report,
+            past=past[:-1] if over else past,
+            slos=settings.slo,
+            measures=store.measures,
+            prices=settings.prices,
+            remembering=remembering,
+        )
+    night = _told_already(settings, newest, told) if over else None
+    if night is None:
+        night = analysis.frozen(
+            report,
+            history,
+            guidance=guidance,
+            timezone=settings.report.timezone,
+            currency=settings.prices.currency,
+        )
+        told = (*told, night)
+    else:
+        report = analysis.as_told(report, night, history)
+    return Telling(
+        report=report,
+        contexts=analysis.contexts(history, runs, identity=settings.report.identity_labels),
+        history=history,
+        read_records=partial(read_records, Path(settings.snapshots.dir)),
+        nights=told,
+        guidance=guidance,
+        as_of=as_of,
+        settled=remembering.after,
+    )
 
 
 def _line(settings: Settings, *, pages: int, rewritten: int) -> str:

@@ -18,6 +18,7 @@ from jmreport.render import addresses
 from jmreport.render.account import Account
 from jmreport.render.cluster import ClusterWorkers
 from jmreport.render.files import Files, cannot_write
+from jmreport.render.hands import Hands
 from jmreport.render.jobcells import Jobs
 from jmreport.render.ledger import Ledger
 from jmreport.render.looking import Looking
@@ -37,7 +38,7 @@ class JobPages:
     """The pages of jobs of one writing of the site.
 
     `jobs` are told of each job that streams by, `looking` of each page that stands or was made.
-    `executor` names a cluster that makes them, "" for `workers` processes of this machine.
+    `hands` say whether a cluster makes them, or how many processes of this machine.
     """
 
     def __init__(
@@ -49,13 +50,12 @@ class JobPages:
         jobs: Jobs,
         others: Others,
         *,
-        workers: int,
-        executor: str,
+        hands: Hands,
     ) -> None:
         self._maker, self._ledger, self._account = maker, ledger, account
         self._files: Files = maker.files
         self._looking, self._jobs, self._others = looking, jobs, others
-        self._workers, self._executor = workers, executor
+        self._hands = hands
         self._ids = ledger.ids()
         self._changed = self._files.spool("changed-jobs")
         #: Whether the folder of jobs' pages was not there, of which each is asked otherwise.
@@ -86,9 +86,9 @@ class JobPages:
 
     def _who(self) -> AbstractContextManager[JobWorkers]:
         """Who makes them."""
-        if self._executor:
-            return ClusterWorkers(self._maker, self._executor)
-        return working(self._maker, self._workers)
+        if self._hands.executor:
+            return ClusterWorkers(self._maker, self._hands.executor)
+        return working(self._maker, self._hands.processes)
 
     def _fresh(
         self, contexts: Iterable[JobContext], wanted: set[str], spool: BinaryIO, step: Step

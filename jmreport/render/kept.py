@@ -15,7 +15,7 @@ import msgspec
 from jmreport.compared import Difference, DiffJob
 from jmreport.night import Night
 from jmreport.records import run_order
-from jmreport.remembered import Growing, StoreState
+from jmreport.remembered import Growing
 from jmreport.render import addresses, diffpages, words
 from jmreport.render.drawings import Charts
 from jmreport.render.files import Files, sum_of
@@ -32,6 +32,7 @@ from jmreport.render.past import (
     told_nights,
 )
 from jmreport.render.shapes import shape
+from jmreport.render.telling import AsOf
 from jmreport.render.theme import Theme
 from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
@@ -99,9 +100,7 @@ class Settled(NamedTuple):
 
 
 @contextmanager
-def settled(
-    site_dir: Path, made_of: str, store: StoreState, history: Growing
-) -> Iterator[Settled | None]:
+def settled(site_dir: Path, as_of: AsOf, history: Growing) -> Iterator[Settled | None]:
     """What a site remembers of jobs that settled, to be asked while the context lasts.
 
     None where it is of other code or settings, or of a store to which something else was done than
@@ -113,25 +112,24 @@ def settled(
         return
     with Past(path) as past:
         found = past.settled()
-        since = _since(found[0], made_of, store) if found else None
+        since = _since(found[0], as_of) if found else None
         yield None if found is None or since is None else Settled(past, history, found[1], since)
 
 
-def _since(told: bytes, made_of: str, store: StoreState) -> frozenset[str] | None:
+def _since(told: bytes, as_of: AsOf) -> frozenset[str] | None:
     """The runs that came behind a state, where nothing else is another."""
     try:
-        then_of, then = _decode_told(told)
+        return as_of.since(_decode_told(told))
     except msgspec.DecodeError:
         return None
-    return store.since(then) if then_of == made_of else None
 
 
-def told_as_of(made_of: str, store: StoreState) -> bytes:
+def told_as_of(as_of: AsOf) -> bytes:
     """As of which state something is remembered."""
-    return msgspec.msgpack.encode((made_of, store))
+    return msgspec.msgpack.encode(as_of)
 
 
-_decode_told = msgspec.msgpack.Decoder(tuple[str, StoreState]).decode
+_decode_told = msgspec.msgpack.Decoder(AsOf).decode
 
 
 def is_there(site_dir: Path) -> bool:

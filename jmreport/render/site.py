@@ -14,20 +14,15 @@ there; the next run completes. Pages of jobs, workflows, causes and differences 
 nothing plans them any more: they go only once the runs that told of them were pruned.
 """
 
-import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from jmreport.guidance import Guidance
-from jmreport.history import History
-from jmreport.night import Night
 from jmreport.progress import Progress
-from jmreport.remembered import After, Contexts, StoreState
 from jmreport.render import (
     addresses,
     data,
@@ -44,67 +39,46 @@ from jmreport.render import (
 from jmreport.render.account import Account, Written
 from jmreport.render.files import Files
 from jmreport.render.guides import Guides
+from jmreport.render.hands import Hands
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.jobwriting import JobPages
 from jmreport.render.ledger import NAME, Ledger
 from jmreport.render.looking import Looking, Seen
-from jmreport.render.making import Maker, ReadRecords, base_of
+from jmreport.render.making import Maker, base_of
 from jmreport.render.page import digest
 from jmreport.render.plan import There, has_pages, plan, told_of
 from jmreport.render.planwriting import PlannedPages
 from jmreport.render.seal import Seal
-from jmreport.render.sharing import WHOLE, Others, Share
+from jmreport.render.sharing import Others
 from jmreport.render.standing import Standing
+from jmreport.render.telling import Telling
 from jmreport.render.theme import Theme
-from jmreport.render.workers import MOST_WORKERS
-from jmreport.report import Report
-from jmreport.report.jobs import JobContext
 from jmreport.settings import Settings
 
-_NO_GUIDANCE = Guidance()
 #: Pages of the plan that are looked up in the ledger together.
 _LOOKED_UP = 200
 
 
 def write(
     site_dir: Path,
-    report: Report,
-    contexts: Contexts,
-    read_records: ReadRecords,
+    telling: Telling,
     *,
-    history: History,
-    nights: Sequence[Night] = (),
-    guidance: Guidance = _NO_GUIDANCE,
     settings: Settings,
     version: str,
-    workers: int,
-    executor: str = "",
-    share: Share = WHOLE,
+    hands: Hands,
     sealed: Seal | None = None,
-    made_of: str = "",
-    store: StoreState | None = None,
-    settled: After | None = None,
     progress: Progress,
-    compiled: Path | None = None,
 ) -> Written:
-    """Writes the whole site. Who works on it changes the time that it takes, not a byte.
+    """Writes the whole site, or the share of it that these hands make.
 
-    0 workers is one for each core; 1 is this process. `executor` names a cluster that makes the
-    pages of jobs ("dask://10.0.0.5:8786"); all others are made here. `share` says that only some
-    pages of jobs are made, into a folder of their own, or where such folders are. `sealed` is the
-    seal that the site has afterwards, but for the number of its pages.
-    `contexts` are those of every known job of `history`; `store` is the state that they are told
-    as of, and `made_of` changes with the code and the settings: by these few jobs are looked at
-    after one more night (render/looking.py), and without them each is; with them what was counted
-    of `settled` jobs is remembered. `read_records` must be
-    picklable; `nights` are those that `remembered` did not know, and the newest. `compiled` is the
-    folder for compiled templates, None for none; within the site there is none. Raises
+    `sealed` is the seal that the site has afterwards, but for the number of its pages. Raises
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
+    report, share = telling.report, hands.share
     files = Files(share.place or site_dir)
     files.reach()
-    theme = Theme(settings, version=version, compiled=_outside(compiled, site_dir))
+    theme = Theme(settings, version=version, compiled=_outside(hands.compiled, site_dir))
     with (
         Ledger(files.own / NAME) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
@@ -116,59 +90,46 @@ def write(
             workflows=(flow.name for flow in report.workflows),
             commands_need=jobacts.commands_need(report.run.asked),
         )
-        base = base_of(theme)
-        maker = Maker(files, theme, read_records, settings, facts, base)
+        maker = Maker(files, theme, telling.read_records, settings, facts, base_of(theme))
         pages = {flow.name for flow in report.workflows}
         jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
         maker.lend, maker.shown = jobs.lend, partial(listpages.shown, jobs)
-        seen = _seen(maker, report, jobs, made_of, store) if share.holds is None else None
-        looking = Looking(ledger, files, history, seen)
+        seen = _seen(maker, telling, jobs) if share.holds is None else None
+        looking = Looking(ledger, files, telling.history, seen)
         account = Account(files, ledger)
-        workers = min(workers or os.cpu_count() or 1, MOST_WORKERS)
-        job_pages = JobPages(
-            maker, ledger, account, looking, jobs, others, workers=workers, executor=executor
-        )
         site = _Site(
             maker,
             ledger,
             account,
-            report,
-            {night.summary.run: night for night in nights},
+            telling,
             jobs,
             looking,
-            job_pages,
-            PlannedPages(maker, ledger, account, history, jobs, workers=workers),
+            JobPages(maker, ledger, account, looking, jobs, others, hands=hands),
+            PlannedPages(maker, ledger, account, telling.history, jobs, workers=hands.processes),
             progress,
-            Guides(guidance, report.now.astimezone(maker.zone).date()),
         )
         try:
             if share.holds is None:
-                if store is None or settled is None or not settled.head:
-                    ledger.forget_settled()
-                else:
-                    ledger.set_settled(kept.told_as_of(made_of, store), settled)
-                site.write(contexts, sealed)
+                site.write(sealed)
             else:
-                site.write_jobs(each for each in contexts if share.holds(each.entry.row.id))
+                site.write_jobs(share.holds)
         finally:
             files.close()
             files.clear()
     return account.written(time.perf_counter() - started)
 
 
-def _seen(
-    maker: Maker, report: Report, jobs: joblists.Jobs, made_of: str, store: StoreState | None
-) -> Seen | None:
+def _seen(maker: Maker, telling: Telling, jobs: joblists.Jobs) -> Seen | None:
     """What pages of jobs are made of; None where nobody can tell."""
-    if store is None:
+    as_of, facts = telling.as_of, maker.facts
+    if as_of is None:
         return None
-    facts = maker.facts
     return Seen(
-        made_of=digest(made_of, maker.base, facts.commands_need),
+        made_of=digest(as_of.made_of, maker.base, facts.commands_need),
         labels=facts.labels,
         workflows=facts.workflows,
-        store=store,
-        now=report.run.now,
+        store=as_of.store,
+        now=telling.report.run.now,
         marks=jobs.marked_by,
     )
 
@@ -190,28 +151,29 @@ class _Site:
         maker: Maker,
         ledger: Ledger,
         account: Account,
-        report: Report,
-        nights: Mapping[str, Night],
+        telling: Telling,
         jobs: joblists.Jobs,
         looking: Looking,
         job_pages: JobPages,
         planned: PlannedPages,
         progress: Progress,
-        guides: Guides,
     ) -> None:
         self.maker, self.ledger, self.account, self.files = maker, ledger, account, maker.files
-        self.report, self.nights, self.jobs, self.guides = report, nights, jobs, guides
+        self.telling, self.report, self.jobs = telling, telling.report, jobs
         self.looking, self.job_pages, self.planned = looking, job_pages, planned
         self.progress = progress
+        self.nights = {night.summary.run: night for night in telling.nights}
+        self.guides = Guides(telling.guidance, self.report.now.astimezone(maker.zone).date())
         #: Pages that stay for good, but for what they tell of was pruned.
         self.going: frozenset[str] = frozenset()
 
-    def write(self, contexts: Contexts, sealed: Seal | None) -> None:
+    def write(self, sealed: Seal | None) -> None:
+        self._remember_settled()
         for address, content in sorted(self.maker.theme.assets().items()):
             self.account.file(address, content)
         wanted = told_of(self.report) - self.jobs.entries.keys()
         with self.progress.step("write job pages", None) as step:
-            self.job_pages.new(self.looking.contexts(contexts), wanted, step)
+            self.job_pages.new(self.looking.contexts(self.telling.contexts), wanted, step)
         if self.report.pruned:
             self._forget_pruned()
         self._plan()
@@ -232,14 +194,23 @@ class _Site:
         self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})
         self._commit(sealed)
 
-    def write_jobs(self, contexts: Iterable[JobContext]) -> None:
+    def write_jobs(self, holds: Callable[[str], bool]) -> None:
         """The pages of these jobs, and nothing else."""
+        contexts = (each for each in self.telling.contexts if holds(each.entry.row.id))
         wanted = told_of(self.report) - self.jobs.entries.keys()
         with self.progress.step("write job pages", None) as step:
             self.job_pages.new(contexts, wanted, step)
             self.job_pages.changed(step)
         self.ledger.commit()
         self.files.settled()
+
+    def _remember_settled(self) -> None:
+        """What was counted of jobs that settled; nothing where nobody knows as of what."""
+        as_of, settled = self.telling.as_of, self.telling.settled
+        if as_of is None or settled is None or not settled.head:
+            self.ledger.forget_settled()
+        else:
+            self.ledger.set_settled(kept.told_as_of(as_of), settled)
 
     def _commit(self, sealed: Seal | None) -> None:
         told = kept.told_under(self.maker.settings)
