@@ -13,8 +13,9 @@ of that differs from what is known by now says whose pages may be others.
 """
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -124,11 +125,42 @@ class Unsettled(Exception):  # noqa: N818 (no error, but a way out: everything i
     """Something that had settled may be another by now, or what was counted cannot be read."""
 
 
+class Works(NamedTuple):
+    """What jobs said of the work that they did, in a table with `work`, `ended`, `id`, `failed`.
+
+    Pieces of work are named by their digests; `rows` answers a query, and raises what it raises.
+    """
+
+    rows: Callable[[str, Sequence[bytes]], Iterable[tuple[Any, ...]]]
+    table: str
+
+    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
+        """Those of the works that any job but these others may have done."""
+        waiting = iter(works)
+        while some := [*islice(waiting, _ROWS)]:
+            marks = ", ".join("?" * len(some))
+            query = (
+                f"SELECT work, count(*), max(id) FROM {self.table} "  # noqa: S608 - names and marks
+                f"WHERE work IN ({marks}) GROUP BY 1"
+            )
+            found = self.rows(query, some)
+            yield from (work for work, number, job in found if number > 1 or job not in others)
+
+    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
+        """(ended, id, failed) of the jobs that did a piece of work, the last first."""
+        query = (
+            f"SELECT ended, id, failed FROM {self.table} "  # noqa: S608 - a name of ours
+            "WHERE work = ? ORDER BY ended DESC, id DESC"
+        )
+        for ended, job, failed in self.rows(query, (work,)):
+            yield instant_of(ended), job, bool(failed)
+
+
 class Before(Protocol):
     """What is remembered of jobs that settled (analysis/settled.py), as of a former state.
 
-    `history` is the one that is told of now, and `since` are the runs that came behind that state.
-    Pieces of work are named by their digests. Whatever cannot be read raises Unsettled.
+    `history` is the one that is told of now, and `since` are the runs that came behind that state;
+    `works` is what those jobs said of theirs. Whatever cannot be read raises Unsettled.
     """
 
     @property
@@ -140,16 +172,11 @@ class Before(Protocol):
     @property
     def since(self) -> frozenset[str]: ...
 
+    @property
+    def works(self) -> Works: ...
+
     def batches(self) -> Iterator[bytes]:
         """What each night added, one after the other."""
-        ...
-
-    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
-        """Those of the works that any job but these others may have done."""
-        ...
-
-    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
-        """(ended, id, failed) of the jobs that did a piece of work, the last first."""
         ...
 
 

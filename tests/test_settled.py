@@ -1,7 +1,7 @@
 """Jobs that settled are counted once, and the report is the same as where all of them are read."""
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Failure, JobRow, Run
-from jmreport.remembered import After, Growing, Memory
+from jmreport.remembered import After, Growing, Memory, Works
 from jmreport.render.past import Past
 from jmreport.report.nights import NightSummary
 from jmreport.settings import ReportSettings, Settings, Site, Slo, Snapshots
@@ -77,14 +77,12 @@ class Left(NamedTuple):
     bodies: Sequence[bytes]
     since: frozenset[str]
 
+    @property
+    def works(self) -> Works:
+        return self.past.works
+
     def batches(self) -> Iterator[bytes]:
         return iter(self.bodies)
-
-    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
-        return self.past.done(works, others)
-
-    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
-        return self.past.told(work)
 
 
 class Nightly:

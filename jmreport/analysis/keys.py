@@ -294,11 +294,11 @@ class Keys:
         Those of `others` are left out.
         """
         works = {digest_of(key): key for key in self._keys}
-        for work in before.done(works, others):
+        for work in before.works.done(works, others):
             key = works[work]
             added, success, kept = list[_Told](), False, self._keys[key]
             others_told = 0
-            for ended, job, failed in before.told(work):
+            for ended, job, failed in before.works.told(work):
                 if job not in others:
                     # It was counted long before the run before the newest.
                     night = self._nights.index(ended)

@@ -10,8 +10,7 @@ all jobs of all nights before it.
 """
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -21,7 +20,7 @@ from jmreport.analysis.making import Remembering
 from jmreport.analysis.nights import Nights
 from jmreport.analysis.settled import settling
 from jmreport.records import Run
-from jmreport.remembered import Growing, instant_of, microseconds
+from jmreport.remembered import Growing, Works, microseconds
 from jmreport.spill import room, unnamed
 
 _TABLES = (
@@ -29,7 +28,7 @@ _TABLES = (
     "CREATE TABLE told (work BLOB, ended INTEGER, id TEXT, failed INTEGER)",
     "CREATE INDEX told_of ON told (work, ended, id)",
 )
-#: Works that are asked for together, and jobs that are put together.
+#: Jobs that are put together.
 _AT_ONCE = 500
 
 
@@ -105,23 +104,10 @@ class _Left(NamedTuple):
     head: bytes
     since: frozenset[str]
 
+    @property
+    def works(self) -> Works:
+        return Works(self.database.execute, "told")
+
     def batches(self) -> Iterator[bytes]:
         rows = self.database.execute("SELECT body FROM batches ORDER BY number")
         return (body for (body,) in rows)
-
-    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
-        waiting = iter(works)
-        while some := [*islice(waiting, _AT_ONCE)]:
-            marks = ", ".join("?" * len(some))
-            rows = self.database.execute(
-                f"SELECT work, count(*), max(id) FROM told WHERE work IN ({marks}) GROUP BY 1",  # noqa: S608 (marks alone)
-                some,
-            )
-            yield from (work for work, number, job in rows if number > 1 or job not in others)
-
-    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
-        rows = self.database.execute(
-            "SELECT ended, id, failed FROM told WHERE work = ? ORDER BY ended DESC, id DESC",
-            (work,),
-        )
-        return ((instant_of(ended), job, bool(failed)) for ended, job, failed in rows)

@@ -4,9 +4,8 @@ A night is told once. A difference that somebody asked for has a page for good, 
 later of its runs.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import msgspec
 from jmreport.compared import Difference, DiffJob
 from jmreport.night import Night
 from jmreport.records import run_order
-from jmreport.remembered import Growing
+from jmreport.remembered import Growing, Works
 from jmreport.render import addresses, diffpages, words
 from jmreport.render.drawings import Charts
 from jmreport.render.files import Files, sum_of
@@ -89,14 +88,12 @@ class Settled(NamedTuple):
     head: bytes
     since: frozenset[str]
 
+    @property
+    def works(self) -> Works:
+        return self.past.works
+
     def batches(self) -> Iterator[bytes]:
         return self.past.batches()
-
-    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
-        return self.past.done(works, others)
-
-    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
-        return self.past.told(work)
 
 
 @contextmanager

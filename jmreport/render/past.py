@@ -1,19 +1,14 @@
 """A ledger as it was left, asked by its path: nothing is locked while another run writes it."""
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from jmreport.remembered import Unsettled, instant_of
+from jmreport.remembered import Unsettled, Works
 from jmreport.render.files import WrittenFile
 from jmreport.render.ledger import VERSION, files_of
-
-#: Works that are asked for together.
-_AT_ONCE = 500
 
 
 def told_nights(path: Path, settings: str) -> Iterator[tuple[str, bytes, bytes]]:
@@ -65,22 +60,10 @@ class Past:
         query = "SELECT body FROM settled WHERE number > 1 ORDER BY number"
         return (body for (body,) in self._read(query))
 
-    def done(self, works: Iterable[bytes], others: Container[str]) -> Iterator[bytes]:
-        """Those of the works that any job but these others may have done."""
-        waiting = iter(works)
-        while some := [*islice(waiting, _AT_ONCE)]:
-            marks = ", ".join("?" * len(some))
-            rows = self._read(
-                f"SELECT work, count(*), max(id) FROM jobs WHERE work IN ({marks}) GROUP BY 1",  # noqa: S608
-                some,
-            )
-            yield from (work for work, number, job in rows if number > 1 or job not in others)
-
-    def told(self, work: bytes) -> Iterator[tuple[datetime, str, bool]]:
-        """(ended, id, failed) of the jobs that did a piece of work, the last first."""
-        query = "SELECT ended, id, failed FROM jobs WHERE work = ? ORDER BY ended DESC, id DESC"
-        for ended, job, failed in self._read(query, (work,)):
-            yield instant_of(ended), job, bool(failed)
+    @property
+    def works(self) -> Works:
+        """What jobs said of the work that they did."""
+        return Works(self._read, "jobs")
 
     def _read(self, query: str, values: Sequence[bytes] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows, one at a time. Raises Unsettled where the ledger is damaged."""
