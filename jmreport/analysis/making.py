@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from functools import cached_property, partial
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport import attempts
@@ -61,6 +62,21 @@ class Remembering:
         self.labels = labels_of(before) if before else ()
 
 
+class _Question(Struct, frozen=True, kw_only=True):
+    """What a report is asked of; all as in `analyse`."""
+
+    history: History
+    runs: Sequence[Run]
+    aggregations: Mapping[str, Any]
+    settings: ReportSettings
+    past: Sequence[NightSummary] = ()
+    slos: Sequence[Slo] = ()
+    measures: ReadMeasures = waste.nothing
+    prices: Prices = _UNPRICED
+    listed: Sequence[Run] | None = None
+    verdicts: Verdicts | None = None
+
+
 def analyse(
     history: History,
     runs: Sequence[Run],
@@ -88,19 +104,19 @@ def analyse(
     """
     if not any(run.usable for run in runs):
         raise SnapshotError("no run brought anything usable", hint="run `jmreport collect` again")
-    making = partial(
-        _Making,
-        history,
-        runs,
-        aggregations,
-        settings,
-        past,
-        measures,
-        slos,
+    question = _Question(
+        history=history,
+        runs=runs,
+        aggregations=aggregations,
+        settings=settings,
+        past=past,
+        slos=slos,
+        measures=measures,
+        prices=prices,
         listed=listed,
         verdicts=verdicts,
     )
-    return _made(making, remembering, lambda making: making.report(prices))
+    return _answered(question, remembering, _Making.report)
 
 
 def told(
@@ -115,8 +131,14 @@ def told(
 
     For nights of the past, when what was known then is read again from the snapshots.
     """
-    making = _Making(history, runs, aggregations, settings, (), measures, ())
-    return frozen(making.told(), history)
+    question = _Question(
+        history=history,
+        runs=runs,
+        aggregations=aggregations,
+        settings=settings,
+        measures=measures,
+    )
+    return frozen(_answered(question, None, _Making.told), history)
 
 
 def retold(
@@ -136,9 +158,18 @@ def retold(
 
     With what the night before left of jobs that settled these are not read again.
     """
-    making = partial(_Making, history, runs, aggregations, settings, past, measures, slos)
+    question = _Question(
+        history=history,
+        runs=runs,
+        aggregations=aggregations,
+        settings=settings,
+        past=past,
+        slos=slos,
+        measures=measures,
+        prices=prices,
+    )
     return frozen(
-        _made(making, remembering, lambda making: making.overview(prices)),
+        _answered(question, remembering, _Making.overview),
         history,
         guidance=guidance,
         timezone=settings.timezone,
@@ -146,50 +177,45 @@ def retold(
     )
 
 
-def _made(
-    making: "Callable[[Remembering | None], _Making]",
+def _answered(
+    question: _Question,
     remembering: Remembering | None,
     asked: "Callable[[_Making], Report]",
 ) -> Report:
     """What is asked for, with what was remembered; and without it where it does not hold."""
     if remembering is not None:
         with suppress(Unsettled):
-            return asked(making(remembering))
+            return asked(_Making(question, remembering))
         remembering.before = None
-    return asked(making(remembering))
+    return asked(_Making(question, remembering))
 
 
 class _Making:
     """What several parts of a report are made from."""
 
-    def __init__(
-        self,
-        history: History,
-        runs: Sequence[Run],
-        aggregations: Mapping[str, Any],
-        settings: ReportSettings,
-        past: Sequence[NightSummary],
-        measures: ReadMeasures,
-        slos: Sequence[Slo],
-        remembering: Remembering | None = None,
-        listed: Sequence[Run] | None = None,
-        verdicts: Verdicts | None = None,
-    ) -> None:
-        self.settings, self.runs, self.past = settings, runs, tuple(past)
-        self.history, self.measures = history, measures
-        self.nights = Nights(runs, listed=listed)
+    def __init__(self, question: _Question, remembering: Remembering | None) -> None:
+        runs, slos = question.runs, question.slos
+        self.question, self.remembering = question, remembering
+        self.settings, self.runs, self.past = question.settings, runs, tuple(question.past)
+        self.history, self.measures = question.history, question.measures
+        self.nights = Nights(runs, listed=question.listed)
         self.first = self.nights.previous is None
-        self.zone = zone(settings.timezone)
+        self.zone = zone(self.settings.timezone)
         self.covered = covered_since(self.nights.listed)
-        self.slos, self.remembering = slos, remembering
         self.settled = Settled(
-            history,
+            self.history,
             self.nights,
             runs,
             partial(_empty, self.covered, self.nights, self.zone, slos),
             remembering.before if remembering else None,
         )
-        self.scope = Scope(history, self.nights, settings.identity_labels, self.settled, verdicts)
+        self.scope = Scope(
+            self.history,
+            self.nights,
+            self.settings.identity_labels,
+            self.settled,
+            question.verdicts,
+        )
         self.jobs = self.scope.jobs
         self.lost = frozenset(
             entry.row.id for entry in self.jobs if entry.row.id in self.scope.lost
@@ -197,11 +223,11 @@ class _Making:
         self.verdicts = self.scope.verdicts
         self.overall = self.scope.overall
         self.usual = self.overall.lately.usual()
-        self.server = aggregate.answers(aggregations)
+        self.server = aggregate.answers(question.aggregations)
         self.offered = offered.capabilities(self.nights.run)
         self.known = beside.Known(self.nights.run, self.covered, self.lost, self.nights.now)
 
-    def report(self, prices: Prices) -> Report:
+    def report(self) -> Report:
         """Everything that pages show."""
         scope, causes = self.scope, self.overall.failures.causes(self.history)
         tallies = self._tallies(causes)
@@ -223,7 +249,7 @@ class _Making:
             days=tallies.days.days,
             first=self.first,
         )
-        told = self._overview(tallies, {flow.name: flow.days for flow in flows}.__getitem__, prices)
+        told = self._overview(tallies, {flow.name: flow.days for flow in flows}.__getitem__)
         return replace(
             told,
             quality=replace(
@@ -239,14 +265,12 @@ class _Making:
             timeline=over_time,
         )
 
-    def overview(self, prices: Prices) -> Report:
+    def overview(self) -> Report:
         """What its overview shows, and nothing that only other pages do."""
         tallies = self._tallies(None)
-        return self._overview(tallies, tallies.days.days, prices)
+        return self._overview(tallies, tallies.days.days)
 
-    def _overview(
-        self, tallies: Tallies, days: Callable[[str], tuple[Day, ...]], prices: Prices
-    ) -> Report:
+    def _overview(self, tallies: Tallies, days: Callable[[str], tuple[Day, ...]]) -> Report:
         """The same of what was counted. `days` gives those of a workflow."""
         told, scope = self.told(), self.scope
         labels = aggregate.labels(
@@ -258,7 +282,7 @@ class _Making:
             scope.tonight,
             scope.above,
             labels,
-            prices,
+            self.question.prices,
             unrecorded=scope.unrecorded,
         )
         costs.read(self.measures)
