@@ -62,6 +62,7 @@ PARTS = {
         "settings_example",
         "settings_keys",
         "settings_loading",
+        "settings_reach",
         "sharing",
         "short_ids",
         "sizes",

@@ -8,25 +8,21 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
 from jmreport import __version__
 from jmreport.guidance import Guidance
 from jmreport.render import data
-from jmreport.settings import Settings, Site, Snapshots
+from jmreport.settings import Settings
+from jmreport.settings_reach import NO_PAGE, PLACES, values, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-#: Settings that no page of a job depends on: of whom is asked, what becomes of a site, who gets
-#: mail, and where everything lies.
-_UNSEEN = frozenset(("api", "collect", "nightly", "mail", "publish", "prune", "teams", "snapshots"))
 
 
 def made_of(stamp: str, settings: Settings, guidance: Guidance) -> str:
     """Changes when the code, a setting, a note or the snapshots do, of which `stamp` tells."""
     columns = sorted(data.named(settings))  # those of teams are labels, too
-    made = (made_with(settings), _places(settings), columns, guidance, stamp)
+    made = (made_with(settings), values(settings, PLACES), columns, guidance, stamp)
     return hashlib.blake2b(_told(made), digest_size=16).hexdigest()
 
 
@@ -35,10 +31,7 @@ def made_with(settings: Settings) -> str:
 
     It does not where the folders are others: a site that was moved is the same site.
     """
-    shown = {
-        name: getattr(settings, name) for name in settings.__struct_fields__ if name not in _UNSEEN
-    }
-    shown["site"] = replace(settings.site, dir=Site().dir)
+    shown = without(settings, (*NO_PAGE, *PLACES))
     whole = hashlib.blake2b(digest_size=16)
     whole.update(_told((__version__, shown)))
     for name, body in _code():
@@ -50,11 +43,6 @@ def made_with(settings: Settings) -> str:
 def _told(made: object) -> bytes:
     """All of it as bytes, names of files too that are no text."""
     return repr(msgspec.to_builtins(made)).encode("utf-8", "surrogatepass")
-
-
-def _places(settings: Settings) -> tuple[str, Snapshots]:
-    """Where everything lies, which the page about the report and lines for the console name."""
-    return settings.site.dir, settings.snapshots
 
 
 def _code() -> Iterator[tuple[str, bytes]]:

@@ -29,6 +29,7 @@ from jmreport.render.jobfacts import SiteFacts, site_facts
 from jmreport.render.making import Done, JobTask, Maker, base_of
 from jmreport.render.theme import Theme
 from jmreport.settings import Actions, ReportSettings, Settings, Site
+from jmreport.settings_reach import PAGES_OF_JOBS, values
 
 SCHEME = "dask://"
 #: Jobs, and bytes of their records, that a worker is sent at a time: pages come back as a whole.
@@ -154,12 +155,13 @@ class ClusterWorkers:
         self._pool: Executor | None = None
         self._most = 1
         self._waiting: deque[Future[list[bytes]]] = deque()
-        settings, facts = maker.settings, maker.facts
+        facts = maker.facts
+        site, report, actions = values(maker.settings, PAGES_OF_JOBS)
         self._kit = msgspec.msgpack.encode(
             Kit(
-                site=settings.site,
-                report=settings.report,
-                actions=settings.actions.url,
+                site=site,
+                report=report,
+                actions=actions,
                 version=maker.theme.version,
                 labels=tuple(sorted(facts.labels)),
                 workflows=tuple(sorted(facts.workflows)),

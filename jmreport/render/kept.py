@@ -35,6 +35,7 @@ from jmreport.render.telling import AsOf
 from jmreport.render.theme import Theme
 from jmreport.report.nights import NightSummary
 from jmreport.settings import Settings
+from jmreport.settings_reach import NIGHTS, values
 
 #: Raised when nights must be told anew, since what they keep has changed its meaning: also where a
 #: default has, as what equals it is not written. Where it has changed its shape they are without.
@@ -276,5 +277,4 @@ def told_under(settings: Settings) -> str:
     With other settings of promises, prices and known issues it stays as it was told. One that is
     told again, as another jmreport keeps it otherwise, is told with those of today.
     """
-    labels, timezone = settings.report.identity_labels, settings.report.timezone
-    return digest(NIGHT_FORMAT, shape(Night), labels, timezone)
+    return digest(NIGHT_FORMAT, shape(Night), *values(settings, NIGHTS))

@@ -39,6 +39,7 @@ from jmreport.render import addresses, words
 from jmreport.render.compiled import Compiled
 from jmreport.render.page import digest
 from jmreport.settings import Settings
+from jmreport.settings_reach import EVERY_PAGE, values
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -444,14 +445,8 @@ def _plain(address: str) -> str:
 
 
 def _digest_of(settings: Settings, version: str) -> str:
-    shown = (
-        version,
-        settings.site.title,
-        settings.site.url,
-        settings.actions.url,
-        settings.report,
-    )
-    whole = sha256(digest(shown).encode())
+    shown = values(settings, EVERY_PAGE)
+    whole = sha256(digest(version, shown).encode())
     for path in sorted(TEMPLATES.rglob("*")):
         if path.is_file():
             whole.update(path.relative_to(TEMPLATES).as_posix().encode())
