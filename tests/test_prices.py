@@ -14,7 +14,7 @@ from site_cases import entries, report, runs
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.records import Spent
-from jmreport.render import taskpages
+from jmreport.render import taskpages, wastewords
 from jmreport.render.jobcells import Jobs
 from jmreport.render.joblists import Lists
 from jmreport.render.theme import Theme
@@ -75,7 +75,7 @@ def test_attempts_without_a_time_that_is_known_cost_no_zero() -> None:
         page.template, view, address=page.address, as_of=None
     )
     assert made.decode().count("no time known") == 5
-    assert taskpages.tonight_words(found, Prices()) == "1 attempt with no time known"
+    assert wastewords.tonight_words(found, Prices()) == "1 attempt with no time known"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_attempts_without_a_time_that_is_known_cost_no_zero() -> None:
 )
 def test_waste_is_never_none_where_attempts_could_not_be_read(cost: Cost, said: str) -> None:
     unread = "the attempts of 2 jobs could not all be read"
-    assert taskpages.waste_words(cost, Prices()) == said.format(unread)
+    assert wastewords.waste_words(cost, Prices()) == said.format(unread)
 
 
 def test_where_only_some_tasks_have_a_price_the_sum_is_at_least_that(folder: Path) -> None:

@@ -15,8 +15,8 @@ from jmreport.render import (
     following,
     lastnights,
     promises,
-    taskpages,
     verdict,
+    wastewords,
     words,
 )
 from jmreport.render.guides import Guides
@@ -410,8 +410,8 @@ class Telling:
     def _waste(self, report: Report) -> str:
         if report.waste is None:
             return ""
-        said = taskpages.tonight_words(report, self.prices)
-        usual = taskpages.usual_words(report.waste) if said else ""
+        said = wastewords.tonight_words(report, self.prices)
+        usual = wastewords.usual_words(report.waste) if said else ""
         return " · ".join(part for part in (said, usual) if part)
 
     def _attached(self) -> str:

@@ -8,7 +8,6 @@ where the settings name a price of an hour.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from difflib import get_close_matches
 
 from msgspec import Struct
@@ -19,6 +18,14 @@ from jmreport.render import addresses, causewords, filtered, words
 from jmreport.render.joblists import NO_NAME, Lists, list_name
 from jmreport.render.leads import Leads, Link, ToLists, workflow_link
 from jmreport.render.page import Page, digest
+from jmreport.render.wastewords import (
+    hours,
+    lost_words,
+    money_words,
+    tonight_words,
+    usual_words,
+    waste_words,
+)
 from jmreport.report import FEW, Report
 from jmreport.report.causes import CauseGroup
 from jmreport.report.costs import Cost, LabelCost, SlowerTask, TaskCost, Waste
@@ -166,65 +173,6 @@ def of_flow(flow: str, report: Report, leads: Leads, prices: Prices) -> Summary:
     )
 
 
-def tonight_words(told: Told, prices: Prices) -> str:
-    """Last night's waste in a line; "" where nobody knows of any, or failed jobs were left out."""
-    if told.waste is None:
-        return ""
-    tonight = told.waste.tonight
-    if told.filters.hides_failures and not tonight.lost and not tonight.unread:
-        return ""
-    return waste_words(tonight, prices)
-
-
-def waste_words(cost: Cost, prices: Prices) -> str:
-    """Waste in a line: "31 h (4 % of all hours), of it 20 h preempted"."""
-    said = _lost_words(cost, prices)
-    if not cost.unread:
-        return said
-    unread = f"the attempts of {words.plural(cost.unread, 'job')} could not all be read"
-    if cost.lost:
-        return f"{said}; {unread}"
-    return f"{'none that is known' if said else 'not known'}: {unread}"
-
-
-def _lost_words(cost: Cost, prices: Prices) -> str:
-    spent = cost.spent
-    if not spent.lost:
-        untimed = f"{words.plural(cost.lost, 'attempt')} with no time known" if cost.lost else ""
-        return untimed or ("none" if spent.total else "")
-    split = {
-        "preempted": spent.preempted,
-        "retried": spent.retried,
-        "failed": spent.failed,
-        "aborted": spent.aborted,
-    }
-    kind, most = max(split.items(), key=lambda item: item[1])
-    said = f"{hours(spent.lost)} ({words.percent(spent.share)} of all hours)"
-    if most < spent.lost:
-        said += f", of it {hours(most)} {kind}"
-    else:
-        said += f", all of it {kind}"
-    money = money_words(cost, prices)
-    return f"{said}; {money}" if money else said
-
-
-def usual_words(waste: Waste | None) -> str:
-    """What a night usually loses; "" where that is not known."""
-    if waste is None or waste.usual is None:
-        return ""
-    return f"usual night: {hours(waste.usual.median)}"
-
-
-def money_words(cost: Cost, prices: Prices) -> str:
-    """What lost hours cost: "12.40 USD"; "" where no price is known of any."""
-    if cost.lost_money is None:
-        return ""
-    whole = f"{cost.lost_money:,.2f}".replace(",", words.THIN)
-    if whole == "0.00" and cost.lost_money > 0:
-        whole = "under 0.01"
-    return f"{whole} {prices.currency}{' at least' if cost.unpriced else ''}"
-
-
 def mistakes(prices: Prices, report: Report) -> tuple[str, ...]:
     """Prices of tasks that nobody has: written wrong, the task costs what every other does.
 
@@ -242,10 +190,6 @@ def mistakes(prices: Prices, report: Report) -> tuple[str, ...]:
         for task in prices.tasks
         if task not in names
     )
-
-
-def hours(seconds: float) -> str:
-    return words.duration(timedelta(seconds=min(seconds, 1e12)))
 
 
 def task_name(task: str) -> str:
@@ -395,7 +339,7 @@ class _Tasks:
     def _waste_said(self, waste: Waste) -> Iterator[str]:
         total, tonight = waste.total, waste.tonight
         if total.lost:
-            yield f"In this report: {_lost_words(total, self.prices)}."
+            yield f"In this report: {lost_words(total, self.prices)}."
         elif total.spent.total:
             of = " that the filter let through" if filtered.narrows(self.filters) else ""
             read = " that could be read" if total.unread else ""

@@ -11,7 +11,7 @@ percentages, so the diagram fits any screen and any paper.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from msgspec import Struct
 from jmreport.models import ACTIVE_STATUSES, TERMINAL_STATUSES
 from jmreport.render import words
 from jmreport.render.calls import Call, Kind, rank
+from jmreport.render.timeaxis import Scale, Tick, caption, ticks
 
 MOST_BARS = 400
 MOST_LANES = 20
@@ -29,9 +30,6 @@ _NONE = timedelta(0)
 _SLOWEST = 5
 _FAILED = 10
 _BINS = 60
-#: Seconds between ticks that read well.
-_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200,
-          86400, 172800, 432000, 864000, 2592000, 7776000, 31536000)  # fmt: skip
 _KINDS: tuple[Kind, ...] = ("waiting", "preparing", "running", "finishing")
 
 
@@ -64,14 +62,6 @@ class Lane(Struct, frozen=True, gc=False):
     note: str
     said: str
     below: bool = False
-
-
-class Tick(Struct, frozen=True, gc=False):
-    """A line across all rows with the time that it marks."""
-
-    x: str
-    text: str
-    anchor: str
 
 
 class Spell(Struct, frozen=True, kw_only=True, gc=False):
@@ -131,24 +121,6 @@ class _Span(Struct, frozen=True, gc=False):
         return not self.sure and not self.active
 
 
-class _Scale:
-    """Percent across for an instant between two."""
-
-    def __init__(self, start: datetime, end: datetime) -> None:
-        self.start = start
-        self.end = end
-        self._seconds = (end - start).total_seconds()
-
-    def at(self, instant: datetime) -> float:
-        across = (instant - self.start).total_seconds() / self._seconds * 100
-        return 0.0 if across < 0.0 else 100.0 if across > 100.0 else across
-
-    def bar(self, start: datetime, end: datetime, y: int, height: int, look: str) -> Bar:
-        left = self.at(start)
-        width = max(self.at(end) - left, 0.25)
-        return Bar(f"{min(left, 99.75):.2f}%", y, f"{width:.2f}%", height, look)
-
-
 def timing(
     tasks: Sequence[TaskCalls],
     *,
@@ -180,9 +152,9 @@ def timing(
     spells = _spells(tasks, spans, zone, scale.start, critical, most_spells)
     return Timing(
         lanes=lanes,
-        ticks=_ticks(scale, zone),
+        ticks=ticks(scale, zone),
         legend=_legend(lanes),
-        caption=f"{_caption(scale, zone)}{_path(spans, critical, going=going)}",
+        caption=f"{caption(scale, zone)}{_path(spans, critical, going=going)}",
         spells=tuple(spells),
         spells_left_out=sum(map(len, spans)) - len(spells),
         lanes_left_out=max(0, len(tasks) - MOST_ROWS),
@@ -210,7 +182,7 @@ def _window(
     start: datetime | None,
     end: datetime | None,
     read_at: datetime | None,
-) -> _Scale | None:
+) -> Scale | None:
     """From the job's start to its end; where those are lacking or absurd, what the calls say."""
     ends = [call.end for task in tasks for call in task.calls if call.end]
     last = end or max([*ends, *([read_at] if read_at else [])], default=None)
@@ -219,10 +191,10 @@ def _window(
         first, last = min(starts), max([*starts, *ends])
     if last <= first:
         last = first + timedelta(seconds=1)
-    return _Scale(first, last)
+    return Scale(first, last)
 
 
-def _spans(task: TaskCalls, scale: _Scale, *, over: bool, going: bool) -> list[_Span]:
+def _spans(task: TaskCalls, scale: Scale, *, over: bool, going: bool) -> list[_Span]:
     """The task's calls with both ends inside the window, in the order given.
 
     Nothing is active where the job is over: Cromwell leaves the word with calls for good.
@@ -297,7 +269,7 @@ def _drawn(spans: list[_Span]) -> list[_Span]:
 def _lane(
     task: TaskCalls,
     spans: list[_Span],
-    scale: _Scale,
+    scale: Scale,
     critical: Mapping[int, timedelta],
     split: str,
 ) -> Lane:
@@ -329,20 +301,26 @@ def _lane(
 
 
 def _bars(
-    span: _Span, scale: _Scale, y: int, height: int, critical: Mapping[int, timedelta], split: str
+    span: _Span, scale: Scale, y: int, height: int, critical: Mapping[int, timedelta], split: str
 ) -> Iterable[Bar]:
     call = span.call
     look = _look(span)
     if split == "part" and len(call.parts) > 1:
         for kind, start, end in _merged(span, scale):
-            yield scale.bar(start, end, y, height, look if kind == "running" else f"t-{kind}")
+            yield _bar(scale, start, end, y, height, look if kind == "running" else f"t-{kind}")
     else:
-        yield scale.bar(span.start, span.end, y, height, look)
+        yield _bar(scale, span.start, span.end, y, height, look)
     if id(call) in critical:
-        yield scale.bar(span.start, span.end, y - 1, height + 2, "t-critical")
+        yield _bar(scale, span.start, span.end, y - 1, height + 2, "t-critical")
 
 
-def _merged(span: _Span, scale: _Scale) -> list[tuple[Kind, datetime, datetime]]:
+def _bar(scale: Scale, start: datetime, end: datetime, y: int, height: int, look: str) -> Bar:
+    left = scale.at(start)
+    width = max(scale.at(end) - left, 0.25)
+    return Bar(f"{min(left, 99.75):.2f}%", y, f"{width:.2f}%", height, look)
+
+
+def _merged(span: _Span, scale: Scale) -> list[tuple[Kind, datetime, datetime]]:
     """The parts of a call without overlaps: neighbours of one kind are one, at most six."""
     cuts: list[tuple[Kind, datetime, datetime]] = []
     reached = span.start
@@ -370,13 +348,13 @@ def _look(span: _Span) -> str:
     return f"{look} t-open" if span.unknown else look
 
 
-def _whole(task: TaskCalls, spans: list[_Span], scale: _Scale) -> Bar:
+def _whole(task: TaskCalls, spans: list[_Span], scale: Scale) -> Bar:
     look = f"f-{words.status(task.status).key}"
     first, last = min(s.start for s in spans), max(s.end for s in spans)
-    return scale.bar(first, last, 4, 14, look)
+    return _bar(scale, first, last, 4, 14, look)
 
 
-def _band(spans: list[_Span], scale: _Scale) -> Band:
+def _band(spans: list[_Span], scale: Scale) -> Band:
     """How many shards ran at a time, over sixty steps of the scatter's own length."""
     first, last = min(s.start for s in spans), max(s.end for s in spans)
     step = (last - first).total_seconds() / _BINS or 1.0
@@ -451,16 +429,6 @@ def _legend(lanes: Sequence[Lane]) -> tuple[tuple[str, str], ...]:
     return tuple(legend)
 
 
-def _caption(scale: _Scale, zone: tzinfo) -> str:
-    first, last = words.day(scale.start, zone), words.day(scale.end, zone)
-    named = words.zone_at(scale.start, zone)
-    if words.zone_at(scale.end, zone) != named:  # clocks were changed meanwhile
-        named = words.zone_name(scale.start, zone)
-    if first is None or last is None or first.text == last.text:
-        return f"{first.text if first else ''}, times in {named}."
-    return f"{first.text} to {last.text}, times in {named}."
-
-
 def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta], *, going: bool) -> str:
     """How long the critical path is, and how much of it nothing of it ran; "" without one."""
     if not critical:
@@ -472,53 +440,6 @@ def _path(spans: Iterable[list[_Span]], critical: Mapping[int, timedelta], *, go
     length = words.duration(whole)
     told = words.so_far(length) if going else length
     return f" Critical path, by time and not by dependency: {told}{gaps}."
-
-
-def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
-    """At most five round times, as the zone's clocks show them."""
-    seconds = (scale.end - scale.start).total_seconds()
-    step = next((s for s in _STEPS if seconds / s <= 5), _STEPS[-1])
-    try:
-        first, last = scale.start.astimezone(zone), scale.end.astimezone(zone)
-        # Where clocks are set back in between, they show times from before the first to behind the
-        # last: those of the hour that comes twice.
-        back = max((first.utcoffset() or _NONE) - (last.utcoffset() or _NONE), _NONE)
-        first, last = first.replace(tzinfo=None) - back, last.replace(tzinfo=None) + back
-        midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
-        each = timedelta(seconds=step)
-        at = midnight + ((first - midnight) // each + 1) * each
-        at = at.replace(tzinfo=zone)
-        found: list[tuple[datetime, datetime]] = []
-        while at.replace(tzinfo=None) <= last and len(found) < 8:
-            found += ((when, at) for when in _moments(at, scale, step))
-            at += each
-    except OverflowError:  # a date at the edge of what a calendar holds
-        return ()
-    return tuple(_tick(scale.at(when), at, step) for when, at in sorted(found))
-
-
-def _moments(at: datetime, scale: _Scale, step: int) -> list[datetime]:
-    """When clocks show this time inside the window: twice, or never, where they are changed."""
-    found = []
-    for fold in (0, 1):
-        when = at.replace(fold=fold).astimezone(UTC)
-        shown = when.astimezone(at.tzinfo)
-        # A day begins once, be it that clocks go from 24:00 to 01:00.
-        is_so = shown.replace(tzinfo=None) == at.replace(tzinfo=None)
-        if scale.start < when <= scale.end and when not in found and (is_so or step >= 86400):
-            found.append(when)
-    return found[:1] if step >= 86400 else found
-
-
-def _tick(x: float, at: datetime, step: int) -> Tick:
-    anchor = "start" if x < 6 else "end" if x > 94 else "middle"
-    if step >= 31536000:
-        text = str(at.year)
-    elif step >= 86400 or (at.hour, at.minute, at.second) == (0, 0, 0):
-        text = words.short_when(at, at.tzinfo, near=at).text[:-6]  # type: ignore[union-attr,arg-type]  # a time that is there has words
-    else:
-        text = f"{words.clock(at)}:{at.second:02}" if step < 60 else words.clock(at)
-    return Tick(f"{x:.2f}%", text, anchor)
 
 
 def _spells(
