@@ -17,8 +17,8 @@ from jmreport.errors import Exit
 LAST = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 NIGHTS = 21
 OUTAGE, PARTIAL = 6, 12
-#: The nights after which a store is kept.
-KEPT = (OUTAGE, 10, PARTIAL, NIGHTS)
+#: The nights after which a store is kept; the first of them come from one command.
+KEPT = (3, OUTAGE, 10, PARTIAL, NIGHTS)
 
 
 def end_of(night: int) -> datetime:

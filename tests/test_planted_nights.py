@@ -570,11 +570,10 @@ def test_the_overview_is_two_sheets_of_paper_at_most(site: Site, browser: Any, p
 # The command itself.
 
 
-def test_the_same_command_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_the_same_command_goes_on_where_it_was_stopped(tmp_path: Path, planted: Planted) -> None:
     """Two nights and then one more are three, and three again are nothing to do."""
-    for folder in (tmp_path / "whole", tmp_path / "parts"):
-        folder.mkdir()
-    assert build(tmp_path / "whole", "collect", 3) == Exit.DONE
+    planted.into(tmp_path / "whole/snapshots", 3)  # as one command tells them
+    (tmp_path / "parts").mkdir()
     for nights in (2, 3, 3):
         assert build(tmp_path / "parts", "collect", nights) == Exit.DONE
     whole, in_parts = (_known(tmp_path / name / "snapshots") for name in ("whole", "parts"))
