@@ -180,7 +180,7 @@ def own_caches(session_folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def drawings(session_folder: Path) -> Iterator[None]:
-    """What pages and mails show is drawn once."""
+    """Pictures of mails are drawn once."""
     from drawn_once import drawn_once
 
     with drawn_once(session_folder / "drawings"):

@@ -1,11 +1,10 @@
-"""Drawings for the sites and mails of all tests, made once a session.
+"""Pictures for the mails of all tests, made once a session.
 
-    <base temp>/drawings/e680c2….svg      a chart as pages hold it
-    <base temp>/drawings/e680c2…-dark.png the same as a mail has it
+    <base temp>/drawings/e680c2…-dark.png a chart as a mail has it
 
-Four fifths of making a small site is drawing, and most tests make the same few. Whoever asks
-`plotting` itself has it drawn there and then, as the tests of drawing do, and where a test puts
-something else into `plotting`, pages and mails get that.
+Most of making a mail is its pictures, and most tests make the same few. Whoever asks `plotting`
+itself has it drawn there and then, as the tests of drawing do, and where a test puts something else
+into `plotting`, mails get that.
 """
 
 import os
@@ -16,30 +15,24 @@ from types import SimpleNamespace
 
 import pytest
 
-from jmreport.render import drawings, mails, plotting
-from jmreport.render.charts import Chart, key
+from jmreport.render import mails, plotting
+from jmreport.render.charts import Days, key
 
-_DRAW, _PICTURE = plotting.draw, plotting.picture
+_PICTURE = plotting.picture
 
 
 @contextmanager
 def drawn_once(folder: Path) -> Iterator[None]:
-    """While it lasts, pages and mails of this process and its forks share what was drawn."""
+    """While it lasts, mails of this process and its forks share what was drawn."""
     folder.mkdir(exist_ok=True)
 
-    def draw(chart: Chart) -> str:
-        if plotting.draw is not _DRAW:
-            return plotting.draw(chart)
-        return _kept(folder / f"{key(chart)}.svg", lambda: _DRAW(chart).encode()).decode()
-
-    def picture(chart: Chart, *, dark: bool) -> bytes:
+    def picture(chart: Days, *, dark: bool) -> bytes:
         if plotting.picture is not _PICTURE:
             return plotting.picture(chart, dark=dark)
         ground = "dark" if dark else "light"
         return _kept(folder / f"{key(chart)}-{ground}.png", lambda: _PICTURE(chart, dark=dark))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawings, "plotting", SimpleNamespace(draw=draw))
         patch.setattr(mails, "plotting", SimpleNamespace(picture=picture))
         yield
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jmreport.render import charts, nightchart, plotting
+from jmreport.render import charts, nightchart, plotting, svgs
 from jmreport.render.bands import usual_band
-from jmreport.render.charts import Bar, Days, Durations, Rates, Run
+from jmreport.render.charts import Bar, Days, Durations, Flow, Rates, Run
 from jmreport.render.drawings import Charts
 from jmreport.render.lastnights import usual_day
 from jmreport.render.sparklines import segments, sparkline
@@ -34,7 +34,7 @@ DAYS = tuple(
     )
     for day in range(1, 22)
 )
-CHARTS: tuple[charts.Chart, ...] = (
+CHARTS: tuple[Days, Days, Rates, Durations, Flow] = (
     Days(title="Jobs that ended", take_away="Mon 21 Nov: 27 failed.", bars=DAYS),
     Days(title="Jobs that ended", take_away="27 failed.", bars=DAYS, width="narrow"),
     Rates(
@@ -60,16 +60,63 @@ CHARTS: tuple[charts.Chart, ...] = (
         band=(6000.0, 9000.0),
         median=7000.0,
     ),
+    Flow(
+        title="Jobs over time",
+        take_away="At most 31 at once.",
+        running=tuple(7 * step % 32 for step in range(48)),
+        waiting=tuple(5 * step % 11 for step in range(48)),
+        submitted=tuple(step % 5 for step in range(48)),
+        waits=tuple(
+            None if step % 6 == 0 else (2.5 * step, 20_000.0 if step == 31 else 9.0 * step)
+            for step in range(48)
+        ),
+        ticks=((5.0, "Sat 21 Nov"), (29.0, "Wed 22 Jul")),
+        each="hour",
+    ),
 )
+GAP = Bar(day="2026-11-22", label="22 Nov", unreported=True, told=False)
+#: Drawings as they are kept in `data/drawings`, by what is special in them.
+KEPT: dict[str, charts.Chart] = {
+    "days-wide": CHARTS[0],
+    "days-narrow": CHARTS[1],
+    "days-of-which-one-brought-no-report": Days(
+        title="a", take_away='<b> & "c"', bars=(*DAYS[:6], GAP, DAYS[20])
+    ),
+    "rates-with-gaps": CHARTS[2],
+    "rates-of-an-unusual-night": Rates(
+        title="a", take_away="b", days=("1 Feb", "2 Feb"), rates=(0.01, 0.6), band=(0.0, 0.02)
+    ),
+    "durations-in-minutes": CHARTS[3],
+    "durations-of-odd-statuses": Durations(
+        title="a",
+        take_away="b",
+        runs=tuple(
+            Run(ended=datetime(2026, 11, 1, tzinfo=UTC), seconds=seconds, status=status)
+            for seconds, status in ((12.5, "Odd"), (0.0, "Aborted"), (170.0, "Failed"))
+        ),
+        first_day="1 Nov",
+        last_day="1 Nov",
+    ),
+    "flow-wide": CHARTS[4],
+    "nothing": Days(title="a", take_away="b", bars=()),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_drawing_is_as_it_was(name: str) -> None:
+    """Sites keep drawings by the digest of their data: where one is to look otherwise, raise
+    `charts.DRAWING`, and put what is drawn into its file."""
+    kept = Path(__file__).parent / "data/drawings" / f"{name}.svg"
+    assert svgs.draw(KEPT[name]) == kept.read_text("utf-8")
 
 
 def test_a_day_without_a_report_is_marked_and_named_in_both_panels() -> None:
     """An empty place would look like a night without a failure."""
     gap = Bar(day="2026-11-22", label="22 Nov", unreported=True)
-    drawn = plotting.draw(Days(title="a", take_away="b", bars=(*DAYS, gap)))
+    drawn = svgs.draw(Days(title="a", take_away="b", bars=(*DAYS, gap)))
     assert drawn.count("22 Nov: no report") == 2
     assert ">no report<" in drawn
-    assert "no report" not in plotting.draw(CHARTS[0])
+    assert "no report" not in svgs.draw(CHARTS[0])
 
 
 def test_nights_that_tell_nothing_are_not_what_is_usual() -> None:
@@ -79,9 +126,9 @@ def test_nights_that_tell_nothing_are_not_what_is_usual() -> None:
         for day in range(22, 30)
     )
     told = [Bar(day=f"2026-10-{day}", label=f"{day} Oct", failed=day) for day in range(10, 16)]
-    drawn = plotting.draw(Days(title="a", take_away="b", bars=(*told, *lost, told[0])))
+    drawn = svgs.draw(Days(title="a", take_away="b", bars=(*told, *lost, told[0])))
     assert ">median 13<" in drawn
-    assert "median" not in plotting.draw(Days(title="a", take_away="b", bars=(*told[2:], *lost)))
+    assert "median" not in svgs.draw(Days(title="a", take_away="b", bars=(*told[2:], *lost)))
 
 
 def test_what_usually_fails_is_counted_from_nights_with_a_report() -> None:
@@ -94,15 +141,16 @@ def test_what_usually_fails_is_counted_from_nights_with_a_report() -> None:
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
 def test_the_same_data_is_the_same_drawing(chart: charts.Chart) -> None:
     """Drawn twice, byte for byte the same."""
-    assert plotting.draw(chart) == plotting.draw(chart)
+    assert svgs.draw(chart) == svgs.draw(chart)
 
 
-def test_another_process_draws_the_same() -> None:
+def test_another_process_draws_the_same_without_the_library_for_mails() -> None:
     """What is made by workers, by another machine or after an upgrade of nothing."""
     asked = (
-        "import sys, msgspec; from jmreport.render import charts, plotting;"
+        "import sys, msgspec; from jmreport.render import charts, svgs;"
         "given = msgspec.json.decode(sys.argv[1], type=list[charts.Chart]);"
-        "print(msgspec.json.encode([plotting.draw(chart) for chart in given]).decode())"
+        "drawn = [svgs.draw(chart) for chart in given];"
+        "print(msgspec.json.encode([*drawn, str('matplotlib' in sys.modules)]).decode())"
     )
     said = subprocess.run(  # noqa: S603 (this Python, and our own words)
         [sys.executable, "-c", asked, msgspec.json.encode(CHARTS).decode()],
@@ -110,13 +158,13 @@ def test_another_process_draws_the_same() -> None:
         capture_output=True,
         env={**os.environ, "PYTHONHASHSEED": "7"},
     ).stdout
-    assert msgspec.json.decode(said) == [plotting.draw(chart) for chart in CHARTS]
+    assert msgspec.json.decode(said) == [*(svgs.draw(chart) for chart in CHARTS), "False"]
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
 def test_a_drawing_keeps_to_the_page_s_policy_and_follows_its_colours(chart: charts.Chart) -> None:
     """No style, no script, no fixed size, no colour without its token; a title and a take-away."""
-    svg = plotting.draw(chart)
+    svg = svgs.draw(chart)
     root = ElementTree.fromstring(svg)  # noqa: S314
     assert root.attrib.keys() >= {"viewBox", "role", "aria-labelledby"}
     assert not root.attrib.keys() & {"width", "height"}
@@ -134,7 +182,7 @@ def test_a_drawing_keeps_to_the_page_s_policy_and_follows_its_colours(chart: cha
 
 def test_bars_lead_to_the_jobs_they_count() -> None:
     """A bar with a list is a link whose name says the day and the number."""
-    root = ElementTree.fromstring(plotting.draw(CHARTS[0]))  # noqa: S314
+    root = ElementTree.fromstring(svgs.draw(CHARTS[0]))  # noqa: S314
     links = [element for element in root.iter() if element.tag.endswith("}a")]
     assert {link.get("href") for link in links} == {bar.failed_link for bar in DAYS}
     assert "20 Nov: 20 failed" in {link.get("aria-label") for link in links}
@@ -146,7 +194,7 @@ def test_words_say_which_bars_are_failed_and_which_aborted_jobs() -> None:
     night = Bar(
         day="2026-11-23", label="23 Nov", failed=2, aborted=1, failed_link="f", aborted_link="a"
     )
-    drawn = plotting.draw(Days(title="a", take_away="b", bars=(night,)))
+    drawn = svgs.draw(Days(title="a", take_away="b", bars=(night,)))
     assert drawn.count(">failed<") == drawn.count(">aborted<") == 1
     root = ElementTree.fromstring(drawn)  # noqa: S314
     links = {each.get("aria-label"): each.get("href") for each in root.iter() if each.get("href")}
@@ -177,16 +225,16 @@ def test_words_say_which_bars_are_failed_and_which_aborted_jobs() -> None:
 )
 def test_little_or_no_data_is_drawn_too(chart: charts.Chart) -> None:
     """Nothing, one day, one run of an unknown status: a drawing, and no warning as an error."""
-    assert plotting.draw(chart).startswith("<svg")
+    assert svgs.draw(chart).startswith("<svg")
 
 
-def test_settings_of_the_machine_for_figures_change_no_drawing_and_stay() -> None:
+def test_settings_of_the_machine_for_figures_change_no_picture_and_stay() -> None:
     import matplotlib
 
     with matplotlib.rc_context({"lines.linewidth": 9.0, "axes.facecolor": "red", "font.size": 30}):
-        drawn = [plotting.draw(chart) for chart in CHARTS]
+        drawn = plotting.picture(CHARTS[1], dark=False)
         assert matplotlib.rcParams["lines.linewidth"] == 9.0
-    assert drawn == [plotting.draw(chart) for chart in CHARTS]
+    assert drawn == plotting.picture(CHARTS[1], dark=False)
 
 
 def test_what_draws_is_loaded_without_its_help_and_left_as_it_was() -> None:
@@ -202,10 +250,7 @@ def test_what_draws_is_loaded_without_its_help_and_left_as_it_was() -> None:
     assert said.split() == ["False", "True"]
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: type(chart).__name__)
-def test_no_mark_is_made_that_nobody_sees(
-    monkeypatch: pytest.MonkeyPatch, chart: charts.Chart
-) -> None:
+def test_no_mark_is_made_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library makes four for each axes, in a quarter of a chart's time; others have them."""
     from matplotlib.axis import Tick
     from matplotlib.figure import Figure
@@ -218,7 +263,7 @@ def test_no_mark_is_made_that_nobody_sees(
         make(self, *given, **options)
 
     monkeypatch.setattr(Tick, "__init__", counted)
-    plotting.draw(chart)
+    plotting.picture(CHARTS[1], dark=False)
     assert not made
     assert len(Figure().add_axes((0, 0, 1, 1)).xaxis.majorTicks) == 1
 

@@ -1,6 +1,5 @@
 """Rows of lists of jobs: each is made once for the many pages that show it, and few are kept."""
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +14,7 @@ from site_cases import NOW, contents, entries, report, runs, write
 from jmreport.gaps import Gap
 from jmreport.models import DisplayField
 from jmreport.records import Entry, Failure, JobRow
-from jmreport.render import charts, jobcells, planwriting, plotting
-from jmreport.render.drawings import Charts
+from jmreport.render import jobcells, planwriting
 from jmreport.render.jobcells import Cell, Jobs, Lent, Line
 from jmreport.render.joblists import NO_NAME, Lists, index_pages, rows_script
 from jmreport.render.page import LAST
@@ -361,47 +359,3 @@ def test_a_site_of_many_lists_is_the_same_whoever_makes_it(
         write(tmp_path / str(workers), entries(300, over), over, workers=workers)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
     assert not list((tmp_path / "2").rglob("rows"))
-
-
-@pytest.mark.parametrize(
-    ("most", "few", "beside"),
-    [(60, planwriting.FEW_PAGES, True), (59, planwriting.FEW_PAGES, False), (60, 0, False)],
-)
-def test_few_drawings_are_made_by_one_process_and_no_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, few: int, beside: bool
-) -> None:
-    """What draws takes 45 MB in each process that loads it: with many jobs, or pages, this one."""
-    monkeypatch.setattr(planwriting, "BESIDE", most)
-    monkeypatch.setattr(planwriting, "FEW_PAGES", few)
-    drawn_in, draw = tmp_path / "drawn-in", plotting.draw
-
-    def noted(chart: charts.Chart) -> str:
-        with drawn_in.open("a") as told:
-            told.write(f"{os.getpid()}\n")
-        return draw(chart)
-
-    monkeypatch.setattr(plotting, "draw", noted)
-    over = runs(3)
-    write(tmp_path / "site", entries(60, over), over, workers=2)
-    (who,) = set(drawn_in.read_text().split())
-    assert (int(who) != os.getpid()) == beside
-
-
-def test_many_drawings_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planwriting, "MANY_DRAWINGS", 1)
-    drawn_here: list[charts.Chart] = []
-    monkeypatch.setattr(Charts, "svg", _noting(drawn_here, Charts.svg, os.getpid()))
-    over = runs(3)
-    write(tmp_path, entries(60, over), over, workers=2)
-    assert drawn_here == []
-    assert list((tmp_path / ".jmreport/charts").glob("*.svg"))
-
-
-def _noting(found: list[charts.Chart], svg: Any, here: int) -> Any:
-    def noted(self: Charts, chart: charts.Chart) -> Markup:
-        if os.getpid() == here:
-            found.append(chart)
-        made: Markup = svg(self, chart)
-        return made
-
-    return noted

@@ -14,7 +14,7 @@ from jmreport import analysis
 from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretches, timeline
 from jmreport.history import Held
 from jmreport.records import Entry, JobRow
-from jmreport.render import charts, plotting, timelinepage
+from jmreport.render import charts, svgs, timelinepage
 from jmreport.render.drawings import Charts
 from jmreport.render.joblists import Jobs, Lists
 from jmreport.render.timelinepage import TimelineView
@@ -258,9 +258,9 @@ def test_one_very_long_wait_leaves_the_others_their_room() -> None:
         ticks=((1.0, "Mon 23 Nov"),),
         each="hour",
     )
-    drawn = plotting.draw(flow)
+    drawn = svgs.draw(flow)
     assert "Wait before the start, in minutes" in drawn
-    assert drawn == plotting.draw(flow)
+    assert drawn == svgs.draw(flow)
     assert "var(--running, #245cc8)" in drawn
     assert not re.search(r'style="', drawn)
 

@@ -1,7 +1,7 @@
 """What a chart is: its kinds as plain data, the digest that tells two apart, and their colours.
 
     Days, Rates, Durations, Flow  ->  drawings.Charts.svg(...)  ->  Markup  kept, for pages
-                                  ->  plotting.picture(...)     ->  PNG     for mails
+    Days                          ->  plotting.picture(...)     ->  PNG     for mails
 
 Nothing that a server wrote is drawn: only days, numbers and addresses that jmreport made. The
 small charts that templates draw by themselves are in `sparklines`.

@@ -2,17 +2,15 @@
 
     .jmreport/charts/e680c2….svg    <svg … viewBox="0 0 835.2 237.6" class="chart" role="group" …>
 
-A drawing is kept under the digest of its data, so matplotlib (0.7 s to import) is only loaded for
-data that was never drawn before.
+A drawing is kept under the digest of its data.
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
-from jmreport.render import plotting
+from jmreport.render import svgs
 from jmreport.render.charts import Chart, key
 
 
@@ -26,19 +24,15 @@ class Charts:
         """The chart as an `<svg>` element; read where it was drawn before, else drawn and kept."""
         kept = self.folder / f"{key(chart)}.svg"
         try:
-            return Markup(kept.read_text("utf-8"))  # noqa: S704 (our own drawing, see svgs.finished)
+            return Markup(kept.read_text("utf-8"))  # noqa: S704 (our own drawing)
         except (FileNotFoundError, UnicodeDecodeError):
-            drawn = plotting.draw(chart)
+            drawn = svgs.draw(chart)
         self.folder.mkdir(parents=True, exist_ok=True)
         # Two workers may draw the same numbers at once, for pages of two workflows.
         part = kept.with_suffix(f".{os.getpid()}.part")
         part.write_text(drawn, "utf-8")
         part.replace(kept)
         return Markup(drawn)  # noqa: S704
-
-    def lacking(self, keys: Sequence[str]) -> int:
-        """How many of these were never drawn."""
-        return sum(not (self.folder / f"{each}.svg").exists() for each in keys)
 
     def forget(self, wanted: set[str]) -> None:
         """Removes the drawings whose keys no page needs."""

@@ -1,8 +1,7 @@
 """Pages that are planned: of lists, workflows, causes, nights, and the overview.
 
 They are made in pieces, by as many processes as they are worth: those that stand near one another
-together, those for which something must be drawn last. Of jobs that they show more is asked for
-when a piece is given, and let go behind it.
+together. Of jobs that they show more is asked for when a piece is given, and let go behind it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +10,7 @@ from itertools import islice
 
 from jmreport.history import History
 from jmreport.progress import Step
-from jmreport.render import charts, plotting
 from jmreport.render.account import Account
-from jmreport.render.drawnbeside import Beside, drawn_beside
 from jmreport.render.files import cannot_write
 from jmreport.render.jobcells import Jobs, Lent
 from jmreport.render.jobwriting import LOOKED_UP
@@ -27,19 +24,12 @@ KEPT = ("workflows/", "diffs/", "causes/")
 _EACH, _FEWEST, _MOST = 4, 20, 200
 #: Jobs that are lent for a piece at most, and those that are kept for the next ones: 1 KB each.
 _MOST_LENT, _LENT_LAST = 2_000, 5_000
-#: Drawings that are worth more than one process: each takes a tenth of a second at most.
-MANY_DRAWINGS = 24
 #: Pages that are worth more than one process: each makes rows again that the others make too.
 FEW_PAGES = 1_500
-#: Jobs beside which there is memory for a process that draws.
-BESIDE = 20_000
 
 
 class PlannedPages:
     """Makes pages of the plan of one writing of the site, by their places in `maker.pages`."""
-
-    #: Who draws while pages are made.
-    _beside: Beside
 
     def __init__(
         self,
@@ -57,40 +47,11 @@ class PlannedPages:
         self._lent_last: dict[str, Lent] = {}
 
     def make(self, places: Sequence[int], step: Step) -> None:
-        """Makes some of the planned pages; those for which something must be drawn come last.
-
-        What draws takes 45 MB: where it is not at work beside, a few drawings are made here, once
-        the workers are gone, and for many it is loaded before they come, so that they share it.
-        """
-        lacking = {
-            place: self._maker.charts.lacking(self._maker.pages[place].charts) for place in places
-        }
-        plain = [place for place in places if not lacking[place]]
-        drawn = [place for place in places if lacking[place]]
-        here = [place for place in plain if self._maker.pages[place].here]
-        plain = self._by_age([place for place in plain if not self._maker.pages[place].here])
+        """Makes some of the planned pages; those that this process alone can make come last."""
+        pages = self._maker.pages
+        plain = self._by_age([place for place in places if not pages[place].here])
         self._made(plain, step, workers=self._workers if len(plain) > FEW_PAGES else 1)
-        self._made(here, step, workers=1)
-        if self._beside.at_work:
-            self._beside.wait_for(
-                [key for place in drawn for key in self._maker.pages[place].charts]
-            )
-            self._made(drawn, step, workers=1)
-        elif sum(lacking.values()) < MANY_DRAWINGS or self._workers == 1:
-            self._made(drawn, step, workers=1)
-        else:
-            plotting.load()
-            self._made(drawn, step, workers=self._workers)
-
-    @contextmanager
-    def drawn_beside(self, places: Sequence[int]) -> Iterator[None]:
-        """A few drawings are made by a process of their own, where no workers take memory too."""
-        figures = [each for place in places for each in self._maker.pages[place].figures]
-        lacking = [each for each in figures if self._maker.charts.lacking((charts.key(each),))]
-        few = len(places) <= FEW_PAGES and len(lacking) < MANY_DRAWINGS
-        fits = self._workers > 1 and self._ledger.listed() <= BESIDE
-        with drawn_beside(self._maker.charts, lacking if few and fits else ()) as self._beside:
-            yield
+        self._made([place for place in places if pages[place].here], step, workers=1)
 
     @contextmanager
     def rows_aside(self) -> Iterator[None]:

@@ -179,7 +179,6 @@ class _Site:
         self._plan()
         new, old = self._to_make()
         with (
-            self.planned.drawn_beside((*new, *old)),
             self.planned.rows_aside(),
             self.progress.step("write other pages", len(new) + len(old)) as step,
         ):
