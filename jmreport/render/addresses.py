@@ -22,6 +22,8 @@ NIGHT_LISTS = ("ended", "failed")
 #: What the name of a list ends with that holds archived jobs alone.
 ARCHIVED = "-archived"
 CAUSES = "causes/index.html"
+#: What further pages of that list begin with: a cause's id is hexadecimal.
+CAUSES_PAGES = "causes/page-"
 GRID = "grid.html"
 TIMELINE = "timeline.html"
 DIFFS = "diffs/index.html"
@@ -92,6 +94,15 @@ def workflow(name: str) -> str:
 def cause(cause_id: str) -> str:
     """The page of a cause, by its id (hexadecimal digits)."""
     return f"causes/{cause_id}.html"
+
+
+def causes_page(page: int) -> str:
+    """A page of the list of causes, counted from 1.
+
+    >>> causes_page(1), causes_page(2)
+    ('causes/index.html', 'causes/page-2.html')
+    """
+    return CAUSES if page == 1 else f"{CAUSES_PAGES}{page}.html"
 
 
 def night(run: str) -> str:

@@ -1,6 +1,7 @@
 """Causes: the list of them, and a page for each with what its jobs share and what to do.
 
     causes/index.html           those failing now first, then the newest seen
+    causes/page-2.html …        where there are many
     causes/cd47a0e05f49.html    one of them, also when nothing fails of it any more
 
 A cause's page lasts: its address is the digest of its message without what varies.
@@ -17,12 +18,13 @@ from msgspec.structs import replace
 from jmreport.render import addresses, causewords, words
 from jmreport.render.guides import Guides, Known
 from jmreport.render.joblists import NO_NAME, Column, Jobs, Lines, Lists
+from jmreport.render.listpages import PageLink, pager
 from jmreport.render.page import Page, digest
 from jmreport.report import Report
 from jmreport.report.causes import NOT_READ, CauseReport, Shared
 from jmreport.report.nights import NightSummary
 
-#: Causes on the list, jobs and nights on a cause's page, names in a row.
+#: Causes on a page of the list, jobs and nights on a cause's page, names in a row.
 ROWS = 200
 JOBS = 50
 NIGHTS = 31
@@ -118,7 +120,8 @@ class CausesView(Struct, frozen=True, kw_only=True):
     title: str
     now: tuple[CauseLine, ...]
     earlier: tuple[CauseLine, ...]
-    more: str
+    page: int
+    pages: tuple[PageLink, ...]
     zone: str
 
 
@@ -127,16 +130,21 @@ def pages(
 ) -> Iterator[Page]:
     """The list, and a page for every cause that is known."""
     making = _Causes(report, lists, guides)
-    listed = making.overview()
-    yield Page(
-        address=addresses.CAUSES,
-        template="causes.html",
-        content=digest(listed, as_of),
-        view=lambda _: listed,
-        as_of=as_of,
-    )
+    yield from (_list(view, as_of) for view in making.listed())
     for cause in report.causes:
         yield _page(making.view(cause), cause.jobs[:JOBS], lists.jobs)
+
+
+def _list(view: CausesView, as_of: words.Moment | None) -> Page:
+    """A page of the list. Only the first says as of when: the others change as seldom as can be."""
+    at = as_of if view.page == 1 else None
+    return Page(
+        address=addresses.causes_page(view.page),
+        template="causes.html",
+        content=digest(view, at),
+        view=lambda _: view,
+        as_of=at,
+    )
 
 
 def _page(view: CauseView, newest: Sequence[str], jobs: Jobs) -> Page:
@@ -162,18 +170,21 @@ class _Causes:
 
     # --- the list ---
 
-    def overview(self) -> CausesView:
+    def listed(self) -> Iterator[CausesView]:
+        """Its pages."""
         causes = self.report.causes
-        now = [cause for cause in causes if cause.failing]
-        earlier = [cause for cause in causes if not cause.failing]
-        left = max(0, len(now) - ROWS) + max(0, len(earlier) - ROWS)
-        return CausesView(
-            title=f"{words.plural(len(now), 'cause')} failing now" if now else "Nothing is failing",
-            now=tuple(self._line(cause) for cause in now[:ROWS]),
-            earlier=tuple(self._line(cause) for cause in earlier[:ROWS]),
-            more=f"and {words.plural(left, 'more cause')}" if left else "",
-            zone=words.zone_name(self.report.now, self.zone),
-        )
+        now = sum(1 for cause in causes if cause.failing)
+        last = -(-len(causes) // ROWS)
+        for page in range(1, max(last, 1) + 1):
+            shown = causes[(page - 1) * ROWS : page * ROWS]
+            yield CausesView(
+                title=f"{words.plural(now, 'cause')} failing now" if now else "Nothing is failing",
+                now=tuple(self._line(cause) for cause in shown if cause.failing),
+                earlier=tuple(self._line(cause) for cause in shown if not cause.failing),
+                page=page,
+                pages=pager(page, last, _at_list),
+                zone=words.zone_name(self.report.now, self.zone),
+            )
 
     def _line(self, cause: CauseReport) -> CauseLine:
         at = addresses.CAUSES
@@ -337,6 +348,11 @@ class _Causes:
         if self.jobs.row(job) is None:
             return None
         return Link(text=self.jobs.short(job), href=addresses.relative(at, addresses.job(job)))
+
+
+def _at_list(page: int) -> str:
+    """A page of the list, from another."""
+    return addresses.relative(addresses.CAUSES, addresses.causes_page(page))
 
 
 def _pieces(title: str) -> Iterator[Piece]:

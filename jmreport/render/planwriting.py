@@ -10,6 +10,7 @@ from itertools import islice
 
 from jmreport.history import History
 from jmreport.progress import Step
+from jmreport.render import addresses
 from jmreport.render.account import Account
 from jmreport.render.files import cannot_write
 from jmreport.render.jobcells import Jobs, Lent
@@ -120,5 +121,10 @@ class PlannedPages:
 
     def _all_done(self, done: Iterable[Done], step: Step) -> None:
         for each in done:
-            self._account.done(each, kept=each.owner.startswith(KEPT))
+            self._account.done(each, kept=_stays(each.owner))
             step.advance()
+
+
+def _stays(address: str) -> bool:
+    """Whether a page stays though nothing plans it. A list that became shorter loses pages."""
+    return address.startswith(KEPT) and not address.startswith(addresses.CAUSES_PAGES)
