@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from site_cases import contents
 from jmreport import pipeline
 from jmreport.progress import SilentProgress
 from jmreport.records import JobRow
-from jmreport.render import addresses, causepages
+from jmreport.render import addresses, causepages, kept, linkcheck, overviewrows
 
-#: New and old failures, of which one of each has the same cause; and so few rows on a page of
-#: a list that these are many.
+#: New and old failures, of which one of each has the same cause; and so few rows that these are
+#: many: in a table, and on a page of a list.
 NEW, OLD = 8, 9
-ROWS = 4
-LAST = addresses.night(night(0))
+CAUSES, ROWS = 5, 4
+GERMLINE, ALIGN = addresses.workflow("germline"), addresses.workflow("align")
+LAST, BEFORE, QUIET = (addresses.night(night(ago)) for ago in range(3))
 
 
 def failed(number: int, ago: int, *, name: str) -> JobRow:
@@ -39,6 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     store(folder / "snapshots", fine, [*before, same[0]], [*last, same[1], *new, stuck])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(causepages, "ROWS", ROWS)
+        patch.setattr(overviewrows, "CAUSES", CAUSES)
         rendered(folder)
         yield folder / "site"
 
@@ -56,8 +59,38 @@ def part(page: str, heading: str) -> str:
     return page.split(f">{heading}</h", 1)[1].split("<h2", 1)[0]
 
 
+def rows(page: str) -> list[str]:
+    """The states of the causes in a table, as its rows have them."""
+    return re.findall(r"</svg>(New|Failing|Still failing)</span>", page)
+
+
 def links(page: str) -> list[str]:
     return re.findall(r'href="([^"]+)"', page)
+
+
+def more(page: str) -> list[tuple[str, str]]:
+    """The ways to causes that are left out, with what is said of them."""
+    return re.findall(r'<p class="note"><a href="([^"]+)">and ([^<]* more cause[^<]*)</a>', page)
+
+
+def test_the_overview_shows_the_first_causes_and_how_many_more_there_are(site: Path) -> None:
+    """New ones first, so that none is behind one that was told of before; all else stays near."""
+    page = text(site, "index.html")
+    said = "12 more causes with 12 jobs, 3 of them new"
+    assert rows(part(page, "Needs attention")) == ["New"] * CAUSES
+    assert more(page) == [("causes/index.html", said)]
+    assert "8 new failures" in page
+    assert page.index(said) < page.index(">Stuck</h2>")
+
+
+def test_a_workflows_page_shows_as_many_of_its_causes(site: Path) -> None:
+    for address, said in (
+        (GERMLINE, "3 more causes with 3 jobs, 3 of them new"),
+        (ALIGN, "4 more causes with 4 jobs"),
+    ):
+        page = text(site, address)
+        assert len(rows(part(page, "Causes"))) == CAUSES
+        assert more(page) == [("../causes/index.html", said)]
 
 
 def test_every_cause_is_on_a_page_of_the_list(site: Path) -> None:
@@ -72,6 +105,53 @@ def test_every_cause_is_on_a_page_of_the_list(site: Path) -> None:
     assert "page-2.html" in found
     assert "16 causes failing now</h1>" in text(site, pages[-1])
     assert not (site / addresses.causes_page(5)).exists()
+
+
+def test_a_nights_page_leads_to_pages_of_all_its_causes(site: Path) -> None:
+    """Which are as frozen as the night. They name each cause as often as it has states, and each
+    job; a number of the page leads on where the page's own list ends."""
+    page = text(site, LAST)
+    assert rows(part(page, "Needs attention")) == ["New"] * CAUSES
+    pages = [addresses.night_causes(night(0), number) for number in range(1, 6)]
+    assert sorted(path.name for path in (site / LAST).parent.glob("causes*")) == sorted(
+        Path(address).name for address in pages
+    )
+    states = [rows(text(site, address)) for address in pages]
+    assert [len(found) for found in states] == [4, 4, 4, 4, 1]
+    assert [*chain.from_iterable(states)] == ["New"] * NEW + ["Still failing"] * OLD
+    named = [
+        job
+        for address in pages
+        for job in re.findall(r"(?:align|germline)-\d+-0(?=<)", text(site, address))
+    ]
+    assert len(set(named)) == len(named) == NEW + OLD
+    told, new, still = more(page)
+    assert told == (new[0], "12 more causes with 12 jobs, 3 of them new")
+    assert still[1] == "4 more causes with 4 jobs"
+    assert new[1] == "3 more causes with 3 jobs, 3 of them new"
+
+
+def test_what_a_nights_page_leads_to_is_there(site: Path) -> None:
+    """Also the places on its pages."""
+    assert linkcheck.check(site) == ()
+    for address in (LAST, BEFORE):
+        for link in links(text(site, address)):
+            name, _, anchor = link.partition("#")
+            if anchor and "/" not in name:
+                there = (
+                    text(site, f"{Path(address).parent}/{name}") if name else text(site, address)
+                )
+                assert f'id="{anchor}"' in there, link
+
+
+def test_a_night_that_shows_all_its_causes_has_no_other_page(site: Path) -> None:
+    assert {path.name for path in (site / QUIET).parent.iterdir()} == {"index.html", "report.json"}
+
+
+def test_a_prune_counts_all_pages_of_a_night(site: Path) -> None:
+    pages = [*(site / LAST).parent.iterdir(), *(site / "jobs").glob(f"night-{night(0).lower()}-*")]
+    files, size = kept.taken_by(site, (), (night(0),))
+    assert (files, size) == (len(pages), sum(page.stat().st_size for page in pages))
 
 
 def test_pages_of_causes_go_with_their_night_and_past_the_end_of_the_list(site: Path) -> None:

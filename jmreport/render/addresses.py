@@ -105,9 +105,23 @@ def causes_page(page: int) -> str:
     return CAUSES if page == 1 else f"{CAUSES_PAGES}{page}.html"
 
 
+def of_night(run: str) -> str:
+    """What all addresses of a night's own pages and files begin with."""
+    return f"nights/{run}/"
+
+
 def night(run: str) -> str:
     """A night's frozen page, by the run that ended it."""
-    return f"nights/{run}/index.html"
+    return f"{of_night(run)}index.html"
+
+
+def night_causes(run: str, page: int = 1) -> str:
+    """A page of all causes of a night of many, counted from 1.
+
+    >>> night_causes("20261123T021400Z", 2)
+    'nights/20261123T021400Z/causes-page-2.html'
+    """
+    return f"{of_night(run)}causes{'' if page == 1 else f'-page-{page}'}.html"
 
 
 def is_night(address: str) -> bool:
@@ -121,7 +135,7 @@ def is_night(address: str) -> bool:
 
 def night_data(run: str) -> str:
     """A night's own report.json, beside its page."""
-    return f"nights/{run}/report.json"
+    return f"{of_night(run)}report.json"
 
 
 def failed_night(run: str) -> str:

@@ -88,6 +88,19 @@ def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
         yield f"cause first seen {seen.text if seen else ''}"
 
 
+def left_out(rest: Sequence[CauseGroup]) -> str:
+    """What is said of causes that are not shown: "3 more causes with 5 jobs, 2 of them new".
+
+    "" for none.
+    """
+    if not rest:
+        return ""
+    jobs = sum(len(group.jobs) for group in rest)
+    new = sum(len(group.new_jobs) for group in rest)
+    said = f"{words.plural(len(rest), 'more cause')} with {words.plural(jobs, 'job')}"
+    return f"{said}, {words.number(new)} of them new" if new else said
+
+
 def not_run(group: CauseGroup) -> str:
     """How many of a group failed before and did not run in this night; "" where all ran."""
     if not group.not_run:

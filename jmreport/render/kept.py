@@ -214,7 +214,8 @@ def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tu
     lose their last job too, and which causes, only the next report tells.
     """
     path = ledger_of(site_dir)
-    owners = {addresses.job(job) for job in jobs} | {addresses.night(run) for run in runs}
+    owners = {addresses.job(job) for job in jobs}
+    nights = tuple(map(addresses.of_night, runs))
     for page in diff_pages(path):
         of = addresses.runs_of(page)
         if of and max(of) <= max(runs, default=""):
@@ -230,7 +231,7 @@ def taken_by(site_dir: Path, jobs: Collection[str], runs: Collection[str]) -> tu
     taken = [
         size
         for owner, size in sizes(path)
-        if owner in owners or owner.rpartition("-")[0] in further
+        if owner in owners or owner.startswith(nights) or owner.rpartition("-")[0] in further
     ]
     return len(taken), sum(taken)
 

@@ -14,6 +14,7 @@ from jmreport.render import addresses, words
 from jmreport.render.joblists import NO_NAME, Lists
 from jmreport.render.labellists import Everywhere, Links, ValueLinks
 from jmreport.report import Report
+from jmreport.report.causes import CauseGroup
 from jmreport.report.labels import ShownLabel
 
 
@@ -77,6 +78,9 @@ class Leads(Protocol):
     def cause(self, cause: str) -> str:
         """A cause's page."""
 
+    def causes(self, first: CauseGroup) -> str:
+        """All causes that need attention. `first` is the first of them that the page leaves out."""
+
     def label(self, key: str) -> str:
         """A label's page."""
 
@@ -131,6 +135,9 @@ class ToLists:
 
     def cause(self, cause: str) -> str:
         return self.newest(addresses.cause(cause))
+
+    def causes(self, first: CauseGroup) -> str:  # noqa: ARG002 - its list has another order
+        return self.newest(addresses.CAUSES)
 
     def label(self, key: str) -> str:
         return self.newest(addresses.label(key)) if key in self._labels else ""

@@ -295,13 +295,7 @@ class Telling:
         return known.note if known else ""
 
     def _more_causes(self, report: Report | None, shown: int) -> str:
-        rest = self._groups(report)[shown:]
-        if not rest:
-            return ""
-        jobs = sum(len(group.jobs) for group in rest)
-        new = sum(len(group.new_jobs) for group in rest)
-        said = f"{words.plural(len(rest), 'more cause')} with {words.plural(jobs, 'job')}"
-        return f"{said}, {words.number(new)} of them new" if new else said
+        return causewords.left_out(self._groups(report)[shown:])
 
     # --- lists ---
 

@@ -1,11 +1,14 @@
 """A night's own page: its overview as it was told then, frozen.
 
-    nights/20261123T021400Z/index.html    the page
-    nights/20261123T021400Z/report.json   the same for machines
+    nights/20261123T021400Z/index.html          the page
+    nights/20261123T021400Z/report.json         the same for machines
+    nights/20261123T021400Z/causes.html         all its causes, where the page shows the first of
+    nights/20261123T021400Z/causes-page-2.html  each state
 
 It is made of a Night and of nothing else, by the parts that the overview is made of, so what the
 server changes or forgets later leaves it alone; links from mails lead there. Its numbers lead to
-lists on the page itself, names to pages that last, as far as they are still there.
+lists on the page itself, names to pages that last, as far as they are still there. How many pages
+a night has its summary tells, so that none is asked for of the hundreds that stand as they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +21,24 @@ from msgspec.structs import replace
 
 from jmreport.night import Night, NightJob
 from jmreport.records import Asked, Filters
-from jmreport.render import addresses, causewords, guides, nightchart, overview, reportjson, words
+from jmreport.render import (
+    addresses,
+    causepages,
+    causewords,
+    guides,
+    nightchart,
+    overview,
+    overviewrows,
+    reportjson,
+    words,
+)
+from jmreport.render.drawings import Charts
 from jmreport.render.joblists import NO_NAME
 from jmreport.render.labellists import ValueLinks
-from jmreport.render.leads import Leads
+from jmreport.render.leads import Leads, Link
+from jmreport.render.listpages import PageLink, pager
 from jmreport.render.overview import OverviewView
-from jmreport.render.overviewrows import cause_list
+from jmreport.render.overviewrows import cause_list, more_causes
 from jmreport.render.page import Page, digest
 from jmreport.report import Report
 from jmreport.report.causes import CauseGroup
@@ -86,6 +101,20 @@ class Part(Struct, frozen=True, kw_only=True):
     anchor: str
     heading: str
     groups: tuple[Group, ...]
+    more: Link | None = None
+
+
+class NightCausesView(Struct, frozen=True, kw_only=True):
+    """What nightcauses.html prints: a page of all causes of a night, with their jobs."""
+
+    title: str
+    none: str
+    when: words.Moment | None
+    parts: tuple[Part, ...]
+    page: int
+    pages: tuple[PageLink, ...]
+    night: str
+    calendar: str
 
 
 class NightView(OverviewView, frozen=True, kw_only=True):
@@ -128,12 +157,9 @@ def pages(
             labels=tuple(key for key in summary.labels if key in labels),
             nights=tuple(run for run in summary.nights if run in runs),
         )
-        page = _frozen(summary, new, remember, around, zone, known)
-        yield (
-            replace(page, stale=True)
-            if going and _loses(new or remember(told.run), going)
-            else page
-        )
+        stale = bool(going) and _loses(new or remember(told.run), going)
+        for page in _frozen(summary, new, remember, around, zone, known):
+            yield replace(page, stale=True) if stale else page
 
 
 def _loses(night: Night | None, going: frozenset[str]) -> bool:
@@ -157,14 +183,29 @@ def _frozen(
     around: Around,
     zone: tzinfo,
     known: Known,
-) -> Page:
-    """A night's page: made again only where its neighbours, the look or its own night changed."""
+) -> Iterator[Page]:
+    """A night's page: made again only where its neighbours, the look or its own night changed.
+
+    Before it, where there are more causes than it shows, the pages of all.
+    """
 
     def night() -> Night:
         # Only a ledger that was damaged while it was read has lost it.
         return fresh or remember(summary.run) or lost(summary)
 
-    return Page(
+    causes = sum(cause.groups for cause in summary.causes)
+    last = _last_page(causes) if causes > overviewrows.CAUSES else 0
+    for page in range(1, last + 1):
+        yield Page(
+            address=addresses.night_causes(summary.run, page),
+            template="nightcauses.html",
+            # Nothing of the nights around it.
+            content=digest(summary.content, around.causes, str(zone), page),
+            view=_listed(night, page, zone, around, known),
+            as_of=words.when(summary.now, zone),
+            here=True,
+        )
+    yield Page(
         address=addresses.night(summary.run),
         template="night.html",
         content=digest(summary.content, around, str(zone)),
@@ -173,6 +214,12 @@ def _frozen(
         here=True,
         beside=lambda: ((addresses.night_data(summary.run), reportjson.night_json(night())),),
     )
+
+
+def _listed(
+    night: Callable[[], Night], page: int, zone: tzinfo, around: Around, known: Known
+) -> Callable[[Charts], NightCausesView]:
+    return lambda _charts: causes_view(night(), page, zone, around, known)
 
 
 def lost(summary: NightSummary) -> Night:
@@ -220,6 +267,34 @@ def view(
     )
 
 
+def causes_view(
+    night: Night, page: int, zone: tzinfo, around: Around | None = None, known: Known = _always
+) -> NightCausesView:
+    """A page of all causes of a night, counted from 1."""
+    here = addresses.night_causes(night.summary.run, page)
+    leads = _Lasting(night, zone, around or Around(), known)
+    start, count = (page - 1) * causepages.ROWS, len(night.attention)
+    shown = night.attention[start : start + causepages.ROWS]
+
+    def other(page: int) -> str:
+        return addresses.relative(here, addresses.night_causes(night.summary.run, page))
+
+    return NightCausesView(
+        title=words.plural(count, "cause") if count else "Causes",
+        none="" if count else _LOST,
+        when=words.when(night.now, zone),
+        parts=tuple(part for part in _causes(shown, leads) if part.groups),
+        page=page,
+        pages=pager(page, _last_page(count), other),
+        night=addresses.relative(here, addresses.night(night.summary.run)),
+        calendar=addresses.relative(here, addresses.NIGHTS),
+    )
+
+
+def _last_page(causes: int) -> int:
+    return -(-causes // causepages.ROWS)
+
+
 def _named(summary: NightSummary) -> Iterator[int]:
     """The counts whose jobs a night's page names."""
     counts = summary.counts
@@ -254,6 +329,8 @@ class _Lasting:
         self.at, self.zone, self.now = addresses.night(night.summary.run), zone, night.now
         self._rows = {job.id: job for job in night.jobs}
         self._around, self._known, self._anchors = around, known, anchors
+        self._run = night.summary.run
+        self._places = {cause_list(group): place for place, group in enumerate(night.attention)}
 
     def jobs(self, name: str, _title: str, jobs: Sequence[str], /, **_how: Any) -> str:
         return f"#{name}" if jobs and name in self._anchors else ""
@@ -276,6 +353,11 @@ class _Lasting:
 
     def cause(self, cause: str) -> str:
         return self._to(addresses.cause(cause)) if cause in self._around.causes else ""
+
+    def causes(self, first: CauseGroup) -> str:
+        name = cause_list(first)
+        page = addresses.night_causes(self._run, self._places[name] // causepages.ROWS + 1)
+        return f"{self._to(page)}#{name}"
 
     def label(self, key: str) -> str:
         return self._to(addresses.label(key)) if key in self._around.labels else ""
@@ -313,11 +395,7 @@ def _anchors(parts: Sequence[Part]) -> frozenset[str]:
 
 
 def _parts(night: Night, leads: Leads) -> Iterator[Part]:
-    for state, anchor, heading in _STATES:
-        groups = [group for group in night.attention if group.state == state]
-        yield Part(
-            anchor=anchor, heading=heading, groups=tuple(_cause(group, leads) for group in groups)
-        )
+    yield from _causes(night.attention, leads, most=overviewrows.CAUSES)
     yield Part(
         anchor="stuck", heading="Stuck", groups=tuple(_stuck(each, leads) for each in night.stuck)
     )
@@ -331,6 +409,20 @@ def _parts(night: Night, leads: Leads) -> Iterator[Part]:
     )
     for anchor, heading, jobs in lists:
         yield Part(anchor=anchor, heading=heading, groups=_by_workflow(jobs, leads))
+
+
+def _causes(
+    attention: Sequence[CauseGroup], leads: Leads, *, most: int | None = None
+) -> Iterator[Part]:
+    """Causes by their state, of each so many at `most`."""
+    for state, anchor, heading in _STATES:
+        groups = [group for group in attention if group.state == state]
+        yield Part(
+            anchor=anchor,
+            heading=heading,
+            groups=tuple(_cause(group, leads) for group in groups[:most]),
+            more=more_causes(groups, leads) if most is not None else None,
+        )
 
 
 def _cause(group: CauseGroup, leads: Leads) -> Group:

@@ -50,6 +50,7 @@ class OverviewView(Struct, frozen=True, kw_only=True):
     attention_note: str
     attention_none: str
     attention: tuple[overviewrows.AttentionRow, ...]
+    attention_more: Link | None
     lapsed: Lede | None
     stuck: tuple[overviewrows.StuckRow, ...]
     stuck_more: Link | None
@@ -130,6 +131,7 @@ def told_view(
     each cause is an example of, `failed_run` tells of runs that brought nothing.
     """
     label, rates = told.label, told.rates[:MULTIPLES]
+    shown = told.attention[: overviewrows.CAUSES]
     return OverviewView(
         title=verdict.title(told),
         lede=_lede(told, leads),
@@ -147,8 +149,9 @@ def told_view(
         attention_none=verdict.nothing_failing(told),
         attention=tuple(
             overviewrows.attention(group, told.now, leads, name)
-            for group, name in zip(told.attention, known, strict=True)
+            for group, name in zip(shown, known[: len(shown)], strict=True)
         ),
+        attention_more=overviewrows.more_causes(told.attention, leads),
         lapsed=_lapsed(told, leads),
         stuck=tuple(overviewrows.stuck(each, leads) for each in told.stuck[:ROWS]),
         stuck_more=_all([each.job for each in told.stuck], "stuck", leads),

@@ -1,5 +1,6 @@
 """Rows of an overview's tables: causes that need attention, jobs that are stuck, and fixed ones."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -9,6 +10,8 @@ from jmreport.render.leads import Leads, Link, job_link, more, workflow_link
 from jmreport.report.causes import CauseGroup
 from jmreport.report.jobs import StuckJob
 
+#: Causes that a table shows. A bad night has thousands, and what follows must stay in reach.
+CAUSES = 20
 #: Workflows of a cause that are named.
 _FLOWS = 3
 
@@ -62,6 +65,14 @@ class FixedRow(Struct, frozen=True, kw_only=True):
 def cause_list(group: CauseGroup) -> str:
     """What the list of a group's jobs is called."""
     return f"cause-{group.id}-{group.state.replace(' ', '-')}"
+
+
+def more_causes(groups: Sequence[CauseGroup], leads: Leads) -> Link | None:
+    """The way to the causes behind the first ones; None where a table shows all."""
+    rest = groups[CAUSES:]
+    if not rest:
+        return None
+    return Link(text=f"and {causewords.left_out(rest)}", href=leads.causes(rest[0]))
 
 
 def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> AttentionRow:

@@ -16,6 +16,7 @@ from jmreport.render import (
     filtered,
     flakypages,
     labelpages,
+    overviewrows,
     sparklines,
     taskpages,
     words,
@@ -89,6 +90,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     rate: str
     no_rate: str
     causes: tuple[CauseRow, ...]
+    causes_more: Link | None
     tasks: tuple[TaskRow, ...]
     work: taskpages.Summary
     flaky: flakypages.Flaky
@@ -371,7 +373,10 @@ def _view(
         counts=tuple(_counts(flow, by_status, lists, at)),
         rate=words.percent(filtered.rate(flow.split, report.run.asked.filters)),
         no_rate=filtered.no_rate(report.run.asked.filters),
-        causes=tuple(_cause(group, flow, lists, at, guides) for group in flow.causes),
+        causes=tuple(
+            _cause(group, flow, lists, at, guides) for group in flow.causes[: overviewrows.CAUSES]
+        ),
+        causes_more=overviewrows.more_causes(flow.causes, ToLists(report, lists, at)),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
         flaky=flaky,

@@ -30,6 +30,11 @@ class NightCause(Struct, frozen=True, kw_only=True):
     jobs: int
     new: int = 0
 
+    @property
+    def groups(self) -> int:
+        """In how many groups of its night it is: what was new stands apart from what was not."""
+        return (self.new > 0) + (self.jobs > self.new)
+
 
 class NightTask(Struct, frozen=True, array_like=True):
     """What a task cost in one night: of all jobs of a workflow that ended in it, as one.
