@@ -2,7 +2,7 @@
 
 import re
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from jmreport.render.labelpages import VALUES, pages
 from jmreport.render.words import zone
 from jmreport.report import Report
 from jmreport.report.counts import StatusSplit
-from jmreport.report.labels import LabelReport
+from jmreport.report.labels import LabelReport, LabelValue
 from jmreport.settings import ReportSettings
 
 OVER = runs(2)
@@ -241,6 +241,38 @@ def test_a_label_of_many_values_has_small_pages_and_reaches_all() -> None:
     assert week[0].more.text == "1\u202f100 more values with 1\u202f100 jobs"
     assert week[-1].more is None
     assert len(msgspec.json.encode(views[0])) < 800_000
+
+
+class Counted(tuple[LabelValue, ...]):
+    """A frame's values, and how many of them were looked at, each as often as it was."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[LabelValue]:
+        Counted.looks += len(self)
+        return super().__iter__()
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        Counted.looks += len(found) if isinstance(place, slice) else 1
+        return found
+
+
+def looks(jobs: Sequence[Entry]) -> int:
+    """How many values were looked at while the pages of a label were planned, one for each job."""
+    found = analyse(Held(jobs), OVER, {}, settings=ReportSettings(labels=("labels.odd",)))
+    label = odd(found)
+    frames = tuple(replace(frame, values=Counted(frame.values)) for frame in label.frames)
+    found = replace(found, labels=(replace(label, frames=frames),))
+    Counted.looks = 0
+    list(pages(found, Lists(Jobs(found, zone=zone("UTC"), pages=set())), as_of=None))
+    return Counted.looks
+
+
+def test_no_page_of_a_label_goes_through_the_values_of_the_others() -> None:
+    """Three times the values make three times the pages, and not nine times the work."""
+    jobs = labelled([f"NA{number:05}" for number in range(3 * VALUES)])
+    assert looks(jobs) == 3 * looks(jobs[:VALUES])
 
 
 def test_what_a_label_shows_takes_little_memory_until_its_pages_are_made() -> None:

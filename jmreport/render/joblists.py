@@ -95,9 +95,11 @@ class Lists:
     def link_or_job(self, name: str, title: str, jobs: Iterable[str], **how: Any) -> str:
         """The same, and for one job its own page: a label of a thousand samples needs no lists."""
         ids = jobs if isinstance(jobs, Placed) else tuple(jobs)
-        if len(ids) == 1 and self.jobs.knows(ids[0]):
-            return addresses.job(ids[0])
-        return self.link(name, title, ids, **how)
+        return self.only(ids) or self.link(name, title, ids, **how)
+
+    def only(self, ids: Sequence[str]) -> str:
+        """The page of the only one of some jobs; "" of several, or where it has none."""
+        return addresses.job(ids[0]) if len(ids) == 1 and self.jobs.knows(ids[0]) else ""
 
     def pages(self, standing: Standing | None = None) -> Iterator[Page]:
         """Every page of every list that was asked for, but for those that stand."""

@@ -68,16 +68,20 @@ class Links:
     def to(self, status: str) -> str:
         """The list of the jobs with a status, of all for ""; no link for none."""
         label, value, frame = self._label, self._value, self._frame.frame
+        count = _number(value, status)
+        jobs = self._everywhere.jobs(value, status) if count else ()
+        # Of a label of ids nearly every value has one job: what a list needs is not worked out.
+        if alone := self._lists.only(jobs):
+            return addresses.relative(self._at, alone)
         said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
         shown = words.cut_middle(value.value or "", 60)
         about = f"without {label.title}" if value.value is None else f"with {label.title} {shown}"
         known = "" if value.value is None else f"={value.value}"
-        count = _number(value, status)
         longest = self._everywhere.frame(frame, value, status, count)
-        address = self._lists.link_or_job(
+        address = self._lists.link(
             list_name("label", label.key, known, status, longest),
             f"{said} {about}",
-            self._everywhere.jobs(value, status) if count else (),
+            jobs,
             scope=f"submitted in the {words.frame_words(frame)}"
             if frame != "ALL_TIME"
             else OF_ALL_TIME,

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -199,14 +200,64 @@ def page_address(key: str, page: int) -> str:
     return first if page == 1 else f"{first[: -len('.html')]}-page-{page}.html"
 
 
+class _Whole(Struct, frozen=True, kw_only=True):
+    """A frame with what all of its values come to.
+
+    Each hundred of them has a page, so they are gone through once and not for each page. `before`
+    are the jobs of the values on the pages before each, and at last of all of them.
+    """
+
+    frame: FrameReport
+    split: StatusSplit
+    with_it: int
+    counted: bool
+    before: tuple[int, ...]
+
+
+def _whole(frame: FrameReport) -> _Whole:
+    totals = [value.split.total for value in frame.values]
+    by_page = (sum(totals[at : at + VALUES]) for at in range(0, len(totals), VALUES))
+    return _Whole(
+        frame=frame,
+        split=frame.split,
+        with_it=sum(value.value is not None for value in frame.values),
+        counted=frame.counted,
+        before=tuple(accumulate(by_page, initial=0)),
+    )
+
+
+class _Told(Struct, frozen=True, kw_only=True):
+    """What all pages of a label tell or are made of."""
+
+    label: LabelReport
+    lede: str
+    about: tuple[str, ...]
+    frames: tuple[_Whole, ...]
+    everywhere: Everywhere
+    last: int
+    #: The promises of all pages but the first: none.
+    beyond: promises.Promises
+
+
+def _told(label: LabelReport, report: Report, lists: Lists) -> _Told:
+    longest = max((len(frame.values) for frame in label.frames), default=0)
+    return _Told(
+        label=label,
+        lede=_lede(label, report),
+        about=tuple(_about(label, report)),
+        frames=tuple(map(_whole, label.frames)),
+        everywhere=Everywhere(label),
+        last=max(1, -(-longest // VALUES)),
+        beyond=promises.of_label("", report, ToLists(report, lists, addresses.label(label.key))),
+    )
+
+
 def _label_pages(
     label: LabelReport, report: Report, lists: Lists, as_of: words.Moment | None
 ) -> Iterator[Page]:
-    longest = max((len(frame.values) for frame in label.frames), default=0)
-    everywhere = Everywhere(label)
-    last = max(1, -(-longest // VALUES))
-    for page in range(1, last + 1):
-        view = _label_view(label, report, everywhere, lists, page, last)
+    told = _told(label, report, lists)
+    for page in range(1, told.last + 1):
+        view = _label_view(told, report, lists, page)
         yield Page(
             address=page_address(label.key, page),
             template="label.html",
@@ -227,33 +278,24 @@ def _kept(view: LabelView) -> Callable[[Any], LabelView]:
     return lambda _charts: _decode(zlib.decompress(packed))
 
 
-def _label_view(
-    label: LabelReport, report: Report, everywhere: Everywhere, lists: Lists, page: int, last: int
-) -> LabelView:
+def _label_view(told: _Told, report: Report, lists: Lists, page: int) -> LabelView:
+    label = told.label
     at = page_address(label.key, page)
-    leads, shown = ToLists(report, lists, at), label.frames
     main = report.run.asked.timeframe
     return LabelView(
         title=label.title,
-        lede=_lede(label, report),
-        about=tuple(_about(label, report)),
+        lede=told.lede,
+        about=told.about,
         page=page,
         frames=tuple(
-            _frame(
-                label,
-                frame,
-                everywhere,
-                lists,
-                at,
-                page=page,
-                report=report,
-                is_open=frame.frame == main,
-            )
-            for frame in shown
+            _frame(told, whole, report, lists, page, is_open=whole.frame.frame == main)
+            for whole in told.frames
         ),
-        pages=pager(page, last, lambda n: addresses.relative(at, page_address(label.key, n))),
+        pages=pager(page, told.last, lambda n: addresses.relative(at, page_address(label.key, n))),
         labels=addresses.relative(at, addresses.LABELS),
-        promises=promises.of_label(label.key if page == 1 else "", report, leads),
+        promises=promises.of_label(label.key, report, ToLists(report, lists, at))
+        if page == 1
+        else told.beyond,
     )
 
 
@@ -302,39 +344,39 @@ def _about(label: LabelReport, report: Report) -> Iterator[str]:
 
 
 def _frame(
-    label: LabelReport,
-    frame: FrameReport,
-    everywhere: Everywhere,
-    lists: Lists,
-    at: str,
-    *,
-    page: int,
-    report: Report,
-    is_open: bool,
+    told: _Told, whole: _Whole, report: Report, lists: Lists, page: int, *, is_open: bool
 ) -> FrameView:
-    filters = report.run.asked.filters
+    label, frame, at = told.label, whole.frame, page_address(told.label.key, page)
     values = frame.values[(page - 1) * VALUES : page * VALUES]
-    jobs = sum(value.split.total for value in frame.values)
-    with_it = sum(value.value is not None for value in frame.values)
     return FrameView(
-        anchor=f"frame-{frame.frame.lower().replace('_', '-')}",
+        anchor=frame_anchor(frame.frame),
         title=_sentence(words.frame_words(frame.frame)),
-        total=f"{words.plural(jobs, 'job')}, {words.plural(with_it, 'value')}{_part(frame)}"
+        total=f"{words.plural(whole.before[-1], 'job')}, {words.plural(whole.with_it, 'value')}"
+        f"{_part(frame)}"
         if frame.values
         else "no job",
         table=table(
             label,
-            frame.split,
-            [(value, Links(label, frame, value, everywhere, lists, at)) for value in values],
-            filters,
-            counted=frame.counted,
+            whole.split,
+            [(value, Links(label, frame, value, told.everywhere, lists, at)) for value in values],
+            report.run.asked.filters,
+            counted=whole.counted,
         ),
         empty=_empty(label, frame, page),
         note=_note(frame, report.now, lists.jobs.zone),
-        server=" ".join(filter(None, (_server_note(frame), _uncounted(label, frame)))),
-        more=_more(label, frame, at, page),
+        server=" ".join(filter(None, (_server_note(frame), _uncounted(label, whole)))),
+        more=_more(label, whole, at, page),
         open=is_open,
     )
+
+
+def frame_anchor(frame: str) -> str:
+    """Where a label's page tells of a time frame.
+
+    >>> frame_anchor("DAYS_7")
+    'frame-days-7'
+    """
+    return f"frame-{frame.lower().replace('_', '-')}"
 
 
 def _sentence(text: str) -> str:
@@ -347,14 +389,14 @@ def _empty(label: LabelReport, frame: FrameReport, page: int) -> str:
     return "All values of this time frame are on the pages before." if page > 1 else ""
 
 
-def _more(label: LabelReport, frame: FrameReport, at: str, page: int) -> PageLink | None:
+def _more(label: LabelReport, whole: _Whole, at: str, page: int) -> PageLink | None:
     """The values of this frame that are on the next page, how many they are, and their jobs."""
-    rest = frame.values[page * VALUES :]
-    if not rest:
+    rest = len(whole.frame.values) - page * VALUES
+    if rest <= 0:
         return None
-    jobs = whole([value.split for value in rest]).total
+    jobs = whole.before[-1] - whole.before[page]
     return PageLink(
-        text=f"{words.plural(len(rest), 'more value')} with {words.plural(jobs, 'job')}",
+        text=f"{words.plural(rest, 'more value')} with {words.plural(jobs, 'job')}",
         href=addresses.relative(at, page_address(label.key, page + 1)),
     )
 
@@ -396,9 +438,9 @@ def _server_note(frame: FrameReport) -> str:
     )
 
 
-def _uncounted(label: LabelReport, frame: FrameReport) -> str:
+def _uncounted(label: LabelReport, whole: _Whole) -> str:
     """That the server, which was asked for its numbers, has none of a label."""
-    if not frame.values or not frame.server_asked or frame.counted:
+    if not whole.frame.values or not whole.frame.server_asked or whole.counted:
         return ""
     return f"It does not count jobs by {label.title}."
 
