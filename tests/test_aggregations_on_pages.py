@@ -22,7 +22,7 @@ from jmreport.history import Held
 from jmreport.records import Entry, Filters, Operation, Run
 from jmreport.render import addresses
 from jmreport.render.joblists import Jobs, Lists
-from jmreport.render.labelpages import VALUES, pages
+from jmreport.render.labelpages import MOST_STATUSES, VALUES, FrameView, pages
 from jmreport.render.words import zone
 from jmreport.report import Report
 from jmreport.report.counts import StatusSplit
@@ -241,6 +241,46 @@ def test_a_label_of_many_values_has_small_pages_and_reaches_all() -> None:
     assert week[0].more.text == "1\u202f100 more values with 1\u202f100 jobs"
     assert week[-1].more is None
     assert len(msgspec.json.encode(views[0])) < 800_000
+
+
+def of_statuses(*statuses: Sequence[str]) -> tuple[Entry, ...]:
+    """Jobs of each of the values a, b … of the label `odd`, by the statuses of each."""
+    named = [(name, word) for name, told in zip("abc", statuses, strict=False) for word in told]
+    jobs = labelled([name for name, _ in named])
+    return tuple(
+        replace(job, row=replace(job.row, status=word))
+        for job, (_, word) in zip(jobs, named, strict=True)
+    )
+
+
+def test_statuses_that_nobody_knows_are_one_column_where_they_are_many() -> None:
+    """The numbers add up; one leads to a list where all of its jobs have one word."""
+    many = [f"Word{number}" for number in range(MOST_STATUSES)]
+    jobs = of_statuses([*many, "Unknown", "Failed"], ["Word0", "Word0", "Failed", "Failed"])
+    frame = week_of(jobs)
+    assert [status.text for status in frame.table.statuses] == ["Failed", "Unknown"]
+    b, a = frame.table.rows
+    assert [(each.text, bool(each.href)) for each in a.counts] == [("1", True), ("13", False)]
+    assert [(each.text, bool(each.href)) for each in b.counts] == [("2", True), ("2", True)]
+    assert (a.total.text, b.total.text) == ("14", "4")
+    assert a.split == "1 failed, 13 unknown"
+    assert len(a.segments) == 2
+
+
+def test_a_few_statuses_that_nobody_knows_stand_each_for_itself() -> None:
+    few = [f"Word{number}" for number in range(MOST_STATUSES - 1)]
+    frame = week_of(of_statuses([*few, "Failed"]))
+    assert len(frame.table.statuses) == MOST_STATUSES
+    assert all(each.text == "1" and each.href for each in frame.table.rows[0].counts)
+
+
+def week_of(jobs: Sequence[Entry]) -> FrameView:
+    """The last 7 days on the page of the label `odd`."""
+    found = analyse(Held(jobs), OVER, {}, settings=ReportSettings(labels=("labels.odd",)))
+    lists = Lists(Jobs(found, zone=zone("UTC"), pages=set()))
+    (page,) = [page for page in pages(found, lists, as_of=None) if "labels/odd" in page.address]
+    frames: Sequence[FrameView] = page.view(None).frames  # type: ignore[arg-type]
+    return next(frame for frame in frames if frame.title == "Last 7 days")
 
 
 class Counted(tuple[LabelValue, ...]):

@@ -1,6 +1,7 @@
 """The pages of labels: each label's values by status, in each of the six time frames."""
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from itertools import accumulate
@@ -21,6 +22,8 @@ from jmreport.report.labels import FrameReport, LabelReport, LabelValue, ShownLa
 
 #: Values on a page; a label of samples can have as many values as there are jobs.
 VALUES = 100
+#: Statuses beside each other in a table; of more, those that nobody knows are counted together.
+MOST_STATUSES = 12
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -455,8 +458,12 @@ def table(
 ) -> SplitTable:
     """Values of a label by status, every number linked to its jobs.
 
-    `split` is of all its values; `counted` says that the server counts jobs by it too.
+    `split` is of all its values; `counted` says that the server counts jobs by it too. Of more than
+    `MOST_STATUSES` those that nobody knows are one, "Unknown".
     """
+    if sum(map(bool, split.counts.values())) > MOST_STATUSES:
+        split = _together(split)
+        values = [_told_together(value, links) for value, links in values]
     statuses = sorted((s for s in split.counts if split.counts[s]), key=status_order)
     return SplitTable(
         heading=label.title,
@@ -465,6 +472,44 @@ def table(
         server_asked=counted,
         no_rate=filtered.no_rate(filters),
     )
+
+
+class _Together:
+    """Where the numbers of a value lead to whose unknown statuses are counted together.
+
+    There is a list of those where they have one word.
+    """
+
+    def __init__(self, value: LabelValue, links: ValueLinks) -> None:
+        self._links = links
+        self._unknown = [word for word, count in value.split.counts.items() if count and _odd(word)]
+
+    def to(self, status: str) -> str:
+        if not status or not _odd(status):
+            return self._links.to(status)
+        return self._links.to(self._unknown[0]) if len(self._unknown) == 1 else ""
+
+    def workflow(self) -> str:
+        return self._links.workflow()
+
+
+def _told_together(value: LabelValue, links: ValueLinks) -> tuple[LabelValue, ValueLinks]:
+    server = _together(value.server) if value.server else None
+    told = LabelValue(value=value.value, split=_together(value.split), server=server)
+    return told, _Together(value, links)
+
+
+def _together(split: StatusSplit) -> StatusSplit:
+    """The same jobs, those of unknown statuses under one word."""
+    counts = Counter[str]()
+    for status, count in split.counts.items():
+        counts["Unknown" if _odd(status) else status] += count
+    return StatusSplit(counts=dict(sorted(counts.items())))
+
+
+def _odd(status: str) -> bool:
+    """Whether nobody but the server knows a status."""
+    return words.status(status).key == "unknown"
 
 
 def _row(
