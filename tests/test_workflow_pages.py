@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from jmreport import pipeline
 from jmreport.progress import SilentProgress
 from jmreport.records import Failure, JobRow
-from jmreport.render import addresses
+from jmreport.render import addresses, labelpages, workflowpages
 
 PAGE = addresses.workflow("germline")
 
@@ -105,3 +105,52 @@ def test_how_often_a_workflow_succeeded_is_not_said_where_nobody_counted(
     page = rendered(tmp_path, PAGE)
     assert "No usual duration yet: it needs 5 successful runs that took a known time." in page
     assert "een to succeed" not in page
+
+
+def test_a_list_of_very_many_workflows_shows_the_first_and_leads_to_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that need somebody, then those that ran last; the others are on pages of their label.
+
+    Jobs without a workflow, which no label's page leads to, are never left out.
+    """
+    monkeypatch.setattr(workflowpages, "ROWS", 2)
+    monkeypatch.setattr(labelpages, "VALUES", 3)
+    # Of the earlier ones `e` fails.
+    nights = [[job("s", ago, name=name)] for ago, name in ((5, "c"), (4, "a"), (3, "b"))]
+    nights.insert(0, [job("s", 6, "Failed", name="e"), job("s", 6, name="")])
+    last = [job("s", 0, name=name) for name in ("v", "w", "x")]
+    last.append(job("f", 0, "Failed", name="z"))
+    store(tmp_path / "snapshots", *nights, [], [], last, timeframe="HOURS_24")
+    page = rendered(tmp_path, addresses.WORKFLOWS)
+    listed = r'<a href="([a-z]+-\w+\.html)">([^<]+)</a>'
+    assert [name for _, name in re.findall(listed, page)] == ["z", "v", "e", "(no name)"]
+    assert "2 of 4 workflows: those of which something fails" in page
+    assert "2 of 5 workflows: those of which something fails" in page
+    [(to, said)] = set(re.findall(r'<a href="([^"#]+)#frame-all-time">([^<]+)</a>', page))
+    assert said == "All 9 workflows"
+    site = tmp_path / "site"
+    labels = to_follow = {(site / addresses.WORKFLOWS).parent.joinpath(to).resolve()}
+    while to_follow:
+        found = {
+            at.parent.joinpath(to).resolve()
+            for at in to_follow
+            for to in re.findall('href="(name-[^"#]+)', at.read_text())
+        }
+        to_follow = found - labels
+        labels = labels | found
+    leads = re.findall(r"workflows/[a-z]+-\w+\.html", "".join(at.read_text() for at in labels))
+    everything = {each.name for each in (site / "workflows").glob("*-*.html")}
+    shown = {to for to, _ in re.findall(listed, page)}
+    assert len(labels) == 3
+    assert shown | {to.partition("/")[2] for to in leads} == everything
+
+
+def test_of_the_workflows_of_earlier_reports_those_that_ended_last_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflowpages, "ROWS", 2)
+    nights = [[job("s", ago, name=name)] for ago, name in ((5, "a"), (3, "c"), (4, "b"))]
+    store(tmp_path / "snapshots", *nights, [], [job("s", 0, name="x")], timeframe="HOURS_24")
+    page = rendered(tmp_path, addresses.WORKFLOWS)
+    assert re.findall(r">(\w)</a> No ", page) == ["x", "b", "c"]

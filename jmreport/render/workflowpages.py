@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import inf
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -77,6 +78,10 @@ class Point(Struct, frozen=True, kw_only=True):
     no_rate: str
 
 
+#: Workflows in each of the two tables of their list.
+ROWS = 300
+
+
 class WorkflowView(Struct, frozen=True, kw_only=True):
     """A workflow's page."""
 
@@ -118,12 +123,18 @@ class WorkflowLine(Struct, frozen=True, kw_only=True):
 
 
 class WorkflowsView(Struct, frozen=True, kw_only=True):
-    """The list of workflows: those of this report first."""
+    """The list of workflows: those of this report first.
+
+    Where a table has not room for all, `shown` or `shown_earlier` says so, and `all` leads to them.
+    """
 
     title: str
     lines: tuple[WorkflowLine, ...]
     earlier: tuple[WorkflowLine, ...]
     none: str
+    shown: str
+    shown_earlier: str
+    all: Link
 
 
 #: Workflow -> what is wrong beside its failures -> how many jobs, in the newest night.
@@ -140,7 +151,7 @@ def pages(
     earlier = [flow for flow in report.workflows if not flow.split.total]
 
     def lines(flows: Sequence[WorkflowReport]) -> tuple[WorkflowLine, ...]:
-        ordered = sorted(flows, key=lambda flow: _worst_first(flow, lacking))
+        ordered = sorted(_few(flows, lacking), key=lambda flow: _worst_first(flow, lacking))
         return tuple(
             _line(flow, by_name.get(flow.name, {}), filters, lists, lacking[flow.name])
             for flow in ordered
@@ -151,6 +162,9 @@ def pages(
         lines=lines(shown),
         earlier=lines(earlier),
         none=f"No job of any workflow in this time frame.{filtered.maybe(filters)}",
+        shown=_room(shown),
+        shown_earlier=_room(earlier),
+        all=_all(report.workflows),
     )
     yield Page(
         address=addresses.WORKFLOWS,
@@ -180,6 +194,39 @@ def pages(
             lacking[flow.name],
         )
         yield _page(one, flow.jobs, lists.jobs)
+
+
+def _few(flows: Sequence[WorkflowReport], lacking: Lacking) -> list[WorkflowReport]:
+    """As many workflows as a table has room for: those that need somebody, then the last that ran.
+
+    The jobs without a workflow are among them, since no page of a label leads to theirs.
+    """
+
+    def order(flow: WorkflowReport) -> tuple[bool, int, int, int, float, str]:
+        new, failing, lacks, name = _worst_first(flow, lacking)
+        ended = flow.durations[-1][0].timestamp() if flow.durations else -inf
+        return bool(name), new, failing, lacks, -ended, name
+
+    return sorted(flows, key=order)[:ROWS]
+
+
+def _room(flows: Sequence[WorkflowReport]) -> str:
+    """That a table does not show all of its workflows, and which; "" where it does."""
+    if len(flows) <= ROWS:
+        return ""
+    return (
+        f"{words.number(ROWS)} of {words.plural(len(flows), 'workflow')}: those of which something "
+        "fails, is missing, stuck or unknown, and then those that ended last."
+    )
+
+
+def _all(flows: Sequence[WorkflowReport]) -> Link:
+    """The pages that have all workflows with the jobs that are known of each, a hundred on each."""
+    to = f"{addresses.label('name')}#{labelpages.frame_anchor('ALL_TIME')}"
+    return Link(
+        text=f"All {words.plural(len(flows), 'workflow')}",
+        href=addresses.relative(addresses.WORKFLOWS, to),
+    )
 
 
 def _lacking(report: Report) -> Lacking:
