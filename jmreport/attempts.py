@@ -9,8 +9,9 @@ An id says so itself, whatever became of the labels that say it too (`job-id`, `
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -30,6 +31,8 @@ LABELS = ("job-id", "task-id", "attempt")
 _LONGEST = 400
 #: The sign that follows the one between an id's parts: ids that begin alike lie before it.
 _BEHIND = ","
+#: Attempts that are kept for those of their tasks that are told next.
+_KEPT = 10_000
 
 
 class Place(NamedTuple):
@@ -102,24 +105,75 @@ def reported_by(usable: Iterable[str]) -> Reported:
     return reported
 
 
-def told(entries: Sequence[Entry], between: Between, reported: Reported) -> Iterator[Entry]:
-    """Some jobs; those that are told as retried name the attempt that followed.
+class Following:
+    """Tells, of one state of what is known, which failed attempts another one followed.
 
-    An attempt was retried where the report that first told of its failure knew of a later one. What
-    was told as failed stays so, whatever came of it the night after: a night is told once.
+    The attempts of a task are read once for all of them that are told one after the other: each of
+    a thousand would else read the thousand.
     """
-    for entry in entries:
-        row = entry.row
-        where = place(row.id) if row.status == "Failed" else None
-        if where is None or not where.attempt:
-            yield entry
-            continue
-        known = reported(entry.told_run or entry.first_run)
-        later = [
-            (other.attempt, job)
-            for job, first in between(*ids_of_task(where))
-            if (other := place(job)) is not None
-            and other.attempt > where.attempt
-            and (known is None or run_order(first) <= known)
-        ]
-        yield replace(entry, row=replace(row, retried_by=min(later)[1])) if later else entry
+
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[str, str], _Tried] = {}
+        self._kept = 0
+
+    def told(
+        self, entries: Iterable[Entry], between: Between, reported: Reported
+    ) -> Iterator[Entry]:
+        """Some jobs; those that are told as retried name the attempt that followed.
+
+        An attempt was retried where the report that first told of its failure knew of a later one.
+        What was told as failed stays so, whatever came of it the night after: a night is told once.
+        """
+        for entry in entries:
+            row = entry.row
+            where = place(row.id) if row.status == "Failed" else None
+            if where is None or not where.attempt:
+                yield entry
+                continue
+            known = reported(entry.told_run or entry.first_run)
+            later = self._tried(where, between).after(where.attempt, known)
+            followed = later and replace(row, retried_by=f"{ids_of_task(where)[0]}{later}")
+            yield replace(entry, row=followed) if followed else entry
+
+    def forget(self) -> None:
+        """What is known is another from here on."""
+        self._tasks.clear()
+        self._kept = 0
+
+    def _tried(self, where: Place, between: Between) -> "_Tried":
+        task = where.submission, where.task
+        found = self._tasks.get(task)
+        if found is None:
+            if self._kept > _KEPT:
+                self.forget()
+            found = self._tasks[task] = _tried(between(*ids_of_task(where)))
+            self._kept += len(found.numbers)
+        return found
+
+
+class _Tried(NamedTuple):
+    """The attempts of a task: their numbers, rising; the places among runs of those that saw each
+    first; and of each and all behind it the earliest of these."""
+
+    numbers: Sequence[int]
+    seen: Sequence[tuple[str, int]]
+    earliest: Sequence[tuple[str, int]]
+
+    def after(self, number: int, known: tuple[str, int] | None) -> int:
+        """The next attempt that was known then, at last where that is None; 0 for none."""
+        at = bisect_right(self.numbers, number)
+        if at == len(self.numbers):
+            return 0
+        if known is None:
+            return self.numbers[at]
+        if self.earliest[at] > known:  # as of the last one of each night
+            return 0
+        return next(self.numbers[i] for i in range(at, len(self.numbers)) if self.seen[i] <= known)
+
+
+def _tried(found: Iterable[tuple[str, str]]) -> _Tried:
+    told = sorted((where.attempt, run) for job, run in found if (where := place(job)) is not None)
+    orders = {run: run_order(run) for run in {run for _, run in told}}
+    seen = [orders[run] for _, run in told]
+    earliest = [*accumulate(reversed(seen), min)]
+    return _Tried([number for number, _ in told], seen, earliest[::-1])

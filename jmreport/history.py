@@ -64,9 +64,8 @@ class Held:
         known = tuple(self._known.values())
         usable = {run.id for run in runs if run.usable}
         reported = attempts.reported_by(usable or {one.told_run or one.first_run for one in known})
-        self._known = {
-            entry.row.id: entry for entry in attempts.told(known, self._first_seen, reported)
-        }
+        told = attempts.Following().told(known, self._first_seen, reported)
+        self._known = {entry.row.id: entry for entry in told}
         self._below: dict[str, list[str]] | None = None
         self._forms: dict[str, list[str]] | None = None
 

@@ -3,6 +3,7 @@ their pages say.
 """
 
 import re
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from jmreport.analysis import analyse, contexts, summarise
 from jmreport.history import Held
 from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent
 from jmreport.report import Report
-from jmreport.report.jobs import JobContext
+from jmreport.report.jobs import Attempts, JobContext
 from jmreport.settings import ReportSettings, Slo
 
 ONE = "+align--ana--261101-200000-000001"
@@ -255,7 +256,10 @@ def test_ids_that_dsub_does_not_make_belong_nowhere(name: str) -> None:
 def test_a_page_names_the_other_attempts_and_what_this_one_counts_for() -> None:
     jobs = [failed(FIRST, 1), succeeded(SECOND, 1)]
     told = of(FIRST, jobs, runs(2))
-    assert [(one.number, one.status) for one in told.attempts] == [(1, "Failed"), (2, "Succeeded")]
+    assert [(one.number, one.status) for one in told.attempts.named] == [
+        (1, "Failed"),
+        (2, "Succeeded"),
+    ]
     assert told.entry.row.retried_by == SECOND
     assert (told.cause, told.cause_class) == (None, "out of memory")
     assert of(SECOND, jobs, runs(2)).attempts == told.attempts
@@ -264,8 +268,33 @@ def test_a_page_names_the_other_attempts_and_what_this_one_counts_for() -> None:
 def test_a_page_names_itself_beside_the_last_of_many_attempts() -> None:
     jobs = [failed(f"{ONE}++{number}", 1) for number in range(1, 61)]
     first, last = (of(f"{ONE}++{number}", jobs, runs(2)).attempts for number in (1, 60))
-    assert [one.number for one in first] == [1, *range(12, 61)]
-    assert [one.number for one in last] == [*range(11, 61)]
+    assert [one.number for one in first.named] == [1, *range(12, 61)]
+    assert [one.number for one in last.named] == [*range(11, 61)]
+    assert (first.others, last.others) == (10, 10)
+
+
+class Asked(Held):
+    """A history that notes what is asked of it, and how many jobs that was."""
+
+    asked = found = 0
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        found = super().of(jobs)
+        self.found += len(found)
+        return found
+
+    def ids_between(self, since: str, before: str) -> list[str]:
+        self.asked += 1
+        return super().ids_between(since, before)
+
+
+def test_a_task_is_looked_at_once_for_the_pages_of_all_its_attempts() -> None:
+    """Of a thousand each would else read the thousand."""
+    history = Asked([failed(f"{ONE}++{number}", 1) for number in range(1, 201)])
+    before = history.asked
+    named = [len(one.attempts.named) for one in contexts(history, runs(2))]
+    assert named == [50] * 200
+    assert (before, history.asked - before, history.found) == (1, 1, 50)
 
 
 def test_an_array_is_counted_by_the_last_attempt_of_each_task_and_failed_ones_come_first() -> None:
@@ -284,7 +313,27 @@ def test_an_array_is_counted_by_the_last_attempt_of_each_task_and_failed_ones_co
 
 def test_jobs_of_other_servers_know_of_none() -> None:
     told = of("03a7491c", [failed("03a7491c", 1)], [run(0), run(1, window=DAY)])
-    assert (told.attempts, told.array) == ((), None)
+    assert (told.attempts, told.array) == (Attempts(), None)
+
+
+@given(
+    st.dictionaries(st.integers(1, 12), st.integers(0, 6), min_size=1),
+    st.sets(st.integers(0, 6)),
+    st.integers(0, 6),
+)
+def test_an_attempt_is_followed_by_the_next_that_the_report_knew_which_told_of_it_first(
+    seen: dict[int, int], reported: set[int], told: int
+) -> None:
+    """Whatever runs saw which first, and whichever of them reported."""
+    first = {f"{ONE}++{number}": run(each).id for number, each in seen.items()}
+    report_of = attempts.reported_by(run(each).id for each in reported)
+    report = min((each for each in reported if each >= told), default=6)
+    jobs = [job(name, night(1), "Failed", found=1, told=told) for name in first]
+    following = attempts.Following()
+    for one in following.told(jobs, lambda *_: first.items(), report_of):
+        own = int(one.row.id.rpartition("+")[2])
+        later = [number for number, each in seen.items() if number > own and each <= report]
+        assert one.row.retried_by == (f"{ONE}++{min(later)}" if later else "")
 
 
 # The pages.

@@ -20,7 +20,7 @@ from jmreport.render import addresses, jobpage, reading
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.links import Links
 from jmreport.render.theme import Theme
-from jmreport.report.jobs import JobContext
+from jmreport.report.jobs import Attempt, Attempts, JobContext
 from jmreport.report.usual import Usual
 from jmreport.settings import Settings
 
@@ -941,3 +941,14 @@ def test_links_have_room_of_their_own_beside_the_text_of_a_page() -> None:
     html = page(record(detail(extensions={"tasks": tasks}, inputs={"long": "x" * 200_000})))
     assert len(re.findall(r"href=\"https://console[^\"]*shard-\d+/log", html)) == 300
     assert len(html.encode()) < 1_000_000
+
+
+def test_attempts_that_a_page_does_not_name_are_counted_and_led_to() -> None:
+    """A task may be tried a thousand times; the list of what was submitted with it has them all."""
+    named = tuple(Attempt(id=each, number=at, status="Failed") for each, at in ((JOB, 1), ("b", 9)))
+    known = Attempts(named=named, others=7)
+    html = page(record(detail(labels={"job-id": "align--ana"})), attempts=known)
+    assert '<a href="index.html#label=job-id%3Dalign--ana">7 more attempts</a>.' in html
+    unlabelled = page(record(), attempts=known)
+    assert "And 7 more attempts." in text(unlabelled)
+    assert "more attempt" not in page(record(), attempts=Attempts(named=named))

@@ -4,26 +4,33 @@
     +scatter…+30+          of one submission, of one task    what its page says of them
 
 An array of some thousand tasks has as many pages that say the same of it, so it is looked at once
-for those that are made one after the other, and of its tasks a few are kept.
+for those that are made one after the other, and of its tasks a few are kept; so are a task's last
+attempts.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest
 from itertools import groupby, islice
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from jmreport import attempts
 from jmreport.attempts import Place
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import Entry, JobRow
 from jmreport.remembered import Growing
-from jmreport.report.jobs import Array, Attempt, Sibling
+from jmreport.report.jobs import Array, Attempt, Attempts, Sibling
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 #: Tasks of an array that a page shows, and attempts of a task.
 MOST_TASKS, MOST_ATTEMPTS = 20, 50
 #: Characters of a failure.
 _MESSAGE = 200
-#: Arrays that are kept for the next job, and jobs that are read together.
+#: Arrays, and tasks, that are kept for the next job, and jobs that are read together.
 _KEPT, _AT_ONCE = 64, 500
 #: The rank of a task of which nothing has to be said.
 _SOUND = 2
@@ -35,34 +42,43 @@ class Submissions:
     def __init__(self, history: Growing) -> None:
         self._history = history
         self._arrays: OrderedDict[str, Array] = OrderedDict()
+        self._attempts: OrderedDict[tuple[str, str], Attempts] = OrderedDict()
 
-    def attempts(self, row: JobRow) -> tuple[Attempt, ...]:
-        """The last attempts of a job's task, and itself; () where it is the only one known."""
+    def attempts(self, row: JobRow) -> Attempts:
+        """The last attempts of a job's task, and itself; none where it is the only one known."""
         where = attempts.place(row.id)
         if where is None or not where.attempt:
-            return ()
-        ids = self._history.ids_between(*attempts.ids_of_task(where))
-        found = [
-            Attempt(id=other.id, number=at.attempt, status=other.status)
-            for at, other in self._rows(ids)
-            if at.attempt
-        ]
-        found.sort(key=lambda one: one.number)
-        own = [one for one in found[:-MOST_ATTEMPTS] if one.id == row.id]
-        return (*own, *found[-MOST_ATTEMPTS:][len(own) :]) if len(found) > 1 else ()
+            return Attempts()
+        task = where.submission, where.task
+        known = _kept(self._attempts, task, lambda: self._tried(where))
+        if not known.named or where.attempt >= known.named[0].number:
+            return known
+        own = Attempt(id=row.id, number=where.attempt, status=row.status)
+        return replace(known, named=(own, *known.named[1:]))
 
     def array(self, row: JobRow) -> Array | None:
         """The array that a job is a task of; None where it is of none."""
         where = attempts.place(row.id)
         if where is None or not where.task:
             return None
-        known = self._arrays.get(where.submission)
-        if known is None:
-            known = self._arrays[where.submission] = self._read(where.submission)
-            if len(self._arrays) > _KEPT:
-                self._arrays.popitem(last=False)
-        self._arrays.move_to_end(where.submission)
-        return known
+        return _kept(self._arrays, where.submission, lambda: self._read(where.submission))
+
+    def _tried(self, where: Place) -> Attempts:
+        """The last attempts of a task: of a thousand the others are not read."""
+        ids = self._history.ids_between(*attempts.ids_of_task(where))
+        tried = sorted(
+            (at.attempt, job) for job in ids if (at := attempts.place(job)) and at.attempt
+        )
+        if len(tried) < 2:
+            return Attempts()
+        last = tried[-MOST_ATTEMPTS:]
+        found = self._history.of([job for _, job in last])
+        return Attempts(
+            named=tuple(
+                Attempt(id=job, number=number, status=found[job].row.status) for number, job in last
+            ),
+            others=len(tried) - len(last),
+        )
 
     def _read(self, submission: str) -> Array:
         counts = Counter[str]()
@@ -101,6 +117,17 @@ def beside(entry: Entry) -> str | None:
     """The submission whose other jobs' pages tell of this one; None where none do."""
     where = attempts.place(entry.row.id)
     return where.submission if where and (where.task or where.attempt) else None
+
+
+def _kept(known: OrderedDict[K, V], key: K, read: Callable[[], V]) -> V:
+    """What is kept of a key; read where it is not there any more."""
+    found = known.get(key)
+    if found is None:
+        found = known[key] = read()
+        if len(known) > _KEPT:
+            known.popitem(last=False)
+    known.move_to_end(key)
+    return found
 
 
 def _rank(task: Sibling) -> tuple[int, int, str]:

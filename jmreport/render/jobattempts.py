@@ -5,6 +5,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from jmreport.attempts import LABELS, place
+from jmreport.records import JobRow
 from jmreport.render import addresses, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.joblists import filter_state, status_adjective, status_order
@@ -21,10 +22,14 @@ class Other(Struct, frozen=True, kw_only=True):
 
 
 class Attempts(Struct, frozen=True, kw_only=True):
-    """Which attempt this is, the others, and what it counts for."""
+    """Which attempt this is, the others, how many more there are, and what it counts for.
+
+    `more` is None where all are named; it leads nowhere where no list tells them apart.
+    """
 
     said: str
     others: tuple[Other, ...]
+    more: Link | None
     note: str
 
 
@@ -55,13 +60,14 @@ class Tasks(Struct, frozen=True, kw_only=True):
 
 def attempts(context: JobContext, making: Making) -> Attempts | None:
     """None for a job that is the only attempt that is known."""
-    known, row = context.attempts, context.entry.row
+    known, row = context.attempts.named, context.entry.row
     own = next((one for one in known if one.id == row.id), None)
     if own is None:
         return None
     return Attempts(
         said=f"Attempt {words.number(own.number)} of {words.number(known[-1].number)}.",
         others=tuple(_other(one, making) for one in known if one.id != row.id),
+        more=_more(context, making),
         note=_note(context, own),
     )
 
@@ -74,12 +80,27 @@ def _other(one: Attempt, making: Making) -> Other:
     )
 
 
+def _more(context: JobContext, making: Making) -> Link | None:
+    number = context.attempts.others
+    if not number:
+        return None
+    said = words.plural(number, "more attempt")
+    return Link(said, _list_of(context.entry.row, making) or None)
+
+
+def _list_of(row: JobRow, making: Making) -> str:
+    """The list of what was submitted with a job; "" where no label tells it."""
+    label = row.labels.get(_SUBMISSION)
+    state = filter_state(label=f"{_SUBMISSION}={label}") if label else ""
+    return f"{making.link(addresses.JOBS)}#{state}" if state else ""
+
+
 def _note(context: JobContext, own: Attempt) -> str:
     """What a failed attempt counts for, where another one followed."""
     row = context.entry.row
     if row.retried_by:
         return "It was followed by another attempt, so it counts as retried and not as failed."
-    if row.status == "Failed" and own.number < context.attempts[-1].number:
+    if row.status == "Failed" and own.number < context.attempts.named[-1].number:
         return "It counts as failed: the report that first told of it knew of no later attempt."
     return ""
 
@@ -90,13 +111,11 @@ def tasks(context: JobContext, making: Making) -> Tasks | None:
     where = place(row.id)
     if array is None or where is None:
         return None
-    label = row.labels.get(_SUBMISSION)
-    state = filter_state(label=f"{_SUBMISSION}={label}") if label else ""
     return Tasks(
         count=words.number(array.tasks),
         said=_said(array),
         rows=tuple(_task(one, making, own=one.task == where.task) for one in array.shown),
-        href=f"{making.link(addresses.JOBS)}#{state}" if state else "",
+        href=_list_of(row, making),
         failures=any(one.message for one in array.shown),
     )
 

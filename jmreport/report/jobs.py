@@ -36,6 +36,14 @@ class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     status: str
 
 
+class Attempts(Struct, frozen=True, kw_only=True):
+    """The last attempts of a task that are known, at most 50, and a page's own; and how many more
+    there are. None of a task that was tried once."""
+
+    named: tuple[Attempt, ...] = ()
+    others: int = 0
+
+
 class Sibling(Struct, frozen=True, kw_only=True, gc=False):
     """A task of an array, by its last known attempt; so many were made of it."""
 
@@ -97,7 +105,7 @@ class JobContext(Struct, frozen=True, kw_only=True):
     history: JobHistory | None = None
     #: Of a server where attempts are jobs: those of its task, where it is not the only one; and
     #: the array that it is a task of.
-    attempts: tuple[Attempt, ...] = ()
+    attempts: Attempts = Attempts()
     array: Array | None = None
     short_id: str = ""
     active_for: timedelta | None = None

@@ -55,6 +55,8 @@ class Index:
         #: Whether a run is usable; and what tells which reported, while no run comes or goes.
         self._usable: dict[str, bool] = {}
         self._reported: attempts.Reported | None = None
+        #: What jobs are told as, while none comes or goes.
+        self._following = attempts.Following()
 
     def close(self) -> None:
         self.connection.close()
@@ -227,7 +229,8 @@ class Index:
 
     def _told(self, cursor: sqlite3.Cursor) -> Iterator[Entry]:
         while rows := cursor.fetchmany(_ROWS):
-            yield from attempts.told([*map(self._entry, rows)], self._first_seen, self._reporting)
+            entries = [*map(self._entry, rows)]
+            yield from self._following.told(entries, self._first_seen, self._reporting)
 
     def _first_seen(self, since: str, before: str) -> list[tuple[str, str]]:
         """(id, the run that saw it first) of the jobs whose ids lie in between."""
@@ -319,6 +322,7 @@ class Index:
 
     def put(self, told: Line, *, run: str, shard: str, line: int) -> None:
         """Take in a record that was written."""
+        self._following.forget()
         wrote = self.numbered(run)
         number, since, was_active, ended = self._known_of(told.id, told.outcome)
         ended = ended_since(told.active, wrote, was_active=was_active, before=ended)
@@ -466,6 +470,7 @@ class Index:
 
     def forget(self, job: str) -> None:
         """A job is known no more."""
+        self._following.forget()
         found = self.connection.execute("SELECT number FROM entries WHERE id = ?", (job,))
         for each in found.fetchall():
             for table in ("entries", "seen", "measures"):
