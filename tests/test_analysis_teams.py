@@ -1,14 +1,20 @@
 """A team's part: its jobs with all below them, and what of a run concerns it."""
 
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
 from analysis_cases import job, night, run
 from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from site_cases import entries, runs
 
-from jmreport.analysis import OfTeam, analyse, runs_of_team
+from jmreport.analysis import OfTeam, Teams, analyse, runs_of_team
 from jmreport.gaps import Gap
 from jmreport.history import Held
+from jmreport.records import Entry
 from jmreport.settings import ReportSettings
 
 ANA = {"owner": "ana"}
@@ -33,6 +39,70 @@ def test_a_team_has_its_jobs_and_all_below_them() -> None:
     of_ana = OfTeam(Held(known), ANA)
     assert list(of_ana.of(["a", "b", "deeper"])) == ["a", "deeper"]
     assert [entry.row.id for entry in of_ana.below(["a", "b"])] == ["below"]
+
+
+class Counted(Held):
+    """A history that counts how often all of it is read, and the jobs that are asked for."""
+
+    whole = asked = 0
+
+    def by_run(self, *, oldest_first: bool = False) -> Iterator[Entry]:
+        self.whole += 1
+        return super().by_run(oldest_first=oldest_first)
+
+    def by_submission(self) -> Iterator[Entry]:
+        self.whole += 1
+        return super().by_submission()
+
+    def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
+        found = super().of(jobs)
+        self.asked += len(found)
+        return found
+
+
+def test_all_is_read_once_for_all_teams_and_each_reads_its_own_jobs() -> None:
+    """A year of nights would else be read twice more for each of them."""
+    owners = [{"owner": f"o{number}"} for number in range(20)]
+    known = Counted(job(f"j{at}", night(0), found=0, labels=owners[at % 20]) for at in range(100))
+    teams = Teams(known, owners)
+    for labels in owners:
+        own = OfTeam(known, labels, teams.jobs(labels))
+        assert len([*own.by_run()]) == len([*own.by_submission()]) == 5
+    assert (known.whole, known.asked) == (1, 2 * 100)
+
+
+@trying(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ana", "li", None]),
+            st.sampled_from(["x", "y", None]),
+            st.integers(0, 3),
+            st.integers(0, 2) | st.none(),
+            st.none() | st.integers(0, 11),
+        ),
+        max_size=12,
+    )
+)
+def test_a_team_has_the_same_jobs_in_the_same_order_however_they_are_found(
+    told: list[tuple[str | None, str | None, int, int | None, int | None]],
+) -> None:
+    """Sub-workflows too, whose parents may be unknown, or point at one another."""
+    known = []
+    for at, (owner, project, found, hours, parent) in enumerate(told):
+        labels = {key: value for key, value in (("owner", owner), ("p", project)) if value}
+        asked = None if hours is None else night(0) - timedelta(hours=hours)
+        more: dict[str, Any] = {} if parent is None else {"listed": False, "parent": f"j{parent}"}
+        one = job(f"j{at}", None, found=found, labels=labels, submission=asked, **more)
+        known.append(replace(one, line=at))
+    history = Held(known)
+    wanted = [ANA, {"owner": "li"}, {"p": "x"}, {"p": "x", "owner": "ana"}, {"owner": "nobody"}]
+    teams = Teams(history, [*wanted, ANA])
+    for labels in wanted:
+        looked, own = OfTeam(history, labels), OfTeam(history, labels, teams.jobs(labels))
+        assert [*own.by_run()] == [*looked.by_run()]
+        assert [*own.by_run(oldest_first=True)] == [*looked.by_run(oldest_first=True)]
+        assert [*own.by_submission()] == [*looked.by_submission()]
 
 
 def test_gaps_of_others_jobs_concern_nobody_else() -> None:

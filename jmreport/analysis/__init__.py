@@ -12,7 +12,7 @@ from jmreport.analysis.making import Remembering, analyse, retold, told
 from jmreport.analysis.measures import measure
 from jmreport.analysis.retelling import Retelling
 from jmreport.analysis.rows import summarise
-from jmreport.analysis.teams import OfTeam, runs_of_team
+from jmreport.analysis.teams import OfTeam, Teams, runs_of_team
 
 __all__ = [
     "Beneath",
@@ -21,6 +21,7 @@ __all__ = [
     "Relabelled",
     "Remembering",
     "Retelling",
+    "Teams",
     "Verdicts",
     "analyse",
     "as_told",

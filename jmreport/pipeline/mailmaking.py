@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,7 @@ from jmreport.report.jobs import Handed
 from jmreport.settings import Settings, Team
 
 if TYPE_CHECKING:
-    from jmreport.analysis import Relabelled, Verdicts
+    from jmreport.analysis import Relabelled, Teams, Verdicts
     from jmreport.letters import Letter
     from jmreport.night import NightJob
     from jmreport.render import mailviews
@@ -42,7 +43,11 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Making:
-    """One night's mails: the store is read once for all teams.
+    """One night's mails. The store is read once for what became of all work, and once for whose
+    its jobs are; each team reads its own.
+
+    All are made before any is sent: a server that is asked for minutes holds up none of them, and
+    what was made is kept, whatever becomes of the rest.
 
     None is one that cannot be opened: of a night that failed each team is told all the same.
     """
@@ -78,7 +83,9 @@ class Making:
         self.zone = words.zone(settings.report.timezone)
         # What was pruned is part of the past all the same: the first night that stays is no first.
         self.reports = (
-            _Reports(settings, store, (*store.pruned(), *self.runs)) if store and usable else None
+            _Reports(settings, store, (*store.pruned(), *self.runs), teams)
+            if store and usable
+            else None
         )
         self.pages_lack = pages_lack
         self.places = _places(settings, self.runs, lacking=bool(pages_lack), unopened=store is None)
@@ -207,7 +214,9 @@ class _Reports:
     between, as one by hand at noon, no mail told: what was new in it would be news to nobody.
     """
 
-    def __init__(self, settings: Settings, store: Store, runs: Sequence[Run]) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, runs: Sequence[Run], teams: Sequence[Team]
+    ) -> None:
         self._settings, self._store = settings, store
         newest = max(at for at, run in enumerate(runs) if run.usable)
         self._runs = tuple(runs[: newest + 1])
@@ -216,6 +225,7 @@ class _Reports:
         #: Why nobody knows which jobs were handed to other teams; "" where that is known.
         self.damaged = ""
         self._verdicts: dict[frozenset[str], Verdicts] = {}
+        self._labels = [team.labels for team in teams if team.labels]
 
     def of(self, team: Team, heard: Sequence[str]) -> _OfTeam:
         """What there is of a team's jobs, for one that heard of these runs."""
@@ -230,7 +240,9 @@ class _Reports:
 
         runs = tuple(run for run in self._runs if run.id not in unheard)
         everything = analysis.Beneath(self._store)
-        own = analysis.OfTeam(everything, team.labels)
+        own = analysis.OfTeam(
+            everything, team.labels, self._teams.jobs(team.labels) if team.labels else None
+        )
         # A piece of work stands as all its jobs say, be some of them another team's.
         if unheard not in self._verdicts:
             self._verdicts[unheard] = analysis.verdicts(
@@ -268,6 +280,13 @@ class _Reports:
             next((run for run in before if run.id in unheard), None),
             others_lack=self._runs[-1].state == "incomplete",
         )
+
+    @cached_property
+    def _teams(self) -> Teams:
+        """Whose all jobs are: what fails in sub-workflows does not matter to that."""
+        from jmreport import analysis
+
+        return analysis.Teams(self._store, self._labels)
 
     def _relabelled(self, runs: Sequence[Run]) -> tuple[Relabelled, ...]:
         """The failed jobs that have other labels in the newest list than in the one before."""
