@@ -13,15 +13,19 @@ from analysis_cases import DAY, HOUR, job, night, run, runs
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from snapshot_cases import NOW, begun, opened, run_of
+from snapshot_cases import summarise as in_rows
 from test_habits import Built, built
 
 from jmreport import attempts
 from jmreport.analysis import analyse, contexts, summarise
 from jmreport.history import Held
-from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent
+from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent, run_id
 from jmreport.report import Report
 from jmreport.report.jobs import Attempts, JobContext
 from jmreport.settings import ReportSettings, Slo
+from jmreport.snapshots import filling, index
+from jmreport.snapshots.summaries import Records
 
 ONE = "+align--ana--261101-200000-000001"
 FIRST, SECOND, THIRD = (f"{ONE}++{number}" for number in (1, 2, 3))
@@ -334,6 +338,24 @@ def test_an_attempt_is_followed_by_the_next_that_the_report_knew_which_told_of_i
         own = int(one.row.id.rpartition("+")[2])
         later = [number for number, each in seen.items() if number > own and each <= report]
         assert one.row.retried_by == (f"{ONE}++{min(later)}" if later else "")
+
+
+def test_an_index_tells_of_attempts_as_the_runs_do_that_it_has_taken_in(tmp_path: Path) -> None:
+    """What it read of a task before tells nothing of what came, or went, since."""
+    with opened(tmp_path) as store:
+        for days, name in enumerate((FIRST, SECOND)):
+            with begun(store, days=days) as writer:
+                writer.add(Record(id=name, detail={"id": name, "status": "Failed"}))
+                how = "complete" if days else "interrupted"
+                last = writer.finish(run_of(writer, state=how)).id
+    before, source = run_id(NOW), Records(in_rows)
+    state = filling.rebuilt(tmp_path, index.made_by(in_rows), source, [before])
+    assert state.of([FIRST])[FIRST].row.retried_by == ""
+    state.take_in(tmp_path, last, source)
+    assert state.of([FIRST])[FIRST].row.retried_by == SECOND
+    state.forget(SECOND)
+    assert state.of([FIRST])[FIRST].row.retried_by == ""
+    state.discard()
 
 
 # The pages.

@@ -1,8 +1,10 @@
 """A team's part of what is known: its jobs, all below them, and what of a run concerns it.
 
-Teams          one reading of all that is known tells whose each job is
-OwnJobs        a team's ids by their places among those: 4 bytes a job
-OfTeam         reads these alone, so that forty teams do not read the whole forty times
+    Teams          whose each job is, told by one reading of all that is known
+    OwnJobs        a team's jobs by their places among those: 4 bytes a job
+    OfTeam         the history that these are
+
+A team's history reads its own jobs by their ids, so that forty teams do not read all forty times.
 """
 
 from array import array
