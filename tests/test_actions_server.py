@@ -1,6 +1,7 @@
 """`jmreport serve`: what the right people can do, and how it is told and written down."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -340,7 +341,23 @@ def test_a_form_that_cannot_be_meant_is_shown_again_and_nothing_is_sent(
     answer = local.post(*local.form("labels", [job], **fields))
     assert answer.status == 409
     assert said in answer.text
+    assert "<title>Not sent: Labels of this job · " in answer.text
     assert local.arrived() == []
+
+
+def test_a_form_of_several_jobs_leads_back_to_where_they_were_chosen(local: Bench) -> None:
+    """And says of jobs without labels that they have none: it has read them just now."""
+    jobs = local.jobs("Succeeded")[:2]
+    page = local.get(path_of("labels", *jobs)).text
+    assert "<title>Labels of 2 jobs · " in page
+    assert "autofocus" not in page
+    assert '<a href="jobs">Back to the jobs</a>' in page
+    labels = re.findall(r'data-label="Labels now">(.*?)</td>', page)
+    assert len(labels) == 2
+    assert all("not known" not in each for each in labels)
+    bare = [each for each in labels if "chip" not in each]
+    assert bare
+    assert all('<span class="vh">none</span>' in each for each in bare)
 
 
 def test_labels_that_the_server_is_slow_to_show_are_told_as_such(day: Path, tmp_path: Path) -> None:

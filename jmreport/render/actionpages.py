@@ -163,7 +163,7 @@ class ActionPages:
             jobs=tuple(self._asked_of(state, here, page, short) for state in page.jobs),
             count=count,
             target=f"{page.action}?{urlencode([('job', state.id) for state in page.jobs])}",
-            back=_href(here, addresses.job(page.jobs[0].id) if single else addresses.JOBS),
+            back=_href(here, addresses.job(page.jobs[0].id)) if single else "jobs",
             csrf=page.csrf,
             key=page.key,
             fields=tuple(_field(each, at, single=single) for at, each in enumerate(page.fields, 1)),
