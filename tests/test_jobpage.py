@@ -124,6 +124,18 @@ def test_a_failed_job_of_which_no_reason_came_says_so_and_that_none_is_the_same_
     assert "Jobs with the same cause ." in text(page(record(), cause="c0ffee"))
 
 
+def test_what_has_not_been_yet_is_heard_as_such() -> None:
+    """Only what there may be is not known: as of a job that its server has lost."""
+    going = record(detail(status="Running", end=None, failures=[]))
+    assert "Ended — not ended" in text(page(going))
+    lost = page(going, last_seen=datetime(2026, 11, 22, 23, tzinfo=UTC))
+    assert "Ended — not known" in text(lost)
+    waits = text(page(record(detail(status="Submitted", start=None, end=None, failures=[]))))
+    assert "Started — not started Ended — not ended Took — not started" in waits
+    odd = text(page(record(detail(start=None, end=None))))
+    assert "Started — not known Ended — not known Took — not known" in odd
+
+
 def test_what_the_server_says_of_a_job_without_a_failure_is_a_reason() -> None:
     tree = detail(failures=[])
     tree["extensions"]["statusDetail"] = "the worker never came back"

@@ -197,6 +197,44 @@ def test_a_job_of_which_no_list_shows_what_changed_has_its_own_files_written(
     assert written.rewritten <= 2 + len(("jobs.ndjson", "jobs.csv", "report.json", "timeline"))
 
 
+@pytest.mark.parametrize(
+    ("status", "start", "took", "end"),
+    [
+        ("Submitted", "not started", "not started", "not ended"),
+        ("OnHold", "not started", "not started", "not ended"),
+        ("Running", "not known", "not known", "not ended"),
+        ("Aborting", "not known", "not known", "not ended"),
+        ("Aborted", "not known", "not known", "not known"),
+        ("Odd", "not known", "not known", "not known"),
+    ],
+)
+def test_a_dash_is_heard_as_what_it_stands_for(
+    status: str, start: str, took: str, end: str
+) -> None:
+    """What is not there yet, or was never there, is known; by the page and by its script."""
+    over = runs(2)
+    columns = (
+        *(DisplayField(field=each, display=each.capitalize()) for each in ("start", "end")),
+        DisplayField(field="labels.owner", display="Owner"),
+        DisplayField(field="extensions.userId", display="User"),
+    )
+    found = replace(report(entries(30, over), over), columns=columns)
+    row = JobRow(id="a1b2", name="wf", status=status)
+    jobs = Jobs(found, zone=zone("UTC"), pages=set())
+    jobs.lend({row.id: Lent(Entry(row=row, **PLACE), "a1")})
+    heard: dict[str, str] = {}
+
+    def hear(cells: tuple[Cell, ...]) -> Markup:
+        heard.update((cell.label, cell.lacks) for cell in cells)
+        return Markup()
+
+    line(jobs, row.id, "jobs/a.html").printed(hear)
+    assert heard == {
+        "Status": "", "Workflow": "", "Job": "",
+        "Start": start, "End": end, "Took": took, "Owner": "none", "User": "not known",
+    }  # fmt: skip
+
+
 def test_the_rows_of_a_page_are_a_line_each() -> None:
     jobs, ids = known(3)
     numbers = jobs.numbered(ids)

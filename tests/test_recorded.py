@@ -263,7 +263,11 @@ SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
         "quality.html", ("the server counts 78 and its pages brought 9: 69 never came",),
     ),
     "cromwell-q_status_onhold": (
-        ON_HOLD, ("rna_seq_qc", "On hold", "user dave", "project beta", "Started — not known"),
+        ON_HOLD,
+        (
+            "rna_seq_qc", "On hold", "user dave", "project beta", "Started — not started",
+            "Ended — not ended",
+        ),
     ),
     "cromwell-q_token_beyond": ("quality.html", ("Jobs listed 9",)),
     "dsub-agg_DAYS_30": ("quality.html", ("last 30 days", "37", "GetJobAggregations Offered")),
@@ -280,7 +284,7 @@ SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "dsub-job_running": (
         "+longrun--root--261123-200008-170621++",
-        ("when last read, in running-docker", "Ended — not known", "Checking image userid"),
+        ("when last read, in running-docker", "Ended — not ended", "Checking image userid"),
     ),
     "dsub-q_size1": ("+retried--root--261123-200012-502664++2", ("retried", "20:00 UTC")),
 }  # fmt: skip

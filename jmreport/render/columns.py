@@ -17,6 +17,9 @@ from jmreport.models import DisplayField
 from jmreport.records import JobRow, moment
 from jmreport.render import words
 
+#: Statuses of jobs that have not started, whatever a server says of their start.
+WAITING = ("Submitted", "OnHold")
+_GOING = (*WAITING, "Running", "Aborting")
 #: Columns of a list at most; what a server names beyond them is in data/jobs.csv.
 MOST_COLUMNS = 12
 #: Columns that a phone shows, where a row is a block of lines.
@@ -207,6 +210,21 @@ def duration_words(row: JobRow, so_far: float | None) -> str:
     # On paper it stands in two lines, and breaks nowhere else; on a screen the break is a space.
     took = words.duration(timedelta(seconds=so_far)).replace(" ", "\xa0")
     return f"{took}\nso\xa0far"
+
+
+def lacking(key: str, row: JobRow) -> str:
+    """What a job says in a column where a dash is seen, for those who hear it: as tables.js has it.
+
+    Only what there may be is not known. By the status that stands beside it: a server may tell a
+    job's end and no start.
+    """
+    if key.startswith("labels."):
+        return "none"
+    if key == "end" and row.status in _GOING:
+        return "not ended"
+    if key in ("start", "took") and row.status in WAITING:
+        return "not started"
+    return "not known"
 
 
 def failure_words(row: JobRow) -> str:

@@ -20,6 +20,7 @@ from jmreport.records import Entry, JobRow
 from jmreport.render import addresses, words
 from jmreport.render.columns import (
     MOST_UNSAID,
+    WAITING,
     Column,
     Kind,
     columns,
@@ -27,6 +28,7 @@ from jmreport.render.columns import (
     failure_words,
     field_text,
     field_time,
+    lacking,
     left_out,
     read_by,
     sparse,
@@ -39,7 +41,8 @@ NO_NAME = "(no name)"
 
 
 class Cell(Struct, frozen=True, kw_only=True):
-    """What a cell says. Exactly one of status, time and text is shown; "" is "not known"."""
+    """What a cell says. Exactly one of status, time and text is shown, or a dash, which is heard as
+    `lacks`."""
 
     label: str
     kind: Kind
@@ -49,10 +52,9 @@ class Cell(Struct, frozen=True, kw_only=True):
     sub: str = ""
     status: words.StatusWord | None = None
     time: words.Moment | None = None
+    lacks: str = ""
 
 
-#: Statuses of jobs that have not started, whatever a server says of their start.
-_WAITING = ("Submitted", "OnHold")
 #: Characters of a field's text that a cell shows.
 CELL_TEXT = 120
 
@@ -248,7 +250,7 @@ class Jobs:
         in which it is not read.
         """
         row = entry.row
-        if not row.active or row.start is None or row.end or row.status in _WAITING:
+        if not row.active or row.start is None or row.end or row.status in WAITING:
             return None
         at = self._read_at.get(entry.last_run)
         return None if at is None else max((at - row.start).total_seconds(), 0.0)
@@ -450,15 +452,17 @@ class Jobs:
                 return self._workflow(column, row, at)
             case "time":
                 when = words.short_when(field_time(row, column.key), self.zone, near=self.now)
-                text = "" if when else words.cut_middle(field_text(row, column.key), CELL_TEXT)
-                return Cell(label=label, kind=kind, look=look, time=when, text=text)
+                if when:
+                    return Cell(label=label, kind=kind, look=look, time=when)
+                text = words.cut_middle(field_text(row, column.key), CELL_TEXT)
             case "duration":
                 text = duration_words(row, so_far)
                 look = look if so_far is None else f"{look} going"
-                return Cell(label=label, kind=kind, look=look, text=text)
             case _:
-                text = words.cut_middle(field_text(row, column.key), CELL_TEXT)
-                return Cell(label=label, kind=kind, look=look, text=words.breakable(text))
+                text = words.breakable(words.cut_middle(field_text(row, column.key), CELL_TEXT))
+        if text:
+            return Cell(label=label, kind=kind, look=look, text=text)
+        return Cell(label=label, kind=kind, look=look, lacks=lacking(column.key, row))
 
     def _workflow(self, column: Column, row: JobRow, at: str) -> Cell:
         href = self.workflow_href(row.name, at)

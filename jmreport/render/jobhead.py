@@ -5,6 +5,7 @@ from msgspec import Struct
 from jmreport.models import ExtendedFields
 from jmreport.records import Record, moment
 from jmreport.render import addresses, values, words
+from jmreport.render.columns import lacking
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.reading import Reading
 from jmreport.report.jobs import JobContext
@@ -16,13 +17,17 @@ _EVERY_GAP = 500
 
 
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
-    """A fact of the grid; `when` instead of `text` for a time, `note` beside it in grey."""
+    """A fact of the grid; `when` instead of `text` for a time, `note` beside it in grey.
+
+    Without either a dash is seen, and `lacks` is heard.
+    """
 
     name: str
     text: str = ""
     when: words.Moment | None = None
     note: str = ""
     mono: bool = False
+    lacks: str = "not known"
 
 
 class Label(Struct, frozen=True, gc=False):
@@ -134,8 +139,14 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
             name="Started",
             when=words.when(row.start, zone),
             note=f"{words.duration(wait)} after submission" if wait else "",
+            lacks=lacking("start", row),
         ),
-        Fact(name="Ended", when=words.when(row.end, zone)),
+        # Nobody knows whether a job that its server has lost has ended.
+        Fact(
+            name="Ended",
+            when=words.when(row.end, zone),
+            lacks="not known" if context.last_seen else lacking("end", row),
+        ),
         _took(context),
         Fact(name="User", text=words.cut_middle(row.user or extensions.user_id or "", 120)),
         Fact(name="Job ID", text=words.cut_middle(row.id, 400), mono=True),
@@ -160,7 +171,8 @@ def _took(context: JobContext) -> Fact:
     if context.active_for is not None and row.start:
         said = words.so_far(words.duration(context.active_for))
         return Fact(name="Took", text=said, note=_usual(context))
-    return Fact(name="Took", text=words.duration(row.took), note=_usual(context))
+    lacks = lacking("took", row)
+    return Fact(name="Took", text=words.duration(row.took), note=_usual(context), lacks=lacks)
 
 
 def _usual(context: JobContext) -> str:

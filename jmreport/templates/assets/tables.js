@@ -111,12 +111,22 @@
     at.appendChild(document.createTextNode(text.slice(from)));
   }
 
+  // What is heard where a dash is seen, as columns.py has it.
+  var WAITING = ['Submitted', 'OnHold'], GOING = WAITING.concat(['Running', 'Aborting']);
+  function lacking(column, row) {
+    if (column.key.indexOf('labels.') === 0) return 'none';
+    var status = value(byKey.status, row);
+    if (column.key === 'end' && GOING.indexOf(status) >= 0) return 'not ended';
+    if ((column.key === 'start' || column.key === 'took') && WAITING.indexOf(status) >= 0) return 'not started';
+    return 'not known';
+  }
+
   function cell(column, row) {
     var what = value(column, row);
     var td = element('td');
     td.setAttribute('data-label', column.title);
     if (column.look) td.className = column.look;
-    if (what === null || what === '') td.appendChild(template('missing'));
+    if (what === null || what === '') td.appendChild(template('missing')).lastChild.textContent = lacking(column, row);
     else if (column.kind === 'status') td.appendChild(status(what));
     else if (column.kind === 'job') td.appendChild(link('', page(row), 'id')).appendChild(element('code', what));
     else if (column.kind === 'workflow') workflow(td, column, row);
