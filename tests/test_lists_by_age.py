@@ -175,8 +175,9 @@ def test_a_time_frame_shares_the_pages_of_all_time_but_for_its_newest_and_its_ol
     }
     front, last = made[f"jobs/{name}.html"].decode(), made[f"jobs/{name}-oldest.html"].decode()
     # All time has 700 jobs on seven pages; of the last seven nights there are 490.
-    assert "<h1>490 jobs with Workflow wf</h1>" in front
-    assert "<h1>Jobs with Workflow wf: the oldest 90 of 490</h1>" in last
+    frame = '<span class="count">, submitted in the last 7 days</span></h1>'
+    assert f"<h1>490 jobs with Workflow wf{frame}" in front
+    assert f"<h1>Jobs with Workflow wf: the oldest 90 of 490{frame}" in last
     assert _leads(front, "Older") == f"{longer}-older-6.html"
     assert _leads(front, "Oldest") == f"{name}-oldest.html"
     assert "“Oldest” leads to where this one ends" in front

@@ -289,6 +289,25 @@ def test_the_overview_of_two_thousand_jobs_is_small(tmp_path: Path) -> None:
     assert (tmp_path / "index.html").stat().st_size < 150_000
 
 
+def test_no_two_pages_share_a_title(built: Path) -> None:
+    """It is what tabs, bookmarks and those who hear a page are told of it, and headings are alike:
+    lists of time frames were called the same, and so were running jobs and those of the status."""
+    titles: dict[str, list[str]] = {}
+    headings: dict[str, list[str]] = {}
+    for path in sorted(built.rglob("*.html")):
+        text, name = path.read_text(), path.relative_to(built).as_posix()
+        for pattern, found in (("<title>(.*?)</title>", titles), ("<h1>(.*?)</h1>", headings)):
+            for said in re.findall(pattern, text)[:1]:
+                found.setdefault(said, []).append(name)
+    assert len(titles) > 300
+    assert {said: names for said, names in titles.items() if len(names) > 1} == {}
+    lists = {
+        said: [each for each in names if each.startswith("jobs/label-")]
+        for said, names in headings.items()
+    }
+    assert {said: names for said, names in lists.items() if len(names) > 1} == {}
+
+
 # --- the keyboard ------------------------------------------------------------------------------
 
 FOCUS = "document.activeElement.closest('tr, li, summary')?.innerText ?? ''"

@@ -49,10 +49,15 @@ class JobList(Struct, frozen=True, kw_only=True):
 
 
 class ListView(Struct, frozen=True, kw_only=True):
-    """A page of a list. `goes_on` says that its jobs go on among those of a longer list, `above`
-    that the way to other pages stands above its jobs too."""
+    """A page of a list.
+
+    `frame` is a time frame that it is of, which sets it apart from lists of others, and `note`
+    tells of all of them where there are more. `goes_on` says that its jobs go on among those of a
+    longer list, `above` that the way to other pages stands above its jobs too.
+    """
 
     title: str
+    frame: str
     other: "PageLink | None"
     some: "PageLink | None"
     note: str
@@ -289,11 +294,14 @@ def shown(jobs: Jobs, sheet: Sheet) -> ListView:
     at = _address(part, place)
     title = f"archived {found.title}" if part.suffix else found.title
     last = bool(place.shared and place.page)
+    # Lists of all time are as long as no other, or are the same.
+    frame = () if place.full or OF_ALL_TIME in found.scopes else found.scopes[-1:]
     return ListView(
         title=_heading(part, place, title),
         other=None if place.full or last else part.other(),
         some=None if place.full or last or part.suffix else _some(found, at),
-        note="" if place.full else words.listed(list(found.scopes)),
+        frame="".join(frame),
+        note="" if place.full or frame == found.scopes else words.listed(list(found.scopes)),
         back=(found.back[0], addresses.relative(at, found.back[1]) if found.back[1] else ""),
         filter="" if place.full else _filter_href(part, at),
         columns=jobs.columns,

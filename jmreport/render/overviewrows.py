@@ -67,6 +67,9 @@ def cause_list(group: CauseGroup) -> str:
     return f"cause-{group.id}-{group.state.replace(' ', '-')}"
 
 
+_HOW = {"new": "newly ", "still failing": "still "}
+
+
 def more_causes(groups: Sequence[CauseGroup], leads: Leads) -> Link | None:
     """The way to the causes behind the first ones; None where a table shows all."""
     rest = groups[CAUSES:]
@@ -78,7 +81,9 @@ def more_causes(groups: Sequence[CauseGroup], leads: Leads) -> Link | None:
 def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> AttentionRow:
     """A cause's row. `known` names the issue that it is an example of."""
     name = cause_list(group)
-    title = f"jobs failing with: {words.cut_middle(group.title, 120) or group.rule}"
+    cause = f"failing with: {words.cut_middle(group.title, 120) or group.rule}"
+    # A cause may be new for some work while other work has it still: that is two groups.
+    title = f"jobs {_HOW.get(group.state, '')}{cause}"
     href = leads.jobs(name, title, group.jobs)
     mixed = group.new_jobs and len(group.new_jobs) < len(group.jobs)
     return AttentionRow(
@@ -87,7 +92,7 @@ def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> Att
         jobs=Link(text=words.number(len(group.jobs)), href=href),
         new=Link(
             text=f"{words.number(len(group.new_jobs))} new",
-            href=leads.jobs(f"{name}-new", f"new {title}", group.new_jobs),
+            href=leads.jobs(f"{name}-new", f"new jobs {cause}", group.new_jobs),
         )
         if mixed
         else None,

@@ -122,7 +122,8 @@ class _Tiles:
             "" if alone else labelpages.split_words(active),
             "running",
             "running",
-            "running jobs" if alone else "active jobs",
+            # Not those that a status lists, among which are no archived ones.
+            "jobs running now" if alone else "jobs active now",
             self.told.running,
         )
 
