@@ -345,15 +345,70 @@ def test_every_stop_of_a_page_is_reached_once(built: Path, browser: Any) -> None
     page.close()
 
 
-def test_a_slash_looks_for_a_job_from_anywhere(built: Path, browser: Any) -> None:
-    """On the list it goes to the field; elsewhere it goes to the list first. In it, it is text."""
+def test_a_slash_goes_to_the_field_of_a_page_that_has_one(built: Path, browser: Any) -> None:
+    """Also where it is folded away; in it, it is text. Elsewhere nothing happens."""
     page = browser.new_page(viewport={"width": 360, "height": 800})
     page.goto((built / addresses.QUALITY).as_uri())
     page.keyboard.press("/")
-    page.wait_for_url("**/jobs/index.html*")
-    page.locator("#f-text:focus").wait_for()
-    page.keyboard.type("j/k")
-    assert page.locator("#f-text").input_value() == "j/k"
+    assert page.url.endswith(addresses.QUALITY)
+    for address, field in ((addresses.JOBS, "#f-text"), (addresses.IDS, "#f-id")):
+        page.goto((built / address).as_uri())
+        page.keyboard.press("/")
+        page.locator(f"{field}:focus").wait_for()
+        page.keyboard.type("j/k")
+        assert page.locator(field).input_value() == "j/k"
+    page.close()
+
+
+def test_keys_are_switched_off_on_the_page_about_the_report(built: Path, browser: Any) -> None:
+    """On every page of a browser that keeps the choice, until they are switched on again."""
+    context = browser.new_context()
+    page = context.new_page()
+    acts = "document.activeElement.closest('main tr') !== null"
+    for choose, acting in (("uncheck", False), ("check", True)):
+        page.goto((built / addresses.ABOUT).as_uri())
+        choice = page.get_by_role("checkbox", name="Have these keys act")
+        assert choice.is_checked() is not acting
+        getattr(choice, choose)()
+        for address in (addresses.WORKFLOWS, addresses.JOBS):
+            page.goto((built / address).as_uri())
+            page.keyboard.press("j")
+            assert page.evaluate(acts) is acting
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id === 'f-text'") is acting
+    # A browser that lets nobody ask has nothing to choose, and keys that act.
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no'); }})"
+    )
+    page.goto((built / addresses.ABOUT).as_uri())
+    assert page.get_by_role("checkbox").count() == 0
+    page.goto((built / addresses.WORKFLOWS).as_uri())
+    page.keyboard.press("j")
+    assert page.evaluate(acts)
+    context.close()
+
+
+def test_without_scripts_a_page_says_what_it_lacks_and_leads_to_shorter_lists(
+    built: Path, browser: Any
+) -> None:
+    """As links to the filter end there with all jobs."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((built / addresses.JOBS).as_uri() + "#label=Flag%3Darchive")
+    said = page.locator("noscript p")
+    assert "needs JavaScript, so these are all." in said.inner_text()
+    where = [link.get_attribute("href") for link in said.locator("a").all()]
+    assert where == ["#statuses", "../workflows/index.html", "../labels/index.html"]
+    assert page.locator(where[0]).is_visible()
+    page.goto((built / addresses.ABOUT).as_uri())
+    assert page.get_by_role("checkbox").count() == 0
+    about = page.get_by_text("Everything is read without it.").inner_text()
+    for what in ("filter and sort", "by its id", "these keys", "a report is old"):
+        assert what in about
+    context.close()
+    page = browser.new_page()
+    page.goto((built / addresses.JOBS).as_uri())
+    assert not page.get_by_text("needs JavaScript").is_visible()
     page.close()
 
 
@@ -517,11 +572,37 @@ def test_the_form_writes_its_state_into_the_address(list_page: Any) -> None:
     page.get_by_role("button", name="Clear").click()
     archived = sum(entry.row.archived for entry in JOBS)
     said = f"{len(JOBS) - archived} jobs, + {archived} archived"
-    assert page.locator("#found").text_content() == said
+    assert page.locator("#found").text_content() == f"{said}, page 1 of 3"
     # The heading says the number: it is told again to those alone who hear the page.
-    assert page.locator("#found .vh").text_content() == said.partition("+")[0]
+    heard = page.locator("#found .vh").all_text_contents()
+    assert heard == [said.partition("+")[0], ", page 1 of 3"]
     page.locator("#f-status").select_option("Succeeded")
+    assert page.locator("#found .vh").all_text_contents() == [", page 1 of 2"]
+    page.locator("#f-status").select_option("Failed")
     assert page.locator("#found .vh").count() == 0
+
+
+def test_who_turns_the_pages_by_keyboard_stays_there_and_hears_which_it_is(list_page: Any) -> None:
+    """At the button of the same name; where that leads nowhere any more, at the rows."""
+    page = list_page
+    here = "document.activeElement.id || document.activeElement.textContent"
+    page.get_by_role("button", name="Next").focus()
+    for key, at, focused in (
+        ("Enter", 2, "Next"),
+        ("Enter", 3, "jobs"),
+        ("Tab", 3, None),
+        ("Previous", 2, "Previous"),
+        ("Enter", 1, "jobs"),
+    ):
+        if key == "Previous":
+            page.get_by_role("button", name=key).focus()
+        page.keyboard.press("Enter" if key == "Previous" else key)
+        assert page.locator("#found").text_content().endswith(f", page {at} of 3")
+        if focused:
+            assert page.evaluate(here) == focused, (key, at)
+        else:
+            assert page.evaluate("document.activeElement.closest('#jobs') !== null")
+    assert page.locator("#found").evaluate("each => getComputedStyle(each).fontSize") == "14px"
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -567,6 +648,11 @@ def test_a_phone_sorts_by_a_choice_as_other_screens_by_the_headings(
     for _ in range(30):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.closest('thead')") is None
+    # What is out of sight names the cells to those who hear the page.
+    titles = page.locator("#jobs thead th").all_inner_texts()
+    assert titles[:3] == ["Status", "Workflow", "Job"]
+    for title in titles:
+        assert page.get_by_role("columnheader", name=title).count() >= 1
     page.goto(address + "#sort=name")
     page.reload()
     assert sort.input_value() == "name"
@@ -615,7 +701,7 @@ def test_twenty_thousand_rows_are_quick(tmp_path: Path, browser: Any) -> None:
         page = browser.new_page()
         page.goto((tmp_path / addresses.JOBS).as_uri())
         page.locator("#f-archived").check()
-        assert page.locator("#found").inner_text() == "20\u202f000 jobs"
+        assert page.locator("#found").inner_text().startswith("20\u202f000 jobs")
         loads.append(
             page.evaluate(
                 "performance.timing.domContentLoadedEventEnd - performance.timing.responseEnd"

@@ -40,6 +40,11 @@ class AboutView(Struct, frozen=True, kw_only=True):
     definitions: tuple[Definition, ...]
     files: tuple[Setting, ...]
     zone: str
+    #: Where jobs are found, with scripts and without.
+    jobs: str = addresses.JOBS
+    workflows: str = addresses.WORKFLOWS
+    labels: str = addresses.LABELS
+    ids: str = addresses.IDS
 
 
 DEFINITIONS = (

@@ -147,6 +147,9 @@ class IndexView(Struct, frozen=True, kw_only=True):
     incomplete: str
     quality: str
     ids: str
+    #: Where fewer jobs are listed, for who has no filter.
+    workflows: str
+    labels: str
     statuses: tuple[StatusLink, ...]
     columns: tuple[Column, ...]
     columns_note: str
@@ -312,6 +315,8 @@ def _index_view(
             incomplete=incomplete,
             quality=addresses.relative(at, addresses.QUALITY),
             ids=addresses.relative(at, addresses.IDS),
+            workflows=addresses.relative(at, addresses.WORKFLOWS),
+            labels=addresses.relative(at, addresses.LABELS),
             statuses=statuses if page == 1 else (),
             columns=jobs.columns,
             columns_note=jobs.note,

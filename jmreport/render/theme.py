@@ -244,15 +244,11 @@ def _kept(folder: Path, version: str) -> _Kept | None:
 
 
 class NavEntry(Struct, frozen=True):
-    """A link of the header; `current` is "page", "true" (a page below it) or "".
-
-    `jobs` marks the list of all jobs, where jobs are looked for.
-    """
+    """A link of the header; `current` is "page", "true" (a page below it) or ""."""
 
     text: str
     href: str
     current: str
-    jobs: bool = False
 
 
 class Top(Struct, frozen=True, kw_only=True):
@@ -380,10 +376,7 @@ class Theme:
         top = Top(
             title=self._title,
             home=href(addresses.OVERVIEW),
-            nav=tuple(
-                NavEntry(text, href(to), _here(place, to, at), to == addresses.JOBS)
-                for text, to, at in _NAV
-            ),
+            nav=tuple(NavEntry(text, href(to), _here(place, to, at)) for text, to, at in _NAV),
             as_of=as_of,
             act=self._act,
         )

@@ -1,13 +1,15 @@
 // The keyboard: j and k go from row to row, Enter opens the one they are on, / looks for a job.
 //
-// Without this script every link is reached with the tab key. It reads nothing but where it stands,
-// and changes nothing but the focus, and how far the line of sections is pushed aside.
+// Without this script every link is reached with the tab key. It reads nothing but where it stands
+// and whether its letters were switched off, and changes nothing but the focus, and how far the line
+// of sections is pushed aside.
 (function () {
   'use strict';
 
   // What is one after another on a page: rows of tables, groups, failures and what folds.
   var ROWS = 'main tbody > tr, main .groups > li, main details > summary, main .tiles > li';
-  var LOOK = '#look';
+  // What a browser keeps where letters are switched off, on the page about the report.
+  var OFF = 'jmreport-keys-off';
 
   function shown(element) {
     return element.getClientRects().length > 0;
@@ -39,23 +41,48 @@
     return found < 0 ? 0 : found;
   }
 
+  // Whether there is a field to go to: without one the key is the browser's own.
   function look() {
-    var field = document.querySelector('main input[type="search"]');
-    if (field && shown(field)) {
-      field.focus();
-      return;
-    }
-    var jobs = document.querySelector('header nav a[data-jobs]');
-    if (jobs) location.assign(jobs.href + LOOK);
+    var fields = document.querySelectorAll('main input[type="search"]');
+    var field = Array.prototype.find.call(fields, function (each) { return !each.closest('[hidden]'); });
+    if (!field) return false;
+    var folder = field.closest('details');
+    if (folder) folder.open = true;
+    field.focus();
+    return true;
   }
+
+  // Some browsers keep nothing of files, or of pages in a frame, and let nobody ask.
+  function kept() {
+    try { return window.localStorage; } catch (error) { return null; }
+  }
+
+  function off() {
+    var store = kept();
+    return Boolean(store) && store.getItem(OFF) === 'yes';
+  }
+
+  // Whoever speaks to the machine, or hits keys by mistake, can have letters do nothing.
+  function offer(choice) {
+    var box = choice.querySelector('input'), store = kept();
+    if (!store) return;
+    choice.hidden = false;
+    box.checked = !off();
+    box.addEventListener('change', function () {
+      if (box.checked) store.removeItem(OFF);
+      else store.setItem(OFF, 'yes');
+    });
+  }
+
+  var choice = document.getElementById('keys');
+  if (choice) offer(choice);
 
   document.addEventListener('keydown', function (event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.target.closest('input, select, textarea, [contenteditable]')) return;
-    if (event.key === 'j') step(1);
-    else if (event.key === 'k') step(-1);
-    else if (event.key === '/') look();
-    else return;
+    if (!/^[jk/]$/.test(event.key) || off()) return;
+    if (event.key === '/' && !look()) return;
+    if (event.key !== '/') step(event.key === 'j' ? 1 : -1);
     event.preventDefault();
   });
 
@@ -65,11 +92,5 @@
   if (strip && strip.scrollWidth > strip.clientWidth && !strip.scrollLeft) {
     var ahead = current.getBoundingClientRect().left - strip.getBoundingClientRect().left;
     if (ahead + current.offsetWidth > strip.clientWidth * 0.8) strip.scrollLeft = ahead - 16;
-  }
-
-  if (location.hash === LOOK) {
-    var folder = document.getElementById('filters');
-    if (folder) folder.open = true;
-    look();
   }
 })();

@@ -13,7 +13,8 @@
   var PAGE = 100;
   // More rows than a screen shows: these come at once, and those below them when they are painted.
   var FIRST = 30;
-  var body = document.querySelector('#jobs tbody');
+  var table = document.getElementById('jobs');
+  var body = table.tBodies[0];
   var heads = Array.prototype.slice.call(document.querySelectorAll('#jobs thead th'));
   var said = document.getElementById('found');
   var pager = document.getElementById('pages');
@@ -327,20 +328,21 @@
     body.parentNode.hidden = !shown.length;
     none.hidden = !!shown.length;
     showById();
+    var at = thousands(current) + ' of ' + thousands(pages);
     var all = data.ids.length - (withArchived() ? 0 : data.archived.length);
     showFound((shown.length === all ? '' : thousands(shown.length) + ' of ') +
-      thousands(all) + (all === 1 ? ' job' : ' jobs'));
-    showPager(current, pages);
+      thousands(all) + (all === 1 ? ' job' : ' jobs'), pages > 1 ? at : '');
+    showPager(current, pages, at);
     showSort();
   }
 
-  // What the heading says is said again only to those who hear it.
+  // What the heading says is said again only to those who hear it, and so is the page, which others
+  // see between the buttons.
   var heading = document.querySelector('h1').textContent.trim();
-  function showFound(count) {
-    var span = document.createElement('span');
-    span.textContent = count + (aside ? ', ' : '');
-    if (count === heading) span.className = 'vh';
+  function showFound(count, at) {
+    var span = element('span', count + (aside ? ', ' : ''), count === heading ? 'vh' : '');
     said.replaceChildren(span, aside ? '+ ' + thousands(aside) + ' archived' : '');
+    if (at) said.appendChild(element('span', ', page ' + at, 'vh'));
   }
 
   // What no job of this list says may be the id of another.
@@ -353,7 +355,7 @@
     byId.querySelector('a').href = ids + '#' + new URLSearchParams({ id: state.text || '' });
   }
 
-  function showPager(current, pages) {
+  function showPager(current, pages, at) {
     pager.hidden = pages < 2;
     pager.textContent = '';
     [['Previous', current - 1], ['Next', current + 1]].forEach(function (step, place) {
@@ -362,9 +364,12 @@
       button.disabled = step[1] < 1 || step[1] > pages;
       button.addEventListener('click', function () {
         go({ page: step[1] > 1 ? String(step[1]) : '' });
-        document.getElementById('jobs').scrollIntoView();
+        table.scrollIntoView();
+        // The button went with its page: the keyboard goes on at that of the new one, if it leads anywhere.
+        var same = pager.querySelectorAll('button')[place];
+        (same.disabled ? table : same).focus({ preventScroll: true });
       });
-      if (place) pager.appendChild(element('span', 'Page ' + thousands(current) + ' of ' + thousands(pages)));
+      if (place) pager.appendChild(element('span', 'Page ' + at));
       pager.appendChild(button);
     });
   }
@@ -490,9 +495,11 @@
         var key = columns[at].key;
         go({ sort: state.sort === key ? '-' + key : state.sort === '-' + key ? '' : key, page: '' });
       });
-      head.textContent = '';
-      head.appendChild(button);
+      // Where no heading is in sight it still names its cells, and no key leads there (site.css).
+      var named = element('span', head.textContent, 'named');
+      head.replaceChildren(named, button);
     });
+    table.tabIndex = -1;
     form.addEventListener('submit', function (event) { event.preventDefault(); fromForm(); });
     form.addEventListener('change', fromForm);
     form.addEventListener('reset', function (event) { event.preventDefault(); clear(); });
