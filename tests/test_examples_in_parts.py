@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,31 @@ def test_whole_does_every_step_and_ends_with_the_first_bad_code(
     whole = root / "examples/cloud-run/whole"
     found = stubbed(tmp_path, whole, "publish", "mail", ends=ends)
     assert found == (code, ["merge", "render", "publish", "mail"], "")
+
+
+def test_a_part_on_cloud_run_that_is_told_to_stop_tells_jmreport(
+    tmp_path: Path, root: Path
+) -> None:
+    """The shell is the task's first process: who it does not tell is killed ten seconds later."""
+    (tmp_path / "bin").mkdir()
+    stub = """#!/bin/sh
+    trap 'sleep 0.2; echo stopped >>told; exit 130' TERM
+    echo begun >>told
+    while :; do sleep 0.05; done
+    """
+    (tmp_path / "bin/jmreport").write_text(stub)
+    (tmp_path / "bin/jmreport").chmod(0o755)
+    task = {"CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "2"}
+    part = subprocess.Popen(  # noqa: S603 - the project's own script
+        [root / "examples/cloud-run/part"], cwd=tmp_path, env=environment(tmp_path, **task)
+    )
+    told, end = tmp_path / "told", time.monotonic() + 60
+    while not told.exists() or "begun" not in told.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    part.terminate()
+    assert part.wait(60) == 130
+    assert told.read_text().split() == ["begun", "stopped"]
 
 
 #: Of the night before, and of one that was begun in the same minute.
