@@ -125,7 +125,7 @@ def list_of_jobs(browser: Any, page: Path) -> Seen:
     opened = context.new_page()
     opened.goto(page.as_uri())
     opened.wait_for_function("window.benchUsable")
-    jobs = opened.locator("#found").inner_text()
+    jobs = opened.locator("#found").text_content()
     usable, unit = opened.evaluate("window.benchUsable"), opened.evaluate(_UNIT)
     took = opened.evaluate(_ACTS)
     context.close()

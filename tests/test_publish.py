@@ -328,6 +328,10 @@ def test_a_dry_run_takes_what_a_first_publishing_had_made_for_ours(gcs: Gcs, sit
     gcs.fault = lambda _method, _path: 503 if len(gcs.changes) >= 12 else None
     with pytest.raises(DeliveryError):
         publish(gcs, sites / "0")
+    # What it leaves behind takes as long as it takes: it says so for five seconds, and goes on.
+    for thread in threading.enumerate():
+        if thread.name == "leaving":
+            thread.join(60)
     gcs.healthy()
     before = len(gcs.changes)
     (said,) = publish(gcs, sites / "0", dry_run=True).summary

@@ -34,7 +34,10 @@ def browser(size: Size, work: Path) -> Iterable[Row]:
 def _listed(size: Size, seen: Sequence[Seen]) -> Iterable[Row]:
     unit = min(one.unit for one in seen)
     usable = median(one.usable for one in seen)
-    whole = all(one.jobs.replace("\u202f", "") == f"{size.listed} jobs" for one in seen)
+    # What it found, and which page of it stands there.
+    whole = all(
+        one.jobs.replace("\u202f", "").split(", ")[0] == f"{size.listed} jobs" for one in seen
+    )
     yield Row(
         what=f"list of {size.listed} jobs: from the beginning of its load until usable",
         figure=f"{usable:.0f} ms ({usable / unit:.1f} x its rows as JSON there and back)",
