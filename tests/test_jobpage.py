@@ -125,13 +125,15 @@ def test_a_failed_job_of_which_no_reason_came_says_so_and_that_none_is_the_same_
 
 
 def test_what_has_not_been_yet_is_heard_as_such() -> None:
-    """Only what there may be is not known: as of a job that its server has lost."""
+    """Of a job that its server has lost, nobody knows whether it is so."""
     going = record(detail(status="Running", end=None, failures=[]))
     assert "Ended — not ended" in text(page(going))
-    lost = page(going, last_seen=datetime(2026, 11, 22, 23, tzinfo=UTC))
-    assert "Ended — not known" in text(lost)
-    waits = text(page(record(detail(status="Submitted", start=None, end=None, failures=[]))))
-    assert "Started — not started Ended — not ended Took — not started" in waits
+    seen = datetime(2026, 11, 22, 23, tzinfo=UTC)
+    assert "Ended — no end known" in text(page(going, last_seen=seen))
+    waits = record(detail(status="Submitted", start=None, end=None, failures=[]))
+    assert "Started — not started Ended — not ended Took — not started" in text(page(waits))
+    lost = text(page(waits, last_seen=seen))
+    assert "Started — no start known Ended — no end known Took — no start known" in lost
     odd = text(page(record(detail(start=None, end=None))))
     assert "Started — not known Ended — not known Took — not known" in odd
 

@@ -200,10 +200,10 @@ def test_a_job_of_which_no_list_shows_what_changed_has_its_own_files_written(
 @pytest.mark.parametrize(
     ("status", "start", "took", "end"),
     [
-        ("Submitted", "not started", "not started", "not ended"),
-        ("OnHold", "not started", "not started", "not ended"),
-        ("Running", "not known", "not known", "not ended"),
-        ("Aborting", "not known", "not known", "not ended"),
+        ("Submitted", "no start known", "no start known", "no end known"),
+        ("OnHold", "no start known", "no start known", "no end known"),
+        ("Running", "not known", "not known", "no end known"),
+        ("Aborting", "not known", "not known", "no end known"),
         ("Aborted", "not known", "not known", "not known"),
         ("Odd", "not known", "not known", "not known"),
     ],
@@ -211,7 +211,7 @@ def test_a_job_of_which_no_list_shows_what_changed_has_its_own_files_written(
 def test_a_dash_is_heard_as_what_it_stands_for(
     status: str, start: str, took: str, end: str
 ) -> None:
-    """What is not there yet, or was never there, is known; by the page and by its script."""
+    """Whether it started or ended since is left open: its server may have lost it."""
     over = runs(2)
     columns = (
         *(DisplayField(field=each, display=each.capitalize()) for each in ("start", "end")),

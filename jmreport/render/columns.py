@@ -216,14 +216,15 @@ def lacking(key: str, row: JobRow) -> str:
     """What a job says in a column where a dash is seen, for those who hear it: as tables.js has it.
 
     Only what there may be is not known. By the status that stands beside it: a server may tell a
-    job's end and no start.
+    job's end and no start. It holds for a job that its server has lost too: nobody knows whether
+    that one has started or ended since.
     """
     if key.startswith("labels."):
         return "none"
     if key == "end" and row.status in _GOING:
-        return "not ended"
+        return "no end known"
     if key in ("start", "took") and row.status in WAITING:
-        return "not started"
+        return "no start known"
     return "not known"
 
 

@@ -15,6 +15,9 @@ MOST_LABELS = 40
 MOST_GAPS = 10
 _EVERY_GAP = 500
 
+#: What is sure, where lists leave it open, of a job that its server has not lost.
+_SURE = {"no start known": "not started", "no end known": "not ended"}
+
 
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """A fact of the grid; `when` instead of `text` for a time, `note` beside it in grey.
@@ -139,14 +142,9 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
             name="Started",
             when=words.when(row.start, zone),
             note=f"{words.duration(wait)} after submission" if wait else "",
-            lacks=lacking("start", row),
+            lacks=_lacks("start", context),
         ),
-        # Nobody knows whether a job that its server has lost has ended.
-        Fact(
-            name="Ended",
-            when=words.when(row.end, zone),
-            lacks="not known" if context.last_seen else lacking("end", row),
-        ),
+        Fact(name="Ended", when=words.when(row.end, zone), lacks=_lacks("end", context)),
         _took(context),
         Fact(name="User", text=words.cut_middle(row.user or extensions.user_id or "", 120)),
         Fact(name="Job ID", text=words.cut_middle(row.id, 400), mono=True),
@@ -171,8 +169,13 @@ def _took(context: JobContext) -> Fact:
     if context.active_for is not None and row.start:
         said = words.so_far(words.duration(context.active_for))
         return Fact(name="Took", text=said, note=_usual(context))
-    lacks = lacking("took", row)
+    lacks = _lacks("took", context)
     return Fact(name="Took", text=words.duration(row.took), note=_usual(context), lacks=lacks)
+
+
+def _lacks(key: str, context: JobContext) -> str:
+    said = lacking(key, context.entry.row)
+    return said if context.last_seen else _SURE.get(said, said)
 
 
 def _usual(context: JobContext) -> str:

@@ -117,8 +117,8 @@
   function lacking(column, row) {
     if (column.key.indexOf('labels.') === 0) return 'none';
     var status = value(byKey.status, row);
-    if (column.key === 'end' && GOING.indexOf(status) >= 0) return 'not ended';
-    if ((column.key === 'start' || column.key === 'took') && WAITING.indexOf(status) >= 0) return 'not started';
+    if (column.key === 'end' && GOING.indexOf(status) >= 0) return 'no end known';
+    if ((column.key === 'start' || column.key === 'took') && WAITING.indexOf(status) >= 0) return 'no start known';
     return 'not known';
   }
 
