@@ -391,12 +391,13 @@ def test_keys_are_switched_off_on_the_page_about_the_report(built: Path, browser
 def test_without_scripts_a_page_says_what_it_lacks_and_leads_to_shorter_lists(
     built: Path, browser: Any
 ) -> None:
-    """As links to the filter end there with all jobs."""
+    """As links to the filter end there with the whole list."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((built / addresses.JOBS).as_uri() + "#label=Flag%3Darchive")
     said = page.locator("noscript p")
-    assert "needs JavaScript, so these are all." in said.inner_text()
+    lacks = "it has no archived jobs and none that ended before the last 7 days. Fewer"
+    assert f"needs JavaScript, so this list is not filtered; {lacks}" in said.inner_text()
     where = [link.get_attribute("href") for link in said.locator("a").all()]
     assert where == ["#statuses", "../workflows/index.html", "../labels/index.html"]
     assert page.locator(where[0]).is_visible()
