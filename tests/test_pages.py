@@ -376,6 +376,17 @@ def test_keys_are_switched_off_on_the_page_about_the_report(built: Path, browser
             assert page.evaluate(acts) is acting
         page.keyboard.press("/")
         assert page.evaluate("document.activeElement.id === 'f-text'") is acting
+    # Over HTTP all pages have one store; of files some browsers keep one for each.
+    page.route("http://pages/**", lambda at: at.fulfill(path=built / at.request.url[13:]))
+    alone = page.get_by_text("(opened from a disk, some browsers keep it for this page alone)")
+    for address, said in (("http://pages/", 0), (built.as_uri() + "/", 1)):
+        page.goto(address + addresses.ABOUT)
+        choice.wait_for()
+        assert alone.count() == said
+    # Where there is no room for the choice, it is not made.
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw Error('full'); }; }")
+    choice.click()
+    assert choice.is_checked()
     # A browser that lets nobody ask has nothing to choose, and keys that act.
     page.add_init_script(
         "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no'); }})"

@@ -68,9 +68,15 @@
     if (!store) return;
     choice.hidden = false;
     box.checked = !off();
+    if (location.protocol === 'file:') {
+      choice.querySelector('label').append(' (opened from a disk, some browsers keep it for this page alone)');
+    }
     box.addEventListener('change', function () {
-      if (box.checked) store.removeItem(OFF);
-      else store.setItem(OFF, 'yes');
+      try {
+        if (box.checked) store.removeItem(OFF);
+        else store.setItem(OFF, 'yes');
+      } catch (error) { /* Where it takes nothing, the box goes back to what is so. */ }
+      box.checked = !off();
     });
   }
 
