@@ -399,6 +399,16 @@ def test_keys_are_switched_off_on_the_page_about_the_report(built: Path, browser
     context.close()
 
 
+def test_a_finger_finds_the_choice_of_keys(built: Path, browser: Any) -> None:
+    """As large as the box of a list, and its words stand beside it."""
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto((built / addresses.ABOUT).as_uri())
+    box = page.locator("#keys input").bounding_box()
+    assert (box["width"], box["height"]) == (24, 24)
+    assert page.locator("#keys label").bounding_box()["x"] >= box["x"] + 24
+    page.close()
+
+
 def test_without_scripts_a_page_says_what_it_lacks_and_leads_to_shorter_lists(
     built: Path, browser: Any
 ) -> None:
