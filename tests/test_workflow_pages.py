@@ -154,3 +154,17 @@ def test_of_the_workflows_of_earlier_reports_those_that_ended_last_are_shown(
     store(tmp_path / "snapshots", *nights, [], [job("s", 0, name="x")], timeframe="HOURS_24")
     page = rendered(tmp_path, addresses.WORKFLOWS)
     assert re.findall(r">(\w)</a> No ", page) == ["x", "b", "c"]
+
+
+def test_a_list_without_room_for_all_that_fail_says_how_many_more_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In both tables; and of those that did not run, that nothing of them is new."""
+    monkeypatch.setattr(workflowpages, "ROWS", 2)
+    earlier = [job("f", 3, "Failed", name=name) for name in "abc"]
+    last = [job("f", 0, "Failed", name=name) for name in "wxyz"]
+    store(tmp_path / "snapshots", earlier, [], [], last, timeframe="HOURS_24")
+    page = rendered(tmp_path, addresses.WORKFLOWS)
+    said = "the worst first: of {} something fails, is missing, stuck or unknown too."
+    assert f"2 of 4 workflows, {said.format('2 more (2 with new failures)')}" in page
+    assert f"2 of 3 workflows, {said.format('1 more')}" in page

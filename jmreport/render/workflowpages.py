@@ -151,19 +151,21 @@ def pages(
     earlier = [flow for flow in report.workflows if not flow.split.total]
 
     def lines(flows: Sequence[WorkflowReport]) -> tuple[WorkflowLine, ...]:
-        ordered = sorted(_few(flows, lacking), key=lambda flow: _worst_first(flow, lacking))
+        ordered = sorted(flows, key=lambda flow: _worst_first(flow, lacking))
         return tuple(
             _line(flow, by_name.get(flow.name, {}), filters, lists, lacking[flow.name])
             for flow in ordered
         )
 
     view = WorkflowsView(
+    few, cut = _few(shown, lacking)
+    few_earlier, cut_earlier = _few(earlier, lacking)
         title=_title(shown, earlier, lacking, first=report.previous is None),
-        lines=lines(shown),
-        earlier=lines(earlier),
+        lines=lines(few),
+        earlier=lines(few_earlier),
         none=f"No job of any workflow in this time frame.{filtered.maybe(filters)}",
-        shown=_room(shown),
-        shown_earlier=_room(earlier),
+        shown=_room(few, cut, lacking),
+        shown_earlier=_room(few_earlier, cut_earlier, lacking),
         all=_all(report.workflows),
     )
     yield Page(
@@ -196,8 +198,11 @@ def pages(
         yield _page(one, flow.jobs, lists.jobs)
 
 
-def _few(flows: Sequence[WorkflowReport], lacking: Lacking) -> list[WorkflowReport]:
-    """As many workflows as a table has room for: those that need somebody, then the last that ran.
+def _few(
+    flows: Sequence[WorkflowReport], lacking: Lacking
+) -> tuple[list[WorkflowReport], list[WorkflowReport]]:
+    """As many workflows as a table has room for, and the others: those that need somebody come
+    first, then the last that ran.
 
     The jobs without a workflow are among them, since no page of a label leads to theirs.
     """
@@ -207,17 +212,22 @@ def _few(flows: Sequence[WorkflowReport], lacking: Lacking) -> list[WorkflowRepo
         ended = flow.durations[-1][0].timestamp() if flow.durations else -inf
         return bool(name), new, failing, lacks, -ended, name
 
-    return sorted(flows, key=order)[:ROWS]
+    ordered = sorted(flows, key=order)
+    return ordered[:ROWS], ordered[ROWS:]
 
 
-def _room(flows: Sequence[WorkflowReport]) -> str:
+def _room(few: Sequence[WorkflowReport], cut: Sequence[WorkflowReport], lacking: Lacking) -> str:
     """That a table does not show all of its workflows, and which; "" where it does."""
-    if len(flows) <= ROWS:
+    if not cut:
         return ""
-    return (
-        f"{words.number(ROWS)} of {words.plural(len(flows), 'workflow')}: those of which something "
-        "fails, is missing, stuck or unknown, and then those that ended last."
-    )
+    said = f"{words.number(len(few))} of {words.plural(len(few) + len(cut), 'workflow')}"
+    wrong = "fails, is missing, stuck or unknown"
+    needing = sum(any(_worst_first(flow, lacking)[:3]) for flow in cut)
+    if not needing:
+        return f"{said}: those of which something {wrong}, and then those that ended last."
+    new, _ = _needing(cut)
+    newly = f" ({words.number(new)} with new failures)" if new else ""
+    return f"{said}, the worst first: of {words.number(needing)} more{newly} something {wrong} too."
 
 
 def _all(flows: Sequence[WorkflowReport]) -> Link:
