@@ -72,6 +72,20 @@ def test_a_cause_of_which_nothing_fails_any_more_is_still_known() -> None:
     assert cause.jobs == ("a-0",)
 
 
+def test_causes_with_new_jobs_come_before_those_of_which_more_jobs_still_fail() -> None:
+    """Then those failing, and those that were seen before, the newest first."""
+    gone = {name: f"{name} went wrong" for name in ("early", "late")}
+    entries = [failed("early", 0, message=gone["early"]), fine("early", 1)]
+    entries += [failed("late", 1, message=gone["late"]), fine("late", 2)]
+    entries += [failed(name, 1, message="Old one") for name in "abc"]
+    entries += [fine(name, 1) for name in "xyz"]
+    entries += [failed(name, 2, message="New ones") for name in "xy"]
+    entries += [failed(name, at, message="Mixed") for name in "def" for at in (1, 2)]
+    entries.append(failed("z", 2, message="Mixed"))
+    titles = [cause.title for cause in report(entries, 3).causes]
+    assert titles == ["New ones", "Mixed", "Old one", gone["late"], gone["early"]]
+
+
 def test_what_all_its_jobs_share_and_others_do_not_is_named() -> None:
     """The zone of both; not the owner, whom everybody has, nor the sample, in which they differ."""
 

@@ -93,6 +93,16 @@ def test_a_workflows_page_shows_as_many_of_its_causes(site: Path) -> None:
         assert more(page) == [("../causes/index.html", said)]
 
 
+def test_a_workflows_page_leads_to_all_of_its_jobs_that_fail(site: Path) -> None:
+    for address, jobs in (GERMLINE, NEW), (ALIGN, OLD):
+        said = f">All {jobs} jobs of this workflow failing now</a>"
+        [link] = re.findall(f'href="([^"]+)"{said}', text(site, address))
+        listed = (site / address).parent.joinpath(link).read_text()
+        name = "germline" if address == GERMLINE else "align"
+        assert len(set(re.findall(rf"{name}-\d+-0(?=<)", listed))) == jobs
+    assert "failing now</a>" not in text(site, addresses.workflow("slow"))
+
+
 def test_every_cause_is_on_a_page_of_the_list(site: Path) -> None:
     """By its pager, as a list of jobs: each page leads to the others around it."""
     pages = [addresses.causes_page(number) for number in range(1, 5)]

@@ -154,7 +154,7 @@ class Causes:
     def reports(
         self, window: Sequence[Entry], attention: Iterable[CauseGroup]
     ) -> tuple[CauseReport, ...]:
-        """Every cause of a listed job that failed: those failing now first, then the newest seen.
+        """Every cause of a listed job that failed: new ones first, then failing ones, then others.
 
         `window` are the report's jobs.
         """
@@ -189,8 +189,9 @@ class Causes:
         )
 
 
-def _order(cause: CauseReport) -> tuple[int, float, str]:
-    return -len(cause.failing), -cause.last_seen.timestamp(), cause.id
+def _order(cause: CauseReport) -> tuple[int, int, float, str]:
+    """As on the overview, those with the most new jobs first."""
+    return -len(cause.new), -len(cause.failing), -cause.last_seen.timestamp(), cause.id
 
 
 def _recent(seen: Sequence[Failed]) -> list[Failed]:

@@ -1,6 +1,6 @@
 """Causes: the list of them, and a page for each with what its jobs share and what to do.
 
-    causes/index.html           those failing now first, then the newest seen
+    causes/index.html           new ones first, then those failing now, then the newest seen
     causes/page-2.html …        where there are many
     causes/cd47a0e05f49.html    one of them, also when nothing fails of it any more
 

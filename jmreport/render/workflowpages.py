@@ -96,6 +96,7 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     no_rate: str
     causes: tuple[CauseRow, ...]
     causes_more: Link | None
+    failing: Link | None
     tasks: tuple[TaskRow, ...]
     work: taskpages.Summary
     flaky: flakypages.Flaky
@@ -157,9 +158,9 @@ def pages(
             for flow in ordered
         )
 
-    view = WorkflowsView(
     few, cut = _few(shown, lacking)
     few_earlier, cut_earlier = _few(earlier, lacking)
+    view = WorkflowsView(
         title=_title(shown, earlier, lacking, first=report.previous is None),
         lines=lines(few),
         earlier=lines(few_earlier),
@@ -434,6 +435,7 @@ def _view(
             _cause(group, flow, lists, at, guides) for group in flow.causes[: overviewrows.CAUSES]
         ),
         causes_more=overviewrows.more_causes(flow.causes, ToLists(report, lists, at)),
+        failing=_all_failing(flow, lists, at),
         tasks=tuple(_tasks(flow, by_status, lists, at)),
         work=work,
         flaky=flaky,
@@ -556,6 +558,25 @@ def _cause(
         since=words.short_when(group.since, lists.jobs.zone),
         lasting=tuple(lasting(group, lists.jobs.now, lists.jobs.zone)),
     )
+
+
+def _all_failing(flow: WorkflowReport, lists: Lists, at: str) -> Link | None:
+    """The list of all jobs of a workflow that fail; None where its table has all of its causes.
+
+    The causes that are left out are on a list with those of every other workflow.
+    """
+    if len(flow.causes) <= overviewrows.CAUSES:
+        return None
+    jobs = [*chain.from_iterable(group.jobs for group in flow.causes)]
+    name = words.cut_middle(flow.name, 80) or NO_NAME
+    address = lists.link(
+        list_name("failing", flow.name),
+        f"jobs of {name} failing now",
+        jobs,
+        back=(name, addresses.workflow(flow.name)),
+    )
+    text = f"All {words.plural(len(jobs), 'job')} of this workflow failing now"
+    return Link(text=text, href=addresses.relative(at, address))
 
 
 def _tasks(flow: WorkflowReport, by_status: Window, lists: Lists, at: str) -> Iterator[TaskRow]:

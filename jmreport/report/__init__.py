@@ -115,7 +115,7 @@ class Report(Struct, frozen=True, kw_only=True):
     usual: dict[str, Range] = field(default_factory=dict)
     slos: tuple[SloReport, ...] = ()
     slower: tuple[SlowerTask, ...] = ()
-    #: Every cause that is known: those failing now first, then the newest seen.
+    #: Every cause that is known: those with new jobs first, then those failing, then the newest.
     causes: tuple[CauseReport, ...] = ()
     #: Keys that fail now and then, the flakiest first.
     flaky: tuple[FlakyKey, ...] = ()
