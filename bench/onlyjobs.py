@@ -19,6 +19,7 @@ from bench import corpus, pages
 from jmreport import analysis
 from jmreport.records import Record
 from jmreport.render import addresses, jobpage, ledger
+from jmreport.render.crew import Crew
 from jmreport.render.files import Files
 from jmreport.render.jobfacts import site_facts
 from jmreport.render.making import JobTask, Maker, base_of
@@ -44,12 +45,13 @@ def make(snapshots: Path, out: Path, *, workers: int, whole: bool) -> int:
     maker = Maker(files, theme, reading, settings, facts, base_of(theme))
     made = 0
     with (
+        Crew(theme, workers) as crew,
         nullcontext() if whole else pages.undrawn(),
         Store.open(snapshots, summarise=analysis.summarise, measure=analysis.measure) as store,
         ledger.Ledger(files.own / ledger.NAME) as book,
     ):
         contexts = analysis.contexts(store, store.runs()) if whole else _alone(store)
-        with working(maker, workers) as pool:
+        with working(maker, crew) as pool:
             for done in batched(_lacking(iter(contexts), maker, book), pool):
                 book.put(done.owner, done.content, done.files, kept=True)
                 made += 1

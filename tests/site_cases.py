@@ -30,6 +30,7 @@ from jmreport.records import (
 )
 from jmreport.render import site
 from jmreport.render.account import Written
+from jmreport.render.crew import Crew
 from jmreport.render.hands import Hands
 from jmreport.render.ledger import unpacked
 from jmreport.render.sharing import WHOLE, Share
@@ -175,6 +176,7 @@ def write(
     *,
     settings: Settings | None = None,
     workers: int = 1,
+    crew: Crew | None = None,
     executor: str = "",
     share: Share = WHOLE,
     reader: Reader = read,
@@ -192,7 +194,7 @@ def write(
         ),
         settings=settings,
         version="0.1.0",
-        hands=Hands(workers=workers, executor=executor, share=share, compiled=compiled),
+        hands=Hands(workers=workers, crew=crew, executor=executor, share=share, compiled=compiled),
         progress=SilentProgress(),
     )
 

@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -70,6 +71,16 @@ def test_workers_change_the_time_and_not_a_byte(tmp_path: Path, built: Path) -> 
     assert contents(tmp_path) == contents(built)
 
 
+def slowly(noted: Path, stored: dict[tuple[str, int], JobRow], *wanted: Any) -> Iterator[Record]:
+    """Records, each read in half a second of which is noted when it begins and ends."""
+    for read in site_cases.read(stored, *wanted):
+        for word in ("begun", "done"):
+            with noted.open("a") as file:
+                file.write(f"{time.monotonic()} {word}\n")
+            time.sleep(0.5 if word == "begun" else 0)
+        yield read
+
+
 @pytest.mark.parametrize(("shards", "at_once"), [(5_000, 1), (5, 2)])
 def test_processes_take_turns_with_wide_scatters(tmp_path: Path, shards: int, at_once: int) -> None:
     """One is read at a time, whatever the number of processes: each takes much memory."""
@@ -80,16 +91,7 @@ def test_processes_take_turns_with_wide_scatters(tmp_path: Path, shards: int, at
         for at, entry in enumerate(JOBS[:4])
     ]
     noted = tmp_path / "reading"
-
-    def slowly(stored: dict[tuple[str, int], JobRow], *wanted: Any) -> Iterator[Record]:
-        for read in site_cases.read(stored, *wanted):
-            for word in ("begun", "done"):
-                with noted.open("a") as file:
-                    file.write(f"{time.monotonic()} {word}\n")
-                time.sleep(0.5 if word == "begun" else 0)
-            yield read
-
-    write(tmp_path / "site", each, OVER, workers=3, reader=slowly)
+    write(tmp_path / "site", each, OVER, workers=3, reader=partial(slowly, noted))
     busy = most = 0
     for line in sorted(noted.read_text().splitlines(), key=lambda line: float(line.split()[0])):
         busy += 1 if line.endswith("begun") else -1

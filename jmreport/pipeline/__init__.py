@@ -29,7 +29,7 @@ from jmreport.pipeline.parting import collect_part
 from jmreport.pipeline.pruning import prune
 from jmreport.pipeline.publishing import publish
 from jmreport.pipeline.refreshing import refresh
-from jmreport.pipeline.rendering import check_executor, render
+from jmreport.pipeline.rendering import check_executor, early, render
 from jmreport.pipeline.serving import ActionsServer, actions_server
 from jmreport.pipeline.values import Checked, DemoOptions, Fault, Outcome, Source, Stored
 from jmreport.progress import Progress
@@ -99,10 +99,16 @@ def build(
         pull = partial(collect_nights)
     else:
         pull = partial(collect, until=until)
-    collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
-    rendered = render(
-        settings, progress=progress, workers=workers, executor=executor, environ=environ
-    )
+    with early(settings, workers=workers, environ=environ) as crew:
+        collected = pull(settings, now=now, source=source, environ=environ, progress=progress)
+        rendered = render(
+            settings,
+            progress=progress,
+            workers=workers,
+            crew=crew,
+            executor=executor,
+            environ=environ,
+        )
     return Outcome(
         exit=first(collected.exit, rendered.exit),
         summary=(*collected.summary, *rendered.summary),

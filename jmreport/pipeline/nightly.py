@@ -20,13 +20,14 @@ from msgspec.structs import replace
 from jmreport.errors import Exit, JmreportError, LockedError, StoppedError, UsageError, first
 from jmreport.pipeline.heartbeat import Beating, Heartbeat
 from jmreport.pipeline.keeping import open_store
-from jmreport.pipeline.rendering import check_executor
+from jmreport.pipeline.rendering import check_executor, early
 from jmreport.pipeline.values import Outcome, Source
 from jmreport.progress import Progress
 from jmreport.settings import Settings
 
 if TYPE_CHECKING:
     from jmreport.records import Run
+    from jmreport.render.crew import Crew
     from jmreport.snapshots.unattended import Account
 
 
@@ -196,11 +197,12 @@ class _Night:
 
     def _built(self, source: Source, until: float | None) -> Outcome:
         """The run and its pages."""
-        collected = self._step("collect", lambda: self._collect(source, until))
-        if collected.run is None:
-            return collected
-        self._kept.did("collect")
-        rendered = self._pages("render", self._render)
+        with early(self._settings, workers=self._workers, environ=self._environ) as crew:
+            collected = self._step("collect", lambda: self._collect(source, until))
+            if collected.run is None:
+                return collected
+            self._kept.did("collect")
+            rendered = self._pages("render", lambda: self._render(crew))
         return Outcome(
             exit=first(collected.exit, rendered.exit),
             summary=(*collected.summary, *rendered.summary),
@@ -238,13 +240,14 @@ class _Night:
         with open_store(self._settings, create=False) as store:
             return next(reversed(store.runs()), None)
 
-    def _render(self) -> Outcome:
+    def _render(self, crew: Crew | None = None) -> Outcome:
         from jmreport.pipeline import render
 
         return render(
             self._settings,
             progress=self._progress,
             workers=self._workers,
+            crew=crew,
             executor=self._executor,
             environ=self._environ,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jmreport.guidance import Guidance
     from jmreport.night import Night
     from jmreport.records import Run
+    from jmreport.render.crew import Crew
     from jmreport.render.hands import Hands
     from jmreport.render.sharing import Share
     from jmreport.render.telling import Telling
@@ -38,6 +40,7 @@ def render(
     *,
     progress: Progress,
     workers: int = 0,
+    crew: Crew | None = None,
     executor: str = "",
     shard: str = "",
     parts: bool = False,
@@ -45,7 +48,8 @@ def render(
 ) -> Outcome:
     """Write the pages of the newest usable run; the same snapshots make the same bytes.
 
-    `workers` is the number of processes that render job pages; 0 is one for each core.
+    `workers` is the number of processes that render pages; 0 is one for each core. A `crew` of them
+    may have been forked before jobs were collected (`early`).
     `executor` names a cluster that makes the pages of jobs instead ("dask://10.0.0.5:8786").
     With `shard` ("2/4") only the pages of some jobs are made, into a folder beside the site, and
     with `parts` the pages that lie in such folders are taken from there. `environ` says where
@@ -53,7 +57,14 @@ def render(
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
-    wish = _Wish(workers=workers, executor=executor, shard=shard, parts=parts, environ=environ)
+    wish = _Wish(
+        workers=workers,
+        crew=crew,
+        executor=executor,
+        shard=shard,
+        parts=parts,
+        environ=environ,
+    )
     try:
         return _render(settings, wish, progress)
     except DamagedError:  # and mended: what the site lacks now is made again
@@ -64,21 +75,20 @@ class _Wish(Struct, frozen=True, kw_only=True):
     """How somebody wants the pages made; all as in `render`."""
 
     workers: int
+    crew: Crew | None
     executor: str
     shard: str
     parts: bool
     environ: Mapping[str, str] | None
 
-    def hands(self, settings: Settings, run: Run) -> Hands:
+    def hands(self, settings: Settings, run: Run, crew: Crew) -> Hands:
         """Who makes those of a run."""
-        from jmreport.render import compiled
         from jmreport.render.hands import Hands
 
         return Hands(
-            workers=self.workers,
+            crew=crew,
             executor=self.executor,
             share=_share(settings, run, self.shard, parts=self.parts),
-            compiled=compiled.place(self.environ) if self.environ else None,
         )
 
 
@@ -87,7 +97,8 @@ def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
     from jmreport.render import seal
     from jmreport.render.seal import Seal
 
-    with open_store(settings, create=False) as store:
+    with ExitStack() as held:
+        store = held.enter_context(open_store(settings, create=False))
         stamp = store.stamp()  # before anything is read: a run that ends meanwhile breaks the seal
         runs = told_runs(store)
         newest = newest_usable(runs)
@@ -105,6 +116,9 @@ def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
         # Only now, since they take longer to load than it takes to see that nothing has changed.
         from jmreport.render import following, promises, site, verdict
 
+        crew = wish.crew or held.enter_context(
+            early(settings, workers=wish.workers, environ=wish.environ)
+        )
         every = (*store.pruned(), *runs)
         with progress.step("analyse", None):
             telling = _telling(settings, store, every, guidance, whole=not wish.shard)
@@ -122,7 +136,7 @@ def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
             *_unlisted(Path(settings.site.dir), every),
             *stopped,
         )
-        hands = wish.hands(settings, newest)
+        hands = wish.hands(settings, newest, crew)
         written = site.write(
             Path(settings.site.dir),
             telling,
@@ -138,6 +152,21 @@ def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
         return Outcome(summary=(f"{made} is in {hands.share.place}: {counts}",), run=newest)
     line = _line(settings, pages=written.pages, rewritten=written.rewritten)
     return Outcome(exit=code, summary=(line, *unknown, *lines), run=newest)
+
+
+def early(settings: Settings, *, workers: int, environ: Mapping[str, str] | None) -> Crew:
+    """Who makes the pages of a site, forked before there is much in memory that they would copy."""
+    from jmreport.render import compiled, site
+
+    crew = site.crew_of(
+        Path(settings.site.dir),
+        settings=settings,
+        version=__version__,
+        workers=workers,
+        compiled=compiled.place(environ) if environ else None,
+    )
+    crew.fork()
+    return crew
 
 
 def _telling(

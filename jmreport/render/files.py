@@ -14,6 +14,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from msgspec import Struct
 
@@ -49,6 +50,13 @@ class Files:
         self._mode: int | None = None
         #: Addresses of files of which nobody knows what they hold, since a run was killed.
         self.unsure: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As it is sent to another process, which notes in the journal by itself."""
+        return {**self.__dict__, "_journal": None, "_opening": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _opening=Lock())
 
     def reach(self) -> None:
         """Makes the directories; JmreportError where no file can be put there."""

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import struct
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import tzinfo
 from functools import cached_property
 from itertools import filterfalse
@@ -102,21 +104,32 @@ class _Aside:
     """Rows of jobs in a file, one behind the other, found by their numbers."""
 
     _read = msgspec.msgpack.Decoder(tuple[str, JobRow, float | None]).decode
+    _between = struct.Struct("=QQ").unpack
 
     def __init__(self, path: Path, rows: Iterable[tuple[str, JobRow, float | None]]) -> None:
         """Of each its short id, its row, and for how long it runs, in seconds."""
-        self._ends = array("Q", [0])
+        self._path, ends = path, array("Q", [0])
         at, encode = 0, msgspec.msgpack.Encoder().encode
         with path.open("wb") as out:
             for each in rows:
                 at += out.write(encode(each))
-                self._ends.append(at)
+                ends.append(at)
+            out.write(ends.tobytes())
+        #: Where each row begins and the one before it ends lies behind all of them.
+        self._behind = at
         self._file = os.open(path, os.O_RDONLY)
+
+    def __getstate__(self) -> tuple[Path, int]:
+        return self._path, self._behind
+
+    def __setstate__(self, state: tuple[Path, int]) -> None:
+        self._path, self._behind = state
+        self._file = os.open(self._path, os.O_RDONLY)
 
     def row(self, number: int) -> tuple[JobRow, str, float | None]:
         """A job's row, its short id, and for how long it runs."""
-        start, end = self._ends[number : number + 2]
         # By its place: processes that were forked share where a file was read last.
+        start, end = self._between(os.pread(self._file, 16, self._behind + 8 * number))
         short, row, so_far = self._read(os.pread(self._file, end - start, start))
         return row, short, so_far
 
@@ -204,6 +217,21 @@ class Jobs:
     def lend(self, lent: "Mapping[str, Lent]") -> None:
         """Makes jobs known that were met, for as long as pages are made that show them."""
         self._lent = lent
+
+    def apart(self) -> "Jobs | None":
+        """The same for another process, which has rows in a file and jobs that it is lent.
+
+        None as long as they lie in no file.
+        """
+        if self._aside is None:
+            return None
+        found = copy(self)
+        found.entries, found._added, found._archived = {}, set(), set()
+        found._short_ids, found._shorter, found._lent = {}, {}, {}
+        found._marks, found._told = {}, _of_nobody
+        found._lines, found._ways = OrderedDict(), {}
+        found._numbers, found._in_order = {}, ()
+        return found
 
     def far(self, jobs: Sequence[str]) -> tuple[str, ...]:
         """Those of the jobs that have to be lent to be shown."""
@@ -318,8 +346,8 @@ class Jobs:
         """What cells are made of, beside status, name and id."""
         return tuple(filter(None, map(read_by, self.columns)))
 
-    def numbered(self, jobs: Sequence[str]) -> Sequence[str] | Sequence[int]:
-        """The same jobs by their numbers, as pages keep them; ids where one has no number.
+    def numbered(self, jobs: Sequence[str]) -> Sequence[str | int]:
+        """The same jobs by their numbers, as pages keep them; ids of those that have no number.
 
         A number takes 4 bytes. And a worker that looks at an id writes to its count of references,
         by which it comes to have a copy of the memory around it.
@@ -328,7 +356,7 @@ class Jobs:
         try:
             return array("I", [*map(self._numbers.__getitem__, jobs)])
         except KeyError:  # one that has to be lent
-            return tuple(jobs)
+            return tuple([self._numbers.get(job, job) for job in jobs])
 
     def _number(self) -> None:
         if len(self._numbers) != len(self.entries):
@@ -337,7 +365,7 @@ class Jobs:
 
     def lines(
         self,
-        jobs: Sequence[str] | Sequence[int] | Sequence[str | int],
+        jobs: Sequence[str | int],
         at: str,
         *,
         without: str = "",
@@ -357,10 +385,11 @@ class Jobs:
     def _line(self, job: str | int, way: int, at: str, without: str) -> Line:
         row, short, so_far = self._at_hand(job)
         of = row or JobRow(id=str(job), name="", status="", readable=False)
+        known = row is not None or self.knows(of.id)
         made = Line(
             tuple(
                 [
-                    self._cell(each, of, short, so_far, at)
+                    self._cell(each, of, short, so_far, at, known=known)
                     for each in self.columns
                     if each.key != without
                 ]
@@ -440,13 +469,22 @@ class Jobs:
             self._aside = None
             aside.close()
 
-    def _cell(self, column: Column, row: JobRow, short: str, so_far: float | None, at: str) -> Cell:
+    def _cell(
+        self,
+        column: Column,
+        row: JobRow,
+        short: str,
+        so_far: float | None,
+        at: str,
+        *,
+        known: bool,
+    ) -> Cell:
         label, kind, look = column.title, column.kind, column.look
         match kind:
             case "status":
                 return Cell(label=label, kind=kind, look=look, status=words.status(row.counts_as))
             case "job":
-                href = addresses.relative(at, addresses.job(row.id)) if self.knows(row.id) else ""
+                href = addresses.relative(at, addresses.job(row.id)) if known else ""
                 return Cell(label=label, kind=kind, look=look, text=short, href=href)
             case "workflow":
                 return self._workflow(column, row, at)

@@ -10,8 +10,8 @@ never end in a dash and eight hexadecimal digits, as the names of jobs' pages al
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -213,8 +213,7 @@ def index_pages(
                 as_of if first else None,
                 digest(jobs.marks(chunk)),
             ),
-            view=_index_view(
-                jobs,
+            sheet=IndexSheet(
                 jobs.numbered(chunk),
                 place + 1,
                 len(chunks),
@@ -294,43 +293,44 @@ def filter_state(**fields: str) -> str:
     return urlencode(fields, encoding="utf-8", errors="replace")
 
 
-def _index_view(
-    jobs: Jobs,
-    chunk: Sequence[str] | Sequence[int],
-    page: int,
-    last: int,
-    total: int,
-    statuses: tuple[StatusLink, ...],
-    archived: PageLink | None,
-    rows_file: str,
-    incomplete: str,
-    none: str,
-    window: str,
-) -> Callable[[Any], IndexView]:
-    def view(_charts: Any) -> IndexView:
+class IndexSheet(NamedTuple):
+    """What a page of the list of all jobs is made of; `last` is its last page."""
+
+    chunk: Sequence[str | int]
+    page: int
+    last: int
+    total: int
+    statuses: tuple[StatusLink, ...]
+    archived: PageLink | None
+    rows_file: str
+    incomplete: str
+    none: str
+    window: str
+
+    def shown(self, jobs: Jobs) -> IndexView:
+        """What the page shows."""
+        page = self.page
         at = addresses.jobs_page(page)
         return IndexView(
-            title=words.plural(total, "job"),
-            archived=archived,
-            incomplete=incomplete,
+            title=words.plural(self.total, "job"),
+            archived=self.archived,
+            incomplete=self.incomplete,
             quality=addresses.relative(at, addresses.QUALITY),
             ids=addresses.relative(at, addresses.IDS),
             workflows=addresses.relative(at, addresses.WORKFLOWS),
             labels=addresses.relative(at, addresses.LABELS),
-            statuses=statuses if page == 1 else (),
+            statuses=self.statuses if page == 1 else (),
             columns=jobs.columns,
             columns_note=jobs.note,
-            rows=jobs.lines(chunk, at),
+            rows=jobs.lines(self.chunk, at),
             page=page,
-            pages=pager(page, last, lambda n: addresses.relative(at, addresses.jobs_page(n))),
+            pages=pager(page, self.last, lambda n: addresses.relative(at, addresses.jobs_page(n))),
             zone=words.zone_name(jobs.now, jobs.zone),
-            rows_file=addresses.relative(at, rows_file) if page == 1 else "",
-            none=none,
-            window=window if page == 1 else "",
+            rows_file=addresses.relative(at, self.rows_file) if page == 1 else "",
+            none=self.none,
+            window=self.window if page == 1 else "",
             older=tuple(
                 PageLink(text=text, href=addresses.relative(at, href)) for text, href in _OLDER
             ),
             every_status=tuple(words.status(status) for status in (*_ORDER, "")),
         )
-
-    return view

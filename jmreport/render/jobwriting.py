@@ -17,8 +17,8 @@ from jmreport.progress import Step
 from jmreport.render import addresses
 from jmreport.render.account import Account
 from jmreport.render.cluster import ClusterWorkers
+from jmreport.render.crew import Crew
 from jmreport.render.files import Files, cannot_write
-from jmreport.render.hands import Hands
 from jmreport.render.jobcells import Jobs
 from jmreport.render.ledger import Ledger
 from jmreport.render.looking import Looking
@@ -38,7 +38,7 @@ class JobPages:
     """The pages of jobs of one writing of the site.
 
     `jobs` are told of each job that streams by, `looking` of each page that stands or was made.
-    `hands` say whether a cluster makes them, or how many processes of this machine.
+    A `crew` of this machine makes them, or the cluster that `executor` names.
     """
 
     def __init__(
@@ -50,12 +50,13 @@ class JobPages:
         jobs: Jobs,
         others: Others,
         *,
-        hands: Hands,
+        crew: Crew,
+        executor: str,
     ) -> None:
         self._maker, self._ledger, self._account = maker, ledger, account
         self._files: Files = maker.files
         self._looking, self._jobs, self._others = looking, jobs, others
-        self._hands = hands
+        self._crew, self._executor = crew, executor
         self._ids = ledger.ids()
         self._changed = self._files.spool("changed-jobs")
         #: Whether the folder of jobs' pages was not there, of which each is asked otherwise.
@@ -79,16 +80,16 @@ class JobPages:
     def changed(self, step: Step) -> None:
         """Makes those that were set aside."""
         few = self._changed.stat().st_size <= _FEW
-        with working(self._maker, 1) if few else self._who() as inner:
+        with working(self._maker, None) if few else self._who() as inner:
             workers = self._others.spare(inner, self._files)
             for done in batched(_spooled(self._changed), workers):
                 self._done(done, step)
 
     def _who(self) -> AbstractContextManager[JobWorkers]:
         """Who makes them."""
-        if self._hands.executor:
-            return ClusterWorkers(self._maker, self._hands.executor)
-        return working(self._maker, self._hands.processes)
+        if self._executor:
+            return ClusterWorkers(self._maker, self._executor)
+        return working(self._maker, self._crew)
 
     def _fresh(
         self, contexts: Iterable[JobContext], wanted: set[str], spool: BinaryIO, step: Step

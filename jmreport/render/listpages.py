@@ -283,13 +283,15 @@ class Sheet(NamedTuple):
     """What a page of a list is made of, beside the jobs: `chunk` are those that it shows."""
 
     part: _Part
-    chunk: Sequence[str] | Sequence[int]
+    chunk: Sequence[str | int]
     place: _Place
 
+    def shown(self, jobs: Jobs) -> ListView:
+        """What the page shows."""
+        return _shown(jobs, *self)
 
-def shown(jobs: Jobs, sheet: Sheet) -> ListView:
-    """What a page of a list shows."""
-    part, chunk, place = sheet
+
+def _shown(jobs: Jobs, part: _Part, chunk: Sequence[str | int], place: _Place) -> ListView:
     found = part.found
     at = _address(part, place)
     title = f"archived {found.title}" if part.suffix else found.title

@@ -19,7 +19,7 @@ from jmreport.records import Record
 from jmreport.render import addresses, jobpage, words
 from jmreport.render.drawings import Charts
 from jmreport.render.files import Files, WrittenFile
-from jmreport.render.jobcells import Lent
+from jmreport.render.jobcells import Jobs, Lent
 from jmreport.render.jobfacts import SiteFacts
 from jmreport.render.page import Page, digest
 from jmreport.render.theme import Theme
@@ -67,10 +67,8 @@ class Maker:
         self.zone: tzinfo = words.zone(settings.report.timezone)
         self.charts = Charts(files.own / "charts")
         self.pages: list[Page] = []
-        #: Makes jobs known to those pages.
-        self.lend: Callable[[Mapping[str, Lent]], None] = lambda _lent: None
-        #: What a page with a sheet shows.
-        self.shown: Callable[[Any], Any] = lambda _sheet: None
+        #: What rows of jobs look like on those pages.
+        self.rows: Jobs | None = None
         #: Held while a job of many shards is read and shown: several at once would take as many
         #: times its memory as there are processes.
         self.turn: AbstractContextManager[object] = nullcontext()
@@ -114,23 +112,24 @@ class Maker:
         made = tuple(starmap(self.files.write, pages))
         return Done(owner=addresses.job(record.id), content=task.content, files=made)
 
-    def sendable(self, place: int) -> int | Page:
-        """A planned page as it is given to another process: itself where it can be sent."""
-        page = self.pages[place]
-        return place if page.sheet is None else page
+    def __getstate__(self) -> dict[str, Any]:
+        """As it is sent to a process that has a theme, and is given each page that it makes."""
+        rows = self.rows.apart() if self.rows else None
+        own: dict[str, Any] = {"pages": [], "rows": rows, "theme": None, "turn": nullcontext()}
+        return self.__dict__ | own
 
-    def others(self, pages: Sequence[int | Page], lent: Mapping[str, Lent]) -> list[Done]:
+    def others(self, pages: Sequence[Page], lent: Mapping[str, Lent]) -> list[Done]:
         """Makes some of the planned pages, which show the jobs that are lent."""
-        self.lend(lent)
+        if self.rows is not None:
+            self.rows.lend(lent)
         try:
-            return [
-                self._other(self.pages[page] if isinstance(page, int) else page) for page in pages
-            ]
+            return [self._other(page) for page in pages]
         finally:
-            self.lend({})
+            if self.rows is not None:
+                self.rows.lend({})
 
     def _other(self, page: Page) -> Done:
-        view = page.view(self.charts) if page.sheet is None else self.shown(page.sheet)
+        view = page.view(self.charts) if page.sheet is None else page.sheet.shown(self.rows)
         made = put(page, view, self.theme, self.files)
         return Done(owner=page.address, content=self.content(page), files=made)
 

@@ -1,9 +1,9 @@
 """A page that is planned: where it lies, what goes into it, and how it is made when it must be."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from markupsafe import Markup
@@ -24,6 +24,17 @@ def _nothing(_charts: Charts) -> None:
 def _alone() -> tuple[tuple[str, bytes], ...]:
     """What stands beside a page that has no files beside it."""
     return ()
+
+
+class Sheet(Protocol):
+    """What a page of a list is made of beside its jobs; it can be sent to another process."""
+
+    @property
+    def chunk(self) -> Sequence[str | int]:
+        """The jobs that it shows: their numbers, or ids of those that have none."""
+
+    def shown(self, jobs: Any) -> Any:
+        """What the template sees. `jobs` know what rows look like (render/jobcells.py)."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -47,13 +58,20 @@ class Page(Struct, frozen=True, kw_only=True):
     content: str
     view: Callable[[Charts], Any] = _nothing
     beside: Callable[[], Iterable[tuple[str, bytes]]] = _alone
-    sheet: Any = None
+    sheet: "Sheet | None" = None
     as_of: Moment | None = None
     figures: tuple[Chart, ...] = ()
     jobs: tuple[str, ...] = ()
     order: float = LAST
     here: bool = False
     stale: bool = False
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it can be made where nothing is known but rows in a file and what is lent."""
+        if self.sheet is None:
+            return False
+        return {job for job in self.sheet.chunk if isinstance(job, str)}.issubset(self.jobs)
 
     @property
     def charts(self) -> tuple[str, ...]:

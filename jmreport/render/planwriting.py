@@ -12,11 +12,13 @@ from jmreport.history import History
 from jmreport.progress import Step
 from jmreport.render import addresses
 from jmreport.render.account import Account
+from jmreport.render.crew import Crew
 from jmreport.render.files import cannot_write
 from jmreport.render.jobcells import Jobs, Lent
 from jmreport.render.jobwriting import LOOKED_UP
 from jmreport.render.ledger import Ledger
 from jmreport.render.making import Done, Maker
+from jmreport.render.page import Page
 from jmreport.render.workers import working
 
 #: Whose pages stay though nothing plans them, beside the jobs'.
@@ -40,25 +42,29 @@ class PlannedPages:
         history: History,
         jobs: Jobs,
         *,
-        workers: int,
+        crew: Crew,
     ) -> None:
         self._maker, self._ledger, self._account = maker, ledger, account
-        self._history, self._jobs, self._workers = history, jobs, workers
+        self._history, self._jobs, self._crew = history, jobs, crew
         #: Jobs that were lent, those that were asked for first in front.
         self._lent_last: dict[str, Lent] = {}
 
     def make(self, places: Sequence[int], step: Step) -> None:
-        """Makes some of the planned pages; those that this process alone can make come last."""
+        """Makes some of the planned pages; those that ask the ledger come last.
+
+        A crew makes lists of jobs. What is made of the whole report is made by this process, which
+        has it, between what it gives to the others.
+        """
         pages = self._maker.pages
         plain = self._by_age([place for place in places if not pages[place].here])
-        self._made(plain, step, workers=self._workers if len(plain) > FEW_PAGES else 1)
-        self._made([place for place in places if pages[place].here], step, workers=1)
+        self._made(plain, step, self._crew if len(plain) > FEW_PAGES else None)
+        self._made([place for place in places if pages[place].here], step, None)
 
     @contextmanager
     def rows_aside(self) -> Iterator[None]:
         """What lists show of jobs is read from a file as long as there are several workers."""
         with ExitStack() as stack:
-            if self._workers > 1:
+            if self._crew.workers > 1:
                 path = self._maker.files.spool("rows")
                 try:
                     stack.enter_context(self._jobs.put_aside(path))
@@ -66,25 +72,36 @@ class PlannedPages:
                     raise cannot_write(path, error) from error
             yield
 
-    def _made(self, places: Sequence[int], step: Step, *, workers: int) -> None:
-        with working(self._maker, workers) as pool:
-            for some in self._pieces(places, workers):
-                self._all_done(pool.others(some, self._lent(some)), step)
-            self._all_done(pool.rest(), step)
+    def _made(self, places: Sequence[int], step: Step, crew: Crew | None) -> None:
+        with working(self._maker, crew) as workers:
+            given = [self._maker.pages[place] for place in places]
+            own: list[Page] = []
+            if workers.are_apart:
+                given, own = _parted(given)
+            waiting = self._pieces(own, 1)
+            for some in self._pieces(given, workers.number):
+                self._all_done(workers.others(some, self._lent(some)), step)
+                self._made_here(islice(waiting, 1), step)
+            self._made_here(waiting, step)
+            self._all_done(workers.rest(), step)
 
-    def _pieces(self, places: Sequence[int], workers: int) -> Iterator[Sequence[int]]:
+    def _made_here(self, pieces: Iterable[Sequence[Page]], step: Step) -> None:
+        for some in pieces:
+            self._all_done(self._maker.others(some, self._lent(some)), step)
+
+    def _pieces(self, pages: Sequence[Page], workers: int) -> Iterator[Sequence[Page]]:
         """Pages that are made together: of those that stand near one another no two workers make
         the rows that these share, and yet each has something to do until the end."""
-        most = min(max(len(places) // (workers * _EACH), _FEWEST), _MOST)
+        most = min(max(len(pages) // (workers * _EACH), _FEWEST), _MOST)
         start = lent = 0
-        for end, place in enumerate(places):
-            more = len(self._maker.pages[place].jobs)
+        for end, page in enumerate(pages):
+            more = len(page.jobs)
             if end - start == most or (lent and lent + more > _MOST_LENT):
-                yield places[start:end]
+                yield pages[start:end]
                 start, lent = end, 0
             lent += more
-        if places:
-            yield places[start:]
+        if pages:
+            yield pages[start:]
 
     def _by_age(self, places: Sequence[int]) -> list[int]:
         """The same pages: those of jobs that have to be lent by the newest of them too, so that
@@ -104,12 +121,12 @@ class PlannedPages:
 
         return sorted(places, key=age)
 
-    def _lent(self, places: Sequence[int]) -> dict[str, Lent]:
+    def _lent(self, pages: Sequence[Page]) -> dict[str, Lent]:
         """The jobs that some pages show and of which no more than a brief was kept.
 
         Those that were lent last are not asked for again.
         """
-        jobs = dict.fromkeys(job for place in places for job in self._maker.pages[place].jobs)
+        jobs = dict.fromkeys(job for page in pages for job in page.jobs)
         found = {job: self._lent_last[job] for job in jobs.keys() & self._lent_last.keys()}
         if lacking := [job for job in jobs if job not in found]:
             short = self._history.short_ids(lacking)
@@ -123,6 +140,14 @@ class PlannedPages:
         for each in done:
             self._account.done(each, kept=_stays(each.owner))
             step.advance()
+
+
+def _parted(pages: Iterable[Page]) -> tuple[list[Page], list[Page]]:
+    """Those that a process can make which has no report, and those that only this one can."""
+    both: tuple[list[Page], list[Page]] = ([], [])
+    for page in pages:
+        both[not page.is_apart].append(page)
+    return both
 
 
 def _stays(address: str) -> bool:

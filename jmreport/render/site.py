@@ -16,6 +16,7 @@ nothing plans them any more: they go only once the runs that told of them were p
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -31,12 +32,12 @@ from jmreport.render import (
     jobacts,
     joblists,
     kept,
-    listpages,
     multiqc,
     reportjson,
     seal,
 )
 from jmreport.render.account import Account, Written
+from jmreport.render.crew import Crew
 from jmreport.render.files import Files
 from jmreport.render.guides import Guides
 from jmreport.render.hands import Hands
@@ -78,12 +79,13 @@ def write(
     report, share = telling.report, hands.share
     files = Files(share.place or site_dir)
     files.reach()
-    theme = Theme(settings, version=version, compiled=_outside(hands.compiled, site_dir))
     with (
+        _crew(site_dir, hands, settings, version) as crew,
         Ledger(files.own / NAME) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
     ):
         files.prepare()
+        theme = crew.theme
         facts = site_facts(
             settings,
             labels=(label.key for label in report.labels),
@@ -93,7 +95,7 @@ def write(
         maker = Maker(files, theme, telling.read_records, settings, facts, base_of(theme))
         pages = {flow.name for flow in report.workflows}
         jobs = joblists.Jobs(report, zone=maker.zone, pages=pages)
-        maker.lend, maker.shown = jobs.lend, partial(listpages.shown, jobs)
+        maker.rows = jobs
         seen = _seen(maker, telling, jobs) if share.holds is None else None
         looking = Looking(ledger, files, telling.history, seen)
         account = Account(files, ledger)
@@ -104,8 +106,17 @@ def write(
             telling,
             jobs,
             looking,
-            JobPages(maker, ledger, account, looking, jobs, others, hands=hands),
-            PlannedPages(maker, ledger, account, telling.history, jobs, workers=hands.processes),
+            JobPages(
+                maker,
+                ledger,
+                account,
+                looking,
+                jobs,
+                others,
+                crew=crew,
+                executor=hands.executor,
+            ),
+            PlannedPages(maker, ledger, account, telling.history, jobs, crew=crew),
             progress,
         )
         try:
@@ -117,6 +128,28 @@ def write(
             files.close()
             files.clear()
     return account.written(time.perf_counter() - started)
+
+
+def crew_of(
+    site_dir: Path, *, settings: Settings, version: str, workers: int, compiled: Path | None = None
+) -> Crew:
+    """Who makes the pages of a site; forked early, they come to have no copy of its report."""
+    return Crew(Theme(settings, version=version, compiled=_outside(compiled, site_dir)), workers)
+
+
+def _crew(
+    site_dir: Path, hands: Hands, settings: Settings, version: str
+) -> AbstractContextManager[Crew]:
+    """Those that are there already, or others for as long as the site is written."""
+    if hands.crew is not None:
+        return nullcontext(hands.crew)
+    return crew_of(
+        site_dir,
+        settings=settings,
+        version=version,
+        workers=hands.workers,
+        compiled=hands.compiled,
+    )
 
 
 def _seen(maker: Maker, telling: Telling, jobs: joblists.Jobs) -> Seen | None:

@@ -1,23 +1,17 @@
-"""Who makes the pages: this process, or a few that are forked from it.
+"""Who makes the pages: this process, or a crew of a few.
 
 Work is given in batches and comes back in the order in which it was given. Only so much is under
 way at a time, which is what bounds memory.
 """
 
-import ctypes
-import gc
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
 
-from jmreport.render import jobpage
+from jmreport.render.crew import Crew, Kit, left_alone, maker_of
 from jmreport.render.jobcells import Lent
 from jmreport.render.making import Done, JobTask, Maker, give_back
 from jmreport.render.page import Page
@@ -27,18 +21,11 @@ BATCH = 200
 #: Jobs that it is given once there were `FIRST` for each worker. A file of records is unpacked
 #: from its beginning for each batch of it: half a file at a time half as often as a fifth.
 LARGE_BATCH, FIRST = 500, 500
-#: Processes at most, whatever was asked for: more only wait for one another.
-MOST_WORKERS = 64
 #: Batches under way for each worker: what bounds memory.
 AHEAD = 3
-#: Objects that there are more of, when the collector looks for rings among them: a page makes and
-#: lets go of thousands, and no rings.
-_NEW_OBJECTS = 10_000
-#: PR_SET_PDEATHSIG of prctl(2).
-_PARENT_DEATH_SIGNAL = 1
+#: What is handed to nobody.
+_NO_KIT = Kit(0, b"")
 
-#: The maker of the process that was forked; set just before, so that nothing has to be pickled.
-_forked: list[Maker] = []
 #: Jobs on their way to a worker, and what came of them, in a tenth of the time that pickle takes.
 _packed = msgspec.msgpack.Encoder().encode
 _tasks = msgspec.msgpack.Decoder(list[JobTask]).decode
@@ -46,24 +33,12 @@ _done = msgspec.msgpack.Decoder(list[Done]).decode
 _lent = msgspec.msgpack.Decoder(dict[str, Lent]).decode
 
 
-def _jobs_in_fork(shard: str, tasks: bytes) -> bytes:
-    return _packed(_forked[-1].jobs(shard, _tasks(tasks)))
+def _jobs_of_kit(kit: Kit, shard: str, tasks: bytes) -> bytes:
+    return _packed(maker_of(kit).jobs(shard, _tasks(tasks)))
 
 
-def _others_in_fork(pages: Sequence[int | Page], lent: bytes) -> bytes:
-    return _packed(_forked[-1].others(pages, _lent(lent)))
-
-
-def die_with(parent: int) -> None:
-    """Ends a worker as soon as the run that forked it is killed.
-
-    One that lived on would write its pages over those of the next run. Linux does it by a signal;
-    elsewhere nothing does, and a worker ends with its batch.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+def _others_of_kit(kit: Kit, pages: Sequence[Page], lent: bytes) -> bytes:
+    return _packed(maker_of(kit).others(pages, _lent(lent)))
 
 
 class JobWorkers(Protocol):
@@ -81,13 +56,21 @@ class JobWorkers(Protocol):
 
 
 class Workers:
-    """A few forked processes, or none: results come in the order in which work was given."""
+    """A crew, or this process: results come in the order in which work was given."""
 
-    def __init__(self, maker: Maker, pool: Executor | None, workers: int) -> None:
-        self._maker, self._pool = maker, pool
-        self._given = 0
+    def __init__(
+        self, maker: Maker, pool: Executor | None = None, *, workers: int = 1, kit: Kit = _NO_KIT
+    ) -> None:
+        """Those of a pool know nothing but what is in the kit, and sent with their work."""
+        self._maker, self._pool, self._kit = maker, pool, kit
+        self._given, self.number = 0, workers
         self._most, self._first = workers * AHEAD, workers * FIRST
         self._waiting: list[Future[bytes]] = []
+
+    @property
+    def are_apart(self) -> bool:
+        """Whether they are other processes, which have no report."""
+        return self._pool is not None
 
     @property
     def batch(self) -> int:
@@ -95,22 +78,20 @@ class Workers:
         return BATCH if self._given < self._first else LARGE_BATCH
 
     def jobs(self, shard: str, tasks: Sequence[JobTask]) -> Iterator[Done]:
-        first = not self._given
         self._given += len(tasks)
         if self._pool is None:
             yield from self._maker.jobs(shard, tasks)
-            return
-        if first:  # the pool forks its processes now, and each of them would load them by itself
-            self._maker.theme.load(jobpage.TEMPLATES)
-        yield from self._give(self._pool.submit(_jobs_in_fork, shard, _packed(tasks)))
+        else:
+            work = self._pool.submit(_jobs_of_kit, self._kit, shard, _packed(tasks))
+            yield from self._give(work)
 
-    def others(self, places: Sequence[int], lent: Mapping[str, Lent]) -> Iterator[Done]:
+    def others(self, pages: Sequence[Page], lent: Mapping[str, Lent]) -> Iterator[Done]:
         """Give some of the planned pages to be made, which show the jobs that are lent."""
         if self._pool is None:
-            yield from self._maker.others(places, lent)
+            yield from self._maker.others(pages, lent)
         else:
-            pages = [self._maker.sendable(place) for place in places]
-            yield from self._give(self._pool.submit(_others_in_fork, pages, _packed(lent)))
+            work = self._pool.submit(_others_of_kit, self._kit, pages, _packed(lent))
+            yield from self._give(work)
 
     def _give(self, work: "Future[bytes]") -> Iterator[Done]:
         self._waiting.append(work)
@@ -124,45 +105,20 @@ class Workers:
 
 
 @contextmanager
-def working(maker: Maker, workers: int) -> Iterator[Workers]:
-    if workers == 1:
+def working(maker: Maker, crew: Crew | None) -> Iterator[Workers]:
+    """Workers for a while: a crew, or this process where there is none or no room for one."""
+    pool = crew.fork() if crew else None
+    if crew is None or pool is None:
         with left_alone():
-            yield Workers(maker, None, 1)
+            yield Workers(maker)
         return
-    _forked.append(maker)
-    gc.collect()
-    give_back()
-    processes = multiprocessing.get_context("fork")
-    maker.turn = processes.Lock()
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=processes,
-        initializer=die_with,
-        initargs=(os.getpid(),),
-    )
+    give_back()  # what this process took to read and to plan, since others take theirs now
     try:
-        with left_alone():  # so the children share its memory
-            yield Workers(maker, pool, workers)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        maker.turn = nullcontext()
-        _forked.pop()
-
-
-@contextmanager
-def left_alone() -> Iterator[None]:
-    """The collector looks at nothing that is there now: it would walk through the whole report.
-
-    And it comes more seldom.
-    """
-    often = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *often[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*often)
-        gc.unfreeze()
+        with left_alone():
+            yield Workers(maker, pool, workers=crew.workers, kit=crew.hand(maker))
+    except BaseException:
+        crew.end()  # whatever they were given is not worth doing any more
+        raise
 
 
 def batched(tasks: Iterable[JobTask], workers: JobWorkers) -> Iterator[Done]:
