@@ -6,18 +6,21 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from mail_cases import job, night, settings, store
+from mail_cases import job, night, one, seen, settings, store
 from site_cases import contents
 
 from jmreport import pipeline
 from jmreport.progress import SilentProgress
 from jmreport.records import JobRow
-from jmreport.render import addresses, causepages, kept, linkcheck, overviewrows
+from jmreport.render import addresses, causepages, kept, linkcheck, mails, overviewrows
+from jmreport.render.mailviews import Size
 
 #: New and old failures, of which one of each has the same cause; and so few rows that these are
 #: many: in a table, and on a page of a list.
 NEW, OLD = 8, 9
 CAUSES, ROWS = 5, 4
+#: What is said behind the first of them, of which one has an old job too.
+MORE = "11 more causes with 11 jobs, 3 of them new, and 1 more job of those above"
 GERMLINE, ALIGN = addresses.workflow("germline"), addresses.workflow("align")
 LAST, BEFORE, QUIET = (addresses.night(night(ago)) for ago in range(3))
 
@@ -76,7 +79,7 @@ def more(page: str) -> list[tuple[str, str]]:
 def test_the_overview_shows_the_first_causes_and_how_many_more_there_are(site: Path) -> None:
     """New ones first, so that none is behind one that was told of before; all else stays near."""
     page = text(site, "index.html")
-    said = "12 more causes with 12 jobs, 3 of them new"
+    said = MORE
     assert rows(part(page, "Needs attention")) == ["New"] * CAUSES
     assert more(page) == [("causes/index.html", said)]
     assert "8 new failures" in page
@@ -114,7 +117,30 @@ def test_every_cause_is_on_a_page_of_the_list(site: Path) -> None:
     assert {link for link in found if link in causes} == causes
     assert "page-2.html" in found
     assert "16 causes failing now</h1>" in text(site, pages[-1])
+    assert ">16 causes</h1>" in text(site, addresses.night_causes(night(0)))
     assert not (site / addresses.causes_page(5)).exists()
+
+
+def test_a_cause_with_new_and_with_old_jobs_is_one_wherever_causes_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = [[failed(1, ago, name=name) for name in ("align", "call")] for ago in (1, 0)]
+    both = [failed(0, ago, name="align") for ago in (1, 0)]
+    new = failed(0, 0, name="germline")
+    store(tmp_path / "snapshots", [*old[0], both[0]], [*old[1], both[1], new])
+    monkeypatch.setattr(overviewrows, "CAUSES", 2)
+    monkeypatch.setattr(mails, "SIZES", (Size(2, 5, 5),))
+    rendered(tmp_path)
+    site, said = tmp_path / "site", "1 more job of these causes"
+    assert "2 causes failing now</h1>" in text(site, addresses.CAUSES)
+    assert ">2 causes</h1>" in text(site, addresses.night_causes(night(0)))
+    for address in ("index.html", LAST):
+        page = text(site, address)
+        assert rows(part(page, "Needs attention")) == ["New", "Still failing"]
+        assert f">and {said}</a>" in page
+    mail = seen(one(tmp_path))
+    assert said in mail
+    assert "more cause" not in mail
 
 
 def test_a_nights_page_leads_to_pages_of_all_its_causes(site: Path) -> None:
@@ -136,7 +162,7 @@ def test_a_nights_page_leads_to_pages_of_all_its_causes(site: Path) -> None:
     ]
     assert len(set(named)) == len(named) == NEW + OLD
     told, new, still = more(page)
-    assert told == (new[0], "12 more causes with 12 jobs, 3 of them new")
+    assert told == (new[0], MORE)
     assert still[1] == "4 more causes with 4 jobs"
     assert new[1] == "3 more causes with 3 jobs, 3 of them new"
 

@@ -88,17 +88,34 @@ def lasting(group: CauseGroup, now: datetime, zone: tzinfo) -> Iterator[str]:
         yield f"cause first seen {seen.text if seen else ''}"
 
 
-def left_out(rest: Sequence[CauseGroup]) -> str:
+def count(groups: Iterable[CauseGroup]) -> int:
+    """How many causes these are: one with new and with old jobs is one, in two groups."""
+    return len({group.id for group in groups})
+
+
+def left_out(shown: Iterable[CauseGroup], rest: Sequence[CauseGroup]) -> str:
     """What is said of causes that are not shown: "3 more causes with 5 jobs, 2 of them new".
 
-    "" for none.
+    Of a cause that is `shown`, only the jobs that are not: "1 more job of these causes". "" for
+    none.
     """
-    if not rest:
-        return ""
-    jobs = sum(len(group.jobs) for group in rest)
-    new = sum(len(group.new_jobs) for group in rest)
-    said = f"{words.plural(len(rest), 'more cause')} with {words.plural(jobs, 'job')}"
-    return f"{said}, {words.number(new)} of them new" if new else said
+    ids = {group.id for group in shown}
+    others = [group for group in rest if group.id not in ids]
+    same = [group for group in rest if group.id in ids]
+    said = []
+    if others:
+        said.append(f"{words.plural(count(others), 'more cause')} with {_jobs(others, 'job')}")
+    if same:
+        of = "of those above" if others else "of these causes"
+        said.append(_jobs(same, "more job", of))
+    return ", and ".join(said)
+
+
+def _jobs(groups: Sequence[CauseGroup], noun: str, of: str = "") -> str:
+    said = words.plural(sum(len(group.jobs) for group in groups), noun)
+    new = sum(len(group.new_jobs) for group in groups)
+    told = f"{said} {of}".rstrip()
+    return f"{told}, {words.number(new)} of them new" if new else told
 
 
 def not_run(group: CauseGroup) -> str:

@@ -295,7 +295,8 @@ class Telling:
         return known.note if known else ""
 
     def _more_causes(self, report: Report | None, shown: int) -> str:
-        return causewords.left_out(self._groups(report)[shown:])
+        groups = self._groups(report)
+        return causewords.left_out(groups[:shown], groups[shown:])
 
     # --- lists ---
 

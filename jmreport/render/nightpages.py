@@ -193,8 +193,8 @@ def _frozen(
         # Only a ledger that was damaged while it was read has lost it.
         return fresh or remember(summary.run) or lost(summary)
 
-    causes = sum(cause.groups for cause in summary.causes)
-    last = _last_page(causes) if causes > overviewrows.CAUSES else 0
+    groups = sum(cause.groups for cause in summary.causes)
+    last = _last_page(groups) if groups > overviewrows.CAUSES else 0
     for page in range(1, last + 1):
         yield Page(
             address=addresses.night_causes(summary.run, page),
@@ -273,26 +273,26 @@ def causes_view(
     """A page of all causes of a night, counted from 1."""
     here = addresses.night_causes(night.summary.run, page)
     leads = _Lasting(night, zone, around or Around(), known)
-    start, count = (page - 1) * causepages.ROWS, len(night.attention)
+    start, causes = (page - 1) * causepages.ROWS, causewords.count(night.attention)
     shown = night.attention[start : start + causepages.ROWS]
 
     def other(page: int) -> str:
         return addresses.relative(here, addresses.night_causes(night.summary.run, page))
 
     return NightCausesView(
-        title=words.plural(count, "cause") if count else "Causes",
-        none="" if count else _LOST,
+        title=words.plural(causes, "cause") if causes else "Causes",
+        none="" if causes else _LOST,
         when=words.when(night.now, zone),
         parts=tuple(part for part in _causes(shown, leads) if part.groups),
         page=page,
-        pages=pager(page, _last_page(count), other),
+        pages=pager(page, _last_page(len(night.attention)), other),
         night=addresses.relative(here, addresses.night(night.summary.run)),
         calendar=addresses.relative(here, addresses.NIGHTS),
     )
 
 
-def _last_page(causes: int) -> int:
-    return -(-causes // causepages.ROWS)
+def _last_page(groups: int) -> int:
+    return -(-groups // causepages.ROWS)
 
 
 def _named(summary: NightSummary) -> Iterator[int]:

@@ -72,10 +72,10 @@ _HOW = {"new": "newly ", "still failing": "still "}
 
 def more_causes(groups: Sequence[CauseGroup], leads: Leads) -> Link | None:
     """The way to the causes behind the first ones; None where a table shows all."""
-    rest = groups[CAUSES:]
+    shown, rest = groups[:CAUSES], groups[CAUSES:]
     if not rest:
         return None
-    return Link(text=f"and {causewords.left_out(rest)}", href=leads.causes(rest[0]))
+    return Link(text=f"and {causewords.left_out(shown, rest)}", href=leads.causes(rest[0]))
 
 
 def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> AttentionRow:
