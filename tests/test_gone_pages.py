@@ -3,22 +3,26 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
+import mail_cases
 from msgspec.structs import replace
 from site_cases import entries, read, report, runs, write
 
-from jmreport.analysis import contexts, frozen
+from jmreport import pipeline
+from jmreport.analysis import contexts, frozen, measure, summarise
 from jmreport.history import Held
 from jmreport.night import Night
 from jmreport.progress import SilentProgress
-from jmreport.records import Entry, Run
+from jmreport.records import Entry, JobRow, Run
 from jmreport.render import addresses, linkcheck, site
 from jmreport.render.account import Written
 from jmreport.render.hands import Hands
 from jmreport.render.telling import Telling
 from jmreport.report.counts import StatusSplit
 from jmreport.report.nights import NightFlow
-from jmreport.settings import Settings
+from jmreport.settings import ReportSettings, Settings
+from jmreport.snapshots import Store
 
 
 def test_a_workflow_that_no_job_has_any_more_says_so_and_leads_on(tmp_path: Path) -> None:
@@ -40,6 +44,55 @@ def test_a_workflow_that_no_job_has_any_more_says_so_and_leads_on(tmp_path: Path
         assert list(linkcheck.check(tmp_path)) == []
     write(tmp_path, before, over)
     assert "No job of this workflow" not in page.read_text()
+
+
+def test_a_label_keeps_a_place_while_pages_lead_there_that_cannot_be_made_again(
+    tmp_path: Path,
+) -> None:
+    """Those of jobs that nobody knows any more; it goes with them, and without any at once."""
+    over = runs(2)
+    before = entries(40, over)
+    asked = Settings(report=ReportSettings(labels=("sample",)))
+    page = tmp_path / addresses.label("sample")
+    write(tmp_path, before, over, settings=asked)
+    first = page.read_bytes()
+    write(tmp_path, before, over)
+    assert not page.exists()
+    write(tmp_path, before, over, settings=asked)
+    write(tmp_path, before[1:], over)
+    assert "<h1>This label has no page any more</h1>" in page.read_text()
+    assert 'href="index.html">All labels' in page.read_text()
+    assert list(linkcheck.check(tmp_path)) == []
+    assert write(tmp_path, before[1:], over).rewritten == 0
+    write(tmp_path, before, over, settings=asked)
+    assert page.read_bytes() == first
+    write(tmp_path, before[1:], over)
+    write(tmp_path, before[1:], _pruned(over))
+    assert not page.exists()
+    assert list(linkcheck.check(tmp_path)) == []
+
+
+def test_a_label_keeps_it_also_where_few_jobs_are_looked_at(tmp_path: Path) -> None:
+    """A night of many jobs without it, behind jobs of which nothing is known since the last one."""
+    told, store = mail_cases.settings(tmp_path), tmp_path / "snapshots"
+
+    def jobs(ago: int, count: int, **labels: str) -> list[JobRow]:
+        return [mail_cases.job(f"{each}", ago, labels=labels) for each in range(count)]
+
+    def rendered() -> None:
+        pipeline.render(told, progress=SilentProgress(), workers=1)
+
+    mail_cases.store(store, jobs(1, 4, batch="b"), jobs(0, 4, batch="b"))
+    rendered()
+    rmtree(store / "runs" / mail_cases.night(0))
+    rendered()
+    page = tmp_path / "site" / addresses.label("batch")
+    assert "no page any more" not in page.read_text()
+    with Store.open(store, summarise=summarise, measure=measure) as opened:
+        mail_cases.run(opened, jobs(-1, 50), -1, "complete", ())
+    rendered()
+    assert "no page any more" in page.read_text()
+    assert list(linkcheck.check(tmp_path / "site")) == []
 
 
 def _pruned(over: Sequence[Run]) -> tuple[Run, ...]:

@@ -200,6 +200,7 @@ def test_pages_of_causes_go_with_their_night_and_past_the_end_of_the_list(site: 
         "page-2.html",
         "page-3.html",
     ]
+    assert linkcheck.check(site) == ()
     (folder / "aside").rename(folder / "snapshots/runs" / night(0))
     rendered(folder)
     assert contents(site) == whole

@@ -36,6 +36,7 @@ ROBOTS = "robots.txt"
 
 _OTHERS = re.compile(r"[^a-z0-9]+")
 _RUN = r"[0-9]{8}T[0-9]{6}Z(?:-[0-9]+)?"
+_LABEL = re.compile(r"labels/.+-[0-9a-f]{8}\.html")
 _DIFF = re.compile(rf"diffs/({_RUN})-({_RUN})\.html")
 
 
@@ -189,6 +190,17 @@ def runs_of(diff: str) -> tuple[str, str] | None:
 def label(key: str) -> str:
     """The page of a label, by its key."""
     return f"labels/{_stem(key, 'label')}.html"
+
+
+def is_label(address: str) -> bool:
+    """Whether it is the first page of a label, to which others lead.
+
+    >>> is_label(label("page-2")), is_label(LABELS)
+    (True, False)
+    >>> is_label(label("owner").replace(".html", "-page-2.html"))
+    False
+    """
+    return _LABEL.fullmatch(address) is not None
 
 
 def anchor(kind: str, position: int) -> str:

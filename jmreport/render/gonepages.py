@@ -2,7 +2,8 @@
 
 A workflow's or a cause's page is linked from mails and chats, so its address lasts. A cause goes
 when its jobs turn out to have failed of something else, as when a job that could not be read is
-read at last: what the page said would be wrong, and its lists are no longer there.
+read at last: what the page said would be wrong, and its lists are no longer there. A label's page
+is linked from those of jobs: of jobs that nobody knows any more they cannot be made again.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -11,6 +12,13 @@ from msgspec import Struct
 
 from jmreport.render import addresses
 from jmreport.render.page import Page, digest
+
+#: What had a page below a folder, and where all of its kind are listed.
+_KINDS = {
+    "causes": ("cause", addresses.CAUSES),
+    "labels": ("label", addresses.LABELS),
+    "workflows": ("workflow", addresses.WORKFLOWS),
+}
 
 
 class GoneView(Struct, frozen=True, kw_only=True):
@@ -29,11 +37,7 @@ def pages(known: Iterable[str], planned: Collection[str]) -> Iterator[Page]:
 
 
 def _page(address: str) -> Page:
-    cause = address.startswith("causes/")
-    to = addresses.CAUSES if cause else addresses.WORKFLOWS
-    view = GoneView(
-        what="cause" if cause else "workflow",
-        text="All causes" if cause else "All workflows",
-        href=addresses.relative(address, to),
-    )
+    kind = address.partition("/")[0]
+    what, to = _KINDS[kind]
+    view = GoneView(what=what, text=f"All {kind}", href=addresses.relative(address, to))
     return Page(address=address, template="gone.html", content=digest(view), view=lambda _: view)

@@ -8,7 +8,7 @@ other case, and whenever it is in doubt, every job is looked at.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice, takewhile
@@ -267,14 +267,17 @@ class Looking:
             self._ledger.mark_brief(entry.row.id, mark, short)
         return found
 
+    def strangers(self) -> Collection[str]:
+        """Pages of jobs that nobody knows, once all jobs that are looked at were told of."""
+        return self._ledger.jobs_gone() if self.whole else self._strangers
+
     def done(self) -> None:
         """All pages were made: the ledger may be committed."""
         if self.whole:
             self._ledger.end_briefs()
         if self._seen is None:
             return
-        strangers = self._ledger.jobs_gone() if self.whole else self._strangers
-        self._ledger.set_strangers(strangers)
+        self._ledger.set_strangers(self.strangers())
         seen = replace(
             self._seen,
             files=self.unchanged + self._made,

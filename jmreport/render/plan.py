@@ -42,9 +42,10 @@ from jmreport.settings import Settings
 class There(Struct, frozen=True, kw_only=True):
     """What a site has by now, beside the report.
 
-    `nights` are told anew, all others are had by `night`. `lasting` are pages of workflows and
-    causes that stay though nothing tells of them; those of `going` go, since what they tell of was
-    pruned. `has` says whether a page is there, and stays; `ids` are the jobs that have one.
+    `nights` are told anew, all others are had by `night`. `lasting` are pages of workflows,
+    causes and labels that stay though nothing tells of them; those of `going` go, since what they
+    tell of was pruned. `has` says whether a page is there, and stays; `ids` are the jobs that have
+    one.
     """
 
     nights: Mapping[str, Night]

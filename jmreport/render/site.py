@@ -11,7 +11,8 @@
 
 Killed at any moment, every file is whole and no page that can be reached links to one that isn't
 there; the next run completes. Pages of jobs, workflows, causes and differences stay, also when
-nothing plans them any more: they go only once the runs that told of them were pruned.
+nothing plans them any more: they go only once the runs that told of them were pruned. A label's
+page stays as long as a page of a job that nobody knows any more, which may lead to it, does.
 """
 
 import time
@@ -281,6 +282,14 @@ class _Site:
         jobs = self.ledger.jobs_gone() if self.looking.whole else frozenset[str]()
         self.going = jobs.union(lasting, nights.values(), diffs)
 
+    def _labels_gone(self) -> frozenset[str]:
+        """Pages of labels that have none any more, where pages may lead there that cannot be made
+        again: of jobs that nobody knows."""
+        pages = {page for page, _ in self.ledger.sizes_of("labels/") if addresses.is_label(page)}
+        pages -= {addresses.label(label.key) for label in self.report.labels}
+        lead = bool(pages) and any(page not in self.going for page in self.looking.strangers())
+        return frozenset(pages if lead else ())
+
     def _is_there(self, address: str) -> bool:
         return address not in self.going and self.files.size(address) is not None
 
@@ -307,7 +316,7 @@ class _Site:
                 nights=self.nights,
                 night=partial(kept.night, self.ledger),
                 differences=kept.differences(self.ledger),
-                lasting=frozenset(self.ledger.lasting("workflows/", "causes/")),
+                lasting=self._labels_gone().union(self.ledger.lasting("workflows/", "causes/")),
                 going=self.going,
                 has=self._is_there,
                 ids=self.ledger.ids(self.going),
