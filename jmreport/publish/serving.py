@@ -41,6 +41,8 @@ def cache_of(address: str, *, newest: str, public: bool) -> str:
     'private, max-age=31536000, immutable'
     >>> cache_of("nights/20261122T021400Z/report.json", newest="", public=False)
     'private, no-cache'
+    >>> cache_of("nights/20261122T021400Z/causes.html", newest="", public=False)
+    'private, no-cache'
     >>> cache_of("index.html", newest="", public=True)
     'public, no-cache'
     """
