@@ -225,7 +225,8 @@ def _room(few: Sequence[WorkflowReport], cut: Sequence[WorkflowReport], lacking:
     wrong = "fails, is missing, stuck or unknown"
     needing = sum(any(_worst_first(flow, lacking)[:3]) for flow in cut)
     if not needing:
-        return f"{said}: those of which something {wrong}, and then those that ended last."
+        timed = "a job of known duration ended last"
+        return f"{said}: those of which something {wrong}, and then those of which {timed}."
     new, _ = _needing(cut)
     newly = f" ({words.number(new)} with new failures)" if new else ""
     return f"{said}, the worst first: of {words.number(needing)} more{newly} something {wrong} too."
