@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from jmreport.at_hand import AtHand
 from jmreport.records import Entry, run_order
 
 #: dsub's own name of a submission: the job's name, cut, the user, and when it was submitted.
@@ -31,8 +32,9 @@ LABELS = ("job-id", "task-id", "attempt")
 _LONGEST = 400
 #: The sign that follows the one between an id's parts: ids that begin alike lie before it.
 _BEHIND = ","
-#: Attempts that are kept for those of their tasks that are told next.
-_KEPT = 10_000
+#: Attempts that are kept for those of their tasks that are told next, 24 bytes each beside the runs
+#: that saw them first; and how many of them a task itself weighs as much as.
+_KEPT, _TASK = 100_000, 20
 
 
 class Place(NamedTuple):
@@ -108,13 +110,12 @@ def reported_by(usable: Iterable[str]) -> Reported:
 class Following:
     """Tells, of one state of what is known, which failed attempts another one followed.
 
-    The attempts of a task are read once for all of them that are told one after the other: each of
-    a thousand would else read the thousand.
+    The attempts of a task are read once for all of them, told one after the other or in turns with
+    those of other tasks: each of a thousand would else read the thousand.
     """
 
     def __init__(self) -> None:
-        self._tasks: dict[tuple[str, str], _Tried] = {}
-        self._kept = 0
+        self._tasks = AtHand[tuple[str, str], _Tried](_KEPT)
 
     def told(
         self, entries: Iterable[Entry], between: Between, reported: Reported
@@ -137,17 +138,15 @@ class Following:
 
     def forget(self) -> None:
         """What is known is another from here on."""
-        self._tasks.clear()
-        self._kept = 0
+        self._tasks.forget()
 
     def _tried(self, where: Place, between: Between) -> "_Tried":
         task = where.submission, where.task
         found = self._tasks.get(task)
         if found is None:
-            if self._kept > _KEPT:
-                self.forget()
-            found = self._tasks[task] = _tried(between(*ids_of_task(where)))
-            self._kept += len(found.numbers)
+            found = _tried(between(*ids_of_task(where)))
+            if len(found.numbers) > 1:  # else nobody asks again
+                self._tasks.keep(task, found, _TASK + len(found.numbers))
         return found
 
 

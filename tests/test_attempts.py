@@ -18,7 +18,7 @@ from snapshot_cases import summarise as in_rows
 from test_habits import Built, built
 
 from jmreport import attempts
-from jmreport.analysis import analyse, contexts, summarise
+from jmreport.analysis import analyse, contexts, submissions, summarise
 from jmreport.history import Held
 from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent, run_id
 from jmreport.report import Report
@@ -299,6 +299,44 @@ def test_a_task_is_looked_at_once_for_the_pages_of_all_its_attempts() -> None:
     named = [len(one.attempts.named) for one in contexts(history, runs(2))]
     assert named == [50] * 200
     assert (before, history.asked - before, history.found) == (1, 1, 50)
+
+
+@pytest.mark.parametrize(("room", "most"), [(600, 20), (300, 150)])
+def test_tasks_whose_attempts_come_in_turns_are_looked_at_seldom(
+    monkeypatch: pytest.MonkeyPatch, room: int, most: int
+) -> None:
+    """Once where there is room for all, and for half of them not for each attempt."""
+    monkeypatch.setattr(attempts, "_KEPT", room)
+    monkeypatch.setattr(submissions, "_KEPT", room // 2)
+    tried = [f"{ONE}+{task}+{number}" for number in range(1, 11) for task in range(1, 21)]
+    jobs = [failed(name, 1) for name in tried]
+    told, asked = attempts.Following(), []
+
+    def between(since: str, before: str) -> list[tuple[str, str]]:
+        asked.append(since)
+        return [(name, run(1).id) for name in tried if since <= name < before]
+
+    reported = attempts.reported_by([run(1).id])
+    followed = [one.row.retried_by for one in told.told(jobs, between, reported)]
+    assert followed == [*tried[20:], *[""] * 20]
+    history = Asked(jobs)
+    before = history.asked
+    beside = submissions.Submissions(history)
+    assert {len(beside.attempts(one.row).named) for one in jobs} == {10}
+    counted = len(asked), history.asked - before
+    assert 20 <= min(counted) <= max(counted) <= most, counted
+
+
+def test_tasks_of_one_attempt_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submissions, "_KEPT", 2)
+    once = [failed(f"{ONE}+{number}+1", 1) for number in range(2, 9)]
+    twice = [failed(f"{ONE}+1+{number}", 1) for number in (1, 2)]
+    history = Asked([*once, *twice])
+    beside, before = submissions.Submissions(history), history.asked
+    assert [len(beside.attempts(one.row).named) for one in (twice[0], *once, twice[1])] == [
+        2, *[0] * 7, 2
+    ]  # fmt: skip
+    assert history.asked - before == 8
 
 
 def test_an_array_is_counted_by_the_last_attempt_of_each_task_and_failed_ones_come_first() -> None:

@@ -36,6 +36,7 @@ PARTS = {
     "credentials": {"credentials", "identities"},
     "nouns": {
         "__init__",
+        "at_hand",
         "attempts",
         "callcache",
         "calltimes",

@@ -4,34 +4,34 @@
     +scatter…+30+          of one submission, of one task    what its page says of them
 
 An array of some thousand tasks has as many pages that say the same of it, so it is looked at once
-for those that are made one after the other, and of its tasks a few are kept; so are a task's last
-attempts.
+for all of them, made one after the other or in turns with others, and of its tasks a few are kept;
+so are a task's last attempts.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from heapq import nsmallest
 from itertools import groupby, islice
-from typing import TypeVar
 
 from msgspec.structs import replace
 
 from jmreport import attempts
+from jmreport.at_hand import AtHand
 from jmreport.attempts import Place
 from jmreport.models import TERMINAL_STATUSES
 from jmreport.records import Entry, JobRow
 from jmreport.remembered import Growing
 from jmreport.report.jobs import Array, Attempt, Attempts, Sibling
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 #: Tasks of an array that a page shows, and attempts of a task.
 MOST_TASKS, MOST_ATTEMPTS = 20, 50
 #: Characters of a failure.
 _MESSAGE = 200
-#: Arrays, and tasks, that are kept for the next job, and jobs that are read together.
-_KEPT, _AT_ONCE = 64, 500
+#: Tasks of arrays, and attempts of tasks, that are kept for the next jobs; and how many of them
+#: an array, or a task, itself weighs as much as.
+_KEPT, _ITSELF = 20_000, 5
+#: Jobs that are read together.
+_AT_ONCE = 500
 #: The rank of a task of which nothing has to be said.
 _SOUND = 2
 
@@ -41,8 +41,8 @@ class Submissions:
 
     def __init__(self, history: Growing) -> None:
         self._history = history
-        self._arrays: OrderedDict[str, Array] = OrderedDict()
-        self._attempts: OrderedDict[tuple[str, str], Attempts] = OrderedDict()
+        self._arrays = AtHand[str, Array](_KEPT)
+        self._attempts = AtHand[tuple[str, str], Attempts](_KEPT)
 
     def attempts(self, row: JobRow) -> Attempts:
         """The last attempts of a job's task, and itself; none where it is the only one known."""
@@ -50,7 +50,11 @@ class Submissions:
         if where is None or not where.attempt:
             return Attempts()
         task = where.submission, where.task
-        known = _kept(self._attempts, task, lambda: self._tried(where))
+        known = self._attempts.get(task)
+        if known is None:
+            known = self._tried(where)
+            if known.named:  # else nobody asks again
+                self._attempts.keep(task, known, _ITSELF + len(known.named))
         if not known.named or where.attempt >= known.named[0].number:
             return known
         own = Attempt(id=row.id, number=where.attempt, status=row.status)
@@ -61,7 +65,11 @@ class Submissions:
         where = attempts.place(row.id)
         if where is None or not where.task:
             return None
-        return _kept(self._arrays, where.submission, lambda: self._read(where.submission))
+        known = self._arrays.get(where.submission)
+        if known is None:
+            known = self._read(where.submission)
+            self._arrays.keep(where.submission, known, _ITSELF + len(known.shown))
+        return known
 
     def _tried(self, where: Place) -> Attempts:
         """The last attempts of a task: of a thousand the others are not read."""
@@ -117,17 +125,6 @@ def beside(entry: Entry) -> str | None:
     """The submission whose other jobs' pages tell of this one; None where none do."""
     where = attempts.place(entry.row.id)
     return where.submission if where and (where.task or where.attempt) else None
-
-
-def _kept(known: OrderedDict[K, V], key: K, read: Callable[[], V]) -> V:
-    """What is kept of a key; read where it is not there any more."""
-    found = known.get(key)
-    if found is None:
-        found = known[key] = read()
-        if len(known) > _KEPT:
-            known.popitem(last=False)
-    known.move_to_end(key)
-    return found
 
 
 def _rank(task: Sibling) -> tuple[int, int, str]:
