@@ -20,9 +20,9 @@ from jmreport.cli import main
 from jmreport.gaps import Gap
 from jmreport.history import Held
 from jmreport.records import Entry, Filters, Operation, Run
-from jmreport.render import addresses
-from jmreport.render.joblists import Jobs, Lists
-from jmreport.render.labelpages import MOST_STATUSES, VALUES, FrameView, pages
+from jmreport.render import addresses, joblists, labelpages, workflowpages
+from jmreport.render.joblists import MOST_STATUSES, Jobs, Lists
+from jmreport.render.labelpages import VALUES, FrameView, pages
 from jmreport.render.words import zone
 from jmreport.report import Report
 from jmreport.report.counts import StatusSplit
@@ -272,6 +272,26 @@ def test_a_few_statuses_that_nobody_knows_stand_each_for_itself() -> None:
     frame = week_of(of_statuses([*few, "Failed"]))
     assert len(frame.table.statuses) == MOST_STATUSES
     assert all(each.text == "1" and each.href for each in frame.table.rows[0].counts)
+
+
+def test_lists_and_bars_count_many_statuses_that_nobody_knows_together() -> None:
+    many = {"Failed": 2, **{f"Word{number}": 1 for number in range(MOST_STATUSES)}}
+    assert labelpages.split_words(many) == "2 failed, 12 unknown"
+    assert len(labelpages.bar(StatusSplit(counts=many))) == 2
+    told_of = of_statuses(["Failed", *many])
+    jobs = [replace(job, row=replace(job.row, name="align")) for job in told_of]
+    report = analyse(Held(jobs), OVER, {}, settings=ReportSettings())
+    lists = Lists(Jobs(report, zone=zone("UTC"), pages=set()))
+    told = [*joblists._statuses([job.row.id for job in jobs], lists.jobs, lists)]
+    assert [(one.status.text, one.jobs, bool(one.href)) for one in told] == [
+        ("Failed", 2, True),
+        ("Unknown", 12, True),
+    ]
+    assert sum(page.address.startswith("jobs/") for page in lists.pages()) == 2
+    (flow,) = report.workflows
+    window = workflowpages._window(report)[flow.name]
+    counts = [*workflowpages._counts(flow, window, lists, addresses.WORKFLOWS)]
+    assert [(one.text, bool(one.href)) for one in counts] == [("2", True), ("12", False)]
 
 
 def week_of(jobs: Sequence[Entry]) -> FrameView:

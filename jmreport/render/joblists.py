@@ -10,7 +10,8 @@ never end in a dash and eight hexadecimal digits, as the names of jobs' pages al
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -45,6 +46,9 @@ __all__ = [
     "pager",
     "rows_script",
 ]
+
+#: Statuses beside each other; of more, those that nobody knows are counted together.
+MOST_STATUSES = 12
 
 
 class Lists:
@@ -244,6 +248,12 @@ def _statuses(ids: Sequence[str], jobs: Jobs, lists: Lists) -> Iterator[StatusLi
     by_status: dict[str, list[str]] = {}
     for job in ids:
         by_status.setdefault(jobs.entries[job].row.counts_as, []).append(job)
+    said = by_status
+    if len(said) > MOST_STATUSES:
+        by_status = {status: jobs for status, jobs in said.items() if not unknown(status)}
+        by_status["Unknown"] = [
+            job for status in sorted(said) if unknown(status) for job in said[status]
+        ]
     for status in sorted(by_status, key=status_order):
         word = words.status(status)
         name = (
@@ -261,10 +271,31 @@ def _statuses(ids: Sequence[str], jobs: Jobs, lists: Lists) -> Iterator[StatusLi
                     f"{status_adjective(word)} jobs",
                     by_status[status],
                     back=("Jobs", addresses.JOBS),
-                    filtered=filter_state(status=status),
+                    # No word stands for several.
+                    filtered=filter_state(status=status)
+                    if by_status[status] == said.get(status)
+                    else "",
                 ),
             ),
         )
+
+
+def unknown(status: str) -> bool:
+    """Whether nobody but the server knows a status."""
+    return words.status(status).key == "unknown"
+
+
+def together(counts: Mapping[str, int]) -> dict[str, int]:
+    """The same jobs, those of unknown statuses under one word."""
+    found = Counter[str]()
+    for status, count in counts.items():
+        found["Unknown" if unknown(status) else status] += count
+    return dict(sorted(found.items()))
+
+
+def few(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Jobs by status, those of unknown ones together where they have too many words."""
+    return together(counts) if sum(map(bool, counts.values())) > MOST_STATUSES else counts
 
 
 _ORDER = (

@@ -1,7 +1,6 @@
 """The pages of labels: each label's values by status, in each of the six time frames."""
 
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from itertools import accumulate
@@ -12,7 +11,17 @@ from msgspec import Struct
 
 from jmreport.records import Filters
 from jmreport.render import addresses, filtered, promises, sparklines, words
-from jmreport.render.joblists import Lists, PageLink, pager, status_adjective, status_order
+from jmreport.render.joblists import (
+    MOST_STATUSES,
+    Lists,
+    PageLink,
+    few,
+    pager,
+    status_adjective,
+    status_order,
+    together,
+    unknown,
+)
 from jmreport.render.labellists import Everywhere, Links, ValueLinks
 from jmreport.render.leads import ToLists
 from jmreport.render.page import Page, digest
@@ -22,8 +31,6 @@ from jmreport.report.labels import FrameReport, LabelReport, LabelValue, ShownLa
 
 #: Values on a page; a label of samples can have as many values as there are jobs.
 VALUES = 100
-#: Statuses beside each other in a table; of more, those that nobody knows are counted together.
-MOST_STATUSES = 12
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -144,6 +151,7 @@ def split_words(counts: Mapping[str, int]) -> str:
     >>> split_words({"Failed": 1, "Succeeded": 12})
     '12 succeeded, 1 failed'
     """
+    counts = few(counts)
     present = sorted((status for status in counts if counts[status]), key=status_order)
     return ", ".join(
         f"{words.number(counts[status])} {status_adjective(words.status(status))}"
@@ -153,10 +161,11 @@ def split_words(counts: Mapping[str, int]) -> str:
 
 def bar(split: StatusSplit) -> tuple[sparklines.Segment, ...]:
     """A split bar's parts, each named by its status' key."""
-    order = sorted(split.counts, key=status_order)
+    counts = few(split.counts)
+    order = sorted(counts, key=status_order)
     return tuple(
         sparklines.Segment(status=words.status(part.status).key, x=part.x, width=part.width)
-        for part in sparklines.segments(split.counts, order)
+        for part in sparklines.segments(counts, order)
     )
 
 
@@ -482,10 +491,12 @@ class _Together:
 
     def __init__(self, value: LabelValue, links: ValueLinks) -> None:
         self._links = links
-        self._unknown = [word for word, count in value.split.counts.items() if count and _odd(word)]
+        self._unknown = [
+            word for word, count in value.split.counts.items() if count and unknown(word)
+        ]
 
     def to(self, status: str) -> str:
-        if not status or not _odd(status):
+        if not status or not unknown(status):
             return self._links.to(status)
         return self._links.to(self._unknown[0]) if len(self._unknown) == 1 else ""
 
@@ -500,16 +511,7 @@ def _told_together(value: LabelValue, links: ValueLinks) -> tuple[LabelValue, Va
 
 
 def _together(split: StatusSplit) -> StatusSplit:
-    """The same jobs, those of unknown statuses under one word."""
-    counts = Counter[str]()
-    for status, count in split.counts.items():
-        counts["Unknown" if _odd(status) else status] += count
-    return StatusSplit(counts=dict(sorted(counts.items())))
-
-
-def _odd(status: str) -> bool:
-    """Whether nobody but the server knows a status."""
-    return words.status(status).key == "unknown"
+    return StatusSplit(counts=together(split.counts))
 
 
 def _row(

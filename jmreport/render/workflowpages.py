@@ -31,6 +31,7 @@ from jmreport.render.joblists import (
     Jobs,
     Lines,
     Lists,
+    few,
     list_name,
     status_adjective,
     status_order,
@@ -506,13 +507,17 @@ def _draws_durations(flow: WorkflowReport) -> bool:
 def _counts(
     flow: WorkflowReport, by_status: Window, lists: Lists, at: str
 ) -> Iterator[labelpages.Count]:
-    for status in sorted(flow.split.counts, key=status_order):
-        count = flow.split.counts[status]
+    counts = few(flow.split.counts)
+    for status in sorted(counts, key=status_order):
+        count = counts[status]
         if count:
             yield labelpages.Count(
                 label=words.status(status).text,
                 text=words.number(count),
-                href=_link(flow, by_status, status, lists, at),
+                # Several words have no list of their own.
+                href=_link(flow, by_status, status, lists, at)
+                if flow.split.counts.get(status) == count
+                else "",
             )
 
 
