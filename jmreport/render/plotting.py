@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jmreport.render.charts import DARK, INK, Days
-from jmreport.render.scales import WIDTHS, count, median, some, step
+from jmreport.render.scales import WIDTHS, count, median, named, step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,8 @@ _DOTS = 190
 
 #: Points between axes and what is written beside them.
 _APART = 3.5
+#: What the library calls the part of a name that stands at its place.
+_SIDES = {"start": "left", "middle": "center", "end": "right"}
 
 
 def load() -> None:
@@ -177,15 +179,9 @@ def _unreported(above: "Axes", below: "Axes", place: int) -> None:
 
 
 def _name_days(axes: "Axes", days: Sequence[str], most: int) -> None:
-    """Names under some of the days; the outermost ones keep inside the drawing."""
-    places = some(range(len(days)), most)
-    sides = ["center"] * len(places)
-    if len(places) > 1:
-        sides[-1] = "right"
-        if places[0] == 0:
-            sides[0] = "left"
-    for place, side in zip(places, sides, strict=True):
-        _below(axes, place, days[place], side)
+    """Names under some of the days."""
+    for place, side in named(len(days), most):
+        _below(axes, place, days[place], _SIDES[side])
 
 
 def _stack(

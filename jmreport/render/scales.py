@@ -1,9 +1,12 @@
 """How numbers are laid out on the axes of charts, whoever draws them."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from jmreport.render.charts import Width
 
+#: Which part of a name stands at its place.
+Side = Literal["start", "middle", "end"]
 #: Points. The narrow drawing is for phones, where the wide one's text shrinks; that of mails is
 #: for both.
 WIDTHS: dict[Width, float] = {"wide": 835.2, "narrow": 374.4, "mail": 417.6}
@@ -41,6 +44,23 @@ def some(places: Sequence[int], most: int) -> list[int]:
         return []
     every = max(1, -(-(len(places) - 1) // (most - 1)))
     return sorted(places[::-1][::every])
+
+
+def named(places: int, most: int) -> list[tuple[int, Side]]:
+    """Some of so many places, and which part of its name stands at each.
+
+    The outermost names keep inside the drawing.
+
+    >>> named(7, 3)
+    [(0, 'start'), (3, 'middle'), (6, 'end')]
+    """
+    found = some(range(places), most)
+    sides: list[Side] = ["middle"] * len(found)
+    if len(found) > 1:
+        sides[-1] = "end"
+        if found[0] == 0:
+            sides[0] = "start"
+    return [*zip(found, sides, strict=True)]
 
 
 def unit(seconds: float) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from math import sqrt
 
 from jmreport.render.bands import outside
 from jmreport.render.charts import INK, Bar, Chart, Days, Durations, Flow, Rates, key
-from jmreport.render.scales import WIDTHS, count, median, some, step, unit
+from jmreport.render.scales import WIDTHS, count, median, named, step, unit
 
 #: Colours as a page understands them.
 _TOKENS = {name: f"var(--{name}, {colour})" for name, colour in INK.items()}
@@ -123,14 +123,8 @@ def _name_colours(axes: "_Axes", kinds: Sequence[str]) -> None:
 
 
 def _name_days(axes: "_Axes", days: Sequence[str], most: int) -> None:
-    """Names under some of the days; the outermost ones keep inside the drawing."""
-    places = some(range(len(days)), most)
-    sides = ["middle"] * len(places)
-    if len(places) > 1:
-        sides[-1] = "end"
-        if places[0] == 0:
-            sides[0] = "start"
-    for place, side in zip(places, sides, strict=True):
+    """Names under some of the days."""
+    for place, side in named(len(days), most):
         axes.below(days[place], place, side)
 
 
