@@ -196,6 +196,20 @@ def test_a_part_on_cloud_run_that_is_told_to_stop_tells_jmreport(
     assert told.read_text().split() == ["begun", "stopped"]
 
 
+def test_a_part_on_cloud_run_that_is_told_to_stop_before_it_began_stops(
+    tmp_path: Path, root: Path
+) -> None:
+    """Nothing is begun that nobody would stop."""
+    (tmp_path / "bin").mkdir()
+    for name, text in {"date": "kill -TERM $PPID", "jmreport": "echo begun >told"}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    task = {"CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "2"}
+    part = run(tmp_path, root / "examples/cloud-run/part", NIGHT="", **task)
+    assert part.returncode == 128 + 15
+    assert not (tmp_path / "told").exists()
+
+
 #: Of the night before, and of one that was begun in the same minute.
 OTHERS = "20261122T021400Z  complete\n20261123T021459Z  complete"
 
