@@ -69,7 +69,7 @@ class Report(Struct, frozen=True, kw_only=True):
     running: tuple[str, ...] = ()
     #: Ids of jobs that run for long and of which no baseline says whether they are stuck.
     unjudged: tuple[str, ...] = ()
-    #: (job id, workflow) of the newest job of each key that is fixed.
+    #: Id of the newest job of each key that is fixed.
     fixed: tuple[str, ...] = ()
     #: Id of the newest job of each key that ran on 5 of the last 7 nights and not tonight.
     missing: tuple[str, ...] = ()
