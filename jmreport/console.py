@@ -29,7 +29,7 @@ from jmreport.progress import Progress, SilentProgress, Step
 LogFormat = Literal["text", "json"]
 
 #: Whose log records `-v` shows. Not httpcore's: they hold headers, and so tokens.
-LOGGERS = ("jmreport", "stamina")
+LOGGER = "jmreport"
 
 
 #: Kinds of characters that move a cursor, ring a bell, turn the reading direction or end a line.
@@ -166,16 +166,15 @@ class Console:
         """While it lasts, the program's log goes where notes go; how much of it, -v says."""
         handler = _ToConsole(self)
         level = {1: logging.INFO, 2: logging.DEBUG}.get(min(self.verbosity, 2), logging.WARNING)
-        before = [(name, logging.getLogger(name).level) for name in LOGGERS]
-        for name in LOGGERS:
-            logging.getLogger(name).addHandler(handler)
-            logging.getLogger(name).setLevel(level)
+        logger = logging.getLogger(LOGGER)
+        before = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(level)
         try:
             yield
         finally:
-            for name, old in before:
-                logging.getLogger(name).removeHandler(handler)
-                logging.getLogger(name).setLevel(old)
+            logger.removeHandler(handler)
+            logger.setLevel(before)
 
     def _hidden(self, text: str) -> str:
         if self.hide is None:

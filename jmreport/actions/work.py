@@ -22,6 +22,7 @@ from jmreport.actions.audit import Audit
 from jmreport.actions.forms import Forms, Person, Rate
 from jmreport.client import Client
 from jmreport.deeds import (
+    ACTIONS,
     Action,
     Ask,
     Deed,
@@ -192,7 +193,7 @@ class Work:
         self, person: Person, *, status: str, name: str, label: str, all_: bool = False
     ) -> Pick:
         """The jobs of the last snapshot that fit, to choose from."""
-        may = frozenset(each for each in _ACTIONS if self.allowed.ever(person.who, each))
+        may = frozenset(each for each in ACTIONS if self.allowed.ever(person.who, each))
         key, _, value = label.partition("=")
         fitting = [
             state
@@ -535,7 +536,6 @@ class Work:
 
 
 _CHOOSE = "/actions/jobs"
-_ACTIONS: tuple[Action, ...] = ("abort", "labels")
 
 
 def _one(text: str) -> dict[str, str]:

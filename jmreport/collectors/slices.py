@@ -34,11 +34,10 @@ Walk = Callable[[QueryJobsRequest], Generator[dict[str, Any], None, End]]
 class Slicer:
     """Reads past a jam. After `rows()`: `stuck`, the questions that stayed jammed, and `slices`."""
 
-    def __init__(self, walk: Walk, *, refused: set[str], most: int = MOST_SLICES) -> None:
+    def __init__(self, walk: Walk, *, refused: set[str]) -> None:
         self._walk = walk
         #: Filters that the server refuses, kept by the caller while it walks.
         self._refused = refused
-        self._most = most
         self.slices = 0
         #: Question -> where it jammed: the second of the last row that came.
         self.stuck: list[tuple[QueryJobsRequest, str]] = []
@@ -62,7 +61,7 @@ class Slicer:
 
     def _slice(self, request: QueryJobsRequest) -> Generator[dict[str, Any], None, End | None]:
         """A walk, if there is one left; its rows' names and times are kept in mind."""
-        if self.slices >= self._most:
+        if self.slices >= MOST_SLICES:
             return None
         self.slices += 1
         walk = self._walk(request)
@@ -102,7 +101,7 @@ class Slicer:
             return
         if self._refused & {"start", "end"}:
             return
-        most = min(self._most, self.slices + MOST_WINDOWS)
+        most = min(MOST_SLICES, self.slices + MOST_WINDOWS)
         early = yield from self._slice(replace(request, end=utc_text(jam)))
         low = jam if early is not None and early.how != "jammed" else self._span[0]
         boxes = deque([Box(low, self._span[1], low, self._span[1])])

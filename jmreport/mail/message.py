@@ -11,7 +11,6 @@ header: only counts, dates and what the settings say.
 """
 
 import hashlib
-import re
 import unicodedata
 from datetime import datetime
 from email.headerregistry import Address
@@ -21,6 +20,7 @@ from email.policy import SMTP
 from msgspec import Struct
 
 from jmreport.letters import Letter
+from jmreport.mail.spool import slug
 from jmreport.mailboxes import Mailbox
 
 #: Encoded words fold at spaces only where there are some; no subject needs to be longer.
@@ -63,7 +63,8 @@ class Envelope(Struct, frozen=True, kw_only=True):
 
     @property
     def list_id(self) -> str:
-        return f"<{_slug(self.team)}{self._digest}.jmreport.{self.sender.domain}>"
+        team = slug(self.team)
+        return f"<{team}{'-' if team else ''}{self._digest}.jmreport.{self.sender.domain}>"
 
 
 def message(letter: Letter, envelope: Envelope, *, now: datetime) -> bytes:
@@ -140,9 +141,3 @@ def _line(text: str) -> str:
 def _whole(text: str) -> str:
     """Text that can be encoded."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _slug(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
-    return f"{slug}-" if slug else ""

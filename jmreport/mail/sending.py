@@ -69,23 +69,21 @@ def deliver(
     *,
     patience: float,
     told: Callable[[str], None],
-    wait: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Delivered:
     """Send what waits; try again what may pass, for `patience` seconds. Keeps every step."""
-    until, pause = clock() + patience, FIRST_PAUSE
+    until, pause = time.monotonic() + patience, FIRST_PAUSE
     left = {parcel.name: parcel for parcel in parcels}
     while any(parcel.waits for parcel in left.values()):
         trouble = _round(spool, server, left)
         if not any(parcel.waits for parcel in left.values()):
             break
         why = trouble.message if trouble else "it asks to be tried later"
-        if (trouble and not trouble.passing) or clock() + pause > until:
+        if (trouble and not trouble.passing) or time.monotonic() + pause > until:
             return Delivered(
                 parcels=tuple(left.values()), trouble=trouble.message if trouble else ""
             )
         told(f"{server.at}: {why}; tried again in {pause:.0f} s")
-        wait(pause)
+        time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
     return Delivered(parcels=tuple(left.values()))
 

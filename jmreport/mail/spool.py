@@ -103,10 +103,18 @@ def name_of(night: str, team: str) -> str:
     >>> name_of("20261123T021400Z", "../Ärzte")
     '20261123T021400Z-arzte-47fd4487'
     """
-    plain = unicodedata.normalize("NFKD", team[:400]).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "team"
     digest = blake2b(team.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return f"{night}-{slug}-{digest}"
+    return f"{night}-{slug(team) or 'team'}-{digest}"
+
+
+def slug(team: str) -> str:
+    """A team's name in letters, digits and dashes, for headers and files; "" where none is left.
+
+    >>> slug("../Ärzte der Nacht"), slug("夜")
+    ('arzte-der-nacht', '')
+    """
+    plain = unicodedata.normalize("NFKD", team[:400]).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
 
 
 class Spool:

@@ -384,7 +384,7 @@ class Theme:
             title=self._title,
             top=Markup(self._environment.get_template("top.html").render(top=top)),  # noqa: S704 (escaped there)
             css=href(self._names["site.css"]),
-            js=href(self._names["tables.js"]) if "tables.js" in self._names else "",
+            js=href(self._names["tables.js"]),
             ids=href(self._names["ids.js"]),
             keys=href(self._names["keys.js"]),
             late=href(self._names["late.js"]),

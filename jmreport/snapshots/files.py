@@ -113,10 +113,10 @@ def overwrite(path: Path, body: bytes) -> None:
         raise failed(path, error) from error
 
 
-def write_first(path: Path, body: bytes, *, mode: int = 0o644) -> None:
-    """Write a whole file unless somebody else has done so. Raises JmreportError."""
+def write_first(path: Path, body: bytes) -> None:
+    """Write a whole file for its owner's eyes, unless somebody else has. Raises JmreportError."""
     whole = temporary(path)
-    write(whole, body, mode=mode)
+    write(whole, body, mode=0o600)
     try:
         path.hardlink_to(whole)
         sync_directory(path.parent)

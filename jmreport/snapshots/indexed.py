@@ -33,6 +33,8 @@ _ENTRY = (
     "SELECT run, shard, line, digest, row_digest, row, first_run, last_run, told_run, "
     "ended_run FROM entries CROSS JOIN seen USING (number) "
 )
+#: The same, in the order in which jobs were seen: of few among all of them.
+_SEEN = _ENTRY.replace("entries CROSS JOIN seen", "seen CROSS JOIN entries")
 _decode_row = msgspec.msgpack.Decoder(JobRow).decode
 _decode_parts = msgspec.msgpack.Decoder(frozenset[str]).decode
 
@@ -217,20 +219,16 @@ class Index:
                 "WHERE submitted >= ? AND last_run <> ? ORDER BY submitted DESC, entries.id",
                 (since.timestamp(), number),
             )
-        return self._read_seen("WHERE last_run <> ? ORDER BY entries.id", (number,))
+        which = "WHERE last_run <> ? ORDER BY entries.id"
+        return self._read(which, (number,), entries=_SEEN)
 
-    def _read(self, which: str, values: Sequence[object] = ()) -> Iterator[Entry]:
-        yield from self._told(self.connection.execute(_ENTRY + which, values))
-
-    def _read_seen(self, which: str, values: tuple[object, ...]) -> Iterator[Entry]:
-        """The same, in the order in which jobs were seen: of few among all of them."""
-        query = _ENTRY.replace("entries CROSS JOIN seen", "seen CROSS JOIN entries")
-        yield from self._told(self.connection.execute(query + which, values))
-
-    def _told(self, cursor: sqlite3.Cursor) -> Iterator[Entry]:
+    def _read(
+        self, which: str, values: Sequence[object] = (), *, entries: str = _ENTRY
+    ) -> Iterator[Entry]:
+        cursor = self.connection.execute(entries + which, values)
         while rows := cursor.fetchmany(_ROWS):
-            entries = [*map(self._entry, rows)]
-            yield from self._following.told(entries, self._first_seen, self._reporting)
+            some = [*map(self._entry, rows)]
+            yield from self._following.told(some, self._first_seen, self._reporting)
 
     def _first_seen(self, since: str, before: str) -> list[tuple[str, str]]:
         """(id, the run that saw it first) of the jobs whose ids lie in between."""

@@ -515,7 +515,7 @@ class Store:
         """
         path = self.root / SALT
         if not path.exists():
-            files.write_first(path, secrets.token_hex(32).encode() + b"\n", mode=0o600)
+            files.write_first(path, secrets.token_hex(32).encode() + b"\n")
         return files.read(path)
 
     def has_salt(self) -> bool:
@@ -524,7 +524,7 @@ class Store:
 
     def adopt_salt(self, salt: bytes) -> None:
         """Hash as another store does. Raises SnapshotError where this one has a key of its own."""
-        files.write_first(self.root / SALT, salt, mode=0o600)
+        files.write_first(self.root / SALT, salt)
         if files.read(self.root / SALT) != salt:
             raise SnapshotError(
                 f"{self.root} hashes with another key than the snapshots that it belongs to",
