@@ -14,6 +14,7 @@ from jmreport.deeds import STOPPED, Deed, JobState, Wish, label_mistake
 from jmreport.errors import Exit, StoppedError, UsageError
 from jmreport.flags import API_URL, SERVING, SNAPSHOTS
 from jmreport.options import Given, command, server_of
+from jmreport.sizes import counted
 from jmreport.snapshots_commands import table
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _asked(what: str, given: Given, states: Sequence[JobState]) -> None:
     rows = [(s.id, s.status or s.why, s.name) for s in states]
     told = 3 if any(status or name for _, status, name in rows) else 1
     given.console.ask_about(table(("job", "status", "name")[:told], [row[:told] for row in rows]))
-    count = "1 job" if len(states) == 1 else f"{len(states)} jobs"
+    count = counted(len(states), "job")
     if not _may_ask():
         raise UsageError(
             f"nobody can be asked whether to {what} {count}: the input is no terminal",

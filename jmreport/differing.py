@@ -18,6 +18,7 @@ from jmreport.compared import (
     TaskDifference,
 )
 from jmreport.render.filtered import named
+from jmreport.sizes import counted
 
 #: What `--format` may be.
 FORMATS = ("text", "json")
@@ -61,8 +62,8 @@ def _heads(before: Side, after: Side) -> Iterator[str]:
     for name, side in (("A", before), ("B", after)):
         whole = "" if side.complete else ", incomplete"
         since = f"since {_minute(side.since)} UTC" if side.since else "in its whole window"
-        yield f"{name}  {side.run}  {_count(side.ended.total, 'job')} ended {since}{whole}"
-        unknown = f", {_count(side.unknown, 'job')} unknown" if side.unknown else ""
+        yield f"{name}  {side.run}  {counted(side.ended.total, 'job')} ended {since}{whole}"
+        unknown = f", {counted(side.unknown, 'job')} unknown" if side.unknown else ""
         yield f"   {side.failing} failing{unknown}"
         if side.filters:
             # What it left out is in no number.
@@ -159,7 +160,3 @@ def _name(workflow: str) -> str:
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

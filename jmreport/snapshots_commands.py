@@ -10,6 +10,7 @@ import typer
 from jmreport.errors import Exit
 from jmreport.flags import SNAPSHOTS
 from jmreport.options import Given, command
+from jmreport.sizes import counted
 
 if TYPE_CHECKING:
     from jmreport.records import Run
@@ -42,7 +43,7 @@ def list_runs(given: Given) -> None:
         nows = [f"{run.now.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for run in there]
         rows = [(row[0], now, *row[1:]) for now, row in zip(nows, rows, strict=True)]
     given.console.say(*table(head, rows))
-    given.console.say(f"{_count(len(there), 'run')}, {_count(jobs, 'job')}")
+    given.console.say(f"{counted(len(there), 'run')}, {counted(jobs, 'job')}")
     gone = [run for run in runs if run.pruned]
     if gone:
         were = "1 run before them was" if len(gone) == 1 else f"{len(gone)} runs before them were"
@@ -108,10 +109,6 @@ def _listed(run: "Run") -> str:
     if run.state != "interrupted":
         return str(run.counts.listed)
     return f"{run.counts.listed}+" if run.counts.listed else "?"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

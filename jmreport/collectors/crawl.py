@@ -18,6 +18,7 @@ from jmreport.collectors import metadata
 from jmreport.errors import JmreportError
 from jmreport.gaps import Gap
 from jmreport.records import Record
+from jmreport.sizes import counted
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -182,8 +183,7 @@ class Crawl:
                 continue
             if why := self._refusal(job):
                 left = len(children) - position
-                what = "1 sub-workflow" if left == 1 else f"{left} sub-workflows"
-                self.gaps.append(Gap(what=what, why=why, job=job.id))
+                self.gaps.append(Gap(what=counted(left, "sub-workflow"), why=why, job=job.id))
                 self._cut.add(job.id)
                 return
             self._of_root[job.root] = self._of_root.get(job.root, 0) + 1
@@ -194,8 +194,7 @@ class Crawl:
 
     def _refusal(self, job: Wanted) -> str:
         if job.depth >= self._limits.depth:
-            depth = self._limits.depth
-            levels = "1 level" if depth == 1 else f"{depth} levels"
+            levels = counted(self._limits.depth, "level")
             return f"more than {levels} deep; [collect] max_depth is the limit"
         if self._of_root.get(job.root, 0) >= self._limits.sub_workflows:
             return (

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from jmreport import calltimes
 from jmreport.models import ACTIVE_STATUSES, JOB_STATUSES, ExtendedQueryFields, QueryJobsRequest
 from jmreport.records import Asked, Filters, is_terminal, moment, utc_text
+from jmreport.sizes import counted
 
 #: Names the Cromwell shim takes; it refuses the hyphen that the API allows.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -226,8 +227,8 @@ class Account:
         lines = [f"Filter {name}: {self._fate(name)}." for name in NAMES if name in self._used]
         if self._early and "submission" not in self._used:
             lines.append(
-                f"The server sent {_jobs(self._early)} that ended and were submitted before the "
-                "window; left out here."
+                f"The server sent {counted(self._early, 'job')} that ended and were submitted "
+                "before the window; left out here."
             )
         return lines
 
@@ -244,11 +245,12 @@ class Account:
         else:
             said = "sent, and honoured by the server" if self._rows else "sent, and no job came"
         if dropped:
-            said += f"; applied here, which left out {_jobs(dropped)}"
+            said += f"; applied here, which left out {counted(dropped, 'job')}"
         elif name in self._not_sent or name in self._refused:
             said += "; applied here, which left out none"
         if unjudged:
-            said += f"; {_jobs(unjudged)} could not be judged, as their rows do not tell it: kept"
+            jobs = counted(unjudged, "job")
+            said += f"; {jobs} could not be judged, as their rows do not tell it: kept"
         return said
 
 
@@ -263,10 +265,6 @@ def label_text(value: Any) -> str | None:
 
 def _agrees(told: Any, asked: str | None) -> bool:
     return asked is None or told is None or told == asked
-
-
-def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number} jobs"
 
 
 def _map(row: dict[str, Any], key: str) -> dict[str, Any]:

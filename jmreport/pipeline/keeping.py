@@ -14,6 +14,7 @@ from jmreport.pipeline.values import Checked, Outcome, Stored
 from jmreport.progress import Progress
 from jmreport.records import Run, run_order
 from jmreport.settings import Settings
+from jmreport.sizes import counted
 
 if TYPE_CHECKING:
     from jmreport.report.quality import Hidden, Unrepeated
@@ -50,8 +51,7 @@ def told_runs(store: Store) -> tuple[Run, ...]:
     at = max((at for at, run in enumerate(ended) if run.usable), default=None)
     if at is None or not (lost := store.unstored(ended[at])):
         return ended
-    jobs = "1 job" if lost == 1 else f"{lost} jobs"
-    gap = Gap(what=f"{jobs} of the newest list", why=_GONE)
+    gap = Gap(what=f"{counted(lost, 'job')} of the newest list", why=_GONE)
     lacking = replace(ended[at], state="incomplete", gaps=(*ended[at].gaps, gap))
     return (*ended[:at], lacking, *ended[at + 1 :])
 
@@ -169,7 +169,7 @@ def export(settings: Settings, folder: Path, *, history: bool, progress: Progres
     ):
         made = store.export(folder, history=history, advance=step.advance)
     earlier = f", {made.states} earlier states" if history else ""
-    jobs = "1 job" if made.jobs == 1 else f"{made.jobs} jobs"
+    jobs = counted(made.jobs, "job")
     line = f"exported {jobs}{earlier} to {folder}/index.ndjson: {made.written} files written"
     return Outcome(summary=(line,))
 

@@ -14,6 +14,7 @@ from jmreport.pipeline.values import DemoOptions, Outcome, Source
 from jmreport.progress import Progress
 from jmreport.records import Run
 from jmreport.settings import Settings
+from jmreport.sizes import counted
 
 
 def collect_nights(
@@ -70,15 +71,12 @@ def _collected(settings: Settings, wanted: list[datetime]) -> int:
 def _summary(wanted: tuple[tuple[datetime, DemoOptions], ...], have: int) -> str:
     new = len(wanted) - have
     first, last = wanted[0][0], wanted[-1][0]
-    nights = "1 night" if new == 1 else f"{new} nights"
     there = f", {have} were there" if have else ""
     return (
-        f"collected {nights} of the built-in server{there}: "
+        f"collected {counted(new, 'night')} of the built-in server{there}: "
         f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {last:%H:%M} UTC each"
     )
 
 
 def _told(run: Run) -> str:
-    number = len(run.gaps)
-    jobs = "1 thing" if number == 1 else f"{number} things"
-    return f"run {run.id}: {jobs} could not be read, as planned"
+    return f"run {run.id}: {counted(len(run.gaps), 'thing')} could not be read, as planned"

@@ -95,19 +95,20 @@ def _summary(
     if not found.runs:
         yield f"nothing to prune in {place}: no run from before {before:%Y-%m-%d %H:%M} UTC can go"
         return
-    runs = _count(len(found.runs), "run")
+    runs = sizes.counted(len(found.runs), "run")
     first, last = found.runs[0], found.runs[-1]
     span = first if first == last else f"{first} to {last}"
     begins = "would prune" if dry_run else "pruned"
     yield (
-        f"{begins} {runs} of {place} ({span}): {_count(len(found.dropped), 'job')} forgotten, "
-        f"{_count(found.carried, 'record')} carried on, {_freed(found.freed)}"
+        f"{begins} {runs} of {place} ({span}): {sizes.counted(len(found.dropped), 'job')} "
+        f"forgotten, {sizes.counted(found.carried, 'record')} carried on, {_freed(found.freed)}"
     )
     number, size = kept.taken_by(Path(settings.site.dir), found.dropped, found.runs)
     if number:
         yield (
-            f"the next `jmreport render` takes {_count(number, 'file')} out of {settings.site.dir} "
-            f"({sizes.in_words(size)}), and lists and causes that are left without a job"
+            f"the next `jmreport render` takes {sizes.counted(number, 'file')} out of "
+            f"{settings.site.dir} ({sizes.in_words(size)}), and lists and causes that are left "
+            "without a job"
         )
 
 
@@ -115,7 +116,3 @@ def _freed(freed: int) -> str:
     if freed < 0:
         return f"{sizes.in_words(-freed)} more on the disk"
     return f"{sizes.in_words(freed)} freed"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

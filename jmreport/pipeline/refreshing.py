@@ -20,6 +20,7 @@ from jmreport.pipeline.values import Outcome, Source, exit_of
 from jmreport.progress import Progress
 from jmreport.records import Asked, Counts, Filters, Run, newest_usable, plain_address
 from jmreport.settings import Settings
+from jmreport.sizes import counted
 
 if TYPE_CHECKING:
     from jmreport.client import Client
@@ -62,7 +63,7 @@ def refresh(
                 _read(settings, jobs, client, store=store, writer=writer, progress=progress)
             )
     unread = [gap for gap in run.gaps if gap.kind == "job"]
-    count = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+    count = counted(len(jobs), "job")
     line = f"read {count} again into run {run.id}: {run.counts.stored} changed"
     return Outcome(
         exit=exit_of(run),

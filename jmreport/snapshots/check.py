@@ -8,6 +8,7 @@ import msgspec
 
 from jmreport.errors import JmreportError, SnapshotError
 from jmreport.records import SNAPSHOT_FORMAT
+from jmreport.sizes import counted
 from jmreport.snapshots import carried, files, filling, index, parts, runs, summaries, unattended
 from jmreport.snapshots.indexed import Index
 from jmreport.snapshots.lock import NAME as LOCK
@@ -247,10 +248,10 @@ def _check_lists(root: Path, known: frozenset[str], ended: Iterable[str]) -> Ite
         if runs.decode(files.read(folder / runs.RUN), folder / runs.RUN).state != "complete":
             continue
         if lacking := sum(job not in known for job in runs.listed(folder)):
-            jobs = "1 job" if lacking == 1 else f"{lacking} jobs"
             yield Fault(
                 what=f"{runs.RUNS}/{name}",
-                why=f"lists {jobs} of which nothing is stored: a run that had read them is gone",
+                why=f"lists {counted(lacking, 'job')} of which nothing is stored: "
+                "a run that had read them is gone",
             )
 
 
