@@ -330,7 +330,7 @@ def _methods(has: Means) -> Iterator[Attack]:
         for target in ("/", has.target):
             yield _post(has, f"{method} {target[:8]}", (405,), target=target, method=method)
     for target in ("/", "/index.html", "/actions/jobs", "/actions/outcome?key=x", "/start",
-                   "/actions/openapi.json", "/healthz", "/actions", "/actions/abort/"):  # fmt: skip
+                   "/actions/nothing", "/healthz", "/actions", "/actions/abort/"):  # fmt: skip
         yield _post(has, f"POST {target}", (405,), target=target)
     for name in ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"):
         yield _get(has, f"GET with {name}", (200,), path_of("abort", has.mine[0]), **{name: "POST"})

@@ -6,7 +6,6 @@
     GET POST  /actions/abort?job=      confirm and do; several `job` for several jobs
     GET POST  /actions/labels?job=
     GET       /actions/outcome?key=    what came of a form
-    GET       /actions/openapi.json    all this, for programs
     GET       /healthz                 nothing but that it is there
 
 Pages are made by whoever is handed in as `pages`; nothing here knows HTML.
@@ -22,11 +21,10 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jmreport.actions.description import description
 from jmreport.actions.forms import Person
 from jmreport.actions.gate import HEALTH, Gate, Refusal, plain_headers
 from jmreport.actions.readers import Local, Readers
@@ -110,7 +108,6 @@ class App:
                 Route("/actions/labels", partial(self._form_page, action="labels"), methods=form),
                 Route("/actions/outcome", self._outcome),
                 Route("/actions/jobs", self._pick),
-                Route("/actions/openapi.json", self._openapi),
                 Route("/{address:path}", self._file),
             ],
             exception_handlers={
@@ -267,10 +264,6 @@ class App:
             all_=asked.get("all") == "yes",
         )
         return await self._shown(request, looked, self._pages.pick)
-
-    async def _openapi(self, request: Request) -> Response:
-        await self._reader(request)
-        return JSONResponse(description(), headers=_ours(_DATA_POLICY))
 
     async def _file(self, request: Request) -> Response:
         await self._reader(request)

@@ -1,4 +1,4 @@
-"""Schemathesis against the actions server, by the server's own OpenAPI description.
+"""Schemathesis against the actions server, by the OpenAPI description beside this.
 
     JMREPORT_SCHEMATHESIS=/path/to/schemathesis python -m tests.campaigns.schema [100]
 
@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from actions_cases import ANA, PUBLIC, bench, stored
 
+from campaigns.description import description
 from jmreport.settings import Allow
 
 RULES = (Allow(who=ANA, actions=("abort", "labels")),)
@@ -49,20 +50,20 @@ def run(program: str, examples: int) -> int:
         folder = Path(name)
         day = stored(folder / "day")
         with bench(folder / "b", day, mode="iap", allow=RULES, rate=100_000) as at:
-            description = folder / "openapi.json"
-            tree = json.loads(at.get("/actions/openapi.json").body)
+            described = folder / "openapi.json"
+            tree = description()
             # Jobs that are there, so that pages of them are among what is asked for.
             for page in ("/actions/abort", "/actions/labels"):
                 for operation in tree["paths"][page].values():
                     [job] = operation["parameters"]
                     job["examples"] = {"two": {"value": at.jobs("Running")[:2]}}
-            description.write_text(json.dumps(tree))
+            described.write_text(json.dumps(tree))
             assert at.issuer is not None
             token = at.issuer.token(ANA, exp=4_000_000_000)
             headers = {"Host": at.host, "Origin": PUBLIC, "x-goog-iap-jwt-assertion": token}
             settings = folder / "schemathesis.toml"
             settings.write_text(_SETTINGS)
-            command = [program, "--config-file", str(settings), "run", str(description)]
+            command = [program, "--config-file", str(settings), "run", str(described)]
             command += ["--url", f"http://127.0.0.1:{at.port}"]
             command += [f"--header={key}: {value}" for key, value in headers.items()]
             command += ["--max-examples", str(examples), "--no-color", "--continue-on-failure"]

@@ -1,4 +1,4 @@
-"""The OpenAPI description of the server: what it takes, and every answer it gives."""
+"""The OpenAPI description of the actions server: what it takes, and every answer it gives."""
 
 from typing import Any
 
@@ -28,15 +28,6 @@ def description() -> dict[str, Any]:
             "/actions/labels": _form_page("Change labels of jobs", _label_fields()),
             "/actions/outcome": {
                 "get": _get("What came of a form", _seen("404"), [_parameter("key", True, 64)])
-            },
-            "/actions/openapi.json": {
-                "get": _get(
-                    "This description",
-                    {
-                        **_turned(),
-                        "200": _answer("It", {"application/json": {"schema": {"type": "object"}}}),
-                    },
-                )
             },
         },
         "components": {
