@@ -12,7 +12,7 @@ The format is told in docs/snapshots.md.
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby, islice
@@ -122,7 +122,10 @@ class Store:
         return tuple(interrupted(each) for each in left if not (each / runs.RUN).exists())
 
     def entries(self) -> Iterator[Entry]:
-        """Every job that is known, sorted by id: one state of the store, streamed."""
+        """Every job that is known, sorted by id: one state of the store, streamed.
+
+        Made anew it goes on behind the last id, since a run may have ended and brought more jobs.
+        """
         state, last = self._current(), ""
         while True:
             try:
@@ -154,19 +157,12 @@ class Store:
 
     def submitted_before(self, at: float) -> int:
         """How many jobs were submitted before then, or do not say when."""
-        state = self._current()
-        try:
-            return state.submitted_before(at)
-        except sqlite3.DatabaseError:
-            return self._remade(state).submitted_before(at)
+        return self._ask(lambda state: state.submitted_before(at))
 
     def found_by(self, runs: Iterable[str]) -> int:
         """How many jobs one of these runs was the last to find."""
-        state, some = self._current(), tuple(runs)
-        try:
-            return state.found_by(some)
-        except sqlite3.DatabaseError:
-            return self._remade(state).found_by(some)
+        some = tuple(runs)
+        return self._ask(lambda state: state.found_by(some))
 
     def unstored(self, run: Run) -> int:
         """How many jobs a run lists of which nothing is stored: what had read them is gone.
@@ -178,16 +174,12 @@ class Store:
         if self.found_by((run.id,)) >= found:
             return 0
         listed = tuple(dict.fromkeys(runs.listed(folder)))
-        state = self._current()
-        try:
-            return sum(not state.knows(job) for job in listed)
-        except sqlite3.DatabaseError:
-            state = self._remade(state)
-            return sum(not state.knows(job) for job in listed)
+        return self._ask(lambda state: sum(not state.knows(job) for job in listed))
 
     def of(self, jobs: Iterable[str]) -> dict[str, Entry]:
         """Those of these jobs that are known, by their ids."""
-        return self._asked(lambda state, wanted: state.of(wanted), jobs)
+        wanted = tuple(jobs)
+        return self._ask(lambda state: state.of(wanted))
 
     def below(self, jobs: Iterable[str]) -> Iterator[Entry]:
         """The jobs that no list names and whose parent is one of these."""
@@ -196,23 +188,17 @@ class Store:
 
     def short_ids(self, jobs: Iterable[str]) -> dict[str, str]:
         """Whole id -> as much of it as tells it apart from all that are known."""
-        return self._asked(lambda state, wanted: state.short_ids(wanted), jobs)
+        wanted = tuple(jobs)
+        return self._ask(lambda state: state.short_ids(wanted))
 
     def alike(self, jobs: Iterable[str]) -> set[str]:
         """Ids of all jobs that look like one of these at their shortest."""
-        state, wanted = self._current(), tuple(jobs)
-        try:
-            return state.alike(wanted)
-        except sqlite3.DatabaseError:
-            return self._remade(state).alike(wanted)
+        wanted = tuple(jobs)
+        return self._ask(lambda state: state.alike(wanted))
 
     def ids_between(self, since: str, before: str) -> list[str]:
         """The ids from one on until before another, sorted."""
-        state = self._current()
-        try:
-            return state.ids_between(since, before)
-        except sqlite3.DatabaseError:
-            return self._remade(state).ids_between(since, before)
+        return self._ask(lambda state: state.ids_between(since, before))
 
     def missed(self, run: str, since: datetime | None) -> Iterator[Entry]:
         """The jobs that were submitted since then, and that this run did not find."""
@@ -220,20 +206,15 @@ class Store:
 
     def told(self) -> StoreState:
         """As of which runs everything is told that is read here."""
+        return self._ask(Index.told)
+
+    def _ask(self, question: Callable[[Index], T]) -> T:
+        """What the index says; one that is damaged is made anew, and asked the same once more."""
         state = self._current()
         try:
-            return state.told()
-        except sqlite3.DatabaseError:
-            return self._remade(state).told()
-
-    def _asked(
-        self, ask: Callable[[Index, Sequence[str]], dict[str, T]], jobs: Iterable[str]
-    ) -> dict[str, T]:
-        state, wanted = self._current(), tuple(jobs)
-        try:
-            return ask(state, wanted)
+            return question(state)
         except (sqlite3.DatabaseError, msgspec.DecodeError):
-            return ask(self._remade(state), wanted)
+            return question(self._remade(state))
 
     def _streamed(self, read: Callable[[Index], Iterator[Entry]]) -> Iterator[Entry]:
         """What is read of one state; of the same state made anew where it is damaged."""
@@ -260,19 +241,11 @@ class Store:
 
     def entry(self, job: str) -> Entry | None:
         """A job by its id; None where it is not known. For any thread."""
-        state = self._current()
-        try:
-            return state.entry(whole(job))
-        except (sqlite3.DatabaseError, msgspec.DecodeError):
-            return self._remade(state).entry(whole(job))
+        return self._ask(lambda state: state.entry(whole(job)))
 
     def active(self) -> tuple[Entry, ...]:
         """The jobs that were active when they were last read, sorted by id."""
-        state = self._current()
-        try:
-            return tuple(state.active())
-        except (sqlite3.DatabaseError, msgspec.DecodeError):
-            return tuple(self._remade(state).active())
+        return tuple(self._ask(Index.active))
 
     def row_digest(self, row: Any) -> str:
         """The content of a list row, to compare with an Entry's `row_digest`, during a run.
@@ -294,11 +267,7 @@ class Store:
 
     def like(self, job: str, *, limit: int = 10) -> tuple[str, ...]:
         """The job of this id; else up to `limit` ids that begin so, or have this short form."""
-        state = self._current()
-        try:
-            return finding.ids_like(state, whole(job), limit=limit)
-        except sqlite3.DatabaseError:
-            return finding.ids_like(self._remade(state), whole(job), limit=limit)
+        return self._ask(lambda state: finding.ids_like(state, whole(job), limit=limit))
 
     def states(self, job: str) -> Iterator[tuple[str, Record]]:
         """Every stored state of a job, newest first, with the run that wrote it; reads all runs."""
@@ -306,11 +275,7 @@ class Store:
 
     def count(self) -> int:
         """How many jobs are known."""
-        state = self._current()
-        try:
-            return state.count()
-        except sqlite3.DatabaseError:
-            return self._remade(state).count()
+        return self._ask(Index.count)
 
     def export(
         self, folder: Path, *, history: bool = False, advance: Callable[[], None] = lambda: None
