@@ -7,11 +7,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jmreport.client import Client
 from jmreport.collectors import aggregations, capabilities
-from jmreport.collectors.crawl import Crawl, Limits, Wanted
-from jmreport.collectors.metadata import Depth
+from jmreport.collectors.crawl import Crawl, Wanted
 from jmreport.models import TIME_FRAMES, CapabilitiesResponse
 from jmreport.records import Record
-from jmreport.settings import Api
+from jmreport.settings import Api, Collect
 
 JSON = {"Content-Type": "application/json"}
 
@@ -49,16 +48,14 @@ def crawl(
     server: Server,
     *jobs: str,
     known: Any = lambda *_: None,
-    limits: Limits | None = None,
-    depth: Depth | None = None,
+    limits: Collect | None = None,
 ) -> tuple[dict[str, Record], Crawl]:
     found = Crawl(
         server.client(),
         known=known,
         seen=lambda _: None,
         concurrency=2,
-        limits=limits or Limits(depth=10, sub_workflows=100),
-        depth=depth or Depth(log_tails=5, operation_details=2),
+        limits=limits or Collect(),
     )
     wanted = [Wanted(id=name, root=name) for name in jobs]
     return {record.id: record for record in found.records(wanted)}, found
@@ -102,13 +99,13 @@ def test_depth_and_number_are_limited_and_what_is_left_out_is_said() -> None:
     chain = {
         f"/jobs/{n}": job(f"{n}", tasks=[{"name": "t", "jobId": f"{n + 1}"}]) for n in range(9)
     }
-    records, found = crawl(Server(chain), "0", limits=Limits(depth=3, sub_workflows=100))
+    records, found = crawl(Server(chain), "0", limits=Collect(max_depth=3))
     assert sorted(records) == ["0", "1", "2", "3"]
     assert "max_depth" in found.gaps[0].why
     wide = {
         "/jobs/w": job("w", tasks=[{"name": "t", "shards": [{"jobId": f"s{n}"} for n in range(9)]}])
     }
-    records, found = crawl(Server(wide), "w", limits=Limits(depth=3, sub_workflows=4))
+    records, found = crawl(Server(wide), "w", limits=Collect(max_sub_workflows=4))
     assert len(records) == 5
     assert found.gaps[0].what == "5 sub-workflows"
     assert "max_sub_workflows" in found.gaps[0].why
@@ -192,7 +189,7 @@ def test_a_failed_job_brings_the_ends_of_its_logs_and_its_operations() -> None:
             "/jobs/operationDetails job=a operation=op/1": {"id": "a", "details": "{}"},
         }
     )
-    records, _ = crawl(server, "a", depth=Depth(log_tails=3, operation_details=1))
+    records, _ = crawl(server, "a", limits=Collect(log_tails=3, operation_details=1))
     assert set(records["a"].logs) == {"gs://bucket/log-1.txt", "gs://bucket/log-2.txt"}
     assert set(records["a"].operations) == {"op/1"}
     assert [gap.what for gap in records["a"].gaps] == ["log gs://bucket/log-3.txt"]
@@ -221,8 +218,7 @@ def test_what_is_not_offered_is_no_gap_and_is_asked_for_once() -> None:
             known=lambda *_: None,
             seen=lambda _: None,
             concurrency=1,
-            limits=Limits(depth=1, sub_workflows=1),
-            depth=Depth(log_tails=1, operation_details=1),
+            limits=Collect(),
         )
         assert [r.gaps for r in found.records([Wanted(id=name, root=name)])] == [()]
     assert len(server.asked) == 4

@@ -18,7 +18,7 @@ from jmreport.collectors import logs, metadata
 from jmreport.collectors.doubts import MOST_HELD, Settling
 from jmreport.gaps import Gap
 from jmreport.records import Record
-from jmreport.settings import Api, Redact
+from jmreport.settings import Api, Collect, Redact
 from jmreport.snapshots import Redaction
 
 JSON = {"Content-Type": "application/json"}
@@ -80,7 +80,9 @@ def job(*failures: str, **extensions: Any) -> dict[str, Any]:
 
 
 def tails(server: Server, detail: Any, *attempts: Any, **limits: int) -> logs.Found:
-    return logs.tails(server.client(), "a", detail, attempts, **{"limit": 10, **limits})
+    return logs.tails(
+        server.client(), "a", detail, attempts, **{"limit": 10, "most_bytes": 100_000, **limits}
+    )
 
 
 # Which, and in which order
@@ -175,7 +177,7 @@ def test_no_address_leads_to_another_host_or_operation(address: str, name: str) 
         for text in (address, f"gs://{address}", f"gs://bucket/{name}", name)
     ]
     server = Server()
-    logs.tails(server.client(), "a", detail, limit=10)
+    tails(server, detail)
     assert server.hosts <= {"test.invalid"}
     assert all(t.startswith("/api/v1/jobs/tailFile?bucket=") for t in server.targets)
 
@@ -293,8 +295,7 @@ def test_what_is_not_offered_is_a_note_and_no_gap(status: int) -> None:
 
 
 def read(client: Client, name: str) -> Record:
-    depth = metadata.Depth(log_tails=5, operation_details=2, log_bytes=1_000)
-    return metadata.read(client, name, row=None, parent=None, depth=depth)
+    return metadata.read(client, name, row=None, parent=None, limits=Collect(log_bytes=1_000))
 
 
 def failed(*names: str) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from test_collectors_crawl import Server, crawl, job
 
 from jmreport.calltimes import JobSpan, believed
-from jmreport.collectors.metadata import Depth
 from jmreport.models import TaskMetadata
 from jmreport.records import Record
 from jmreport.regrouping import Scattered, Tried, places
 from jmreport.render import calls, reading
+from jmreport.settings import Collect
 
 START = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
 JOB = JobSpan(START, START + timedelta(hours=2))
@@ -107,8 +107,9 @@ def test_shards_are_asked_one_by_one_where_nothing_else_tells_failed_ones_first(
             **{f"/jobs/a/A/{n}/attempts": answer for n in range(4)},
         }
     )
-    depth = Depth(log_tails=0, operation_details=0, shard_attempts=2)
-    records, _ = crawl(server, "a", depth=depth)
+    records, _ = crawl(
+        server, "a", limits=Collect(log_tails=0, operation_details=0, shard_attempts=2)
+    )
     assert server.asked[2:] == ["/jobs/a/A/3/attempts", "/jobs/a/A/0/attempts"]
     assert set(records["a"].shard_attempts["A"]) == {"3", "0"}
     (note,) = records["a"].notes

@@ -18,6 +18,7 @@ from jmreport.collectors import metadata
 from jmreport.errors import JmreportError
 from jmreport.gaps import Gap
 from jmreport.records import Record
+from jmreport.settings import Collect
 from jmreport.sizes import counted
 
 
@@ -37,15 +38,12 @@ class Known(Protocol):
     def __call__(self, job: str, row: Any) -> tuple[str, ...] | None: ...
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """How deep sub-workflows are followed, and how many of one listed job."""
-
-    depth: int
-    sub_workflows: int
-
-
 class Crawl:
-    """Reads jobs and what they name. After `records()`: `unchanged`, `sub_workflows`, `gaps`."""
+    """Reads jobs and what they name. After `records()`: `unchanged`, `sub_workflows`, `gaps`.
+
+    `limits` say how deep sub-workflows are followed, how many of one listed job, and how much is
+    read of each.
+    """
 
     def __init__(
         self,
@@ -54,8 +52,7 @@ class Crawl:
         known: Known,
         seen: Callable[[str], None],
         concurrency: int,
-        limits: Limits,
-        depth: metadata.Depth,
+        limits: Collect,
     ) -> None:
         self.unchanged = 0
         self.sub_workflows = 0
@@ -65,7 +62,6 @@ class Crawl:
         self._seen = seen
         self._concurrency = concurrency
         self._limits = limits
-        self._depth = depth
         self._met: set[str] = set()
         self._cut: set[str] = set()
         self._of_root: dict[str, int] = {}
@@ -166,7 +162,7 @@ class Crawl:
             self._busy.add(job.id)
         try:
             record = metadata.read(
-                self._client, job.id, row=job.row, parent=job.parent, depth=self._depth
+                self._client, job.id, row=job.row, parent=job.parent, limits=self._limits
             )
             with self._turn:
                 self._answers[job.id] = record
@@ -193,12 +189,12 @@ class Crawl:
             )
 
     def _refusal(self, job: Wanted) -> str:
-        if job.depth >= self._limits.depth:
-            levels = counted(self._limits.depth, "level")
+        if job.depth >= self._limits.max_depth:
+            levels = counted(self._limits.max_depth, "level")
             return f"more than {levels} deep; [collect] max_depth is the limit"
-        if self._of_root.get(job.root, 0) >= self._limits.sub_workflows:
+        if self._of_root.get(job.root, 0) >= self._limits.max_sub_workflows:
             return (
-                f"more than {self._limits.sub_workflows} below one job; "
+                f"more than {self._limits.max_sub_workflows} below one job; "
                 "[collect] max_sub_workflows is the limit"
             )
         return ""

@@ -51,12 +51,12 @@ def tails(
     attempts: Iterable[Any] = (),
     *,
     limit: int,
-    most_bytes: int = 0,
+    most_bytes: int,
 ) -> Found:
     """The ends of the logs that tell of failures, by their addresses.
 
-    `attempts` are the answers of attempts calls. Of each log the last `most_bytes` are kept (0: all
-    that came), and a note says how many were not.
+    `attempts` are the answers of attempts calls. Of each log the last `most_bytes` are kept, and a
+    note says how many were not.
     """
     addresses = (one for one in _addresses(detail, attempts) if _ADDRESS.fullmatch(one))
 
@@ -74,7 +74,7 @@ def tails(
         operation="TailFileContents",
         setting="log_tails",
     )
-    return _cut(found, job, most_bytes) if most_bytes else found
+    return _cut(found, job, most_bytes)
 
 
 def operations(

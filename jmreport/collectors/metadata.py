@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport.client import Client
@@ -12,25 +11,18 @@ from jmreport.errors import UnreadableError
 from jmreport.gaps import JOB, Gap, does_not_fit
 from jmreport.models import JobMetadataResponse
 from jmreport.records import Record
+from jmreport.settings import Collect
 
 # msgspec learns a Struct's fields when they are first needed, and two threads that do so at once
 # crash the interpreter (seen with 0.22 on Python 3.11): so it is done here, before any thread.
 msgspec.json.Decoder(JobMetadataResponse)
 
 
-class Depth(Struct, frozen=True, kw_only=True):
-    """How much is read of each failed job: ends of logs, each's last bytes, and operations."""
+def read(client: Client, job: str, *, row: Any, parent: str | None, limits: Collect) -> Record:
+    """Everything about one job. What can't be read is a gap in the record; never raises for it.
 
-    log_tails: int
-    operation_details: int
-    #: Shards of a job whose attempts are asked for one by one, where a scatter's are a muddle.
-    shard_attempts: int = 20
-    #: 0 keeps all that came.
-    log_bytes: int = 0
-
-
-def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth) -> Record:
-    """Everything about one job. What can't be read is a gap in the record; never raises for it."""
+    `limits` say how much is read of a failed job, and how many shards are asked for one by one.
+    """
     try:
         detail = client.job(job)
     except UnreadableError as error:
@@ -44,7 +36,7 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
         # A proxy that mixes answers up must not put another job's failures on this job's page.
         gap = Gap(what=JOB, why="the answer is about another job", job=job)
         return Record(id=job, row=row, parent=parent, gaps=(gap,))
-    tried = attempts.read(client, job, detail, shard_limit=depth.shard_attempts)
+    tried = attempts.read(client, job, detail, shard_limit=limits.shard_attempts)
     record = Record(
         id=job,
         row=row,
@@ -55,7 +47,7 @@ def read(client: Client, job: str, *, row: Any, parent: str | None, depth: Depth
         gaps=(*tried.gaps, *_misfits(job, detail)),
         notes=tried.notes,
     )
-    return _explained(client, record, depth) if logs.tells_of_failure(detail) else record
+    return _explained(client, record, limits) if logs.tells_of_failure(detail) else record
 
 
 def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
@@ -67,7 +59,7 @@ def _misfits(job: str, detail: Any) -> tuple[Gap, ...]:
     return ()
 
 
-def _explained(client: Client, record: Record, depth: Depth) -> Record:
+def _explained(client: Client, record: Record, limits: Collect) -> Record:
     """A job that tells of a failure, with the ends of its logs and its operations' details."""
     job, detail = record.id, record.detail
     tried = (
@@ -75,9 +67,9 @@ def _explained(client: Client, record: Record, depth: Depth) -> Record:
         *(body for shards in record.shard_attempts.values() for body in shards.values()),
     )
     tails = logs.tails(
-        client, job, detail, tried, limit=depth.log_tails, most_bytes=depth.log_bytes
+        client, job, detail, tried, limit=limits.log_tails, most_bytes=limits.log_bytes
     )
-    details = logs.operations(client, job, detail, tried, limit=depth.operation_details)
+    details = logs.operations(client, job, detail, tried, limit=limits.operation_details)
     return replace(
         record,
         logs=tails.bodies,

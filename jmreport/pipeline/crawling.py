@@ -40,9 +40,9 @@ def crawl(
     `store` says which jobs need not be read again. Gaps of jobs come sorted by job, since answers
     come in any order.
     """
-    from jmreport.collectors.crawl import Crawl, Limits, Wanted
+    from jmreport.collectors.crawl import Crawl, Wanted
     from jmreport.collectors.doubts import Settling
-    from jmreport.collectors.metadata import Depth, parent_of
+    from jmreport.collectors.metadata import parent_of
     from jmreport.collectors.query import job_id
 
     asked = writer.asked
@@ -120,15 +120,7 @@ def crawl(
         known=known,
         seen=seen,
         concurrency=settings.api.concurrency,
-        limits=Limits(
-            depth=settings.collect.max_depth, sub_workflows=settings.collect.max_sub_workflows
-        ),
-        depth=Depth(
-            log_tails=settings.collect.log_tails,
-            log_bytes=settings.collect.log_bytes,
-            operation_details=settings.collect.operation_details,
-            shard_attempts=settings.collect.shard_attempts,
-        ),
+        limits=settings.collect,
     )
     fetched = unreadable = 0
     gaps: list[Gap] = []

@@ -102,11 +102,9 @@ def _read(
     progress: Progress,
 ) -> Run:
     """The jobs, and what is below them and may still change."""
-    from jmreport.collectors.crawl import Crawl, Limits, Wanted
-    from jmreport.collectors.metadata import Depth
+    from jmreport.collectors.crawl import Crawl, Wanted
 
     began = time.monotonic()
-    collect = settings.collect
 
     def known(job: str, row: Any) -> tuple[str, ...] | None:  # noqa: ARG001 - the row decides nothing
         entry = store.entry(job)
@@ -130,13 +128,7 @@ def _read(
         known=known,
         seen=writer.seen,
         concurrency=settings.api.concurrency,
-        limits=Limits(depth=collect.max_depth, sub_workflows=collect.max_sub_workflows),
-        depth=Depth(
-            log_tails=collect.log_tails,
-            log_bytes=collect.log_bytes,
-            operation_details=collect.operation_details,
-            shard_attempts=collect.shard_attempts,
-        ),
+        limits=settings.collect,
     )
     gaps: list[Gap] = []
     fetched = 0
