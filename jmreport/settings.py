@@ -21,7 +21,7 @@ FORMATS = ("multiqc",)
 Send = Literal["always", "on-change", "on-failure"]
 ATTACHMENTS = ("csv", "json")
 #: Who the readers of `jmreport serve` are, and what they can be allowed.
-MODES = ("local", "iap", "google")
+Mode = Literal["local", "iap", "google"]
 DEEDS = ("read", "abort", "labels")
 #: A path: one in a settings file is relative to that file. A place is one, or is in a bucket.
 PATH = {"path": True}
@@ -552,7 +552,7 @@ class Actions(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
     mode: Annotated[
-        str | None,
+        Mode | None,
         Meta(description="Who its readers are: local (you alone), iap, google.", examples=["iap"]),
     ] = None
     listen: Annotated[

@@ -17,7 +17,7 @@ from msgspec import Meta
 from jmreport import durations
 from jmreport.mailboxes import mailbox, server
 from jmreport.models import JOB_STATUSES
-from jmreport.settings import ATTACHMENTS, DEEDS, FORMATS, GATES, MODES
+from jmreport.settings import ATTACHMENTS, DEEDS, FORMATS, GATES
 from jmreport.settings_keys import KEYS, Key
 
 #: What begins so is in a bucket, and no path.
@@ -227,10 +227,6 @@ def _scopes(given: tuple[str, ...]) -> str | None:
     return None if wrong is None else f"{shown(wrong)} is no scope: it is one word, without commas"
 
 
-def _mode(given: str) -> str | None:
-    return None if given in MODES else f"{shown(given)} is not one of {', '.join(MODES)}"
-
-
 def _who(given: str) -> str | None:
     if re.fullmatch(r"(\*|[^\s@*]+)@[^\s@*]+|[^\s@*]+", given):
         return None
@@ -262,7 +258,6 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "teams.attach": _one_of(ATTACHMENTS),
     "teams.to": _mailboxes,
     "actions.url": _origin,
-    "actions.mode": _mode,
     "actions.keys_url": _keys_address,
     "actions.allow.who": _who,
     "actions.allow.actions": _one_of(DEEDS),
@@ -278,6 +273,8 @@ def expected(key: Key) -> str:
     for part in get_args(base):
         if get_origin(part) is Annotated:  # a number that may be left out
             base, meta = get_args(part)
+        if get_origin(part) is Literal:  # a word that may be left out
+            base = part
     if get_origin(base) is Literal:
         return "one of " + ", ".join(get_args(base))
     words = {int: "a whole number", float: "a number", bool: "true or false"}

@@ -67,29 +67,18 @@ class Value(Struct, frozen=True):
     value: Any
 
 
-def load(
-    *,
-    path: Path | None = None,
-    environ: Mapping[str, str],
-    flags: Mapping[str, Value] | None = None,
-) -> Settings:
-    """The settings of a command: file < environment < flags, all of them checked.
-
-    `path` is the file that was asked for; without one `jmreport.toml` is read where it exists.
-    `flags` maps a key's path to what was given. Raises UsageError for the first mistake found.
-    """
-    return load_told(path=path, environ=environ, flags=flags)[0]
-
-
 def load_told(
     *,
     path: Path | None = None,
     environ: Mapping[str, str],
     flags: Mapping[str, Value] | None = None,
 ) -> tuple[Settings, frozenset[str]]:
-    """The same, and the keys for which `jmreport.toml` says what holds, whoever else says so too.
+    """The settings of a command, file < environment < flags, all of them checked; and the keys for
+    which `jmreport.toml` says what holds, whoever else says so too.
 
-    No other file says it: who copies a command knows of none, and it would not be read.
+    `path` is the file that was asked for; without one `jmreport.toml` is read where it exists. No
+    other file says what holds: who copies a command knows of none, and it would not be read.
+    `flags` maps a key's path to what was given. Raises UsageError for the first mistake found.
     """
     if path is None and (named := environ.get("JMREPORT_CONFIG")):
         path = Path(_at_home(named, "JMREPORT_CONFIG"))

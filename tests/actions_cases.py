@@ -31,7 +31,7 @@ from jmreport.collectors.demo import Demo, serve
 from jmreport.collectors.demo.answers import Request
 from jmreport.pipeline import ActionsServer, Source
 from jmreport.progress import SilentProgress
-from jmreport.settings import Actions, Allow, Api, Redact, Settings, Site, Snapshots
+from jmreport.settings import Actions, Allow, Api, Mode, Redact, Settings, Site, Snapshots
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
 AUDIENCE = "/projects/1/global/backendServices/2"
@@ -306,7 +306,7 @@ def bench(
     folder: Path,
     stored_at: Path,
     *,
-    mode: str = "local",
+    mode: Mode = "local",
     allow: Sequence[Allow] = (),
     behind: Any = None,
     api: Mapping[str, Any] | None = None,

@@ -23,7 +23,7 @@ from jmreport.pipeline import Source, serving
 from jmreport.pipeline.serving import Snapshots as Known
 from jmreport.progress import SilentProgress
 from jmreport.render.actionpages import ActionPages
-from jmreport.settings import Actions, Allow, Redact, Settings, Site, Snapshots
+from jmreport.settings import Actions, Allow, Mode, Redact, Settings, Site, Snapshots
 from jmreport.snapshots.rules import Rules
 
 
@@ -902,7 +902,7 @@ def test_what_would_leave_something_open_is_refused_at_the_start(
 
 @pytest.mark.parametrize("mode", ["iap", "google", "local"])
 def test_attacks_are_refused_and_told_and_the_job_manager_hears_of_none(
-    day: Path, tmp_path: Path, mode: str
+    day: Path, tmp_path: Path, mode: Mode
 ) -> None:
     """A small dose; `python -m tests.campaigns.attacks` sends all of them."""
     with bench(tmp_path / "b", day, mode=mode, allow=attacks.RULES) as at:

@@ -17,7 +17,7 @@ from jmreport.models import TIME_FRAMES
 from jmreport.render.reportjson import REPORT_FORMAT
 from jmreport.settings_example import commented
 from jmreport.settings_keys import LISTS, SECTIONS
-from jmreport.settings_loading import OTHER_VARIABLES, load
+from jmreport.settings_loading import OTHER_VARIABLES, load_told
 
 HERE = Path(__file__).parent.parent
 SKIPPED = {".git", ".venv", "node_modules", ".pytest_cache", ".hypothesis"}
@@ -145,7 +145,7 @@ def test_the_format_of_report_json_is_the_documented_one() -> None:
 def test_the_example_of_settings_is_the_one_that_init_writes() -> None:
     """`jmreport init --force --config examples/jmreport.toml` writes it anew."""
     assert read("examples/jmreport.toml") == commented({})
-    assert load(path=HERE / "examples/jmreport.toml", environ={})
+    assert load_told(path=HERE / "examples/jmreport.toml", environ={})
 
 
 def test_the_first_report_of_the_examples_is_built(tmp_path: Path) -> None:

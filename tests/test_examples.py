@@ -9,14 +9,14 @@ import pytest
 
 from jmreport import commands
 from jmreport.settings import Settings
-from jmreport.settings_loading import checked, from_text, load
+from jmreport.settings_loading import checked, from_text, load_told
 
 COMMANDS = {info.callback.__name__ for info in commands.app.registered_commands if info.callback}
 
 
 def test_the_settings_on_cloud_run_are_settings(root: Path) -> None:
     """A night without a disk needs a mirror, and a deadline below the job's own limit."""
-    found = load(path=root / "examples/cloud-run/jmreport.toml", environ={})
+    found, _ = load_told(path=root / "examples/cloud-run/jmreport.toml", environ={})
     assert found.snapshots.mirror
     assert found.publish.to
     assert found.nightly.deadline == "2h"

@@ -20,7 +20,6 @@ from jmreport.settings_loading import (
     Value,
     from_environment,
     from_text,
-    load,
     load_told,
     with_value,
 )
@@ -33,6 +32,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without a settings file."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def load(
+    *, path: Path | None = None, environ: dict[str, str], flags: dict[str, Value] | None = None
+) -> Settings:
+    return load_told(path=path, environ=environ, flags=flags)[0]
 
 
 def loaded(text: str, **environ: str) -> Settings:
@@ -501,7 +506,7 @@ def test_tables_within_a_table_may_be_given_again_too() -> None:
         ('[[actions.allow]]\nwho = "a@b"\nacts = []', "actions.allow.acts: no such key"),
         ('[actions]\nurl = "https://a.example/x"', "an address without a path"),
         ('[actions]\nkeys_url = "http://a.example/x"', "an https:// address"),
-        ('[actions]\nmode = "open"', "'open' is not one of local, iap, google"),
+        ('[actions]\nmode = "open"', "expected one of local, iap, google, not 'open'"),
     ],
 )
 def test_mistakes_within_such_tables_are_named_with_their_place(text: str, said: str) -> None:
