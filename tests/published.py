@@ -45,8 +45,7 @@ def write_night(where: Path, night: int, *, jobs: int = 4, seed: int = 7) -> Non
             nights=(frozen(report, Held(known)),),
         ),
         settings=settings,
-        version="0.1.0",
-        hands=Hands(workers=1),
+        hands=Hands(crew=site.crew_of(where, settings=settings, version="0.1.0", workers=1)),
         progress=SilentProgress(),
     )
 

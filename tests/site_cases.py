@@ -184,19 +184,24 @@ def write(
 ) -> Written:
     """The site of these jobs; `reader` gives the records of some lines of a shard."""
     settings = settings or Settings()
-    return site.write(
-        where,
-        Telling(
-            report=report(jobs, over, settings),
-            contexts=contexts(Held(jobs), over),
-            history=Held(jobs),
-            read_records=partial(reader, {(entry.shard, entry.line): entry.row for entry in jobs}),
-        ),
-        settings=settings,
-        version="0.1.0",
-        hands=Hands(workers=workers, crew=crew, executor=executor, share=share, compiled=compiled),
-        progress=SilentProgress(),
+    others = site.crew_of(
+        where, settings=settings, version="0.1.0", workers=workers, compiled=compiled
     )
+    with others:
+        return site.write(
+            where,
+            Telling(
+                report=report(jobs, over, settings),
+                contexts=contexts(Held(jobs), over),
+                history=Held(jobs),
+                read_records=partial(
+                    reader, {(entry.shard, entry.line): entry.row for entry in jobs}
+                ),
+            ),
+            settings=settings,
+            hands=Hands(crew=crew or others, executor=executor, share=share),
+            progress=SilentProgress(),
+        )
 
 
 def contents(where: Path) -> dict[str, bytes]:

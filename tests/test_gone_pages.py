@@ -122,8 +122,7 @@ def _written(
             nights=nights,
         ),
         settings=settings,
-        version="0.1.0",
-        hands=Hands(workers=1),
+        hands=Hands(crew=site.crew_of(where, settings=settings, version="0.1.0", workers=1)),
         progress=SilentProgress(),
     )
 

@@ -83,6 +83,8 @@ def write(
         pruned=pruned,
         runs=tuple((each.id, each.state) for each in over if not each.pruned),
     )
+    compiled = COMPILED[-1] if COMPILED else None
+    crew = site.crew_of(where, settings=settings, version="0.1.0", workers=1, compiled=compiled)
     written = site.write(
         where,
         Telling(
@@ -93,8 +95,7 @@ def write(
             as_of=AsOf(made_of=settings.site.title, store=state) if remembers else None,
         ),
         settings=settings,
-        version="0.1.0",
-        hands=Hands(workers=1, compiled=COMPILED[-1] if COMPILED else None),
+        hands=Hands(crew=crew),
         progress=progress or SilentProgress(),
     )
     return replace(written, seconds=0.0), counted.looked

@@ -9,8 +9,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from jmreport import __version__
 from jmreport.errors import DamagedError, Exit, first
 from jmreport.pipeline import gate, guiding, sealing
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from jmreport.night import Night
     from jmreport.records import Run
     from jmreport.render.crew import Crew
-    from jmreport.render.hands import Hands
     from jmreport.render.sharing import Share
     from jmreport.render.telling import Telling
     from jmreport.report.nights import NightSummary
@@ -57,7 +54,10 @@ def render(
     Raises SnapshotError when there is no run to make pages of.
     """
     check_executor(executor)
-    wish = _Wish(
+    make = partial(
+        _render,
+        settings,
+        progress=progress,
         workers=workers,
         crew=crew,
         executor=executor,
@@ -66,33 +66,22 @@ def render(
         environ=environ,
     )
     try:
-        return _render(settings, wish, progress)
+        return make()
     except DamagedError:  # and mended: what the site lacks now is made again
-        return _render(settings, wish, progress)
+        return make()
 
 
-class _Wish(Struct, frozen=True, kw_only=True):
-    """How somebody wants the pages made; all as in `render`."""
-
-    workers: int
-    crew: Crew | None
-    executor: str
-    shard: str
-    parts: bool
-    environ: Mapping[str, str] | None
-
-    def hands(self, settings: Settings, run: Run, crew: Crew) -> Hands:
-        """Who makes those of a run."""
-        from jmreport.render.hands import Hands
-
-        return Hands(
-            crew=crew,
-            executor=self.executor,
-            share=_share(settings, run, self.shard, parts=self.parts),
-        )
-
-
-def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
+def _render(
+    settings: Settings,
+    *,
+    progress: Progress,
+    workers: int,
+    crew: Crew | None,
+    executor: str,
+    shard: str,
+    parts: bool,
+    environ: Mapping[str, str] | None,
+) -> Outcome:
     from jmreport.errors import SnapshotError
     from jmreport.render import seal
     from jmreport.render.seal import Seal
@@ -109,19 +98,18 @@ def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
                 hint=_first_steps(store.count()),
             )
         guidance = guiding.read(settings.report)
-        made_of = sealing.made_of(stamp, settings, guidance) if stamp and not wish.shard else ""
+        made_of = sealing.made_of(stamp, settings, guidance) if stamp and not shard else ""
         if made_of and (found := seal.unbroken(Path(settings.site.dir), made_of)):
             again = _line(settings, pages=found.pages, rewritten=0)
             return Outcome(exit=Exit(found.exit), summary=(again, *found.lines), run=newest)
         # Only now, since they take longer to load than it takes to see that nothing has changed.
         from jmreport.render import following, promises, site, verdict
+        from jmreport.render.hands import Hands
 
-        crew = wish.crew or held.enter_context(
-            early(settings, workers=wish.workers, environ=wish.environ)
-        )
+        crew = crew or held.enter_context(early(settings, workers=workers, environ=environ))
         every = (*store.pruned(), *runs)
         with progress.step("analyse", None):
-            telling = _telling(settings, store, every, guidance, whole=not wish.shard)
+            telling = _telling(settings, store, every, guidance, whole=not shard)
         unknown = tuple(_unknown(settings, every))
         report = telling.report
         code = Exit.DONE if report.complete else Exit.INCOMPLETE
@@ -136,20 +124,19 @@ def _render(settings: Settings, wish: _Wish, progress: Progress) -> Outcome:
             *_unlisted(Path(settings.site.dir), every),
             *stopped,
         )
-        hands = wish.hands(settings, newest, crew)
+        share = _share(settings, newest, shard, parts=parts)
         written = site.write(
             Path(settings.site.dir),
             telling,
             settings=settings,
-            version=__version__,
-            hands=hands,
+            hands=Hands(crew=crew, executor=executor, share=share),
             sealed=Seal(made_of=made_of, exit=code, lines=lines) if made_of else None,
             progress=progress,
         )
-    if hands.share.place is not None:
-        made = f"part {wish.shard} of the pages of jobs of run {newest.id}"
+    if share.place is not None:
+        made = f"part {shard} of the pages of jobs of run {newest.id}"
         counts = f"{written.rewritten} files written, {written.unchanged} were there"
-        return Outcome(summary=(f"{made} is in {hands.share.place}: {counts}",), run=newest)
+        return Outcome(summary=(f"{made} is in {share.place}: {counts}",), run=newest)
     line = _line(settings, pages=written.pages, rewritten=written.rewritten)
     return Outcome(exit=code, summary=(line, *unknown, *lines), run=newest)
 

@@ -17,7 +17,6 @@ page stays as long as a page of a job that nobody knows any more, which may lead
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +65,6 @@ def write(
     telling: Telling,
     *,
     settings: Settings,
-    version: str,
     hands: Hands,
     sealed: Seal | None = None,
     progress: Progress,
@@ -77,11 +75,10 @@ def write(
     JmreportError naming the file that cannot be written, and LockedError while another run writes.
     """
     started = time.perf_counter()
-    report, share = telling.report, hands.share
+    report, share, crew = telling.report, hands.share, hands.crew
     files = Files(share.place or site_dir)
     files.reach()
     with (
-        _crew(site_dir, hands, settings, version) as crew,
         Ledger(files.own / NAME) as ledger,
         Others(share.parts, site_dir if share.place else None) as others,
     ):
@@ -134,23 +131,12 @@ def write(
 def crew_of(
     site_dir: Path, *, settings: Settings, version: str, workers: int, compiled: Path | None = None
 ) -> Crew:
-    """Who makes the pages of a site; forked early, they come to have no copy of its report."""
+    """Who makes the pages of a site; forked early, they come to have no copy of its report.
+
+    0 `workers` is one for each core; 1 is this process. `compiled` is the folder for compiled
+    templates, None for none; within the site there is none.
+    """
     return Crew(Theme(settings, version=version, compiled=_outside(compiled, site_dir)), workers)
-
-
-def _crew(
-    site_dir: Path, hands: Hands, settings: Settings, version: str
-) -> AbstractContextManager[Crew]:
-    """Those that are there already, or others for as long as the site is written."""
-    if hands.crew is not None:
-        return nullcontext(hands.crew)
-    return crew_of(
-        site_dir,
-        settings=settings,
-        version=version,
-        workers=hands.workers,
-        compiled=hands.compiled,
-    )
 
 
 def _seen(maker: Maker, telling: Telling, jobs: joblists.Jobs) -> Seen | None:
