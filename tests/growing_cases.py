@@ -13,10 +13,10 @@ from random import Random
 
 import msgspec
 from analysis_cases import DAY, HOUR, night
+from held import Held
 from msgspec.structs import replace
 
 from jmreport.gaps import Gap
-from jmreport.history import Held
 from jmreport.records import (
     Asked,
     Entry,

@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from gcs_server import BUCKET, Gcs
+from held import Held
 from site_cases import entries, read, runs
 
 from jmreport import pipeline
 from jmreport.analysis import analyse, contexts, frozen
-from jmreport.history import Held
 from jmreport.pipeline import Outcome
 from jmreport.progress import SilentProgress
 from jmreport.render import site

@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from held import Held
 
 from jmreport.analysis import GrowingBeneath, analyse, contexts
 from jmreport.gaps import Gap
-from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import (
     Asked,

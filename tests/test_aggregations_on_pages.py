@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from held import Held
 from msgspec.structs import replace
 from site_cases import NOW, entries, runs, write
 from site_numbers import numbers_checked
@@ -18,7 +19,6 @@ from jmreport.analysis.aggregate import Frames
 from jmreport.analysis.beside import Known, why, why_not
 from jmreport.cli import main
 from jmreport.gaps import Gap
-from jmreport.history import Held
 from jmreport.records import Entry, Filters, Operation, Run
 from jmreport.render import addresses, joblists, labelpages, workflowpages
 from jmreport.render.joblists import MOST_STATUSES, Jobs, Lists

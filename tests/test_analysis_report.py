@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run, runs
 from doses import dose
+from held import Held
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -21,7 +22,6 @@ from jmreport.analysis.nights import Nights
 from jmreport.analysis.rows import NO_INPUTS
 from jmreport.errors import SnapshotError, UsageError
 from jmreport.gaps import Gap
-from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.records import Entry, Failure, Filters, Run
 from jmreport.report import Report

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from analysis_cases import job, night, run
+from held import Held
 from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
@@ -13,7 +14,6 @@ from site_cases import entries, runs
 
 from jmreport.analysis import OfTeam, Teams, analyse, runs_of_team
 from jmreport.gaps import Gap
-from jmreport.history import Held
 from jmreport.records import Entry
 from jmreport.settings import ReportSettings
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run, runs
+from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -19,7 +20,6 @@ from test_habits import Built, built
 
 from jmreport import attempts
 from jmreport.analysis import analyse, contexts, submissions, summarise
-from jmreport.history import Held
 from jmreport.records import RETRIED, Entry, Failure, Measure, Record, Run, RunState, Spent, run_id
 from jmreport.report import Report
 from jmreport.report.jobs import Attempts, JobContext

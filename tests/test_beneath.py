@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from analysis_cases import HOUR, job, night, runs
+from held import Held
 
 from jmreport.analysis import Beneath, GrowingBeneath, analyse
 from jmreport.analysis.beneath import MOST_FOLLOWED
 from jmreport.analysis.near import Near
 from jmreport.gaps import JOB, Gap
-from jmreport.history import Held
 from jmreport.records import Entry, Failure, JobRow, Measure, Spent
 from jmreport.settings import ReportSettings
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import site_cases
 from analysis_cases import HOUR, job, night, runs
+from held import Held
 from hostile import PAYLOADS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,6 @@ from jmreport.analysis.causes import cause_of
 from jmreport.cli import main
 from jmreport.errors import Exit
 from jmreport.guidance import LARGEST_NOTE, Guidance, KnownIssue
-from jmreport.history import Held
 from jmreport.pipeline import guiding
 from jmreport.records import Entry, Failure
 from jmreport.render.prose import prose

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
 from planted import Planted
@@ -18,7 +19,6 @@ from jmreport import analysis, differing
 from jmreport.cli import main
 from jmreport.compared import Difference, DiffJob, Side
 from jmreport.errors import Exit
-from jmreport.history import Held
 from jmreport.records import Asked, Entry, Failure, Filters, JobRow, Run
 from jmreport.render import addresses
 from jmreport.report.counts import StatusSplit

@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import pytest
 from analysis_cases import HOUR, job, night, runs
+from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport import analysis
 from jmreport.analysis.flaky import Flakiness, flakiness
-from jmreport.history import Held
 from jmreport.records import Entry, Run
 from jmreport.report import Report
 from jmreport.report.jobs import JobHistory

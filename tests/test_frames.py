@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from analysis_cases import DAY, HOUR, job, night
+from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport.analysis.aggregate import Frames
 from jmreport.analysis.usual import MOST_RUNS, Lately, usual
 from jmreport.analysis.workflows import MOST_JOBS, Newest
-from jmreport.history import Held
 from jmreport.models import TIME_FRAMES
 from jmreport.records import FRAME_LENGTHS, Entry
 from jmreport.report.counts import StatusSplit

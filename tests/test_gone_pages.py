@@ -6,12 +6,12 @@ from pathlib import Path
 from shutil import rmtree
 
 import mail_cases
+from held import Held
 from msgspec.structs import replace
 from site_cases import entries, read, report, runs, write
 
 from jmreport import pipeline
 from jmreport.analysis import contexts, frozen, measure, summarise
-from jmreport.history import Held
 from jmreport.night import Night
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, JobRow, Run

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import site_cases
 from analysis_cases import FIRST, HOUR, job, night, runs
+from held import Held
 from msgspec.structs import replace
 
 from jmreport import analysis
 from jmreport.cli import main
 from jmreport.errors import Exit
-from jmreport.history import Held
 from jmreport.records import Entry, Filters
 from jmreport.render import gridpage, linkcheck
 from jmreport.render.gridpage import Cell, GridView

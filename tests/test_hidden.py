@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 from analysis_cases import HOUR, job, night, runs
+from held import Held
 from mail_cases import ANA, seen, settings, store, written
 from mail_cases import job as of_sample
 from msgspec.structs import replace
@@ -21,7 +22,6 @@ from jmreport.analysis.hiding import _hidden, _Ran
 from jmreport.analysis.rows import NO_INPUTS
 from jmreport.cli import main
 from jmreport.errors import Exit
-from jmreport.history import Held
 from jmreport.records import Entry
 from jmreport.settings import ReportSettings, Team
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from held import Held
 from snapshot_cases import NOW, record, write_run
 
 from jmreport.analysis import summarise
 from jmreport.errors import JmreportError
-from jmreport.history import Held, History
+from jmreport.history import History
 from jmreport.records import Entry, JobRow, Record
 from jmreport.snapshots import Store
 from jmreport.spill import Spill

@@ -13,12 +13,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from held import Held
 from msgspec.structs import replace
 from site_cases import entries, runs
 
 from jmreport.analysis import contexts
 from jmreport.collectors.demo import Demo, serve
-from jmreport.history import Held
 from jmreport.records import Asked, Entry
 from jmreport.render.jobacts import Acts, acts, commands_need
 

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 from doses import dose
+from held import Held
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from snapshot_cases import NOW
 
 from jmreport.analysis import contexts, leaned_on, told
-from jmreport.history import Held
 from jmreport.night import Night
 from jmreport.records import Asked, Entry, Failure, JobRow, Run
 from jmreport.settings import ReportSettings

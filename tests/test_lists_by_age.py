@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run
+from held import Held
 from msgspec.structs import replace
 from site_cases import contents, write
 from site_numbers import jobs_behind
 from test_looking import write as remember
 
-from jmreport.history import Held
 from jmreport.records import Entry, Run
 from jmreport.render import addresses, listpages, planwriting
 from jmreport.render.joblists import list_name

@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from held import Held
 from msgspec.structs import replace
 from snapshot_cases import ASKED, NOW, run_of
 
 from jmreport.analysis import analyse, contexts, summarise
-from jmreport.history import Held
 from jmreport.records import Record
 from jmreport.settings import ReportSettings
 from jmreport.snapshots import Redaction, Store

@@ -12,11 +12,11 @@ from unittest.mock import patch
 import pytest
 from analysis_cases import DAY, job, night, run
 from growing_cases import Growing
+from held import Held
 from msgspec.structs import replace
 from site_cases import contents, read, report
 
 from jmreport.analysis import GrowingBeneath, contexts
-from jmreport.history import Held
 from jmreport.progress import SilentProgress, Step
 from jmreport.records import Entry, JobRow, Run
 from jmreport.remembered import Contexts, Memory, StoreState

@@ -8,6 +8,7 @@ import pytest
 from analysis_cases import job as one_of
 from analysis_cases import night as when
 from analysis_cases import runs as nights_of
+from held import Held
 from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
@@ -28,7 +29,6 @@ from msgspec.structs import replace
 
 from jmreport import pipeline
 from jmreport.analysis import OfTeam, analyse, verdicts
-from jmreport.history import Held
 from jmreport.progress import SilentProgress
 from jmreport.records import JobRow
 from jmreport.settings import ReportSettings, Team

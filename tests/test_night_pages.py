@@ -15,6 +15,7 @@ from analysis_cases import HOUR, job, runs
 from analysis_cases import night as at_night
 from analysis_cases import run as one_run
 from campaigns import year
+from held import Held
 from msgspec.structs import replace
 from site_cases import contents, entries, report
 from site_cases import runs as site_runs
@@ -22,7 +23,6 @@ from site_cases import runs as site_runs
 from jmreport.analysis import analyse, frozen, retold
 from jmreport.cli import main
 from jmreport.guidance import Guidance, KnownIssue
-from jmreport.history import Held
 from jmreport.night import Night, NightJob, kept
 from jmreport.records import Entry
 from jmreport.render import addresses, linkcheck, nightchart, nightpages, overview, reportjson

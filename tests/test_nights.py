@@ -17,6 +17,7 @@ import pytest
 import site_cases
 from analysis_cases import job, run, runs
 from analysis_cases import night as at_night
+from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -25,7 +26,6 @@ from jmreport.analysis import analyse, measure, night, summarise
 from jmreport.analysis.failednights import failed_nights
 from jmreport.cli import main
 from jmreport.errors import Exit
-from jmreport.history import Held
 from jmreport.records import Filters, Measure, Run, RunState, Spent, run_id
 from jmreport.render import kept, nightcalendar, nightpages, words
 from jmreport.render.files import WrittenFile

@@ -15,6 +15,7 @@ from analysis_cases import DAY, HOUR, job, night, run
 from doses import dose
 from growing_cases import Growing as World
 from growing_cases import as_told, store_run
+from held import Held
 from msgspec.structs import replace
 from site_cases import contents
 
@@ -28,7 +29,6 @@ from jmreport.analysis import (
     contexts,
     retold,
 )
-from jmreport.history import Held
 from jmreport.placed import ByValue
 from jmreport.progress import SilentProgress
 from jmreport.records import Entry, Failure, JobRow, Run

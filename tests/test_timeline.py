@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from analysis_cases import DAY, HOUR, job, night, run, runs
+from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jmreport import analysis
 from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretches, timeline
-from jmreport.history import Held
 from jmreport.records import Entry, JobRow
 from jmreport.render import charts, svgs, timelinepage
 from jmreport.render.drawings import Charts

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 from analysis_cases import DAY, HOUR, job, night, run
 from growing_cases import Growing, as_told, store_run
+from held import Held
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from jmreport.analysis import GrowingBeneath, contexts
-from jmreport.history import Held
 from jmreport.records import Entry, Run
 from jmreport.remembered import Growing as History
 from jmreport.remembered import Memory

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import site_cases
 from analysis_cases import night, run, runs
+from held import Held
 from msgspec.structs import replace
 
 from jmreport.analysis import analyse
-from jmreport.history import Held
 from jmreport.records import Counts, Filters, run_id
 from jmreport.render import addresses, causewords, verdict
 from jmreport.report import Report
