@@ -180,7 +180,7 @@ def test_a_folder_of_two_years_ago_makes_its_pages_without_a_network(
     moved.mkdir()
     Path(settings.snapshots.dir).rename(moved / "snapshots")
     (moved / "snapshots/index.sqlite").unlink()
-    blocked = "import sys\nfor name in ('httpx', 'httpcore', 'google', 'stamina', 'socket'):\n"
+    blocked = "import sys\nfor name in ('httpx', 'httpcore', 'google', 'tenacity', 'socket'):\n"
     program = blocked.replace(", 'socket'", "") + (
         "    sys.modules[name] = None\n"
         "from jmreport.cli import main\n"

@@ -230,5 +230,5 @@ def test_render_loads_no_network_library(tmp_path: Path) -> None:
     rendered = "from jmreport.cli import main\nassert main(['render', '-q', '--workers', '1']) == 0"
     loaded = loaded_by(rendered, tmp_path)
     assert "jinja2" in loaded
-    assert loaded & {"httpx", "httpcore", "google", "stamina", "requests"} == set()
+    assert loaded & {"httpx", "httpcore", "google", "tenacity", "requests"} == set()
     assert (tmp_path / "site/index.html").exists()
