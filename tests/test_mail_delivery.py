@@ -515,6 +515,64 @@ def test_what_a_server_repeats_of_a_password_is_taken_out(tmp_path: Path, form: 
     assert form.encode() not in kept
 
 
+# What cannot be read of the spool
+
+
+def spoil(path: Path, how: str) -> None:
+    path.unlink()
+    if how == "empty":
+        path.touch()
+    else:  # as nobody can read it, whoever he is
+        path.mkdir()
+
+
+@pytest.mark.parametrize("how", ["empty", "unreadable"])
+def test_a_record_that_cannot_be_read_keeps_no_other_mail_back(tmp_path: Path, how: str) -> None:
+    """Not on any night: of this one mail nobody can say whether it was sent, and that is told."""
+    usual(tmp_path / "snapshots")
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, ANA, ALL, port=boxes.port)
+        send(told)
+        [bad] = (tmp_path / "snapshots-mail").glob(f"{night(0)}-germline-*.json")
+        spoil(bad, how)
+        collect(tmp_path, -1, job("a1", -1, status="Failed"))
+        said = send(told, dry_run=True)
+        assert said.exit == Exit.NOT_DELIVERED
+        assert str(bad) in said.summary[-1]
+        later = pipeline.mail(told, now=NOW + DAY, progress=SilentProgress())
+        assert later.exit == Exit.NOT_DELIVERED
+        assert str(bad) in later.summary[-1]
+        assert "nobody can say whether this mail was sent" in later.summary[-1]
+    assert len(boxes.arrived) == 4
+    assert {arrived.to for arrived in boxes.arrived[2:]} == {
+        arrived.to for arrived in boxes.arrived[:2]
+    }
+
+
+def test_a_mail_whose_record_cannot_be_read_is_held_back_until_somebody_says_so(
+    tmp_path: Path,
+) -> None:
+    """It may have been sent: other teams get theirs, and --again sends it."""
+    usual(tmp_path / "snapshots")
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, port=boxes.port)
+        send(told)
+        [bad] = (tmp_path / "snapshots-mail").glob(f"{night(0)}-germline-*.json")
+        spoil(bad, "empty")
+        both = replace(told, teams=(ANA, ALL))
+        outcome = send(both)
+        assert outcome.exit == Exit.NOT_DELIVERED
+        assert any(
+            "germline: its mail on this run is held back" in line for line in outcome.summary
+        )
+        assert [arrived.to for arrived in boxes.arrived[1:]] == [("all@example.org",)]
+        dry = send(both, dry_run=True)
+        assert "germline: its mail on this run is held back" in dry.summary[0]
+        send(both, again=True)
+        assert len(boxes.arrived) == 4
+        assert send(both).exit == Exit.DONE
+
+
 # without sending
 
 
@@ -549,7 +607,7 @@ def test_what_was_sent_is_kept_for_a_month(tmp_path: Path) -> None:
         told = settings(tmp_path, port=boxes.port)
         send(told)
         with Spool(tmp_path / "snapshots-mail") as spool:
-            [parcel] = spool.parcels()
+            [parcel] = spool.kept().parcels
             old = replace(parcel, night=night(40), made=NOW - timedelta(days=40))
             spool.put(old, b"x")
         send(told)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -776,6 +777,59 @@ def test_the_doctor_finds_pages_of_somebody_else_where_a_night_would_publish(
     (tmp_path / "www/index.html").unlink()
     assert night(of, url, days=1).exit == Exit.DONE
     assert looked(of, url)["bucket"].state == "ok"
+
+
+def test_the_doctor_finds_a_mail_whose_record_cannot_be_read(
+    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+) -> None:
+    _, url = server
+    of = settings(tmp_path, post.port)
+    (tmp_path / "snapshots-mail").mkdir()
+    (tmp_path / "snapshots-mail/20261122T021400Z-everybody-1a2b3c4d.json").touch()
+    found = looked(of, url)["mail"]
+    assert (found.state, found.code) == ("wrong", Exit.NOT_DELIVERED)
+    assert "1a2b3c4d.json is damaged" in found.said
+
+
+@pytest.mark.parametrize(
+    ("what", "there"),
+    [
+        ("site", "nights/20261122T021400Z"),
+        ("site", ".jmreport/pages"),
+        ("snapshots", "runs"),
+        ("snapshots", "lock"),
+    ],
+)
+def test_the_doctor_finds_what_somebody_else_left_where_a_night_writes(
+    what: str, there: str
+) -> None:
+    """Root ran it once by hand: the folder itself is still this user's."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to be two users")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        of = settings(Path(folder), free_port())
+        path = Path(folder) / what / there
+        path.parent.mkdir(parents=True)
+        path.touch() if there in ("lock", ".jmreport/pages") else path.mkdir()
+        for each in (Path(folder), *Path(folder).rglob("*")):
+            os.chown(each, 65534, -1)
+        before = looked_by(65534, of)[what]
+        os.chown(path, 0, -1)
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        found = looked_by(65534, of)[what]
+    assert before.state == "ok"
+    assert (found.state, found.code) == ("wrong", Exit.FAILED)
+    assert found.said == f"{path} may not be written by this user"
+
+
+def looked_by(user: int, of: Settings) -> dict[str, pipeline.Finding]:
+    """What the doctor finds when another user asks."""
+    os.seteuid(user)
+    try:
+        return looked(of, None)
+    finally:
+        os.seteuid(0)
 
 
 def test_what_cannot_be_meant_so_is_published_and_mailed_to_nobody(

@@ -15,7 +15,8 @@ import pytest
 
 from jmreport.cli import main
 from jmreport.errors import Exit
-from jmreport.mail import heard, parcels
+from jmreport.mail import heard
+from jmreport.mail import kept as kept_mails
 from jmreport.records import run_id
 from jmreport.render import addresses, kept
 from jmreport.render.past import diff_pages
@@ -107,7 +108,7 @@ def test_a_spool_of_an_older_jmreport_says_what_waits_and_who_has_heard_of_what(
     for team, runs in known.items():
         assert runs[-1] in rendered.there
         assert f"would send to {team} " in told
-    waiting = [parcel for parcel in parcels(spool) if parcel.waits]
+    waiting = [parcel for parcel in kept_mails(spool).parcels if parcel.waits]
     assert waiting
     for parcel in waiting:
         (to,) = parcel.recipients

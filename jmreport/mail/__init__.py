@@ -9,6 +9,7 @@ refused, or may have been sent.
 from jmreport.mail.message import Envelope, message
 from jmreport.mail.sending import Delivered, Server, TroubleError, deliver, probe
 from jmreport.mail.spool import (
+    Kept,
     Parcel,
     PassingSpool,
     Recipient,
@@ -16,9 +17,9 @@ from jmreport.mail.spool import (
     heard,
     heard_as,
     heard_from,
+    kept,
     name_of,
     no_room,
-    parcels,
     reached,
     together,
     write,
@@ -27,6 +28,7 @@ from jmreport.mail.spool import (
 __all__ = [
     "Delivered",
     "Envelope",
+    "Kept",
     "Parcel",
     "PassingSpool",
     "Recipient",
@@ -37,10 +39,10 @@ __all__ = [
     "heard",
     "heard_as",
     "heard_from",
+    "kept",
     "message",
     "name_of",
     "no_room",
-    "parcels",
     "probe",
     "reached",
     "together",

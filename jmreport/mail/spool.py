@@ -20,8 +20,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -97,6 +96,13 @@ class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
+class Kept(Struct, frozen=True, kw_only=True):
+    """The mails of a spool, oldest night first; and why others, by their names, cannot be read."""
+
+    parcels: tuple[Parcel, ...] = ()
+    unread: Mapping[str, JmreportError] = {}
+
+
 def name_of(night: str, team: str) -> str:
     """What a mail's files are called: nothing of a team's name but letters, digits and dashes.
 
@@ -168,9 +174,9 @@ class Spool:
         except OSError as error:
             raise _failed(path, error) from error
 
-    def parcels(self) -> tuple[Parcel, ...]:
-        """All mails that are kept, oldest night first."""
-        return parcels(self.root)
+    def kept(self) -> Kept:
+        """All mails that are kept."""
+        return kept(self.root)
 
     def forget(self, parcel: Parcel) -> None:
         """Removes a mail and what became of it."""
@@ -196,9 +202,17 @@ class Spool:
             raise _failed(path, error) from error
 
 
-def parcels(root: Path) -> tuple[Parcel, ...]:
-    """All mails of a spool, oldest night first; none where there is no spool."""
-    return tuple(_read(path) for path in sorted(root.glob("*.json")))
+def kept(root: Path) -> Kept:
+    """All mails of a spool; none where there is no spool. What cannot be read of one says nothing
+    of the others."""
+    parcels: list[Parcel] = []
+    unread: dict[str, JmreportError] = {}
+    for path in sorted(root.glob("*.json")):
+        try:
+            parcels.append(_read(path))
+        except JmreportError as error:
+            unread[path.stem] = error
+    return Kept(parcels=tuple(parcels), unread=unread)
 
 
 def heard(root: Path) -> dict[str, tuple[str, ...]]:
@@ -212,11 +226,10 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
     if not known:
         return known
     # What cannot be read of the mails is for those to say who send them.
-    with suppress(JmreportError):
-        for parcel in parcels(root):
-            before = None if parcel.failed else known.get(parcel.team)
-            if before and run_order(parcel.night) > run_order(before[-1]):
-                known[parcel.team] = (*before, parcel.night)
+    for parcel in kept(root).parcels:
+        before = None if parcel.failed else known.get(parcel.team)
+        if before and run_order(parcel.night) > run_order(before[-1]):
+            known[parcel.team] = (*before, parcel.night)
     return known
 
 
@@ -224,10 +237,9 @@ def reached(root: Path) -> dict[str, tuple[str, ...]]:
     """The same without runs whose mail no server was asked to take: it waits in this spool, and
     whoever does not have the spool tells its news."""
     known = heard(root)
-    with suppress(JmreportError):
-        for parcel in parcels(root):
-            if parcel.untouched and parcel.team in known:
-                known[parcel.team] = tuple(run for run in known[parcel.team] if run != parcel.night)
+    for parcel in kept(root).parcels:
+        if parcel.untouched and parcel.team in known:
+            known[parcel.team] = tuple(run for run in known[parcel.team] if run != parcel.night)
     return {team: runs for team, runs in known.items() if runs}
 
 
@@ -291,9 +303,9 @@ class PassingSpool(Spool):
         """The mail itself."""
         return self._mails[parcel.name]
 
-    def parcels(self) -> tuple[Parcel, ...]:
+    def kept(self) -> Kept:
         """All mails that are held."""
-        return tuple(self._parcels.values())
+        return Kept(parcels=tuple(self._parcels.values()))
 
     def hear(self, teams: Sequence[str], night: str) -> None:
         """Notes nothing: the next mail tells it once more."""
@@ -341,7 +353,10 @@ def _read(path: Path) -> Parcel:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Parcel)
     except OSError as error:
-        raise _failed(path, error) from error
+        raise JmreportError(
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="nobody can say whether this mail was sent: make the file readable for this user",
+        ) from error
     except msgspec.DecodeError as error:
         raise JmreportError(
             f"{path} is damaged: {error}",

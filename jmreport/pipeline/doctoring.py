@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jmreport.errors import Exit, JmreportError, UnreadableError, first
 from jmreport.pipeline.asking import client_for, credentials_for
@@ -194,6 +196,7 @@ def _bucket(
 
 def _mail(settings: Settings) -> Iterator[Finding]:
     """The mail server, as far as a login; nothing is said of anybody to whom a mail would go."""
+    from jmreport.mail import kept
     from jmreport.pipeline.mailing import spool_of
     from jmreport.pipeline.mailserver import sender_of, try_mailbox
 
@@ -205,13 +208,19 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     spool = spool_of(settings)
     try:
         sender_of(settings)
-        if (spool.exists() and not spool.is_dir()) or not os.access(_nearest(spool), os.W_OK):
+        if (spool.exists() and not spool.is_dir()) or not _may_write(_nearest(spool)):
             raise JmreportError(
                 f"mails cannot wait in {spool}", hint="name a folder with mail.spool"
             )
         said = try_mailbox(settings)
     except JmreportError as error:
         yield _wrong("mail", error)
+        return
+    if unread := kept(spool).unread:
+        # It is told each night, and holds back what is of its own team and run.
+        yield from (
+            replace(_wrong("mail", each), code=Exit.NOT_DELIVERED) for each in unread.values()
+        )
         return
     teams = "1 team" if len(settings.teams) == 1 else f"{len(settings.teams)} teams"
     yield Finding(what="mail", said=f"{settings.mail.smtp} takes mails for {teams} ({said})")
@@ -228,13 +237,38 @@ def _folders(settings: Settings) -> Iterator[Finding]:
         there = _nearest(folder)
         if folder.exists() and not folder.is_dir():
             said, hint = f"{folder} is no folder", f"name another with --{what}"
-        elif not os.access(there, os.W_OK | os.X_OK):
+        elif not _may_write(there):
             said = f"{there} may not be written by this user"
             hint = f"change its owner, or name another folder with --{what}"
+        elif inside := next(_of_others(folder), None):
+            said = f"{inside} may not be written by this user"
+            hint = "change the owner of all that is in there: somebody else ran jmreport there"
         else:
             yield _room(what, folder, there)
             continue
         yield Finding(what=what, state="wrong", said=said, hint=hint, code=Exit.FAILED)
+
+
+def _may_write(there: Path) -> bool:
+    """Whether this user may write a file, or make files in a folder."""
+    mode = os.W_OK | os.X_OK if there.is_dir() else os.W_OK
+    return os.access(there, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _of_others(folder: Path) -> Iterator[Path]:
+    """What a night writes to in a folder of snapshots or a site, and this user may not."""
+    from jmreport.render.files import OWN
+
+    within = list(_folders_in(folder))
+    within += [deeper for each in within for deeper in _folders_in(each)]
+    # Other files are replaced, for which their folder counts.
+    in_place = sorted((*folder.glob("*lock"), *(folder / OWN).glob("*")))
+    yield from (each for each in (*within, *in_place) if not _may_write(each))
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(folder) as found:
+        yield from sorted(Path(each) for each in found if each.is_dir(follow_symlinks=False))
 
 
 def _nearest(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from jmreport.pipeline.hearing import Hearing
 from jmreport.pipeline.keeping import open_store, refuse_in_ours
 from jmreport.pipeline.mailmaking import Making
 from jmreport.pipeline.mailserver import mail_server, sender_of
-from jmreport.pipeline.posting import Sending, listed, not_due
+from jmreport.pipeline.posting import Sending, held_back, listed, not_due, unread
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
 from jmreport.settings import Settings, Team
@@ -127,12 +127,14 @@ def _told(making: Making, hearing: Hearing, *, again: bool) -> Outcome:
     from jmreport import mail as post
 
     place = spool_of(making.settings)
-    kept = post.parcels(place)
-    here = {parcel.team: parcel for parcel in kept if parcel.night == making.night}
+    kept = post.kept(place)
+    here = {parcel.team: parcel for parcel in kept.parcels if parcel.night == making.night}
     lines = []
     for each in making.nights({}, hearing.known()):
         parcel = here.get(each.team.name)
-        if not each.due:
+        if post.name_of(making.night, each.team.name) in kept.unread and not again:
+            lines.append(held_back(each.team))
+        elif not each.due:
             lines.append(not_due(each.team))
         elif parcel and not again and not (parcel.untouched and parcel.waits):
             lines.append(f"{each.team.name}: a mail on this run was made already")
@@ -141,10 +143,12 @@ def _told(making: Making, hearing: Hearing, *, again: bool) -> Outcome:
     lines += [
         f"{parcel.team}: a mail of run {parcel.night} waits for "
         f"{listed(each.address for each in parcel.in_state('waiting'))}"
-        for parcel in kept
+        for parcel in kept.parcels
         if parcel.waits and parcel.night != making.night
     ]
-    return Outcome(summary=tuple(lines), run=making.run())
+    lines += map(unread, kept.unread.values())
+    code = Exit.NOT_DELIVERED if kept.unread else Exit.DONE
+    return Outcome(exit=code, summary=tuple(lines), run=making.run())
 
 
 def _written(making: Making, hearing: Hearing, folder: Path, progress: Progress) -> Outcome:
@@ -197,12 +201,14 @@ def _sent_unkept(
     from jmreport import mail as post
 
     place = spool_of(making.settings)
-    parcels = post.parcels(place)
-    kept = {one.team for one in parcels if one.night == making.night}
+    earlier = post.kept(place)
+    kept = {one.team for one in earlier.parcels if one.night == making.night}
     making.teams = [team for team in making.teams if team.name not in kept]
     hint = "nothing of these mails is remembered: make room, or name another mail.spool"
     waits = tuple(
-        f"{one.team}: the mail of run {one.night} goes on waiting" for one in parcels if one.waits
+        f"{one.team}: the mail of run {one.night} goes on waiting"
+        for one in earlier.parcels
+        if one.waits
     )
     with post.PassingSpool(place) as spool:
         try:
@@ -213,7 +219,7 @@ def _sent_unkept(
                 heard=heard,
                 elsewhere=hearing.elsewhere,
                 again=False,
-                earlier=parcels,
+                earlier=earlier,
             )
             done = _delivered(sending, hearing, spool, server, progress)
         except DeliveryError as error:

@@ -39,9 +39,10 @@ class Sending:
         heard: Mapping[str, Sequence[str]],
         elsewhere: Mapping[str, Sequence[str]],
         again: bool,
-        earlier: Sequence[post.Parcel] | None = None,
+        earlier: post.Kept | None = None,
     ) -> None:
-        """`heard` are the runs of which each team heard, `elsewhere` what only others know."""
+        """`heard` are the runs of which each team heard, `elsewhere` what only others know;
+        `earlier` is what waits where nothing of tonight's mails can be kept."""
         self._making, self._spool, self._again = making, spool, again
         self._heard, self._elsewhere = heard, elsewhere
         self._earlier = earlier
@@ -59,12 +60,19 @@ class Sending:
 
     def make(self, made: Callable[[], None]) -> None:
         """Keep tonight's mails, and say of earlier ones what becomes of them."""
+        from jmreport import mail as post
+
         making = self._making
-        kept = self._spool.parcels() if self._earlier is None else self._earlier
-        earlier = [each for each in kept if each.night != making.night]
+        kept = self._spool.kept() if self._earlier is None else self._earlier
+        earlier = [each for each in kept.parcels if each.night != making.night]
+        self._doubts += map(unread, kept.unread.values())
         unsent = {team.name: _unsent(team, earlier) for team in making.teams}
         for told in making.nights(unsent, self._heard):
-            self._put(told)
+            name = post.name_of(making.night, told.team.name)
+            if name in kept.unread and not self._again:
+                self._doubts.append(held_back(told.team))
+            else:
+                self._put(told, anew=name in kept.unread)
             made()
         if not making.failed:
             # One that brought nothing tells of no job: what the report before it said is still due.
@@ -74,9 +82,10 @@ class Sending:
         for parcel in earlier if self._earlier is None else ():
             self._settle(parcel)
 
-    def _put(self, told: Told) -> None:
+    def _put(self, told: Told, *, anew: bool) -> None:
+        """Keep a mail where it is due; `anew`, whatever became of it before."""
         making, team = self._making, told.team
-        parcel = self._spool.get(making.night, team.name)
+        parcel = None if anew else self._spool.get(making.night, team.name)
         if parcel and not self._again and not (parcel.untouched and parcel.waits):
             self._tonight.append(self._meant(parcel, team))
             return
@@ -155,7 +164,7 @@ class Sending:
         for parcel in self._settled:
             self._spool.record(replace(parcel, told=True))
         now = clocks.proven(self._making.runs, self._making.now)
-        for parcel in self._spool.parcels():
+        for parcel in self._spool.kept().parcels:
             old = now - parcel.made > KEPT and parcel.night != self._making.night
             if old and not parcel.waits:
                 self._spool.forget(parcel)
@@ -228,6 +237,16 @@ def _bad(parcel: post.Parcel, then: str) -> Iterator[str]:
 def _at(night: str) -> datetime:
     stamp = night.partition("-")[0]  # a second run of the same second has a turn: …Z-0002
     return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def unread(error: JmreportError) -> str:
+    """A mail of which nobody can say what became of it."""
+    return f"{error.message}; {error.hint}"
+
+
+def held_back(team: Team) -> str:
+    """A mail that may have been sent, for all that its record says."""
+    return f"{team.name}: its mail on this run is held back; {AGAIN}"
 
 
 def not_due(team: Team) -> str:
