@@ -27,10 +27,20 @@ def run() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The whole program: runs a command and answers its exit code (docs/exit-codes.md)."""
     console = Console()
-    args = after_command(sys.argv[1:] if argv is None else argv)
+    code = _come_to(after_command(sys.argv[1:] if argv is None else argv), console)
+    console.ended(code)
+    return code
+
+
+def _come_to(args: Sequence[str], console: Console) -> int:
+    """What a command came to, with what went wrong in words."""
     try:
         with asked_to_stop():
-            return _run(args, console)
+            code = _run(args, console)
+        if console.unsaid and code == Exit.DONE:
+            console.error(f"what came of it could not be written: {console.unsaid}")
+            return Exit.FAILED
+        return code
     except JmreportError as error:
         console.error(error.message, hint=error.hint, code=error.code)
         return error.code

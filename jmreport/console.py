@@ -75,15 +75,19 @@ class Console:
         #: Takes secrets out of what is said: a server's errors may hold some. A command sets it to
         #: what its settings say.
         self.hide: Callable[[str], str] | None = None
+        #: Why words of the outcome are nowhere to be read; "" as usual.
+        self.unsaid = ""
+        #: The run that came of it, for programs that read the log.
+        self.run = ""
         self._now = now
 
     def say(self, *lines: str, wrong: bool = False) -> None:
         """The outcome of a command; quiet hides it, unless it tells of something wrong."""
         for line in map(self.hide, lines) if self.hide else lines:
             if self.log_format == "json":
-                self._json(sys.stdout, event="outcome", text=line)
+                self.unsaid = self._json(sys.stdout, event="outcome", text=line) or self.unsaid
             elif wrong or self.verbosity >= 0:
-                write(sys.stdout, plain(line))
+                self.unsaid = mention(sys.stdout, plain(line)) or self.unsaid
 
     def answer(self, *lines: str) -> None:
         """What a command is asked for, as text on stdout, whatever else is said."""
@@ -107,7 +111,7 @@ class Console:
         if self.log_format == "json":
             self._json(sys.stderr, event="note", text=text, **more)
         else:
-            write(sys.stderr, plain(text))
+            mention(sys.stderr, plain(text))
 
     def error(self, message: str, *, hint: str = "", code: int = Exit.FAILED) -> None:
         """What went wrong, and what to do next; quiet does not hide it."""
@@ -115,9 +119,15 @@ class Console:
         if self.log_format == "json":
             self._json(sys.stderr, event="error", text=message, hint=hint, exit=int(code))
             return
-        write(sys.stderr, f"jmreport: {plain(message)}")
+        mention(sys.stderr, f"jmreport: {plain(message)}")
         if hint:
-            write(sys.stderr, f"  hint: {plain(hint)}")
+            mention(sys.stderr, f"  hint: {plain(hint)}")
+
+    def ended(self, code: int) -> None:
+        """That a command is over: the last event, for programs; people see the exit code."""
+        if self.log_format == "json":
+            run = {"run": self.run} if self.run else {}
+            self._json(sys.stderr, event="ended", exit=int(code), **run)
 
     def step(self, name: str, *, done: int, seconds: float, finished: bool) -> None:
         """A step that is over: one line."""
@@ -132,7 +142,7 @@ class Console:
             )
         else:
             count = f" {done}" if done else ""
-            write(
+            mention(
                 sys.stderr,
                 plain(f"{name}:{count} {'done' if finished else 'stopped'} after {seconds:.1f} s"),
             )
@@ -151,7 +161,7 @@ class Console:
                 seconds_left=None if seconds is None else round(seconds),
             )
         else:
-            write(sys.stderr, plain(f"{name}: {', '.join(_course(course, rate, seconds))}"))
+            mention(sys.stderr, plain(f"{name}: {', '.join(_course(course, rate, seconds))}"))
 
     def progress(self) -> Progress:
         """Who listens to the steps of this command."""
@@ -183,10 +193,10 @@ class Console:
             self.hide = hider()
         return self.hide(text)
 
-    def _json(self, stream: TextIO | None, **fields: Any) -> None:
+    def _json(self, stream: TextIO | None, **fields: Any) -> str:
         at = self._now().astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
         # ASCII only: no control character and no line separator survives JSON's escapes.
-        write(stream, json.dumps({"at": f"{at}Z", **fields}))
+        return mention(stream, json.dumps({"at": f"{at}Z", **fields}))
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -207,12 +217,29 @@ def write(stream: TextIO | None, line: str) -> None:
     except OSError as error:
         if not _gone(stream, error):
             raise
-        # What is still buffered would fail again when Python flushes at exit.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _to_nowhere(stream)
     except UnicodeEncodeError:
         stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
         stream.flush()
+
+
+def mention(stream: TextIO | None, line: str) -> str:
+    """The same of what is said beside the work, which goes on where nothing can be said: why it
+    could not, as where the disk of the log is full, and "" as usual."""
+    try:
+        write(stream, line)
+    except OSError as error:
+        assert stream is not None  # nothing is written there
+        _to_nowhere(stream)
+        return error.strerror or str(error)
+    return ""
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """From here on nothing is read of it: what is still buffered would fail again when Python
+    flushes at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _gone(stream: TextIO, error: OSError) -> bool:

@@ -44,6 +44,7 @@ class Given(Struct, frozen=True):
     def end(self, outcome: "Outcome") -> None:
         """Say what came of it, and stop with its exit code."""
         self.console.say(*outcome.summary, wrong=outcome.exit != Exit.DONE)
+        self.console.run = outcome.run.id if outcome.run else ""
         raise typer.Exit(outcome.exit)
 
 

@@ -362,6 +362,9 @@ def test_streams_that_were_closed_beforehand_are_no_bug(folder: Path, args: str)
     done = subprocess.run(["/bin/sh", "-c", line], cwd=folder, check=False)  # noqa: S603 - ours
     said = (folder / "said").read_text()
     assert "bug" not in said
+    if "json" in args:
+        assert json.loads(said)["exit"] == done.returncode == 0
+        return
     wanted = (0, "") if args.startswith("init") else (2, "jmreport: no job is named\n")
     assert (done.returncode, said.partition("  hint")[0]) == wanted
 
@@ -477,6 +480,42 @@ def test_json_is_an_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert main(["build", "--demo", "--log-format", "json"]) == Exit.DONE
     assert json.loads(capsys.readouterr().out)["text"] == "a line"
+
+
+@pytest.mark.parametrize("code", [Exit.DONE, Exit.NOTHING_USABLE])
+def test_the_last_event_says_how_a_command_ended(
+    asked: dict[str, Any], capsys: pytest.CaptureFixture[str], code: Exit
+) -> None:
+    """A failed night is told from a good one by its log, whether it raised an error or not."""
+    asked["exit"] = code
+    assert main(["build", "--demo", "--log-format", "json"]) == code
+    event = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (event["event"], event["exit"]) == ("ended", code)
+    assert main(["build", "--now", "x", "--log-format", "json"]) == Exit.USAGE
+    error, ended = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (error["event"], ended["event"], ended["exit"]) == ("error", "ended", Exit.USAGE)
+
+
+@pytest.mark.parametrize(
+    ("stream", "args", "code"),
+    [
+        ("2", "build --demo --jobs 1 --workers 1", 0),
+        ("1", "init", 1),
+        ("1", "init --log-format json", 1),
+    ],
+)
+def test_a_full_disk_of_the_log_costs_no_report(
+    folder: Path, stream: str, args: str, code: int
+) -> None:
+    """Nor anything else that the command does; that its outcome is nowhere to be read is told."""
+    line = f"exec {sys.executable} -m jmreport {args} 1>out 2>err {stream}>/dev/full"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=folder, check=False)  # noqa: S603 - ours
+    made = "site/index.html" if args.startswith("build") else "jmreport.toml"
+    assert (folder / made).exists()
+    assert done.returncode == code
+    if stream == "1":
+        said = (folder / "err").read_text()
+        assert "what came of it could not be written: No space left on device" in said
 
 
 def test_a_step_may_be_advanced_by_many_threads(capsys: pytest.CaptureFixture[str]) -> None:
