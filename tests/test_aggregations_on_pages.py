@@ -24,6 +24,7 @@ from jmreport.render import addresses, joblists, labelpages, workflowpages
 from jmreport.render.joblists import MOST_STATUSES, Jobs, Lists
 from jmreport.render.labelpages import VALUES, FrameView, pages
 from jmreport.render.words import zone
+from jmreport.render.workflowfacts import windows
 from jmreport.report import Report
 from jmreport.report.counts import StatusSplit
 from jmreport.report.labels import LabelReport, LabelValue
@@ -289,7 +290,7 @@ def test_lists_and_bars_count_many_statuses_that_nobody_knows_together() -> None
     ]
     assert sum(page.address.startswith("jobs/") for page in lists.pages()) == 2
     (flow,) = report.workflows
-    window = workflowpages._window(report)[flow.name]
+    window = windows(report)[flow.name]
     counts = [*workflowpages._counts(flow, window, lists, addresses.WORKFLOWS)]
     assert [(one.text, bool(one.href)) for one in counts] == [("2", True), ("12", False)]
 

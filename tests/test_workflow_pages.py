@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from jmreport import pipeline
 from jmreport.progress import SilentProgress
 from jmreport.records import Failure, JobRow
-from jmreport.render import addresses, labelpages, workflowpages
+from jmreport.render import addresses, labelpages, workflowlist
 
 PAGE = addresses.workflow("germline")
 
@@ -114,7 +114,7 @@ def test_a_list_of_very_many_workflows_shows_the_first_and_leads_to_all(
 
     Jobs without a workflow, which no label's page leads to, are never left out.
     """
-    monkeypatch.setattr(workflowpages, "ROWS", 2)
+    monkeypatch.setattr(workflowlist, "ROWS", 2)
     monkeypatch.setattr(labelpages, "VALUES", 3)
     # Of the earlier ones `e` fails.
     nights = [[job("s", ago, name=name)] for ago, name in ((5, "c"), (4, "a"), (3, "b"))]
@@ -149,7 +149,7 @@ def test_a_list_of_very_many_workflows_shows_the_first_and_leads_to_all(
 def test_of_the_workflows_of_earlier_reports_those_that_ended_last_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflowpages, "ROWS", 2)
+    monkeypatch.setattr(workflowlist, "ROWS", 2)
     nights = [[job("s", ago, name=name)] for ago, name in ((5, "a"), (3, "c"), (4, "b"))]
     store(tmp_path / "snapshots", *nights, [], [job("s", 0, name="x")], timeframe="HOURS_24")
     page = rendered(tmp_path, addresses.WORKFLOWS)
@@ -160,7 +160,7 @@ def test_a_list_without_room_for_all_that_fail_says_how_many_more_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In both tables; and of those that did not run, that nothing of them is new."""
-    monkeypatch.setattr(workflowpages, "ROWS", 2)
+    monkeypatch.setattr(workflowlist, "ROWS", 2)
     earlier = [job("f", 3, "Failed", name=name) for name in "abc"]
     last = [job("f", 0, "Failed", name=name) for name in "wxyz"]
     store(tmp_path / "snapshots", earlier, [], [], last, timeframe="HOURS_24")

@@ -28,6 +28,7 @@ from jmreport.render import (
     timelinepage,
     verdict,
     words,
+    workflowlist,
     workflowpages,
 )
 from jmreport.render.guides import Guides
@@ -93,7 +94,8 @@ def plan(
 
     front = list(overview.pages(report, lists, prices, guides, as_of=as_of))
     middle = [
-        *workflowpages.pages(report, lists, prices, guides, as_of=as_of),
+        *workflowlist.pages(report, lists, as_of=as_of),
+        *workflowpages.pages(report, lists, prices, guides),
         *causepages.pages(report, lists, guides, as_of=as_of),
         *taskpages.pages(report, lists, prices, as_of=as_of),
         *labelpages.pages(report, lists, as_of=as_of),

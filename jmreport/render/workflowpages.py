@@ -1,9 +1,8 @@
-"""The pages of workflows: the list of them, and each one's history."""
+"""The page of each workflow: its counts, what fails of it, its tasks and its nights."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from math import inf
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -18,7 +17,6 @@ from jmreport.render import (
     flakypages,
     labelpages,
     overviewrows,
-    sparklines,
     taskpages,
     words,
 )
@@ -39,6 +37,7 @@ from jmreport.render.joblists import (
 from jmreport.render.lastnights import day_number, day_rates, day_words, night_words
 from jmreport.render.leads import Link, ToLists
 from jmreport.render.page import Page, digest
+from jmreport.render.workflowfacts import Window, in_a_sentence, jobs_link, what_lacks, windows
 from jmreport.report import Report
 from jmreport.report.causes import CauseGroup
 from jmreport.report.counts import Day, WorkflowReport
@@ -79,10 +78,6 @@ class Point(Struct, frozen=True, kw_only=True):
     no_rate: str
 
 
-#: Workflows in each of the two tables of their list.
-ROWS = 300
-
-
 class WorkflowView(Struct, frozen=True, kw_only=True):
     """A workflow's page."""
 
@@ -109,74 +104,9 @@ class WorkflowView(Struct, frozen=True, kw_only=True):
     drawings: tuple[Markup, ...] = ()
 
 
-class WorkflowLine(Struct, frozen=True, kw_only=True):
-    """A workflow on the list of workflows."""
-
-    name: str
-    href: str
-    jobs: labelpages.Count
-    failed: labelpages.Count
-    rate: str
-    no_rate: str
-    usual: str
-    segments: tuple[sparklines.Segment, ...]
-    split: str
-    verdict: str
-
-
-class WorkflowsView(Struct, frozen=True, kw_only=True):
-    """The list of workflows: those of this report first.
-
-    Where a table has not room for all, `shown` or `shown_earlier` says so, and `all` leads to them.
-    """
-
-    title: str
-    lines: tuple[WorkflowLine, ...]
-    earlier: tuple[WorkflowLine, ...]
-    none: str
-    shown: str
-    shown_earlier: str
-    all: Link
-
-
-#: Workflow -> what is wrong beside its failures -> how many jobs, in the newest night.
-Lacking = defaultdict[str, Counter[str]]
-_LACKING = ("missing", "stuck", "unknown")
-
-
-def pages(
-    report: Report, lists: Lists, prices: Prices, guides: Guides, *, as_of: words.Moment | None
-) -> Iterator[Page]:
-    """The list of workflows, and a page for each, also for those of earlier reports."""
-    by_name, filters, lacking = _window(report), report.run.asked.filters, _lacking(report)
-    shown = [flow for flow in report.workflows if flow.split.total]
-    earlier = [flow for flow in report.workflows if not flow.split.total]
-
-    def lines(flows: Sequence[WorkflowReport]) -> tuple[WorkflowLine, ...]:
-        ordered = sorted(flows, key=lambda flow: _worst_first(flow, lacking))
-        return tuple(
-            _line(flow, by_name.get(flow.name, {}), filters, lists, lacking[flow.name])
-            for flow in ordered
-        )
-
-    few, cut = _few(shown, lacking)
-    few_earlier, cut_earlier = _few(earlier, lacking)
-    view = WorkflowsView(
-        title=_title(shown, earlier, lacking, first=report.previous is None),
-        lines=lines(few),
-        earlier=lines(few_earlier),
-        none=f"No job of any workflow in this time frame.{filtered.maybe(filters)}",
-        shown=_room(few, cut, lacking),
-        shown_earlier=_room(few_earlier, cut_earlier, lacking),
-        all=_all(report.workflows),
-    )
-    yield Page(
-        address=addresses.WORKFLOWS,
-        template="workflows.html",
-        content=digest(view, as_of),
-        view=lambda _charts: view,
-        as_of=as_of,
-    )
+def pages(report: Report, lists: Lists, prices: Prices, guides: Guides) -> Iterator[Page]:
+    """A page for each workflow, also for those of earlier reports."""
+    by_name, lacking = windows(report), what_lacks(report)
     # What its page tells of a cause is known of all workflows, as on the overview.
     first_seen = {cause.id: cause.first_seen for cause in report.causes}
     for flow in report.workflows:
@@ -200,117 +130,6 @@ def pages(
         yield _page(one, flow.jobs, lists.jobs)
 
 
-def _few(
-    flows: Sequence[WorkflowReport], lacking: Lacking
-) -> tuple[list[WorkflowReport], list[WorkflowReport]]:
-    """As many workflows as a table has room for, and the others: those that need somebody come
-    first, then the last that ran.
-
-    The jobs without a workflow are among them, since no page of a label leads to theirs.
-    """
-
-    def order(flow: WorkflowReport) -> tuple[bool, int, int, int, float, str]:
-        new, failing, lacks, name = _worst_first(flow, lacking)
-        ended = flow.durations[-1][0].timestamp() if flow.durations else -inf
-        return bool(name), new, failing, lacks, -ended, name
-
-    ordered = sorted(flows, key=order)
-    return ordered[:ROWS], ordered[ROWS:]
-
-
-def _room(few: Sequence[WorkflowReport], cut: Sequence[WorkflowReport], lacking: Lacking) -> str:
-    """That a table does not show all of its workflows, and which; "" where it does."""
-    if not cut:
-        return ""
-    said = f"{words.number(len(few))} of {words.plural(len(few) + len(cut), 'workflow')}"
-    wrong = "fails, is missing, stuck or unknown"
-    needing = sum(any(_worst_first(flow, lacking)[:3]) for flow in cut)
-    if not needing:
-        timed = "a job of known duration ended last"
-        return f"{said}: those of which something {wrong}, and then those of which {timed}."
-    new, _ = _needing(cut)
-    newly = f" ({words.number(new)} with new failures)" if new else ""
-    return f"{said}, the worst first: of {words.number(needing)} more{newly} something {wrong} too."
-
-
-def _all(flows: Sequence[WorkflowReport]) -> Link:
-    """The pages that have all workflows with the jobs that are known of each, a hundred on each."""
-    to = f"{addresses.label('name')}#{labelpages.frame_anchor('ALL_TIME')}"
-    return Link(
-        text=f"All {words.plural(len(flows), 'workflow')}",
-        href=addresses.relative(addresses.WORKFLOWS, to),
-    )
-
-
-def _lacking(report: Report) -> Lacking:
-    found: Lacking = defaultdict(Counter)
-    for flow in chain.from_iterable(night.flows for night in report.nights[-1:]):
-        found[flow.name].update(missing=flow.missing, stuck=flow.stuck or 0)
-    lost = frozenset(report.unknown)
-    for entry in report.jobs:
-        found[entry.row.name]["unknown"] += entry.row.id in lost
-    return found
-
-
-def _worst_first(flow: WorkflowReport, lacking: Lacking) -> tuple[int, int, int, str]:
-    """What is new first, then what still fails, then what lacks otherwise, the rest by name."""
-    new, failing = _failing(flow)
-    return -new, -failing, -lacking[flow.name].total(), flow.name
-
-
-def _title(
-    shown: Sequence[WorkflowReport],
-    earlier: Sequence[WorkflowReport],
-    lacking: Lacking,
-    *,
-    first: bool,
-) -> str:
-    """How many workflows the report has, and how many need somebody, be they of earlier ones."""
-    new, failing = _needing(shown)
-    new_earlier, failing_earlier = _needing(earlier)
-    still = "failing" if first else "still failing"
-    said = (
-        _needing_words(new, new_earlier, "with new failures"),
-        _needing_words(failing, failing_earlier, still),
-        *_quiet_words(shown, earlier, lacking),
-    )
-    return ", ".join((words.plural(len(shown), "workflow"), *filter(None, said)))
-
-
-def _needing(flows: Sequence[WorkflowReport]) -> tuple[int, int]:
-    """How many workflows have new failures, and how many others still fail."""
-    counts = [_failing(flow) for flow in flows]
-    new = sum(fresh > 0 for fresh, _ in counts)
-    return new, sum(fresh == 0 and old > 0 for fresh, old in counts)
-
-
-def _quiet_words(
-    shown: Sequence[WorkflowReport], earlier: Sequence[WorkflowReport], lacking: Lacking
-) -> Iterator[str]:
-    """How many workflows of which nothing fails need somebody all the same, by what it is."""
-    for what in _LACKING:
-        of, of_earlier = (
-            sum(_failing(flow) == (0, 0) and lacking[flow.name][what] > 0 for flow in flows)
-            for flows in (shown, earlier)
-        )
-        yield _needing_words(of, of_earlier, f"with {what} jobs")
-
-
-def _needing_words(shown: int, earlier: int, what: str) -> str:
-    if not shown + earlier:
-        return ""
-    said = f"{words.number(shown + earlier)} {what}"
-    if not earlier:
-        return said
-    return f"{said} ({f'{words.number(earlier)} ' if shown else ''}not in this report)"
-
-
-def _failing(flow: WorkflowReport) -> tuple[int, int]:
-    """How much of a workflow's work fails newly, and how much did before."""
-    new = sum(len(group.new_jobs) for group in flow.causes)
-    return new, sum(len(group.jobs) for group in flow.causes) - new
-
-
 def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
     at = addresses.workflow(view.name)
 
@@ -328,86 +147,6 @@ def _page(view: WorkflowView, runs: Sequence[str], jobs: Jobs) -> Page:
         view=drawn,
         figures=view.figures,
     )
-
-
-Window = dict[str, list[str]]
-
-
-def _window(report: Report) -> dict[str, Window]:
-    """Workflow -> status -> ids of the report's jobs."""
-    found: dict[str, Window] = {}
-    for entry in report.jobs:
-        by_status = found.setdefault(entry.row.name, {})
-        by_status.setdefault(entry.row.counts_as, []).append(entry.row.id)
-    return found
-
-
-def _link(flow: WorkflowReport, by_status: Window, status: str, lists: Lists, at: str) -> str:
-    """The list of a workflow's jobs of one status ("" for all); "" where it isn't these jobs."""
-    jobs = (
-        by_status.get(status, [])
-        if status
-        else [job for word in sorted(by_status, key=status_order) for job in by_status[word]]
-    )
-    if len(jobs) != (flow.split.counts.get(status, 0) if status else flow.split.total):
-        return ""
-    said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
-    address = lists.link_or_job(
-        list_name("workflow", flow.name, status),
-        f"{said} of {words.cut_middle(flow.name, 80) or NO_NAME}",
-        jobs,
-        back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
-    )
-    return addresses.relative(at, address) if address else ""
-
-
-def _line(
-    flow: WorkflowReport, by_status: Window, filters: Filters, lists: Lists, lacks: Counter[str]
-) -> WorkflowLine:
-    at = addresses.WORKFLOWS
-    split = flow.split
-    return WorkflowLine(
-        name=words.breakable(words.cut_middle(flow.name, 100) or NO_NAME),
-        href=addresses.relative(at, addresses.workflow(flow.name)),
-        jobs=labelpages.Count(
-            label="Jobs",
-            text=words.number(split.total),
-            href=_link(flow, by_status, "", lists, at),
-        ),
-        failed=labelpages.Count(
-            label="Failed",
-            text=words.MISSING
-            if filters.hides_failures and not split.failed
-            else words.number(split.failed),
-            href=_link(flow, by_status, "Failed", lists, at) if split.failed else "",
-        ),
-        rate=words.percent(filtered.rate(split, filters)),
-        no_rate=filtered.no_rate(filters),
-        usual=words.duration(flow.usual.median) if flow.usual else "",
-        segments=labelpages.bar(split),
-        split=labelpages.split_words(split.counts),
-        verdict=_verdict(flow, filters, lacks),
-    )
-
-
-def _verdict(flow: WorkflowReport, filters: Filters, lacks: Counter[str]) -> str:
-    """A workflow in a sentence: what fails, or that nothing does, and what else is wrong."""
-    more = (f"{words.number(lacks[what])} {what}" for what in _LACKING if lacks[what])
-    return ", ".join((_failures_said(flow, filters), *more))
-
-
-def _failures_said(flow: WorkflowReport, filters: Filters) -> str:
-    new, failing = _failing(flow)
-    if new:
-        after = f", {words.number(failing)} still failing" if failing else ""
-        return words.plural(new, "new failure") + after
-    if failing:
-        return f"{words.number(failing)} failing"
-    if not flow.split.total:
-        return "No run in this report"
-    if filters.hides_failures:
-        return "Failed jobs were not asked for"
-    return "No failures" if not flow.split.failed else "Nothing is failing now"
 
 
 def _view(
@@ -515,14 +254,14 @@ def _counts(
                 label=words.status(status).text,
                 text=words.number(count),
                 # Several words have no list of their own.
-                href=_link(flow, by_status, status, lists, at)
+                href=jobs_link(flow, by_status, status, lists, at)
                 if flow.split.counts.get(status) == count
                 else "",
             )
 
 
 def _lede(flow: WorkflowReport, filters: Filters, lacks: Counter[str]) -> str:
-    start = f"{_verdict(flow, filters, lacks)}."
+    start = f"{in_a_sentence(flow, filters, lacks)}."
     if flow.split.total:
         start += f" {words.plural(flow.split.total, 'job')} in this report."
     return start
