@@ -46,6 +46,25 @@ def test_a_workflow_that_no_job_has_any_more_says_so_and_leads_on(tmp_path: Path
     assert "No job of this workflow" not in page.read_text()
 
 
+def test_a_page_of_which_nothing_is_known_names_all_that_may_be_why(tmp_path: Path) -> None:
+    """That its jobs belong elsewhere is not known where only a run's folder went."""
+    told, store = mail_cases.settings(tmp_path), tmp_path / "snapshots"
+    failed = mail_cases.job("f", 1, "Failed", name="gone")
+    mail_cases.store(store, [failed], [mail_cases.job("a", 0)])
+    pipeline.render(told, progress=SilentProgress(), workers=1)
+    [cause] = [*(tmp_path / "site" / "causes").glob("*[0-9a-f].html")]
+    rmtree(store / "runs" / mail_cases.night(1))
+    pipeline.render(told, progress=SilentProgress(), workers=1)
+    for what, page in (
+        ("workflow", tmp_path / "site" / addresses.workflow("gone")),
+        ("cause", cause),
+    ):
+        assert (
+            f"Its jobs were read again since and belong to another {what} now, or the runs that "
+            "told of them are no longer among the snapshots."
+        ) in page.read_text()
+
+
 def test_a_label_keeps_a_place_while_pages_lead_there_that_cannot_be_made_again(
     tmp_path: Path,
 ) -> None:
