@@ -432,6 +432,50 @@ def test_what_runs_by_its_word_in_a_job_that_is_over_has_an_unknown_end() -> Non
     assert shown.count("end unknown") == 7  # and its shard, that one's attempt and row of times
 
 
+def heard(shown: str, row: str, column: str) -> list[str]:
+    """What is heard where a dash is seen in a column, of the row whose first cells match."""
+    cell = rf'<tr[^>]*><td>(?:(?!</t[dr]>).)*</td><th scope="row">[^/]*{row}.*?</tr>'
+    [found] = re.findall(cell, shown, re.S)
+    return re.findall(rf'"{column}"><span class="none">.*?<span class="vh">([^<]+)', found)
+
+
+@pytest.mark.parametrize(
+    ("job", "earlier", "lost", "goes", "waits"),
+    [
+        ("Running", "", False, "not ended", ["not started", "not ended"]),
+        ("Running", "", True, "no end known", ["no start known", "no end known"]),
+        ("Running", RUN, False, "no end known", ["no start known", "no end known"]),
+        ("Odd", "", False, "no end known", ["no start known", "no end known"]),
+        ("Aborted", "", False, "not known", ["not started", "not ended"]),
+    ],
+)
+def test_rows_of_a_jobs_page_say_what_their_dashes_stand_for(
+    job: str, earlier: str, lost: bool, goes: str, waits: list[str]
+) -> None:
+    """Tasks, shards and attempts: what goes on has not ended, in a job that goes on.
+
+    Of one that is over nobody told the end, and rows that say so are noted so. Of what the server
+    has lost, of an earlier reading, or in a job that stands nobody knows how, it is left open.
+    """
+    tree = running() | {"status": job}
+    tree["extensions"]["tasks"].append({"name": "Later", "executionStatus": "Submitted"})
+    seen = {"last_seen": datetime(2026, 11, 23, tzinfo=UTC)} if lost else {}
+    shown = page(record(tree, **({"detail_from": earlier} if earlier else {})), **seen)
+    for row in ("Sort<", "shard 1<", "shard 1, attempt 2<"):
+        assert (heard(shown, row, "Started"), heard(shown, row, "Ended")) == ([], [goes])
+    assert [heard(shown, "Later<", key) for key in ("Started", "Ended")] == [[one] for one in waits]
+    assert heard(shown, "Later<", "Took") == waits[:1]
+    rows = [row for row in re.findall(r"<tr.*?</tr>", shown, re.S) if '"Ended"' in row]
+    assert sum("end unknown" in row for row in rows) == (3 if goes == "not known" else 0)
+
+
+def test_rows_of_sub_jobs_and_of_an_array_leave_open_what_lists_leave_open() -> None:
+    """Each is a job of its own, which may go on after this one, or be lost."""
+    child = context(Record(id="c1", row={"id": "c1", "status": "Submitted", "name": "below"}))
+    shown = text(page(record(), children=(child.entry.row,)))
+    assert "below c1 — no start known — no start known" in shown
+
+
 def test_nothing_is_told_so_far_of_tasks_of_an_earlier_reading() -> None:
     """Nobody knows whether they still ran when the job itself was seen."""
     shown = text(page(record(running(), detail_from=RUN), active_for=timedelta(hours=3)))

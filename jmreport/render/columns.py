@@ -15,11 +15,8 @@ from msgspec.structs import replace
 
 from jmreport.models import DisplayField
 from jmreport.records import JobRow, moment
-from jmreport.render import words
+from jmreport.render import lacks, words
 
-#: Statuses of jobs that have not started, whatever a server says of their start.
-WAITING = ("Submitted", "OnHold")
-_GOING = (*WAITING, "Running", "Aborting")
 #: Columns of a list at most; what a server names beyond them is in data/jobs.csv.
 MOST_COLUMNS = 12
 #: Columns that a phone shows, where a row is a block of lines.
@@ -215,17 +212,15 @@ def duration_words(row: JobRow, so_far: float | None) -> str:
 def lacking(key: str, row: JobRow) -> str:
     """What a job says in a column where a dash is seen, for those who hear it: as tables.js has it.
 
-    Only what there may be is not known. By the status that stands beside it: a server may tell a
-    job's end and no start. It holds for a job that its server has lost too: nobody knows whether
-    that one has started or ended since.
+    By the status that stands beside it: a server may tell a job's end and no start. It holds for a
+    job that its server has lost too: nobody knows whether that one has started or ended since.
     """
     if key.startswith("labels."):
         return "none"
-    if key == "end" and row.status in _GOING:
-        return "no end known"
-    if key in ("start", "took") and row.status in WAITING:
-        return "no start known"
-    return "not known"
+    of = lacks.of(row.status, sure=False)
+    if key == "end":
+        return of.end
+    return of.start if key in ("start", "took") else lacks.NOT_KNOWN
 
 
 def failure_words(row: JobRow) -> str:

@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from jmreport.attempts import LABELS, place
 from jmreport.records import JobRow
-from jmreport.render import addresses, words
+from jmreport.render import addresses, lacks, words
 from jmreport.render.jobfacts import Link, Making
 from jmreport.render.joblists import filter_state, status_adjective, status_order
+from jmreport.render.lacks import Lacks
 from jmreport.report.jobs import Array, Attempt, JobContext, Sibling
 
 _SUBMISSION = LABELS[0]
@@ -41,6 +42,7 @@ class Task(Struct, frozen=True, kw_only=True):
     attempts: str
     started: words.Moment | None
     took: str
+    lacks: Lacks
     message: str
     own: bool
 
@@ -140,6 +142,7 @@ def _task(one: Sibling, making: Making, *, own: bool) -> Task:
         attempts=words.number(one.attempts),
         started=making.short(one.start),
         took="" if one.seconds is None else words.duration(timedelta(seconds=one.seconds)),
+        lacks=lacks.of(one.status, sure=False),
         message=words.cut_middle(" ".join(one.message.split()), 200),
         own=own,
     )

@@ -17,12 +17,12 @@ import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
+from jmreport.calltimes import WAITING_STATUSES
 from jmreport.placed import Placed
 from jmreport.records import Entry, JobRow
 from jmreport.render import addresses, words
 from jmreport.render.columns import (
     MOST_UNSAID,
-    WAITING,
     Column,
     Kind,
     columns,
@@ -278,7 +278,7 @@ class Jobs:
         in which it is not read.
         """
         row = entry.row
-        if not row.active or row.start is None or row.end or row.status in WAITING:
+        if not row.active or row.start is None or row.end or row.status in WAITING_STATUSES:
             return None
         at = self._read_at.get(entry.last_run)
         return None if at is None else max((at - row.start).total_seconds(), 0.0)

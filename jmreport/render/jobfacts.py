@@ -6,7 +6,8 @@ from datetime import datetime, tzinfo
 from msgspec import Struct
 
 from jmreport.models import ACTIVE_STATUSES
-from jmreport.render import addresses, words
+from jmreport.render import addresses, lacks, words
+from jmreport.render.lacks import Lacks
 from jmreport.render.links import Links
 from jmreport.render.values import Budget
 from jmreport.settings import Settings
@@ -69,6 +70,9 @@ class Making(Struct, frozen=True, kw_only=True):
     unread: frozenset[str] = frozenset()
     #: As of when that which runs is told of; None where the job is over, or nobody knows.
     until: datetime | None = None
+    #: Whether the job has ended; and whether what is told of its tasks still holds, if it has not.
+    over: bool = False
+    sure: bool = True
 
     def link(self, to: str) -> str:
         return addresses.relative(self.address, to)
@@ -81,6 +85,10 @@ class Making(Struct, frozen=True, kw_only=True):
         if end is None and self.until and status in ACTIVE_STATUSES:
             return words.so_far(words.between(start, self.until))
         return words.between(start, end)
+
+    def lacks(self, status: str | None) -> Lacks:
+        """What is heard where a time of a task, a shard or an attempt is lacking."""
+        return lacks.of(status, sure=self.sure, over=self.over)
 
     def job(self, job_id: str | None) -> Link | None:
         """A sub-job: linked where it has a page."""

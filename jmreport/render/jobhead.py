@@ -4,9 +4,9 @@ from msgspec import Struct
 
 from jmreport.models import ExtendedFields
 from jmreport.records import Record, moment
-from jmreport.render import addresses, values, words
-from jmreport.render.columns import lacking
+from jmreport.render import addresses, lacks, values, words
 from jmreport.render.jobfacts import Link, Making
+from jmreport.render.lacks import Lacks
 from jmreport.render.reading import Reading
 from jmreport.report.jobs import JobContext
 
@@ -14,9 +14,6 @@ from jmreport.report.jobs import JobContext
 MOST_LABELS = 40
 MOST_GAPS = 10
 _EVERY_GAP = 500
-
-#: What is sure, where lists leave it open, of a job that its server has not lost.
-_SURE = {"no start known": "not started", "no end known": "not ended"}
 
 
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
@@ -30,7 +27,7 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
     when: words.Moment | None = None
     note: str = ""
     mono: bool = False
-    lacks: str = "not known"
+    lacks: str = lacks.NOT_KNOWN
 
 
 class Label(Struct, frozen=True, gc=False):
@@ -142,9 +139,9 @@ def facts(record: Record, context: JobContext, read: Reading, making: Making) ->
             name="Started",
             when=words.when(row.start, zone),
             note=f"{words.duration(wait)} after submission" if wait else "",
-            lacks=_lacks("start", context),
+            lacks=_lacks(context).start,
         ),
-        Fact(name="Ended", when=words.when(row.end, zone), lacks=_lacks("end", context)),
+        Fact(name="Ended", when=words.when(row.end, zone), lacks=_lacks(context).end),
         _took(context),
         Fact(name="User", text=words.cut_middle(row.user or extensions.user_id or "", 120)),
         Fact(name="Job ID", text=words.cut_middle(row.id, 400), mono=True),
@@ -169,13 +166,17 @@ def _took(context: JobContext) -> Fact:
     if context.active_for is not None and row.start:
         said = words.so_far(words.duration(context.active_for))
         return Fact(name="Took", text=said, note=_usual(context))
-    lacks = _lacks("took", context)
-    return Fact(name="Took", text=words.duration(row.took), note=_usual(context), lacks=lacks)
+    lack = _lacks(context)
+    return Fact(
+        name="Took",
+        text=words.duration(row.took),
+        note=_usual(context),
+        lacks=lack.end if row.start else lack.start,
+    )
 
 
-def _lacks(key: str, context: JobContext) -> str:
-    said = lacking(key, context.entry.row)
-    return said if context.last_seen else _SURE.get(said, said)
+def _lacks(context: JobContext) -> Lacks:
+    return lacks.of(context.entry.row.status, sure=context.last_seen is None)
 
 
 def _usual(context: JobContext) -> str:

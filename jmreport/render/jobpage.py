@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from jmreport.calltimes import WAITING_STATUSES
-from jmreport.records import Record
+from jmreport.models import JOB_STATUSES
+from jmreport.records import Record, is_terminal
 from jmreport.render import (
     addresses,
     below,
@@ -216,6 +217,8 @@ def _making(record: Record, context: JobContext, facts: SiteFacts, read: Reading
         operations={name: f"operation-{at}" for at, name in enumerate(read.operations, 1)},
         unread=frozenset(subjobs.unread(row, read.detail, context)),
         until=_until(record, context),
+        over=is_terminal(row.status),
+        sure=row.status in JOB_STATUSES and not context.last_seen and not record.detail_from,
     )
 
 

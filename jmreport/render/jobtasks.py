@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from jmreport import calltimes
 from jmreport.calltimes import JobSpan, Span
-from jmreport.models import ACTIVE_STATUSES, IndividualAttempt, Shard, TaskMetadata, is_failure
+from jmreport.models import IndividualAttempt, Shard, TaskMetadata, is_failure
 from jmreport.records import instant
 from jmreport.render import addresses, calls, shardpages, tries, values, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
+from jmreport.render.lacks import NOT_KNOWN, Lacks
 from jmreport.render.reading import Reading
 from jmreport.render.shardpages import Scatter, ShardGroup, ShardRow
 from jmreport.render.tries import AttemptRow
@@ -53,6 +54,7 @@ class TaskView(Struct, frozen=True, kw_only=True, gc=False):
     started: words.Moment | None
     ended: words.Moment | None
     took: str
+    lacks: Lacks
     attempts: str
     code: str
     links: tuple[Link, ...]
@@ -153,6 +155,7 @@ def _task(
 ) -> TaskView:
     anchor = addresses.anchor("task", position)
     start, end = _span(task, found, job)
+    lacks = making.lacks(_status(task, found))
     tried = shardpages.by_shard(found) if task.shards else {}
     shards = shardpages.failed_first(task.shards) if task.shards else []
     shown = shards[: making.budget.rows(len(shards), most_shards)]
@@ -166,10 +169,11 @@ def _task(
         anchor=anchor,
         name=making.budget.name(task.name or "(no name)", 200),
         status=words.status(task.execution_status),
-        note=_note(task, found, job, start, end),
+        note=_note(task, found, start, end, lacks),
         started=making.short(start),
         ended=making.short(end),
         took=making.took(start, end, _status(task, found)),
+        lacks=lacks,
         attempts=_attempts(task, found),
         code="" if task.return_code is None else words.number(task.return_code),
         links=links,
@@ -246,9 +250,9 @@ def _status(task: TaskMetadata, found: Sequence[Call]) -> str:
 def _note(
     task: TaskMetadata,
     found: Sequence[Call],
-    job: JobSpan,
     start: datetime | None,
     end: datetime | None,
+    lacks: Lacks,
 ) -> str:
     said = []
     if task.shards:
@@ -260,10 +264,9 @@ def _note(
         said.append(words.plural(preempted, "preemption"))
     if calls.cached(task, found):
         said.append("cached")
-    status = task.execution_status or ""
-    if status in calltimes.WAITING_STATUSES and end:
+    if task.execution_status in calltimes.WAITING_STATUSES and end:
         said.append("passed over")
-    elif start and end is None and (job.end or _status(task, found) not in ACTIVE_STATUSES):
+    elif start and end is None and lacks.end == NOT_KNOWN:
         said.append("end unknown")
     return " · ".join(said)
 

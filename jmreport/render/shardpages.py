@@ -14,6 +14,7 @@ from jmreport.models import Shard, TaskMetadata, is_failure
 from jmreport.render import addresses, calls, tries, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
+from jmreport.render.lacks import Lacks
 from jmreport.render.tries import AttemptRow
 from jmreport.render.values import Budget
 
@@ -38,6 +39,7 @@ class ShardRow(Struct, frozen=True, kw_only=True, gc=False):
     started: words.Moment | None
     ended: words.Moment | None
     took: str
+    lacks: Lacks
     attempts: str
     links: tuple[Link, ...]
     job: Link | None
@@ -107,10 +109,11 @@ def row(
         anchor=f"{anchor}-shard-{index}" if anchor and index else "",
         index=index,
         status=words.status(shard.execution_status),
-        note=_note(own),
+        note=_note(own, making),
         started=making.short(start),
         ended=making.short(end),
         took=making.took(start, end, shard.execution_status),
+        lacks=making.lacks(shard.execution_status),
         attempts=words.number(shard.attempts) if shard.attempts is not None else "",
         links=making.places(shard.backend_log, shard.call_root, shard.operation_id),
         job=making.job(shard.job_id),
@@ -125,10 +128,10 @@ def _worth_telling(own: Sequence[Call]) -> bool:
     return len(own) > 1 or any(call.data is not None for call in own)
 
 
-def _note(own: Sequence[Call]) -> str:
+def _note(own: Sequence[Call], making: Making) -> str:
     preempted = sum(1 for call in own if call.preempted)
     said = [words.plural(preempted, "preemption")] if preempted else []
-    if own and (last := tries.note(own[-1])):
+    if own and (last := tries.note(own[-1], making)):
         said.append(last)
     return " · ".join(said)
 

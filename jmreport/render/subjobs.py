@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from jmreport.models import JobMetadataResponse, TaskMetadata
 from jmreport.records import JobRow
-from jmreport.render import addresses, words
+from jmreport.render import addresses, lacks, words
 from jmreport.render.jobfacts import Link, Making
+from jmreport.render.lacks import Lacks
 from jmreport.report.jobs import JobContext
 from jmreport.short_ids import form
 
@@ -27,6 +28,7 @@ class SubJob(Struct, frozen=True, kw_only=True):
     status: words.StatusWord | None
     started: words.Moment | None
     took: str
+    lacks: Lacks
     message: str
 
 
@@ -84,6 +86,8 @@ def _row(child: JobRow, making: Making) -> SubJob:
         took=words.duration(child.took)
         if child.end or child.unread
         else making.took(child.start, None, child.status),
+        # It is a job of its own, which may go on after this one, or be lost.
+        lacks=lacks.of(child.status, sure=False),
         message=words.cut_middle(_message(child), 200),
     )
 
@@ -103,4 +107,6 @@ def why_unread(child: JobRow | None) -> str:
 
 def _not_read(job: str) -> SubJob:
     link = Link(words.cut_middle(job, 80), None)
-    return SubJob(job=link, name="", status=None, started=None, took="", message=NOT_READ)
+    return SubJob(
+        job=link, name="", status=None, started=None, took="", lacks=Lacks(), message=NOT_READ
+    )

@@ -10,6 +10,7 @@ from jmreport.models import IndividualAttempt
 from jmreport.render import values, words
 from jmreport.render.calls import Call
 from jmreport.render.jobfacts import Link, Making
+from jmreport.render.lacks import NOT_KNOWN, Lacks
 from jmreport.render.values import Value
 
 #: Where what a page has no room for is found.
@@ -30,6 +31,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True, gc=False):
     started: words.Moment | None
     ended: words.Moment | None
     took: str
+    lacks: Lacks
     links: tuple[Link, ...]
     messages: tuple[str, ...]
     values: tuple[Value, ...] = ()
@@ -42,20 +44,21 @@ def row(call: Call, making: Making, *, of: str) -> AttemptRow:
     return AttemptRow(
         of=of,
         status=PREEMPTED if call.preempted else words.status(call.status),
-        note=note(call),
+        note=note(call, making),
         started=making.short(call.start),
         ended=making.short(call.end),
         took=making.took(call.start, call.end, call.status),
+        lacks=making.lacks(call.status),
         links=making.places(data.backend_log, data.call_root, data.operation_id),
         messages=messages(data.failure_messages, making),
         values=tuple(value for kind, mapping in held for value in _values(kind, mapping, making)),
     )
 
 
-def note(call: Call) -> str:
+def note(call: Call, making: Making) -> str:
     """What else is to be said of an attempt: "cached", "end unknown"."""
     said = ["cached"] if call.cached else []
-    if call.start and call.end is None and call.over:
+    if call.start and call.end is None and making.lacks(call.status).end == NOT_KNOWN:
         said.append("end unknown")
     return ", ".join(said)
 
