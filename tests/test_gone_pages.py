@@ -59,10 +59,12 @@ def test_a_page_of_which_nothing_is_known_names_all_that_may_be_why(tmp_path: Pa
         ("workflow", tmp_path / "site" / addresses.workflow("gone")),
         ("cause", cause),
     ):
+        said = page.read_text()
+        assert f"<title>No longer known: {page.stem} " in said
         assert (
             f"Its jobs were read again since and belong to another {what} now, or the runs that "
             "told of them are no longer among the snapshots."
-        ) in page.read_text()
+        ) in said
 
 
 def test_a_label_keeps_a_place_while_pages_lead_there_that_cannot_be_made_again(

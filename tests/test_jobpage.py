@@ -621,6 +621,8 @@ def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:
     assert "shard 1100" in failed
     assert "250 shards of 1\u202f200: 1\u202f199 succeeded, 1 failed" in first
     assert first.index("shard 0<") < first.index("shard 249<")
+    # Other jobs have the same task.
+    assert f"<title>MarkDuplicates: shards 0 to 249 · job {JOB[:8]} " in first
     html = made[addresses.job(JOB)].decode()
     assert all(address.removeprefix("jobs/") in html for address in shards)
     assert "Before:" not in first

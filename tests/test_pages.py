@@ -11,11 +11,13 @@ from unittest.mock import patch
 
 import pytest
 from conftest import lacking
+from msgspec.structs import replace
 from site_cases import HOSTILE, entries, report, runs, write
 from site_numbers import jobs_behind, numbers_checked
 from targets import TOO_SMALL
 
 from jmreport.gaps import Gap
+from jmreport.records import Entry
 from jmreport.render import addresses, listpages
 from jmreport.render.labelpages import whole
 
@@ -289,9 +291,41 @@ def test_the_overview_of_two_thousand_jobs_is_small(tmp_path: Path) -> None:
     assert (tmp_path / "index.html").stat().st_size < 150_000
 
 
-def test_no_two_pages_share_a_title(built: Path) -> None:
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jobs that each have a twin, of which all texts are told apart only in their middle."""
+    where = tmp_path_factory.mktemp("alike") / "site"
+
+    def of(text: str, twin: str) -> str:
+        return f"{text}{' long' * 25} {twin}{' long' * 25}" if text else ""
+
+    def row(entry: Entry, twin: str) -> Entry:
+        row, failure = entry.row, entry.row.failure
+        changed = replace(
+            row,
+            id=f"{row.id}-{twin}",
+            name=of(row.name, twin),
+            labels={key: of(text, twin) for key, text in row.labels.items()},
+            failed_tasks=tuple(of(task, twin) for task in row.failed_tasks),
+            failure=failure
+            and replace(
+                failure, message=of(failure.message, twin), task=of(failure.task or "", twin)
+            ),
+        )
+        return replace(entry, row=changed)
+
+    with patch.object(listpages, "ROWS", 15):
+        jobs = [row(each, twin) for each in JOBS[:80] for twin in ("left", "right")]
+        write(where, jobs, OVER)
+    return where
+
+
+@pytest.mark.parametrize("which", ["built", "alike"])
+def test_no_two_pages_share_a_title(which: str, request: pytest.FixtureRequest) -> None:
     """It is what tabs, bookmarks and those who hear a page are told of it, and headings are alike:
-    lists of time frames were called the same, and so were running jobs and those of the status."""
+    lists of time frames were called the same, and so were running jobs and those of the status;
+    and lists of values that look the same where they are cut."""
+    built: Path = request.getfixturevalue(which)
     titles: dict[str, list[str]] = {}
     headings: dict[str, list[str]] = {}
     for path in sorted(built.rglob("*.html")):

@@ -222,7 +222,7 @@ class _Causes:
         state, kind = self._state(cause)
         example = cause.jobs[0]
         return CauseView(
-            title=words.cut_middle(cause.title or cause.rule, 160),
+            title=words.cut_apart(cause.title or cause.rule, 160),
             id=cause.id,
             lede=self._lede(cause),
             state=state,
@@ -296,7 +296,7 @@ class _Causes:
         }[name]
         address = self.lists.link_or_job(
             f"cause-{cause.id}-all-{name}",
-            f"{said}: {words.cut_middle(cause.title or cause.rule, 120)}",
+            f"{said}: {words.cut_apart(cause.title or cause.rule, 120)}",
             jobs,
             back=("Cause", addresses.cause(cause.id)),
         )

@@ -67,7 +67,7 @@ def of_flow(flow: str, keys: Sequence[FlakyKey], leads: Leads) -> Flaky:
     if len(own) > ROWS:
         href = leads.jobs(
             list_name("flaky-of", flow),
-            f"jobs that are the newest of flaky work of {words.cut_middle(flow, 60) or NO_NAME}",
+            f"jobs that are the newest of flaky work of {words.cut_apart(flow, 60) or NO_NAME}",
             [key.job for key in own],
             back=(words.cut_middle(flow, 60) or NO_NAME, leads.at),
         )
@@ -82,7 +82,7 @@ def _row(key: FlakyKey, leads: Leads) -> FlakyRow:
     job = job_link(key.job, leads)
 
     def link(kind: str, what: str, jobs: Sequence[str]) -> str:
-        title = f"{what} of the work of {name} {job.text}"
+        title = f"{what} of the work of {words.cut_apart(key.workflow, 60) or NO_NAME} {job.text}"
         return leads.job_or_jobs(list_name(kind, *exact), title, jobs, back=back)
 
     return FlakyRow(

@@ -22,9 +22,13 @@ _KINDS = {
 
 
 class GoneView(Struct, frozen=True, kw_only=True):
-    """A page's place: what was there, and where to look instead."""
+    """A page's place: what was there, and where to look instead.
+
+    Of what it is called its address has a piece, the `name`.
+    """
 
     what: str
+    name: str
     text: str
     href: str
 
@@ -37,7 +41,7 @@ def pages(known: Iterable[str], planned: Collection[str]) -> Iterator[Page]:
 
 
 def _page(address: str) -> Page:
-    kind = address.partition("/")[0]
+    kind, _, name = address.removesuffix(".html").partition("/")
     what, to = _KINDS[kind]
-    view = GoneView(what=what, text=f"All {kind}", href=addresses.relative(address, to))
+    view = GoneView(what=what, name=name, text=f"All {kind}", href=addresses.relative(address, to))
     return Page(address=address, template="gone.html", content=digest(view), view=lambda _: view)

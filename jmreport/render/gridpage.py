@@ -298,7 +298,7 @@ class _Grid:
         when = words.when(night.now, self.zone)
         return self.lists.link_or_job(
             list_name("night", name, night.run),
-            f"failed jobs of {words.cut_middle(name, 80) or NO_NAME} that ended in the night up to "
+            f"failed jobs of {words.cut_apart(name, 80) or NO_NAME} that ended in the night up to "
             f"{when.text if when else night.run}",
             jobs,
             back=("Grid", addresses.GRID),

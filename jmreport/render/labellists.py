@@ -74,7 +74,7 @@ class Links:
         if alone := self._lists.only(jobs):
             return addresses.relative(self._at, alone)
         said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
-        shown = words.cut_middle(value.value or "", 60)
+        shown = words.cut_apart(value.value or "", 60)
         about = f"without {label.title}" if value.value is None else f"with {label.title} {shown}"
         known = "" if value.value is None else f"={value.value}"
         longest = self._everywhere.frame(frame, value, status, count)

@@ -81,7 +81,7 @@ def more_causes(groups: Sequence[CauseGroup], leads: Leads) -> Link | None:
 def attention(group: CauseGroup, now: datetime, leads: Leads, known: str) -> AttentionRow:
     """A cause's row. `known` names the issue that it is an example of."""
     name = cause_list(group)
-    cause = f"failing with: {words.cut_middle(group.title, 120) or group.rule}"
+    cause = f"failing with: {words.cut_apart(group.title, 120) or group.rule}"
     # A cause may be new for some work while other work has it still: that is two groups.
     title = f"jobs {_HOW.get(group.state, '')}{cause}"
     href = leads.jobs(name, title, group.jobs)

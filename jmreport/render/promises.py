@@ -127,7 +127,8 @@ def _row(one: SloReport, leads: Leads, *, whole: bool) -> PromiseRow:
     days = words.plural(one.days, "day")
     href = leads.job_or_jobs(
         list_name("promise", one.key, one.value, str(one.days)),
-        f"failed jobs of {name} in the last {days}",
+        f"failed jobs of {words.cut_apart(one.key, 40)} {words.cut_apart(one.value, 60)} in the "
+        f"last {days}",
         one.jobs,
         back=(words.cut_middle(one.key, 40), page) if linked else ("Overview", addresses.OVERVIEW),
     )

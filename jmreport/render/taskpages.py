@@ -226,7 +226,8 @@ def _own(tasks: Sequence[str]) -> Sequence[str]:
 
 
 def _slower(one: SlowerTask, leads: Leads) -> SlowerRow:
-    name = words.cut_middle(one.workflow, 60) or NO_NAME
+    name = words.cut_apart(one.workflow, 60) or NO_NAME
+    task = words.cut_apart(one.task, 100) or ITSELF
     return SlowerRow(
         task=words.breakable_task(task_name(one.task)),
         workflow=workflow_link(one.workflow, leads),
@@ -242,7 +243,7 @@ def _slower(one: SlowerTask, leads: Leads) -> SlowerRow:
             text=words.number(one.ran_in),
             href=_jobs(
                 list_name("slower", one.workflow, one.task),
-                f"jobs of {name} that ran the slower task {task_name(one.task)} last night",
+                f"jobs of {name} that ran the slower task {task} last night",
                 one.jobs,
                 leads,
             ).href,
@@ -322,8 +323,8 @@ class _Tasks:
             workflow=workflow_link(flow.name, self.leads),
             jobs=_jobs(
                 list_name("task-failed", flow.name, task),
-                f"failed jobs of {words.cut_middle(flow.name, 60) or NO_NAME} "
-                f"that failed in {task_name(task)}",
+                f"failed jobs of {words.cut_apart(flow.name, 60) or NO_NAME} "
+                f"that failed in {words.cut_apart(task, 100) or ITSELF}",
                 jobs,
                 self.leads,
             ),
@@ -411,17 +412,18 @@ class _Tasks:
         )
 
     def _task_row(self, one: TaskCost, *, flows: bool) -> CostRow:
-        name = words.cut_middle(one.workflow, 60) or NO_NAME
+        name = words.cut_apart(one.workflow, 60) or NO_NAME
+        task = words.cut_apart(one.task, 100) or ITSELF
         return self._row(
             Link(text=words.breakable_task(task_name(one.task))),
             one.cost,
             list_name("waste-task", one.workflow, one.task),
-            f"jobs of {name} with attempts of {task_name(one.task)} that led to no success",
+            f"jobs of {name} with attempts of {task} that led to no success",
             workflow=workflow_link(one.workflow, self.leads) if flows else None,
         )
 
     def _flow_row(self, flow: str, cost: Cost) -> CostRow:
-        name = words.cut_middle(flow, 60) or NO_NAME
+        name = words.cut_apart(flow, 60) or NO_NAME
         return self._row(
             workflow_link(flow, self.leads),
             cost,
@@ -430,9 +432,9 @@ class _Tasks:
         )
 
     def _value_row(self, label: LabelCost, value: str | None, cost: Cost) -> CostRow:
-        title = words.cut_middle(label.title, 40)
+        title = words.cut_apart(label.title, 40)
         said = "without" if value is None else "with"
-        shown = "" if value is None else f" {words.cut_middle(value, 60) or '(empty)'}"
+        shown = "" if value is None else f" {words.cut_apart(value, 60) or '(empty)'}"
         return self._row(
             Link(
                 text=words.cut_middle(value or "", 80),

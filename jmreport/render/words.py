@@ -4,6 +4,7 @@ Where a value is not known the text is "" and the template prints a dash with a 
 (`ui.known` in macros.html); `MISSING` is the dash for places without markup. Never 0.
 """
 
+import hashlib
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -376,6 +377,18 @@ def cut_middle(text: str, limit: int) -> str:
     keep = max(limit - 3, 2)
     tail = keep // 2
     return f"{text[: keep - tail]} … {text[-tail:]}"
+
+
+def cut_apart(text: str, limit: int) -> str:
+    """The same for titles, which tell pages apart: what is cut is told from all that looks alike.
+
+    >>> cut_apart("sample", 60), cut_apart("ana" * 30, 30)
+    ('sample', 'anaanaan … naanaana (20285179)')
+    """
+    if len(text) <= limit:
+        return text
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{cut_middle(text, limit - len(mark) - 3)} ({mark})"
 
 
 #: Where a word too long for its column may go on in the next line, and how long it is at least.

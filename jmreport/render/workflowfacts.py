@@ -49,7 +49,7 @@ def jobs_link(flow: WorkflowReport, by_status: Window, status: str, lists: Lists
     said = f"{status_adjective(words.status(status))} jobs" if status else "jobs"
     address = lists.link_or_job(
         list_name("workflow", flow.name, status),
-        f"{said} of {words.cut_middle(flow.name, 80) or NO_NAME}",
+        f"{said} of {words.cut_apart(flow.name, 80) or NO_NAME}",
         jobs,
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )

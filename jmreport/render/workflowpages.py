@@ -164,7 +164,7 @@ def _view(
     rates = day_rates(flow.days)
     return WorkflowView(
         name=flow.name,
-        title=words.cut_middle(flow.name, 120) or NO_NAME,
+        title=words.cut_apart(flow.name, 120) or NO_NAME,
         lede=_lede(flow, report.run.asked.filters, lacks),
         runbook=guides.workflow(flow.name),
         workflows=addresses.relative(at, addresses.WORKFLOWS),
@@ -211,7 +211,7 @@ def _day_list(flow: WorkflowReport, day: Day, status: str, lists: Lists) -> str:
     return lists.link_or_job(
         list_name("day", flow.name, day.day, status),
         f"{status_adjective(words.status(status))} jobs of "
-        f"{words.cut_middle(flow.name, 80) or NO_NAME} {night_words(day.day)}",
+        f"{words.cut_apart(flow.name, 80) or NO_NAME} {night_words(day.day)}",
         day.jobs.get(status, ()),
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
@@ -284,8 +284,8 @@ def _cause(
 ) -> CauseRow:
     href = lists.link_or_job(
         list_name("cause", group.id, flow.name, group.state),
-        f"jobs of {words.cut_middle(flow.name, 60)} failing with: "
-        f"{words.cut_middle(group.title, 100) or group.rule}",
+        f"jobs of {words.cut_apart(flow.name, 60) or NO_NAME} failing with: "
+        f"{words.cut_apart(group.title, 100) or group.rule}",
         group.jobs,
         back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
     )
@@ -316,7 +316,7 @@ def _all_failing(flow: WorkflowReport, lists: Lists, at: str) -> Link | None:
     name = words.cut_middle(flow.name, 80) or NO_NAME
     address = lists.link(
         list_name("failing", flow.name),
-        f"jobs of {name} failing now",
+        f"jobs of {words.cut_apart(flow.name, 80) or NO_NAME} failing now",
         jobs,
         back=(name, addresses.workflow(flow.name)),
     )
@@ -338,8 +338,8 @@ def _tasks(flow: WorkflowReport, by_status: Window, lists: Lists, at: str) -> It
         if len(jobs) == count:
             address = lists.link_or_job(
                 list_name("task", flow.name, task),
-                f"jobs of {words.cut_middle(flow.name, 60)} that failed in "
-                f"{words.cut_middle(task, 60)}",
+                f"jobs of {words.cut_apart(flow.name, 60) or NO_NAME} that failed in "
+                f"{words.cut_apart(task, 60)}",
                 jobs,
                 back=(words.cut_middle(flow.name, 80) or NO_NAME, addresses.workflow(flow.name)),
             )
