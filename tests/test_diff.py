@@ -1,6 +1,7 @@
 """`jmreport diff A B`: what differs between two runs, each as it was known then."""
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import chdir, closing
@@ -12,17 +13,26 @@ import pytest
 from held import Held
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from planted import Planted
 from snapshot_cases import NOW, opened, record, write_run
 
 from jmreport import analysis, differing
 from jmreport.cli import main
-from jmreport.compared import Difference, DiffJob, Side
+from jmreport.compared import (
+    CauseDifference,
+    Difference,
+    DiffJob,
+    FlowDifference,
+    Side,
+    TaskDifference,
+)
 from jmreport.errors import Exit
 from jmreport.records import Asked, Entry, Failure, Filters, JobRow, Run
-from jmreport.render import addresses
+from jmreport.render import addresses, diffpages
+from jmreport.render.theme import Theme
 from jmreport.report.counts import StatusSplit
-from jmreport.settings import ReportSettings
+from jmreport.settings import ReportSettings, Settings
 
 FIRST, SECOND, THIRD = (f"2026112{day}T021400Z" for day in (3, 4, 5))
 Jobs = dict[str, str]
@@ -463,7 +473,61 @@ def test_the_page_that_is_kept_is_the_one_that_rendering_makes(site: Path) -> No
     assert [read(site, page) for page in pages] == before
 
 
+def test_what_a_table_has_no_room_for_is_folded_below_it_up_to_a_thousand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No other page has it: lists of causes and workflows are of today, and this page stays."""
+    monkeypatch.setattr(diffpages, "ROWS", 2)
+    monkeypatch.setattr(diffpages, "MOST", 4)
+    one = TaskDifference(
+        workflow="w", task="", before=1, after=9, attempts_before=5, attempts_after=5
+    )
+    found = Difference(
+        before=SIDE,
+        after=replace(SIDE, run=SECOND),
+        causes=tuple(
+            CauseDifference(id=f"{n}", title=f"cause {n}", cause_class="quota", before=n, after=0)
+            for n in range(1, 7)
+        ),
+        flows=tuple(
+            FlowDifference(name=f"flow {n}", before=StatusSplit(), after=StatusSplit())
+            for n in range(3)
+        ),
+        tasks=tuple(
+            replace(one, task=f"{kind} {n}", after=after)
+            for kind, after in (("slow", 9.0), ("fast", 0.1))
+            for n in range(5)
+        ),
+    )
+    shown = diffpages.view(found, lambda _: False, UTC)
+    html = Theme(Settings(), version="0").render("diff.html", shown, address="diffs/a.html")
+    whole = re.split(r"(?=<details)|</details>", html)
+    folded = [each for each in whole if each.startswith("<details")]
+    said = [re.findall(r"<summary>(.*?)</summary>", each)[0] for each in folded]
+    assert said == ["and 4 more causes", *["and 3 more tasks"] * 2, "and 1 more workflow"]
+    assert re.findall(r"cause \d", "".join(set(whole) - set(folded))) == ["cause 1", "cause 2"]
+    assert re.findall(r"cause \d", folded[0]) == ["cause 3", "cause 4"]
+    assert re.findall(r"(?:slow|fast) \d", folded[1] + folded[2]) == [
+        "slow 2", "slow 3", "fast 2", "fast 3",
+    ]  # fmt: skip
+    assert "flow 2" in folded[3]
+    left = re.findall(r"This page has no room for (.*?): <code>(.*?)</code> tells of all", html)
+    command = f"jmreport diff {FIRST} {SECOND} --format json"
+    assert left == [("2 more causes", command), *[("1 more task", command)] * 2]
+
+
 # The words.
+
+
+SIDE = Side(
+    run=FIRST,
+    now=datetime(2026, 11, 23, tzinfo=UTC),
+    since=None,
+    complete=False,
+    failing=0,
+    unknown=2,
+    ended=StatusSplit(counts={"Failed": 1}),
+)
 
 
 def test_long_lists_name_the_first_and_say_how_many_more() -> None:
@@ -471,16 +535,7 @@ def test_long_lists_name_the_first_and_say_how_many_more() -> None:
         DiffJob(id=f"job-{n:02}", workflow="w" * 60, short_id=f"job-{n:02}", status="Failed")
         for n in range(25)
     )
-    side = Side(
-        run=FIRST,
-        now=datetime(2026, 11, 23, tzinfo=UTC),
-        since=None,
-        complete=False,
-        failing=0,
-        unknown=2,
-        ended=StatusSplit(counts={"Failed": 1}),
-    )
-    said = list(differing.lines(Difference(before=side, after=side, new=jobs)))
+    said = list(differing.lines(Difference(before=SIDE, after=SIDE, new=jobs)))
     assert said[0] == f"A  {FIRST}  1 job ended in its whole window, incomplete"
     assert said[1] == "   0 failing, 2 jobs unknown"
     assert "  and 5 more (--format json names all)" in said

@@ -9,6 +9,7 @@ lists on the page itself.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta, tzinfo
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -26,8 +27,11 @@ from jmreport.render.page import Page, digest
 
 #: Whether a page is there, by its address.
 Known = Callable[[str], bool]
-#: Workflows, causes and tasks in a table.
+#: Workflows, causes and tasks of a table that are seen at once, and that are on the page at most.
 ROWS = 100
+MOST = 1_000
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Link(Struct, frozen=True):
@@ -112,6 +116,15 @@ class TaskRow(Struct, frozen=True, kw_only=True):
     ratio: str
 
 
+class Table(Struct, Generic[T], frozen=True, kw_only=True):
+    """The rows of a table, those that are folded below it, and how many more there are."""
+
+    rows: tuple[T, ...] = ()
+    folded: tuple[T, ...] = ()
+    more: str = ""
+    left: str = ""
+
+
 class DiffView(Struct, frozen=True, kw_only=True):
     """What diff.html prints."""
 
@@ -121,12 +134,12 @@ class DiffView(Struct, frozen=True, kw_only=True):
     sides: tuple[SideRow, ...]
     numbers: tuple[Number, ...]
     parts: tuple[Part, ...]
-    causes: tuple[CauseRow, ...]
-    causes_more: str
-    slower: tuple[TaskRow, ...]
-    faster: tuple[TaskRow, ...]
-    flows: tuple[FlowRow, ...]
-    flows_more: str
+    causes: Table[CauseRow]
+    slower: Table[TaskRow]
+    faster: Table[TaskRow]
+    flows: Table[FlowRow]
+    #: What tells of those for which the page has no room.
+    command: str
     nights: str
     diffs: str
     zone: str
@@ -187,12 +200,11 @@ class _Diff:
             ),
             numbers=tuple(self._numbers({part.anchor for part in parts})),
             parts=parts,
-            causes=tuple(self._cause(cause) for cause in causes[:ROWS]),
-            causes_more=_more(len(causes), "cause"),
-            slower=tuple(self._task(task) for task in found.tasks if task.slower)[:ROWS],
-            faster=tuple(self._task(task) for task in found.tasks if not task.slower)[:ROWS],
-            flows=tuple(self._flow(flow) for flow in found.flows[:ROWS]),
-            flows_more=_more(len(found.flows), "workflow"),
+            causes=_table(causes, self._cause, "cause"),
+            slower=_table([task for task in found.tasks if task.slower], self._task, "task"),
+            faster=_table([task for task in found.tasks if not task.slower], self._task, "task"),
+            flows=_table(found.flows, self._flow, "workflow"),
+            command=f"jmreport diff {found.before.run} {found.after.run} --format json",
             nights=addresses.relative(self.here, addresses.NIGHTS),
             diffs=addresses.relative(self.here, addresses.DIFFS),
             zone=words.zone_name(found.after.now, self.zone),
@@ -356,8 +368,15 @@ def _took(seconds: float | None) -> str:
     return "" if seconds is None else words.duration(timedelta(seconds=min(seconds, 1e12)))
 
 
-def _more(count: int, noun: str) -> str:
-    return f"and {words.plural(count - ROWS, f'more {noun}')}" if count > ROWS else ""
+def _table(found: Sequence[S], row: Callable[[S], T], noun: str) -> Table[T]:
+    """The page stays as it was told, so what has no room at once is folded on the page itself."""
+    beyond, left = len(found) - ROWS, len(found) - MOST
+    return Table(
+        rows=tuple(map(row, found[:ROWS])),
+        folded=tuple(map(row, found[ROWS:MOST])),
+        more=f"and {words.plural(beyond, f'more {noun}')}" if beyond > 0 else "",
+        left=words.plural(left, f"more {noun}") if left > 0 else "",
+    )
 
 
 def _list(found: Sequence[Difference], zone: tzinfo) -> DiffsView:
