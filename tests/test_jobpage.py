@@ -606,6 +606,31 @@ def test_a_link_to_a_folded_shard_opens_what_it_leads_to(tmp_path: Path, browser
     shown.close()
 
 
+def test_on_paper_what_leads_nowhere_and_what_is_folded_take_few_lines(
+    browser: Any, tmp_path: Path
+) -> None:
+    """Names of operations beside shards took six lines each: a failed job was seven sheets."""
+    name = f"projects/138755738452/locations/us-central1/operations/{'1234567890' * 2}"
+    of = scattered(4, 3)
+    assert isinstance(of.detail, dict)
+    for shard in of.detail["extensions"]["tasks"][0]["shards"]:
+        shard |= {"operationId": name, "start": "2026-11-22T23:23:00+00:00",
+                  "end": "2026-11-22T23:30:00+00:00"}  # fmt: skip
+    at = tmp_path / "jobs" / "job.html"
+    for file, content in {**THEME.assets(), "jobs/job.html": page(of).encode()}.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(content)
+    sheet = browser.new_page(viewport={"width": 718, "height": 1046})
+    sheet.emulate_media(media="print")
+    sheet.goto(at.as_uri())
+    high = "all => all.map(one => one.getBoundingClientRect().height)"
+    places = sheet.locator(".place").evaluate_all(high)
+    assert len(places) >= 4
+    assert max(places) < 60
+    assert max(sheet.locator("#more ~ details > summary").evaluate_all(high)) < 30
+    sheet.close()
+
+
 def test_a_scatter_beyond_500_shards_has_pages_of_its_own() -> None:
     tree = detail()
     tree["extensions"]["tasks"][0]["shards"] = [
