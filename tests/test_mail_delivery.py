@@ -37,7 +37,7 @@ from msgspec.structs import replace
 from jmreport import pipeline
 from jmreport.analysis import measure, summarise
 from jmreport.cli import main
-from jmreport.errors import DeliveryError, Exit, LockedError, UsageError
+from jmreport.errors import DeliveryError, Exit, JmreportError, LockedError, UsageError
 from jmreport.mail import Server as MailboxServer
 from jmreport.mail import Spool, probe
 from jmreport.mailboxes import MailServer
@@ -53,6 +53,25 @@ def states(folder: Path) -> dict[str, str]:
         for each in json.loads(path.read_text())["recipients"]:
             found[each["address"]] = each.get("state", "waiting")
     return found
+
+
+def test_a_mail_that_a_newer_jmreport_kept_is_left_and_none_is_sent_beside_it(
+    tmp_path: Path,
+) -> None:
+    """Whether it was sent is not known here: its name, and what to do, are said."""
+    usual(tmp_path / "snapshots")
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, port=boxes.port)
+        send(told)
+        [kept] = (tmp_path / "snapshots-mail").glob("*.json")
+        assert b'"format"' not in kept.read_bytes()
+        newer = b'{"format":2,"recipients":"in another shape"}'
+        kept.write_bytes(newer)
+        said = rf"{kept.name} was written by a newer jmreport \(format 2, this one reads 1\)"
+        with pytest.raises(JmreportError, match=said):
+            send(told)
+        assert len(boxes.arrived) == 1
+    assert kept.read_bytes() == newer
 
 
 def test_a_mail_arrives_and_is_sent_once(tmp_path: Path) -> None:

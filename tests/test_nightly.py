@@ -24,7 +24,7 @@ from snapshot_cases import small_disk
 from jmreport import pipeline
 from jmreport.cli import main
 from jmreport.collectors.demo import Demo, serve
-from jmreport.errors import Exit, LockedError
+from jmreport.errors import Exit, LockedError, SnapshotError
 from jmreport.pipeline.heartbeat import EVERY, Beating, Heartbeat
 from jmreport.progress import SilentProgress
 from jmreport.records import run_id
@@ -443,6 +443,20 @@ def test_a_night_that_was_killed_is_delivered_before_the_next_one_asks(
     # And it went out once: the night after that brings its own and no other.
     night(of, url, days=2)
     assert len(post.arrived) == 4
+
+
+def test_an_account_of_a_newer_jmreport_is_left_as_it_is(tmp_path: Path) -> None:
+    """A night left over there would be in no mail, were it written anew."""
+    newer = b'{"format":2,"begun":["another shape"]}\n'
+    (tmp_path / "nightly.json").write_bytes(newer)
+    said = r"nightly.json was written by a newer jmreport \(format 2, this one reads 1\)"
+    with pytest.raises(SnapshotError, match=said), account(tmp_path, NOW):
+        pass
+    assert (tmp_path / "nightly.json").read_bytes() == newer
+    (tmp_path / "nightly.json").unlink()
+    with account(tmp_path, NOW) as kept:
+        kept.begin(NOW)
+    assert b"format" not in (tmp_path / "nightly.json").read_bytes()
 
 
 def test_a_night_that_is_killed_anywhere_leaves_the_lock_free_and_the_next_one_completes(

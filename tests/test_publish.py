@@ -28,7 +28,7 @@ from published import (
 )
 
 from jmreport import pipeline
-from jmreport.bucket import Bucket, open_bucket
+from jmreport.bucket import Bucket, Headers, open_bucket
 from jmreport.cli import main
 from jmreport.errors import (
     DeliveryError,
@@ -535,6 +535,25 @@ def test_a_claim_that_is_not_renewed_is_taken_over(gcs: Gcs, minutes: float) -> 
     """Also one of a clock that is far ahead, which would hold for ever."""
     claim(gcs, OTHER)
     assert claim(gcs, ME, minutes=minutes).took_over
+
+
+def test_a_claim_of_a_newer_jmreport_is_never_taken_over(gcs: Gcs) -> None:
+    """What its words mean is not known here; one without a format is of the first."""
+    claim(gcs, OTHER)
+    bucket = of(gcs)
+    held = bucket.read(CLAIM)
+    assert held is not None
+    headers = Headers(content_type="application/json")
+    newer = b'{"format":2,"token":["another shape"]}'
+    generation = bucket.write(CLAIM, newer, generation=held.generation, headers=headers)
+    with pytest.raises(UsageError, match=r"claim.json was written by a newer jmreport \(format 2"):
+        claim(gcs, ME, minutes=60)
+    left = bucket.read(CLAIM)
+    assert left is not None
+    assert left.data == newer
+    older = {key: said for key, said in msgspec.json.decode(held.data).items() if key != "format"}
+    bucket.write(CLAIM, msgspec.json.encode(older), generation=generation, headers=headers)
+    assert claim(gcs, ME, minutes=60).took_over
 
 
 def test_a_claim_of_a_dead_process_of_this_machine_is_taken_over_at_once(gcs: Gcs) -> None:

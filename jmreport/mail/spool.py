@@ -14,6 +14,9 @@
 A recipient's state is `waiting`, `sending` (from the moment at which the server may take the mail
 until it has answered), `sent`, `refused` or `dropped`. Who finds `sending` knows that the mail may
 have been sent. Files are written beside their place, synced and moved in; the record comes last.
+
+A record without a `format` is of the first. One of a newer jmreport is left as it is, and no mail
+is sent from beside it: nobody here can say what became of it.
 """
 
 import os
@@ -35,6 +38,8 @@ from jmreport.errors import JmreportError, LockedError
 from jmreport.records import run_order
 
 State = Literal["waiting", "sending", "sent", "refused", "dropped"]
+#: Raised when a record changes its meaning, so that an older jmreport leaves it alone.
+FORMAT = 1
 _LOCK = "lock"
 _HEARD = "heard"
 #: Runs that are kept of each team there. A mail compares with the last before its own; one that is
@@ -66,6 +71,7 @@ class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries: int = 0
     told: bool = False
     failed: bool = False
+    format: int = 1
 
     @property
     def name(self) -> str:
@@ -159,7 +165,8 @@ class Spool:
 
     def record(self, parcel: Parcel) -> None:
         """Keeps what became of a mail."""
-        self._write(parcel.name, ".json", msgspec.json.encode(parcel) + b"\n")
+        body = msgspec.json.encode(replace(parcel, format=FORMAT))
+        self._write(parcel.name, ".json", body + b"\n")
 
     def get(self, night: str, team: str) -> Parcel | None:
         """The mail of a team and night; None where there is none."""
@@ -349,9 +356,21 @@ def write(path: Path, body: bytes) -> None:
         raise _failed(path, error) from error
 
 
+class _Head(Struct, frozen=True):
+    format: int = 1
+
+
 def _read(path: Path) -> Parcel:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Parcel)
+        body = path.read_bytes()
+        number = msgspec.json.decode(body, type=_Head).format
+        if number > FORMAT:
+            raise JmreportError(
+                f"{path} was written by a newer jmreport (format {number}, this one reads "
+                f"{FORMAT})",
+                hint="update jmreport and run again; until then no mail is sent from there",
+            )
+        return msgspec.json.decode(body, type=Parcel)
     except OSError as error:
         raise JmreportError(
             f"{path} cannot be read: {error.strerror or error}",

@@ -1,12 +1,14 @@
 """The claim: whoever made `.jmreport/claim.json` publishes, and nobody else.
 
     {"token": "5b1f…", "machine": "0c4e…", "host": "reports-1", "pid": 4711,
-     "since": "2026-11-23T02:20:00Z", "renewed": "2026-11-23T02:21:00Z", "left": false}
+     "since": "2026-11-23T02:20:00Z", "renewed": "2026-11-23T02:21:00Z", "left": false,
+     "format": 1}
 
 It is made on the condition that there is none, renewed each minute on the condition that it still
 is the one that was written, and taken away at the end. One whose holder died is taken over: at once
 where the holder is known to be dead, else when it was not renewed for ten minutes. Whoever finds
 its own taken over stops, and leaves `.jmreport/mixed.json`: the next run looks at every object.
+One without a `format` is of the first; one of a newer jmreport is never taken over.
 """
 
 import os
@@ -25,6 +27,8 @@ from jmreport.bucket import Bucket, Headers
 from jmreport.errors import ChangedError, DeliveryError, LockedError, UsageError
 from jmreport.publish.manifest import CLAIM, MIXED
 
+#: Raised when a claim changes its meaning, so that an older jmreport leaves it alone.
+FORMAT = 1
 RENEW = 60.0
 #: Seconds after which a claim that could not be renewed must be, before anything else is written.
 SURE = 180.0
@@ -44,6 +48,10 @@ class Me(Struct, frozen=True, kw_only=True):
     pid: int
 
 
+class _Head(Struct, frozen=True):
+    format: int = 1
+
+
 class Holder(Struct, frozen=True, kw_only=True):
     """Who holds a claim, as others read it."""
 
@@ -55,6 +63,7 @@ class Holder(Struct, frozen=True, kw_only=True):
     renewed: datetime
     #: Whether its holder stopped before it was done, and said so.
     left: bool = False
+    format: int = 1
 
 
 class Claim:
@@ -166,14 +175,22 @@ class Claim:
 def take(bucket: Bucket, me: Me, *, now: datetime, elapsed: Callable[[], float]) -> Claim:
     """The claim to publish there, now ours. `elapsed` counts seconds, also while a machine sleeps.
 
-    Raises LockedError while another run that is not known to be dead holds it.
+    Raises LockedError while another run that is not known to be dead holds it, and UsageError where
+    a newer jmreport made it.
     """
     holder = Holder(
-        token=uuid4().hex, machine=me.machine, host=me.host, pid=me.pid, since=now, renewed=now
+        token=uuid4().hex,
+        machine=me.machine,
+        host=me.host,
+        pid=me.pid,
+        since=now,
+        renewed=now,
+        format=FORMAT,
     )
     generation, took_over = 0, False
     found = bucket.read(CLAIM)
     if found is not None:
+        _check_format(bucket, found.data)
         before = _read(found.data)
         if before is not None and not _is_dead(before, me, now):
             raise _held(bucket, before)
@@ -189,6 +206,19 @@ def take(bucket: Bucket, me: Me, *, now: datetime, elapsed: Callable[[], float])
 
 def _written(bucket: Bucket, holder: Holder, generation: int) -> int:
     return bucket.write(CLAIM, msgspec.json.encode(holder), generation=generation, headers=_HEADERS)
+
+
+def _check_format(bucket: Bucket, data: bytes) -> None:
+    try:
+        number = msgspec.json.decode(data, type=_Head).format
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    if number > FORMAT:
+        raise UsageError(
+            f"{bucket.place}/{CLAIM} was written by a newer jmreport (format {number}, this one "
+            f"reads {FORMAT})",
+            hint="publish with that version, or to another place",
+        )
 
 
 def _read(data: bytes) -> Holder | None:

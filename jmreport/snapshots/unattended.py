@@ -5,7 +5,7 @@
 
 A night that was killed, or could make no mail, leaves its account, so that the next one delivers
 what it had built before it asks for anything new: otherwise what changed in that night would be in
-no mail.
+no mail. An account without a `format` is of the first; one of a newer jmreport is left as it is.
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,8 @@ from jmreport.snapshots.lock import WritersLock
 
 LOCK = "nightly.lock"
 ACCOUNT = "nightly.json"
+#: Raised when an account changes its meaning, so that an older jmreport leaves it alone.
+FORMAT = 1
 
 
 class Night(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +32,11 @@ class Night(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     begun: datetime
     done: tuple[str, ...] = ()
     ended: bool = False
+    format: int = 1
+
+
+class _Head(msgspec.Struct, frozen=True):
+    format: int = 1
 
 
 class Account:
@@ -65,23 +72,39 @@ class Account:
     def _write(self, night: Night) -> None:
         self._night = night
         try:
-            files.write(self._path, msgspec.json.encode(night) + b"\n")
+            files.write(self._path, msgspec.json.encode(replace(night, format=FORMAT)) + b"\n")
         except JmreportError as error:
             # A full disk is no reason to tell nobody of the night.
             self.trouble = self.trouble or error
 
 
 def _read(path: Path) -> Night | None:
-    """The account as it was left; one that cannot be read tells of nothing that was left over."""
+    """The account as it was left; one that cannot be read tells of nothing that was left over.
+
+    Raises SnapshotError for one of a newer jmreport.
+    """
+    if not path.exists():
+        return None
     try:
-        return msgspec.json.decode(files.read(path), type=Night) if path.exists() else None
+        body = files.read(path)
+        number = msgspec.json.decode(body, type=_Head).format
+        if number <= FORMAT:
+            return msgspec.json.decode(body, type=Night)
     except (SnapshotError, msgspec.DecodeError):
         return None
+    raise SnapshotError(
+        f"{path} was written by a newer jmreport (format {number}, this one reads {FORMAT})",
+        hint="update jmreport and run again",
+    )
 
 
 @contextmanager
 def account(root: Path, now: datetime) -> Iterator[Account]:
-    """The account, under the lock. Raises LockedError while another night is at work."""
+    """The account, under the lock.
+
+    Raises LockedError while another night is at work, and SnapshotError where the account is of a
+    newer jmreport.
+    """
     lock = WritersLock(root, now, name=LOCK, doing="another night is at work on")
     try:
         yield Account(root)
