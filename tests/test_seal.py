@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from jmreport import pipeline
 from jmreport.analysis.contexts import Contexts
 from jmreport.errors import Exit, LockedError
-from jmreport.pipeline import DemoOptions, Outcome, Source
+from jmreport.pipeline import DemoOptions, Outcome, Source, sealing
 from jmreport.progress import SilentProgress, Step
 from jmreport.records import run_id
 from jmreport.render import data
@@ -228,6 +228,33 @@ def test_a_setting_that_pages_show_and_a_note_break_the_seal(folder: Path) -> No
     note.write_text("Call Ben.")
     assert render(noted)[1]
     assert "Call Ben." in (folder / "site/index.html").read_text()
+
+
+def test_every_file_of_the_code_tells_and_nothing_that_python_keeps_of_it(tmp_path: Path) -> None:
+    """Its name, its place and what is in it."""
+    (tmp_path / "templates").mkdir()
+    for name in ("a.py", "b.py", "templates/a.html"):
+        (tmp_path / name).write_text(name)
+    digests = [sealing.digest_of(tmp_path)]
+    (tmp_path / "a.pyc").touch()
+    assert sealing.digest_of(tmp_path) in digests
+    for change in (
+        lambda: (tmp_path / "templates/a.html").write_text("another"),
+        lambda: (tmp_path / "a.py").rename(tmp_path / "templates/a.py"),
+        lambda: (tmp_path / "b.py").rename(tmp_path / "c.py"),
+        (tmp_path / "c.py").unlink,
+    ):
+        change()
+        digests.append(sealing.digest_of(tmp_path))
+    assert len({*digests}) == 5
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_process_reads_the_code_once_however_much_it_renders() -> None:
+    """It is a fifth of a small render; and what is installed meanwhile is not what makes pages."""
+    render(Settings())
+    with patch.object(sealing, "files", side_effect=AssertionError("the code is read again")):
+        assert render(Settings(site=Site(title="Night jobs")))[1]
 
 
 @pytest.mark.usefixtures("folder")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +16,7 @@ from jmreport.settings import Settings
 from jmreport.settings_reach import NO_PAGE, PLACES, values, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
 
 
 def made_of(stamp: str, settings: Settings, guidance: Guidance) -> str:
@@ -32,12 +32,8 @@ def made_with(settings: Settings) -> str:
     It does not where the folders are others: a site that was moved is the same site.
     """
     shown = without(settings, (*NO_PAGE, *PLACES))
-    whole = hashlib.blake2b(digest_size=16)
-    whole.update(_told((__version__, shown)))
-    for name, body in _code():
-        whole.update(f"{name} {len(body)}\n".encode())
-        whole.update(body)
-    return whole.hexdigest()
+    made = _told((__version__, shown, _code()))
+    return hashlib.blake2b(made, digest_size=16).hexdigest()
 
 
 def _told(made: object) -> bytes:
@@ -45,9 +41,18 @@ def _told(made: object) -> bytes:
     return repr(msgspec.to_builtins(made)).encode("utf-8", "surrogatepass")
 
 
-def _code() -> Iterator[tuple[str, bytes]]:
-    """Every module, template and asset of jmreport, by its place."""
-    waiting: list[tuple[str, Traversable]] = [("", files("jmreport"))]
+@cache
+def _code() -> str:
+    """Of jmreport as this process first met it: what is installed over it later makes no page of
+    this one.
+    """
+    return digest_of(files("jmreport"))
+
+
+def digest_of(package: Traversable) -> str:
+    """Changes with every module, template and asset of a package, and with its place."""
+    whole = hashlib.blake2b(digest_size=16)
+    waiting = [("", package)]
     while waiting:
         place, at = waiting.pop()
         for one in sorted(at.iterdir(), key=lambda each: each.name):
@@ -55,4 +60,7 @@ def _code() -> Iterator[tuple[str, bytes]]:
             if one.is_dir():
                 waiting.append((f"{name}/", one))
             elif not name.endswith(".pyc"):
-                yield name, one.read_bytes()
+                body = one.read_bytes()
+                whole.update(f"{name} {len(body)}\n".encode())
+                whole.update(body)
+    return whole.hexdigest()
