@@ -84,6 +84,8 @@ class PlantedWorld(World):
         self.routine = lru_cache(maxsize=_PLACES)(
             lambda number: routine(number, self.roll(b"planted", number, 8))
         )
+        # Each count of all jobs asks for each of them: there are a few thousand.
+        self._job = lru_cache(maxsize=len(self._places))(self._made)
 
     def night(self, now: int) -> int:
         """The night that a moment belongs to: from half a day before its end until after it."""
@@ -94,6 +96,9 @@ class PlantedWorld(World):
 
     def job(self, k: int, *, lead: int | None = None) -> Job:  # noqa: ARG002 - there are no arrays
         """Job `k`."""
+        return self._job(k)
+
+    def _made(self, k: int) -> Job:
         place = self._places[k]
         night, sample = place.night, place.sample
         work = self.routine(place.number)

@@ -219,7 +219,9 @@ class Spec(Holdings):
             for (key, _), group in zip(self.aggregated, groups, strict=True):
                 value = self.value(job, key, known)
                 if value is not None:
-                    group.setdefault(value, Counter())[status] += 1
+                    if value not in group:
+                        group[value] = Counter()
+                    group[value][status] += 1
         return self.ok(
             {
                 "summary": _counts(summary),
