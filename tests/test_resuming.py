@@ -24,7 +24,7 @@ from jmreport.settings import Api, Collect, Settings, Site, Snapshots
 from jmreport.snapshots import Store
 
 NOW = datetime(2026, 11, 23, 2, 14, tzinfo=UTC)
-#: Of a week's jobs there are 48, and 107 sub-workflows below them.
+#: Of a week's jobs there are 31, and 62 sub-workflows below them.
 FRAME: TimeFrame = "DAYS_7"
 
 
@@ -89,7 +89,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def a_demo() -> Demo:
-    return Demo(now=NOW, jobs=240, like="cromwell", archived=0.0)
+    return Demo(now=NOW, jobs=160, like="cromwell", archived=0.0)
 
 
 def known(settings: Settings) -> set[str]:
@@ -111,7 +111,7 @@ def wait_for(counting: Counting, details: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("after", [1, 40])
+@pytest.mark.parametrize("after", [1, 30])
 def test_a_run_that_is_stopped_goes_on_where_it_was(
     server: tuple[Counting, str],
     settings: Settings,
@@ -150,7 +150,7 @@ def test_a_run_that_is_killed_costs_what_was_under_way(
 ) -> None:
     """kill -9: again at most what was in flight, and one block of text that was not yet written."""
     counting, url = server
-    at = random.Random(seed).randint(5, 100)  # noqa: S311 - when to kill
+    at = random.Random(seed).randint(5, 60)  # noqa: S311 - when to kill
     with collecting(settings, url) as process:
         wait_for(counting, at)
         process.kill()
@@ -170,7 +170,7 @@ def test_stopped_again_and_again_it_ends_some_day(
     counting, url = server
     for number in range(3):
         with collecting(settings, url) as process:
-            wait_for(counting, 30 * (number + 1))
+            wait_for(counting, 15 * (number + 1))
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=120)
     collect(settings, url, 1)
