@@ -8,6 +8,7 @@ The schema, data/report.schema.json, is made from the same Structs as the file.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 
 import msgspec
@@ -262,6 +263,7 @@ def _encoded(tree: ReportJson) -> bytes:
     return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
 
 
+@cache
 def schema() -> bytes:
     """report.schema.json: JSON Schema (2020-12)."""
     tree: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

@@ -9,6 +9,7 @@ those of two charts on a page are not the same. The library that draws pictures 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import sqrt
 
 from jmreport.render.bands import outside
@@ -496,6 +497,7 @@ def _cross(size: float) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def _n(number: float) -> str:
     """A place, to a hundredth of a point: one of a millionth is none."""
     # Adding zero turns -0.0 into 0.0.
