@@ -467,11 +467,12 @@ def test_a_night_that_is_killed_anywhere_leaves_the_lock_free_and_the_next_one_c
     counting.seconds = 0.02
     of = settings(tmp_path, post.port)
     (tmp_path / "jmreport.toml").write_text(toml(of, url))
-    for under_way in (
+    moments: tuple[Callable[[], bool], ...] = (
         lambda: counting.details.total() > 3,
         (tmp_path / "site/.jmreport").exists,
         (tmp_path / "www/.jmreport").exists,
-    ):
+    )
+    for under_way in moments:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "jmreport", "nightly", "-q", "--now", NOW.isoformat()],
             cwd=tmp_path,

@@ -46,8 +46,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _short(where: Path, text: str) -> Path:
-    with patch.object(listpages, "ROWS", 15):
-        write(where, entries(40, OVER, seed=3, text=text), OVER)
+    with patch.object(listpages, "ROWS", 8):
+        write(where, entries(24, OVER, seed=3, text=text), OVER)
     return where
 
 
@@ -168,11 +168,11 @@ def test_two_numbers_too_close_for_a_finger_are_found(browser: Any) -> None:
 
 def test_no_list_of_jobs_is_cut_on_a_tablet(short: Path, browser: Any) -> None:
     """All columns that a server usually names stand beside one another, in both directions."""
-    page = browser.new_page()
-    for width in (768, 800, 834, 900, 1024, 1180, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        for kind in ("jobs", "second page", "list"):
-            page.goto((short / kinds(short)[kind]).as_uri())
+    page = browser.new_page(viewport={"width": 768, "height": 800})
+    for kind in ("jobs", "second page", "list"):
+        page.goto((short / kinds(short)[kind]).as_uri())
+        for width in (768, 800, 834, 900, 1024, 1180, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
             wide, room = page.evaluate(
                 "(f => [f.scrollWidth, f.clientWidth])(document.querySelector('.cards').parentNode)"
             )
@@ -199,21 +199,23 @@ AXE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("scheme", AXE)
-def test_no_kind_of_page_breaks_an_accessibility_rule(
-    short: Path, browser: Any, scheme: str
-) -> None:
+def test_no_kind_of_page_breaks_an_accessibility_rule(short: Path, browser: Any) -> None:
     """axe-core finds nothing in light, and in dark nothing of what depends on colours."""
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ImportError:
         lacking("axe-playwright-python", "pip install axe-playwright-python")
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    context = browser.new_context(bypass_csp=True)
     page = context.new_page()
     for kind, address in kinds(short).items():
         page.goto((short / address).as_uri())
-        found = Axe().run(page, options=AXE[scheme])
-        assert found.violations_count == 0, f"{kind}: {found.generate_report()}"
+        grounds = set()
+        for scheme, asked in AXE.items():
+            page.emulate_media(color_scheme=scheme)
+            grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+            found = Axe().run(page, options=asked)
+            assert found.violations_count == 0, f"{kind}, {scheme}: {found.generate_report()}"
+        assert len(grounds) == len(AXE), kind
     context.close()
 
 
@@ -559,7 +561,7 @@ def test_the_script_shows_hostile_rows_as_text(hostile: Path, browser: Any) -> N
     """The filter shows a workflow whose name is markup, letter for letter."""
     page = browser.new_page()
     page.goto((hostile / addresses.JOBS).as_uri())
-    assert page.locator("#found").text_content().startswith("35 jobs, + 5 archived")
+    assert page.locator("#found").text_content().startswith("22 jobs, + 2 archived")
     assert "onerror=boom()" in page.locator("#jobs tbody").inner_text()
     page.close()
 
