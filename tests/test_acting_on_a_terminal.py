@@ -85,10 +85,11 @@ class Terminal:
 
 
 class Holding:
-    """The built-in server, which keeps whoever asks for an action waiting; or for anything."""
+    """The built-in server, which keeps whoever asks for an action waiting, or for what else is
+    named by how its address ends."""
 
-    def __init__(self, *, at_once: bool = False) -> None:
-        self.at_once = at_once
+    def __init__(self, *ends: str) -> None:
+        self.ends = ends or ("/abort", "/updateLabels")
         self.demo = Demo(now=NOW, jobs=400)
         self.held = threading.Event()
         self.go_on = threading.Event()
@@ -97,7 +98,7 @@ class Holding:
     def respond(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        if target.endswith("/capabilities" if self.at_once else ("/abort", "/updateLabels")):
+        if target.endswith(self.ends):
             self.held.set()
             self.go_on.wait(PATIENCE)
         if target.endswith(("/abort", "/updateLabels")):
@@ -106,8 +107,8 @@ class Holding:
 
 
 @contextmanager
-def holding(*, at_once: bool = False) -> Iterator[tuple[Holding, str]]:
-    held = Holding(at_once=at_once)
+def holding(*ends: str) -> Iterator[tuple[Holding, str]]:
+    held = Holding(*ends)
     with serve(held, port=0) as server:
         try:
             yield held, server.url
@@ -201,7 +202,7 @@ def test_what_ctrl_c_cuts_short_is_told_as_unknown_and_the_rest_as_not_sent(
 
 
 def test_ctrl_c_before_anything_was_sent_is_told_of_each_job(tmp_path: Path) -> None:
-    with holding(at_once=True) as (held, url):
+    with holding("/capabilities") as (held, url):
         jobs = ids(held.demo, "Running", "OnHold", "Submitted")[:2]
         with Terminal("abort", *jobs, "--yes", "--api-url", url, folder=tmp_path) as terminal:
             assert held.held.wait(PATIENCE)
@@ -209,6 +210,20 @@ def test_ctrl_c_before_anything_was_sent_is_told_of_each_job(tmp_path: Path) -> 
             assert terminal.end() == 130
     for job in jobs:
         assert f"{job}: not sent: jmreport was stopped before" in terminal.said
+    assert held.actions == []
+
+
+def test_ctrl_c_while_the_server_is_silent_about_a_job_ends_it_at_once(tmp_path: Path) -> None:
+    """Nobody was asked yet, and nobody waits for the answers that are under way."""
+    demo = Demo(now=NOW, jobs=400)
+    jobs = ids(demo, "Running", "OnHold", "Submitted")[:2]
+    with (
+        holding(*jobs) as (held, url),
+        Terminal("abort", *jobs, "--api-url", url, folder=tmp_path) as terminal,
+    ):
+        assert held.held.wait(PATIENCE)
+        terminal.type("\x03")
+        assert terminal.process.wait(PATIENCE / 3) == Exit.INTERRUPTED
     assert held.actions == []
 
 

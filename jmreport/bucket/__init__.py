@@ -10,6 +10,7 @@ Whatever fails in passing (429, 5xx, a connection that breaks) is tried again he
 """
 
 from jmreport.bucket.opening import open_bucket
+from jmreport.bucket.threads import in_threads
 from jmreport.bucket.values import Bucket, Headers, Held, Read
 
-__all__ = ["Bucket", "Headers", "Held", "Read", "open_bucket"]
+__all__ = ["Bucket", "Headers", "Held", "Read", "in_threads", "open_bucket"]

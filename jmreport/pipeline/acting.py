@@ -66,8 +66,15 @@ def states(
     found = credentials_for(settings, source=source, environ=environ)
     with client_for(settings, found, now=now, source=source) as client:
         client.probe()
-        with ThreadPoolExecutor(settings.api.concurrency) as pool:
+        pool = ThreadPoolExecutor(settings.api.concurrency, thread_name_prefix="jmreport-read")
+        try:
             return tuple(pool.map(lambda job: acting.read(client, job), jobs))
+        except BaseException:
+            # Requests under way end at once, so nobody who stops it waits for their answers.
+            client.close()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def chosen(settings: Settings, where: Sequence[str]) -> tuple[JobState, ...]:

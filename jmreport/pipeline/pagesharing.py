@@ -6,11 +6,10 @@ gs://team-snapshots/jobs/pages/20261123T021400Z/2-of-4/ledger      last: it make
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from jmreport.bucket import Bucket
     from jmreport.render.files import WrittenFile
 
-_T = TypeVar("_T")
 #: Files copied at a time.
 THREADS = 16
 
@@ -82,6 +80,7 @@ def _push(
     settings: Settings, run: str, place: Path, environ: Mapping[str, str], progress: Progress
 ) -> Outcome:
     """Sends the pages of a part. What the mirror does not take is told (exit 5)."""
+    from jmreport.bucket import in_threads
     from jmreport.render.sharing import Made
     from jmreport.snapshots.mirror import LEDGER, PAGES
 
@@ -101,7 +100,7 @@ def _push(
                 bucket.write(f"{below}/{file.address}", data, generation=None)
                 step.advance()
 
-            _at_once(send, made.files())
+            in_threads(made.files(), send, threads=THREADS)
             bucket.write(f"{below}/{LEDGER}", made.ledger.read_bytes(), generation=None)
     except DeliveryError as error:
         return mirroring.lacking("could not be pushed", error)
@@ -132,6 +131,7 @@ def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) ->
 
 
 def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None]) -> None:
+    from jmreport.bucket import in_threads
     from jmreport.render.files import Files, is_sum_of
     from jmreport.render.sharing import Made
     from jmreport.snapshots.mirror import LEDGER
@@ -158,7 +158,7 @@ def _part_in(bucket: Bucket, name: str, folder: Path, advance: Callable[[], None
         advance()
 
     try:
-        _at_once(fetch, made.files())
+        in_threads(made.files(), fetch, threads=THREADS)
         files.settled()  # each is what the ledger says
     finally:
         files.close()
@@ -180,9 +180,3 @@ def _drop(
     except DeliveryError as error:
         return mirroring.lacking("pages are in the site, and could not be removed there", error)
     return Outcome(exit=Exit.DONE)
-
-
-def _at_once(does: Callable[[_T], object], things: Iterable[_T]) -> None:
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="jmreport-pages") as pool:
-        for _ in pool.map(does, things):
-            pass

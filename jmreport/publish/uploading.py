@@ -2,22 +2,18 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable
 
 from msgspec import Struct
 
-from jmreport.bucket import Bucket, Headers, Held
+from jmreport.bucket import Bucket, Headers, Held, in_threads
 from jmreport.errors import ChangedError, DeliveryError
 from jmreport.publish.manifest import Gone, Shown
 from jmreport.publish.planning import Plan, Put
 from jmreport.publish.serving import body
 
-_T = TypeVar("_T")
 #: How often an object that somebody else changes meanwhile is looked at again.
 _LOOKS = 3
-#: Seconds between looks for Ctrl-C, and those that a write under way is waited for after it.
-_GLANCE, _LAST = 0.2, 5.0
 
 
 class Sent(Struct, kw_only=True):
@@ -161,54 +157,3 @@ class Sending:
         file = put.laid.file
         with self._lock:
             self.shown[put.name] = Shown(file.sum, put.cache, file.size, generation)
-
-
-def in_threads(work: Iterable[_T], do: Callable[[_T], None], *, threads: int) -> None:
-    """Does each piece of work, several at a time; the first error stops the rest and is raised.
-
-    Ctrl-C is heard at once, and leaves behind at most a write that is under way in each thread.
-    """
-    pieces = tuple(work)
-    todo = iter(pieces)
-    lock, stop = threading.Lock(), threading.Event()
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        for piece in _shared(todo, lock):
-            if stop.is_set():
-                return
-            try:
-                do(piece)
-            except BaseException as error:  # noqa: BLE001 - raised again below, in the one thread that is waited in
-                with lock:
-                    errors.append(error)
-                stop.set()
-
-    # Not a pool: its threads would hold up the end of the program while they try again.
-    running = [
-        threading.Thread(target=run, name=f"upload-{number}", daemon=True)
-        for number in range(min(threads, len(pieces)))
-    ]
-    for thread in running:
-        thread.start()
-    try:
-        for thread in running:
-            while thread.is_alive():
-                thread.join(_GLANCE)
-    except BaseException:
-        stop.set()
-        for thread in running:
-            thread.join(_LAST / len(running))
-        raise
-    if errors:
-        raise errors[0]
-
-
-def _shared(todo: Iterator[_T], lock: threading.Lock) -> Iterator[_T]:
-    while True:
-        with lock:
-            try:
-                piece = next(todo)
-            except StopIteration:
-                return
-        yield piece

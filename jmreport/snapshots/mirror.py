@@ -15,16 +15,14 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from jmreport.bucket import Bucket, Headers
+from jmreport.bucket import Bucket, Headers, in_threads
 from jmreport.errors import ChangedError, DeliveryError
 from jmreport.records import run_id, run_order
 from jmreport.snapshots import carried, files, runs, summaries
@@ -32,7 +30,6 @@ from jmreport.snapshots.check import FORMAT, INCOMING, SALT
 from jmreport.snapshots.lock import WritersLock
 from jmreport.snapshots.parts import PART
 
-_T = TypeVar("_T")
 #: Files copied at a time.
 THREADS = 8
 #: What machines that share no disk keep here of a run until one of them joins it: parts of the run
@@ -225,16 +222,18 @@ def folder_in(bucket: Bucket, folder: str, place: Path, *, below: str = "") -> M
     if not all(map(_FILE.fullmatch, wanted)):
         raise _spoilt(bucket, f"{folder}/{last}")
 
-    def fetch(name: str) -> int:
+    sizes = [len(about)]
+
+    def fetch(name: str) -> None:
         data = read(bucket, f"{folder}/{name}")
         if hashlib.sha256(data).hexdigest() != wanted[name].sha256:
             raise _spoilt(bucket, f"{folder}/{name}")
         files.write(place / name, data)
-        return len(data)
+        sizes.append(len(data))
 
-    sizes = _at_once(fetch, sorted(wanted))
+    in_threads(sorted(wanted), fetch, threads=THREADS)
     files.write(place / last, about)
-    return Mirrored(runs=1, files=len(sizes) + 1, bytes=sum(sizes) + len(about))
+    return Mirrored(runs=1, files=len(sizes), bytes=sum(sizes))
 
 
 def folder_out(
@@ -254,18 +253,20 @@ def folder_out(
     """
     last = _last(folder)
     to = f"{below}/{folder}" if below else folder
+    sizes: list[int] = []
 
-    def send(path: Path) -> int:
+    def send(path: Path) -> None:
         data = files.read(path)
         put(bucket, f"{to}/{path.name}", data)
-        return len(data)
+        sizes.append(len(data))
 
     others = before_last(root, folder)
     begun = [path for path in others if path.name in there]
     rest = [path for path in others if path not in begun]
-    sizes = [*_at_once(send, begun), *_at_once(send, rest)]
+    for some in (begun, rest):
+        in_threads(some, send, threads=THREADS)
     sure()
-    sizes.append(send(root / folder / last))
+    send(root / folder / last)
     return Mirrored(runs=1, files=len(sizes), bytes=sum(sizes))
 
 
@@ -315,7 +316,7 @@ def _drop(bucket: Bucket, kind: str, run: str, names: Iterable[str]) -> None:
         if top == kind and _RUN.fullmatch(of) and run_order(of) <= run_order(run):
             found[inner.rpartition("/")[2] not in _WHOLE].append(name)
     for each in found:  # first what makes a part whole
-        _at_once(lambda name: bucket.delete(name, generation=None), each)
+        in_threads(each, lambda name: bucket.delete(name, generation=None), threads=THREADS)
 
 
 # What is kept of the records: a cache, so nothing of it is a mistake
@@ -329,17 +330,18 @@ def _summaries_in(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]])
         folder = summaries.about(name)
         if run_of(folder) and folder not in kept and (root / folder).exists():
             wanted.append(name)
+    sizes: list[int] = []
 
-    def fetch(name: str) -> int:
+    def fetch(name: str) -> None:
         found = bucket.read(f"{summaries.NAME}/{name}")
-        if found is None:
-            return 0
-        files.write(root / summaries.NAME / name, found.data)
-        return len(found.data)
+        if found is not None:
+            files.write(root / summaries.NAME / name, found.data)
+            sizes.append(len(found.data))
 
     if wanted:
         files.make_directory(root / summaries.NAME)
-    return Mirrored(files=len(wanted), bytes=sum(_at_once(fetch, wanted)))
+    in_threads(wanted, fetch, threads=THREADS)
+    return Mirrored(files=len(sizes), bytes=sum(sizes))
 
 
 def _summaries_out(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]) -> Mirrored:
@@ -351,14 +353,15 @@ def _summaries_out(root: Path, bucket: Bucket, there: dict[str, tuple[str, ...]]
         if summaries.about(path.name) in whole
     }
 
-    def send(name: str) -> int:
+    sizes: list[int] = []
+
+    def send(name: str) -> None:
         data = files.read(root / summaries.NAME / name)
         with suppress(ChangedError):  # somebody else has just sent it
             bucket.write(f"{summaries.NAME}/{name}", data, generation=0, headers=_PACKED)
-        return len(data)
+        sizes.append(len(data))
 
-    sent = sorted(here.keys() - held)
-    sizes = _at_once(send, sent)
+    in_threads(sorted(here.keys() - held), send, threads=THREADS)
     gone = {*here.values(), *_pruned(root, there)}
     for name in sorted(held - here.keys()):
         if summaries.about(name) in gone:
@@ -436,11 +439,6 @@ def _spoilt(bucket: Bucket, name: str) -> DeliveryError:
         f"{bucket.place}/{name} is not what was pushed",
         hint="restore it from a copy, or remove its run from the mirror",
     )
-
-
-def _at_once(does: Callable[[_T], int], things: list[_T]) -> list[int]:
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="jmreport-mirror") as pool:
-        return [*pool.map(does, things)]
 
 
 def cleared(folder: Path) -> None:
