@@ -92,6 +92,39 @@ def test_one_job_is_read_again_and_the_verdict_stays_that_of_the_night(
         assert "refreshed" in capsys.readouterr().out
 
 
+def test_a_job_is_read_again_by_a_machine_with_the_mirror_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On top of what others pushed; and they know of it then."""
+
+    def on(machine: str) -> None:
+        (tmp_path / machine).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / machine)
+        Path("jmreport.toml").write_text('snapshots.mirror = "../mirror"\n')
+
+    on("one")
+    demo = Demo(now=NOW, jobs=60)
+    with serve(demo, port=0) as server:
+        common = ["--api-url", server.url, "--workers", "1"]
+        assert main(["build", "-q", "--now", at(NOW), *common]) == 0
+        job = next(each for each, row in rows().items() if row["status"] == "Running")
+        assert main(["abort", job, "--yes", "--api-url", server.url]) == 0
+        demo.now = later = NOW + timedelta(hours=8)
+
+        on("two")
+        capsys.readouterr()
+        assert main(["build", "--job", job, "--now", at(later), *common]) == 0
+        steps = "pulled 1 run|read 1 job|pushed 1 run|rendered"
+        assert re.findall(steps, capsys.readouterr().out) == steps.split("|")
+        assert rows()[job]["status"] == "Aborted"
+        assert main(["check"]) == 0
+
+        on("one")
+        demo.now = NOW + timedelta(days=1)
+        assert main(["collect", "--now", at(demo.now), "--api-url", server.url]) == 0
+        assert "pulled 1 run" in capsys.readouterr().out
+
+
 def told_of_the_night(site: str = "site") -> dict[str, object]:
     """What the overview and the night's own page say, as machines read it."""
     (night,) = Path(site, "nights").glob(f"{NOW:%Y%m%d}*/report.json")

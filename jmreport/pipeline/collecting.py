@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -14,12 +14,10 @@ from msgspec.structs import replace
 from jmreport import __version__
 from jmreport.errors import (
     JmreportError,
-    NothingUsableError,
     ServerError,
     StoppedError,
     UnreadableError,
     UsageError,
-    first,
 )
 from jmreport.gaps import Gap
 from jmreport.pipeline import mirroring
@@ -68,24 +66,16 @@ def collect(
     Raises NothingUsableError when the list can't be read (the run's reason is kept in the store),
     LockedError when another run writes, UsageError for settings that can't be.
     """
-    pulled = mirroring.pull(settings, now=now, environ=environ, progress=progress)
-    try:
-        collected = _into_the_store(
-            settings, now=now, source=source, environ=environ, progress=progress, until=until
-        )
-    except NothingUsableError:
-        # Why it failed is kept, and other machines' next pages and mails tell of it.
-        if Path(settings.snapshots.dir).exists():
-            pushed = mirroring.push(settings, now=now, environ=environ, progress=progress)
-            for line in pushed.summary:
-                progress.note(line)
-        raise
-    pushed = mirroring.push(settings, now=now, environ=environ, progress=progress)
-    return replace(
-        collected,
-        exit=first(collected.exit, pulled.exit, pushed.exit),
-        summary=(*pulled.summary, *collected.summary, *pushed.summary),
+    collecting = partial(
+        _into_the_store,
+        settings,
+        now=now,
+        source=source,
+        environ=environ,
+        progress=progress,
+        until=until,
     )
+    return mirroring.around(settings, collecting, now=now, environ=environ, progress=progress)
 
 
 def _into_the_store(

@@ -14,9 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from jmreport.errors import ChangedError, Exit, JmreportError, first
+from jmreport.errors import ChangedError, Exit, JmreportError
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -54,7 +52,7 @@ class Hearing:
             with mirroring.bucket_of(self._settings, self._environ, self._progress) as bucket:
                 found = bucket.read(HEARD)
         except JmreportError as error:
-            self._away = _lacking("could not be pulled", error)
+            self._away = _lacking("pulled", error)
             return here
         there = post.heard_from(found.data) if found else {}
         self.elsewhere = {team: heard for team, heard in there.items() if team not in here}
@@ -71,15 +69,11 @@ class Hearing:
             with mirroring.bucket_of(self._settings, self._environ, self._progress) as bucket:
                 _write(bucket, post.reached(self._spool))
         except JmreportError as error:
-            self._away = _lacking("could not be pushed", error)
+            self._away = _lacking("pushed", error)
 
     def also(self, outcome: Outcome) -> Outcome:
         """The same, and what of the mirror is to be told."""
-        return replace(
-            outcome,
-            exit=first(outcome.exit, self._away.exit),
-            summary=(*outcome.summary, *self._away.summary),
-        )
+        return Outcome.of(outcome, self._away, run=outcome.run)
 
 
 def _write(bucket: Bucket, here: dict[str, tuple[str, ...]]) -> None:
@@ -103,8 +97,5 @@ def _write(bucket: Bucket, here: dict[str, tuple[str, ...]]) -> None:
 
 
 def _lacking(what: str, error: JmreportError) -> Outcome:
-    hint = (f"  hint: {error.hint}",) if error.hint else ()
-    return Outcome(
-        exit=Exit.NOT_DELIVERED,
-        summary=(f"mirror: what teams have heard {what}: {error.message}", *hint),
-    )
+    told = f"mirror: what teams have heard could not be {what}"
+    return Outcome.lacking(told, error, code=Exit.NOT_DELIVERED)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import Exit, NothingUsableError, SnapshotError, UsageError, first
+from jmreport.errors import NothingUsableError, SnapshotError, UsageError
 from jmreport.gaps import PART, Gap
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.collecting import summary
@@ -85,22 +86,12 @@ def merge(
         if before is None:
             chosen, left_out = _of_one_number(settings, now)
             found, steps = all_parts(chosen), [*steps, left_out]
-    try:
-        merged = before or _into_the_store(settings, found, progress)
-    except NothingUsableError:
-        # Why it failed is kept, and other machines' next pages and mails tell of it.
-        pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
-        for line in pushed.summary:
-            progress.note(line)
-        raise
-    pushed = mirroring.push(settings, now=at, environ=environ, progress=progress)
-    steps += [merged, pushed]
-    if pushed.exit is Exit.DONE:
-        steps.append(mirroring.drop_parts(settings, now=at, environ=environ, progress=progress))
-    return replace(
-        merged,
-        exit=first(*(step.exit for step in steps)),
-        summary=tuple(line for step in steps for line in step.summary),
+    return mirroring.handed_on(
+        lambda: before or _into_the_store(settings, found, progress),
+        pulled=steps,
+        push=partial(mirroring.push, settings, now=at, environ=environ, progress=progress),
+        then=partial(mirroring.drop_parts, settings, now=at, environ=environ, progress=progress),
+        progress=progress,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jmreport.errors import ChangedError, DeliveryError, Exit
+from jmreport.errors import ChangedError, DeliveryError, Exit, NothingUsableError
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome
 from jmreport.progress import Progress
@@ -18,6 +19,48 @@ if TYPE_CHECKING:
     from jmreport.bucket import Bucket
     from jmreport.snapshots import Store
     from jmreport.snapshots.mirror import Mirrored
+
+#: Whose lack is told, and why.
+_SNAPSHOTS = "mirror: snapshots"
+
+
+def around(
+    settings: Settings,
+    does: Callable[[], Outcome],
+    *,
+    now: datetime,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """What a run came to that `does` makes on top of what other machines pushed, and that is then
+    pushed itself."""
+    pulled = pull(settings, now=now, environ=environ, progress=progress)
+    push_all = partial(push, settings, now=now, environ=environ, progress=progress)
+    return handed_on(does, pulled=[pulled], push=push_all, progress=progress)
+
+
+def handed_on(
+    does: Callable[[], Outcome],
+    *,
+    pulled: Sequence[Outcome],
+    push: Callable[[], Outcome],
+    then: Callable[[], Outcome] = Outcome,
+    progress: Progress,
+) -> Outcome:
+    """What a run came to, `pulled` before and pushed behind it; `then` follows once it is pushed.
+
+    One of which nothing usable came is pushed too: why it failed is kept, and other machines' next
+    pages and mails tell of it.
+    """
+    try:
+        made = does()
+    except NothingUsableError:
+        for line in push().summary:
+            progress.note(line)
+        raise
+    pushed = push()
+    last = then() if pushed.exit is Exit.DONE else Outcome()
+    return Outcome.of(*pulled, made, pushed, last, run=made.run)
 
 
 def pull(
@@ -45,7 +88,7 @@ def pull(
     except DeliveryError as error:
         if not own:
             raise
-        return lacking("could not be pulled", error)
+        return Outcome.lacking(f"{_SNAPSHOTS} could not be pulled", error)
     return Outcome(summary=(_told("pulled", came, bucket),) if came.runs else ())
 
 
@@ -66,9 +109,9 @@ def push(
         ):
             went = mirror.push(root, bucket, now=now, advance=step.advance)
     except ChangedError as error:
-        return lacking("could not all be pushed", error)
+        return Outcome.lacking(f"{_SNAPSHOTS} could not all be pushed", error)
     except DeliveryError as error:
-        return lacking("could not be pushed", error)
+        return Outcome.lacking(f"{_SNAPSHOTS} could not be pushed", error)
     return Outcome(summary=(_told("pushed", went, bucket),))
 
 
@@ -92,7 +135,7 @@ def push_part(
         ):
             went = partmirror.push(place, bucket, now=now)
     except DeliveryError as error:
-        return lacking("could not be pushed", error)
+        return Outcome.lacking(f"{_SNAPSHOTS} could not be pushed", error)
     return Outcome(summary=(_told("pushed", went, bucket),))
 
 
@@ -138,7 +181,8 @@ def drop_parts(
         with bucket_of(settings, environ, progress) as bucket:
             mirror.drop(bucket, mirror.PARTS, run_id(now))
     except DeliveryError as error:
-        return lacking("were merged, and their parts could not be removed", error)
+        what = f"{_SNAPSHOTS} were merged, and their parts could not be removed"
+        return Outcome.lacking(what, error)
     return Outcome()
 
 
@@ -175,11 +219,3 @@ def _told(what: str, copied: Mirrored, bucket: Bucket) -> str:
     runs = "1 run" if copied.runs == 1 else f"{copied.runs} runs"
     removed = f", {copied.removed} pruned ones removed" if copied.removed else ""
     return f"mirror {bucket.place}: {what} {runs}, {copied.bytes} bytes{removed}"
-
-
-def lacking(what: str, error: DeliveryError) -> Outcome:
-    """What the mirror lacks, and why: told, and no end of the night (exit 5)."""
-    hint = (f"  hint: {error.hint}",) if error.hint else ()
-    return Outcome(
-        exit=Exit.NOT_DELIVERED, summary=(f"mirror: snapshots {what}: {error.message}", *hint)
-    )

@@ -110,7 +110,7 @@ def _untold(
     """A night that could not even begin, since the snapshots cannot be opened: teams hear of it."""
     from jmreport.pipeline import mail
 
-    lack = _lacking("snapshots", error)
+    lack = Outcome.lacking("snapshots", error)
     if not settings.teams:
         return lack
     try:
@@ -123,8 +123,8 @@ def _untold(
             progress=progress,
         )
     except JmreportError as failed:
-        mailed = _lacking("mail", failed)
-    return Outcome(exit=first(lack.exit, mailed.exit), summary=(*lack.summary, *mailed.summary))
+        mailed = Outcome.lacking("mail", failed)
+    return Outcome.of(lack, mailed, run=None)
 
 
 def _check_demo(settings: Settings) -> None:
@@ -179,11 +179,7 @@ class _Night:
         came += [built, *self._delivered(_why(built, self._newest(), self._now))]
         if self._settings.prune.keep:
             came.append(self._step("prune", self._prune))
-        return Outcome(
-            exit=first(*(each.exit for each in came)),
-            summary=tuple(line for each in came for line in each.summary),
-            run=built.run,
-        )
+        return Outcome.of(*came, run=built.run)
 
     def _left_over(self) -> list[Outcome]:
         """What the night before had built and did not deliver: told before it is news no more."""
@@ -203,11 +199,7 @@ class _Night:
                 return collected
             self._kept.did("collect")
             rendered = self._pages("render", lambda: self._render(crew))
-        return Outcome(
-            exit=first(collected.exit, rendered.exit),
-            summary=(*collected.summary, *rendered.summary),
-            run=collected.run,
-        )
+        return Outcome.of(collected, rendered, run=collected.run)
 
     def _collect(self, source: Source, until: float | None) -> Outcome:
         from jmreport.pipeline import collect
@@ -314,18 +306,13 @@ class _Night:
             what = f"{error.filename}: " if error.filename else ""
             lack = JmreportError(f"{what}{error.strerror or error}")
         self._lacking.add(name)
-        return _lacking(name, lack)
+        return Outcome.lacking(name, lack)
 
 
 def _also(outcome: Outcome, what: str, hint: str) -> Outcome:
     """The same, and something that failed beside it."""
     code = first(outcome.exit, Exit.FAILED)
     return replace(outcome, exit=code, summary=(*outcome.summary, what, f"  hint: {hint}"))
-
-
-def _lacking(step: str, error: JmreportError) -> Outcome:
-    lines = (f"{step}: {error.message}", *((f"  hint: {error.hint}",) if error.hint else ()))
-    return Outcome(exit=error.code, summary=lines)
 
 
 def _why(built: Outcome, newest: Run | None, now: datetime) -> str:

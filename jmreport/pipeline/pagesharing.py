@@ -11,9 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from jmreport.errors import DeliveryError, Exit, first
+from jmreport.errors import DeliveryError
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.rendering import check_executor, parts_of, render
@@ -69,11 +67,7 @@ def render_part(
         else:
             place = parts_of(settings, made.run.id) / part.folder
             steps.append(_push(settings, made.run.id, place, environ, progress))
-    return replace(
-        made,
-        exit=first(*(step.exit for step in steps)),
-        summary=tuple(line for step in steps for line in step.summary),
-    )
+    return Outcome.of(*steps, run=made.run)
 
 
 def _push(
@@ -103,7 +97,7 @@ def _push(
             in_threads(made.files(), send, threads=THREADS)
             bucket.write(f"{below}/{LEDGER}", made.ledger.read_bytes(), generation=None)
     except DeliveryError as error:
-        return mirroring.lacking("could not be pushed", error)
+        return Outcome.lacking("mirror: pages could not be pushed", error)
     finally:
         made.close()
     return Outcome()
@@ -126,7 +120,7 @@ def _pull(settings: Settings, environ: Mapping[str, str], progress: Progress) ->
             for name in ledgers:
                 _part_in(bucket, name, folder, step.advance)
     except DeliveryError as error:
-        return mirroring.lacking("pages could not be pulled, and are made here", error)
+        return Outcome.lacking("mirror: pages could not be pulled, and are made here", error)
     return Outcome()
 
 
@@ -178,5 +172,6 @@ def _drop(
         with mirroring.bucket_of(settings, environ, progress) as bucket:
             mirror.drop(bucket, mirror.PAGES, run)
     except DeliveryError as error:
-        return mirroring.lacking("pages are in the site, and could not be removed there", error)
-    return Outcome(exit=Exit.DONE)
+        what = "mirror: pages are in the site, and could not be removed there"
+        return Outcome.lacking(what, error)
+    return Outcome()

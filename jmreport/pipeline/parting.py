@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from jmreport import __version__
-from jmreport.errors import NothingUsableError, UsageError, first
+from jmreport.errors import UsageError
 from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import (
     asked_of,
@@ -74,24 +74,19 @@ def collect_part(
     pulled = mirroring.pull(settings, now=now, environ=environ, progress=progress)
     # One that was pushed and is collected again, since its machine was, is not read again.
     mirroring.pull_parts(settings, now=now, environ=environ, progress=progress, only=found.folder)
+    collecting = partial(
+        _into_its_folder,
+        settings,
+        found,
+        now=now,
+        source=source,
+        environ=environ,
+        progress=progress,
+    )
     push = partial(
         mirroring.push_part, settings, place, now=now, environ=environ, progress=progress
     )
-    try:
-        collected = _into_its_folder(
-            settings, found, now=now, source=source, environ=environ, progress=progress
-        )
-    except NothingUsableError:
-        # Who merges the parts tells why this one failed.
-        for line in push().summary:
-            progress.note(line)
-        raise
-    pushed = push()
-    return replace(
-        collected,
-        exit=first(collected.exit, pulled.exit, pushed.exit),
-        summary=(*pulled.summary, *collected.summary, *pushed.summary),
-    )
+    return mirroring.handed_on(collecting, pulled=[pulled], push=push, progress=progress)
 
 
 def _into_its_folder(

@@ -9,11 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jmreport import __version__
 from jmreport.errors import UnreadableError, UsageError
 from jmreport.gaps import Gap
+from jmreport.pipeline import mirroring
 from jmreport.pipeline.asking import client_for, credentials_for, without_own_secrets
 from jmreport.pipeline.keeping import open_store
 from jmreport.pipeline.values import Outcome, Source, exit_of
@@ -38,8 +40,32 @@ def refresh(
 ) -> Outcome:
     """Read these jobs again, with what is below them, into a run that makes no night.
 
+    Runs that other machines pushed to the store's mirror come first, and this one is pushed.
+
     Raises UsageError for a job that no snapshot knows, or that is another server's.
     """
+    reading = partial(
+        _into_the_store,
+        settings,
+        jobs,
+        now=now,
+        source=source,
+        environ=environ,
+        progress=progress,
+    )
+    return mirroring.around(settings, reading, now=now, environ=environ, progress=progress)
+
+
+def _into_the_store(
+    settings: Settings,
+    jobs: Sequence[str],
+    *,
+    now: datetime,
+    source: Source,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Outcome:
+    """The run itself."""
     from jmreport.snapshots import Redaction
 
     with ExitStack() as stack:

@@ -1,10 +1,10 @@
 """What commands hand over, and what they get back."""
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from msgspec import Struct
 
-from jmreport.errors import Exit
+from jmreport.errors import Exit, JmreportError, first
 from jmreport.records import Record, Run
 
 
@@ -49,6 +49,24 @@ class Outcome(Struct, frozen=True, kw_only=True):
     exit: Exit = Exit.DONE
     summary: tuple[str, ...] = ()
     run: Run | None = None
+
+    @classmethod
+    def of(cls, *steps: "Outcome", run: Run | None) -> Self:
+        """What several steps came to, in their order; `run` is the one that they were about."""
+        return cls(
+            exit=first(*(step.exit for step in steps)),
+            summary=tuple(line for step in steps for line in step.summary),
+            run=run,
+        )
+
+    @classmethod
+    def lacking(cls, what: str, error: JmreportError, *, code: Exit | None = None) -> Self:
+        """Something that could not be done, and why: it is told, and what else there is to do goes
+        on. It ends with the error's code, unless another is given."""
+        hint = (f"  hint: {error.hint}",) if error.hint else ()
+        return cls(
+            exit=error.code if code is None else code, summary=(f"{what}: {error.message}", *hint)
+        )
 
 
 def exit_of(run: Run) -> Exit:
