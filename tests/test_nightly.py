@@ -852,6 +852,33 @@ def looked_by(user: int, of: Settings) -> dict[str, pipeline.Finding]:
         os.seteuid(0)
 
 
+def test_the_doctor_says_of_a_bucket_what_publishing_and_the_mirror_would(
+    post: Mailboxes, tmp_path: Path
+) -> None:
+    """Whether everybody may read it is asked of the mirror always, and of pages but for a public
+    report; where it is not told there is a warning."""
+    from gcs_server import BUCKET, served
+
+    of = settings(tmp_path, post.port)
+    of = replace(of, publish=replace(of.publish, to=f"gs://{BUCKET}/pages"))
+    of = replace(of, snapshots=replace(of.snapshots, mirror=f"gs://{BUCKET}/jobs"))
+    public = replace(of, publish=replace(of.publish, public=True))
+    with served() as gcs:
+        gcs.members = ["allUsers"]
+        found = looked(of, None, gcs.environ)
+        for what, hint in (("bucket", "set publish.public"), ("mirror", "the bucket's policy")):
+            assert (found[what].state, found[what].code) == ("wrong", Exit.USAGE)
+            assert found[what].said.endswith("can be read by allUsers")
+            assert found[what].hint.endswith(hint)
+        found = looked(public, None, gcs.environ)
+        assert [found[what].state for what in ("bucket", "mirror")] == ["ok", "wrong"]
+        gcs.members = None
+        found = looked(of, None, gcs.environ)
+        assert [found[what].state for what in ("bucket", "mirror")] == ["warning"] * 2
+        found = looked(public, None, gcs.environ)
+        assert [found[what].state for what in ("bucket", "mirror")] == ["ok", "warning"]
+
+
 def test_what_cannot_be_meant_so_is_published_and_mailed_to_nobody(
     server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
 ) -> None:

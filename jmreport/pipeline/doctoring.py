@@ -146,7 +146,7 @@ def _bucket(
     what: str, to: str, settings: Settings, environ: Mapping[str, str]
 ) -> Iterator[Finding]:
     from jmreport.bucket import open_bucket
-    from jmreport.pipeline.publishing import EVERYBODY, wanted
+    from jmreport.pipeline.publishing import refuse_open, wanted
     from jmreport.publish import refuse_taken
 
     try:
@@ -176,16 +176,10 @@ def _bucket(
         bucket.close()
         return
     try:
-        public = [who for who in bucket.readers() if who in EVERYBODY]
-        if public and (what == "mirror" or not settings.publish.public):
-            yield Finding(
-                what=what,
-                state="wrong",
-                said=f"{bucket.place} can be read by {' and '.join(public)}",
-                hint="take them out of the bucket's policy"
-                + ("" if what == "mirror" else ", or set publish.public"),
-                code=Exit.USAGE,
-            )
+        if what == "mirror":
+            refuse_open(bucket)
+        elif not settings.publish.public:
+            refuse_open(bucket, or_else=", or set publish.public")
     except UnreadableError as error:
         yield Finding(what=what, state="warning", said=error.message, hint=error.hint)
     except JmreportError as error:

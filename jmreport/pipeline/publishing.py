@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jmreport.publish import Claim, Manifest, Me, Plan, Sending, Sent, SiteFile
 
 #: Who everybody is, in a bucket's policy.
-EVERYBODY = ("allUsers", "allAuthenticatedUsers")
+_EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 
 
 def publish(
@@ -87,15 +87,12 @@ def wanted(settings: Settings) -> str:
             "nowhere to publish to: neither a bucket nor a folder is given",
             hint="`jmreport publish gs://bucket/prefix`, or set publish.to in jmreport.toml",
         )
-    if not to.startswith("gs://"):
-        place = Path(to).resolve()
-        for name, other in (("site.dir", settings.site.dir), ("snapshots", settings.snapshots.dir)):
-            path = Path(other).resolve()
-            if place == path or place in path.parents or path in place.parents:
-                raise UsageError(
-                    f"{to} and {name} {other} are one within the other",
-                    hint="publish to a folder of its own",
-                )
+    for name, other in (("site.dir", settings.site.dir), ("snapshots", settings.snapshots.dir)):
+        if within(to, other):
+            raise UsageError(
+                f"{to} and {name} {other} are one within the other",
+                hint="publish to a folder of its own",
+            )
     mirror = settings.snapshots.mirror
     if mirror and within(mirror, to):
         raise UsageError(
@@ -126,12 +123,18 @@ def _files(site_dir: Path) -> tuple[SiteFile, ...]:
 
 
 def refuse_everybody(bucket: Bucket, progress: Progress, *, or_else: str = "") -> None:
-    """Raises UsageError for a bucket that everybody may read."""
+    """Raises UsageError for a bucket that everybody may read; of one that does not tell it is
+    noted."""
     try:
-        open_to = [who for who in bucket.readers() if who in EVERYBODY]
+        refuse_open(bucket, or_else=or_else)
     except UnreadableError as error:
         progress.note(f"{error.message}; whether everybody can read it is not known")
-        return
+
+
+def refuse_open(bucket: Bucket, *, or_else: str = "") -> None:
+    """Raises UsageError for a bucket that everybody may read, UnreadableError where it does not
+    tell; `or_else` is what else may be done than to close it."""
+    open_to = [who for who in bucket.readers() if who in _EVERYBODY]
     if open_to:
         raise UsageError(
             f"{bucket.place} can be read by {' and '.join(open_to)}",
