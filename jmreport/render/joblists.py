@@ -106,12 +106,16 @@ class Lists:
         return addresses.job(ids[0]) if len(ids) == 1 and self.jobs.knows(ids[0]) else ""
 
     def pages(self, standing: Standing | None = None) -> Iterator[Page]:
-        """Every page of every list that was asked for, but for those that stand."""
+        """Every page of every list that was asked for, but for those that stand.
+
+        It lets go of a list when its pages are planned.
+        """
         kinds: dict[str, list[JobList]] = {}
         for found in self._found.values():
             kinds.setdefault(found.kind or found.name, []).append(found)
-        for lists in kinds.values():
-            yield from list_pages(lists, self.jobs, standing)
+        self._found.clear()
+        for kind in [*kinds]:
+            yield from list_pages(kinds.pop(kind), self.jobs, standing)
 
 
 def list_name(kind: str, text: str, *parts: str) -> str:

@@ -66,8 +66,7 @@ class Maker:
         self.read_records, self.facts, self.base = read_records, facts, base
         self.zone: tzinfo = words.zone(settings.report.timezone)
         self.charts = Charts(files.own / "charts")
-        self.pages: list[Page] = []
-        #: What rows of jobs look like on those pages.
+        #: What rows of jobs look like on planned pages.
         self.rows: Jobs | None = None
         #: Held while a job of many shards is read and shown: several at once would take as many
         #: times its memory as there are processes.
@@ -115,7 +114,7 @@ class Maker:
     def __getstate__(self) -> dict[str, Any]:
         """As it is sent to a process that has a theme, and is given each page that it makes."""
         rows = self.rows.apart() if self.rows else None
-        own: dict[str, Any] = {"pages": [], "rows": rows, "theme": None, "turn": nullcontext()}
+        own: dict[str, Any] = {"rows": rows, "theme": None, "turn": nullcontext()}
         return self.__dict__ | own
 
     def others(self, pages: Sequence[Page], lent: Mapping[str, Lent]) -> list[Done]:

@@ -27,7 +27,7 @@ def _alone() -> tuple[tuple[str, bytes], ...]:
 
 
 class Sheet(Protocol):
-    """What a page of a list is made of beside its jobs; it can be sent to another process."""
+    """What a page of a list is made of beside its jobs; it can be kept, and sent to a process."""
 
     @property
     def chunk(self) -> Sequence[str | int]:
@@ -43,9 +43,8 @@ class Page(Struct, frozen=True, kw_only=True):
     `content` is the digest of everything that the page shows (the theme's digest not included);
     `view` makes what the template sees, with the drawings it asks for: those of `figures`. `beside`
     makes files that belong to the page, and come and go with it: (address, bytes). A page
-    of a list has a `sheet` instead, from which whoever makes it reads what is to be seen: it is
-    sent to a worker, which so looks at no page of the plan's many thousands and copies none of
-    their memory.
+    of a list has a `sheet` instead, from which whoever makes it reads what is to be seen: it waits
+    in a file (render/waiting.py), and is sent to a worker.
 
     `jobs` are those that the page shows and that have to be lent for it. Pages with rows of jobs
     are made in the `order` of the newest of them, so that those that many pages show are at hand;

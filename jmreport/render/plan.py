@@ -1,7 +1,8 @@
 """Which pages a site has beside its jobs', in the order in which they are made: the plan."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
+from itertools import chain
 
 from msgspec import Struct
 
@@ -59,12 +60,13 @@ class There(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The pages in the order in which they are made, and what goes.
+    """The pages, and what goes.
 
-    Those that show the same jobs stand near one another, and those that lead to others last.
+    Those of lists come first, each when it is asked for. Of those that are of one order the later
+    ones are made later, the overview last of all.
     """
 
-    pages: list[Page]
+    pages: Iterator[Page]
     going: frozenset[str]
 
 
@@ -130,8 +132,7 @@ def plan(
     made = {page.address for page in (*middle, *front)}
     going = there.going - made
     middle += gonepages.pages(sorted(there.lasting - going), made)
-    pages = sorted([*lists.pages(standing), *middle, *front], key=lambda page: page.order)
-    return Plan(pages=pages, going=going)
+    return Plan(pages=chain(lists.pages(standing), middle, front), going=going)
 
 
 def _as_of(report: Report, zone: tzinfo) -> words.Moment | None:

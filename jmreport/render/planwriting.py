@@ -1,7 +1,8 @@
 """Pages that are planned: of lists, workflows, causes, nights, and the overview.
 
-They are made in pieces, by as many processes as they are worth: those that stand near one another
-together. Of jobs that they show more is asked for when a piece is given, and let go behind it.
+They wait in a file, and are made in pieces, by as many processes as they are worth: those that
+stand near one another together. Of jobs that they show more is asked for when a piece is given, and
+let go behind it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from jmreport.render.jobwriting import LOOKED_UP
 from jmreport.render.ledger import Ledger
 from jmreport.render.making import Done, Maker
 from jmreport.render.page import Page
+from jmreport.render.waiting import Waiting
 from jmreport.render.workers import working
 
 #: Whose pages stay though nothing plans them, beside the jobs'.
@@ -32,7 +34,7 @@ FEW_PAGES = 1_500
 
 
 class PlannedPages:
-    """Makes pages of the plan of one writing of the site, by their places in `maker.pages`."""
+    """Makes pages of the plan of one writing of the site, by their places in `pages`."""
 
     def __init__(
         self,
@@ -48,6 +50,26 @@ class PlannedPages:
         self._history, self._jobs, self._crew = history, jobs, crew
         #: Jobs that were lent, those that were asked for first in front.
         self._lent_last: dict[str, Lent] = {}
+        self._waiting: Waiting | None = None
+
+    def wait(self, pages: Iterable[Page]) -> None:
+        """These are the pages of the plan. Raises JmreportError where they cannot be kept."""
+        path = self._maker.files.spool("planned")
+        try:
+            self._waiting = Waiting(path, pages)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    @property
+    def pages(self) -> Waiting:
+        """The pages of the plan, once there is one."""
+        assert self._waiting is not None
+        return self._waiting
+
+    def close(self) -> None:
+        """No page is made any more."""
+        if self._waiting is not None:
+            self._waiting.close()
 
     def make(self, places: Sequence[int], step: Step) -> None:
         """Makes some of the planned pages; those that ask the ledger come last.
@@ -55,10 +77,10 @@ class PlannedPages:
         A crew makes lists of jobs. What is made of the whole report is made by this process, which
         has it, between what it gives to the others.
         """
-        pages = self._maker.pages
-        plain = self._by_age([place for place in places if not pages[place].here])
+        here = {place for place, page in self.pages.held() if page.here}
+        plain = self._by_age([place for place in places if place not in here])
         self._made(plain, step, self._crew if len(plain) > FEW_PAGES else None)
-        self._made([place for place in places if pages[place].here], step, None)
+        self._made([place for place in places if place in here], step, None)
 
     @contextmanager
     def rows_aside(self) -> Iterator[None]:
@@ -74,10 +96,10 @@ class PlannedPages:
 
     def _made(self, places: Sequence[int], step: Step, crew: Crew | None) -> None:
         with working(self._maker, crew) as workers:
-            given = [self._maker.pages[place] for place in places]
-            own: list[Page] = []
+            given, own = places, list[int]()
             if workers.are_apart:
-                given, own = _parted(given)
+                given = [place for place in places if self.pages.is_apart(place)]
+                own = [place for place in places if not self.pages.is_apart(place)]
             waiting = self._pieces(own, 1)
             for some in self._pieces(given, workers.number):
                 self._all_done(workers.others(some, self._lent(some)), step)
@@ -89,25 +111,25 @@ class PlannedPages:
         for some in pieces:
             self._all_done(self._maker.others(some, self._lent(some)), step)
 
-    def _pieces(self, pages: Sequence[Page], workers: int) -> Iterator[Sequence[Page]]:
+    def _pieces(self, places: Sequence[int], workers: int) -> Iterator[Sequence[Page]]:
         """Pages that are made together: of those that stand near one another no two workers make
         the rows that these share, and yet each has something to do until the end."""
-        most = min(max(len(pages) // (workers * _EACH), _FEWEST), _MOST)
+        most = min(max(len(places) // (workers * _EACH), _FEWEST), _MOST)
         start = lent = 0
-        for end, page in enumerate(pages):
-            more = len(page.jobs)
+        for end, place in enumerate(places):
+            more = self.pages.lent(place)
             if end - start == most or (lent and lent + more > _MOST_LENT):
-                yield pages[start:end]
+                yield [self.pages[each] for each in places[start:end]]
                 start, lent = end, 0
             lent += more
-        if pages:
-            yield pages[start:]
+        if places:
+            yield [self.pages[each] for each in places[start:]]
 
     def _by_age(self, places: Sequence[int]) -> list[int]:
         """The same pages: those of jobs that have to be lent by the newest of them too, so that
         each job is asked for as seldom as can be."""
-        pages = self._maker.pages
-        newest = iter({pages[place].jobs[0] for place in places if pages[place].jobs})
+        pages = self.pages
+        newest = iter({pages.first(place) for place in places} - {""})
         at: dict[str, float] = {}
         while some := [*islice(newest, LOOKED_UP)]:
             at |= {
@@ -116,8 +138,7 @@ class PlannedPages:
             }
 
         def age(place: int) -> tuple[float, float]:
-            page = pages[place]
-            return page.order, -at.get(page.jobs[0], 0.0) if page.jobs else 0.0
+            return pages.order(place), -at.get(pages.first(place), 0.0)
 
         return sorted(places, key=age)
 
@@ -140,14 +161,6 @@ class PlannedPages:
         for each in done:
             self._account.done(each, kept=_stays(each.owner))
             step.advance()
-
-
-def _parted(pages: Iterable[Page]) -> tuple[list[Page], list[Page]]:
-    """Those that a process can make which has no report, and those that only this one can."""
-    both: tuple[list[Page], list[Page]] = ([], [])
-    for page in pages:
-        both[not page.is_apart].append(page)
-    return both
 
 
 def _stays(address: str) -> bool:

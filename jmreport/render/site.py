@@ -123,6 +123,7 @@ def write(
             else:
                 site.write_jobs(share.holds)
         finally:
+            site.planned.close()
             files.close()
             files.clear()
     return account.written(time.perf_counter() - started)
@@ -198,6 +199,7 @@ class _Site:
             self._forget_pruned()
         self._plan()
         new, old = self._to_make()
+        pages = self.planned.pages
         with (
             self.planned.rows_aside(),
             self.progress.step("write other pages", len(new) + len(old)) as step,
@@ -206,11 +208,11 @@ class _Site:
             self.job_pages.changed(step)
             self._data()
             # The overview is the last of its plan, and is made alone when all others are there.
-            last = [place for place in old if self.maker.pages[place].address == addresses.OVERVIEW]
+            last = {at for at, page in pages.held() if page.address == addresses.OVERVIEW}
             self.planned.make([place for place in old if place not in last], step)
-            self.planned.make(last, step)
+            self.planned.make([place for place in old if place in last], step)
         self.account.clean(self.going)
-        self.maker.charts.forget({key for page in self.maker.pages for key in page.charts})
+        self.maker.charts.forget({key for _, page in pages.held() for key in page.charts})
         self._commit(sealed)
 
     def write_jobs(self, holds: Callable[[str], bool]) -> None:
@@ -313,21 +315,23 @@ class _Site:
             rows_file=rows_file,
             standing=standing,
         )
+        self.planned.wait(made.pages)
         standing.done()
         self.account.planned |= standing.pages
         self.account.stand(len(standing.pages))
-        self.going, self.maker.pages = made.going, made.pages
+        self.going = made.going
         self.jobs.planned()
 
     def _to_make(self) -> tuple[list[int], list[int]]:
         """Places in the plan of pages that aren't there yet, and of those that have changed."""
         new, old = [], []
-        asked = [page.address for page in self.maker.pages]
-        self.account.planned.update(asked)
-        for start in range(0, len(asked), _LOOKED_UP):
-            known = self.ledger.known(asked[start : start + _LOOKED_UP])
-            for place in range(start, min(start + _LOOKED_UP, len(asked))):
-                page = self.maker.pages[place]
+        pages = self.planned.pages
+        for start in range(0, len(pages), _LOOKED_UP):
+            some = pages[start : start + _LOOKED_UP]
+            asked = [page.address for page in some]
+            self.account.planned.update(asked)
+            known = self.ledger.known(asked)
+            for place, page in enumerate(some, start):
                 content, files = known.get(page.address, ("", ()))
                 stands = content == self.maker.content(page) and not page.stale
                 if stands and self.account.whole(files):
