@@ -33,7 +33,7 @@ class Sharing:
         """The first value that was equal to this."""
         if len(self._values) >= MOST:
             self._values.clear()
-        return self._values.setdefault(value, value)  # type: ignore[return-value]  # equal values of one type: the keys are texts and tuples of texts
+        return self._values.setdefault(value, value)  # type: ignore[return-value]  # equal values of one type: texts, tuples of them, and numbers of lines
 
     def entry(self, entry: Entry) -> Entry:
         """The same entry, made of shared values."""
@@ -42,6 +42,7 @@ class Sharing:
             row=self.row(entry.row),
             run=self.one(entry.run),
             shard=self.one(entry.shard),
+            line=self.one(entry.line),
             first_run=self.one(entry.first_run),
             last_run=self.one(entry.last_run),
             told_run=self.one(entry.told_run),
@@ -54,6 +55,8 @@ class Sharing:
             row,
             name=self.one(row.name),
             status=self.one(row.status),
+            # dsub starts a job as it submits it.
+            start=row.submission if row.start == row.submission else row.start,
             labels=self._texts(row.labels),
             extra=self._texts(row.extra),
             user=self.one(row.user),

@@ -339,13 +339,14 @@ def _frames(
     # Jobs without a label are counted in every frame where any job has it.
     known_of = any(value is not None for value in by_value[-1])
     named = offered.aggregation_time_frames
+    last: dict[str | None, LabelValue] = {}
     for frame, values in zip(frames, by_value, strict=True):
         answer = server.frames.get(frame.name)
         theirs = _theirs(answer, key) if answer else {}
         made.append(
             FrameReport(
                 frame=frame.name,
-                values=_values(values if known_of else {}, theirs),
+                values=_values(values if known_of else {}, theirs, last),
                 covered=frame.covered,
                 server_asked=answer is not None,
                 read_since=None if frame.covered else known.read_since,
@@ -373,13 +374,18 @@ def _split(counts: StatusCounts) -> StatusSplit:
 def _values(
     ours: Mapping[str | None, StatusSplit],
     theirs: Mapping[str | None, StatusSplit],
+    last: dict[str | None, LabelValue],
 ) -> tuple[LabelValue, ...]:
-    """Most failures first, then most jobs; the jobs without the label last."""
-    none = StatusSplit()
-    made = (
-        LabelValue(value=value, split=ours.get(value, none), server=theirs.get(value))
-        for value in dict.fromkeys((*ours, *theirs))
-    )
+    """Most failures first, then most jobs; the jobs without the label last.
+
+    One that is as in a frame before is the same object: `last` holds those that were made last.
+    """
+    none, made = StatusSplit(), list[LabelValue]()
+    for value in dict.fromkeys((*ours, *theirs)):
+        one = LabelValue(value=value, split=ours.get(value, none), server=theirs.get(value))
+        if last.get(value) != one:
+            last[value] = one
+        made.append(last[value])
     return tuple(sorted(made, key=_order))
 
 

@@ -6,6 +6,7 @@ night, of the report's jobs and all below them for its pages, and never of all t
 
 import math
 import operator
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
@@ -27,6 +28,7 @@ ReadMeasures = Callable[[Iterable[str]], Iterator[tuple[str, tuple[Measure, ...]
 K = TypeVar("K")
 
 _HOUR = timedelta(hours=1).total_seconds()
+_NONE_SPENT = astuple(Spent())
 #: Values of a label whose costs are kept: those that lost most.
 MOST_VALUES = 100
 
@@ -239,12 +241,18 @@ class Costs:
 
 
 class _Adding:
-    """Measures of several tasks added up."""
+    """Measures of several tasks added up. A label of samples has one for each of its values."""
+
+    __slots__ = (
+        *("aborted", "attempts", "failed", "jobs", "money", "preempted", "retried", "spent"),
+        *("unpriced", "untimed"),
+    )
 
     def __init__(self) -> None:
         self.attempts = self.retried = self.preempted = self.failed = self.aborted = 0
         self.untimed = 0
-        self.spent = (0.0,) * len(Spent.__struct_fields__)
+        #: Seconds as in Spent.
+        self.spent = array("d", _NONE_SPENT)
         self.jobs: dict[str, None] = {}
         self.money: float | None = None
         self.unpriced = False
@@ -256,7 +264,7 @@ class _Adding:
         self.failed += one.failed
         self.aborted += one.aborted
         self.untimed += one.untimed
-        self.spent = (*map(operator.add, self.spent, astuple(one.spent)),)
+        self.spent = array("d", map(operator.add, self.spent, astuple(one.spent)))
         if one.lost:
             self.jobs[job] = None
         lost = one.spent.lost
@@ -273,7 +281,7 @@ class _Adding:
         self.failed += other.failed
         self.aborted += other.aborted
         self.untimed += other.untimed
-        self.spent = (*map(operator.add, self.spent, other.spent),)
+        self.spent = array("d", map(operator.add, self.spent, other.spent))
         self.jobs.update(other.jobs)
         self.unpriced |= other.unpriced
         if other.money is not None:
