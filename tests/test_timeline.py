@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jmreport import analysis
 from jmreport.analysis.timeline import MOST_DAYS, MOST_SLOTS, Level, Stretches, timeline
 from jmreport.records import Entry, JobRow
+from jmreport.remembered import microseconds
 from jmreport.render import charts, svgs, timelinepage
 from jmreport.render.drawings import Charts
 from jmreport.render.joblists import Jobs, Lists
@@ -195,7 +196,11 @@ def test_the_peak_is_where_the_most_are(
     pairs: list[tuple[int, int]], first: int, length: int
 ) -> None:
     stretches = Stretches(
-        (NOW + min(pair) * MINUTE, NOW + max(pair) * MINUTE, str(place))
+        (
+            microseconds(NOW + min(pair) * MINUTE),
+            microseconds(NOW + max(pair) * MINUTE),
+            str(place),
+        )
         for place, pair in enumerate(pairs)
         if pair[0] != pair[1]
     )

@@ -40,8 +40,8 @@ class Stretches:
     for each job would take five times the memory.
     """
 
-    def __init__(self, found: Iterable[tuple[datetime, datetime, str]]) -> None:
-        ordered = sorted((microseconds(start), microseconds(end), job) for start, end, job in found)
+    def __init__(self, found: Iterable[tuple[int, int, str]]) -> None:
+        ordered = sorted(found)
         self.starts = array("q", (start for start, _, _ in ordered))
         self.ends = array("q", (end for _, end, _ in ordered))
         self.ids = [job for _, _, job in ordered]
@@ -124,44 +124,53 @@ def touches(row: JobRow, since: datetime | None, *, lost: bool) -> bool:
     )
 
 
+#: An instant that nobody knows, before all others.
+_UNKNOWN = -(2**63)
+
+
 def _placed(rows: Sequence[JobRow], now: datetime, lost: frozenset[str]) -> Jobs:
     def until(row: JobRow) -> datetime | None:
         if row.status in TERMINAL_STATUSES:
             return row.end
         return None if row.id in lost else now
 
-    def waiting() -> Iterator[tuple[datetime, datetime, str]]:
-        for row in rows:
-            at, end = row.submission, row.start or until(row)
-            if at is not None and end is not None and end > at:
-                yield at, end, row.id
+    # Each is reckoned once, and looked at for all four.
+    submissions = array("q", (_number(row.submission) for row in rows))
+    starts = array("q", (_number(row.start) for row in rows))
+    ends = array("q", (_number(until(row)) for row in rows))
 
-    def running() -> Iterator[tuple[datetime, datetime, str]]:
-        for row in rows:
-            end = until(row)
-            if row.start is not None and end is not None and end > row.start:
-                yield row.start, end, row.id
+    def known() -> Iterator[tuple[int, int, int, str]]:
+        return zip(submissions, starts, ends, (row.id for row in rows), strict=True)
+
+    def waiting() -> Iterator[tuple[int, int, str]]:
+        for at, start, end, job in known():
+            over = end if start == _UNKNOWN else start
+            if over > at != _UNKNOWN:
+                yield at, over, job
 
     def unplaced() -> Iterator[str]:
-        for row in rows:
-            end = until(row)
-            if row.start is None or end is None:
+        for at, start, end, job in known():
+            if _UNKNOWN in (start, end):
                 # One that ended without having begun only waited.
-                only_waited = row.start is None and end is not None and row.submission is not None
+                only_waited = start == _UNKNOWN and _UNKNOWN not in (end, at)
                 if not only_waited:
-                    yield row.id
+                    yield job
 
     return Jobs(
         Stretches(waiting()),
-        Stretches(running()),
-        Stretches((row.submission, row.submission, row.id) for row in rows if row.submission),
+        Stretches((start, end, job) for _, start, end, job in known() if end > start != _UNKNOWN),
+        Stretches((at, at, job) for at, *_, job in known() if at != _UNKNOWN),
         Stretches(
-            (row.submission, max(row.start, row.submission), row.id)
-            for row in rows
-            if row.submission and row.start
+            (at, max(start, at), job)
+            for at, start, _, job in known()
+            if _UNKNOWN not in (at, start)
         ),
         sorted(unplaced()),
     )
+
+
+def _number(at: datetime | None) -> int:
+    return _UNKNOWN if at is None else microseconds(at)
 
 
 def _first(jobs: Jobs) -> datetime | None:
