@@ -1,6 +1,7 @@
 """Money: what lost hours cost by the prices in the settings, and never where there is none."""
 
 import json
+import sqlite3
 from contextlib import chdir
 from datetime import UTC
 from pathlib import Path
@@ -13,13 +14,14 @@ from site_cases import entries, report, runs
 
 from jmreport.cli import main
 from jmreport.errors import Exit
-from jmreport.records import Spent
+from jmreport.records import Measure, Spent
 from jmreport.render import taskpages, wastewords
 from jmreport.render.jobcells import Jobs
 from jmreport.render.joblists import Lists
 from jmreport.render.theme import Theme
 from jmreport.report.costs import Cost, TaskCost, Waste
 from jmreport.settings import Prices, Settings
+from jmreport.snapshots import measured
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +119,21 @@ def test_prices_of_tasks_are_no_mistake_where_nobody_has_any() -> None:
     """As on a server of dsub, or before the first job has ended."""
     over = runs(1)
     assert taskpages.mistakes(Prices(tasks={"Align": 1.0}), report(entries(4, over), over)) == ()
+
+
+def test_what_many_jobs_cost_is_asked_by_the_hundred() -> None:
+    """Each by itself would take as long as to add it up; those that cost nothing are left out."""
+    asked: list[str] = []
+    with sqlite3.connect(":memory:") as index:
+        index.execute("CREATE TABLE entries (number INTEGER PRIMARY KEY, id TEXT UNIQUE)")
+        index.execute(measured.TABLE)
+        for number in range(300):
+            index.execute("INSERT INTO entries VALUES (?, ?)", (number, f"job {number}"))
+            cost = (Measure(f"task {number}"),)
+            measured.put(index, number, measured.encode(cost) if number % 3 else b"")
+        index.set_trace_callback(asked.append)
+        jobs = [f"job {number}" for number in reversed(range(310))]
+        found = [*measured.read(index, jobs)]
+    numbers = [number for number in reversed(range(300)) if number % 3]
+    assert found == [(f"job {number}", (Measure(f"task {number}"),)) for number in numbers]
+    assert sum(each.startswith("SELECT") for each in asked) == 2

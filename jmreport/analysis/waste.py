@@ -98,10 +98,14 @@ class Above:
 
     def task(self, row: JobRow, task: str) -> tuple[str, str]:
         """The workflow that a task belongs to, and what it is called there."""
-        root = self.root(row)
-        if root is row or root.id == row.id:
-            return root.name, task
-        return root.name, name_below(row, task)
+        return task_of(self.root(row), row, task)
+
+
+def task_of(root: JobRow, row: JobRow, task: str) -> tuple[str, str]:
+    """The same of a job whose listed job is known."""
+    if root is row or root.id == row.id:
+        return root.name, task
+    return root.name, name_below(row, task)
 
 
 class Costs:
@@ -125,6 +129,8 @@ class Costs:
         self._above = above
         self._prices = prices
         self._labels = [label for label in labels if not label.distinct and label.key != "name"]
+        #: What an hour of each task costs, once it was asked for.
+        self._price_of: dict[str, float | None] = {}
         self._order = {entry.row.id: at for at, entry in enumerate(jobs)}
         self._wanted = sorted(
             entry.row.id for entry in (*jobs, *below) if above.root(entry.row).id in self._order
@@ -168,19 +174,23 @@ class Costs:
     ) -> "_Adding":
         """Adds what each task of a job cost, and says what all of them did."""
         whole = _Adding()
-        for one in (told_as(row, measure) for measure in measures):
-            task = self._above.task(row, one.task)
-            price = self._price(task[1])
-            whole.add(one, root.id, price)
-            self._tasks[task].add(one, root.id, price)
+        for measure in measures:
+            one = told_as(row, measure) if row.retried_by else measure
+            task = task_of(root, row, one.task)
+            price, spent = self._price(task[1]), astuple(one.spent)
+            whole.add(one, spent, root.id, price)
+            self._tasks[task].add(one, spent, root.id, price)
             if tonight and one.took.count:
                 self._ran_tonight[task][root.id] = None
         return whole
 
     def _price(self, task: str) -> float | None:
         """An hour's price: the task's by its whole name, by its own, or everybody's."""
-        prices = self._prices.tasks
-        return prices.get(task, prices.get(task.rpartition(".")[2], self._prices.hour))
+        if task not in self._price_of:
+            prices = self._prices.tasks
+            of_its_own = prices.get(task.rpartition(".")[2], self._prices.hour)
+            self._price_of[task] = prices.get(task, of_its_own)
+        return self._price_of[task]
 
     def with_jobs(self, slower: Iterable[SlowerTask]) -> tuple[SlowerTask, ...]:
         """The same tasks with tonight's jobs in which each ran."""
@@ -197,7 +207,8 @@ class Costs:
         """
         night = _Adding()
         for one in nights[-1].tasks:
-            night.add(one.measure, "", self._price(one.measure.task))
+            spent = astuple(one.measure.spent)
+            night.add(one.measure, spent, "", self._price(one.measure.task))
         unmeasured = self._ordered(set(self._unmeasured.values()))
         unread = Counter(self._above.row(job).name for job in unmeasured)
         if not self._total.attempts and not night.attempts and not unmeasured:
@@ -257,32 +268,33 @@ class _Adding:
         self.money: float | None = None
         self.unpriced = False
 
-    def add(self, one: Measure, job: str, price: float | None) -> None:
+    def add(self, one: Measure, spent: tuple[float, ...], job: str, price: float | None) -> None:
+        """Adds what a task cost; `spent` are the seconds that it has."""
         self.attempts += one.attempts
-        self.retried += one.retried
-        self.preempted += one.preempted
-        self.failed += one.failed
-        self.aborted += one.aborted
         self.untimed += one.untimed
-        self.spent = array("d", map(operator.add, self.spent, astuple(one.spent)))
-        if one.lost:
+        self.spent = array("d", map(operator.add, self.spent, spent))
+        if one.lost:  # of most tasks nothing
+            self.retried += one.retried
+            self.preempted += one.preempted
+            self.failed += one.failed
+            self.aborted += one.aborted
             self.jobs[job] = None
-        lost = one.spent.lost
-        if lost and price is None:
+        if price is not None:
+            self.money = (self.money or 0.0) + one.spent.lost / _HOUR * price
+        elif one.spent.lost:
             self.unpriced = True
-        elif price is not None:
-            self.money = (self.money or 0.0) + lost / _HOUR * price
 
     def join(self, other: "_Adding") -> None:
         """Adds what others came to."""
         self.attempts += other.attempts
-        self.retried += other.retried
-        self.preempted += other.preempted
-        self.failed += other.failed
-        self.aborted += other.aborted
         self.untimed += other.untimed
         self.spent = array("d", map(operator.add, self.spent, other.spent))
-        self.jobs.update(other.jobs)
+        if other.jobs:  # only where anything was lost
+            self.retried += other.retried
+            self.preempted += other.preempted
+            self.failed += other.failed
+            self.aborted += other.aborted
+            self.jobs.update(other.jobs)
         self.unpriced |= other.unpriced
         if other.money is not None:
             self.money = (self.money or 0.0) + other.money

@@ -7,6 +7,7 @@ It is apart from the rows because nearly everybody reads all rows, and few read 
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -17,6 +18,8 @@ Measuring = Callable[[Record], tuple[Measure, ...]]
 
 TABLE = "CREATE TABLE measures (number INTEGER PRIMARY KEY, body BLOB);\n"
 encode = msgspec.msgpack.Encoder().encode
+#: Jobs that are asked for together.
+_AT_ONCE = 200
 _decode = msgspec.msgpack.Decoder(tuple[Measure, ...]).decode
 
 
@@ -37,9 +40,18 @@ def read(
     connection: sqlite3.Connection, jobs: Iterable[str]
 ) -> Iterator[tuple[str, tuple[Measure, ...]]]:
     """(id, measures) of those of the jobs that have any, in the order given."""
-    for job in jobs:
-        row = connection.execute(
-            "SELECT body FROM entries JOIN measures USING (number) WHERE id = ?", (job,)
-        ).fetchone()
-        if row is not None:
-            yield job, _decode(row[0])
+    for some in together(jobs):
+        # The cross join has SQLite begin with the ids.
+        query = "SELECT id, body FROM entries CROSS JOIN measures USING (number) WHERE id IN "
+        marks = ", ".join("?" * len(some))
+        found = dict(connection.execute(f"{query}({marks})", some).fetchall())
+        for job in some:
+            if (body := found.get(job)) is not None:
+                yield job, _decode(body)
+
+
+def together(jobs: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Some of the jobs at a time, as they are asked for."""
+    waiting = iter(jobs)
+    while some := tuple(islice(waiting, _AT_ONCE)):
+        yield some

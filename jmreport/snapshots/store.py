@@ -32,6 +32,7 @@ from jmreport.snapshots import (
     filling,
     finding,
     index,
+    measured,
     pruning,
     runs,
     summaries,
@@ -232,12 +233,13 @@ class Store:
     def measures(self, jobs: Iterable[str]) -> Iterator[tuple[str, tuple[Measure, ...]]]:
         """(id, what its tasks cost) of those of the jobs that are measured, streamed."""
         state = self._current()
-        for job in jobs:
+        for some in measured.together(jobs):
             try:
-                yield from state.measures((job,))
+                found = [*state.measures(some)]
             except (sqlite3.DatabaseError, msgspec.DecodeError):
                 state = self._remade(state)
-                yield from state.measures((job,))
+                found = [*state.measures(some)]
+            yield from found
 
     def entry(self, job: str) -> Entry | None:
         """A job by its id; None where it is not known. For any thread."""
