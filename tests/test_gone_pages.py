@@ -1,5 +1,6 @@
 """Pages of which nothing is known any more: their addresses last, and say so."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,9 @@ from jmreport.progress import SilentProgress
 from jmreport.records import Entry, JobRow, Run
 from jmreport.render import addresses, linkcheck, site
 from jmreport.render.account import Written
+from jmreport.render.files import WrittenFile, sum_of
 from jmreport.render.hands import Hands
+from jmreport.render.ledger import Ledger
 from jmreport.render.telling import Telling
 from jmreport.report.counts import StatusSplit
 from jmreport.report.nights import NightFlow
@@ -186,6 +189,44 @@ def test_a_job_that_is_known_again_has_its_page_again(tmp_path: Path) -> None:
     assert not page.exists()
     write(tmp_path, before, over)
     assert page.read_bytes() == first
+    assert list(linkcheck.check(tmp_path)) == []
+
+
+def _moved_back(where: Path, job: str) -> Path:
+    """A job's page as it was when its address had eight digits fewer, with another style sheet."""
+    page, style = addresses.job(job), "assets/site-00000000.css"
+    was = page.replace(page[-len("00000000.html") :], ".html")
+    text = re.sub(r"assets/site-\w+\.css", style, (where / page).read_text())
+    with Ledger(where / ".jmreport/pages") as ledger:
+        for owner, body in ((was, text.encode()), (style, b"")):
+            (where / owner).write_bytes(body)
+            written = WrittenFile(address=owner, size=len(body), sum=sum_of(body))
+            ledger.put(owner, "x", [written], kept=owner == was)
+        ledger.forget(page)
+        ledger.commit()
+    (where / page).unlink()
+    return where / was
+
+
+def test_a_page_of_former_times_stays_where_a_job_has_another_address_since(tmp_path: Path) -> None:
+    """As it was, with what it looks by, since mails lead there, but not told of among the ids; it
+    goes with a prune."""
+    over = runs(2)
+    jobs = [
+        replace(job, row=replace(job.row, id="x" * 60 + job.row.id)) for job in entries(9, over)
+    ]
+    write(tmp_path, jobs, over)
+    was = _moved_back(tmp_path, jobs[0].row.id)
+    first = was.read_bytes()
+    for rewritten in (2, 0):  # the page with its JSON
+        assert write(tmp_path, jobs, over).rewritten == rewritten
+        assert was.read_bytes() == first
+        assert (tmp_path / addresses.job(jobs[0].row.id)).exists()
+        assert was.name not in (tmp_path / addresses.IDS).read_text()
+        assert list(linkcheck.check(tmp_path)) == []
+    write(tmp_path, jobs, _pruned(over))
+    assert not was.exists()
+    assert not (tmp_path / "assets/site-00000000.css").exists()
     assert list(linkcheck.check(tmp_path)) == []
 
 

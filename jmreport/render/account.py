@@ -4,7 +4,7 @@ Every file of the site is planned by somebody here, or it goes at the end. The l
 was made of: what is the same, and has the size that it had, is not written again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -97,9 +97,13 @@ class Account:
         self._rewritten += 1
         return name
 
-    def clean(self, going: Iterable[str]) -> None:
-        """Removes what no page links to any more, and what a run that was killed left behind."""
-        for owner in sorted({*self._ledger.removable(), *going} - self.planned):
+    def clean(self, going: Iterable[str], *, staying: Collection[str] = ()) -> None:
+        """Removes what no page links to any more, and what a run that was killed left behind.
+
+        Those that are `staying` are left, though nothing plans them.
+        """
+        removable = {*self._ledger.removable()}.difference(staying)
+        for owner in sorted(removable.union(going) - self.planned):
             for address, _ in self._ledger.files(owner)[1]:
                 if address not in self.planned:
                     self._remove(address)

@@ -34,26 +34,35 @@ FEED = "data/feed.xml"
 NOT_FOUND = "404.html"
 ROBOTS = "robots.txt"
 
+#: How much of a text is recalled at most, and how much of it is looked at.
+_LONGEST, _LOOKED_AT = 40, 400
+#: Digits of a digest, and of that of a job whose id the slug does not tell to its end: dsub's jobs
+#: of one name and user in one month have one slug, and of 100,000 two would share a page.
+_DIGITS, _MORE_DIGITS = 8, 16
 _OTHERS = re.compile(r"[^a-z0-9]+")
 _RUN = r"[0-9]{8}T[0-9]{6}Z(?:-[0-9]+)?"
 _LABEL = re.compile(r"labels/.+-[0-9a-f]{8}\.html")
 _DIFF = re.compile(rf"diffs/({_RUN})-({_RUN})\.html")
 
 
-def slug(text: str, longest: int = 40) -> str:
+def slug(text: str, longest: int = _LONGEST) -> str:
     """Lower-case ASCII letters, digits and single dashes that recall the text; "" if none do."""
-    plain = text[:400]
+    return _spelled(text)[:longest].strip("-")
+
+
+def _spelled(text: str) -> str:
+    plain = text[:_LOOKED_AT]
     if not plain.isascii():
         plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
-    return _OTHERS.sub("-", plain.lower()).strip("-")[:longest].strip("-")
+    return _OTHERS.sub("-", plain.lower()).strip("-")
 
 
-def _digest(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+def _digest(text: str, digits: int) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
 
 
 def _stem(text: str, without: str) -> str:
-    return f"{slug(text) or without}-{_digest(text)}"
+    return f"{slug(text) or without}-{_digest(text, _DIGITS)}"
 
 
 @lru_cache(maxsize=4096)  # a job's is asked for again and again while its page is made; 310 bytes
@@ -63,7 +72,10 @@ def job(job_id: str) -> str:
     >>> job("../etc/passwd").startswith("jobs/etc-passwd-")
     True
     """
-    return f"jobs/{_stem(job_id, 'job')}.html"
+    spelled = _spelled(job_id)
+    cut = len(spelled) > _LONGEST or len(job_id) > _LOOKED_AT
+    digest = _digest(job_id, _MORE_DIGITS if cut else _DIGITS)
+    return f"jobs/{spelled[:_LONGEST].strip('-') or 'job'}-{digest}.html"
 
 
 def job_raw(job_id: str) -> str:

@@ -14,18 +14,19 @@
     jobs, links, words: jmreport/remembered.py; ids: render/spelled.py
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `kept`
-is 1 for what is never removed. `files` are, of each, how many characters of its address the owner's
-begins with, the rest of it, its size and the digest of its own bytes: a line a page, since most of
-what is known of 100,000 jobs would be addresses otherwise. `nights` keeps what the page of
-each night is made of, as it was told then; `settings` is the digest of those that it depends on.
-`diffs` keeps what the pages of differences that somebody asked for are made of; `seals` holds one
-at most (render/seal.py). `seen` says what all pages of jobs were made of (render/looking.py), and
-the tables of jmreport/remembered.py with what; `briefs` keep what lists show of each listed job,
-`lists` how the full pages of a list look and how many it has (render/standing.py); `strangers` are
-pages of jobs that no snapshot tells of any more. `settled` is what was counted of jobs that change
-no more (analysis/settled.py): 0 says as of which state, 1 is its head, and its batches follow.
-One transaction a run: its end is the commit point, and a run that is killed leaves the ledger of
-the run before.
+is 1 for what is never removed, and 2 where it is the page of a job that has another address since.
+`files` are, of each, how many characters of its address the owner's begins with, the rest of it,
+its size and the digest of its own bytes: a line a page, since most of what is known of 100,000 jobs
+would be addresses otherwise. `nights` keeps what the page of each night is made of, as it was told
+then; `settings` is the digest of those that it depends on. `diffs` keeps what the pages of
+differences that somebody asked for are made of; `seals` holds one at most (render/seal.py). `seen`
+says what all pages of jobs were made of (render/looking.py), and the tables of
+jmreport/remembered.py with what; `briefs` keep what lists show of each listed job, `lists` how the
+full pages of a list look and how many it has (render/standing.py); `strangers` are pages of jobs
+that no snapshot tells of any more. `settled` is what was counted of jobs that change no more
+(analysis/settled.py): 0 says as of which state, 1 is its head, and its batches follow. One
+transaction a run: its end is the commit point, and a run that is killed leaves the ledger of the
+run before.
 
 Of a ledger of another version only that is kept which nobody could make again: `nights`, `diffs`,
 and the lines of pages, as far as they can be read, with their ids. Columns that are not known here
@@ -99,6 +100,8 @@ _SAVING = ("seals", "briefs", "lists", "strangers", "seen", "settled", *TABLES)
 NAME = "pages"
 
 
+#: What `kept` is of a page whose job has another address since.
+_MOVED = 2
 #: Which lines are of jobs' pages.
 _OF_JOBS = "kept AND owner >= 'jobs/' AND owner < 'jobs0'"
 _encode = msgspec.msgpack.Encoder().encode
@@ -345,6 +348,20 @@ class Ledger:
             "AND owner NOT IN (SELECT owner FROM known)"
         ).fetchall()
         return frozenset(owner for (owner,) in rows)
+
+    def note_moved(self) -> None:
+        """Of pages of jobs that were not noted, tells those whose job has a page elsewhere now.
+
+        Where its id is too long for its address, that has 8 digits more than it had once.
+        """
+        if not self._no_jobs:
+            self._database.execute(
+                f"UPDATE pages SET kept = {_MOVED} WHERE {_OF_JOBS} "  # noqa: S608 - words of ours
+                "AND owner NOT IN (SELECT owner FROM known) AND EXISTS (SELECT 1 FROM known WHERE "
+                "known.owner > substr(pages.owner, 1, length(pages.owner) - 5) || '/' "
+                "AND known.owner < substr(pages.owner, 1, length(pages.owner) - 5) || 'g' "
+                "AND length(known.owner) = length(pages.owner) + 8)"
+            )
 
     def memory(self) -> Memory:
         """What is remembered of the jobs that pages were made of, in this ledger's transaction."""

@@ -12,7 +12,8 @@
 Killed at any moment, every file is whole and no page that can be reached links to one that isn't
 there; the next run completes. Pages of jobs, workflows, causes and differences stay, also when
 nothing plans them any more: they go only once the runs that told of them were pruned. A label's
-page stays as long as a page of a job that nobody knows any more, which may lead to it, does.
+page, and what an earlier jmreport had pages look by, stay as long as a page of a job does that may
+lead there and cannot be made again: nobody knows the job any more, or it has another address since.
 """
 
 import time
@@ -56,6 +57,8 @@ from jmreport.render.telling import Telling
 from jmreport.render.theme import Theme
 from jmreport.settings import Settings
 
+#: What the file of all rows is called, for which no page asks but the list of jobs.
+_ROWS = "assets/jobs-"
 #: Pages of the plan that are looked up in the ledger together.
 _LOOKED_UP = 200
 
@@ -195,6 +198,8 @@ class _Site:
         wanted = told_of(self.report) - self.jobs.entries.keys()
         with self.progress.step("write job pages", None) as step:
             self.job_pages.new(self.looking.contexts(self.telling.contexts), wanted, step)
+        if self.looking.whole:
+            self.ledger.note_moved()
         if self.report.pruned:
             self._forget_pruned()
         self._plan()
@@ -211,7 +216,7 @@ class _Site:
             last = {at for at, page in pages.held() if page.address == addresses.OVERVIEW}
             self.planned.make([place for place in old if place not in last], step)
             self.planned.make([place for place in old if place in last], step)
-        self.account.clean(self.going)
+        self.account.clean(self.going, staying=self._assets_staying())
         self.maker.charts.forget({key for _, page in pages.held() for key in page.charts})
         self._commit(sealed)
 
@@ -275,8 +280,23 @@ class _Site:
         again: of jobs that nobody knows."""
         pages = {page for page, _ in self.ledger.sizes_of("labels/") if addresses.is_label(page)}
         pages -= {addresses.label(label.key) for label in self.report.labels}
-        lead = bool(pages) and any(page not in self.going for page in self.looking.strangers())
-        return frozenset(pages if lead else ())
+        return frozenset(pages if pages and self._strangers_stay() else ())
+
+    def _assets_staying(self) -> frozenset[str]:
+        """Assets of an earlier jmreport, where pages stay that ask for them and cannot be made
+        again: of jobs that nobody knows, and differences that nobody can read."""
+        unread = {*self.ledger.lasting("diffs/")} - self.going - self.account.planned
+        if not unread and not self._strangers_stay():
+            return frozenset()
+        return frozenset(
+            owner
+            for owner in self.ledger.removable()
+            if owner.startswith("assets/") and not owner.startswith(_ROWS)
+        )
+
+    def _strangers_stay(self) -> bool:
+        """Whether any page stays that cannot be made again."""
+        return any(page not in self.going for page in self.looking.strangers())
 
     def _is_there(self, address: str) -> bool:
         return address not in self.going and self.files.size(address) is not None
@@ -287,7 +307,7 @@ class _Site:
         rows = joblists.rows_script(
             self.report, self.jobs, zone=self.maker.settings.report.timezone
         )
-        rows_file = self.account.stream(lambda total: f"assets/jobs-{total[:8]}.js", rows)
+        rows_file = self.account.stream(lambda total: f"{_ROWS}{total[:8]}.js", rows)
         looked = self.looking
         standing = Standing(
             self.ledger,

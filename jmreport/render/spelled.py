@@ -5,7 +5,8 @@
 
 A job's page is called after its id (render/addresses.py), so those that begin alike lie together
 among the ledger's pages, of jobs too that no snapshot tells of any more. `ids` keeps an id where
-the address does not spell it, as that of a Cromwell workflow does.
+the address does not spell it, as that of a Cromwell workflow does. A page that a job had at another
+address once is none of them.
 """
 
 import sqlite3
@@ -18,13 +19,11 @@ TABLE = "CREATE TABLE IF NOT EXISTS ids (owner TEXT PRIMARY KEY, id TEXT NOT NUL
 #: An id is shown with as many characters, as cells of tables are.
 _SHOWN = 120
 _FOLDER = addresses.JOBS.removesuffix("index.html")
-#: What an address has behind the id.
-_BEHIND = len("-1f9a3c77.html")
 #: What comes behind all that an address can hold.
 END = "~"
 _FROM = (
     "FROM pages LEFT JOIN ids USING (owner) "
-    "WHERE kept AND owner >= ? AND owner < ? {but} ORDER BY owner"
+    "WHERE kept = 1 AND owner >= ? AND owner < ? {but} ORDER BY owner"
 )
 _BUT = "AND owner NOT IN (SELECT owner FROM going)"
 
@@ -34,6 +33,11 @@ class Spelled(NamedTuple):
 
     stem: str
     id: str
+
+
+def _spelled(owner: str) -> str:
+    """A job's id as the address of its page spells it: all but the digest behind it."""
+    return owner[len(_FOLDER) :].rpartition("-")[0]
 
 
 class Ids:
@@ -49,7 +53,7 @@ class Ids:
     def put(self, job: str) -> None:
         """Remembers an id that its page's address does not spell."""
         owner = addresses.job(job)
-        if job != owner[len(_FOLDER) : -_BEHIND]:
+        if job != _spelled(owner):
             shown = words.cut_middle(job, _SHOWN).encode("utf-8", "replace").decode()
             self._database.execute("INSERT OR REPLACE INTO ids VALUES (?, ?)", (owner, shown))
 
@@ -62,7 +66,7 @@ class Ids:
         """The first of those whose stems begin so."""
         rows = self._read("owner, id", beginning, beginning, f"LIMIT {most}")
         return [
-            Spelled(owner[len(_FOLDER) : -len(".html")], told or owner[len(_FOLDER) : -_BEHIND])
+            Spelled(owner[len(_FOLDER) : -len(".html")], told or _spelled(owner))
             for owner, told in rows
         ]
 

@@ -28,7 +28,7 @@
   // What a link stands for: a beginning, or how its page's address spells a job's id.
   function stands(item) {
     if (!ofJobs) return item.textContent;
-    return link(item).getAttribute('href').replace(/^.*\//, '').replace(/-[0-9a-f]{8}\.html$/, '');
+    return link(item).getAttribute('href').replace(/^.*\//, '').replace(/-[0-9a-f]+\.html$/, '');
   }
 
   function found(id) {
