@@ -1,6 +1,7 @@
 """Old runs go; what later ones lean on stays known, as it was, wherever a prune is stopped."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -46,6 +47,7 @@ from jmreport.snapshots import (
     runs,
     summaries,
 )
+from jmreport.snapshots.export import name_of
 
 HARMLESS = "left by a prune that was killed"
 
@@ -462,6 +464,26 @@ def test_an_export_holds_what_is_carried_and_says_which_runs_went(tmp_path: Path
     assert len(list((tmp_path / "out" / "history" / first.id).rglob("*.json"))) == 1
     [line] = (tmp_path / "out" / "pruned.ndjson").read_bytes().splitlines()
     assert msgspec.json.decode(line)["id"] == first.id
+
+
+def test_an_export_goes_on_telling_of_jobs_that_were_pruned_since(tmp_path: Path) -> None:
+    """Their files stand, so its list leads to them, however often it is brought up to date."""
+    root, out = tmp_path / "snapshots", tmp_path / "out"
+    write_run(root, [record(1), record(2)])
+    write_run(root, [record(3)], days=1)
+    with opened(root) as store:
+        assert store.export(out).pruned == 0
+    (out / "jobs" / name_of("job-2")).unlink()
+    pruned(root, days=1)
+    for _ in range(2):
+        with opened(root) as store:
+            made = store.export(out)
+        assert (made.jobs, made.pruned) == (1, 1)
+        lines = [json.loads(line) for line in (out / "index.ndjson").read_bytes().splitlines()]
+        assert {line["id"]: line.get("pruned") for line in lines} == {"job-3": None, "job-1": True}
+        assert (out / lines[1]["file"]).is_file()
+        about = json.loads((out / "export.json").read_bytes())
+        assert (about["whole"], about["jobs"], about["pruned"]) == (True, 1, 1)
 
 
 def test_a_year_in_which_little_changes_shrinks_to_what_is_needed(tmp_path: Path) -> None:

@@ -169,8 +169,9 @@ def export(settings: Settings, folder: Path, *, history: bool, progress: Progres
     ):
         made = store.export(folder, history=history, advance=step.advance)
     earlier = f", {made.states} earlier states" if history else ""
+    gone = f", {made.pruned} that were pruned since stay" if made.pruned else ""
     jobs = counted(made.jobs, "job")
-    line = f"exported {jobs}{earlier} to {folder}/index.ndjson: {made.written} files written"
+    line = f"exported {jobs}{earlier}{gone} to {folder}/index.ndjson: {made.written} files written"
     return Outcome(summary=(line,))
 
 

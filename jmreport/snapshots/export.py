@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from jmreport.errors import JmreportError, UsageError
 from jmreport.records import Record
@@ -43,12 +44,16 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool
     about: str
     jobs: int = 0
+    pruned: int = 0
     states: int = 0
     runs: tuple[str, ...] = ()
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of index.ndjson: a job, its file, the run that stored it, and the last to find it."""
+    """A line of index.ndjson: a job, its file, the run that stored it, and the last to find it.
+
+    `pruned` is one that the store no longer has, and an earlier export had: its file stands.
+    """
 
     id: str
     file: str
@@ -57,12 +62,20 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
     status: str = ""
     submission: str = ""
+    pruned: bool = False
+
+
+_decode = msgspec.json.Decoder(Line).decode
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What an export came to: jobs, earlier states, and files that had to be written."""
+    """What an export came to: jobs, earlier states, and files that had to be written.
+
+    `pruned` are jobs that the store no longer has, of which files of an earlier export stand.
+    """
 
     jobs: int
+    pruned: int
     states: int
     written: int
 
@@ -81,7 +94,7 @@ def export(
     known = tuple(index.stamps())
     lines = files.temporary(folder / INDEX)
     try:
-        jobs = _jobs(root, index, writing, lines, advance)
+        jobs, pruned = _jobs(root, index, writing, lines, advance)
         writing.move(lines, folder / INDEX)
     finally:
         files.remove_quietly(lines)
@@ -89,8 +102,8 @@ def export(
     _pruned(root, writing)
     for run in known:
         _run(root, run, writing)
-    writing.end(jobs=jobs, states=states, runs=known)
-    return Exported(jobs=jobs, states=states, written=writing.written)
+    writing.end(jobs=jobs, pruned=pruned, states=states, runs=known)
+    return Exported(jobs=jobs, pruned=pruned, states=states, written=writing.written)
 
 
 def name_of(job: str) -> str:
@@ -106,8 +119,11 @@ def name_of(job: str) -> str:
 
 def _jobs(
     root: Path, index: Index, writing: "_Writing", lines: Path, advance: Callable[[], None]
-) -> int:
-    """One shard at a time, in order, so that each is read once."""
+) -> tuple[int, int]:
+    """How many there are, and how many are told of that were pruned.
+
+    One shard at a time, in order, so that each is read once.
+    """
     count = 0
     with writing.opened(lines) as out:
         for shard, group in groupby(index.places(), key=lambda place: place[0]):
@@ -118,7 +134,22 @@ def _jobs(
                 out.write(_encode(_line(record, place, index)) + b"\n")
                 count += 1
                 advance()
-    return count
+        pruned = 0
+        for line in _lines(writing.folder / INDEX):
+            if not index.has(line.id) and writing.stands(line.file):
+                out.write(_encode(replace(line, pruned=True)) + b"\n")
+                pruned += 1
+    return count, pruned
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    """What an earlier export told of jobs, as far as it can be read; no file but a job's own."""
+    with _told(path), suppress(FileNotFoundError), path.open("rb") as file:
+        for text in file:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                line = _decode(text)
+                if line.file == f"jobs/{name_of(line.id)}":
+                    yield line
 
 
 def _line(record: Record, place: str, index: Index) -> Line:
@@ -207,8 +238,12 @@ class _Writing:
             )
         self._about(whole=False)
 
-    def end(self, *, jobs: int, states: int, runs: tuple[str, ...]) -> None:
-        self._about(whole=True, jobs=jobs, states=states, runs=runs)
+    def end(self, *, jobs: int, pruned: int, states: int, runs: tuple[str, ...]) -> None:
+        self._about(whole=True, jobs=jobs, pruned=pruned, states=states, runs=runs)
+
+    def stands(self, place: str) -> bool:
+        """Whether there is such a file."""
+        return (self.folder / place).is_file()
 
     def put(self, place: str, body: bytes) -> None:
         """A whole file; one that holds the same is left as it is."""

@@ -74,6 +74,11 @@ class Index:
     def entry(self, job: str) -> Entry | None:
         return next(self._read("WHERE entries.id = ?", (job,)), None)
 
+    def has(self, job: str) -> bool:
+        """Whether a job is known."""
+        query = "SELECT 1 FROM entries WHERE id = ?"
+        return self.connection.execute(query, (job,)).fetchone() is not None
+
     def count(self) -> int:
         """How many jobs are known."""
         (number,) = self.connection.execute("SELECT count(*) FROM entries").fetchone()
