@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from msgspec.structs import replace
-from site_cases import HOSTILE, entries, report, runs
+from site_cases import HOSTILE, entries, report, runs, write
 
 from jmreport.cli import main
 from jmreport.errors import Exit
@@ -117,6 +117,18 @@ def test_keys_failing_now_are_those_of_the_causes(site: Path) -> None:
 # The feed
 
 
+def _fed(
+    nights: Sequence[NightSummary],
+    failed: Sequence[FailedNight] = (),
+    *,
+    title: str = "Nightly",
+    url: str | None = None,
+    server: str = "",
+) -> bytes:
+    """The feed of nights that all asked one server."""
+    return feed.feed(nights, failed, title=title, url=url, server=server, servers={})
+
+
 def _entries(content: bytes) -> list[ET.Element]:
     return ET.fromstring(content).findall(f"{ATOM}entry")  # noqa: S314 - our own file
 
@@ -141,7 +153,7 @@ def test_the_feed_has_an_entry_a_night_newest_first_that_leads_to_its_page(site:
 def test_the_feeds_links_are_absolute_where_the_sites_address_is_known() -> None:
     nights = report(entries(20, runs(2)), runs(2)).nights
     url = "https://reports.example.org/jobs"
-    content = feed.feed(nights, title="Nightly", url=url, server="https://jobs.example.org")
+    content = _fed(nights, title="Nightly", url=url, server="https://jobs.example.org")
     link = _entries(content)[0].find(f"{ATOM}link")
     assert link is not None
     assert link.get("href") == f"{url}/nights/{nights[-1].run}/index.html"
@@ -161,24 +173,58 @@ def test_a_title_without_new_failures_tells_what_is_no_good_news(
     """A feed's reader shows nothing else of an entry."""
     *_, night = report(entries(20, runs(2)), runs(2)).nights
     night = replace(night, counts=ReportCounts(total=20, **counts))
-    content = feed.feed((night,), title="Nightly", url=None, server="")
+    content = _fed((night,))
     assert _of(_entries(content)[0], "title") == said
 
 
 def test_an_entry_keeps_its_id_and_two_servers_never_share_one() -> None:
     nights = report(entries(20, runs(2)), runs(2)).nights
     ids = {
-        _of(_entries(feed.feed(nights, title=title, url=None, server=server))[0], "id")
+        _of(_entries(_fed(nights, title=title, server=server))[0], "id")
         for title in ("a", "b")
         for server in ("one", "two")
     }
     assert len(ids) == 2
 
 
+def test_an_entry_is_of_the_server_that_its_run_asked() -> None:
+    """Wherever that is today: no reader is told of a night again."""
+    nights = report(entries(20, runs(2)), runs(2)).nights
+    before = _of(_entries(_fed(nights, server="old"))[0], "id")
+    later = replace(nights[-1], run=run_id(nights[-1].now + timedelta(days=1)))
+    asked = {nights[-1].run: "old", later.run: "new"}
+    both = (*nights, later)
+    content = feed.feed(both, title="Nightly", url=None, server="new", servers=asked)
+    assert [_of(entry, "id") for entry in _entries(content)][1] == before
+
+
+def test_an_entry_is_the_same_however_the_servers_address_is_written(tmp_path: Path) -> None:
+    over, told = runs(1), set()
+    for server in ("https://jobs.example.org/api/v1", "https://jobs.example.org/"):
+        asked = replace(over[0].asked, server=server)
+        write(tmp_path, entries(4, over), (replace(over[0], asked=asked),))
+        told.add((tmp_path / "data/feed.xml").read_bytes())
+    assert len(told) == 1
+
+
+def test_two_sites_of_one_server_are_two_feeds() -> None:
+    """By their addresses, or else by their titles; the same site is the same at a new server."""
+    nights = report(entries(20, runs(2)), runs(2)).nights
+
+    def feed_id(url: str | None, title: str, server: str) -> str:
+        root = ET.fromstring(_fed(nights, url=url, title=title, server=server))  # noqa: S314 - ours
+        return root.findtext(f"{ATOM}id") or ""
+
+    hosted = {feed_id(f"https://{at}.example", "Jobs", "s") for at in "ab"}
+    assert len(hosted) == 2
+    assert feed_id("https://a.example/", "Nightly", "t") in hosted
+    assert len({feed_id(None, title, at) for title in "ab" for at in "st"}) == 4
+
+
 def test_a_title_with_markup_and_controls_stays_text() -> None:
     nights = report(entries(20, runs(2)), runs(2)).nights
     title = f"{HOSTILE}\x00\x1b<b>&"
-    content = feed.feed(nights, title=title, url=None, server=title)
+    content = _fed(nights, title=title, url=None, server=title)
     said = ET.fromstring(content).findtext(f"{ATOM}title")  # noqa: S314 - our own file
     assert said is not None
     assert "<b>&" in said
@@ -199,7 +245,7 @@ def test_a_night_without_a_report_is_an_entry_that_stays_where_its_run_was() -> 
     later = replace(nights[-1], run=run_id(failed.now + timedelta(days=1)))
 
     def told(*over: Any) -> list[ET.Element]:
-        return _entries(feed.feed(*over, title="Nightly", url="https://a.example", server="s"))
+        return _entries(_fed(*over, title="Nightly", url="https://a.example", server="s"))
 
     first, second, third = (
         told(nights, [failed])[0],
@@ -219,7 +265,7 @@ def test_a_night_without_a_report_is_an_entry_that_stays_where_its_run_was() -> 
 @pytest.mark.parametrize("reason", ["", f"{HOSTILE}\x00\x1b\ud800<b>&" + "x" * 5000])
 def test_a_feed_of_nights_without_a_report_alone_is_one(reason: str) -> None:
     failed = _failed(report(entries(20, runs(2)), runs(2)).nights, reason)
-    content = feed.feed((), [failed], title="Nightly", url=None, server="")
+    content = _fed((), [failed])
     root = ET.fromstring(content)  # noqa: S314 - our own file
     assert root.findtext(f"{ATOM}updated") == utc_text(failed.now)
     (entry,) = _entries(content)

@@ -5,13 +5,15 @@ A night that brought no report has an entry too: else silence would look like su
     <feed xmlns="http://www.w3.org/2005/Atom">
       <entry><title>4 new failures</title><link href="…/nights/20261123T021400Z/index.html"/>…
 
-An entry's id is made of the server and the run, so a reader that was told of a night is not told
-again. Links are absolute where `site.url` is set, else relative to the feed.
+An entry's id is made of the run and of the server that it asked, so a reader that was told of a
+night is not told again, also where the server has another address since. The feed's own id is the
+site's address; without one, the server's with the title. Links are absolute where `site.url` is
+set, else relative to the feed.
 """
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from jmreport.records import utc_text
@@ -32,13 +34,18 @@ def feed(
     title: str,
     url: str | None,
     server: str,
+    servers: Mapping[str, str],
 ) -> bytes:
-    """The feed of the newest nights, of which there is one; `url` is where the site is hosted."""
+    """The feed of the newest nights, of which there is one; `url` is where the site is hosted.
+
+    `servers` are the addresses that runs asked, by their ids; `server` is that of today, which a
+    night is of whose run is gone.
+    """
     both = in_order(nights, failed)
     ET.register_namespace("", _ATOM)
     root = ET.Element(f"{{{_ATOM}}}feed")
     base = f"{url.rstrip('/')}/" if url else "../"
-    _text(root, "id", _id(server))
+    _text(root, "id", _id(base if url else f"{server} {title}"))
     _text(root, "title", title)
     _text(root, "updated", utc_text(both[-1].now))
     _text(ET.SubElement(root, f"{{{_ATOM}}}author"), "name", "jmreport")
@@ -46,19 +53,20 @@ def feed(
     if url:
         _link(root, f"{base}{addresses.FEED}", "self")
     for night in reversed(both[-NIGHTS:]):
+        of = f"{servers.get(night.run, server)}#{night.run}"
         if isinstance(night, FailedNight):
-            _failed(root, night, base, server)
+            _failed(root, night, base, of)
         else:
-            _entry(root, night, base, server)
+            _entry(root, night, base, of)
     ET.indent(root, " ")
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _entry(root: ET.Element, night: NightSummary, base: str, server: str) -> None:
+def _entry(root: ET.Element, night: NightSummary, base: str, name: str) -> None:
     entry = ET.SubElement(root, f"{{{_ATOM}}}entry")
     said = verdict.night_words(night)
-    _text(entry, "id", _id(f"{server}#{night.run}"))
+    _text(entry, "id", _id(name))
     title = verdict.night_headline(night)
     _text(entry, "title", title if night.complete else f"Incomplete: {title}")
     _text(entry, "updated", utc_text(night.now))
@@ -67,10 +75,10 @@ def _entry(root: ET.Element, night: NightSummary, base: str, server: str) -> Non
     _text(entry, "summary", " ".join(filter(None, told)))
 
 
-def _failed(root: ET.Element, night: FailedNight, base: str, server: str) -> None:
+def _failed(root: ET.Element, night: FailedNight, base: str, name: str) -> None:
     entry = ET.SubElement(root, f"{{{_ATOM}}}entry")
     why = verdict.failed_reason(night, 120)
-    _text(entry, "id", _id(f"{server}#{night.run}"))
+    _text(entry, "id", _id(name))
     _text(entry, "title", f"REPORT FAILED: {why}" if why else "REPORT FAILED")
     _text(entry, "updated", utc_text(night.now))
     _link(entry, f"{base}{addresses.failed_night(night.run)}", "alternate")

@@ -377,7 +377,8 @@ class _Site:
             report.failed_nights,
             title=settings.site.title,
             url=settings.site.url,
-            server=report.run.asked.server,
+            server=report.run.asked.address,
+            servers={run.id: run.asked.address for run in report.runs},
         )
         self.account.file(addresses.FEED, feed_xml)
         self.account.file(addresses.ROBOTS, hostpages.ROBOTS)
