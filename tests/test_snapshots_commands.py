@@ -279,6 +279,31 @@ def test_an_export_is_brought_up_to_date_by_the_next(
     assert f"jobs/{name_of('job-12')}" not in changed
     assert exported(Path("out"))["job-2"]["detail"]["status"] == "Failed"
     assert "exported 4 jobs" in capsys.readouterr().out
+    main(["snapshots", "export", "out"])
+    assert capsys.readouterr().out.endswith(": 0 files written\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_lists_of_runs_that_an_export_has_are_not_read_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A run never changes; but for one that was stopped, or has another run of that name."""
+    main(["snapshots", "export", "out"])
+    lists = Path(f"snapshots/runs/{FIRST}/query.jsonl.zst")
+    there, about = Path(f"out/runs/{FIRST}/list.ndjson"), Path("out/export.json")
+    kept, said = lists.read_bytes(), about.read_text()
+    lists.write_bytes(b"nothing that can be read")
+    assert main(["snapshots", "export", "out"]) == Exit.DONE
+    lists.write_bytes(kept)
+    for path, text in ((about, said.replace("true", "false")), (there.with_name("run.json"), "{}")):
+        path.write_text(text)
+        there.write_text("half of it")
+        assert main(["snapshots", "export", "out"]) == Exit.DONE
+        assert len(there.read_bytes().splitlines()) == 4
+    there.unlink()
+    capsys.readouterr()
+    main(["snapshots", "export", "out"])
+    assert capsys.readouterr().out.endswith(": 1 files written\n")
 
 
 @pytest.mark.usefixtures("folder")

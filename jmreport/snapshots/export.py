@@ -9,6 +9,7 @@ export/
   pruned.ndjson                        runs that were pruned, a line each
 """
 
+import filecmp
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -203,13 +204,16 @@ def _pruned(root: Path, writing: "_Writing") -> None:
 
 
 def _run(root: Path, run: str, writing: "_Writing") -> None:
-    folder = root / runs.RUNS / run
+    folder, same = root / runs.RUNS / run, False
     for name in (runs.RUN, runs.AGGREGATIONS):
         if (folder / name).exists():
-            writing.put(f"runs/{run}/{name}", files.read(folder / name))
+            written = writing.put(f"runs/{run}/{name}", files.read(folder / name))
+            # It is written last, and has the sums of the others: they are what they were.
+            same = same or (name == runs.RUN and not written and run in writing.had)
     for name, plain in ((runs.QUERY, "list.ndjson"), (runs.SEEN, "seen.ndjson")):
-        if (folder / name).exists():
-            writing.stream(f"runs/{run}/{plain}", files.lines(folder / name))
+        place = f"runs/{run}/{plain}"
+        if (folder / name).exists() and not (same and writing.stands(place)):
+            writing.stream(place, files.lines(folder / name))
 
 
 def _pretty(record: Record) -> bytes:
@@ -222,6 +226,8 @@ class _Writing:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.written = 0
+        #: Runs of which an earlier export had everything.
+        self.had = frozenset[str]()
         self._made: set[Path] = set()
 
     def begin(self) -> None:
@@ -236,6 +242,7 @@ class _Writing:
                 f"{self.folder} holds other files ({sorted(others)[0]}) and no export",
                 hint="name a new or empty folder",
             )
+        self.had = _had(self.folder / ABOUT)
         self._about(whole=False)
 
     def end(self, *, jobs: int, pruned: int, states: int, runs: tuple[str, ...]) -> None:
@@ -245,13 +252,13 @@ class _Writing:
         """Whether there is such a file."""
         return (self.folder / place).is_file()
 
-    def put(self, place: str, body: bytes) -> None:
-        """A whole file; one that holds the same is left as it is."""
+    def put(self, place: str, body: bytes) -> bool:
+        """A whole file; one that holds the same is left as it is. Whether it was written."""
         path = self.folder / place
         with _told(path):
             with suppress(FileNotFoundError):
                 if path.stat().st_size == len(body) and path.read_bytes() == body:
-                    return
+                    return False
             self._folder_of(path)
             beside = files.temporary(path)
             try:
@@ -260,9 +267,10 @@ class _Writing:
             finally:
                 beside.unlink(missing_ok=True)
         self.written += 1
+        return True
 
     def stream(self, place: str, lines: Iterator[bytes]) -> None:
-        """A file of lines, however many."""
+        """A file of lines, however many; one that holds the same is left as it is."""
         path = self.folder / place
         self._folder_of(path)
         beside = files.temporary(path)
@@ -270,10 +278,13 @@ class _Writing:
             with self.opened(beside) as out:
                 for line in lines:
                     out.write(line)
+            with _told(path):
+                if self.stands(place) and filecmp.cmp(beside, path, shallow=False):
+                    return
             self.move(beside, path)
+            self.written += 1
         finally:
             files.remove_quietly(beside)
-        self.written += 1
 
     def opened(self, path: Path) -> "_Out":
         return _Out(path)
@@ -327,6 +338,14 @@ class _told:  # noqa: N801 - reads as a word
             raise JmreportError(
                 told.message, hint="name another folder, or see that this one can be written"
             ) from error
+
+
+def _had(about: Path) -> frozenset[str]:
+    """The runs of which an export that was whole has everything; none of what cannot be read."""
+    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+        found = msgspec.json.decode(about.read_bytes(), type=About)
+        return frozenset(found.runs if found.whole else ())
+    return frozenset()
 
 
 def _ours(name: str) -> bool:
