@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from site_cases import HOSTILE, entries, report, runs
 
+from jmreport.gaps import MISFIT, Gap
+from jmreport.records import JobRow
 from jmreport.render import addresses, data, reportjson
 from jmreport.settings import Settings, Slo
 
@@ -29,6 +32,31 @@ def test_ndjson_has_a_line_for_each_job() -> None:
     trees = [json.loads(line) for line in lines]
     assert [tree["id"] for tree in trees] == [entry.row.id for entry in JOBS]
     assert trees[0]["page"] == addresses.job(JOBS[0].row.id)
+
+
+def test_every_line_of_ndjson_holds_to_its_schema() -> None:
+    """Whatever is known of a job, and where next to nothing is."""
+    schema = json.loads(data.schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    bare = replace(JOBS[0], row=JobRow(id="x", name="", status="Running", readable=False))
+    failed = next(entry for entry in JOBS if entry.row.failure)
+    for line in b"".join(data.ndjson([*JOBS[:9], bare, failed], addresses.job)).splitlines():
+        jsonschema.validate(json.loads(line), schema)
+        without = {key: value for key, value in json.loads(line).items() if key != "page"}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(without, schema)
+
+
+@pytest.mark.parametrize(
+    ("why", "counted"), [("server error 500", ""), (f"{MISFIT}: tasks", "0")], ids=["unread", "odd"]
+)
+def test_what_nobody_counted_is_no_good_news_in_the_csv(why: str, counted: str) -> None:
+    """An empty cell, where no detail came; one that does not fit the API was read all the same."""
+    row = replace(JOBS[0].row, readable=False, gaps=(Gap(what="job", why=why),))
+    text = b"".join(data.table([replace(JOBS[0], row=row)], addresses.job)).decode()
+    (told,) = csv.DictReader(io.StringIO(text, newline=""))
+    counts = ("tasks", "shards", "retries", "preempted", "cached")
+    assert [told[name] for name in counts] == [counted] * 5
 
 
 def test_csv_has_a_column_for_each_label() -> None:

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from settings_table import table
 
@@ -14,6 +15,7 @@ from jmreport import commands
 from jmreport.errors import PRECEDENCE, Exit
 from jmreport.flags import ASKING, PUBLISHING, SITE, SNAPSHOTS
 from jmreport.models import TIME_FRAMES
+from jmreport.render import data
 from jmreport.render.reportjson import REPORT_FORMAT
 from jmreport.settings_example import commented
 from jmreport.settings_keys import LISTS, SECTIONS
@@ -140,6 +142,12 @@ def test_variables_that_are_no_settings_are_documented() -> None:
 def test_the_format_of_report_json_is_the_documented_one() -> None:
     assert f'"format": {REPORT_FORMAT},' in read("docs/report-json.md")
     assert f"`format` is {REPORT_FORMAT};" in read("docs/report-json.md")
+
+
+def test_every_field_and_column_of_jobs_is_documented() -> None:
+    _, text = read("docs/report-json.md").split("## data/jobs.ndjson and data/jobs.csv\n")
+    line = msgspec.json.decode(data.schema())["$defs"]["JobRow"]["properties"]
+    assert {*line, *data.COLUMNS} <= {*re.findall(r"`(\w+)`", text)}
 
 
 def test_the_example_of_settings_is_the_one_that_init_writes() -> None:

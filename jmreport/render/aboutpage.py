@@ -166,6 +166,7 @@ _FILES = (
     Setting(key="data/report.json", value="the verdict, counts, causes and gaps"),
     Setting(key="data/jobs.csv", value="a line for each job, safe to open in a spreadsheet"),
     Setting(key="data/jobs.ndjson", value="a line of JSON for each job"),
+    Setting(key="data/jobs.schema.json", value="what such a line holds, as a JSON Schema"),
     Setting(key="data/report.schema.json", value="what data/report.json holds, as a JSON Schema"),
     Setting(key="data/feed.xml", value="an entry for each night, for a feed reader"),
 )

@@ -1,6 +1,7 @@
-"""The data files beside the pages: jobs.ndjson and jobs.csv.
+"""The data files beside the pages: jobs.ndjson with its schema, and jobs.csv.
 
-They are written piece by piece: a file's text is never in memory as a whole.
+What their fields are is said in docs/report-json.md. They are written piece by piece: a file's
+text is never in memory as a whole.
 """
 
 import csv
@@ -10,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import msgspec
 
@@ -58,7 +60,8 @@ def ndjson(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byt
 
         {"id":"…","name":"germline","status":"Failed","labels":{"owner":"ana"},…,"page":"jobs/….html"}
 
-    Times are ISO 8601 in UTC; what is not known is left out.
+    Times are ISO 8601 in UTC. What is as by default is left out: a count of 0, a text of "", a flag
+    that says what is usual.
     """
     encode = msgspec.json.Encoder().encode
     for some in _together(entries):
@@ -67,6 +70,17 @@ def ndjson(entries: Iterable[Entry], page: Callable[[str], str]) -> Iterator[byt
             b'%b,"page":%b}\n' % (encode(entry.row)[:-1], encode(page(entry.row.id)))
             for entry in some
         )
+
+
+def schema() -> bytes:
+    """jobs.schema.json: JSON Schema (2020-12) of a line of jobs.ndjson."""
+    tree: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    tree |= msgspec.json.schema(JobRow)
+    line = tree["$defs"][JobRow.__name__]
+    line["description"] = "A job of the report. What is as by default is left out."
+    line["properties"]["page"] = {"type": "string"}
+    line["required"] = [*line["required"], "page"]
+    return msgspec.json.format(msgspec.json.encode(tree), indent=2) + b"\n"
 
 
 def named(settings: Settings) -> frozenset[str]:
@@ -167,6 +181,9 @@ def _safe(cells: Sequence[str]) -> list[str]:
 
 def _line(row: JobRow, page: str, labels: _Columns, fields: _Columns) -> list[str]:
     failure, took, own, extra = row.failure, row.took, row.labels, row.extra
+    # Of a job that could not be read nobody counted them: 0 would be good news.
+    counts = (row.tasks, row.shards, row.retries, row.preempted, row.cached)
+    counted = [""] * len(counts) if row.unread else map(str, counts)
     said = (
         row.id,
         row.name,
@@ -179,11 +196,7 @@ def _line(row: JobRow, page: str, labels: _Columns, fields: _Columns) -> list[st
         row.parent or "",
         (failure.task or "") if failure else "",
         failure.message if failure else "",
-        str(row.tasks),
-        str(row.shards),
-        str(row.retries),
-        str(row.preempted),
-        str(row.cached),
+        *counted,
         "yes" if row.archived else "no",
         "yes" if row.readable else "no",
         row.retried_by,

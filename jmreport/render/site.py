@@ -371,6 +371,7 @@ class _Site:
         self.account.stream("data/jobs.csv", data.table(report.jobs, addresses.job, first))
         self.account.file("data/report.json", reportjson.report_json(report, self.guides))
         self.account.file("data/report.schema.json", reportjson.schema())
+        self.account.file("data/jobs.schema.json", data.schema())
         settings = self.maker.settings
         feed_xml = feed.feed(
             report.nights,
