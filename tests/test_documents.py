@@ -14,7 +14,9 @@ from settings_table import table
 from jmreport import commands
 from jmreport.errors import PRECEDENCE, Exit
 from jmreport.flags import ASKING, PUBLISHING, SITE, SNAPSHOTS
+from jmreport.gaps import Gap
 from jmreport.models import TIME_FRAMES
+from jmreport.records import Record
 from jmreport.render import data
 from jmreport.render.reportjson import REPORT_FORMAT
 from jmreport.settings_example import commented
@@ -142,6 +144,14 @@ def test_variables_that_are_no_settings_are_documented() -> None:
 def test_the_format_of_report_json_is_the_documented_one() -> None:
     assert f'"format": {REPORT_FORMAT},' in read("docs/report-json.md")
     assert f"`format` is {REPORT_FORMAT};" in read("docs/report-json.md")
+
+
+def test_every_field_of_a_record_and_of_a_gap_is_documented() -> None:
+    runs, text = read("docs/snapshots.md").split("**`jobs-0000.jsonl.zst`**")
+    fields = {*re.findall(r"^\| `(\w+)` \|", text.partition("\n## ")[0], re.MULTILINE)}
+    assert {*Record.__struct_fields__} == fields
+    (told,) = re.findall(r"^\| `gaps` \| (.+)$", runs, re.MULTILINE)
+    assert {*Gap.__struct_fields__} <= {*re.findall(r"\w+", told)}
 
 
 def test_every_field_and_column_of_jobs_is_documented() -> None:

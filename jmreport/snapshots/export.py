@@ -32,8 +32,10 @@ _TEXT = (
     "What jmreport read of a Job Manager, as plain JSON. index.ndjson says which file is of which "
     "job; a job's file holds its row of the server's list (row), the body of GET /jobs/{id} "
     "(detail), attempts, log ends (logs) and operation details (operations); gaps says what could "
-    "not be read. runs/ holds what each run asked, the list as the server gave it, and the "
-    "server's own counts. Secrets were taken out before anything was stored."
+    "not be read. detail is newer than row and tells the job's status, unless detail_from names "
+    "the run that detail is of: then row is the newer. runs/ holds what each run asked, the list "
+    "as the server gave it, and the server's own counts. Secrets were taken out before anything "
+    "was stored."
 )
 _encode = msgspec.json.Encoder().encode
 
