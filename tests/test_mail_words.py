@@ -44,7 +44,7 @@ from jmreport.errors import Exit, SnapshotError, UsageError
 from jmreport.gaps import Gap
 from jmreport.progress import SilentProgress
 from jmreport.records import Filters, JobRow
-from jmreport.render import addresses, reportjson
+from jmreport.render import addresses, data, reportjson
 from jmreport.render.mails import LARGEST
 from jmreport.settings import Publish, Settings, Slo, Team
 from jmreport.snapshots import Store
@@ -142,8 +142,18 @@ def test_every_number_is_that_of_the_jobs_it_lists(tmp_path: Path) -> None:
 
 def csv_of(mail: Any) -> str:
     [part] = [part for part in mail.iter_attachments() if part.get_filename() == "jobs.csv"]
-    content = part.get_content()
-    return content if isinstance(content, str) else content.decode()
+    content: bytes = part.get_payload(decode=True)
+    return content.decode("utf-8-sig")
+
+
+def test_the_attached_table_says_that_it_is_utf_8_and_the_sites_does_not(tmp_path: Path) -> None:
+    """A spreadsheet that opens it from the mail asks nothing; programs that read the site would
+    take the mark for a part of the first column's name."""
+    store(tmp_path / "snapshots", [job("a", 0)])
+    mail = one(tmp_path, replace(ANA, attach=("csv",)))
+    (part,) = mail.iter_attachments()
+    assert part.get_payload(decode=True).startswith(b"\xef\xbb\xbfid,")
+    assert b"".join(data.table([], str)).startswith(b"id,")
 
 
 def test_the_attached_report_holds_to_its_schema(tmp_path: Path) -> None:

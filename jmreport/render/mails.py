@@ -6,8 +6,10 @@ HTML and text are made of one view (mailtold.py), so that neither says what the 
 Whatever a server calls its jobs stands on one line, and the HTML stays below `LARGEST` bytes.
 """
 
+import codecs
 from collections.abc import Callable, Collection
 from datetime import tzinfo
+from itertools import chain
 from typing import Any, TypeVar
 
 import css_inline
@@ -83,6 +85,10 @@ def cleaned(value: T) -> T:
     return made  # type: ignore[no-any-return]  # of the type that came in
 
 
+#: By which Excel opens it as UTF-8, as it is clicked in a mail. The site's own is read by programs.
+_MARK = codecs.BOM_UTF8
+
+
 def _attachments(
     night: Night, team: Team, guides: Guides, places: Places, labels: Collection[str]
 ) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
@@ -93,7 +99,7 @@ def _attachments(
     made, left_out = [], []
     for what in dict.fromkeys(team.attach):
         name, kind, pieces = (
-            ("jobs.csv", "text/csv", data.table(report.jobs, _page(places), labels))
+            ("jobs.csv", "text/csv", chain([_MARK], data.table(report.jobs, _page(places), labels)))
             if what == "csv"
             else ("report.json", "application/json", [reportjson.report_json(report, guides)])
         )
