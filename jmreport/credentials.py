@@ -4,7 +4,8 @@
     [api] token_file          then; read again when the server refuses what it held
     [api] google_auth = true  then; with [api] google_scopes, or the scopes that the server names
 
-google-auth talks through a callable that is handed in, so nothing here knows an HTTP library.
+google-auth talks through a callable of whoever needs the token, so nothing here knows an HTTP
+library, and a session that is stopped, or whose time is up, asks Google for nothing more.
 A token is in no repr, no error and no log.
 """
 
@@ -12,7 +13,8 @@ import ipaddress
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -21,6 +23,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from jmreport.errors import RefusedError, UnreadableError, UsageError
+from jmreport.gaps import NO_TOKEN
 from jmreport.settings import Api
 
 if TYPE_CHECKING:
@@ -64,16 +67,22 @@ class Credentials(Protocol):
     def scopes(self) -> tuple[str, ...]:
         """What Google's token is asked for; nothing of any other token."""
 
-    def token(self) -> str:
-        """The token to send now; UnreadableError while it cannot be had, RefusedError for good."""
+    @property
+    def held(self) -> str:
+        """The token that is known without asking anybody; "" of Google's."""
 
-    def renew(self) -> bool:
+    def token(self, send: Send) -> str:
+        """The token to send now; UnreadableError while it cannot be had, RefusedError for good.
+
+        `send` asks for it where that is needed. What it raises but an UnreadableError comes through
+        at once.
+        """
+
+    def renew(self, send: Send) -> bool:
         """Look for a better token after a 401; whether there is one."""
 
 
-def find(
-    api: Api, environ: Mapping[str, str], *, scopes: Sequence[str], send: Send
-) -> Credentials | None:
+def find(api: Api, environ: Mapping[str, str], *, scopes: Sequence[str]) -> Credentials | None:
     """The credentials that are configured; None where none are.
 
     `scopes` are what Google's token is good for; nothing else needs them. Raises UsageError naming
@@ -84,7 +93,7 @@ def find(
     if api.token_file:
         return _InFile(Path(api.token_file).expanduser())
     if api.google_auth:
-        return _Google(tuple(scopes), send, environ)
+        return _Google(tuple(scopes), environ)
     return None
 
 
@@ -141,10 +150,14 @@ class _Fixed:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def token(self) -> str:
+    @property
+    def held(self) -> str:
         return self._token
 
-    def renew(self) -> bool:
+    def token(self, _send: Send) -> str:
+        return self._token
+
+    def renew(self, _send: Send) -> bool:
         return False
 
 
@@ -157,10 +170,14 @@ class _InFile:
         self._path = path
         self._token = self._read()
 
-    def token(self) -> str:
+    @property
+    def held(self) -> str:
         return self._token
 
-    def renew(self) -> bool:
+    def token(self, _send: Send) -> str:
+        return self._token
+
+    def renew(self, _send: Send) -> bool:
         """Read the file again. One that has gone meanwhile holds nothing better."""
         before = self._token
         try:
@@ -203,28 +220,48 @@ def _one_token(text: str, *, where: str) -> str:
 class _Google:
     """google-auth's default credentials, refreshed some minutes before they expire."""
 
-    def __init__(self, scopes: tuple[str, ...], send: Send, environ: Mapping[str, str]) -> None:
+    held = ""
+
+    def __init__(self, scopes: tuple[str, ...], environ: Mapping[str, str]) -> None:
         self.scopes = scopes
-        self._send = send
         self._environ = environ
         self._lock = threading.Lock()
         self._found: GoogleCredentials | None = None
+        #: How often a token could not be had, and why the last time.
+        self._failures = 0
+        self._why = ""
 
-    def token(self) -> str:
-        with self._lock:
-            found = self._default()
+    def token(self, send: Send) -> str:
+        with self._alone():
+            found = self._default(send)
             if not found.valid:  # false from 3 min 45 s before it expires
-                self._refresh(found)
+                self._refresh(found, send)
             return str(found.token)
 
-    def renew(self) -> bool:
-        with self._lock:
-            found = self._default()
+    def renew(self, send: Send) -> bool:
+        with self._alone():
+            found = self._default(send)
             before = found.token
-            self._refresh(found)
+            self._refresh(found, send)
             return bool(found.token != before)
 
-    def _default(self) -> "GoogleCredentials":
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One thread asks Google; those that waited for it meanwhile share its failure.
+
+        A Google that says nothing would be waited for by each of them, one after another.
+        """
+        before = self._failures
+        with self._lock:
+            if self._failures != before:
+                raise UnreadableError(self._why)
+            try:
+                yield
+            except UnreadableError as error:
+                self._failures, self._why = self._failures + 1, error.message
+                raise
+
+    def _default(self, send: Send) -> "GoogleCredentials":
         """The credentials of this machine, looked for once."""
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
@@ -235,15 +272,15 @@ class _Google:
         logging.getLogger("google.auth").addHandler(logging.NullHandler())
         try:
             self._found, _ = google.auth.default(
-                scopes=self.scopes or None, request=_transport(self._send)
+                scopes=self.scopes or None, request=_transport(send)
             )
         except DefaultCredentialsError as error:
-            self._found = self._machine() or _missing(error)
+            self._found = self._machine(send) or _missing(error)
         except GoogleAuthError as error:
-            raise UnreadableError(f"no token from Google: {_said(error)}") from error
+            raise UnreadableError(f"{NO_TOKEN}: {_said(error)}") from error
         return self._found
 
-    def _machine(self) -> "GoogleCredentials | None":
+    def _machine(self, send: Send) -> "GoogleCredentials | None":
         """The service account of the machine this runs on; None where it is not Google's."""
         from google.auth.exceptions import GoogleAuthError
 
@@ -253,26 +290,26 @@ class _Google:
             self._environ.get("GCE_METADATA_HOST", ""), self.scopes
         )
         try:
-            found.refresh(_transport(self._send))  # type: ignore[no-untyped-call] # google-auth's
+            found.refresh(_transport(send))  # type: ignore[no-untyped-call] # google-auth's
         except (GoogleAuthError, UnreadableError):
             return None
         return found
 
-    def _refresh(self, found: "GoogleCredentials") -> None:
+    def _refresh(self, found: "GoogleCredentials", send: Send) -> None:
         from google.auth.exceptions import GoogleAuthError, RefreshError
 
         try:
-            found.refresh(_transport(self._send))  # type: ignore[no-untyped-call] # google-auth's
+            found.refresh(_transport(send))  # type: ignore[no-untyped-call] # google-auth's
         except RefreshError as error:
             if error.retryable or _unreached(error):
-                raise UnreadableError(f"no token from Google: {_said(error)}") from error
+                raise UnreadableError(f"{NO_TOKEN}: {_said(error)}") from error
             raise RefusedError(
                 f"Google gives no token: {_said(error)}",
                 hint="run `gcloud auth application-default login` again, or check the key and "
                 f"the scopes {', '.join(self.scopes) or '(none)'}",
             ) from error
         except GoogleAuthError as error:
-            raise UnreadableError(f"no token from Google: {_said(error)}") from error
+            raise UnreadableError(f"{NO_TOKEN}: {_said(error)}") from error
 
 
 def _missing(error: Exception) -> NoReturn:

@@ -71,13 +71,15 @@ SILENT = "the server has stopped answering"
 PUT_OFF = "the server asks to be left alone for longer than is waited"
 #: No server there, or none that can be reached; what was cut off begins with "connection" too.
 UNREACHED, NO_HOST, CONNECTION = "no connection", "host not found", "connection"
+#: Nothing can be asked, since Google gives no token to show.
+NO_TOKEN = "no token from Google"  # noqa: S105 - a reason
 #: The server does not know the job.
 NOT_FOUND, BAD_REQUEST, UNEXPECTED = "not found (404)", "bad request (400)", "unexpected status"
 _NOT_OFFERED = "this server does not offer them: "
 #: How a note begins that says that a limit kept some out, or all.
 LIMITED = ("only ", "none was asked")
 _NO_SUCH_JOB = (NOT_FOUND, f"{UNEXPECTED} 410", BAD_REQUEST)
-_AWAY = (SILENT, PUT_OFF, UNREACHED, NO_HOST, CONNECTION, TIME_UP)
+_AWAY = (SILENT, PUT_OFF, UNREACHED, NO_HOST, CONNECTION, NO_TOKEN, TIME_UP)
 _LIMIT = re.compile(r"\[collect\] (\w+)(?: = \d+)? is the limit")
 _BEGINNINGS = (MISFIT, *_AWAY, *_NO_SUCH_JOB, UNEXPECTED, _NOT_OFFERED, *LIMITED)
 _WHY = re.compile(rf"\A(?:{'|'.join(map(re.escape, _BEGINNINGS))})|{_LIMIT.pattern}")
@@ -173,7 +175,8 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the server went away, or a page of the list did not come, or time was up."""
+        """Whether the server went away, or Google did, or a page of the list did not come, or time
+        was up."""
         return self.what.startswith(_PAGE) or self.why.startswith(_AWAY)
 
     @property

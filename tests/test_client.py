@@ -162,10 +162,14 @@ class Fixed:
         self._tokens = list(tokens)
         self.renewals = 0
 
-    def token(self) -> str:
+    @property
+    def held(self) -> str:
         return self._tokens[0]
 
-    def renew(self) -> bool:
+    def token(self, _send: Any) -> str:
+        return self._tokens[0]
+
+    def renew(self, _send: Any) -> bool:
         self.renewals += 1
         if len(self._tokens) > 1:
             self._tokens.pop(0)

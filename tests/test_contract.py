@@ -14,7 +14,7 @@ from conftest import lacking
 from msgspec.structs import replace
 
 from jmreport import credentials, pipeline
-from jmreport.client import Client, send
+from jmreport.client import Client
 from jmreport.collectors.demo import Demo, serve
 from jmreport.errors import Exit
 from jmreport.models import TIME_FRAMES, QueryJobsRequest, TimeFrame
@@ -101,7 +101,7 @@ def test_every_filter_is_sent_as_the_definition_says(
 def test_actions_and_shards_are_asked_as_the_definition_says(judged: str, demo: Demo) -> None:
     """The operations that a build does not need."""
     api = replace(Api(), url=judged)
-    found = credentials.find(api, {"JMREPORT_API_TOKEN": TOKEN}, scopes=(), send=send)
+    found = credentials.find(api, {"JMREPORT_API_TOKEN": TOKEN}, scopes=())
     with Client(api, credentials=found) as client:
         client.probe()
         running = client.query(QueryJobsRequest(status=("Running",), page_size=1))["results"][0]

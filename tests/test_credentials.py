@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,9 +19,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from jmreport.client import Client, send
+from jmreport.client import Client, Patience, send
+from jmreport.client.patience import Deadline
 from jmreport.credentials import Credentials, find
-from jmreport.errors import RefusedError, UnreadableError, UsageError
+from jmreport.errors import RefusedError, ServerError, UnreadableError, UsageError
+from jmreport.gaps import JOB, TIME_UP, Gap
 from jmreport.models import QueryJobsRequest
 from jmreport.pipeline import Source
 from jmreport.pipeline.asking import credentials_for, hider
@@ -37,7 +41,7 @@ def unasked(*_: Any) -> tuple[int, dict[str, str], bytes]:
 def found(
     api: Api, environ: Mapping[str, str] | None = None, *, scopes: tuple[str, ...] = ()
 ) -> Credentials:
-    credentials = find(api, environ or {}, scopes=scopes, send=unasked)
+    credentials = find(api, environ or {}, scopes=scopes)
     assert credentials is not None
     return credentials
 
@@ -46,8 +50,8 @@ def found(
 
 
 def test_nothing_configured_is_no_credentials() -> None:
-    assert find(Api(), {}, scopes=(), send=unasked) is None
-    assert find(Api(), {"JMREPORT_API_TOKEN": "  "}, scopes=(), send=unasked) is None
+    assert find(Api(), {}, scopes=()) is None
+    assert find(Api(), {"JMREPORT_API_TOKEN": "  "}, scopes=()) is None
 
 
 def test_the_environment_comes_first(tmp_path: Path) -> None:
@@ -55,23 +59,23 @@ def test_the_environment_comes_first(tmp_path: Path) -> None:
     file.write_text("from-file")
     api = Api(token_file=str(file), google_auth=True)
     credentials = found(api, {"JMREPORT_API_TOKEN": f" {CANARY}\n"})
-    assert credentials.token() == CANARY
-    assert credentials.renew() is False
+    assert credentials.token(unasked) == CANARY
+    assert credentials.renew(unasked) is False
 
 
 def test_a_file_is_read_again_when_its_token_was_refused(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("first\n")
     credentials = found(Api(token_file=str(file)))
-    assert credentials.token() == "first"
-    assert credentials.renew() is False
+    assert credentials.token(unasked) == "first"
+    assert credentials.renew(unasked) is False
     file.write_text("Bearer second\n")
-    assert credentials.token() == "first"
-    assert credentials.renew() is True
-    assert credentials.token() == "second"
+    assert credentials.token(unasked) == "first"
+    assert credentials.renew(unasked) is True
+    assert credentials.token(unasked) == "second"
     file.unlink()
-    assert credentials.renew() is False
-    assert credentials.token() == "second"
+    assert credentials.renew(unasked) is False
+    assert credentials.token(unasked) == "second"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +137,9 @@ class Seen:
 
 
 class Issuer:
-    """Google's token endpoint and metadata server on loopback."""
+    """Google's token endpoint and metadata server on loopback; None is no answer."""
 
-    def __init__(self, answer: Callable[[Seen], Reply]) -> None:
+    def __init__(self, answer: Callable[[Seen], Reply | None]) -> None:
         self.seen: list[Seen] = []
         outer = self
 
@@ -144,7 +148,10 @@ class Issuer:
                 length = int(self.headers.get("Content-Length") or 0)
                 seen = Seen(self.path, dict(self.headers), self.rfile.read(length))
                 outer.seen.append(seen)
-                status, headers, body = answer(seen)
+                reply = answer(seen)
+                if reply is None:
+                    return
+                status, headers, body = reply
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -166,12 +173,25 @@ class Issuer:
 
 
 @contextmanager
-def issuing(answer: Callable[[Seen], Reply]) -> Iterator[Issuer]:
+def issuing(answer: Callable[[Seen], Reply | None]) -> Iterator[Issuer]:
     issuer = Issuer(answer)
     try:
         yield issuer
     finally:
         issuer.close()
+
+
+@contextmanager
+def silent() -> Iterator[Issuer]:
+    """One that takes each request and says nothing."""
+    over = threading.Event()
+
+    def answer(_seen: Seen) -> None:
+        over.wait(60)
+
+    with issuing(answer) as issuer:
+        yield issuer
+        over.set()
 
 
 def granting(seconds: int) -> Callable[[Seen], Reply]:
@@ -221,7 +241,15 @@ def key_file(
 
 
 def google(scopes: tuple[str, ...] = SCOPES, environ: Mapping[str, str] | None = None) -> Any:
-    return find(Api(google_auth=True), environ or {}, scopes=scopes, send=send)
+    return find(Api(google_auth=True), environ or {}, scopes=scopes)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came to hold")
 
 
 def claims(seen: Seen) -> dict[str, Any]:
@@ -239,7 +267,7 @@ def test_a_service_account_asks_for_the_scopes_that_the_server_names(
         key_file(issuer.host)
         credentials = google()
         assert issuer.seen == []
-        assert credentials.token() == credentials.token() == f"{CANARY}-1"
+        assert credentials.token(send) == credentials.token(send) == f"{CANARY}-1"
     assert len(issuer.seen) == 1
     assert claims(issuer.seen[0])["scope"].split() == list(SCOPES)
 
@@ -251,26 +279,24 @@ def test_a_token_about_to_expire_is_refreshed_before_it_does(
     with issuing(granting(60)) as issuer:
         key_file(issuer.host)
         credentials = google()
-        assert [credentials.token(), credentials.token()] == [f"{CANARY}-1", f"{CANARY}-2"]
+        assert [credentials.token(send), credentials.token(send)] == [f"{CANARY}-1", f"{CANARY}-2"]
 
 
 def test_a_refused_token_is_renewed_at_google(key_file: Callable[[str], Path]) -> None:
     with issuing(granting(3600)) as issuer:
         key_file(issuer.host)
         credentials = google()
-        assert credentials.token() == f"{CANARY}-1"
-        assert credentials.renew() is True
-        assert credentials.token() == f"{CANARY}-2"
+        assert credentials.token(send) == f"{CANARY}-1"
+        assert credentials.renew(send) is True
+        assert credentials.token(send) == f"{CANARY}-2"
 
 
 def test_many_threads_ask_google_once(key_file: Callable[[str], Path]) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with issuing(granting(3600)) as issuer:
         key_file(issuer.host)
         credentials = google()
         with ThreadPoolExecutor(8) as pool:
-            tokens = set(pool.map(lambda _: credentials.token(), range(40)))
+            tokens = set(pool.map(lambda _: credentials.token(send), range(40)))
     assert tokens == {f"{CANARY}-1"}
     assert len(issuer.seen) == 1
 
@@ -280,7 +306,7 @@ def test_google_refusing_is_refused_for_good(key_file: Callable[[str], Path]) ->
     with issuing(lambda _: (400, {"Content-Type": "application/json"}, said)) as issuer:
         key_file(issuer.host)
         with pytest.raises(RefusedError, match="invalid_scope") as caught:
-            google().token()
+            google().token(send)
     assert "openid" in caught.value.hint
     assert "\n" not in caught.value.message
 
@@ -290,7 +316,107 @@ def test_google_not_answering_may_pass(key_file: Callable[[str], Path]) -> None:
         host = issuer.host
     key_file(host)
     with pytest.raises(UnreadableError, match="connection refused"):
-        google().token()
+        google().token(send)
+
+
+# A Google that gives no token
+
+
+def session_of(issuer: Issuer, **more: Any) -> Client:
+    """One that asks no server: there is no token to show it."""
+    return Client(Api(url=f"http://{issuer.host}/never", tries=2), credentials=google(), **more)
+
+
+def test_no_token_is_asked_for_once_the_time_is_up(key_file: Callable[[str], Path]) -> None:
+    with issuing(granting(3600)) as issuer:
+        key_file(issuer.host)
+        session = session_of(issuer, until=time.monotonic())
+        with session, pytest.raises(UnreadableError, match=TIME_UP):
+            session.job("a")
+    assert issuer.seen == []
+
+
+def test_a_google_that_says_nothing_is_not_waited_for_beyond_the_time(
+    key_file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import google.oauth2.service_account  # noqa: F401 - it takes some of the time
+
+    monkeypatch.setattr(Deadline, "GRACE", 0.0)
+    with silent() as issuer:
+        key_file(issuer.host)
+        session = session_of(issuer, until=time.monotonic() + 1.0)
+        with session, pytest.raises(UnreadableError, match=TIME_UP):
+            session.job("a")
+    assert len(issuer.seen) == 1
+
+
+def test_who_waits_for_google_is_woken_when_the_session_ends(
+    key_file: Callable[[str], Path],
+) -> None:
+    """And none of those that waited asks it again."""
+    with silent() as issuer, ThreadPoolExecutor(4) as pool:
+        key_file(issuer.host)
+        session = session_of(issuer)
+        waiting = [pool.submit(session.job, str(at)) for at in range(4)]
+        until(lambda: bool(issuer.seen))
+        session.close()
+        for each in waiting:
+            assert isinstance(each.exception(timeout=20), UnreadableError)
+    assert len(issuer.seen) == 1
+
+
+def test_those_who_wait_for_a_token_share_that_there_is_none(
+    key_file: Callable[[str], Path],
+) -> None:
+    """One after another they would wait as often as there are threads."""
+
+    def briefly(
+        method: str, url: str, headers: Mapping[str, str], body: bytes | None, _seconds: float
+    ) -> tuple[int, dict[str, str], bytes]:
+        return send(method, url, headers, body, 0.5)
+
+    with silent() as issuer, ThreadPoolExecutor(8) as pool:
+        key_file(issuer.host)
+        credentials = google()
+        waiting = [pool.submit(credentials.token, briefly) for _ in range(8)]
+        for each in waiting:
+            assert isinstance(each.exception(), UnreadableError)
+    assert len(issuer.seen) <= 4
+
+
+def test_a_google_that_gives_no_token_is_an_outage(key_file: Callable[[str], Path]) -> None:
+    """It is asked now and then, and not for each of ten thousand jobs."""
+    patience = Patience(first_wait=0.0, outage=0.0, outage_requests=2)
+    with issuing(lambda _: None) as issuer:
+        key_file(issuer.host)
+        with session_of(issuer, patience=patience) as session:
+            for job in "abc":
+                with pytest.raises(UnreadableError) as caught:
+                    session.job(job)
+                why = "no token from Google: connection was closed without an answer"
+                assert caught.value.message == why
+                assert Gap(what=JOB, why=why).is_cut_short
+    assert len(issuer.seen) == 2
+
+
+def test_a_server_that_is_not_asked_for_want_of_a_token_is_not_blamed(
+    key_file: Callable[[str], Path],
+) -> None:
+    with issuing(lambda _: None) as issuer:
+        key_file(issuer.host)
+        with session_of(issuer) as session, pytest.raises(ServerError) as caught:
+            session.probe()
+    assert "/never/capabilities: no token from Google: connection was" in caught.value.message
+    assert caught.value.hint == "see whether Google, or the machine's metadata server, answers"
+
+
+def test_a_server_is_not_asked_for_its_scopes_once_the_time_is_up() -> None:
+    with issuing(granting(3600)) as issuer:
+        url = f"http://{issuer.host}"
+        settings = Settings(api=Api(url=url, google_auth=True))
+        with pytest.raises(ServerError, match=TIME_UP):
+            credentials_for(settings, source=Source(url=url), environ={}, until=time.monotonic())
+    assert issuer.seen == []
 
 
 @pytest.mark.parametrize("content", ["not json", "{}", '{"type": "service_account"}'])
@@ -301,7 +427,7 @@ def test_a_key_that_is_none_is_a_usage_error(
     key.write_text(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
     with pytest.raises(UsageError, match=r"api\.google_auth: ") as caught:
-        google(environ={"NO_GCE_CHECK": "true"}).token()
+        google(environ={"NO_GCE_CHECK": "true"}).token(send)
     assert "\n" not in caught.value.message
 
 
@@ -329,7 +455,7 @@ def asked_of_google(
         settings = Settings(api=Api(url=url, google_auth=True, google_scopes=pinned))
         credentials = credentials_for(settings, source=Source(url=url), environ={})
         assert credentials is not None
-        credentials.token()
+        credentials.token(send)
     *seen, token = issuer.seen
     return claims(token)["scope"].split(), [each.target for each in seen]
 
@@ -418,18 +544,36 @@ from jmreport.client import send
 from jmreport.credentials import find
 from jmreport.errors import JmreportError
 from jmreport.settings import Api
-found = find(Api(google_auth=True), os.environ, scopes=("a", "b c"), send=send)
+found = find(Api(google_auth=True), os.environ, scopes=("a", "b c"))
 try:
-    print(found.token(), found.token(), found.renew(), found.token())
+    print(found.token(send), found.token(send), found.renew(send), found.token(send))
 except JmreportError as error:
     print(type(error).__name__, error.message, "|", error.hint)
 """
 
 
-def on_a_machine(home: Path, **environ: str) -> str:
+IN_TIME = """
+import os, time
+import google.auth.compute_engine, httpx
+from jmreport.client import Client
+from jmreport.client.patience import Deadline
+from jmreport.credentials import find
+from jmreport.errors import JmreportError
+from jmreport.settings import Api
+Deadline.GRACE = 0.0
+api = Api(url="http://127.0.0.1:9", google_auth=True)
+found = find(api, os.environ, scopes=("a",))
+try:
+    Client(api, credentials=found, until=time.monotonic() + 1.0).job("a")
+except JmreportError as error:
+    print(type(error).__name__, error.message)
+"""
+
+
+def on_a_machine(home: Path, program: str = PROGRAM, **environ: str) -> str:
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     done = subprocess.run(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         cwd=Path(__file__).parent.parent,
         env=kept | {"HOME": str(home), "CLOUDSDK_CONFIG": str(home)} | environ,
         capture_output=True,
@@ -466,3 +610,13 @@ def test_no_machine_is_asked_where_that_is_switched_off(tmp_path: Path) -> None:
         said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host, NO_GCE_CHECK="true")
     assert said.startswith("UsageError api.google_auth: ")
     assert issuer.seen == []
+
+
+def test_a_machine_of_googles_that_says_nothing_is_not_waited_for_beyond_the_time(
+    tmp_path: Path,
+) -> None:
+    """google-auth by itself asks it again and again."""
+    with silent() as issuer:
+        said = on_a_machine(tmp_path, IN_TIME, GCE_METADATA_HOST=issuer.host)
+    assert said.startswith(f"UnreadableError {TIME_UP}")
+    assert len(issuer.seen) == 1

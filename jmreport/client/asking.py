@@ -7,13 +7,15 @@ once   the bare answer, sent a single time over a fresh connection: for actions
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from jmreport.client import answers
 from jmreport.client.answers import Answer, Respond, Trouble
 from jmreport.client.authority import Authority
 from jmreport.client.offers import Name, Offers
-from jmreport.client.patience import Deadline, Outage, Pace, Patience, persist
+from jmreport.client.patience import STOPPED, Deadline, Outage, Pace, Patience, persist
+from jmreport.errors import UnreadableError
 from jmreport.gaps import PUT_OFF
 
 _log = logging.getLogger("jmreport.client")
@@ -85,7 +87,8 @@ class Asking:
         self._pace.wait()
         began = time.monotonic()
         try:
-            answer = self._sent(self._authority.token(), method, url, body, timeout, fresh=True)
+            token = self._authority.token(self._for_a_token)
+            answer = self._sent(token, method, url, body, timeout, fresh=True)
             if not 200 <= answer.status < 300:
                 raise answers.refused(answer)
         except Trouble:
@@ -98,20 +101,54 @@ class Asking:
         self, name: Name, method: str, url: str, body: bytes | None, timeout: float
     ) -> dict[str, Any]:
         """One try: with a token that was refused, and its renewal, it is two requests."""
-        token = self._authority.token()
+        token = self._token()
         try:
             return self._counted(name, token, method, url, body, timeout)
         except Trouble as trouble:
-            if trouble.status != 401 or not self._authority.renewed(token):
+            if trouble.status != 401 or not self._authority.renewed(token, self._for_a_token):
                 raise
-        return self._counted(name, self._authority.token(), method, url, body, timeout)
+        return self._counted(name, self._token(), method, url, body, timeout)
+
+    def _token(self) -> str:
+        """The token to send, when it is this request's turn; a Trouble where nothing may be sent.
+
+        Whoever gives tokens may be silent too: nobody waits for one that there is no time to use,
+        and an outage of theirs is one of the server's.
+        """
+        self._deadline.check()
+        self._pace.wait()
+        self._outage.check()
+        self._deadline.check()
+        try:
+            return self._authority.token(self._for_a_token)
+        except Trouble as trouble:
+            self._outage.unheard(trouble.why)
+            raise
+
+    def _for_a_token(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request to whoever gives tokens; UnreadableError with why it brought nothing.
+
+        A session that is stopped, or whose time is up, is a Trouble, which no library that asks for
+        tokens takes for one of the network: such are tried again.
+        """
+        self._may_go_on()
+        try:
+            answer = self._wire.exchange(method, url, headers, body, timeout=timeout)
+        except Trouble as trouble:
+            self._may_go_on()
+            raise UnreadableError(trouble.why) from trouble
+        return answer.status, answer.headers, answer.body
+
+    def _may_go_on(self) -> None:
+        if self._stopping.is_set():
+            raise Trouble(STOPPED)
+        self._deadline.check()
 
     def _counted(
         self, name: Name, token: str, method: str, url: str, body: bytes | None, timeout: float
     ) -> dict[str, Any]:
-        self._deadline.check()
-        self._pace.wait()
-        self._outage.check()
         self._deadline.check()
         began = time.monotonic()
         try:

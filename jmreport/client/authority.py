@@ -6,7 +6,7 @@ into both, and headers from the settings come last and win.
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -25,15 +25,24 @@ _VALUE = re.compile(r"[\x20-\x7e\t]*")
 _SHORTEST_SECRET = 6
 
 
+#: One request to whoever gives tokens: method, URL, headers, body and timeout to the answer.
+Send = Callable[
+    [str, str, Mapping[str, str], bytes | None, float], tuple[int, dict[str, str], bytes]
+]
+
+
 class Credentials(Protocol):
     """Where a bearer token comes from."""
 
     @property
     def scopes(self) -> tuple[str, ...]: ...
 
-    def token(self) -> str: ...
+    @property
+    def held(self) -> str: ...
 
-    def renew(self) -> bool: ...
+    def token(self, send: Send, /) -> str: ...
+
+    def renew(self, send: Send, /) -> bool: ...
 
 
 class Authority:
@@ -52,12 +61,12 @@ class Authority:
         self._renewing = threading.Lock()
         self._in_vain = False
 
-    def token(self) -> str:
+    def token(self, send: Send) -> str:
         """The token to send, "" where none is configured; a Trouble when none is to be had."""
         if self._credentials is None:
             return ""
         try:
-            return self._credentials.token()
+            return self._credentials.token(send)
         except UnreadableError as error:
             raise Trouble(error.message, again="as often as allowed") from error
 
@@ -71,7 +80,7 @@ class Authority:
             headers.setdefault("authorization", f"Bearer {token}")
         return headers | self._extra
 
-    def renewed(self, token: str) -> bool:
+    def renewed(self, token: str, send: Send) -> bool:
         """Whether there is another token than this refused one.
 
         A renewed token that is refused too is not renewed again until one was accepted: otherwise
@@ -80,12 +89,15 @@ class Authority:
         if self._credentials is None or not token:
             return False
         with self._renewing:
-            if self.token() != token:
+            if self.token(send) != token:
                 return True
             if self._in_vain:
                 return False
             self._in_vain = True
-            return self._credentials.renew() and self.token() != token
+            try:
+                return self._credentials.renew(send) and self.token(send) != token
+            except UnreadableError:
+                return False
 
     def accepted(self) -> None:
         """An answer came that refused no token."""

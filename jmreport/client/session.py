@@ -17,6 +17,7 @@ from jmreport.client.authority import HOW_TO_SIGN_IN, Authority, Credentials
 from jmreport.client.offers import Name
 from jmreport.client.patience import Deadline, Patience
 from jmreport.errors import ActionError, RefusedError, ServerError, UnreadableError
+from jmreport.gaps import NO_TOKEN
 from jmreport.models import QueryJobsRequest
 from jmreport.records import Offer, Operation
 from jmreport.settings import Api
@@ -124,6 +125,7 @@ class Client:
         answered: list[str] = []
         refusal: RefusedError | None = None
         tries: int | None = None
+        without_token = False
         for base in self._address.candidates:
             url = base + "/capabilities"
             try:
@@ -132,6 +134,7 @@ class Client:
                 tried.append(f"{url}: {trouble.why}")
                 # A server that asks to be left alone was waited for once, which is enough.
                 tries = 1 if trouble.after else None
+                without_token = trouble.why.startswith(NO_TOKEN)
                 if trouble.status is None:
                     break  # the same host would say the same
                 if trouble.status in (401, 403):
@@ -149,7 +152,9 @@ class Client:
             self._base = base
             return base
         hint = "check --api-url or [api] url, and whether the server is up"
-        if not answered and (named := addresses.proxy_for(self._address.candidates[0])):
+        if without_token:
+            hint = "see whether Google, or the machine's metadata server, answers"
+        elif not answered and (named := addresses.proxy_for(self._address.candidates[0])):
             hint = f"it is asked by the proxy that {named} names, which may be what is down; {hint}"
         raise ServerError(
             "no Job Manager answers: " + "; ".join(tried),

@@ -127,21 +127,26 @@ def client_for(
 
 
 def credentials_for(
-    settings: Settings, *, source: Source, environ: Mapping[str, str]
+    settings: Settings,
+    *,
+    source: Source,
+    environ: Mapping[str, str],
+    until: float | None = None,
 ) -> Credentials | None:
     """What the server is shown; the built-in one in process asks for nothing.
+
+    From `until` on, as `time.monotonic` tells it, it is not asked which scopes it wants.
 
     Raises RefusedError where the server names scopes of too much power, or where Google's token
     would be sent in the open.
     """
     from jmreport import credentials
-    from jmreport.client import send
 
     if source.demo is not None:
         return None
     api = replace(settings.api, url=source.url)
-    scopes = _scopes(api) if credentials.asks_google(api, environ) else ()
-    return credentials.find(api, environ, scopes=scopes, send=send)
+    scopes = _scopes(api, until) if credentials.asks_google(api, environ) else ()
+    return credentials.find(api, environ, scopes=scopes)
 
 
 def without_own_secrets(settings: Settings, found: Credentials | None) -> Redact:
@@ -149,7 +154,7 @@ def without_own_secrets(settings: Settings, found: Credentials | None) -> Redact
 
     Google's tokens change while a run goes on, and are known by their shape.
     """
-    return _with_own(settings, found.token() if found and not settings.api.google_auth else "")
+    return _with_own(settings, found.held if found else "")
 
 
 def hider(
@@ -196,7 +201,7 @@ def _with_own(settings: Settings, *tokens: str) -> Redact:
     return replace(settings.redact, patterns=(*settings.redact.patterns, *literal))
 
 
-def _scopes(api: Api) -> tuple[str, ...]:
+def _scopes(api: Api, until: float | None) -> tuple[str, ...]:
     """The scopes of the settings; else those that the server's capabilities name, which are given
     without a token."""
     if api.google_scopes:
@@ -205,7 +210,7 @@ def _scopes(api: Api) -> tuple[str, ...]:
     from jmreport.client import Client
     from jmreport.collectors import capabilities
 
-    with Client(api) as client:
+    with Client(api, until=until) as client:
         client.probe()
         wanted = capabilities.read(client).view.authentication
     return credentials.scopes_of(wanted.scopes if wanted else ())

@@ -92,7 +92,7 @@ def _into_the_store(
 
     asked = asked_of(settings, now=now, source=source)
     with ExitStack() as stack:
-        found = credentials_for(settings, source=source, environ=environ)
+        found = credentials_for(settings, source=source, environ=environ, until=until)
         client = stack.enter_context(
             client_for(settings, found, now=now, source=source, until=until)
         )
