@@ -35,6 +35,8 @@ VARIABLE = "JMREPORT_API_TOKEN"
 Send = Callable[
     [str, str, Mapping[str, str], bytes | None, float], tuple[int, dict[str, str], bytes]
 ]
+#: Waits for so many seconds, or until there is nothing more to wait for.
+Wait = Callable[[float], object]
 #: What a bearer token may hold: visible ASCII, as a header can carry it.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 #: What the real servers name (Cromwell's the first three; dsub's genomics, storage and projects).
@@ -58,6 +60,9 @@ NAMED_AT_MOST = frozenset(
 WHO_ALONE = ("openid", "https://www.googleapis.com/auth/userinfo.email")
 #: google-auth leaves most of its timeouts to whoever sends, in seconds.
 _TIMEOUT = 30.0
+#: Seconds after which a file whose token was refused is read a second time: whoever renews it when
+#: it expires is as late, and may be writing it.
+_WRITING = 1.0
 
 
 class Credentials(Protocol):
@@ -78,8 +83,11 @@ class Credentials(Protocol):
         at once.
         """
 
-    def renew(self, send: Send) -> bool:
-        """Look for a better token after a 401; whether there is one."""
+    def renew(self, send: Send, wait: Wait) -> bool:
+        """Look for a better token after a 401; whether there is one.
+
+        Takes a second where whoever writes the token may be at it.
+        """
 
 
 def find(api: Api, environ: Mapping[str, str], *, scopes: Sequence[str]) -> Credentials | None:
@@ -157,7 +165,7 @@ class _Fixed:
     def token(self, _send: Send) -> str:
         return self._token
 
-    def renew(self, _send: Send) -> bool:
+    def renew(self, _send: Send, _wait: Wait) -> bool:
         return False
 
 
@@ -177,8 +185,15 @@ class _InFile:
     def token(self, _send: Send) -> str:
         return self._token
 
-    def renew(self, _send: Send) -> bool:
-        """Read the file again. One that has gone meanwhile holds nothing better."""
+    def renew(self, _send: Send, wait: Wait) -> bool:
+        """Read the file again, and once more a little later: it may be written only now."""
+        if self._is_another():
+            return True
+        wait(_WRITING)
+        return self._is_another()
+
+    def _is_another(self) -> bool:
+        """Whether the file holds another token; one that has gone holds nothing better."""
         before = self._token
         try:
             self._token = self._read()
@@ -238,7 +253,7 @@ class _Google:
                 self._refresh(found, send)
             return str(found.token)
 
-    def renew(self, send: Send) -> bool:
+    def renew(self, send: Send, _wait: Wait) -> bool:
         with self._alone():
             found = self._default(send)
             before = found.token

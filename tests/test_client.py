@@ -28,7 +28,8 @@ from doses import dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jmreport.client import Client, Patience, send
+from jmreport import credentials
+from jmreport.client import Client, Patience, authority, send
 from jmreport.client.answers import retry_after
 from jmreport.errors import (
     ActionError,
@@ -169,7 +170,7 @@ class Fixed:
     def token(self, _send: Any) -> str:
         return self._tokens[0]
 
-    def renew(self, _send: Any) -> bool:
+    def renew(self, _send: Any, _wait: Any) -> bool:
         self.renewals += 1
         if len(self._tokens) > 1:
             self._tokens.pop(0)
@@ -994,6 +995,42 @@ def test_a_token_that_stays_refused_is_not_renewed_for_every_job() -> None:
                     session.job("a")
     assert credentials.renewals == 1
     assert len(server.seen) == 6
+
+
+def test_a_token_that_is_written_too_late_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused until then is lost, and nothing more."""
+    monkeypatch.setattr(authority, "_BETWEEN", 0.0)
+    monkeypatch.setattr(credentials, "_WRITING", 0.0)
+    file = tmp_path / "token"
+    file.write_text("old")
+    found = credentials.find(Api(token_file=str(file)), {}, scopes=())
+    with served(accepting("new")) as server:
+        with Client(Api(url=server.url), credentials=found, patience=HASTE) as session:
+            for content in ("old", ""):
+                file.write_text(content)
+                with pytest.raises(UnreadableError, match="token refused"):
+                    session.job("a")
+            file.write_text("new")
+            assert session.job("a") == {"id": "a"}
+
+
+def test_no_token_is_waited_for_beyond_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "_WRITING", 60.0)
+    file = tmp_path / "token"
+    file.write_text("old")
+    found = credentials.find(Api(token_file=str(file)), {}, scopes=())
+    with served(always(401)) as server:
+        with Client(
+            Api(url=server.url), credentials=found, until=time.monotonic() + 0.2
+        ) as session:
+            began = time.monotonic()
+            with pytest.raises(UnreadableError, match="token refused"):
+                session.job("a")
+    assert time.monotonic() - began < 30
 
 
 def test_secrets_of_headers_are_taken_out_of_what_a_server_repeats() -> None:

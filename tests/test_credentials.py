@@ -38,6 +38,10 @@ def unasked(*_: Any) -> tuple[int, dict[str, str], bytes]:
     raise AssertionError("nothing may be sent")
 
 
+def unwaited(_seconds: float) -> None:
+    """Whoever writes a token has written it."""
+
+
 def found(
     api: Api, environ: Mapping[str, str] | None = None, *, scopes: tuple[str, ...] = ()
 ) -> Credentials:
@@ -60,7 +64,7 @@ def test_the_environment_comes_first(tmp_path: Path) -> None:
     api = Api(token_file=str(file), google_auth=True)
     credentials = found(api, {"JMREPORT_API_TOKEN": f" {CANARY}\n"})
     assert credentials.token(unasked) == CANARY
-    assert credentials.renew(unasked) is False
+    assert credentials.renew(unasked, unwaited) is False
 
 
 def test_a_file_is_read_again_when_its_token_was_refused(tmp_path: Path) -> None:
@@ -68,14 +72,37 @@ def test_a_file_is_read_again_when_its_token_was_refused(tmp_path: Path) -> None
     file.write_text("first\n")
     credentials = found(Api(token_file=str(file)))
     assert credentials.token(unasked) == "first"
-    assert credentials.renew(unasked) is False
+    assert credentials.renew(unasked, unwaited) is False
     file.write_text("Bearer second\n")
     assert credentials.token(unasked) == "first"
-    assert credentials.renew(unasked) is True
+    assert credentials.renew(unasked, unwaited) is True
     assert credentials.token(unasked) == "second"
     file.unlink()
-    assert credentials.renew(unasked) is False
+    assert credentials.renew(unasked, unwaited) is False
     assert credentials.token(unasked) == "second"
+
+
+@pytest.mark.parametrize("before", ["first", "", None])
+def test_a_file_that_is_being_written_is_read_once_more_a_little_later(
+    tmp_path: Path, before: str | None
+) -> None:
+    """Agents replace a token as it expires, or a second later."""
+    file = tmp_path / "token"
+    file.write_text("first")
+    credentials = found(Api(token_file=str(file)))
+    if before is None:
+        file.unlink()
+    else:
+        file.write_text(before)
+    waits = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        file.write_text("second")
+
+    assert credentials.renew(unasked, wait) is True
+    assert credentials.token(unasked) == "second"
+    assert waits == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +314,7 @@ def test_a_refused_token_is_renewed_at_google(key_file: Callable[[str], Path]) -
         key_file(issuer.host)
         credentials = google()
         assert credentials.token(send) == f"{CANARY}-1"
-        assert credentials.renew(send) is True
+        assert credentials.renew(send, unwaited) is True
         assert credentials.token(send) == f"{CANARY}-2"
 
 
@@ -539,14 +566,14 @@ def test_no_token_of_googles_is_sent_for_others_to_read(url: str) -> None:
 # an interpreter of its own, away from the keys of whoever runs the tests.
 
 PROGRAM = """
-import os
+import os, time
 from jmreport.client import send
 from jmreport.credentials import find
 from jmreport.errors import JmreportError
 from jmreport.settings import Api
 found = find(Api(google_auth=True), os.environ, scopes=("a", "b c"))
 try:
-    print(found.token(send), found.token(send), found.renew(send), found.token(send))
+    print(found.token(send), found.token(send), found.renew(send, time.sleep), found.token(send))
 except JmreportError as error:
     print(type(error).__name__, error.message, "|", error.hint)
 """

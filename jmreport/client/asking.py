@@ -105,7 +105,7 @@ class Asking:
         try:
             return self._counted(name, token, method, url, body, timeout)
         except Trouble as trouble:
-            if trouble.status != 401 or not self._authority.renewed(token, self._for_a_token):
+            if trouble.status != 401 or not self._renewed(token):
                 raise
         return self._counted(name, self._token(), method, url, body, timeout)
 
@@ -124,6 +124,14 @@ class Asking:
         except Trouble as trouble:
             self._outage.unheard(trouble.why)
             raise
+
+    def _renewed(self, token: str) -> bool:
+        """Whether there is another token than this refused one."""
+
+        def wait(seconds: float) -> None:
+            self._stopping.wait(self._deadline.before(seconds))
+
+        return self._authority.renewed(token, self._for_a_token, wait)
 
     def _for_a_token(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -180,8 +188,6 @@ class Asking:
             self._outage.unheard()
             raise
         self._hear(answer)
-        if answer.status < 400:
-            self._authority.accepted()
         return answer if 200 <= answer.status < 300 else self._authority.clean(answer, token)
 
     def _hear(self, answer: Answer) -> None:

@@ -6,6 +6,7 @@ into both, and headers from the settings come last and win.
 
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -23,12 +24,16 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
 #: Shorter values of headers say too little to be secrets, and would blank whole texts.
 _SHORTEST_SECRET = 6
+#: Seconds between renewals: ten thousand jobs that are refused would each ask for one.
+_BETWEEN = 5.0
 
 
 #: One request to whoever gives tokens: method, URL, headers, body and timeout to the answer.
 Send = Callable[
     [str, str, Mapping[str, str], bytes | None, float], tuple[int, dict[str, str], bytes]
 ]
+#: Waits for so many seconds, or until there is nothing more to wait for.
+Wait = Callable[[float], object]
 
 
 class Credentials(Protocol):
@@ -42,7 +47,7 @@ class Credentials(Protocol):
 
     def token(self, send: Send, /) -> str: ...
 
-    def renew(self, send: Send, /) -> bool: ...
+    def renew(self, send: Send, wait: Wait, /) -> bool: ...
 
 
 class Authority:
@@ -59,7 +64,8 @@ class Authority:
         self._basic = basic
         self._credentials = credentials
         self._renewing = threading.Lock()
-        self._in_vain = False
+        #: Until then no token is renewed, as `time.monotonic` tells it.
+        self._not_before = 0.0
 
     def token(self, send: Send) -> str:
         """The token to send, "" where none is configured; a Trouble when none is to be had."""
@@ -80,28 +86,25 @@ class Authority:
             headers.setdefault("authorization", f"Bearer {token}")
         return headers | self._extra
 
-    def renewed(self, token: str, send: Send) -> bool:
+    def renewed(self, token: str, send: Send, wait: Wait) -> bool:
         """Whether there is another token than this refused one.
 
-        A renewed token that is refused too is not renewed again until one was accepted: otherwise
-        each of ten thousand jobs would ask for a new one.
+        It is looked for every few seconds at most, and as long as any is refused: whoever writes
+        tokens may be late.
         """
         if self._credentials is None or not token:
             return False
         with self._renewing:
             if self.token(send) != token:
                 return True
-            if self._in_vain:
+            if time.monotonic() < self._not_before:
                 return False
-            self._in_vain = True
             try:
-                return self._credentials.renew(send) and self.token(send) != token
+                return self._credentials.renew(send, wait) and self.token(send) != token
             except UnreadableError:
                 return False
-
-    def accepted(self) -> None:
-        """An answer came that refused no token."""
-        self._in_vain = False
+            finally:
+                self._not_before = time.monotonic() + _BETWEEN
 
     def clean(self, answer: Answer, token: str) -> Answer:
         """An answer without the secrets that were sent, should the server repeat them."""
