@@ -1033,6 +1033,29 @@ def test_no_token_is_waited_for_beyond_the_time(
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize("second", ["second-token", 'to/k"e\\n=2+', "first-token-and-more"])
+def test_a_token_that_took_anothers_place_is_taken_out_of_every_answer(second: str) -> None:
+    """However the server writes it. What takes the first one out knows only that."""
+
+    def answer(seen: Seen) -> Reply:
+        given = seen.headers["authorization"]
+        if given == "Bearer first-token":
+            return 401, {}, b""
+        escaped = "".join(c if c.isalnum() else f"\\u{ord(c):04X}" for c in given)
+        slashed = json.dumps(given).replace("/", "\\/")
+        return 200, JSON, f'{{"a": {slashed}, "b": ["{escaped}", "{given[:9]}"]}}'.encode()
+
+    with served(answer) as server:
+        found = Fixed("first-token", second)
+        with Client(Api(url=server.url), credentials=found, patience=HASTE) as session:
+            for _ in range(2):
+                said = {
+                    "a": "Bearer [taken out]",
+                    "b": ["Bearer [taken out]", f"Bearer {second[:2]}"],
+                }
+                assert session.job("a") == said
+
+
 def test_secrets_of_headers_are_taken_out_of_what_a_server_repeats() -> None:
     def answer(seen: Seen) -> Reply:
         return 400, {"Content-Type": "text/plain"}, f"key {seen.headers['x-key']}".encode()

@@ -26,8 +26,9 @@ from jmreport.errors import RefusedError, ServerError, UnreadableError, UsageErr
 from jmreport.gaps import JOB, TIME_UP, Gap
 from jmreport.models import QueryJobsRequest
 from jmreport.pipeline import Source
-from jmreport.pipeline.asking import credentials_for, hider
+from jmreport.pipeline.asking import credentials_for, hider, without_own_secrets
 from jmreport.settings import Api, Settings
+from jmreport.snapshots import Redaction
 
 CANARY = "ya29.canary"
 SCOPES = ("openid", "https://www.googleapis.com/auth/genomics")
@@ -65,6 +66,13 @@ def test_the_environment_comes_first(tmp_path: Path) -> None:
     credentials = found(api, {"JMREPORT_API_TOKEN": f" {CANARY}\n"})
     assert credentials.token(unasked) == CANARY
     assert credentials.renew(unasked, unwaited) is False
+
+
+def test_the_token_that_is_sent_is_taken_out_whatever_else_is_configured() -> None:
+    settings = Settings(api=Api(google_auth=True))
+    held = found(settings.api, {"JMREPORT_API_TOKEN": "opaque-token"})
+    redaction = Redaction.of(without_own_secrets(settings, held))
+    assert redaction.text("sent opaque-token")[0] == "sent [taken out]"
 
 
 def test_a_file_is_read_again_when_its_token_was_refused(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ class Asking:
             self._outage.unheard()
             raise
         self._hear(answer)
-        return answer if 200 <= answer.status < 300 else self._authority.clean(answer, token)
+        return self._authority.clean(answer, token)
 
     def _hear(self, answer: Answer) -> None:
         """An answer came; one that puts everything off is no better than none."""

@@ -7,6 +7,7 @@ into both, and headers from the settings come last and win.
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -26,6 +27,11 @@ _VALUE = re.compile(r"[\x20-\x7e\t]*")
 _SHORTEST_SECRET = 6
 #: Seconds between renewals: ten thousand jobs that are refused would each ask for one.
 _BETWEEN = 5.0
+#: So many tokens that took another's place are remembered; older ones have long expired.
+_KEPT = 100
+_GONE = "[taken out]"
+#: What no JSON writes in another way than it is.
+_PLAIN = re.compile("[A-Za-z0-9]+")
 
 
 #: One request to whoever gives tokens: method, URL, headers, body and timeout to the answer.
@@ -64,6 +70,9 @@ class Authority:
         self._basic = basic
         self._credentials = credentials
         self._renewing = threading.Lock()
+        #: The token that was sent first, and the last ones of those that took its place.
+        self._first = ""
+        self._later: deque[str] = deque(maxlen=_KEPT)
         #: Until then no token is renewed, as `time.monotonic` tells it.
         self._not_before = 0.0
 
@@ -77,7 +86,15 @@ class Authority:
             raise Trouble(error.message, again="as often as allowed") from error
 
     def headers(self, token: str, *, json: bool) -> dict[str, str]:
-        """All headers of a request; `json` says that it has a JSON body."""
+        """All headers of a request that is sent; `json` says that it has a JSON body."""
+        if token and token != self._first and token not in self._later:
+            if self._first:
+                self._later.append(token)
+            else:
+                self._first = token
+        return self._headers(token, json=json)
+
+    def _headers(self, token: str, *, json: bool) -> dict[str, str]:
         headers = dict(self._own)
         if json:
             headers["content-type"] = "application/json"
@@ -107,18 +124,25 @@ class Authority:
                 self._not_before = time.monotonic() + _BETWEEN
 
     def clean(self, answer: Answer, token: str) -> Answer:
-        """An answer without the secrets that were sent, should the server repeat them."""
+        """An answer without the secrets that were sent, should the server repeat them.
+
+        One that succeeded keeps those that are known when a run begins: they are taken out of all
+        that is written. Of tokens that came later nobody else knows.
+        """
+        if 200 <= answer.status < 300 and not self._later:
+            return answer
+        secrets = [later for later in self._later if len(later) >= _SHORTEST_SECRET]
+        if not 200 <= answer.status < 300:
+            secrets += self._secrets(token)
         body, headers = answer.body, answer.headers
-        for secret in self._secrets(token):
-            body = body.replace(secret.encode(), b"[taken out]")
-            headers = {
-                name: value.replace(secret, "[taken out]") for name, value in headers.items()
-            }
+        for secret in sorted(secrets, key=len, reverse=True):
+            body = _without(secret, body)
+            headers = {name: value.replace(secret, _GONE) for name, value in headers.items()}
         return replace(answer, body=body, headers=headers)
 
     def sent(self) -> str:
         """Which headers told the server who asks, in words: "Authentication and Authorization"."""
-        carried = self.headers("token" if self._credentials else "", json=False)
+        carried = self._headers("token" if self._credentials else "", json=False)
         names = [n.title() for n in ("authentication", "authorization", "cookie") if n in carried]
         names += sorted(name.title() for name in self._extra if name.title() not in names)
         return " and ".join(names)
@@ -131,6 +155,28 @@ class Authority:
         values = [token, self._basic, *self._extra.values()]
         values += [value.partition(" ")[2] for value in values]
         return [value for value in values if len(value) >= _SHORTEST_SECRET]
+
+
+def _without(secret: str, body: bytes) -> bytes:
+    """A body without a secret, written as it is or as JSON may have it."""
+    longest = max(_PLAIN.findall(secret), key=len, default="")
+    # Nearly always that is all.
+    if longest.encode() not in body:
+        return body
+    return re.sub(_as_json(secret), _GONE.encode(), body)
+
+
+def _as_json(secret: str) -> bytes:
+    """A pattern for a text, some characters of which may be escaped.
+
+    >>> re.fullmatch(_as_json("a/b="), rb"a\\/b\\u003D") is not None
+    True
+    """
+    parts = (
+        each if _PLAIN.fullmatch(each) else rf"(?:\\?{re.escape(each)}|\\u00(?i:{ord(each):02x}))"
+        for each in secret
+    )
+    return "".join(parts).encode()
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:
