@@ -1,16 +1,23 @@
 """The bucket: one behaviour, be it Google's or a folder; what fails in passing is healed."""
 
 import hashlib
+import json
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
+from campaigns import publishing
 from gcs_server import BUCKET, Gcs, served
 from hypothesis import given
 from hypothesis import strategies as st
+from mail_cases import certified
 
 from jmreport.bucket import Bucket, Headers, open_bucket
 from jmreport.bucket.opening import split
@@ -299,6 +306,141 @@ def test_without_credentials_it_says_where_they_come_from(
     with pytest.raises(DeliveryError) as caught:
         open_bucket("gs://team-reports", environ={})
     assert "GOOGLE_APPLICATION_CREDENTIALS" in caught.value.hint
+
+
+# --- whom it trusts ---
+
+
+class Secured:
+    """A storage with no objects, and a token endpoint, behind TLS."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                outer.asked.append(self.path.partition("?")[0])
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(b'{"access_token": "t", "expires_in": 3600, "items": []}')
+
+            do_GET = do_POST = _answer  # noqa: N815 - names of the base class
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Nothing."""
+
+        class Server(ThreadingHTTPServer):
+            tries = 0
+
+            def process_request(self, request: Any, client_address: Any) -> None:
+                self.tries += 1
+                super().process_request(request, client_address)
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """Nothing: a client that does not trust us goes away."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        with certified(folder) as (certificate, key):
+            self.certificate = certificate
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+        self.server.socket = context.wrap_socket(
+            self.server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+
+@pytest.fixture
+def secured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account_key: str) -> Iterator[Secured]:
+    """The one that an account's key and the environment lead to."""
+    made = Secured(tmp_path)
+    account = {
+        "type": "service_account",
+        "client_email": "reports@genomics.iam.gserviceaccount.com",
+        "private_key": account_key,
+        "private_key_id": "1",
+        "project_id": "genomics",
+        "token_uri": f"{made.url}/token",
+    }
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    monkeypatch.setenv("API_ENDPOINT_OVERRIDE", made.url)
+    for name in ("STORAGE_EMULATOR_HOST", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def account_key() -> str:
+    return publishing.service_account_key()
+
+
+def test_certificates_that_the_environment_names_count_for_the_bucket_and_its_token(
+    secured: Secured,
+) -> None:
+    """One variable for the server, for mail and for buckets."""
+    bucket = open_bucket("gs://team-reports", environ={"SSL_CERT_FILE": str(secured.certificate)})
+    assert list(bucket.names()) == []
+    assert {"/token", "/storage/v1/b/team-reports/o"} <= set(secured.asked)
+
+
+@pytest.mark.parametrize("anyway", ["by all", "in REQUESTS_CA_BUNDLE"])
+def test_they_count_beside_those_that_are_trusted_anyway(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch, anyway: str
+) -> None:
+    """The file is often that of the server's own authority, and the bucket is Google's."""
+    if anyway == "by all":
+        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(secured.certificate))
+    else:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(secured.certificate))
+    bucket = open_bucket("gs://team-reports", environ={"SSL_CERT_FILE": certifi.where()})
+    assert list(bucket.names()) == []
+
+
+@pytest.mark.parametrize(
+    ("emulator", "where"), [(False, "no token from Google"), (True, "gs://team-reports/listed")]
+)
+def test_a_certificate_that_is_not_trusted_is_said_and_not_tried_again(
+    secured: Secured, *, emulator: bool, where: str
+) -> None:
+    environ = {"STORAGE_EMULATOR_HOST": secured.url} if emulator else {}
+    bucket = open_bucket("gs://team-reports", environ=environ)
+    with pytest.raises(DeliveryError) as caught:
+        list(bucket.names())
+    assert caught.value.message.startswith(f"{where}: its certificate is not trusted (self")
+    assert "SSL_CERT_FILE" in caught.value.hint
+    assert secured.server.tries < 10
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file or directory"), ("", "no certificate is in it")]
+)
+def test_certificates_that_cannot_be_read_are_named(
+    secured: Secured, tmp_path: Path, content: str | None, why: str
+) -> None:
+    file = tmp_path / "trusted.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(DeliveryError) as caught:
+        open_bucket("gs://team-reports", environ={"SSL_CERT_FILE": str(file)})
+    said = f"the certificates that SSL_CERT_FILE names cannot be read: {file}: {why}"
+    assert caught.value.message == said
+    assert secured.asked == []
+
+
+def test_a_bundle_for_requests_that_is_not_there_is_said(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    with pytest.raises(DeliveryError, match=r"certificate bundle, invalid path: /nowhere\.pem"):
+        list(open_bucket("gs://team-reports", environ={}).names())
+    assert secured.asked == []
 
 
 # --- names ---

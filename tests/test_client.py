@@ -1334,7 +1334,10 @@ def test_a_certificate_that_is_not_trusted_is_named_and_not_tried_again(certific
     with served(always(200, {})) as server, client(secured(server, certificate)) as session:
         with pytest.raises(UnreadableError, match="its certificate is not trusted"):
             session.job("a")
-    assert session.requests == 1
+        assert session.requests == 1
+        with pytest.raises(ServerError, match="its certificate is not trusted") as caught:
+            session.probe()
+    assert caught.value.hint == "name the file of whoever signed it in SSL_CERT_FILE"
     assert server.seen == []
 
 

@@ -7,6 +7,7 @@ then: whoever finds the very bytes there that were to be written has succeeded.
 
 import base64
 import hashlib
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from jmreport.errors import ChangedError, DeliveryError, UnreadableError, UsageE
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
+    from requests.adapters import HTTPAdapter
 
 _PLAIN = Headers()
 EMULATOR = "STORAGE_EMULATOR_HOST"
@@ -56,7 +58,10 @@ class GcsBucket:
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         self._patience = patience
-        self._retry = DEFAULT_RETRY.with_delay(initial=0.5, maximum=16.0).with_timeout(patience)
+        retry = DEFAULT_RETRY.with_delay(initial=0.5, maximum=16.0).with_timeout(patience)
+        passes = retry._predicate
+        # The library's own policy takes a certificate for one that will be trusted in a minute.
+        self._retry = retry.with_predicate(lambda error: not _mistrust(error) and passes(error))
 
     @property
     def place(self) -> str:
@@ -236,7 +241,7 @@ class GcsBucket:
             InvalidResponse,
             DataCorruption,
             RequestException,
-            ConnectionError,
+            OSError,  # a connection that is gone, or a file of certificates
         )
         try:
             yield
@@ -248,7 +253,10 @@ def _in_words(error: Exception, place: str, what: str) -> DeliveryError:
     from google.auth.exceptions import GoogleAuthError
 
     code = getattr(error, "code", None)
-    said = _first_line(error)
+    said = _mistrust(error) or _first_line(error)
+    if _mistrust(error):
+        where = "no token from Google" if isinstance(error, GoogleAuthError) else f"{place}/{what}"
+        return DeliveryError(f"{where}: {said}", hint=_TRUST)
     if isinstance(error, GoogleAuthError):
         return DeliveryError(f"no token from Google: {said}", hint=_CREDENTIALS)
     if code == 404:
@@ -264,6 +272,23 @@ def _in_words(error: Exception, place: str, what: str) -> DeliveryError:
     )
 
 
+def _mistrust(error: Exception) -> str:
+    """That a certificate is not trusted, and why, however deep beneath an error; else ""."""
+    beneath: list[object] = [error]
+    seen: set[int] = set()
+    while beneath:
+        each = beneath.pop()
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({each.verify_message})"
+        seen.add(id(each))
+        # As requests, urllib3 and Google's libraries keep what an error came from.
+        beneath += (*each.args, each.__cause__, each.__context__)
+        beneath += (getattr(each, "cause", None), getattr(each, "reason", None))
+    return ""
+
+
 def _first_line(error: Exception) -> str:
     """What a library says, within what a message can hold: not the whole body of an answer."""
     cause = getattr(error, "cause", None)  # of a RetryError: what failed the last time
@@ -274,6 +299,7 @@ def _first_line(error: Exception) -> str:
     return " ".join(words)[:200] or type(error).__name__
 
 
+_TRUST = "name the file of whoever signed it in SSL_CERT_FILE"
 _CREDENTIALS = (
     "run `gcloud auth application-default login`, or name a service account's key in "
     "GOOGLE_APPLICATION_CREDENTIALS"
@@ -294,12 +320,53 @@ def _client(environ: Mapping[str, str], threads: int) -> "Client":
     else:
         credentials, project = _credentials()
         client = storage.Client(project=project or "unknown", credentials=credentials)
-    from requests.adapters import HTTPAdapter
-
+    trust = _trust(environ)
     # The library's own advice for many threads: its session keeps ten connections.
     for scheme in ("https://", "http://"):
-        client._http.mount(scheme, HTTPAdapter(pool_maxsize=threads + 2))
+        client._http.mount(scheme, _adapter(trust, pool_maxsize=threads + 2))
+    if trust is not None:
+        # What asks for tokens, as the library has it.
+        client._http._auth_request.session.mount("https://", _adapter(trust, max_retries=3))
     return client
+
+
+def _adapter(trust: ssl.SSLContext | None, **how: Any) -> "HTTPAdapter":
+    """Connections of requests that trust those certificates, and the ones it trusts anyway.
+
+    Not in their place, as for the server: that is often one's own, and the bucket is Google's.
+    """
+    from requests.adapters import HTTPAdapter
+
+    if trust is None:
+        return HTTPAdapter(**how)
+
+    class Trusting(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **more: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=trust, **more)
+
+        def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+            return super().proxy_manager_for(proxy, ssl_context=trust, **more)
+
+    return Trusting(**how)
+
+
+def _trust(environ: Mapping[str, str]) -> ssl.SSLContext | None:
+    """The certificates that the environment names for everything; requests passes over them."""
+    file = environ.get("SSL_CERT_FILE", "")
+    if not file:
+        return None
+    from urllib3.util import create_urllib3_context
+
+    trust = create_urllib3_context()
+    try:
+        trust.load_verify_locations(file)
+    except OSError as error:
+        why = "no certificate is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise DeliveryError(
+            f"the certificates that SSL_CERT_FILE names cannot be read: {file}: {why}",
+            hint="it names a file of trusted certificates",
+        ) from error
+    return trust
 
 
 def _emulated(address: str) -> "Client":

@@ -20,6 +20,8 @@ from jmreport.gaps import BAD_REQUEST, NOT_FOUND, UNEXPECTED
 DEEPEST = 100
 #: At most this much of a server's own text is repeated.
 _LONGEST_TEXT = 200
+#: Asking again brings the same certificate.
+UNTRUSTED = "its certificate is not trusted"
 
 Again = Literal["never", "once", "as often as allowed"]
 

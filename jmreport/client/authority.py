@@ -32,8 +32,6 @@ _KEPT = 100
 _GONE = "[taken out]"
 #: What no JSON writes in another way than it is.
 _PLAIN = re.compile("[A-Za-z0-9]+")
-
-
 #: One request to whoever gives tokens: method, URL, headers, body and timeout to the answer.
 Send = Callable[
     [str, str, Mapping[str, str], bytes | None, float], tuple[int, dict[str, str], bytes]

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from jmreport.client import addresses, answers
-from jmreport.client.answers import Answer, Respond, Trouble
+from jmreport.client.answers import UNTRUSTED, Answer, Respond, Trouble
 from jmreport.client.asking import Asking
 from jmreport.client.authority import HOW_TO_SIGN_IN, Authority, Credentials
 from jmreport.client.offers import Name
@@ -125,16 +125,16 @@ class Client:
         answered: list[str] = []
         refusal: RefusedError | None = None
         tries: int | None = None
-        without_token = False
+        why = ""
         for base in self._address.candidates:
             url = base + "/capabilities"
             try:
                 tree = self._at(base, "GetCapabilities", "GET", "/capabilities", tries=tries)
             except Trouble as trouble:
-                tried.append(f"{url}: {trouble.why}")
+                why = trouble.why
+                tried.append(f"{url}: {why}")
                 # A server that asks to be left alone was waited for once, which is enough.
                 tries = 1 if trouble.after else None
-                without_token = trouble.why.startswith(NO_TOKEN)
                 if trouble.status is None:
                     break  # the same host would say the same
                 if trouble.status in (401, 403):
@@ -152,7 +152,9 @@ class Client:
             self._base = base
             return base
         hint = "check --api-url or [api] url, and whether the server is up"
-        if without_token:
+        if UNTRUSTED in why:
+            hint = "name the file of whoever signed it in SSL_CERT_FILE"
+        elif why.startswith(NO_TOKEN):
             hint = "see whether Google, or the machine's metadata server, answers"
         elif not answered and (named := addresses.proxy_for(self._address.candidates[0])):
             hint = f"it is asked by the proxy that {named} names, which may be what is down; {hint}"

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jmreport.client.answers import Answer, Respond, Trouble, plain
+from jmreport.client.answers import UNTRUSTED, Answer, Respond, Trouble, plain
 from jmreport.client.lean import httpx
 from jmreport.client.patience import STOPPED, Deadline, Patience
 from jmreport.errors import JmreportError, UnreadableError, UsageError
@@ -415,7 +415,7 @@ def _unconnected(error: BaseException) -> Trouble:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Trouble(f"its certificate is not trusted ({cause.verify_message})")
+            return Trouble(f"{UNTRUSTED} ({cause.verify_message})")
     for cause in causes:
         match cause:
             case ssl.SSLError():
