@@ -325,6 +325,11 @@ class _Google:
             ) from error
         except GoogleAuthError as error:
             raise UnreadableError(f"{NO_TOKEN}: {_said(error)}") from error
+        except (TypeError, ValueError) as error:
+            # The library reads a 200 without a look at what it is: a proxy may want a sign-in.
+            raise UnreadableError(
+                f"{NO_TOKEN}: what answers for Google is something else"
+            ) from error
 
 
 def _missing(error: Exception) -> NoReturn:

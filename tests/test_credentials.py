@@ -346,6 +346,19 @@ def test_google_refusing_is_refused_for_good(key_file: Callable[[str], Path]) ->
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "said", [b"<html>Sign in</html>", b'"a"', b"[1]", b"{}", b'{"expires_in": "x"}']
+)
+def test_an_answer_of_somebody_between_is_no_token(
+    key_file: Callable[[str], Path], said: bytes
+) -> None:
+    """As of a proxy that wants people to sign in: told, and no bug."""
+    with issuing(lambda _: (200, {"Content-Type": "text/html"}, said)) as issuer:
+        key_file(issuer.host)
+        with pytest.raises((UnreadableError, RefusedError), match="no token"):
+            google().token(send)
+
+
 def test_google_not_answering_may_pass(key_file: Callable[[str], Path]) -> None:
     with issuing(granting(1)) as issuer:
         host = issuer.host
