@@ -197,36 +197,87 @@ def _moved_back(where: Path, job: str) -> Path:
     page, style = addresses.job(job), "assets/site-00000000.css"
     was = page.replace(page[-len("00000000.html") :], ".html")
     text = re.sub(r"assets/site-\w+\.css", style, (where / page).read_text())
+    _put(where, was, text.encode(), kept=True)
+    _put(where, style, b"", kept=False)
     with Ledger(where / ".jmreport/pages") as ledger:
-        for owner, body in ((was, text.encode()), (style, b"")):
-            (where / owner).write_bytes(body)
-            written = WrittenFile(address=owner, size=len(body), sum=sum_of(body))
-            ledger.put(owner, "x", [written], kept=owner == was)
         ledger.forget(page)
         ledger.commit()
     (where / page).unlink()
     return where / was
 
 
-def test_a_page_of_former_times_stays_where_a_job_has_another_address_since(tmp_path: Path) -> None:
-    """As it was, with what it looks by, since mails lead there, but not told of among the ids; it
-    goes with a prune."""
+def _put(where: Path, owner: str, body: bytes, *, kept: bool) -> None:
+    """A file of the site as an earlier jmreport left it."""
+    (where / owner).write_bytes(body)
+    with Ledger(where / ".jmreport/pages") as ledger:
+        written = WrittenFile(address=owner, size=len(body), sum=sum_of(body))
+        ledger.put(owner, "x", [written], kept=kept)
+        ledger.commit()
+
+
+def test_a_page_at_an_address_that_a_job_had_once_leads_to_the_one_that_it_has(
+    tmp_path: Path,
+) -> None:
+    """Mails lead there. It goes when that one does, and is told of nowhere."""
     over = runs(2)
     jobs = [
         replace(job, row=replace(job.row, id="x" * 60 + job.row.id)) for job in entries(9, over)
     ]
     write(tmp_path, jobs, over)
     was = _moved_back(tmp_path, jobs[0].row.id)
-    first = was.read_bytes()
+    page = tmp_path / addresses.job(jobs[0].row.id)
     for rewritten in (2, 0):  # the page with its JSON
         assert write(tmp_path, jobs, over).rewritten == rewritten
-        assert was.read_bytes() == first
-        assert (tmp_path / addresses.job(jobs[0].row.id)).exists()
+        assert f'content="0; url={page.name}"' in was.read_text()
+        assert page.exists()
         assert was.name not in (tmp_path / addresses.IDS).read_text()
+        assert not (tmp_path / "assets/site-00000000.css").exists()
         assert list(linkcheck.check(tmp_path)) == []
     write(tmp_path, jobs, _pruned(over))
+    assert was.exists()
+    write(tmp_path, jobs[1:], _pruned(over))
+    assert not page.exists()
     assert not was.exists()
-    assert not (tmp_path / "assets/site-00000000.css").exists()
+    assert list(linkcheck.check(tmp_path)) == []
+
+
+def test_what_the_page_of_a_job_that_nobody_knows_looks_by_stays_with_it(tmp_path: Path) -> None:
+    """An upgrade brings another style sheet, and such a page cannot be made again."""
+    over = runs(2)
+    jobs = entries(9, over)
+    write(tmp_path, jobs, over)
+    page, style = addresses.job(jobs[0].row.id), "assets/site-00000000.css"
+    text = re.sub(r"assets/site-\w+\.css", style, (tmp_path / page).read_text())
+    _put(tmp_path, page, text.encode(), kept=True)
+    _put(tmp_path, style, b"", kept=False)
+    for _ in range(2):
+        write(tmp_path, jobs[1:], over)
+        assert list(linkcheck.check(tmp_path)) == []
+    assert (tmp_path / style).exists()
+    write(tmp_path, jobs[1:], _pruned(over))
+    assert not (tmp_path / page).exists()
+    assert not (tmp_path / style).exists()
+
+
+def test_a_page_that_several_jobs_shared_names_those_that_they_have(tmp_path: Path) -> None:
+    over, alike = runs(2), (34081, 123317)
+    jobs = [
+        replace(
+            job,
+            row=replace(
+                job.row,
+                id=f"genomics-prod-1234+joint-call--maria--261123-195959-120034+{number}+",
+            ),
+        )
+        for job, number in zip(entries(2, over), alike, strict=True)
+    ]
+    write(tmp_path, jobs[:1], over)
+    was = _moved_back(tmp_path, jobs[0].row.id)
+    write(tmp_path, jobs, over)
+    text = was.read_text()
+    assert "refresh" not in text
+    for job in jobs:
+        assert f'href="{Path(addresses.job(job.row.id)).name}"' in text
     assert list(linkcheck.check(tmp_path)) == []
 
 

@@ -70,6 +70,15 @@ class Account:
         self._ledger.put(address, total, (self._files.write(address, content),), kept=False)
         self._rewritten += 1
 
+    def lead_on(self, owner: str, content: bytes) -> None:
+        """A page that leads to where a job's page is now, in place of all that it had."""
+        _, files = self._ledger.files(owner)
+        written = self._files.write(owner, content)
+        self._ledger.put_moved(owner, written)
+        for address, _ in files:
+            if address != owner:
+                self._remove(address)
+
     def stream(self, address: str | Callable[[str], str], pieces: Iterable[bytes]) -> str:
         """A file that is never in memory as a whole, and may be named by the digest of its bytes.
 

@@ -1,11 +1,12 @@
-"""What a host shows though no page links to it: 404.html, robots.txt, and where the report is.
+"""What a host shows though no page links to it: 404.html, robots.txt, where the report is, and
+where a page is that had another address once.
 
 A host shows 404.html in the place of any page, at any depth, so its links are whole addresses below
 `site.url`. Where that isn't set there are none, since no other link would lead to the same place
 from everywhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -35,6 +36,12 @@ class PointerView(Struct, frozen=True, kw_only=True):
     href: str
 
 
+class MovedView(Struct, frozen=True, kw_only=True):
+    """What moved.html prints."""
+
+    hrefs: tuple[str, ...]
+
+
 def pages(url: str | None, *, css: str, icon: str) -> Iterator[Page]:
     """404.html. `url` is where the site is hosted; `css` and `icon` are addresses in it."""
     base = f"{url.rstrip('/')}/" if url else ""
@@ -57,3 +64,10 @@ def pointer(settings: Settings, address: str, *, version: str) -> bytes:
     theme = Theme(settings, version=version)
     view = PointerView(href=address)
     return encoded(theme.render("pointer.html", view, address=addresses.OVERVIEW))
+
+
+def moved(theme: Theme, was: str, now: Sequence[str]) -> bytes:
+    """The page at the address that a job's page had; it leads to the one that it has. Those of
+    several jobs had one address: they are named, since nobody knows which was meant."""
+    view = MovedView(hrefs=tuple(addresses.relative(was, page) for page in now))
+    return encoded(theme.render("moved.html", view, address=was))

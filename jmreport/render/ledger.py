@@ -14,7 +14,7 @@
     jobs, links, words: jmreport/remembered.py; ids: render/spelled.py
 
 A job's page owns the files beside it. `content` is the digest of what went into the owner, `kept`
-is 1 for what is never removed, and 2 where it is the page of a job that has another address since.
+is 1 for what is never removed, and 2 where a page only leads to the one that a job has now.
 `files` are, of each, how many characters of its address the owner's begins with, the rest of it,
 its size and the digest of its own bytes: a line a page, since most of what is known of 100,000 jobs
 would be addresses otherwise. `nights` keeps what the page of each night is made of, as it was told
@@ -100,12 +100,30 @@ _SAVING = ("seals", "briefs", "lists", "strangers", "seen", "settled", *TABLES)
 NAME = "pages"
 
 
-#: What `kept` is of a page whose job has another address since.
+#: What `kept` is of a page that leads to where a job's page is now.
 _MOVED = 2
-#: Which lines are of jobs' pages.
-_OF_JOBS = "kept AND owner >= 'jobs/' AND owner < 'jobs0'"
+#: Which lines are of jobs' pages, and of those that lead to them.
+_OF_JOBS = "pages.kept = 1 AND pages.owner >= 'jobs/' AND pages.owner < 'jobs0'"
+_OF_MOVED = f"pages.kept = {_MOVED} AND pages.owner >= 'jobs/' AND pages.owner < 'jobs0'"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[tuple[int, str, int, bytes], ...]).decode
+
+
+def _moved_to(now: str) -> str:
+    """Whether a line of `now` is of the page that a job has, and that of `pages` of the one that it
+    had: where its id is too long for its address, that has 8 digits more."""
+    was = "substr(pages.owner, 1, length(pages.owner) - 5)"  # without .html
+    return (
+        f"{now}.owner > {was} || '/' AND {now}.owner < {was} || 'g' "
+        f"AND length({now}.owner) = length(pages.owner) + 8"
+    )
+
+
+def _grouped(rows: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for owner, other in rows:
+        found.setdefault(owner, []).append(other)
+    return found
 
 
 def packed(owner: str, files: Iterable[WrittenFile]) -> bytes:
@@ -302,9 +320,12 @@ class Ledger:
 
     def put(self, owner: str, content: str, files: Iterable[WrittenFile], *, kept: bool) -> None:
         """Remembers an owner's files in place of those that it had."""
+        self._put(owner, content, files, int(kept))
+
+    def _put(self, owner: str, content: str, files: Iterable[WrittenFile], kept: int) -> None:
         self._database.execute(
             "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)",
-            (owner, content, int(kept), packed(owner, files)),
+            (owner, content, kept, packed(owner, files)),
         )
 
     def removable(self) -> Iterator[str]:
@@ -349,19 +370,31 @@ class Ledger:
         ).fetchall()
         return frozenset(owner for (owner,) in rows)
 
-    def note_moved(self) -> None:
-        """Of pages of jobs that were not noted, tells those whose job has a page elsewhere now.
-
-        Where its id is too long for its address, that has 8 digits more than it had once.
-        """
-        if not self._no_jobs:
+    def moved(self) -> dict[str, list[str]]:
+        """Of pages of jobs that were not noted, those whose jobs have a page elsewhere since, with
+        where that is: of jobs that shared one there are several."""
+        if self._no_jobs:
+            return {}
+        return _grouped(
             self._database.execute(
-                f"UPDATE pages SET kept = {_MOVED} WHERE {_OF_JOBS} "  # noqa: S608 - words of ours
-                "AND owner NOT IN (SELECT owner FROM known) AND EXISTS (SELECT 1 FROM known WHERE "
-                "known.owner > substr(pages.owner, 1, length(pages.owner) - 5) || '/' "
-                "AND known.owner < substr(pages.owner, 1, length(pages.owner) - 5) || 'g' "
-                "AND length(known.owner) = length(pages.owner) + 8)"
+                f"SELECT pages.owner, known.owner FROM pages JOIN known ON {_moved_to('known')} "  # noqa: S608 - words of ours
+                f"WHERE {_OF_JOBS} AND pages.owner NOT IN (SELECT owner FROM known) "
+                "ORDER BY known.owner"
             )
+        )
+
+    def put_moved(self, owner: str, file: WrittenFile) -> None:
+        """Remembers a page that leads to where a job's page is now."""
+        self._put(owner, file.sum, (file,), _MOVED)
+
+    def led_to(self) -> dict[str, list[str]]:
+        """Pages that lead to where a job's page is now, and where that is."""
+        return _grouped(
+            self._database.execute(
+                f"SELECT pages.owner, now.owner FROM pages JOIN pages AS now ON {_moved_to('now')} "  # noqa: S608 - words of ours
+                f"WHERE {_OF_MOVED} AND now.kept = 1"
+            )
+        )
 
     def memory(self) -> Memory:
         """What is remembered of the jobs that pages were made of, in this ledger's transaction."""

@@ -13,7 +13,8 @@ Killed at any moment, every file is whole and no page that can be reached links 
 there; the next run completes. Pages of jobs, workflows, causes and differences stay, also when
 nothing plans them any more: they go only once the runs that told of them were pruned. A label's
 page, and what an earlier jmreport had pages look by, stay as long as a page of a job does that may
-lead there and cannot be made again: nobody knows the job any more, or it has another address since.
+lead there and cannot be made again, since nobody knows the job any more. The page at an address
+that a job had once leads to the one that it has.
 """
 
 import time
@@ -199,7 +200,7 @@ class _Site:
         with self.progress.step("write job pages", None) as step:
             self.job_pages.new(self.looking.contexts(self.telling.contexts), wanted, step)
         if self.looking.whole:
-            self.ledger.note_moved()
+            self._lead_on()
         if self.report.pruned:
             self._forget_pruned()
         self._plan()
@@ -273,7 +274,14 @@ class _Site:
             self.ledger.forget_diff(address)
         # Jobs go with a prune, behind which each is looked at.
         jobs = self.ledger.jobs_gone() if self.looking.whole else frozenset[str]()
+        led = self.ledger.led_to() if jobs else {}
+        jobs |= {was for was, now in led.items() if jobs.issuperset(now)}
         self.going = jobs.union(lasting, nights.values(), diffs)
+
+    def _lead_on(self) -> None:
+        """Has pages at addresses that jobs had once lead to those that they have."""
+        for was, now in self.ledger.moved().items():
+            self.account.lead_on(was, hostpages.moved(self.maker.theme, was, now))
 
     def _labels_gone(self) -> frozenset[str]:
         """Pages of labels that have none any more, where pages may lead there that cannot be made
