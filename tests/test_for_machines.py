@@ -207,6 +207,18 @@ def test_an_entry_is_the_same_however_the_servers_address_is_written(tmp_path: P
     assert len(told) == 1
 
 
+def test_a_night_that_does_not_say_whom_it_asked_is_of_todays_server(one_night: Path) -> None:
+    """Else such nights of two servers were one to who reads both feeds."""
+    store, now = one_night / "snapshots/runs", FIRST + timedelta(days=1)
+    (store / run_id(now)).mkdir()
+    assert _render(one_night) == 0
+    told = _entries((one_night / "site/data/feed.xml").read_bytes())[0]
+    assert _of(told, "title").startswith("REPORT FAILED")
+    server = json.loads((store / run_id(FIRST) / "run.json").read_bytes())["asked"]["server"]
+    night = FailedNight(run=run_id(now), day=f"{now:%Y-%m-%d}", now=now, reason="")
+    assert _of(told, "id") == _of(_entries(_fed((), [night], server=server))[0], "id")
+
+
 def test_two_sites_of_one_server_are_two_feeds() -> None:
     """By their addresses, or else by their titles; the same site is the same at a new server."""
     nights = report(entries(20, runs(2)), runs(2)).nights

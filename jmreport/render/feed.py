@@ -39,7 +39,7 @@ def feed(
     """The feed of the newest nights, of which there is one; `url` is where the site is hosted.
 
     `servers` are the addresses that runs asked, by their ids; `server` is that of today, which a
-    night is of whose run is gone.
+    night is of whose run is gone, or does not say whom it asked.
     """
     both = in_order(nights, failed)
     ET.register_namespace("", _ATOM)

@@ -387,7 +387,8 @@ class _Site:
             title=settings.site.title,
             url=settings.site.url,
             server=report.run.asked.address,
-            servers={run.id: run.asked.address for run in report.runs},
+            # A run that was killed as it began may not say whom it asked.
+            servers={run.id: run.asked.address for run in report.runs if run.asked.server},
         )
         self.account.file(addresses.FEED, feed_xml)
         self.account.file(addresses.ROBOTS, hostpages.ROBOTS)
