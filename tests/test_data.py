@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from site_cases import HOSTILE, entries, report, runs
 
+from jmreport.analysis.rows import summarise
 from jmreport.gaps import MISFIT, Gap
-from jmreport.records import JobRow
+from jmreport.records import JobRow, Record
 from jmreport.render import addresses, data, reportjson
 from jmreport.settings import Settings, Slo
 
@@ -57,6 +58,21 @@ def test_what_nobody_counted_is_no_good_news_in_the_csv(why: str, counted: str) 
     (told,) = csv.DictReader(io.StringIO(text, newline=""))
     counts = ("tasks", "shards", "retries", "preempted", "cached")
     assert [told[name] for name in counts] == [counted] * 5
+
+
+def test_what_an_earlier_detail_counted_is_in_both_files() -> None:
+    """The job failed since, and its detail did not come: its row keeps what was counted before."""
+    task = {"name": "Sort", "shards": [{"shardIndex": 0}, {"shardIndex": 1, "attempts": 2}]}
+    job = {"id": "j", "submission": "2026-11-23T12:00:00+00:00"}
+    running = job | {"status": "Running", "extensions": {"tasks": [task]}}
+    failed = job | {"status": "Failed"}
+    record = Record(id="j", row=failed, detail=running, detail_from="20261122T021400Z")
+    told = replace(JOBS[0], row=summarise(record))
+    (line,) = data.ndjson([told], addresses.job)
+    (cells,) = csv.DictReader(io.StringIO(b"".join(data.table([told], addresses.job)).decode()))
+    counts = ("tasks", "shards", "retries", "preempted", "cached")
+    assert [cells[name] for name in counts] == ["1", "2", "1", "", ""]
+    assert [str(json.loads(line).get(name, "")) for name in counts] == [cells[n] for n in counts]
 
 
 def test_csv_has_a_column_for_each_label() -> None:

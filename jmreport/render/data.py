@@ -181,9 +181,10 @@ def _safe(cells: Sequence[str]) -> list[str]:
 
 def _line(row: JobRow, page: str, labels: _Columns, fields: _Columns) -> list[str]:
     failure, took, own, extra = row.failure, row.took, row.labels, row.extra
-    # Of a job that could not be read nobody counted them: 0 would be good news.
+    # Of a job that could not be read nobody counts them: 0 would be good news. What an earlier
+    # detail counted is known.
     counts = (row.tasks, row.shards, row.retries, row.preempted, row.cached)
-    counted = [""] * len(counts) if row.unread else map(str, counts)
+    counted = ["" if row.unread and not count else str(count) for count in counts]
     said = (
         row.id,
         row.name,
