@@ -329,6 +329,8 @@ def test_a_task_that_ended_and_has_no_start_is_not_called_waiting() -> None:
     task = {"name": "Align", "executionStatus": "Succeeded", "end": "2026-11-22T23:00:00+00:00"}
     shown = text(page(record(detail(extensions={"tasks": [task]}))))
     assert "Start unknown, ended" in shown
+    del task["end"]
+    assert "Succeeded Start unknown" in text(page(record(detail(extensions={"tasks": [task]}))))
     assert "Not started" not in shown
 
 
@@ -456,6 +458,7 @@ def test_rows_of_a_jobs_page_say_what_their_dashes_stand_for(
 
     Of one that is over nobody told the end, and rows that say so are noted so. Of what the server
     has lost, of an earlier reading, or in a job that stands nobody knows how, it is left open.
+    What stands below says the same of the start.
     """
     tree = running() | {"status": job}
     tree["extensions"]["tasks"].append({"name": "Later", "executionStatus": "Submitted"})
@@ -465,6 +468,7 @@ def test_rows_of_a_jobs_page_say_what_their_dashes_stand_for(
         assert (heard(shown, row, "Started"), heard(shown, row, "Ended")) == ([], [goes])
     assert [heard(shown, "Later<", key) for key in ("Started", "Ended")] == [[one] for one in waits]
     assert heard(shown, "Later<", "Took") == waits[:1]
+    assert f"Submitted {waits[0].capitalize()}" in text(shown)
     rows = [row for row in re.findall(r"<tr.*?</tr>", shown, re.S) if '"Ended"' in row]
     assert sum("end unknown" in row for row in rows) == (3 if goes == "not known" else 0)
 
