@@ -37,9 +37,9 @@ from msgspec.structs import replace
 from jmreport import pipeline
 from jmreport.analysis import measure, summarise
 from jmreport.cli import main
-from jmreport.errors import DeliveryError, Exit, JmreportError, LockedError, UsageError
+from jmreport.errors import DeliveryError, Exit, LockedError, UsageError
+from jmreport.mail import NewerError, Spool, probe
 from jmreport.mail import Server as MailboxServer
-from jmreport.mail import Spool, probe
 from jmreport.mailboxes import MailServer
 from jmreport.progress import SilentProgress
 from jmreport.settings import Settings
@@ -68,8 +68,10 @@ def test_a_mail_that_a_newer_jmreport_kept_is_left_and_none_is_sent_beside_it(
         newer = b'{"format":2,"recipients":"in another shape"}'
         kept.write_bytes(newer)
         said = rf"{kept.name} was written by a newer jmreport \(format 2, this one reads 1\)"
-        with pytest.raises(JmreportError, match=said):
-            send(told)
+        for how in ({}, {"again": True}, {"unattended": True}, {"dry_run": True}):
+            with pytest.raises(NewerError, match=said):
+                send(replace(told, teams=(ANA, ALL)), **how)
+        assert send(told, write=tmp_path / "files").exit == Exit.DONE
         assert len(boxes.arrived) == 1
     assert kept.read_bytes() == newer
 

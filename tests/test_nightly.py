@@ -799,16 +799,27 @@ def test_the_doctor_finds_pages_of_somebody_else_where_a_night_would_publish(
     assert looked(of, url)["bucket"].state == "ok"
 
 
+@pytest.mark.parametrize(
+    ("record", "said", "code"),
+    [("", "is damaged", Exit.NOT_DELIVERED), ('{"format":2}', "by a newer jmreport", Exit.FAILED)],
+)
 def test_the_doctor_finds_a_mail_whose_record_cannot_be_read(
-    server: tuple[Counting, str], post: Mailboxes, tmp_path: Path
+    server: tuple[Counting, str],
+    post: Mailboxes,
+    tmp_path: Path,
+    record: str,
+    said: str,
+    code: Exit,
 ) -> None:
     _, url = server
     of = settings(tmp_path, post.port)
     (tmp_path / "snapshots-mail").mkdir()
-    (tmp_path / "snapshots-mail/20261122T021400Z-everybody-1a2b3c4d.json").touch()
+    kept = tmp_path / "snapshots-mail/20261122T021400Z-everybody-1a2b3c4d.json"
+    kept.write_text(record)
     found = looked(of, url)["mail"]
-    assert (found.state, found.code) == ("wrong", Exit.NOT_DELIVERED)
-    assert "1a2b3c4d.json is damaged" in found.said
+    assert (found.state, found.code) == ("wrong", code)
+    assert f"{kept}" in found.said
+    assert said in found.said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from jmreport.mail.message import Envelope, message
 from jmreport.mail.sending import Delivered, Server, TroubleError, deliver, probe
 from jmreport.mail.spool import (
     Kept,
+    NewerError,
     Parcel,
     PassingSpool,
     Recipient,
@@ -29,6 +30,7 @@ __all__ = [
     "Delivered",
     "Envelope",
     "Kept",
+    "NewerError",
     "Parcel",
     "PassingSpool",
     "Recipient",

@@ -50,6 +50,10 @@ _TEMPORARY = ".tmp"
 _NIGHT = 1_000_000
 
 
+class NewerError(JmreportError):
+    """A newer jmreport kept a mail there: no other is sent from beside it."""
+
+
 class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An address, and what became of the mail to it: `why` is the server's answer, or ours."""
 
@@ -211,7 +215,15 @@ class Spool:
 
 def kept(root: Path) -> Kept:
     """All mails of a spool; none where there is no spool. What cannot be read of one says nothing
-    of the others."""
+    of the others. Raises NewerError where a newer jmreport kept one."""
+    found = _kept(root)
+    for error in found.unread.values():
+        if isinstance(error, NewerError):
+            raise error
+    return found
+
+
+def _kept(root: Path) -> Kept:
     parcels: list[Parcel] = []
     unread: dict[str, JmreportError] = {}
     for path in sorted(root.glob("*.json")):
@@ -232,8 +244,8 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
     known = _heard(root)
     if not known:
         return known
-    # What cannot be read of the mails is for those to say who send them.
-    for parcel in kept(root).parcels:
+    # What cannot be read of the mails, or is a newer jmreport's, is for those to say who send them.
+    for parcel in _kept(root).parcels:
         before = None if parcel.failed else known.get(parcel.team)
         if before and run_order(parcel.night) > run_order(before[-1]):
             known[parcel.team] = (*before, parcel.night)
@@ -242,7 +254,8 @@ def heard(root: Path) -> dict[str, tuple[str, ...]]:
 
 def reached(root: Path) -> dict[str, tuple[str, ...]]:
     """The same without runs whose mail no server was asked to take: it waits in this spool, and
-    whoever does not have the spool tells its news."""
+    whoever does not have the spool tells its news. Raises NewerError where a newer jmreport kept
+    one: whether that waits, nobody can tell others."""
     known = heard(root)
     for parcel in kept(root).parcels:
         if parcel.untouched and parcel.team in known:
@@ -365,7 +378,7 @@ def _read(path: Path) -> Parcel:
         body = path.read_bytes()
         number = msgspec.json.decode(body, type=_Head).format
         if number > FORMAT:
-            raise JmreportError(
+            raise NewerError(
                 f"{path} was written by a newer jmreport (format {number}, this one reads "
                 f"{FORMAT})",
                 hint="update jmreport and run again; until then no mail is sent from there",

@@ -210,7 +210,12 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     except JmreportError as error:
         yield _wrong("mail", error)
         return
-    if unread := kept(spool).unread:
+    try:
+        unread = kept(spool).unread
+    except JmreportError as error:
+        yield _wrong("mail", error)
+        return
+    if unread:
         # It is told each night, and holds back what is of its own team and run.
         yield from (
             replace(_wrong("mail", each), code=Exit.NOT_DELIVERED) for each in unread.values()
