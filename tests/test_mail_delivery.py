@@ -594,6 +594,55 @@ def test_a_mail_whose_record_cannot_be_read_is_held_back_until_somebody_says_so(
         assert send(both).exit == Exit.DONE
 
 
+@pytest.mark.parametrize("touched", [True, False])
+def test_a_mail_that_waits_and_cannot_be_read_keeps_no_other_mail_back(
+    tmp_path: Path, touched: bool
+) -> None:
+    """It is told, and held back where some have it; one that nobody got is made anew."""
+    usual(tmp_path / "snapshots")
+    later = "451 try later"
+    refused: dict[str, Any] = (
+        {"recipients": {"bo@example.org": [later]}} if touched else {"answers": [later]}
+    )
+    with Mailboxes(**refused) as boxes:
+        told = settings(tmp_path, port=boxes.port)
+        send(told)
+        [bad] = (tmp_path / "snapshots-mail").glob("*.eml")
+        spoil(bad, "unreadable")
+        both = replace(told, teams=(ANA, ALL))
+        dry = send(both, dry_run=True)
+        assert dry.exit == Exit.NOT_DELIVERED
+        assert f"{bad} cannot be read: Is a directory" in dry.summary[-1]
+        assert f"make it and {bad.stem}.json readable" in dry.summary[-1]
+        bad.rmdir()
+        outcome = send(both)
+    held = any("its mail on this run is held back" in line for line in outcome.summary)
+    assert held == touched
+    assert outcome.exit == (Exit.NOT_DELIVERED if touched else Exit.DONE)
+    arrived = {address for one in boxes.arrived for address in one.to}
+    assert ("bo@example.org" in arrived) != touched
+    assert arrived >= {"ana@example.org", "all@example.org"}
+
+
+def test_a_mail_of_an_earlier_night_that_cannot_be_read_is_not_sent(tmp_path: Path) -> None:
+    """Where tonight has none of its team it is told each night; else tonight's says so."""
+    quiet = replace(ANA, send="on-failure")
+    _a_night_earlier(tmp_path, settings(tmp_path, quiet, port=free_port()))
+    [bad] = (tmp_path / "snapshots-mail").glob("*.eml")
+    bad.unlink()
+    with Mailboxes() as boxes:
+        told = settings(tmp_path, quiet, ALL, port=boxes.port)
+        for _ in range(2):
+            outcome = send(told)
+            assert outcome.exit == Exit.NOT_DELIVERED
+            assert any(f"{bad} cannot be read" in line for line in outcome.summary)
+        assert [arrived.to for arrived in boxes.arrived] == [("all@example.org",)]
+        send(replace(told, teams=(ANA,)), again=True)
+    body = boxes.arrived[-1].mail.get_body(("plain",))
+    assert body is not None
+    assert "The mail of Sun 22 Nov could not be sent" in " ".join(body.get_content().split())
+
+
 # without sending
 
 

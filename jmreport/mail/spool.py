@@ -107,10 +107,15 @@ class Parcel(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """The mails of a spool, oldest night first; and why others, by their names, cannot be read."""
+    """The mails of a spool, oldest night first; and why some, by their names, cannot be read: of
+    those that are among the `parcels`, and wait, the mail itself."""
 
     parcels: tuple[Parcel, ...] = ()
     unread: Mapping[str, JmreportError] = {}
+
+    def anew(self, name: str) -> bool:
+        """Whether a mail that cannot be read was given to nobody, so that it may be made anew."""
+        return any(parcel.name == name and parcel.untouched for parcel in self.parcels)
 
 
 def name_of(night: str, team: str) -> str:
@@ -228,9 +233,18 @@ def _kept(root: Path) -> Kept:
     unread: dict[str, JmreportError] = {}
     for path in sorted(root.glob("*.json")):
         try:
-            parcels.append(_read(path))
+            parcel = _read(path)
         except JmreportError as error:
             unread[path.stem] = error
+            continue
+        parcels.append(parcel)
+        mail = root / f"{parcel.name}.eml"
+        if parcel.waits and (why := _unopened(mail)):
+            unread[parcel.name] = JmreportError(
+                f"{mail} cannot be read: {why}",
+                hint=f"somebody waits for it: make it and {path.name} readable for this user, or "
+                "move what is left of both away",
+            )
     return Kept(parcels=tuple(parcels), unread=unread)
 
 
@@ -387,7 +401,8 @@ def _read(path: Path) -> Parcel:
     except OSError as error:
         raise JmreportError(
             f"{path} cannot be read: {error.strerror or error}",
-            hint="nobody can say whether this mail was sent: make the file readable for this user",
+            hint="nobody can say whether this mail was sent: make the file and "
+            f"{path.stem}.eml readable for this user",
         ) from error
     except msgspec.DecodeError as error:
         raise JmreportError(
@@ -395,6 +410,15 @@ def _read(path: Path) -> Parcel:
             hint="nobody can say whether this mail was sent: look at the .eml beside it, then "
             "move both away",
         ) from error
+
+
+def _unopened(path: Path) -> str:
+    """Why a file cannot be read; "" where it can."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return error.strerror or f"{error}"
+    return ""
 
 
 def _locked(path: Path) -> int:

@@ -132,7 +132,8 @@ def _told(making: Making, hearing: Hearing, *, again: bool) -> Outcome:
     lines = []
     for each in making.nights({}, hearing.known()):
         parcel = here.get(each.team.name)
-        if post.name_of(making.night, each.team.name) in kept.unread and not again:
+        name = post.name_of(making.night, each.team.name)
+        if name in kept.unread and not kept.anew(name) and not again:
             lines.append(held_back(each.team))
         elif not each.due:
             lines.append(not_due(each.team))

@@ -55,6 +55,7 @@ class Sending:
         self._lines: list[str] = []
         self._doubts: list[str] = []
         self._before: list[post.Parcel] = []
+        self._unread: Mapping[str, JmreportError] = {}
         self._tonight: list[post.Parcel] = []
         self._settled: list[post.Parcel] = []
 
@@ -65,14 +66,21 @@ class Sending:
         making = self._making
         kept = self._spool.kept() if self._earlier is None else self._earlier
         earlier = [each for each in kept.parcels if each.night != making.night]
-        self._doubts += map(unread, kept.unread.values())
+        self._unread = kept.unread
+        anew = {
+            name
+            for team in making.teams
+            if kept.anew(name := post.name_of(making.night, team.name))
+        }
+        self._doubts += (unread(why) for name, why in kept.unread.items() if name not in anew)
         unsent = {team.name: _unsent(team, earlier) for team in making.teams}
         for told in making.nights(unsent, self._heard):
             name = post.name_of(making.night, told.team.name)
-            if name in kept.unread and not self._again:
+            bad = name in kept.unread and name not in anew
+            if bad and not self._again:
                 self._doubts.append(held_back(told.team))
             else:
-                self._put(told, anew=name in kept.unread)
+                self._put(told, anew=bad)
             made()
         if not making.failed:
             # One that brought nothing tells of no job: what the report before it said is still due.
@@ -153,7 +161,7 @@ class Sending:
             self._lines.append(f"{of} was never sent to {listed(gone)}: {why}")
         if not parcel.waits:
             self._settled.append(parcel)
-        elif team in making.teams:
+        elif team in making.teams and parcel.name not in self._unread:
             self._before.append(parcel)
 
     def waiting(self) -> tuple[post.Parcel, ...]:
