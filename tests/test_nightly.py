@@ -854,6 +854,59 @@ def test_the_doctor_finds_what_somebody_else_left_where_a_night_writes(
     assert found.said == f"{path} may not be written by this user"
 
 
+@pytest.mark.parametrize(("name", "state"), [("lock", "wrong"), ("heard", "warning")])
+def test_the_doctor_finds_what_somebody_else_left_in_the_spool(
+    post: Mailboxes, name: str, state: str
+) -> None:
+    """Without the lock nothing can be kept there, and without the other mails compare badly."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to be two users")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "snapshots-mail" / name
+        path.parent.mkdir()
+        path.touch(0o600)
+        for each in (Path(folder), path.parent):
+            os.chown(each, 65534, -1)
+        of = settings(Path(folder), post.port)
+        os.seteuid(65534)
+        try:
+            found = pipeline.doctor(of, environ={}, progress=SilentProgress())
+        finally:
+            os.seteuid(0)
+    [said, *well] = [each for each in found if each.what == "mail"]
+    assert said.state == state
+    assert f"{path} may not be" in said.said
+    assert said.code == (Exit.FAILED if state == "wrong" else Exit.DONE)
+    assert [each.state for each in well] == ([] if state == "wrong" else ["ok"])
+
+
+@pytest.mark.parametrize(
+    ("there", "what", "code"),
+    [
+        ("snapshots/nightly.json", "snapshots", Exit.NOTHING_USABLE),
+        ("www/.jmreport/claim.json", "bucket", Exit.USAGE),
+    ],
+)
+def test_the_doctor_finds_what_a_newer_jmreport_left(
+    server: tuple[Counting, str],
+    post: Mailboxes,
+    tmp_path: Path,
+    there: str,
+    what: str,
+    code: Exit,
+) -> None:
+    """It ends as the night then does."""
+    _, url = server
+    of = settings(tmp_path, post.port)
+    (tmp_path / there).parent.mkdir(parents=True)
+    (tmp_path / there).write_text('{"format": 2}')
+    found = looked(of, url)[what]
+    assert (found.state, found.code) == ("wrong", code)
+    assert f"{there} was written by a newer jmreport" in found.said
+    assert night(of, url).exit == code
+
+
 def looked_by(user: int, of: Settings) -> dict[str, pipeline.Finding]:
     """What the doctor finds when another user asks."""
     os.seteuid(user)

@@ -40,8 +40,8 @@ from jmreport.records import run_order
 State = Literal["waiting", "sending", "sent", "refused", "dropped"]
 #: Raised when a record changes its meaning, so that an older jmreport leaves it alone.
 FORMAT = 1
-_LOCK = "lock"
-_HEARD = "heard"
+LOCK = "lock"
+HEARD = "heard"
 #: Runs that are kept of each team there. A mail compares with the last before its own; one that is
 #: made again, with one before that.
 _MOST_HEARD = 10
@@ -148,7 +148,7 @@ class Spool:
         self.root = root
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _locked(root / _LOCK)
+            self._lock = _locked(root / LOCK)
             for left in root.glob(f"*{_TEMPORARY}"):
                 left.unlink(missing_ok=True)
         except OSError as error:
@@ -204,7 +204,7 @@ class Spool:
         known = _heard(self.root)
         known.update({team: _last((*known.get(team, ()), night)) for team in teams})
         if known != _heard(self.root):
-            write(self.root / _HEARD, heard_as(known))
+            write(self.root / HEARD, heard_as(known))
 
     def _write(self, name: str, suffix: str, body: bytes) -> None:
         write(self.root / f"{name}{suffix}", body)
@@ -299,7 +299,7 @@ def heard_from(body: bytes) -> dict[str, tuple[str, ...]]:
 
 def _heard(root: Path) -> dict[str, tuple[str, ...]]:
     try:
-        return heard_from((root / _HEARD).read_bytes())
+        return heard_from((root / HEARD).read_bytes())
     except OSError:
         return {}
 

@@ -147,7 +147,7 @@ def _bucket(
 ) -> Iterator[Finding]:
     from jmreport.bucket import open_bucket
     from jmreport.pipeline.publishing import refuse_open, wanted
-    from jmreport.publish import refuse_taken
+    from jmreport.publish import refuse_newer, refuse_taken
 
     try:
         if what == "bucket":
@@ -168,6 +168,7 @@ def _bucket(
         else:
             if what == "bucket":
                 refuse_taken(bucket)
+                refuse_newer(bucket)
             yield Finding(what=what, said=f"{bucket.place} can be read and written")
     except UnreadableError as error:
         yield Finding(what=what, state="warning", said=error.message, hint=error.hint)
@@ -190,7 +191,6 @@ def _bucket(
 
 def _mail(settings: Settings) -> Iterator[Finding]:
     """The mail server, as far as a login; nothing is said of anybody to whom a mail would go."""
-    from jmreport.mail import kept
     from jmreport.pipeline.mailing import spool_of
     from jmreport.pipeline.mailserver import sender_of, try_mailbox
 
@@ -207,22 +207,37 @@ def _mail(settings: Settings) -> Iterator[Finding]:
                 f"mails cannot wait in {spool}", hint="name a folder with mail.spool"
             )
         said = try_mailbox(settings)
+        found = [*_spool(spool)]
     except JmreportError as error:
         yield _wrong("mail", error)
         return
-    try:
-        unread = kept(spool).unread
-    except JmreportError as error:
-        yield _wrong("mail", error)
-        return
-    if unread:
-        # It is told each night, and holds back what is of its own team and run.
-        yield from (
-            replace(_wrong("mail", each), code=Exit.NOT_DELIVERED) for each in unread.values()
+    yield from found
+    if all(each.state != "wrong" for each in found):
+        teams = "1 team" if len(settings.teams) == 1 else f"{len(settings.teams)} teams"
+        yield Finding(what="mail", said=f"{settings.mail.smtp} takes mails for {teams} ({said})")
+
+
+def _spool(spool: Path) -> Iterator[Finding]:
+    """What is wrong within a spool. Raises JmreportError where no mail is sent for it."""
+    from jmreport.mail import kept
+    from jmreport.mail.spool import HEARD, LOCK
+
+    if (spool / LOCK).exists() and not _may(spool / LOCK, os.R_OK | os.W_OK):
+        raise JmreportError(
+            f"mails cannot wait in {spool}: {spool / LOCK} may not be opened by this user",
+            hint="change the owner of all that is in there: somebody else ran jmreport there",
         )
-        return
-    teams = "1 team" if len(settings.teams) == 1 else f"{len(settings.teams)} teams"
-    yield Finding(what="mail", said=f"{settings.mail.smtp} takes mails for {teams} ({said})")
+    # It is told each night, and holds back what is of its own team and run.
+    for each in kept(spool).unread.values():
+        yield replace(_wrong("mail", each), code=Exit.NOT_DELIVERED)
+    if (spool / HEARD).exists() and not _may(spool / HEARD, os.R_OK):
+        yield Finding(
+            what="mail",
+            state="warning",
+            said=f"{spool / HEARD} may not be read by this user: mails compare with the run "
+            "before, whatever their teams heard of last",
+            hint="change the owner of all that is in there: somebody else ran jmreport there",
+        )
 
 
 # This machine
@@ -250,7 +265,10 @@ def _folders(settings: Settings) -> Iterator[Finding]:
 
 def _may_write(there: Path) -> bool:
     """Whether this user may write a file, or make files in a folder."""
-    mode = os.W_OK | os.X_OK if there.is_dir() else os.W_OK
+    return _may(there, os.W_OK | os.X_OK if there.is_dir() else os.W_OK)
+
+
+def _may(there: Path, mode: int) -> bool:
     return os.access(there, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -330,16 +348,18 @@ def _notes(settings: Settings) -> Iterator[Finding]:
 
 
 def _snapshots(settings: Settings) -> Iterator[Finding]:
-    """Whether they can be read, where there are any, and hold nothing that --demo left there:
-    on either no real night goes on."""
+    """Whether they can be read, where there are any, and hold nothing that --demo left there, nor
+    a newer jmreport's account: on neither a real night goes on."""
     from jmreport.pipeline import keeping
     from jmreport.snapshots import FORMAT, check_place
+    from jmreport.snapshots.unattended import left_by
 
     place = Path(settings.snapshots.dir)
     if place.exists() and not place.is_dir():
         return  # said of its folder
     try:
         check_place(place)
+        left_by(place)
         if not (place / FORMAT).exists():
             return  # the next run makes it
         with keeping.open_store(settings, create=False) as store:

@@ -11,7 +11,7 @@ Stopped after any object, no page that can be reached links to one that isn't th
 run goes on from there. A claim keeps two publishers from mixing.
 """
 
-from jmreport.publish.claim import Claim, Me, take
+from jmreport.publish.claim import Claim, Me, refuse_newer, take
 from jmreport.publish.manifest import CLAIM, MANIFEST, MIXED, PENDING, Manifest
 from jmreport.publish.planning import (
     Laid,
@@ -44,6 +44,7 @@ __all__ = [
     "lay_out",
     "plan",
     "refuse_foreign",
+    "refuse_newer",
     "refuse_taken",
     "take",
 ]

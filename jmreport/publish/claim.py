@@ -172,6 +172,12 @@ class Claim:
         )
 
 
+def refuse_newer(bucket: Bucket) -> None:
+    """Raises UsageError where a newer jmreport made the claim that is there. Writes nothing."""
+    if (found := bucket.read(CLAIM)) is not None:
+        _check_format(bucket, found.data)
+
+
 def take(bucket: Bucket, me: Me, *, now: datetime, elapsed: Callable[[], float]) -> Claim:
     """The claim to publish there, now ours. `elapsed` counts seconds, also while a machine sleeps.
 

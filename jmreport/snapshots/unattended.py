@@ -44,7 +44,7 @@ class Account:
 
     def __init__(self, root: Path) -> None:
         self._path = root / ACCOUNT
-        self.before = _read(self._path)
+        self.before = left_by(root)
         self._night = self.before
         #: Why it could not be written: then a night that is killed is not told of by the next.
         self.trouble: JmreportError | None = None
@@ -78,11 +78,12 @@ class Account:
             self.trouble = self.trouble or error
 
 
-def _read(path: Path) -> Night | None:
+def left_by(root: Path) -> Night | None:
     """The account as it was left; one that cannot be read tells of nothing that was left over.
 
     Raises SnapshotError for one of a newer jmreport.
     """
+    path = root / ACCOUNT
     if not path.exists():
         return None
     try:
