@@ -57,6 +57,12 @@ def test_every_job_has_its_page_and_every_link_leads_somewhere(built: Path) -> N
     assert linkcheck.check(built) == ()
 
 
+def test_the_folders_of_a_site_are_named(built: Path) -> None:
+    """By their names the doctor tells what of a folder is the site's."""
+    there = {path.name for path in built.iterdir() if path.is_dir()}
+    assert there == addresses.FOLDERS | {".jmreport"}
+
+
 def test_writing_twice_changes_no_byte(tmp_path: Path) -> None:
     """The second run rewrites nothing, and counts every page as unchanged."""
     first = write(tmp_path, JOBS, OVER)

@@ -273,10 +273,16 @@ def _may(there: Path, mode: int) -> bool:
 
 
 def _of_others(folder: Path) -> Iterator[Path]:
-    """What a night writes to in a folder of snapshots or a site, and this user may not."""
-    from jmreport.render.files import OWN
+    """What a night writes to in a folder of snapshots or a site, and this user may not.
 
-    within = list(_folders_in(folder))
+    What else is in there is no concern of ours, as the `lost+found` of a disk.
+    """
+    from jmreport.render.addresses import FOLDERS
+    from jmreport.render.files import OWN
+    from jmreport.snapshots import OF_ROOT
+
+    ours = {OWN, *FOLDERS, *OF_ROOT}
+    within = [each for each in _folders_in(folder) if each.name in ours]
     within += [deeper for each in within for deeper in _folders_in(each)]
     # Other files are replaced, for which their folder counts.
     in_place = sorted((*folder.glob("*lock"), *(folder / OWN).glob("*")))

@@ -33,6 +33,10 @@ ABOUT = "about.html"
 FEED = "data/feed.xml"
 NOT_FOUND = "404.html"
 ROBOTS = "robots.txt"
+#: The folders of a site that hold all others of its pages and files.
+FOLDERS = frozenset(
+    ("assets", "causes", "data", "diffs", "jobs", "labels", "nights", "tasks", "workflows")
+)
 
 #: How much of a text is recalled at most, and how much of it is looked at.
 _LONGEST, _LOOKED_AT = 40, 400

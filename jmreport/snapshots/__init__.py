@@ -1,7 +1,7 @@
 """The snapshot store: what was read of a Job Manager, run by run (docs/snapshots.md)."""
 
 from jmreport.snapshots import parts
-from jmreport.snapshots.check import FORMAT, Fault, check
+from jmreport.snapshots.check import FORMAT, OF_ROOT, Fault, check
 from jmreport.snapshots.parts import Part, Shard
 from jmreport.snapshots.pruning import Pruned
 from jmreport.snapshots.redaction import Nothing, Redaction
@@ -12,6 +12,7 @@ from jmreport.snapshots.writing import RunWriter
 
 __all__ = [
     "FORMAT",
+    "OF_ROOT",
     "Fault",
     "Nothing",
     "Part",
