@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from jmreport.errors import RefusedError, UnreadableError, UsageError
-from jmreport.gaps import NO_TOKEN
+from jmreport.gaps import NO_HOST, NO_TOKEN
 from jmreport.settings import Api
 
 if TYPE_CHECKING:
@@ -296,7 +296,10 @@ class _Google:
         return self._found
 
     def _machine(self, send: Send) -> "GoogleCredentials | None":
-        """The service account of the machine this runs on; None where it is not Google's."""
+        """The service account of the machine this runs on; None where it is not Google's.
+
+        Raises UnreadableError while its metadata server is silent, or too busy to answer.
+        """
         from google.auth.exceptions import GoogleAuthError
 
         if self._environ.get("NO_GCE_CHECK", "").lower() == "true":
@@ -306,8 +309,12 @@ class _Google:
         )
         try:
             found.refresh(_transport(send))  # type: ignore[no-untyped-call] # google-auth's
-        except (GoogleAuthError, UnreadableError):
+        except _NoAccountError:
             return None
+        except GoogleAuthError as error:
+            if isinstance(error.__cause__, UnreadableError) and error.__cause__.message == NO_HOST:
+                return None
+            raise UnreadableError(f"{NO_TOKEN}: its metadata server: {_said(error)}") from error
         return found
 
     def _refresh(self, found: "GoogleCredentials", send: Send) -> None:
@@ -334,7 +341,7 @@ class _Google:
 
 def _missing(error: Exception) -> NoReturn:
     raise UsageError(
-        f"api.google_auth: {_said(error)}",
+        f"api.google_auth finds no credentials: {_said(error)}",
         hint="run `gcloud auth application-default login`, or name a key in "
         "GOOGLE_APPLICATION_CREDENTIALS",
     ) from error
@@ -355,18 +362,26 @@ def _metadata_credentials(host: str, scopes: tuple[str, ...]) -> Any:
     class Machine(Base):
         def refresh(self, request: "Request") -> None:
             answer = request(url, headers={"Metadata-Flavor": "Google"}, timeout=3)
+            # It says in each answer whose it is; a proxy's page for people does not.
+            is_page = answer.status < 400 and "metadata-flavor" not in answer.headers
+            if answer.status == 404 or is_page:
+                raise _NoAccountError(f"{NO_TOKEN}: this machine has no account there")
             if answer.status != 200:
-                raise UnreadableError(f"Google's metadata server answers {answer.status}")
+                raise UnreadableError(f"{NO_TOKEN}: its metadata server answers {answer.status}")
             try:
                 grant = msgspec.json.decode(answer.data, type=_Grant)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise UnreadableError("Google's metadata server answers no token") from error
+                raise UnreadableError(f"{NO_TOKEN}: its metadata server gives none") from error
             self.token = grant.access_token
             # google-auth compares naive instants in UTC.
             now = datetime.now(UTC).replace(tzinfo=None)
             self.expiry = now + timedelta(seconds=grant.expires_in)
 
     return Machine()  # type: ignore[no-untyped-call] # google-auth's
+
+
+class _NoAccountError(UnreadableError):
+    """Where Google's machines have a metadata server is none, or none that knows an account."""
 
 
 class _Grant(msgspec.Struct, frozen=True):

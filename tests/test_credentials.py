@@ -474,7 +474,7 @@ def test_a_key_that_is_none_is_a_usage_error(
     key = tmp_path / "key.json"
     key.write_text(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
-    with pytest.raises(UsageError, match=r"api\.google_auth: ") as caught:
+    with pytest.raises(UsageError, match=r"api\.google_auth finds no credentials: ") as caught:
         google(environ={"NO_GCE_CHECK": "true"}).token(send)
     assert "\n" not in caught.value.message
 
@@ -642,21 +642,44 @@ def test_a_machine_of_googles_has_its_own_account(tmp_path: Path) -> None:
     assert asked[0].headers["metadata-flavor"] == "Google"
 
 
-@pytest.mark.parametrize("answer", [(404, b"none"), (200, b"<html>"), (200, b"{}")])
+@pytest.mark.parametrize("answer", [(404, b"none"), (200, b"<html>")])
 def test_a_machine_without_an_account_says_how_to_get_one(
     tmp_path: Path, answer: tuple[int, bytes]
 ) -> None:
     status, body = answer
     with issuing(lambda _: (status, {}, body)) as issuer:
         said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host)
-    assert said.startswith("UsageError api.google_auth: ")
+    assert said.startswith("UsageError api.google_auth finds no credentials: ")
     assert "gcloud auth application-default login" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"), [(503, b"busy", "answers 503"), (200, b"{}", "gives none")]
+)
+def test_a_machines_account_that_cannot_be_had_now_may_be_had_later(
+    tmp_path: Path, status: int, body: bytes, why: str
+) -> None:
+    """Nothing is wrong with the settings."""
+    with issuing(lambda _: (status, {"Metadata-Flavor": "Google"}, body)) as issuer:
+        said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host)
+    assert said.startswith(f"UnreadableError no token from Google: its metadata server {why}")
+
+
+def test_a_metadata_server_that_is_away_may_come_back(tmp_path: Path) -> None:
+    """One whose name nobody knows is none: then it is no machine of Google's."""
+    with issuing(granting(1)) as issuer:
+        host = issuer.host
+    said = on_a_machine(tmp_path, GCE_METADATA_HOST=host)
+    why = "no token from Google: its metadata server: connection refused"
+    assert said.startswith(f"UnreadableError {why}")
+    said = on_a_machine(tmp_path, GCE_METADATA_HOST="no-such-host.invalid")
+    assert said.startswith("UsageError api.google_auth finds no credentials: ")
 
 
 def test_no_machine_is_asked_where_that_is_switched_off(tmp_path: Path) -> None:
     with issuing(granting(3600)) as issuer:
         said = on_a_machine(tmp_path, GCE_METADATA_HOST=issuer.host, NO_GCE_CHECK="true")
-    assert said.startswith("UsageError api.google_auth: ")
+    assert said.startswith("UsageError api.google_auth finds no credentials: ")
     assert issuer.seen == []
 
 

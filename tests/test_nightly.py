@@ -82,7 +82,7 @@ def night(of: Settings, url: str, *, days: int = 0, **more: Any) -> pipeline.Out
         of,
         now=NOW + timedelta(days=days),
         source=pipeline.Source(url=url),
-        environ={},
+        environ=more.pop("environ", {}),
         progress=SilentProgress(),
         clock=lambda: NOW,
         workers=1,
@@ -140,6 +140,30 @@ def test_a_dead_server_still_makes_a_mail_and_leaves_the_site(
     assert (tmp_path / "www/index.html").read_bytes() == page
     assert beat(tmp_path)["exit"] == Exit.NOTHING_USABLE
     assert beat(tmp_path)["why"].startswith("collect: ")
+
+
+def test_a_metadata_server_that_is_busy_still_makes_a_mail(
+    server: tuple[Counting, str],
+    post: Mailboxes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No token can be had, for a while; nothing that is set is wrong."""
+    # As it is installed for users; with it google-auth would look for Google's machines itself.
+    monkeypatch.setitem(sys.modules, "google.auth.transport.requests", None)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    of = replace(settings(tmp_path, post.port), api=Api(tries=1, google_auth=True))
+    busy = Counting(Demo(now=NOW, jobs=0))
+    busy.gone = (503, {"Metadata-Flavor": "Google"}, b"")
+    with serve(busy, port=0) as metadata:
+        metadata.start()
+        host = metadata.url.split("/")[2]
+        outcome = night(of, server[1], environ={"GCE_METADATA_HOST": host})
+    assert outcome.exit == Exit.NOTHING_USABLE
+    why = "no token from Google: its metadata server answers 503"
+    assert why in outcome.summary[0]
+    assert why in text(post.arrived[-1].mail)
 
 
 def newer(run: Path) -> None:
