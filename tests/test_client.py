@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 from jmreport import credentials
 from jmreport.client import Client, Patience, authority, send
-from jmreport.client.answers import retry_after
+from jmreport.client.answers import Answer, retry_after
 from jmreport.errors import (
     ActionError,
     Exit,
@@ -1054,6 +1054,44 @@ def test_a_token_that_took_anothers_place_is_taken_out_of_every_answer(second: s
                     "b": ["Bearer [taken out]", f"Bearer {second[:2]}"],
                 }
                 assert session.job("a") == said
+
+
+class Meanwhile(str):
+    """A token that has something done in another thread when it is next looked at."""
+
+    __slots__ = ("does",)
+    does: Callable[[], object] | None
+
+    def _look(self) -> None:
+        does, self.does = self.does, None
+        if does is not None:
+            thread = threading.Thread(target=does, daemon=True)
+            thread.start()
+            thread.join(0.05)
+
+    def __eq__(self, other: object) -> bool:
+        self._look()
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+    def __len__(self) -> int:
+        self._look()
+        return str.__len__(self)
+
+
+def test_tokens_may_change_while_others_are_looked_for() -> None:
+    """Many threads send them and clean what came, one of which renews at any moment."""
+    asked = authority.Authority({}, basic="", credentials=None)
+    token = Meanwhile("token-of-now")
+    token.does = None
+    for sent in ("token-at-first", "token-later", token):
+        asked.headers(sent, json=False)
+    token.does = lambda: asked.headers("token-beside-it", json=False)
+    asked.headers("token-after-it", json=False)
+    token.does = lambda: asked.headers("token-of-others", json=False)
+    answer = Answer(status=200, headers={}, body=b"token-of-now token-later")
+    assert asked.clean(answer, token).body == b"[taken out] [taken out]"
 
 
 def test_secrets_of_headers_are_taken_out_of_what_a_server_repeats() -> None:

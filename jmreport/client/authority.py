@@ -71,6 +71,7 @@ class Authority:
         #: The token that was sent first, and the last ones of those that took its place.
         self._first = ""
         self._later: deque[str] = deque(maxlen=_KEPT)
+        self._entering = threading.Lock()
         #: Until then no token is renewed, as `time.monotonic` tells it.
         self._not_before = 0.0
 
@@ -85,11 +86,12 @@ class Authority:
 
     def headers(self, token: str, *, json: bool) -> dict[str, str]:
         """All headers of a request that is sent; `json` says that it has a JSON body."""
-        if token and token != self._first and token not in self._later:
-            if self._first:
-                self._later.append(token)
-            else:
-                self._first = token
+        with self._entering:
+            if token and token != self._first and token not in self._later:
+                if self._first:
+                    self._later.append(token)
+                else:
+                    self._first = token
         return self._headers(token, json=json)
 
     def _headers(self, token: str, *, json: bool) -> dict[str, str]:
@@ -129,7 +131,9 @@ class Authority:
         """
         if 200 <= answer.status < 300 and not self._later:
             return answer
-        secrets = [later for later in self._later if len(later) >= _SHORTEST_SECRET]
+        with self._entering:
+            later = tuple(self._later)
+        secrets = [each for each in later if len(each) >= _SHORTEST_SECRET]
         if not 200 <= answer.status < 300:
             secrets += self._secrets(token)
         body, headers = answer.body, answer.headers
