@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 import typer
 
@@ -26,8 +27,10 @@ def run() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The whole program: runs a command and answers its exit code (docs/exit-codes.md)."""
-    console = Console()
-    code = _come_to(after_command(sys.argv[1:] if argv is None else argv), console)
+    args = after_command(sys.argv[1:] if argv is None else argv)
+    # Also a command line that cannot be understood is answered in the form that it asks for.
+    console = Console(log_format="json" if _asks_for_json(args) else "text")
+    code = _come_to(args, console)
     console.ended(code)
     return code
 
@@ -105,6 +108,23 @@ def after_command(args: Sequence[str]) -> list[str]:
             return args
     words = 2 if args[at : at + 1] == ["snapshots"] and args[at + 1 : at + 2] else 1
     return [*args[at : at + words], *args[:at], *args[at + words :]]
+
+
+def _asks_for_json(args: Sequence[str]) -> bool:
+    """Whether events are to be written, as the last of such options says.
+
+    >>> _asks_for_json(["nightly", "--bogus", "--log-format=json"])
+    True
+    """
+    last = ""
+    for arg, behind in pairwise([*args, ""]):
+        if arg == "--":
+            break
+        if arg == "--log-format":
+            last = behind
+        elif arg.startswith("--log-format="):
+            last = arg.partition("=")[2]
+    return last == "json"
 
 
 # What went wrong

@@ -491,9 +491,14 @@ def test_the_last_event_says_how_a_command_ended(
     assert main(["build", "--demo", "--log-format", "json"]) == code
     event = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert (event["event"], event["exit"]) == ("ended", code)
-    assert main(["build", "--now", "x", "--log-format", "json"]) == Exit.USAGE
-    error, ended = map(json.loads, capsys.readouterr().err.splitlines())
-    assert (error["event"], ended["event"], ended["exit"]) == ("error", "ended", Exit.USAGE)
+    for args in (
+        ["build", "--now", "x", "--log-format", "json"],
+        ["--log-format", "json", "build", "--bogus"],
+        ["build", "--bogus", "--log-format=json"],
+    ):
+        assert main(args) == Exit.USAGE
+        error, ended = map(json.loads, capsys.readouterr().err.splitlines())
+        assert (error["event"], ended["event"], ended["exit"]) == ("error", "ended", Exit.USAGE)
 
 
 @pytest.mark.parametrize(
