@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -41,7 +42,8 @@ class Files:
         self._temporary = self.own / "tmp"
         self._root, self._parts = str(root), str(self._temporary)
         self._made: set[str] = set()
-        self._number = 0
+        #: Of temporary files; several threads may write.
+        self._numbers = count(1)
         self._journal_path = self.own / "journal"
         self._journal: int | None = None
         self._journals = False
@@ -132,8 +134,8 @@ class Files:
     def write(self, address: str, data: bytes) -> WrittenFile:
         """Puts a file in its place, whole; JmreportError naming it where that can't be done."""
         # Plain names, and the system's own calls: a file object takes half as long again.
-        self._number += 1
-        place, part = f"{self._root}/{address}", f"{self._parts}/{os.getpid()}-{self._number}"
+        part = f"{self._parts}/{os.getpid()}-{next(self._numbers)}"
+        place = f"{self._root}/{address}"
         try:
             self._folder(address)
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)

@@ -33,10 +33,13 @@ class Waiting(Sequence[Page]):
         self._lent, self._apart = array("I"), bytearray()
         #: The first job that has to be lent, for those pages that have one.
         self._first: dict[int, str] = {}
-        with path.open("wb") as out:
+        # Nobody else is to write what is unpacked here, or to find it once this process is gone.
+        path.unlink(missing_ok=True)  # of a process of this number that was killed
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        path.unlink()
+        with open(self._file, "wb", closefd=False) as out:
             for page in pages:
                 self._take(page, 0 if page.sheet is None else out.write(pickle.dumps(page)))
-        self._file = os.open(path, os.O_RDONLY)
         self._in_order = array("I", sorted(range(len(self._orders)), key=self._orders.__getitem__))
 
     def _take(self, page: Page, size: int) -> None:
